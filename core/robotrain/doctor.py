@@ -440,7 +440,7 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
     local = any(candidate.capabilities.feature("runs_here") for candidate in considered)
     older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
     unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
-    own: dict[str, Callable[[], Iterable[HealthResult]]] = {
+    own_checks: dict[str, Callable[[], Iterable[HealthResult]]] = {
         "robotrain": check_versions,
         "plugins": partial(check_plugins, plugins, platform),
         "state folder": partial(check_folder, files.get_state_folder(), "ROBOTRAIN_STATE", older_runs),
@@ -454,7 +454,7 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "clock": check_clock,
         "completion": check_completion,
     }
-    results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own.items()]
+    results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own_checks.items()]
     workloads = plugins.workloads() if local else {}  # elsewhere their environment is a container's
     for claim in plugins.claims:
         if claim.family == "workload" and (workload := workloads.get(claim.name)):
@@ -482,11 +482,13 @@ class Readiness(NamedTuple):
 
 def find_readiness(results: Sequence[CheckResult], names: Iterable[str]) -> Readiness:
     """Return which of these platforms are ready; none is if one of robotrain's own checks failed."""
-    own = [result.check.name for result in results if not result.distribution and result.state == "fail"]
+    failed_checks = [result.check.name for result in results if not result.distribution and result.state == "fail"]
     readiness = Readiness([], {}, [])
     for name in names:
         of_platform = [result for result in results if result.platform == name]
-        missing = own + [result.check.name for result in of_platform if not (result.is_overdue or result.is_ready)]
+        missing = failed_checks + [
+            result.check.name for result in of_platform if not (result.is_overdue or result.is_ready)
+        ]
         if missing:
             readiness.missing[name] = list(dict.fromkeys(missing))
         elif any(result.is_overdue for result in of_platform):

@@ -184,9 +184,11 @@ def _is_earlier_context(folder: Path) -> bool:
     if listed is None:  # it is no build context
         raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    own = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
-    digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items() if path.is_file()}
-    if changed := sorted(name for name in own if digests.get(name, "") != listed.get(name)):
+    context_files = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
+    digests = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in context_files.items() if path.is_file()
+    }
+    if changed := sorted(name for name in context_files if digests.get(name, "") != listed.get(name)):
         raise Rejected([_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
     return True
 

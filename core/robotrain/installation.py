@@ -106,10 +106,10 @@ def _read_receipt_entry(entry: dict[str, Any]) -> _Requirement:
 
 def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str], own_option: str = "") -> list[str]:
     """Return robotrain with its extras, and the other requirements as `--with`."""
-    own = next(
+    own_requirement = next(
         (requirement for requirement in installed if requirement.name == DISTRIBUTION), _Requirement(DISTRIBUTION)
     )
-    own = own._replace(version="")
+    own_requirement = own_requirement._replace(version="")
     others = [
         requirement.list_words("--with", "--with-editable")
         for requirement in installed
@@ -118,8 +118,8 @@ def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str
     for requirement in requirements:
         if match := re.fullmatch(rf"{DISTRIBUTION}(?:\[([\w,. -]+)\])?", requirement):
             extras = [extra.strip() for extra in (match[1] or "").split(",") if extra.strip()]
-            own = own._replace(extras=(*own.extras, *extras))
+            own_requirement = own_requirement._replace(extras=(*own_requirement.extras, *extras))
         else:
             others.append(["--with", requirement])
     unique = {tuple(words): words for words in others}
-    return [*own.list_words(own_option), *(word for words in unique.values() for word in words)]
+    return [*own_requirement.list_words(own_option), *(word for words in unique.values() for word in words)]

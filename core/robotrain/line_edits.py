@@ -174,33 +174,37 @@ class _Line:
         else:
             before = [position for position, other in part if {other.name, *other.words[:1]} & {*left_out}]
             end = len(self.options) if option.is_after else sum(not other.is_after for other in self.options)
-            at = before[0] if before else end
-            self.options[at:at] = new
+            index = before[0] if before else end
+            self.options[index:index] = new
         return True
 
     def remove(self, name: str, new: Sequence[TypedOption]) -> bool:
         """Remove an option or word, from the part that the problem is about if it is there; return whether there was
         one. One of `new` stays where it was put.
         """
-        own = [option for option in new if not option.is_after]
-        are_switches = bool(own) and all(len(option.words) == 1 and "=" not in option.words[0] for option in own)
+        own_options = [option for option in new if not option.is_after]
+        are_switches = bool(own_options) and all(
+            len(option.words) == 1 and "=" not in option.words[0] for option in own_options
+        )
         for is_after in (self.is_after, not self.is_after):
             key = (name if is_after else self.names.get(name, name), is_after)
             if any((option.name, option.is_after) == key for option in new):
                 return is_after == self.is_after
             matches = [option for option in self.options if (option.name or option.words[0], option.is_after) == key]
             for option in matches:
-                at = self.options.index(option)  # what looks like its value is a word after a switch
-                self.options[at : at + 1] = [TypedOption("", (word,)) for word in option.words[1:] if are_switches]
+                index = self.options.index(option)  # what looks like its value is a word after a switch
+                self.options[index : index + 1] = [
+                    TypedOption("", (word,)) for word in option.words[1:] if are_switches
+                ]
             if matches:
                 return True
         return False
 
     def join(self) -> list[str]:
-        own, after = (
+        before, after = (
             [w for option in self.options if option.is_after == is_after for w in option.words] for is_after in (0, 1)
         )
-        return [*own, *([DASHES, *after] if after else [])]
+        return [*before, *([DASHES, *after] if after else [])]
 
 
 def split_line(words: Sequence[str], options: LineOptions = UNKNOWN_OPTIONS) -> Iterator[TypedOption]:

@@ -140,9 +140,9 @@ def find_message(folder: str, message: str) -> Table:
     for package_folder in _list_places(folder):
         if table := read_tables(package_folder, code).get(code):
             base = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-            own = table.get(variant) if variant else base
-            if own and "title" in own:
-                return {**_read_defaults(package_folder), **({} if "title" in base else base), **own}
+            variant_table = table.get(variant) if variant else base
+            if variant_table and "title" in variant_table:
+                return {**_read_defaults(package_folder), **({} if "title" in base else base), **variant_table}
     raise LookupError(f"no {FILE} from {folder} upwards has the message {message}")
 
 

@@ -78,10 +78,12 @@ def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
 def correct_folder(text: str, base: Path) -> str:
     """Return a path that exists, with the nearest name for the folder that is missing; empty if there is none."""
     parts = text.rstrip("/").split("/") if not text.startswith("/") else ["/", *text.strip("/").split("/")]
-    at = next((index for index in range(len(parts)) if not base.joinpath(*parts[: index + 1]).exists()), len(parts))
-    parent = base.joinpath(*parts[:at])
-    if at == len(parts) or not parent.is_dir():
+    missing_index = next(
+        (index for index in range(len(parts)) if not base.joinpath(*parts[: index + 1]).exists()), len(parts)
+    )
+    parent = base.joinpath(*parts[:missing_index])
+    if missing_index == len(parts) or not parent.is_dir():
         return ""
-    near = find_nearest_name(parts[at], [entry.name for entry in os.scandir(parent) if entry.is_dir()])
-    corrected = [*parts[:at], near or "", *parts[at + 1 :]]
+    near = find_nearest_name(parts[missing_index], [entry.name for entry in os.scandir(parent) if entry.is_dir()])
+    corrected = [*parts[:missing_index], near or "", *parts[missing_index + 1 :]]
     return os.path.join(*corrected) if near and base.joinpath(*corrected).exists() else ""

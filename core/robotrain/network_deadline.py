@@ -84,15 +84,15 @@ def _ask_group(questions: Sequence[Question], seconds: float, max_workers: int) 
     def work() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                at, question = todo.get_nowait()
-                inbox.put((at, _try(question, seconds)))
+                index, question = todo.get_nowait()
+                inbox.put((index, _try(question, seconds)))
 
     workers = [DeadlineFuture(work) for _ in questions[:max_workers]]
     until = time.monotonic() + seconds
     try:
         for _ in questions:
-            at, answers[at] = inbox.get(timeout=max(0.0, until - time.monotonic()))
-            if not is_silence(answers[at].error):
+            index, answers[index] = inbox.get(timeout=max(0.0, until - time.monotonic()))
+            if not is_silence(answers[index].error):
                 until = time.monotonic() + seconds
     except queue.Empty:
         _abandoned.extend(workers)

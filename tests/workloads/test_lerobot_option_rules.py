@@ -129,7 +129,7 @@ def test_broken_rule_of_a_type_is_refused(kind: str, words: list[str], instead: 
 def test_option_that_robotrain_gives_itself_breaks_no_rule() -> None:
     words = ("--use_policy_training_preset=false", "--optimizer.type=adamw")
     assert len(find_problems("act", *words)) == 1
-    assert find_problems("act", *words, own=lambda: {"scheduler.type": "constant_with_warmup"}) == []
+    assert find_problems("act", *words, list_own=lambda: {"scheduler.type": "constant_with_warmup"}) == []
     assert find_problems("act", "--rename_map={}", '--rename_map={"a":"b"}', owned=("--rename_map",)) == []
 
 

@@ -21,6 +21,7 @@ SUBMIT_SIDE = (
         "effective_options",
         "program_line",
         "lazy_locker",
+        "checked_locker",
         "trained_type",
         "saved_config",
     ),

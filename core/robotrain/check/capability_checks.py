@@ -36,9 +36,9 @@ MISSING = "value-missing"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 
-def get_source_limit(can: Capabilities) -> int:
+def get_source_limit(capabilities: Capabilities) -> int:
     """Return how many sources of one kind a role accepts."""
-    return min(can.limits.get(SOURCES_LIMIT, MAX_SOURCES), MAX_SOURCES)
+    return min(capabilities.limits.get(SOURCES_LIMIT, MAX_SOURCES), MAX_SOURCES)
 
 
 def check_source_limits(
@@ -60,7 +60,7 @@ def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) ->
     if most is None or kib <= most:
         return
     ways = suggest_platforms(
-        platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
+        platform, platforms, lambda capabilities: capabilities.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
     )
     yield make_problem("spec-over-limit", *ways, where=plan.spec, name=platform.name, most=most, kib=kib)
 
@@ -70,7 +70,10 @@ def _make_limit_problem(
 ) -> Problem:
     most, count = get_source_limit(platform.capabilities), len(inputs)
     elsewhere = suggest_platforms(
-        platform, platforms, lambda can: can.source(role, kind) and get_source_limit(can) >= count, "accepts as many"
+        platform,
+        platforms,
+        lambda capabilities: capabilities.source(role, kind) and get_source_limit(capabilities) >= count,
+        "accepts as many",
     )
     return make_problem(
         "sources-over-limit",
@@ -108,27 +111,27 @@ def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
     return list(pairs_by_kinds.values())
 
 
-def is_pair_declared(can: Capabilities, pair: DatasetPair) -> bool:
+def is_pair_declared(capabilities: Capabilities, pair: DatasetPair) -> bool:
     """Return whether the platform declares this pair; if not, its feature `several_datasets` decides."""
-    return can.find_declared_combination(pair.kind, pair.other_kind) is not None
+    return capabilities.find_declared_combination(pair.kind, pair.other_kind) is not None
 
 
-def get_pair_support(can: Capabilities, kind: SourceKind, other: SourceKind) -> Support:
+def get_pair_support(capabilities: Capabilities, kind: SourceKind, other: SourceKind) -> Support:
     """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
-    answers = [can.source(DATASET, kind), can.source(DATASET, other)]
-    return next((answer for answer in answers if not answer), can.combination(kind.name, other.name))
+    answers = [capabilities.source(DATASET, kind), capabilities.source(DATASET, other)]
+    return next((answer for answer in answers if not answer), capabilities.combination(kind.name, other.name))
 
 
 def check_combinations(
     pairs: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
-    can = platform.capabilities
+    capabilities = platform.capabilities
     for pair in pairs:
         kind, other = kinds[pair.kind], kinds[pair.other_kind]
-        accepted = can.source(DATASET, kind) and can.source(DATASET, other)
-        support = can.combination(pair.kind, pair.other_kind)
-        if accepted and not support and is_pair_declared(can, pair):
+        accepted = capabilities.source(DATASET, kind) and capabilities.source(DATASET, other)
+        support = capabilities.combination(pair.kind, pair.other_kind)
+        if accepted and not support and is_pair_declared(capabilities, pair):
             both = f"several {kind.title}" if kind.name == other.name else f"{kind.title} with {other.title}"
             phrase = f"{format_refusal('merge', support)} {both}"
             accepts_both = functools.partial(get_pair_support, kind=kind, other=other)
@@ -160,29 +163,33 @@ def list_requirements(
     workload: Workload,
     kinds: Mapping[str, SourceKind],
     pairs: Sequence[DatasetPair],
-    can: Capabilities,
+    capabilities: Capabilities,
 ) -> Iterator[FeatureRequirement]:
     """Yield the features that a job needs."""
-    addresses = {target.parameter for target in publish_targets.list_targets(resolution.job, workload, kinds, can)}
+    addresses = {
+        target.parameter for target in publish_targets.list_targets(resolution.job, workload, kinds, capabilities)
+    }
     addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
     for parameter in get_parameters(workload.parameters):
         needed = parameter.param.requires if parameter.name not in addresses else ""
         if needed and resolution.job[parameter.name] != parameter.default:
             value = resolution.parameters[parameter.name]
             yield FeatureRequirement(needed, value.origin.where, redact(str(value.value)), parameter.flag)
-    undeclared = (pair for pair in pairs if not is_pair_declared(can, pair))
+    undeclared = (pair for pair in pairs if not is_pair_declared(capabilities, pair))
     if pair := next(undeclared, None):  # a declared combination needs no feature
         count = sum(item.role == DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
-    yield from _list_source_requirements(resolution.inputs.chosen, kinds, can)
+    yield from _list_source_requirements(resolution.inputs.chosen, kinds, capabilities)
 
 
 def _list_source_requirements(
-    chosen: Sequence[Input], kinds: Mapping[str, SourceKind], can: Capabilities
+    chosen: Sequence[Input], kinds: Mapping[str, SourceKind], capabilities: Capabilities
 ) -> Iterator[FeatureRequirement]:
     for item in chosen:
         kind = kinds[item.source.kind]
-        if kind.requires and can.source(item.role, kind) and can.feature(kind.requires):  # else the source is refused
+        if (
+            kind.requires and capabilities.source(item.role, kind) and capabilities.feature(kind.requires)
+        ):  # else the source is refused
             yield FeatureRequirement(kind.requires, item.where, str(item.source), sources=kind.title)
 
 
@@ -190,18 +197,20 @@ def check_requirement(
     requirement: FeatureRequirement, platform: Platform, settings: Any, platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield a problem if the platform lacks the feature, or lacks it with these settings (`None`: with none set)."""
-    can = platform.capabilities
-    if not can.feature(requirement.feature):
-        others = suggest_platforms(platform, platforms, lambda can: can.feature(requirement.feature), "can")
+    capabilities = platform.capabilities
+    if not capabilities.feature(requirement.feature):
+        others = suggest_platforms(
+            platform, platforms, lambda capabilities: capabilities.feature(requirement.feature), "can"
+        )
         if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
             others = (*others, suggest_leaving_out(requirement.flag))
         phrase = f"cannot {_describe_feature(requirement)}"
-        support = can.feature(requirement.feature)
+        support = capabilities.feature(requirement.feature)
         where, text = requirement.where, requirement.given
         yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, text)
         return
     fields = dict(list_fields(settings)) if settings is not None else {}
-    name, off = can.find_missing_setting(requirement.feature, fields)
+    name, off = capabilities.find_missing_setting(requirement.feature, fields)
     if name:
         yield _make_setting_problem(requirement, name, platform, off)
 
@@ -250,10 +259,12 @@ def check_job(
     platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     """Yield problems by the platform's capabilities, then by the workload's and the platform's own rules."""
-    can = platform.capabilities
-    if not (support := can.workload(workload.name)):
+    capabilities = platform.capabilities
+    if not (support := capabilities.workload(workload.name)):
         phrase = f"{format_refusal('run', support)} {workload.name}"
-        others = suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
+        others = suggest_platforms(
+            platform, platforms, lambda capabilities: capabilities.workload(workload.name), "runs it"
+        )
         yield make_refusal("workload-not-accepted", phrase, support, platform.name, others)
     chosen = resolution.inputs.chosen
     for item in chosen:
@@ -262,11 +273,11 @@ def check_job(
     pairs = list_dataset_pairs(datasets)
     yield from check_combinations(pairs, platform, kinds, platforms)
     yield from check_source_limits(chosen, platform, kinds, platforms)
-    requirements = [*list_requirements(resolution, workload, kinds, pairs, can)]
+    requirements = [*list_requirements(resolution, workload, kinds, pairs, capabilities)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
-    unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
+    unsupported = {need.flag for need in requirements if not capabilities.feature(need.feature)}
     job = resolution.job
     misplaced = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
     if misplaced:  # options of robotrain among those of its program are reported already
@@ -362,7 +373,9 @@ def _check_source(
         with contextlib.suppress(SourceError):
             first = f"{flag} {other.parse(str(item.source), Path('/'))}" if other.roles[role].flag == flag else first
     phrase = f"{format_refusal('accept', support)} {kind.title}"
-    others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
+    others = suggest_platforms(
+        platform, platforms, lambda capabilities: capabilities.source(role, kind), f"accepts {kind.name}"
+    )
     ways = (*([Suggestion(first, accepts)] if first else []), *others)
     where, text = item.where, str(item.source)
     refused = support._replace(suggestion=first)

@@ -55,75 +55,107 @@ def make_matrix(
     platforms: Mapping[str, Platform], kinds: Mapping[str, SourceKind], workloads: Mapping[str, Workload]
 ) -> ParityMatrix:
     """Return the matrix, with a row for everything that is installed or that a platform declares."""
-    can = {name: platform.capabilities for name, platform in platforms.items()}
+    capabilities_by_platform = {name: platform.capabilities for name, platform in platforms.items()}
     rows = (
-        *_make_source_rows(can, kinds),
-        *_make_combination_rows(can, kinds),
-        *_make_workload_rows(can, workloads),
-        *_make_feature_rows(can, workloads),
+        *_make_source_rows(capabilities_by_platform, kinds),
+        *_make_combination_rows(capabilities_by_platform, kinds),
+        *_make_workload_rows(capabilities_by_platform, workloads),
+        *_make_feature_rows(capabilities_by_platform, workloads),
     )
-    exclusions = (capability_checks.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds))
-    limits = tuple(_make_limits(can))
-    return ParityMatrix(platforms=tuple(can), rows=rows, limits=limits, exclusions=tuple(filter(None, exclusions)))
+    exclusions = (
+        capability_checks.describe_exclusion(kinds[name])
+        for name in _list_dataset_kinds(capabilities_by_platform, kinds)
+    )
+    limits = tuple(_make_limits(capabilities_by_platform))
+    return ParityMatrix(
+        platforms=tuple(capabilities_by_platform), rows=rows, limits=limits, exclusions=tuple(filter(None, exclusions))
+    )
 
 
-def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
-    declared = {key for capabilities in can.values() for key in capabilities.sources}
+def _make_source_rows(
+    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
+) -> Iterator[MatrixRow]:
+    declared = {key for capabilities in capabilities_by_platform.values() for key in capabilities.sources}
     for role in ROLES:
         strange = {kind for declared_role, kind in declared if declared_role == role and kind not in kinds} - {ANY}
-        named = {name for name, kind in kinds.items() if _can_fill(kind, role) and _is_relevant(kind, can)}
+        named = {
+            name
+            for name, kind in kinds.items()
+            if _can_fill(kind, role) and _is_relevant(kind, capabilities_by_platform)
+        }
         for name in sorted(named | strange):
             kind = kinds.get(name)
             cells = {
-                at: capabilities.source(role, kind) if kind else _get_declared_support(capabilities, role, name)
-                for at, capabilities in can.items()
+                platform: capabilities.source(role, kind) if kind else _get_declared_support(capabilities, role, name)
+                for platform, capabilities in capabilities_by_platform.items()
             }
             yield MatrixRow(section="sources", names={"role": role, "kind": name}, cells=cells)
         if named | strange:
-            others = {at: _get_declared_support(capabilities, role, ANY) for at, capabilities in can.items()}
+            others = {
+                platform: _get_declared_support(capabilities, role, ANY)
+                for platform, capabilities in capabilities_by_platform.items()
+            }
             yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=others)
 
 
-def _make_combination_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
-    for kind, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
+def _make_combination_rows(
+    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
+) -> Iterator[MatrixRow]:
+    for kind, other in combinations_with_replacement(_list_dataset_kinds(capabilities_by_platform, kinds), 2):
         if kind == other and not kinds[kind].roles[capability_checks.DATASET].repeatable:
             continue
         cells = {
-            at: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other])
-            for at, capabilities in can.items()
+            platform: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other])
+            for platform, capabilities in capabilities_by_platform.items()
         }
         yield MatrixRow(section="combinations", names={"kind": kind, "other": other}, cells=cells)
 
 
-def _list_dataset_kinds(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> list[str]:
+def _list_dataset_kinds(
+    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
+) -> list[str]:
     return sorted(
-        name for name, kind in kinds.items() if _can_fill(kind, capability_checks.DATASET) and _is_relevant(kind, can)
+        name
+        for name, kind in kinds.items()
+        if _can_fill(kind, capability_checks.DATASET) and _is_relevant(kind, capabilities_by_platform)
     )
 
 
-def _make_workload_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
-    names = {*workloads, *(name for capabilities in can.values() for name in capabilities.workloads)} - {ANY}
+def _make_workload_rows(
+    capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
+) -> Iterator[MatrixRow]:
+    names = {
+        *workloads,
+        *(name for capabilities in capabilities_by_platform.values() for name in capabilities.workloads),
+    } - {ANY}
     for name in (*sorted(names), ANY):
-        cells = {at: capabilities.workload(name) for at, capabilities in can.items()}
+        cells = {platform: capabilities.workload(name) for platform, capabilities in capabilities_by_platform.items()}
         yield MatrixRow(section="workloads", names={"workload": name}, cells=cells)
 
 
-def _make_feature_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
+def _make_feature_rows(
+    capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
+) -> Iterator[MatrixRow]:
     needed = {
         parameter.param.requires for workload in workloads.values() for parameter in get_parameters(workload.parameters)
     }
-    declared = {name for capabilities in can.values() for name in capabilities.features}
+    declared = {name for capabilities in capabilities_by_platform.values() for name in capabilities.features}
     for name in (*FEATURES, *sorted((needed | declared) - {"", ANY, *FEATURES})):
-        cells = {at: capabilities.feature(name) for at, capabilities in can.items()}
+        cells = {platform: capabilities.feature(name) for platform, capabilities in capabilities_by_platform.items()}
         yield MatrixRow(section="features", names={"feature": name}, cells=cells)
 
 
-def _make_limits(can: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
-    declared = {name for capabilities in can.values() for name in capabilities.limits}
+def _make_limits(capabilities_by_platform: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
+    declared = {name for capabilities in capabilities_by_platform.values() for name in capabilities.limits}
     for name in (*LIMITS, *sorted(declared - LIMITS.keys())):
-        numbers: dict[str, int | None] = {at: capabilities.limits.get(name) for at, capabilities in can.items()}
+        numbers: dict[str, int | None] = {
+            platform: capabilities.limits.get(name) for platform, capabilities in capabilities_by_platform.items()
+        }
         if name == capability_checks.SOURCES_LIMIT:
-            numbers = {at: capability_checks.get_source_limit(capabilities) for at, capabilities in can.items()}
+            numbers = {
+                platform: capability_checks.get_source_limit(capabilities)
+                for platform, capabilities in capabilities_by_platform.items()
+            }
         yield MatrixLimit(name=name, numbers=numbers)
 
 
@@ -131,11 +163,13 @@ def _can_fill(kind: SourceKind, role: str) -> bool:
     return bool(kind.target or kind.platform_managed) if role == PUBLISH_ROLE else role in kind.roles
 
 
-def _is_relevant(kind: SourceKind, can: Mapping[str, Capabilities]) -> bool:
+def _is_relevant(kind: SourceKind, capabilities_by_platform: Mapping[str, Capabilities]) -> bool:
     """Return whether platforms support the kind itself; some kinds always stand for a source of another kind."""
     acts = kind.container_plugin or kind.target or kind.platform_managed or kind.example
-    return bool(acts) or any(kind.name == name for capabilities in can.values() for _, name in capabilities.sources)
+    return bool(acts) or any(
+        kind.name == name for capabilities in capabilities_by_platform.values() for _, name in capabilities.sources
+    )
 
 
-def _get_declared_support(can: Capabilities, role: str, name: str) -> Support:
-    return can.sources.get((role, name), UNKNOWN)
+def _get_declared_support(capabilities: Capabilities, role: str, name: str) -> Support:
+    return capabilities.sources.get((role, name), UNKNOWN)

@@ -44,7 +44,7 @@ class TargetAddress:
 
 
 def list_targets(
-    job: Job, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
+    job: Job, workload: Workload, kinds: Mapping[str, SourceKind], capabilities: Capabilities
 ) -> Iterator[TargetAddress]:
     """Yield the addresses that a kind recognizes, preferably a kind that the platform can write to; no folders."""
     parameters = dict(job.parameters)
@@ -54,7 +54,7 @@ def list_targets(
             kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes_target(text)
         ]
         if fitting:
-            kind = next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
+            kind = next((kind for kind in fitting if capabilities.source(PUBLISH_ROLE, kind)), fitting[0])
             yield TargetAddress(name, text, kind)
 
 
@@ -152,7 +152,10 @@ def _check_target(
         phrase = f"{format_refusal('publish', support)} to {kind.title}"
         text = redact(target.text)
         others = suggest_platforms(
-            platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
+            platform,
+            platforms,
+            lambda capabilities: capabilities.source(PUBLISH_ROLE, kind),
+            f"publishes to {kind.name}",
         )
         others = others if where.startswith("-") else (*others, suggest_leaving_out(flag))
         yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, text)
@@ -164,11 +167,11 @@ def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> boo
 
 
 def _make_unknown_problem(
-    text: str, flag: str, where: str, kinds: Mapping[str, SourceKind], can: Capabilities
+    text: str, flag: str, where: str, kinds: Mapping[str, SourceKind], capabilities: Capabilities
 ) -> Problem:
     writable = [kind for kind in kinds.values() if _is_writable(kind)]
-    writable = [kind for kind in writable if can.source(PUBLISH_ROLE, kind)] or writable
-    has_folders = bool(can.feature(PUBLISH_FOLDER_FEATURE))
+    writable = [kind for kind in writable if capabilities.source(PUBLISH_ROLE, kind)] or writable
+    has_folders = bool(capabilities.feature(PUBLISH_FOLDER_FEATURE))
     folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
     titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
     ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable), *folder)

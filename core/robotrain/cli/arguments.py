@@ -140,17 +140,17 @@ class TrainerArgsCommand(OwnCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
-        own = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
+        own_spellings = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
 
         @functools.cache
         def list_keys() -> dict[str, str]:
-            return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
+            return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own_spellings}
 
         def express(problem: Problem) -> Problem:
             from robotrain.line_edits import read_edit  # costs start-up
 
             edits = map(read_edit, problem.suggestions)
-            if "--set" not in own or not any(edit.flags or edit.is_removal for edit in edits):
+            if "--set" not in own_spellings or not any(edit.flags or edit.is_removal for edit in edits):
                 return problem
             return express_as_overrides(problem, list_keys(), is_pipeline=bool(self.key_prefix))
 

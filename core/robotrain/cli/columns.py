@@ -109,13 +109,13 @@ def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str
 
 def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """Yield the lines of one row; a cell after one that is too long begins a new line."""
-    line, at = "", 0
+    line, offset = "", 0
     for cell, wide in zip(cells, (*widths, 0), strict=True):
-        if cell and measure_width(line) > at - GAP > 0:
+        if cell and measure_width(line) > offset - GAP > 0:
             yield line
             line = ""
-        line = pad_text(line, at) + cell if cell else line
-        at += wide + GAP
+        line = pad_text(line, offset) + cell if cell else line
+        offset += wide + GAP
     yield line
 
 

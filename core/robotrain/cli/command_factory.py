@@ -142,8 +142,10 @@ def format_help(text: str) -> str:
 
 def _break_example(line: str) -> str:
     """Return a command line that is too long for help on several lines, which can be pasted."""
-    at = line.rfind(" --", CONTINUATION, MAX_EXAMPLE) if len(line) > MAX_EXAMPLE and "\n" not in line else -1
-    return line if at < 0 else f"{line[:at]} \\\n{_break_example(' ' * CONTINUATION + line[at + 1 :])}"
+    position = line.rfind(" --", CONTINUATION, MAX_EXAMPLE) if len(line) > MAX_EXAMPLE and "\n" not in line else -1
+    return (
+        line if position < 0 else f"{line[:position]} \\\n{_break_example(' ' * CONTINUATION + line[position + 1 :])}"
+    )
 
 
 def get_plugins(ctx: Any) -> "Plugins":
@@ -180,5 +182,5 @@ def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:
     """Return the arguments before the first `--` and those after it, None when there is no `--`."""
     if "--" not in args:
         return args, None
-    at = args.index("--")
-    return args[:at], args[at + 1 :]
+    separator = args.index("--")
+    return args[:separator], args[separator + 1 :]

@@ -151,8 +151,8 @@ def _read_selection(which: Value | None) -> str:
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
     """Return the request without the values of its job file that only the evaluation has, and those values."""
-    own = {parameter.name for parameter in get_parameters(workload.parameters)}
-    others = {parameter.name for parameter in get_parameters(evaluation.parameters)} - own
+    training_names = {parameter.name for parameter in get_parameters(workload.parameters)}
+    others = {parameter.name for parameter in get_parameters(evaluation.parameters)} - training_names
     taken = {
         name: file_value
         for file in request.files

@@ -160,9 +160,9 @@ def _apply_suggestion(
     if corrected is None or corrected[:2] != line[:2]:
         return None
     end = corrected.index(DASHES) if DASHES in corrected else len(corrected)
-    own, after = corrected[2:end], corrected[end + 1 :]
+    own_options, after = corrected[2:end], corrected[end + 1 :]
     words = []
-    for flag, value in zip(own[::2], own[1::2], strict=True):
+    for flag, value in zip(own_options[::2], own_options[1::2], strict=True):
         words.append(f"--set {parameters[flag].name}={shlex.quote(value)}")
     gone, new = compare_options(job.trainer_args, after, workload)
     if list_option_names(gone, workload) - list_option_names(after, workload):
@@ -190,11 +190,11 @@ def _find_remedy(record: RunRecord, note: Note, parameters: dict[str, Parameter]
 
 
 def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Parameter]) -> Iterator[str]:
-    if own := re.match(r"(--set|--) (-{0,2}[A-Za-z][\w.-]*)=(\S+)", remedy):
-        yield f"{own[1]} {own[2]}={shlex.quote(own[3])}"
+    if option_match := re.match(r"(--set|--) (-{0,2}[A-Za-z][\w.-]*)=(\S+)", remedy):
+        yield f"{option_match[1]} {option_match[2]}={shlex.quote(option_match[3])}"
         return
-    if own := OPTION_OF_PROGRAM.fullmatch(remedy):
-        arguments = _replace_option(record, own[1], own[2])
+    if option_match := OPTION_OF_PROGRAM.fullmatch(remedy):
+        arguments = _replace_option(record, option_match[1], option_match[2])
         yield from [f"{DASHES} {shlex.join(arguments)}"] if arguments else []
         return
     match = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)

@@ -121,13 +121,13 @@ class _Trials:
         if not flags or words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
             return False
         self._count += 1
-        own, other = (self._resolve(line[size:]) for line in (self._words, words))
-        if own is None or other is None:
+        resolution, other = (self._resolve(line[size:]) for line in (self._words, words))
+        if resolution is None or other is None:
             return False
-        settings: type = type(own.settings)
-        parameters = (*get_parameters(own.workload.parameters), *get_parameters(settings))
+        settings: type = type(resolution.settings)
+        parameters = (*get_parameters(resolution.workload.parameters), *get_parameters(settings))
         is_of_job = {*flags} <= {parameter.flag for parameter in parameters}  # `--new` is not
-        return is_of_job and (own.job, own.settings) == (other.job, other.settings)
+        return is_of_job and (resolution.job, resolution.settings) == (other.job, other.settings)
 
     def _find_errors(self, arguments: Sequence[str]) -> list[Problem]:
         """Return the errors that the pure checks find in a line."""

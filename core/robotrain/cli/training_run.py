@@ -38,11 +38,11 @@ def split_step(text: str) -> tuple[str, str]:
 
     A step that an engine runs has no record of its own, but is named so in its log.
     """
-    for at, character in enumerate(text):
-        if character == "-" and not records.has_record(text) and records.has_record(text[:at]):
-            record = records.read_record(text[:at])
-            if record.native and not record.is_sweep and text[at + 1 :] in record.steps:
-                return record.run, text[at + 1 :]
+    for index, character in enumerate(text):
+        if character == "-" and not records.has_record(text) and records.has_record(text[:index]):
+            record = records.read_record(text[:index])
+            if record.native and not record.is_sweep and text[index + 1 :] in record.steps:
+                return record.run, text[index + 1 :]
     return text, ""
 
 

@@ -141,8 +141,8 @@ class _UnknownOption:
             for family, name in owners
         )
         is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
-        if all(family == "workload" for family, _ in owners) and (own := self._format_own_parameter()):
-            ways = [*self.replace(own)]
+        if all(family == "workload" for family, _ in owners) and (own_parameter := self._format_own_parameter()):
+            ways = [*self.replace(own_parameter)]
         else:
             ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
         named = " and ".join(map(" ".join, owners))
@@ -158,10 +158,10 @@ class _UnknownOption:
 
     def explain_own_parameter(self) -> Problem | None:
         """Explain an option that the user's program may have."""
-        if not (own := self._format_own_parameter()):
+        if not (own_parameter := self._format_own_parameter()):
             return None
         name = self.flag.lstrip("-").replace("-", "_")
-        return make_problem("option-unknown.own-parameter", *self.replace(own), where=self.flag, name=name)
+        return make_problem("option-unknown.own-parameter", *self.replace(own_parameter), where=self.flag, name=name)
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""

@@ -31,10 +31,10 @@ def is_reserved_variable(name: str, of_platform: Collection[str] = ()) -> bool:
 
     :param of_platform: variables that the platform sets; one that ends with `_` stands for all that begin with it.
     """
-    own = tuple(name for name in of_platform if name.endswith("_"))
+    platform_prefixes = tuple(name for name in of_platform if name.endswith("_"))
     if name.startswith(CHANNEL_PREFIX):  # no program gets it
         return False
-    return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *own))
+    return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *platform_prefixes))
 
 
 def check_secrets(

@@ -138,26 +138,26 @@ def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, 
     """Return which sides are compared: each other one with each reference; without references, all pairs."""
     if references is None:
         return [*itertools.combinations(range(sides), 2)]
-    return [(at, other) for other in references for at in range(sides) if at not in references]
+    return [(side, other) for other in references for side in range(sides) if side not in references]
 
 
 def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]:
     """Return the number of episodes of a side, its success with the interval, and its mean score."""
     played = [episode for episode in episodes if side.has(episode)]
-    own = pool_repetitions(played)
-    successes = [episode.success for episode in own if episode.success is not None]
-    scores = [episode.score for episode in own if episode.score is not None]
-    is_judged = bool(own) and len(successes) == len(own)
+    trials = pool_repetitions(played)
+    successes = [episode.success for episode in trials if episode.success is not None]
+    scores = [episode.score for episode in trials if episode.score is not None]
+    is_judged = bool(trials) and len(successes) == len(trials)
     return {
         "label": f"{side.policy} ({side.condition})" if side.condition else side.policy,
         "name": side.policy,
         "condition": side.condition,
         "episodes": len(played),
-        "trials": len(own),
+        "trials": len(trials),
         "successes": sum(successes) if is_judged else None,
         "success_rate": sum(successes) / len(successes) if is_judged else None,
         "success_interval": [*compute_success_interval(sum(successes), len(successes))] if is_judged else None,
-        "score": fmean(scores) if scores and len(scores) == len(own) else None,
+        "score": fmean(scores) if scores and len(scores) == len(trials) else None,
     }
 
 

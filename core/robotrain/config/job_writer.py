@@ -40,7 +40,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     declared: type = type(resolution.settings)
     of_platform = get_parameters(declared)
     of_workload = get_parameters(get_declared(resolution.workload.parameters))
-    own = get_parameters(resolution.workload.parameters)[len(of_workload) :]
+    own_parameters = get_parameters(resolution.workload.parameters)[len(of_workload) :]
     fields = dict(list_fields(resolution.settings))
     settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
     values = dict(job.parameters)
@@ -57,7 +57,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         [f"workload: {format_scalar(job.workload)}"],
         sources,
         list(_format_table("parameters", of_workload, resolution.parameters, values)),
-        list(_format_table("params", own, resolution.parameters, values)),
+        list(_format_table("params", own_parameters, resolution.parameters, values)),
         [f"{ARGUMENT_KEYS[bool(resolution.workload.own_command)]}:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]

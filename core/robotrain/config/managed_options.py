@@ -38,9 +38,9 @@ def find_misplaced_args(
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
     if not arguments or workload.own_command or any(workload.roles[chosen.role].is_program for chosen in inputs.chosen):
         return
-    own = dict.fromkeys(request.flags, "robotrain")
-    own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
-    own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
+    owner_by_flag = dict.fromkeys(request.flags, "robotrain")
+    owner_by_flag |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
+    owner_by_flag |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
     hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = str(argument.value).partition("=")
@@ -60,7 +60,9 @@ def find_misplaced_args(
             yield make_problem(
                 "option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=reason
             )
-        elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option
+        elif (
+            name in hints and name not in owner_by_flag and name.startswith("--")
+        ):  # a trainer may have any short option
             owner = workload.name if name in workload.option_hints else platform.name
             yield make_problem(
                 "option-elsewhere.hint",
@@ -71,7 +73,7 @@ def find_misplaced_args(
                 owner=owner,
                 hint=hints[name],
             )
-        elif name in own:
+        elif name in owner_by_flag:
             text = _move_option(name, value, workload, platform)
             way = _place_option(text, name, request, workload, platform)
             is_moved = way.text.partition(" ")[0] == name and not way.remark
@@ -82,7 +84,7 @@ def find_misplaced_args(
                 where=argument.origin.where,
                 given=name,
                 name=name,
-                owner=own[name],
+                owner=owner_by_flag[name],
                 program=workload.program,
             )
 

@@ -94,10 +94,10 @@ def apply_params(
 ) -> tuple[Request, Workload, Sequence[Problem]]:
     """Return the request and the workload with own parameters as parameters like the others, and the problems."""
     extended = extend_for_request(workload, request, platform)
-    own = list_own_names(extended.parameters)
+    own_names = list_own_names(extended.parameters)
 
     def apply(layer: Layer) -> Layer:
-        own_params = {name: value for name, value in layer.select("params").items() if name in own}
+        own_params = {name: value for name, value in layer.select("params").items() if name in own_names}
         return layer._replace(values={**prefix_names("parameters", own_params), **layer.values})
 
     return request.change_layers(apply), extended, tuple(_find_problems(request, workload, platform))

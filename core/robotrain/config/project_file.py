@@ -65,61 +65,61 @@ class _ProjectReader:
     def add_unreadable(self, reason: str) -> None:
         self.problems.append(make_problem("file-unreadable.project-file", where=self.name, why=reason))
 
-    def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
-        """Return the top level, or the profile whose table is `at`."""
-        body = self.read_table(body, at)
+    def read_level(self, body: Mapping[str, Any], table_path: str) -> ProjectLevel:
+        """Return the top level, or the profile whose table is `table_path`."""
+        body = self.read_table(body, table_path)
         for name in body:
             if name not in (*WORD_KEYS, *TABLE_KEYS):
-                self.add_unknown_key(name, at)
-        before = f"{at}." if at else ""
+                self.add_unknown_key(name, table_path)
+        before = f"{table_path}." if table_path else ""
         return ProjectLevel(
-            platform=self.read_word(body, "platform", at),
-            workload=self.read_word(body, "workload", at),
-            terraform=self.read_word(body, "terraform", at),
+            platform=self.read_word(body, "platform", table_path),
+            workload=self.read_word(body, "workload", table_path),
+            terraform=self.read_word(body, "terraform", table_path),
             parameters=self.read_values(body.get("parameters", {}), f"{before}parameters"),
             workloads=self.read_named_tables(body.get("workloads"), f"{before}workloads"),
             platforms=self.read_named_tables(body.get("platforms"), f"{before}platforms"),
         )
 
-    def read_named_tables(self, body: Any, at: str) -> dict[str, dict[str, Value]]:
+    def read_named_tables(self, body: Any, table_path: str) -> dict[str, dict[str, Value]]:
         """Return a table of tables of values."""
         return {
-            name: self.read_values(table, f"{at}.{_format_key(name)}")
-            for name, table in self.read_tables(body, at).items()
+            name: self.read_values(table, f"{table_path}.{_format_key(name)}")
+            for name, table in self.read_tables(body, table_path).items()
         }
 
-    def read_tables(self, body: Any, at: str) -> dict[str, dict[str, Any]]:
+    def read_tables(self, body: Any, table_path: str) -> dict[str, dict[str, Any]]:
         """Return a table of tables."""
         tables = {}
-        for name, table in self.read_table({} if body is None else body, at).items():
+        for name, table in self.read_table({} if body is None else body, table_path).items():
             if isinstance(table, dict):
                 tables[name] = table
             else:
-                self.add_problem(at, f"{redact(name)} must be a table, [{at}.{_format_key(name)}]")
+                self.add_problem(table_path, f"{redact(name)} must be a table, [{table_path}.{_format_key(name)}]")
         return tables
 
-    def read_values(self, body: Any, at: str) -> dict[str, Value]:
+    def read_values(self, body: Any, table_path: str) -> dict[str, Value]:
         """Return a table of single values, as texts."""
-        table = self.read_table(body, at)
-        return {name: value for name in table if (value := self.read_value(table, name, at))}
+        table = self.read_table(body, table_path)
+        return {name: value for name in table if (value := self.read_value(table, name, table_path))}
 
-    def read_table(self, body: Any, at: str) -> dict[str, Any]:
+    def read_table(self, body: Any, table_path: str) -> dict[str, Any]:
         if not isinstance(body, dict):
-            self.add_problem("", f"{at} must be a table, [{at}]")
+            self.add_problem("", f"{table_path} must be a table, [{table_path}]")
         elif len(body) > MAX_KEYS:
-            self.add_problem(at, f"the table has {len(body)} names; it can have at most {MAX_KEYS}")
+            self.add_problem(table_path, f"the table has {len(body)} names; it can have at most {MAX_KEYS}")
         else:
             return body
         return {}
 
-    def read_word(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
+    def read_word(self, body: Mapping[str, Any], name: str, table_path: str) -> Value | None:
         """Return the name of a platform or workload, or the Terraform folder."""
         if isinstance(body.get(name, ""), str):
-            return self.read_value(body, name, at)
-        self.add_problem(at, f"{name} must be a {'folder' if name == 'terraform' else 'name'} in quotes")
+            return self.read_value(body, name, table_path)
+        self.add_problem(table_path, f"{name} must be a {'folder' if name == 'terraform' else 'name'} in quotes")
         return None
 
-    def read_value(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
+    def read_value(self, body: Mapping[str, Any], name: str, table_path: str) -> Value | None:
         """Return the text of a value; None for an empty or invalid one."""
         value = body.get(name)
         if isinstance(value, bool):
@@ -127,45 +127,45 @@ class _ProjectReader:
         elif isinstance(value, int):
             value = str(value)
         elif isinstance(value, dict):
-            value = self.read_nested_table(value, name, at)
+            value = self.read_nested_table(value, name, table_path)
         elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-            refusal = self.refuse_several(name, at)
+            refusal = self.refuse_several(name, table_path)
             value = ValueTable((), refusal, json.dumps(value, ensure_ascii=False), (refusal,))
         elif value is not None and not isinstance(value, str):
             title = "must be a single value" if isinstance(value, list) else "is a date and needs quotes"
-            self.add_problem(at, f"{redact(name)} {title}")
+            self.add_problem(table_path, f"{redact(name)} {title}")
             return None
-        origin = Origin(PROJECT_FILE, self.format_place(at))
+        origin = Origin(PROJECT_FILE, self.format_place(table_path))
         return Value(value, origin, base=self.folder) if value else None
 
-    def read_nested_table(self, body: dict[str, Any], name: str, at: str) -> ValueTable:
+    def read_nested_table(self, body: dict[str, Any], name: str, table_path: str) -> ValueTable:
         """Return a table for settings that accept tables."""
-        inner = f"{at}.{_format_key(name)}"
+        inner = f"{table_path}.{_format_key(name)}"
         entries = []
         for key, entry in body.items():
             if isinstance(entry, dict | list):
                 self.add_problem(inner, f"{redact(key)} must be a single value")
             elif value := self.read_value(body, key, inner):
                 entries.append((key, value))
-        return ValueTable(tuple(entries), self.refuse_several(name, at))
+        return ValueTable(tuple(entries), self.refuse_several(name, table_path))
 
-    def refuse_several(self, name: str, at: str) -> Problem:
+    def refuse_several(self, name: str, table_path: str) -> Problem:
         """Return the problem of a table or a list for a setting that takes one value."""
-        return make_problem("file-wrong.project-value", where=self.format_place(at), name=redact(name))
+        return make_problem("file-wrong.project-value", where=self.format_place(table_path), name=redact(name))
 
-    def format_place(self, at: str) -> str:
-        return f"{self.name} [{at}]" if at else self.name
+    def format_place(self, table_path: str) -> str:
+        return f"{self.name} [{table_path}]" if table_path else self.name
 
-    def add_problem(self, at: str, title: str) -> None:
-        self.problems.append(make_problem("file-wrong.project-file", where=self.format_place(at), title=title))
+    def add_problem(self, table_path: str, title: str) -> None:
+        self.problems.append(make_problem("file-wrong.project-file", where=self.format_place(table_path), title=title))
 
-    def add_unknown_key(self, name: str, at: str) -> None:
-        keys = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
+    def add_unknown_key(self, name: str, table_path: str) -> None:
+        keys = (*WORD_KEYS, *TABLE_KEYS, *(() if table_path else ("profiles",)))
         reason = f"Known: {', '.join(keys)}."
         if name in JOB_KEYS:
             reason = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
         suggestions = () if name in JOB_KEYS else suggest_name(name, keys)
-        where = self.format_place(at)
+        where = self.format_place(table_path)
         shown = redact(name)
         self.problems.append(
             make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=reason)

@@ -203,8 +203,8 @@ class JobScan:
 
 def find_starter(workload: Workload, file: str) -> tuple[str, ...]:
     """Return the words with which a workload starts a program file; none if it starts no such files."""
-    own = workload.own_command
-    return own.starters.get(Path(file).suffix, ()) if own else ()
+    own_command = workload.own_command
+    return own_command.starters.get(Path(file).suffix, ()) if own_command else ()
 
 
 def read_option(words: Sequence[str], flag: str) -> str:

@@ -38,11 +38,11 @@ def take_weights(layers: Sequence[Layer], roles: Mapping[str, Role]) -> tuple[li
                 continue
             split = [split_weight(source) if source.role == role else (source, "") for source in layer.sources]
             layer = layer._replace(sources=tuple(source for source, _ in split))
-            own = [(source, weight) for source, weight in split if source.role == role]
-            if not is_chosen and any(weight for _, weight in own):
-                problems += _find_missing_weights(own)
-                key, origin = f"parameters.{rule.weights}", own[0][0].origin
-                weights = ",".join(weight or "1" for _, weight in own)
+            weighted_sources = [(source, weight) for source, weight in split if source.role == role]
+            if not is_chosen and any(weight for _, weight in weighted_sources):
+                problems += _find_missing_weights(weighted_sources)
+                key, origin = f"parameters.{rule.weights}", weighted_sources[0][0].origin
+                weights = ",".join(weight or "1" for _, weight in weighted_sources)
                 layer = layer._replace(values={key: Value(weights, origin), **layer.values})
             taken[index], is_chosen = layer, True
     return taken, problems

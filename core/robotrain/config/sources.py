@@ -203,17 +203,19 @@ def _split_list(text: str) -> Sequence[str]:
 
 
 def parse_source(
-    text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None = None
+    text: SourceText, kinds: Mapping[str, SourceKind], capabilities: Capabilities | None = None
 ) -> Source | Problem:
     """Return the source that a text stands for, or what is wrong with it.
 
-    :param can: of the platform, if known: a kind that it supports is preferred, and suggestions leave out others.
+    :param capabilities: of the platform, if known: a kind that it supports is preferred, and others are not suggested.
     """
     candidates = [kinds[name] for name in text.kinds]
     fitting = [kind for kind in candidates if kind.recognizes_as(text.role, text.text)]
     if not fitting and text.text and os.path.exists(path := os.path.join(text.base, text.text)):  # a relative path
         fitting = [kind for kind in candidates if kind.recognizes_as(text.role, path)]
-    supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
+    supported = [
+        kind for kind in fitting if capabilities and capabilities.source(text.role, kind)
+    ]  # several may recognize it
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
     try:
@@ -225,8 +227,8 @@ def parse_source(
         return source
     except SourceError as error:
         offered = {name: kind for name, kind in kinds.items() if text.role in kind.roles}
-        if can:
-            levels = {name: can.source(text.role, kind).level for name, kind in offered.items()}
+        if capabilities:
+            levels = {name: capabilities.source(text.role, kind).level for name, kind in offered.items()}
             offered = {name: kind for name, kind in offered.items() if levels[name] not in ("no", "not_yet")}
         if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
             return missing
@@ -278,7 +280,7 @@ def _suggest_sources(
     text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
     """Return what to use instead; `offered` are the possible kinds for the role."""
-    own = kind.roles[text.role].flag
+    role_flag = kind.roles[text.role].flag
     path = os.path.join(text.base, text.text)
     origin_flag = text.origin.where if text.origin.where.startswith("-") else ""
 
@@ -292,7 +294,7 @@ def _suggest_sources(
                 return (suggest(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
-        return (suggest(error.suggestion if is_command else f"{own} {shlex.quote(error.suggestion)}"),)
+        return (suggest(error.suggestion if is_command else f"{role_flag} {shlex.quote(error.suggestion)}"),)
     for other in offered.values():
         if other is not kind and other.recognizes(text.text):
             try:
@@ -302,7 +304,8 @@ def _suggest_sources(
                 return (suggest(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
     return tuple(
-        Suggestion(f"{own} {kind.get_form(text.role)}", kind.title if len(sharing) > 1 else "") for kind in sharing
+        Suggestion(f"{role_flag} {kind.get_form(text.role)}", kind.title if len(sharing) > 1 else "")
+        for kind in sharing
     )
 
 
@@ -313,11 +316,11 @@ def _find_conflicts(
     for kind in kinds.values():
         if role not in kind.roles:
             continue
-        own = [text for text in texts if kind.name in text.kinds]
-        if len(own) > 1 and not kind.roles[role].repeatable:
-            ways = _suggest_single_sources(own) if rule.many else ()  # otherwise suggested below
-            flag, where = kind.roles[role].flag, own[1].origin.where
-            yield make_problem("source-repeated.flag", *ways, where=where, given=own[1].text, flag=flag)
+        kind_texts = [text for text in texts if kind.name in text.kinds]
+        if len(kind_texts) > 1 and not kind.roles[role].repeatable:
+            ways = _suggest_single_sources(kind_texts) if rule.many else ()  # otherwise suggested below
+            flag, where = kind.roles[role].flag, kind_texts[1].origin.where
+            yield make_problem("source-repeated.flag", *ways, where=where, given=kind_texts[1].text, flag=flag)
     if len(texts) > 1 and not rule.many:
         flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
         yield make_problem(
@@ -330,10 +333,14 @@ def _find_conflicts(
             count=len(texts),
         )
     for typed in dict.fromkeys(text.kinds for text in texts):
-        own = [text for text in texts if text.kinds == typed]
-        if len(own) > MAX_SOURCES:
-            where, text, kind_title = own[MAX_SOURCES].origin.where, own[MAX_SOURCES].text, kinds[typed[0]].title
-            count = len(own)
+        kind_texts = [text for text in texts if text.kinds == typed]
+        if len(kind_texts) > MAX_SOURCES:
+            where, text, kind_title = (
+                kind_texts[MAX_SOURCES].origin.where,
+                kind_texts[MAX_SOURCES].text,
+                kinds[typed[0]].title,
+            )
+            count = len(kind_texts)
             yield make_problem(
                 "sources-too-many", where=where, given=text, most=MAX_SOURCES, kind=kind_title, count=count
             )

@@ -28,10 +28,10 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     """Yield a problem for each name of a file that the workload or the platform does not declare."""
     project = request.surroundings.project
     of_project = project.list_layers(workload.name, platform.name) if project else ()
-    own = [layer for layer in of_project if not layer.is_shared]
+    unshared_layers = [layer for layer in of_project if not layer.is_shared]
     names = Names(workload, platform)
     owners = (f"workload {workload.name}", f"platform {platform.name}")
-    for layers, file in ((request.files, "job"), (own, "project")):
+    for layers, file in ((request.files, "job"), (unshared_layers, "project")):
         for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
             valid_names = [parameter.name for parameter in get_parameters(declared)]
             is_own = file == "job" and table == "parameters" and workload.own_command

@@ -99,13 +99,13 @@ def _expand_references(text: str, variables: Mapping[str, str | None]) -> Iterat
 
     Its own pattern reads the rest of the value for each `${` that is not closed.
     """
-    at = 0
-    while (start := text.find("${", at)) >= 0 and (end := text.find("}", start)) >= 0:
-        yield text[at:start]
+    position = 0
+    while (start := text.find("${", position)) >= 0 and (end := text.find("}", start)) >= 0:
+        yield text[position:start]
         name, _, default = text[start + 2 : end].partition(":-")
-        at = end + 1
-        yield text[start:at] if ":" in name else variables.get(name, default) or ""
-    yield text[at:]
+        position = end + 1
+        yield text[start:position] if ":" in name else variables.get(name, default) or ""
+    yield text[position:]
 
 
 def _make_malformed_problem(where: str) -> Problem:

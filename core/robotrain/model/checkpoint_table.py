@@ -115,7 +115,7 @@ def find_loss(progress: Progress, step: int) -> float | None:
     """Return the training loss at a step, or the last one measured before; None if the log has none."""
     losses = (metric for metric in progress.declared_metrics if metric.kind == "loss" and not metric.pattern)
     points = next((metric_points for metric in losses if (metric_points := progress.get_points(metric.name))), [])
-    before = [value for at, value in points if at <= step]
+    before = [value for point_step, value in points if point_step <= step]
     return before[-1] if before else None
 
 

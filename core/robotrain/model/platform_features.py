@@ -50,7 +50,7 @@ class PipelinePlans(PlatformPart):
         raise make_feature_error(self.platform, "native_dag")
 
     def choose_registration_settings(
-        self, job: Job, settings: Any, own: Collection[str]
+        self, job: Job, settings: Any, user_settings: Collection[str]
     ) -> tuple[Any, Iterable[Problem]]:
         """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
 
@@ -58,7 +58,7 @@ class PipelinePlans(PlatformPart):
 
         :param job: the job of the step whose policy it registers.
         :param settings: those of that step, with its own ones.
-        :param own: the names of the settings that its user gave it.
+        :param user_settings: the names of the settings that its user gave it.
         """
         return settings, ()
 

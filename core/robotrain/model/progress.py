@@ -231,7 +231,9 @@ class Progress:
             self._first_measurement, self.step, self.outcome, self.evaluated = None, None, None, None
             self.episodes.clear()
 
-    def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
+    def add_metrics(
+        self, timestamp: float, values: Mapping[str, float], step: int, total: int | None, unit: str
+    ) -> None:
         """Update the progress with the values of metrics at a step."""
         self.metrics.update(values)
         count = len(self.series)
@@ -245,8 +247,8 @@ class Progress:
             self.episodes.update((name, value) for name, value in values.items() if self._find_summed_metric(name))
         self.total, self.unit = total or self.total, unit
         if step > (self.step or 0):
-            self.step, self._newest_time = step, at
-            self._first_measurement = self._first_measurement or (at, step)
+            self.step, self._newest_time = step, timestamp
+            self._first_measurement = self._first_measurement or (timestamp, step)
 
     def _find_summed_metric(self, name: str) -> Metric | None:
         """Return the metric that summarizes a value over all episodes."""

@@ -32,19 +32,19 @@ class Series:
         """All points."""
         return self.closed + self.tail
 
-    def add(self, at: float, value: float) -> None:
-        """Add a point; it replaces earlier ones from `at` on, which a restarted run repeats."""
+    def add(self, position: float, value: float) -> None:
+        """Add a point; it replaces earlier ones from `position` on, which a restarted run repeats."""
         closed, tail = self.closed, self.tail
-        while tail and tail[-1][0] >= at:
+        while tail and tail[-1][0] >= position:
             tail.pop()
         if not tail:
-            while closed and closed[-1][0] >= at:
+            while closed and closed[-1][0] >= position:
                 closed.pop()
             if not closed:
                 self.size, self.count = 1, 0
         if self.size == 1:
             if len(closed) < MAX_POINTS:
-                closed.append((at, value))
+                closed.append((position, value))
                 return
             self._merge_sections(4)
         if self.count >= self.size:
@@ -55,7 +55,7 @@ class Series:
                 self._merge_sections(2)
         elif len(tail) >= MAX_TAIL:
             tail[:] = _select_extremes(tail)
-        tail.append((at, value))
+        tail.append((position, value))
         self.count += 1
 
     def _merge_sections(self, factor: int) -> None:

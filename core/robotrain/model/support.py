@@ -58,8 +58,8 @@ def make_refusal(
     ways = other_platforms
     if support.suggestion and support.suggestion not in {way.text for way in ways}:
         options = support.suggestion.removeprefix(LEAVE_OUT)
-        own = Suggestion(options) if options == support.suggestion else suggest_leaving_out(options)
-        ways = (own, *ways)
+        suggestion = Suggestion(options) if options == support.suggestion else suggest_leaving_out(options)
+        ways = (suggestion, *ways)
     return Problem(
         code=code,
         stage=Stage.CHECK,

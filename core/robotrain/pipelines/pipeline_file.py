@@ -250,8 +250,8 @@ def change_step(
         workload = plugins.workload(step.workload) if step.request else REGISTRATION
     except Rejected:  # reported with the step
         return step
-    own = Request(line=Layer(prefix_names(f"platforms.{platform.name}", step.settings)))
-    request, mistakes = change(step, step.request or own, workload)
+    registration_request = Request(line=Layer(prefix_names(f"platforms.{platform.name}", step.settings)))
+    request, mistakes = change(step, step.request or registration_request, workload)
     problems += mistakes
     if step.request is None:
         return set_registration_settings(step, request, platform, problems)

@@ -145,11 +145,12 @@ def prepare_pipeline(
             prepared[name] = job
             problems += label_problems(step_request, notes)
         except Rejected as rejected:
-            own = {
+            reported_inputs = {
                 ("source-not-accepted", step_input.step) for step_input in step_request.inputs
             }  # `check_inputs` reported them
             problems += label_problems(
-                step_request, (problem for problem in rejected.problems if (problem.code, problem.given) not in own)
+                step_request,
+                (problem for problem in rejected.problems if (problem.code, problem.given) not in reported_inputs),
             )
     registrations: dict[str, PreparedJob] = {}
     for step_request in request.steps:
@@ -294,11 +295,11 @@ def _pin_steps(
     steps = []
     for step in prepared.steps:
         if job := step.job:
-            own = tuple(
+            step_sources = tuple(
                 _add_tags(pins[source], job) if source in new else pins.get(source, source)
                 for source in job.job.sources
             )
-            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=own)))
+            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=step_sources)))
         steps.append(step)
     return dataclasses.replace(prepared, steps=tuple(steps)), problems
 

@@ -75,15 +75,15 @@ class PipelineProgress:
 
         :param has_driver: `is_driven`, asked before the progress was read: a driver writes the end before it exits.
         """
-        own = [step for step in self.steps.values() if not step.by_earlier_run]
-        started = min((step.started for step in own if step.started), default=None)
-        ended = max((step.ended for step in own if step.ended), default=None)
+        new_steps = [step for step in self.steps.values() if not step.by_earlier_run]
+        started = min((step.started for step in new_steps if step.started), default=None)
+        ended = max((step.ended for step in new_steps if step.ended), default=None)
         if not self.finished:
             if not has_driver:
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)
             waiting = {name: step.reason for name, step in self.steps.items() if step.reason and not step.finished}
             reasons = [f"step {name}: {reason}" for name, reason in waiting.items()]
-            has_begun = started or any(step.shown_state == "running" for step in own)  # not each engine says when
+            has_begun = started or any(step.shown_state == "running" for step in new_steps)  # not each engine says when
             return Status(state="running" if has_begun else "pending", reason="; ".join(reasons), started=started)
         if (failure := find_first_failure(self.steps)) is None:
             return Status(state="succeeded", started=started, ended=ended)

@@ -27,12 +27,14 @@ REGISTRATION = Workload(
 """What can be changed of such a step: settings of the platform only."""
 
 
-def make_registration_job(source: PreparedJob, chosen_values: Mapping[str, Value], own: Iterable[str]) -> PreparedJob:
+def make_registration_job(
+    source: PreparedJob, chosen_values: Mapping[str, Value], user_settings: Iterable[str]
+) -> PreparedJob:
     """Return the job of a registration. Raise Rejected for an invalid setting.
 
     :param source: the job of the step whose policy it registers.
     :param chosen_values: settings that differ from that step's, by name.
-    :param own: the names of those that its user gave it.
+    :param user_settings: the names of those that its user gave it.
     """
     platform = source.platform
     inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
@@ -45,18 +47,18 @@ def make_registration_job(source: PreparedJob, chosen_values: Mapping[str, Value
     raise_if_any(problems)
     changes = {name: getattr(settings, name) for name in chosen_values}
     origins = {name: str(setting_value.origin) for name, setting_value in chosen_values.items()}
-    job, _ = settle_registration_job(source.with_settings(settings, changes, origins), own)
+    job, _ = settle_registration_job(source.with_settings(settings, changes, origins), user_settings)
     raise_if_any(platform.plans.check(job.job.without_gpus(), job.settings))
     return job
 
 
-def settle_registration_job(job: PreparedJob, own: Iterable[str]) -> tuple[PreparedJob, list[Problem]]:
+def settle_registration_job(job: PreparedJob, user_settings: Iterable[str]) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with the settings that its platform chooses for a registration, and its notes.
 
     Settings that were looked up since may change them.
     """
     settings, notes = job.platform.get_plans_for(PipelinePlans).choose_registration_settings(
-        job.job, job.settings, frozenset(own)
+        job.job, job.settings, frozenset(user_settings)
     )
     return dataclasses.replace(job, settings=settings), [*notes]
 

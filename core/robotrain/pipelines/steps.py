@@ -129,7 +129,7 @@ def order_steps(needs: Mapping[str, Sequence[str]]) -> list[str]:
 
     :param needs: by step, those that must succeed before.
     """
-    position = {name: at for at, name in enumerate(needs)}
+    position = {name: index for index, name in enumerate(needs)}
     sorter = graphlib.TopologicalSorter(needs)
     sorter.prepare()
     ready: list[tuple[int, str]] = []

@@ -57,8 +57,8 @@ def make_train_eval(
     named = _find_value(training, workload, NAME_KEY)
     names = str(named.value) if named and named.value else NAME
     origin = named.origin if named else ORIGIN
-    own = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
-    line = training.line._replace(values={**training.line.values, **own})
+    training_values = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
+    line = training.line._replace(values={**training.line.values, **training_values})
     train = dataclasses.replace(training, line=line, name=_name_run(training.name, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
@@ -147,11 +147,11 @@ def _request_evaluation(
 
     request = training.change_layers(share)
     which = {f"parameters.{declared[POLICY_ROLE].takes_all}": Value(wanted.checkpoints, ORIGIN)}
-    own = {
+    evaluation_values = {
         **named,
         **(which if wanted.checkpoints else {}),
         **prefix_names("parameters", wanted.parameters),
         **wanted.settings.get(EVALUATE, {}),
     }
-    line = Layer({**request.line.values, **own}, (*request.line.sources, policy))
+    line = Layer({**request.line.values, **evaluation_values}, (*request.line.sources, policy))
     return dataclasses.replace(request, line=line, after_dashes=(), name=_name_run(training.name, EVALUATE))

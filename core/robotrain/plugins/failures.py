@@ -138,8 +138,10 @@ def find_culprit(claims: Sequence[Claim], error: BaseException) -> PluginFailure
     if package is None:
         return None
     module, function = next((module, function) for module, function in frames if _get_top(module) == package)
-    own = [claim for claim in claims if claim.top_package == package]
-    return make_failure(max(own, key=lambda claim: _count_shared_parts(claim.module, module)), error, function)
+    package_claims = [claim for claim in claims if claim.top_package == package]
+    return make_failure(
+        max(package_claims, key=lambda claim: _count_shared_parts(claim.module, module)), error, function
+    )
 
 
 def _get_top(module: str) -> str:

@@ -262,8 +262,10 @@ class Plugins:
     def _find_declared(self, claim: Claim, module: Any) -> Any:
         """Return what a module provides under a claim's name. Raise KeyError if that is nothing."""
         hooks = getattr(self._manager.hook, HOOKS[claim.family]).get_hookimpls()
-        own = [hook for hook in hooks if hook.plugin is module]
-        return {declared.name: declared for hook in own for declared in self._call_once(claim.family, hook)}[claim.name]
+        module_hooks = [hook for hook in hooks if hook.plugin is module]
+        return {declared.name: declared for hook in module_hooks for declared in self._call_once(claim.family, hook)}[
+            claim.name
+        ]
 
     def _call_once(self, family: str, implementation: Any) -> list[Any]:
         """Return what a hook provides, which is called once."""

@@ -87,8 +87,8 @@ class _Axes:
     height: int
     is_log: bool
 
-    def x(self, at: float) -> float:
-        return 100 * (at - self.first) / ((self.last - self.first) or 1.0)
+    def x(self, position: float) -> float:
+        return 100 * (position - self.first) / ((self.last - self.first) or 1.0)
 
     def y(self, value: float) -> float:
         if self.is_log:
@@ -96,13 +96,20 @@ class _Axes:
         return self.height * (self.top - value) / (self.top - self.bottom)
 
     def make_span(self, start: float, end: float, text: str) -> tuple[float, float, str]:
-        left, right = (min(100.0, max(0.0, self.x(at))) for at in (start, end))
+        left, right = (min(100.0, max(0.0, self.x(position))) for position in (start, end))
         return left, right - left, text
 
     def make_line(self, name: str, number: int, points: Points, format_at: Callable[[float], str]) -> Line:
         few = thin_points(points, MAX_DOTS)
-        dots = [(self.x(at), self.y(value), f"{name} {value:.6g} at {format_at(at)}") for at, value in few]
-        return Line(name=name, number=number, places=[(self.x(at), self.y(value)) for at, value in points], dots=dots)
+        dots = [
+            (self.x(position), self.y(value), f"{name} {value:.6g} at {format_at(position)}") for position, value in few
+        ]
+        return Line(
+            name=name,
+            number=number,
+            places=[(self.x(position), self.y(value)) for position, value in points],
+            dots=dots,
+        )
 
 
 def make_chart(
@@ -134,7 +141,7 @@ def make_chart(
     points = list(itertools.chain(*thinned.values()))
     if not points:
         return Chart(height=height, omitted=omitted)
-    steps = [at for series in (points, *map(_select_drawable, others)) for at, _ in series]
+    steps = [position for series in (points, *map(_select_drawable, others)) for position, _ in series]
     first = min(steps)
     last = max(steps)
     values = [value for _, value in points]
@@ -169,9 +176,9 @@ def make_chart(
 
 def _select_drawable(points: Points) -> list[tuple[float, float]]:
     return [
-        (at, value if abs(value) > MIN_VALUE else 0.0)
-        for at, value in points
-        if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE
+        (position, value if abs(value) > MIN_VALUE else 0.0)
+        for position, value in points
+        if math.isfinite(position) and math.isfinite(value) and abs(value) < MAX_VALUE
     ]
 
 
@@ -197,10 +204,10 @@ def split_panels(series: Mapping[str, Points]) -> list[dict[str, Points]]:
 def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
     """Yield the ticks of the horizontal axis: whole numbers, but of a time of less than a second parts of it."""
     ticks = compute_ticks(axes.first, axes.last) if axes.last > axes.first else [axes.first]
-    whole = [at for at in ticks if at == round(at)]
-    for at in ticks if len(whole) < 2 else whole:
-        position = axes.x(at)
-        yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(at)
+    whole = [tick for tick in ticks if tick == round(tick)]
+    for tick in ticks if len(whole) < 2 else whole:
+        position = axes.x(tick)
+        yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(tick)
 
 
 def make_sparkline(
@@ -218,8 +225,8 @@ def make_sparkline(
     low = min(values)
     high = max(values)
     return [
-        (width * (at - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
-        for at, value in drawn
+        (width * (position - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
+        for position, value in drawn
     ]
 
 

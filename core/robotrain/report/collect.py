@@ -105,9 +105,9 @@ def find_evaluations(
     record: RunRecord, progress: Progress, outputs: Sequence[Output], plugins: Plugins
 ) -> tuple[RelatedRun, ...]:
     """Return the recorded runs that evaluated a policy of this run, newest first."""
-    own = (output.uri for output in outputs if output.kind == "checkpoint")
+    checkpoint_uris = (output.uri for output in outputs if output.kind == "checkpoint")
     places = {
-        *own,
+        *checkpoint_uris,
         *(copy.to for copy in progress.published),
         *(model.uri for model in progress.registered if model.uri),
     }

@@ -59,7 +59,7 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
     raise_if_any(problems)
     conditions = [_list_conditions(facts) for _, facts in evaluations]
     digests = {get_digest(facts) for _, facts in evaluations}
-    differ = [own for own in conditions if own != conditions[0]]
+    differ = [condition for condition in conditions if condition != conditions[0]]
     if differ and (len(digests) > 1 or None in digests):
         raise_if_any([_make_conditions_problem(evaluations, conditions)])
     if differ:
@@ -90,9 +90,9 @@ def _find_success_rules(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable
     conditions = [_dump_conditions(facts) for _, facts in evaluations]
     played = [{name: own_conditions.get(name) for name in EPISODE_KEYS} for own_conditions in conditions]
     rules = [own_conditions.get("success_reward") for own_conditions in conditions]
-    for at in range(1, len(evaluations)):
-        if played[at]["env"] and played[at] == played[0] and rules[at] != rules[0]:
-            yield make_problem("not-comparable.success-rule", first=evaluations[0][0], second=evaluations[at][0])
+    for index in range(1, len(evaluations)):
+        if played[index]["env"] and played[index] == played[0] and rules[index] != rules[0]:
+            yield make_problem("not-comparable.success-rule", first=evaluations[0][0], second=evaluations[index][0])
 
 
 def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
@@ -219,7 +219,7 @@ def _find_problems(label: str, facts: RunFacts) -> Iterable[Problem]:
 def _make_conditions_problem(
     evaluations: Sequence[tuple[str, RunFacts]], conditions: Sequence[tuple[str, ...]]
 ) -> Problem:
-    other = next(at for at, own in enumerate(conditions) if own != conditions[0])
+    other = next(index for index, condition in enumerate(conditions) if condition != conditions[0])
     first, second = conditions[0], conditions[other]
     return make_problem(
         "not-comparable.conditions",
@@ -247,9 +247,11 @@ def list_conditions(evaluated: Evaluated | None, values: Iterable[Mapping[str, A
 
 def _name_conditions(conditions: Sequence[tuple[str, ...]]) -> list[str]:
     """Return of each evaluation the parts of its conditions that are not those of all."""
-    counts = Counter(part for own in conditions for part in {*own})
-    names = [", ".join(part for part in own if counts[part] < len(conditions)) or PLAIN for own in conditions]
-    return [name if names.count(name) == 1 else f"{name}, {at}" for at, name in enumerate(names, 1)]
+    counts = Counter(part for condition in conditions for part in {*condition})
+    names = [
+        ", ".join(part for part in condition if counts[part] < len(conditions)) or PLAIN for condition in conditions
+    ]
+    return [name if names.count(name) == 1 else f"{name}, {number}" for number, name in enumerate(names, 1)]
 
 
 def _name_policy(facts: RunFacts) -> str:

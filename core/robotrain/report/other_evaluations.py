@@ -45,20 +45,20 @@ def list_notes(evaluations: Sequence[tuple[str, RunFacts]], plugins: Plugins) ->
     compared = {facts.record.run for _, facts in evaluations}
     others = [*_list_others(compared, plugins)]
     for label, facts in evaluations:
-        own = _describe(facts.record, facts.progress, facts.values)
-        if own is None:
+        own_evaluation = _describe(facts.record, facts.progress, facts.values)
+        if own_evaluation is None:
             continue
-        equal = [other for other in others if other.conditions == own.conditions]
-        repeated = [other for other in equal if own.digest and other.digest == own.digest]
-        rivals = [other for other in equal if other not in repeated and other.seed == own.seed]
-        marks = own.list_marks() if rivals else set[tuple[str, str]]()
+        equal = [other for other in others if other.conditions == own_evaluation.conditions]
+        repeated = [other for other in equal if own_evaluation.digest and other.digest == own_evaluation.digest]
+        rivals = [other for other in equal if other not in repeated and other.seed == own_evaluation.seed]
+        marks = own_evaluation.list_marks() if rivals else set[tuple[str, str]]()
         checkpoints = [other for other in rivals if not other.list_marks().isdisjoint(marks)]
         if repeated:
             yield (
                 f"{label} is one of {1 + len(repeated)} evaluations of its policy under equal conditions"
                 f" ({_name(repeated)}): they count as well"
             )
-        if checkpoints and all(own.result >= other.result for other in checkpoints):
+        if checkpoints and all(own_evaluation.result >= other.result for other in checkpoints):
             count = f"{1 + len(checkpoints)} checkpoints of its training"
             yield (
                 f"{label} is the best of {count} on these starts (the others: {_name(checkpoints)}): if its score chose"

@@ -118,8 +118,8 @@ def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
         )
         for row in group
     ]
-    columns = [at for at in range(len(head)) if any(row[at] for row in rows)]
-    return [tuple(row[at] for at in columns) for row in (head, *rows)]
+    columns = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    return [tuple(row[column] for column in columns) for row in (head, *rows)]
 
 
 def list_repeated(groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:

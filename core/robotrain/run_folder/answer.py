@@ -95,17 +95,17 @@ class ScriptAnswer(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what has come of the answer, once there is something; 0 at its end."""
         while self.exit_code is None:
-            at = self._held.find(self._end)
-            size = at if at >= 0 else len(self._held) - self._count_mark_bytes()
+            end_index = self._held.find(self._end)
+            size = end_index if end_index >= 0 else len(self._held) - self._count_mark_bytes()
             if size > 0:
                 content = self._held[: min(size, len(buffer))]
                 buffer[: len(content)] = content
                 self._held = self._held[len(content) :]
                 return len(content)
             last = self._held.removeprefix(self._end)
-            if at == 0 and re.fullmatch(rb"[0-9]{3}\n", last[:CODE_BYTES]):
+            if end_index == 0 and re.fullmatch(rb"[0-9]{3}\n", last[:CODE_BYTES]):
                 self.exit_code = int(last[:CODE_BYTES])
-            elif (at == 0 and len(last) >= CODE_BYTES) or not (chunk := self._receive()):
+            elif (end_index == 0 and len(last) >= CODE_BYTES) or not (chunk := self._receive()):
                 break  # it was cut
             else:
                 self._held += chunk

@@ -22,9 +22,9 @@ class EventsCopy:
 
     _followed: ClassVar[set[Path]] = set()
 
-    def __init__(self, at: Transport, folder: str) -> None:
-        self._transport, self._source = at, os.path.join(folder, file_names.EVENTS_FILE)
-        name = hashlib.sha256(f"{at.host}\0{folder}".encode()).hexdigest()[:32]
+    def __init__(self, transport: Transport, folder: str) -> None:
+        self._transport, self._source = transport, os.path.join(folder, file_names.EVENTS_FILE)
+        name = hashlib.sha256(f"{transport.host}\0{folder}".encode()).hexdigest()[:32]
         self.path = files.get_cache_folder() / "events" / f"{name}.jsonl"
 
     @property

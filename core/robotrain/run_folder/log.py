@@ -90,25 +90,25 @@ def _find_tail_start(path: Path, count: int) -> int:
     size = os.stat(path).st_size if path.exists() else 0
     if count <= 0 or not size:
         return size
-    at = size
+    offset = size
     remaining = count + (_read_chunk(path, size - 1, 1) == b"\n")
-    while at > 0:
-        begin = max(0, at - CHUNK_SIZE)
-        chunk = _read_chunk(path, begin, at - begin)
+    while offset > 0:
+        begin = max(0, offset - CHUNK_SIZE)
+        chunk = _read_chunk(path, begin, offset - begin)
         newlines = chunk.count(b"\n")
         if newlines >= remaining:
-            at = len(chunk)
+            offset = len(chunk)
             for _ in range(remaining):
-                at = chunk.rindex(b"\n", 0, at)
-            return begin + at + 1
-        at, remaining = begin, remaining - newlines
+                offset = chunk.rindex(b"\n", 0, offset)
+            return begin + offset + 1
+        offset, remaining = begin, remaining - newlines
     return 0
 
 
-def _read_chunk(path: Path, at: int, size: int = CHUNK_SIZE) -> bytes:
+def _read_chunk(path: Path, offset: int, size: int = CHUNK_SIZE) -> bytes:
     try:
         with open_regular_file(path) as file:
-            file.seek(at)
+            file.seek(offset)
             return file.read(size)
     except FileNotFoundError:
         return b""

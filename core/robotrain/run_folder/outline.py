@@ -24,12 +24,12 @@ OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
 
 
 @contextmanager
-def open_outline(at: Transport, folder: str) -> Iterator[Path]:
+def open_outline(transport: Transport, folder: str) -> Iterator[Path]:
     """Yield a folder with all files of a run folder, of their size, and the content of those that describe outputs."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         top = Path(temporary, os.path.basename(folder))
         top.mkdir()
-        for entry in at.list(folder):
+        for entry in transport.list(folder):
             if not checkpoint.is_inside(entry.path):
                 raise ValueError(f"{entry.path!r} leads out of the run folder")
             try:
@@ -37,14 +37,14 @@ def open_outline(at: Transport, folder: str) -> Iterator[Path]:
             except OSError as error:
                 raise ValueError(f"{entry.path!r} with {entry.size} bytes: {error.strerror}") from None
         manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
-        for name, state in at.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
+        for name, state in transport.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
             content = state.content if state else b""
             if state and len(content) < state.size <= MAX_MANIFEST_BYTES:
-                content = at.read_whole(name, MAX_MANIFEST_BYTES) or b""
+                content = transport.read_whole(name, MAX_MANIFEST_BYTES) or b""
             manifests[name].write_bytes(content)
         if (top / file_names.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, file_names.EVENTS_FILE))
-            matches = at.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
+            matches = transport.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
             lines = [_move_event(line, Path(folder), top) for line in matches.decode(errors="replace").split("\n")]
             _write_sized(top / file_names.EVENTS_FILE, "".join(f"{line}\n" for line in lines if line).encode())
         yield top

@@ -121,9 +121,9 @@ class FolderLogReader(LogReader):
 
     chunk_size = CHUNK_BYTES
 
-    def __init__(self, at: Transport, path: Path, tail: int | None, end: FileState | None) -> None:
+    def __init__(self, transport: Transport, path: Path, tail: int | None, end: FileState | None) -> None:
         super().__init__(path)
-        self._transport = at
+        self._transport = transport
         self._known: bytes | None = None
         """What comes first, as far as it was read already."""
         if end is None:
@@ -133,7 +133,7 @@ class FolderLogReader(LogReader):
             self._at = end.size - len(self._known)
         elif tail is not None:
             name = shlex.quote(str(path))
-            last = at.query(f"head -c {end.size} -- {name} | tail -n {tail} | wc -c").text.strip()
+            last = transport.query(f"head -c {end.size} -- {name} | tail -n {tail} | wc -c").text.strip()
             self._at = max(0, end.size - parse_count(last))
 
     def read_chunk(self) -> bytes:
@@ -173,7 +173,7 @@ class RemoteLog(FolderLog):
         return state.modified if state else 0.0
 
 
-def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
+def _fetch_output(transport: Transport, output: Output, scratch: Path) -> list[str]:
     """Copy an output to a new file or folder, and return the links that were left out. Raise OSError."""
     parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
     links = dict[str, str]()
@@ -183,7 +183,7 @@ def _fetch_output(at: Transport, output: Output, scratch: Path) -> list[str]:
     receive = partial(_unpack, scratch, links, (output.size or 0) + GROWTH_BYTES)
     try:
         script = f"{find}\n{files} | {pack}"
-        result = at.run(script, seconds=DAY_SECONDS, receive=receive, stall_seconds=STALL_SECONDS)
+        result = transport.run(script, seconds=DAY_SECONDS, receive=receive, stall_seconds=STALL_SECONDS)
     except tarfile.TarError:
         raise OSError("what came is no archive") from None
     if result.exit_code == GONE_CODE:
@@ -247,8 +247,8 @@ def _unpack(top: Path, links: dict[str, str], max_bytes: int, stream: IO[bytes])
 class RemoteRunFolders(RunFolders):
     """The run folders of another machine."""
 
-    def __init__(self, at: Transport) -> None:
-        self._at = at
+    def __init__(self, transport: Transport) -> None:
+        self._at = transport
 
     def exists(self, folder: str) -> bool:
         """Return whether there is such a folder."""

@@ -55,10 +55,10 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
         return derive_defaults(job)
 
     def choose_registration_settings(
-        self, job: Job, settings: Any, own: Collection[str]
+        self, job: Job, settings: Any, user_settings: Collection[str]
     ) -> tuple[Any, Iterable[Problem]]:
         """Return the settings of a step that registers a policy, which needs little."""
-        return choose_registration_settings(job, settings, own), ()
+        return choose_registration_settings(job, settings, user_settings), ()
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of the scheduler and, of a plan, of its folders and secrets."""
@@ -128,8 +128,8 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
 MovedScheduler = TypeVar("MovedScheduler", bound=SchedulerEngine)
 
 
-def move_to(scheduler: MovedScheduler, at: Transport) -> MovedScheduler:
+def move_to(scheduler: MovedScheduler, transport: Transport) -> MovedScheduler:
     """Return a scheduler whose commands and run folders are on another machine."""
     moved = copy.copy(scheduler)
-    moved.commands, moved.folders = move_commands(scheduler.commands, at), RemoteRunFolders(at)
+    moved.commands, moved.folders = move_commands(scheduler.commands, transport), RemoteRunFolders(transport)
     return moved

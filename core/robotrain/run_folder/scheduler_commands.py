@@ -94,8 +94,8 @@ class SchedulerCommands:
 Commands = TypeVar("Commands", bound=SchedulerCommands)
 
 
-def move_commands(commands: Commands, at: Transport) -> Commands:
+def move_commands(commands: Commands, transport: Transport) -> Commands:
     """Return the commands of a scheduler on another machine."""
     moved = copy.copy(commands)
-    object.__setattr__(moved, "at", at)
+    object.__setattr__(moved, "at", transport)
     return moved

@@ -179,12 +179,12 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
 
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
         """Return the plan: how the job is sent, its document, the payload and the start script."""
-        own, placed = self.place(job, settings)
+        placed_job, placed = self.place(job, settings)
         folder = os.path.join(placed.runs_dir, run)
         mounts = self.list_mounts(job, settings, placed.cache_dir, run)
-        document = self._render_document(own, placed, run, folder, container_plugins, job.digest, mounts=mounts)
+        document = self._render_document(placed_job, placed, run, folder, container_plugins, job.digest, mounts=mounts)
         sent = SchedulerJob(name=run, folder=folder)
-        return self._make_plan([self._make_part(own, placed, sent, [document])], job, run, payload, settings)
+        return self._make_plan([self._make_part(placed_job, placed, sent, [document])], job, run, payload, settings)
 
     def render_pipeline(
         self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
@@ -201,12 +201,12 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         names = {step.name for step in steps}
         parts = [
             self._render_step(
-                replace(step, job=own, settings=settings),
+                replace(step, job=placed_job, settings=settings),
                 *(run, root, handovers, names),
                 step.job.digest,
                 [*self.list_mounts(step.job, step.settings, settings.cache_dir, run)],
             )
-            for step, (own, settings) in zip(steps, placed, strict=True)
+            for step, (placed_job, settings) in zip(steps, placed, strict=True)
         ]
         return self._make_plan(parts, job, run, Payload.merge(step.payload for step in steps), steps[0].settings)
 
@@ -266,8 +266,8 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         mounts = [*self.list_mounts(as_given, sweep.settings, settings.cache_dir, sent.name)]
         chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
         for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
-            own = fit_values(values, parameters)
-            changed = tuple({**parameters, **own}.items())
+            trial_values = fit_values(values, parameters)
+            changed = tuple({**parameters, **trial_values}.items())
             yield self._render_document(
                 replace(job, parameters=changed),
                 settings,
@@ -277,7 +277,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
                 replace(as_given, parameters=changed).digest,
                 code_folder=os.path.join(sent.folder, CODE_FOLDER),
                 mounts=mounts,
-                space={name: Dimension(choices=(value,)) for name, value in own.items()},
+                space={name: Dimension(choices=(value,)) for name, value in trial_values.items()},
             )
 
     def _render_document(

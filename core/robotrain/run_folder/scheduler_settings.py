@@ -177,17 +177,19 @@ REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy has at most, unless its user gives it more."""
 
 
-def choose_registration_settings(job: "Job", settings: Settings, own: Collection[str]) -> Settings:
+def choose_registration_settings(job: "Job", settings: Settings, user_settings: Collection[str]) -> Settings:
     """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets.
 
-    :param own: the names of the settings that its user gave it.
+    :param user_settings: the names of the settings that its user gave it.
     """
     filled = fill_settings(job, settings)
     changes = {"gpus": 0, "cpus": min(filled.cpus, REGISTER_CPUS), "secrets": None}
     if (size := parse_memory(filled.memory, unit="M")) is not None:  # 0 is all memory of a node
         is_less = 0 < size <= (parse_memory(REGISTER_MEMORY) or 0)
         changes["memory"] = filled.memory if is_less else REGISTER_MEMORY
-    chosen: Settings = replace(settings, **{name: value for name, value in changes.items() if name not in own})
+    chosen: Settings = replace(
+        settings, **{name: value for name, value in changes.items() if name not in user_settings}
+    )
     return chosen
 
 

@@ -27,13 +27,13 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
 
     Raise RunGone, Rejected.
     """
-    at = scheduler.at
+    transport = scheduler.at
     spec_file = make_spec_file(scheduler.platform.name, scheduler.engine_name)
-    content = _read_document(at, folder, spec_file.name)
+    content = _read_document(transport, folder, spec_file.name)
     if content is None:
         name = shlex.quote(folder)
         script = f"{FIND_PATH}if has_path {name} && [ -d {name} ] && [ ! -x {name} ]; then echo {CLOSED}; fi"
-        if at.query(script).text.strip() == CLOSED:
+        if transport.query(script).text.strip() == CLOSED:
             raise Rejected([make_problem("run-not-adopted.closed", given=folder)])
         return None
     try:
@@ -48,12 +48,12 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     if not scheduler.folders.exists(spec.folder):  # seen under another path from here
         spec = replace(spec, folder=folder)
     job = _find_sent_job(scheduler, spec)
-    document = _read_document(at, folder, first.documents[0])
+    document = _read_document(transport, folder, first.documents[0])
     digest_file = os.path.join(folder, DIGEST_FILE)
-    written = at.read({digest_file: 0})[digest_file]
+    written = transport.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable
-    cluster = at.query(f'printf %s "${{{variable}-}}"').text if variable else ""
-    reference = dict(scheduler.make_reference(replace(spec, login=at.host), {"": job}, cluster))
+    cluster = transport.query(f'printf %s "${{{variable}-}}"').text if variable else ""
+    reference = dict(scheduler.make_reference(replace(spec, login=transport.host), {"": job}, cluster))
     return SubmittedRun(document or b"", lambda job, settings: reference, written.modified if written else None)
 
 
@@ -69,10 +69,10 @@ def _make_unreadable_error(folder: str, reason: str) -> Rejected:
     return Rejected([make_problem("run-not-adopted.unreadable", given=folder, why=reason)])
 
 
-def _read_document(at: Transport, folder: str, name: str) -> bytes | None:
+def _read_document(transport: Transport, folder: str, name: str) -> bytes | None:
     """Return a file where a scheduler is; None if it cannot be read. Raise Rejected if it is too large."""
     try:
-        return at.read_whole(os.path.join(folder, name), MAX_DOCUMENT_BYTES)
+        return transport.read_whole(os.path.join(folder, name), MAX_DOCUMENT_BYTES)
     except ValueError as error:
         raise _make_unreadable_error(folder, str(error)) from None
 

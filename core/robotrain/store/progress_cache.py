@@ -130,7 +130,9 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
 def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
     """Return a fingerprint of a file of events up to `offset`."""
     status = os.fstat(file.fileno())
-    start, end = (os.pread(file.fileno(), PROBE_SIZE, at).decode("latin-1") for at in (0, max(0, offset - PROBE_SIZE)))
+    start, end = (
+        os.pread(file.fileno(), PROBE_SIZE, position).decode("latin-1") for position in (0, max(0, offset - PROBE_SIZE))
+    )
     return [
         status.st_dev,
         status.st_ino,
@@ -191,4 +193,4 @@ def _parse_stored_event(line: str) -> event.Event:
 
 def _split(points: list[Point]) -> tuple[list[float], list[float]]:
     """Return the positions of the points, and their values."""
-    return [at for at, _ in points], [value for _, value in points]
+    return [position for position, _ in points], [value for _, value in points]

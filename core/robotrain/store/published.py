@@ -10,10 +10,12 @@ PUBLISHED_FILE = "published.json"
 
 def add_published(run: str, copies: Iterable[tuple[int, str]], target: str) -> None:
     """Add copies of checkpoints, each a step and an address, that are at a place. Raise OSError."""
-    target_by_copy = {(step, to): at for step, to, at in read_published(run)}
+    target_by_copy = {(step, to): copy_target for step, to, copy_target in read_published(run)}
     target_by_copy |= {copy: target for copy in copies}
     if target_by_copy:
-        rows = [{"step": step, "to": to, "place": at} for (step, to), at in sorted(target_by_copy.items())]
+        rows = [
+            {"step": step, "to": to, "place": copy_target} for (step, to), copy_target in sorted(target_by_copy.items())
+        ]
         content = json.dumps(rows, indent=1) + "\n"
         files.write_atomically(records.get_run_folder(run) / PUBLISHED_FILE, content.encode())
 

@@ -157,8 +157,8 @@ def refers_to(record: RunRecord, keys: Reference) -> bool:
 
     A key that it lacks is empty, such as the login node of a run here.
     """
-    own = record.reference
-    return all(_resolve_path(own.get(key, "")) == _resolve_path(text) for key, text in keys.items())
+    reference = record.reference
+    return all(_resolve_path(reference.get(key, "")) == _resolve_path(text) for key, text in keys.items())
 
 
 def _resolve_path(text: str) -> str:

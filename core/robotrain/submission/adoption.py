@@ -73,15 +73,15 @@ class AdoptableRun(NamedTuple):
 
 
 def read_found_run(
-    text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins, own: Any = None
+    text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins, local_settings: Any = None
 ) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it.
 
-    :param own: settings of this machine, for those that name something of its user; without them they are left out.
+    :param local_settings: settings of this machine, for those that name something of its user; else they are left out.
     """
     text = format_address(text)
     document = read_submitted_document(text, submitted_run.document)
-    prepared, left_out = _restore_prepared(text, document, platform, plugins, own)
+    prepared, left_out = _restore_prepared(text, document, platform, plugins, local_settings)
     reference = require_no_secrets(submitted_run.refer(prepared.job, prepared.settings), platform.name)
     return AdoptableRun(document, prepared, reference, submitted_run.created, left_out)
 
@@ -234,7 +234,7 @@ def read_submitted_document(text: str, content: bytes) -> JobDocument:
 
 
 def _restore_prepared(
-    text: str, document: JobDocument, platform: Platform, plugins: Plugins, own: Any
+    text: str, document: JobDocument, platform: Platform, plugins: Plugins, local_settings: Any
 ) -> tuple[PreparedJob, list[tuple[str, str]]]:
     """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
     workload = plugins.workload(document.workload)
@@ -248,11 +248,11 @@ def _restore_prepared(
     if not is_right:
         raise Rejected([make_problem("run-not-adopted.changed", given=text)])
     personal = carried_record.list_personal_settings(platform)
-    dropped = [name for name in personal if carried.pop(name, None) is not None and own is None]
+    dropped = [name for name in personal if carried.pop(name, None) is not None and local_settings is None]
     left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
-    carried |= {name: value for name in personal if (value := getattr(own, name, None)) is not None}
+    carried |= {name: value for name in personal if (value := getattr(local_settings, name, None)) is not None}
     for parameter in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
-        if parameter.param.path and own is None and str(carried.get(parameter.name)).startswith("~"):
+        if parameter.param.path and local_settings is None and str(carried.get(parameter.name)).startswith("~"):
             del carried[parameter.name]
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)

@@ -49,10 +49,10 @@ class EarlierRun(NamedTuple):
 
     def find_platform(self, name: str, plugins: Plugins) -> Platform:
         """Return the platform of a name, or without one that of the run. Raise Rejected."""
-        own = self.stored.plan.platform
-        if not name and own not in plugins.platforms():
-            raise Rejected([make_problem("not-on-this-machine.platform", given=own, name=own)])
-        return plugins.platform(name or own)
+        stored_platform = self.stored.plan.platform
+        if not name and stored_platform not in plugins.platforms():
+            raise Rejected([make_problem("not-on-this-machine.platform", given=stored_platform, name=stored_platform)])
+        return plugins.platform(name or stored_platform)
 
     def move_to(self, platform: Platform) -> RenderedPlan:
         """Return the plan for a platform, with the accounts, addresses and folders of this machine's configuration.
@@ -64,9 +64,9 @@ class EarlierRun(NamedTuple):
             return moved
         is_here = bool(platform.capabilities.feature("runs_here"))
         declared = get_parameters(platform.settings)
-        own = {parameter.name for parameter in declared if parameter.param.path or parameter.param.names}
-        own |= {parameter.name for parameter in declared if parameter.param.destination and is_here}
-        carried = {name: value for name, value in self.stored.settings.items() if name not in own}
+        local_names = {parameter.name for parameter in declared if parameter.param.path or parameter.param.names}
+        local_names |= {parameter.name for parameter in declared if parameter.param.destination and is_here}
+        carried = {name: value for name, value in self.stored.settings.items() if name not in local_names}
         accounts = {parameter.name for parameter in declared if parameter.param.destination}
         moved_settings = {
             name: value for name, value in moved.settings.items() if name in accounts or name not in carried

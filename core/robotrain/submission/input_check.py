@@ -123,9 +123,9 @@ def _ask_trainers(
             for source, folder in descriptions.find_folders(step.job, plugin).items()
             if source.kind != STEP_KIND  # a prediction is not complete
         }
-        own = scratch / f"check-{number}"
-        own.mkdir()
-        for problem in trainer_check.find_option_problems(step.job, described, own, options):
+        check_folder = scratch / f"check-{number}"
+        check_folder.mkdir()
+        for problem in trainer_check.find_option_problems(step.job, described, check_folder, options):
             if problem not in seen:
                 seen.add(problem)
                 is_own = problem.code == trainer_check.REFUSED

@@ -48,14 +48,21 @@ def pack_modules(modules: Iterable[str]) -> Payload:
     for name in dict.fromkeys(packages):
         package, _, chosen = name.partition(":")
         package_files = dict(_list_package_files(package))
-        own = {f"{package.replace('.', '/')}/{file}" for file in chosen.split(",")}
+        chosen_files = {f"{package.replace('.', '/')}/{file}" for file in chosen.split(",")}
         files.update(
-            {path: at for path, at in package_files.items() if not chosen or path in own or path.endswith(".py")}
+            {
+                path: file
+                for path, file in package_files.items()
+                if not chosen or path in chosen_files or path.endswith(".py")
+            }
         )
     states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))
     # the time of the inode changes with every change of a file, even if its modification time is set by hand
     return _make_archive(
-        tuple((name, path, (at.st_ino, at.st_ctime_ns, at.st_mtime_ns, at.st_size)) for name, path, at in states)
+        tuple(
+            (name, path, (state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size))
+            for name, path, state in states
+        )
     )
 
 
@@ -66,26 +73,26 @@ ARCHIVE_FORMAT = 2
 @functools.lru_cache(maxsize=32)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
     """Return the archive of files; cached, because a process may render many jobs, and on disk to save 10 ms."""
-    own = _get_plugin_file_folder()
-    key = hashlib.sha256(repr((ARCHIVE_FORMAT, str(own), files)).encode()).hexdigest()
-    return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, own)))
+    plugin_folder = _get_plugin_file_folder()
+    key = hashlib.sha256(repr((ARCHIVE_FORMAT, str(plugin_folder), files)).encode()).hexdigest()
+    return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, plugin_folder)))
 
 
-def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]], own: Path | None) -> bytes:
-    """Return the archive, without modules that need core unless they are in the folder `own`, of a plugin file."""
-    contents = {name: _read_packed_file(name, path, state, own) for name, path, state in files}
+def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]], plugin_folder: Path | None) -> bytes:
+    """Return the archive, without modules that need core unless they are in the folder of a plugin file."""
+    contents = {name: _read_packed_file(name, path, state, plugin_folder) for name, path, state in files}
     packed = {name: content for name, content in contents.items() if content is not None}
     return Payload.from_files(packed).archive
 
 
 @functools.lru_cache(maxsize=1024)
-def _read_packed_file(name: str, path: str, state: tuple[int, ...], own: Path | None) -> bytes | None:
+def _read_packed_file(name: str, path: str, state: tuple[int, ...], plugin_folder: Path | None) -> bytes | None:
     """Return the content of a file of the archive; None for a module that is not packed.
 
     It is kept for the next payload of this process: the steps of a pipeline have most modules in common.
     """
     content = Path(path).read_bytes()
-    is_packed = not needs_core(name, content) or (own and own in Path(path).parents)
+    is_packed = not needs_core(name, content) or (plugin_folder and plugin_folder in Path(path).parents)
     return content if is_packed else None
 
 

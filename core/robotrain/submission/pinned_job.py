@@ -119,9 +119,11 @@ def settle_steps(
         descriptions = InputDescriptions(Path(scratch), files)
         for step in steps:
             if _may_imply(step.job):
-                job, own = _settle_job(step.job, descriptions, named)
+                job, job_problems = _settle_job(step.job, descriptions, named)
                 jobs[step.name] = dataclasses.replace(job, source_files=files)
-                step_problems += (dataclasses.replace(problem, where=step.where or problem.where) for problem in own)
+                step_problems += (
+                    dataclasses.replace(problem, where=step.where or problem.where) for problem in job_problems
+                )
             if step.is_read:
                 descriptions.describe_output(step.name, jobs[step.name])
     dropped = uris - {source.uri for job in jobs.values() for source in job.job.sources}
@@ -207,8 +209,8 @@ def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]
     yield from check_implied_sources(after.job, platform, settings, after.kinds, after.platforms)
 
     def check(job: Job) -> list[Problem]:
-        own = after.workload.check(job) if after.workload else ()
-        return [*own, *platform.plans.check(job, settings), *after.check_site(job)]
+        workload_problems = after.workload.check(job) if after.workload else ()
+        return [*workload_problems, *platform.plans.check(job, settings), *after.check_site(job)]
 
     earlier_problems = check(before.job)
     yield from (problem for problem in check(after.job) if problem not in earlier_problems)

@@ -104,9 +104,13 @@ def _format_value(value: object) -> str:
 
 def _find_difference(parameter: Parameter, value: Any, workload: Workload) -> str:
     """Return what the trainer does by itself; empty if the value is that, or there is no such thing."""
-    own = parameter.param.trainer_default
-    if own:
-        return "" if own.rpartition(" ")[2] in (str(value), f"{value:g}" if isinstance(value, float) else "") else own
+    default = parameter.param.trainer_default
+    if default:
+        return (
+            ""
+            if default.rpartition(" ")[2] in (str(value), f"{value:g}" if isinstance(value, float) else "")
+            else default
+        )
     if workload.own_command or parameter.default in (None, value):
         return ""
     return f"default: {_format_value(parameter.default)}"
@@ -120,8 +124,10 @@ def _describe_source(source: JobSource, facts: JobFacts) -> PreviewRow:
 
 def _describe_outputs(job: Job, parameter_by_name: Mapping[str, Parameter], outputs: str, folder: str) -> str:
     values = dict(job.parameters)
-    own = next((values[name] for name, parameter in parameter_by_name.items() if parameter.param.own_folder), None)
-    below = os.path.join(folder, str(own or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
+    own_folder = next(
+        (values[name] for name, parameter in parameter_by_name.items() if parameter.param.own_folder), None
+    )
+    below = os.path.join(folder, str(own_folder or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
     copies = [f"copied to {redact(str(values[PUBLISH_PARAMETER]))}"] if values.get(PUBLISH_PARAMETER) else []
     register = values.get(job.profile.outputs.register_parameter)
     copies += [f"registered as {register}"] if register else []

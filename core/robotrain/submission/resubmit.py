@@ -293,8 +293,8 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
     ]
     parameters = _format_values({**dict(job.parameters), **dict(job.labels)}, origin)
     declared = {parameter.name for parameter in get_parameters(workload.parameters)}
-    own = {name for name in parameters if workload.own_command and name not in declared}
-    values = {f"{'params' if name in own else 'parameters'}.{name}": value for name, value in parameters.items()}
+    own_names = {name for name in parameters if workload.own_command and name not in declared}
+    values = {f"{'params' if name in own_names else 'parameters'}.{name}": value for name, value in parameters.items()}
     values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))
     arguments = tuple(Value(argument, origin) for argument in job.trainer_args) or None
     return Layer(values, tuple(sources), arguments, folder=Path("/"))

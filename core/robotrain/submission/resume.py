@@ -85,9 +85,9 @@ def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plug
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
-        can = RESUME_ROLE in workload.roles
-        name = prepared.platform.name if can else workload.name
-        ways = [Suggestion(support.suggestion)] if can and support.suggestion else []
+        can_resume = RESUME_ROLE in workload.roles
+        name = prepared.platform.name if can_resume else workload.name
+        ways = [Suggestion(support.suggestion)] if can_resume and support.suggestion else []
         ways.append(Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"))
         raise Rejected([make_problem("resume-not-accepted", *ways, name=name, why=support.reason)])
     if holds_secret(output.uri):

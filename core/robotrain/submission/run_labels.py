@@ -90,9 +90,9 @@ def make_default_name(job: Job, workload: Workload, chosen_values: Mapping[str, 
 
     :param chosen_values: the raw values of the job's parameters.
     """
-    own = chosen_values.get(NAME_PARAMETER)
-    if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
-        name = clean_name(str(own.value))
+    chosen_name = chosen_values.get(NAME_PARAMETER)
+    if chosen_name and chosen_name.value and chosen_name.origin.layer not in DEFAULT_LAYERS:
+        name = clean_name(str(chosen_name.value))
         if is_valid_name(name):
             return name
     return clean_name("-".join(_list_words(job, workload))) or job.workload

@@ -89,8 +89,10 @@ def find_option_problems(
         return []
     required = get_checked_environment(plugin, document, scratch)
     runs_here = prepared.platform.capabilities.feature("runs_here")
-    own = getattr(prepared.settings, "environment", None) if runs_here else None  # a platform may lack that setting
-    choice = find_checker(required, options, own or "")
+    environment = (
+        getattr(prepared.settings, "environment", None) if runs_here else None
+    )  # a platform may lack that setting
+    choice = find_checker(required, options, environment or "")
     if choice.checker is None:
         is_explained = choice.is_off or any(problem.code == UNUSABLE for problem in choice.problems)
         return [*choice.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]

@@ -185,9 +185,9 @@ class _SweepPreparer:
         """Return the names whose values are whole numbers."""
         tables = (self.request.workload.parameters, self.platform.settings)
         parameters = (parameter for declared in tables for parameter in get_parameters(declared))
-        own = list_own_names(self.request.workload.parameters)  # texts: the ends of a range say what they are
+        own_names = list_own_names(self.request.workload.parameters)  # texts: the ends of a range say what they are
         whole = [axis.name for axis in self.request.axes if axis.is_range and all(map(is_whole, axis.samples))]
-        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own} & {*whole}
+        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own_names} & {*whole}
 
     def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
         texts = [f"{name}={value}" for name, value in point.values.items()]
@@ -290,8 +290,8 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
             yield problem
             continue
         point, position = points[match[1]], problem.where[match.end() :]
-        own = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
-        where = position if own else ": ".join(filter(None, (format_point(point.values), position)))
+        has_location = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
+        where = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
         yield dataclasses.replace(problem, where=where)
 
 

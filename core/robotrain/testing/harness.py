@@ -121,11 +121,11 @@ def _describe_last_calls(thread: int) -> str:
     """Return the innermost calls of a thread, the last one first, those of Python's own modules left out."""
     library = os.path.dirname(os.__file__)
     frames = traceback.extract_stack(sys._current_frames().get(thread))
-    own = [
+    own_frames = [
         frame for frame in frames if not (frame.filename.startswith(library) and "site-packages" not in frame.filename)
     ]
     return ", called by ".join(
-        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(own[-LAST_CALLS:])
+        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(own_frames[-LAST_CALLS:])
     )
 
 

@@ -33,24 +33,26 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
 
     def test_declaration_is_complete(self, bench: Bench, kit_claim: Claim) -> Iterator[str]:
         """It loads without a failure; help and rejections have texts, settings no secrets, and roles exist."""
-        platform, can = bench.platform, bench.can
+        platform, capabilities = bench.platform, bench.can
         failures = bench.plugins.failures.values()
         yield from (str(failure) for failure in failures if failure.claim == kit_claim)
         if not platform.summary.strip():
             yield "`summary` is empty: say in a few words what the platform is"
-        groups = (can.sources, can.combinations, can.workloads, can.features)
+        groups = (capabilities.sources, capabilities.combinations, capabilities.workloads, capabilities.features)
         silent = (name for group in groups for name, support in group.items() if not support and not support.reason)
         yield from report('these are declared without a reason; write no("why", "what to do instead")', silent)
-        for (role, name), support in can.sources.items():
+        for (role, name), support in capabilities.sources.items():
             kind = bench.kinds.get(name) if support else None
             if kind and not (kind.target or kind.platform_managed if role == "publish" else role in kind.roles):
                 yield f"the capabilities say yes to {name} as {role}, a role that it does not have: remove it"
-        yield from report(f"the limits are {', '.join(LIMITS)}; not", {*can.limits} - {*LIMITS})
+        yield from report(f"the limits are {', '.join(LIMITS)}; not", {*capabilities.limits} - {*LIMITS})
         yield from find_declaration_problems(platform.settings)
-        own = {flag for parameter in get_parameters(platform.settings) for flag in parameter.flags}
+        own_flags = {flag for parameter in get_parameters(platform.settings) for flag in parameter.flags}
         hints = platform.option_hints.items()
         wrong = (
-            flag for flag, text in hints if not (flag[:1] == "-" or flag.isupper()) or flag in own or not text.strip()
+            flag
+            for flag, text in hints
+            if not (flag[:1] == "-" or flag.isupper()) or flag in own_flags or not text.strip()
         )
         yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong)
 

@@ -180,8 +180,8 @@ class RenderTests(PlatformTestBase):
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """A plan is stored, shown and sent: it holds the name of a secret at most."""
-        own = re.sub(r"\W", "_", bench.name).upper()
-        own_names = (f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "JWT"))
+        prefix = re.sub(r"\W", "_", bench.name).upper()
+        own_names = (f"{prefix}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "JWT"))
         for name in (*SECRET_NAMES, *ENGINE_SECRET_NAMES, *own_names):
             monkeypatch.setenv(name, CANARY)
         plan = bench.render_plan()
@@ -209,13 +209,17 @@ class RenderTests(PlatformTestBase):
 
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
     """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
-    kind, can = bench.kinds[SAMPLE_KIND], bench.can
-    most = capability_checks.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
-    names = [text for text in texts if can.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)]
+    kind, capabilities = bench.kinds[SAMPLE_KIND], bench.can
+    most = capability_checks.get_source_limit(capabilities) if capabilities.combination(kind.name, kind.name) else 1
+    names = [
+        text
+        for text in texts
+        if capabilities.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)
+    ]
     datasets = [(kind.roles["dataset"].flag, text) for text in names]
     parameters = [(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
     yield [*parameters, *datasets[:most], *(("", argument) for text in texts for argument in (text, f"--name={text}"))]
-    yield from (datasets[at : at + most] for at in range(most, len(datasets), most))
+    yield from (datasets[start : start + most] for start in range(most, len(datasets), most))
 
 
 def _render_texts(bench: Bench, typed: Iterable[TypedText]) -> CommandResult:

@@ -425,5 +425,5 @@ def _compare_lines(bench: Bench, lines: list[str], expected: Iterable[str], what
     yield from report(
         "lines of a log have no line ends; these do", (line for line in lines if line[-1:] in ("\n", "\r"))
     )
-    own = [line for line in lines if not line.startswith(f"[{bench.name}] ")]
-    yield from compare(f"the log of {what} has other lines than were written", own, [*expected])
+    own_lines = [line for line in lines if not line.startswith(f"[{bench.name}] ")]
+    yield from compare(f"the log of {what} has other lines than were written", own_lines, [*expected])

@@ -41,12 +41,12 @@ class SubmitScript:
             if SENDS in script:
                 self.text = script
                 lines = script.splitlines()
-                at = number
+                cut_index = number
                 for wanted, step in ((before, 0), (after, 1)):
                     if wanted:
-                        at = next(index for index, line in enumerate(lines) if line.startswith(wanted)) + step
-                if at is not None:
-                    script = "\n".join([*lines[:at], cut, *lines[at:]])
+                        cut_index = next(index for index, line in enumerate(lines) if line.startswith(wanted)) + step
+                if cut_index is not None:
+                    script = "\n".join([*lines[:cut_index], cut, *lines[cut_index:]])
             return run(there, script, *more, **named)
 
         with self._patched.context() as patched:

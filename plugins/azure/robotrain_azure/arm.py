@@ -171,9 +171,9 @@ class ArmClient:
             next_link = page.get_text("nextLink")
             if not next_link:
                 return
-            own = urlsplit(self._base)
+            base = urlsplit(self._base)
             other = urlsplit(next_link)
-            if (own.scheme, own.netloc) != (other.scheme, other.netloc.lower().removesuffix(":443")):
+            if (base.scheme, base.netloc) != (other.scheme, other.netloc.lower().removesuffix(":443")):
                 # the token must not be sent elsewhere
                 raise ArmError(f"the next page of {path} is on another host")
             page = self._send_with_retries("GET", next_link, {})

@@ -26,15 +26,15 @@ def accepts(uri: str) -> bool:
 
 def preflight_address(uri: str) -> Iterable[Problem]:
     """Check that the workspace exists and lets the job's identity in. A job of that very workspace needs no check."""
-    at = _parse_workspace(uri)
-    if find_given_address(at):
+    workspace = _parse_workspace(uri)
+    if find_given_address(workspace):
         return
     arm = ArmClient(PREFLIGHT_PATIENCE_SECONDS)
     try:
-        arm.get(at.resource)
-        yield from roles.check_tracking_permissions(arm, at)
+        arm.get(workspace.resource)
+        yield from roles.check_tracking_permissions(arm, workspace)
     except ArmError as error:
-        diagnosis, tracking_uri = errors.diagnose_workspace_error(error, at), at.tracking_uri
+        diagnosis, tracking_uri = errors.diagnose_workspace_error(error, workspace), workspace.tracking_uri
         title, reason, ways = diagnosis.title, diagnosis.why, make_suggestions(*diagnosis.suggestions)
         if diagnosis.kind == "signed-out":
             ways = make_suggestions(
@@ -58,20 +58,20 @@ def preflight_address(uri: str) -> Iterable[Problem]:
 
 def address(uri: str) -> str:
     """Return the workspace's MLflow tracking URI. Raises OSError."""
-    at = _parse_workspace(uri)
+    workspace = _parse_workspace(uri)
     for name, value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
         os.environ.setdefault(name, value)
-    if given_address := find_given_address(at):
+    if given_address := find_given_address(workspace):
         return given_address
     try:
-        properties = ArmClient(PATIENCE_SECONDS).get_properties(at.resource)
+        properties = ArmClient(PATIENCE_SECONDS).get_properties(workspace.resource)
     except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, at)
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
         reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
         raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
     tracking_uri = properties.get_text("mlFlowTrackingUri")
     if not tracking_uri.startswith("azureml://"):
-        raise OSError(f"the Azure ML workspace {at.name} has no tracking URI")
+        raise OSError(f"the Azure ML workspace {workspace.name} has no tracking URI")
     return tracking_uri
 
 

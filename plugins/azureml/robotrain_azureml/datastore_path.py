@@ -44,8 +44,8 @@ class DatastorePath:
 
     def relative_to(self, workspace: Workspace) -> "DatastorePath":
         """Return the path for a job of this workspace: the short form if it is the path's own."""
-        own = self.workspace is not None and self.workspace.resource.lower() == workspace.resource.lower()
-        return DatastorePath(self.datastore, self.path) if own else self
+        is_same_workspace = self.workspace is not None and self.workspace.resource.lower() == workspace.resource.lower()
+        return DatastorePath(self.datastore, self.path) if is_same_workspace else self
 
 
 def is_datastore_path(text: str) -> bool:

@@ -51,10 +51,10 @@ def make_shell(reference: Reference, words: Sequence[str], other_writer: str) ->
 
 def _find_python(document: JobDocument) -> Path | None:
     """Return the interpreter of the program of a run; None if its environment is not built."""
-    with suppress(JobFailed), program_environment.temporary_lock(document) as own:
+    with suppress(JobFailed), program_environment.temporary_lock(document) as own_environment:
         if python := plugin_loader.get_program_python(document):
             return python
-        required = own or plugin_loader.get_job_environment(document)
+        required = own_environment or plugin_loader.get_job_environment(document)
         placement = document.placement
         built = placement.environment or environment.find_environment(
             required.lock, required.python, Path(placement.cache), placement.torch_backend

@@ -54,9 +54,9 @@ def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     if not page and not is_named_as_run and not shutil.which(settings.osmo_cli):  # OSMO is not set up here
         return None
     answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
-    own = urlsplit(as_text(answer.get("overview"))).netloc
-    if page and own and own.lower() != page["host"].lower():
-        raise Rejected([make_problem("run-not-adopted.elsewhere", given=address, host=page["host"], own=own)])
+    host = urlsplit(as_text(answer.get("overview"))).netloc
+    if page and host and host.lower() != page["host"].lower():
+        raise Rejected([make_problem("run-not-adopted.elsewhere", given=address, host=page["host"], own=host)])
     created = parse_time(answer.get("submit_time"))
     spec = _read_spec(settings.osmo_cli, text, is_new=not created or time.time() - created < STORING_SECONDS)
 

@@ -148,11 +148,11 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         Raise RunGone, or Rejected when only Slurm can tell and does not answer.
         """
         records = zip(references, map(OwnRecord.parse, facts), strict=True)
-        unsettled = [(reference, own) for reference, own in records if not own.is_settled]
+        unsettled = [(reference, own_record) for reference, own_record in records if not own_record.is_settled]
         try:
             jobs = self._ask_slurm(unsettled) if unsettled else []
         except Rejected:
-            if not all(own.has_recorded_end for _, own in unsettled):
+            if not all(own_record.has_recorded_end for _, own_record in unsettled):
                 raise
             jobs = []
         return QueueAnswer(jobs, functools.cache(self._find_cluster))
@@ -163,7 +163,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
     def _ask_slurm(self, records: Collection[tuple[Reference, OwnRecord]]) -> Sequence[QueuedJob]:
         """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten."""
         names = sorted({reference["run"] for reference, _ in records})
-        users = {own.user for _, own in records}
+        users = {own_record.user for _, own_record in records}
         queue = [job for user in users for job in query_queue(self.at, names if len(names) <= MAX_NAMES else (), user)]
         seen, unseen = status.recall_jobs(records, queue)
         return [*queue, *seen, *((query_accounting(self.at, unseen) or ()) if unseen else ())]
@@ -182,8 +182,8 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
     def _find_running_job(self, reference: Reference) -> QueuedJob:
         """Return the job that works on a run now. Raise RunGone if there is none."""
         reference = self.select_step(reference)
-        own = OwnRecord.parse(self.read_all_facts([reference])[0])
-        job = status.find_job(reference, own, self._ask_slurm([(reference, own)]))
+        own_record = OwnRecord.parse(self.read_all_facts([reference])[0])
+        job = status.find_job(reference, own_record, self._ask_slurm([(reference, own_record)]))
         if job is None or job.state != "RUNNING":
             raise RunGone(f"no job of Slurm works on {reference['run']} now")
         return job
@@ -193,12 +193,12 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         queue = self._ask_slurm([*zip(references, records, strict=True)])
         stops = dict[str, NeededStop]()
         later = self.read_all_facts(references)  # again: one may have ended meanwhile
-        for reference, own in zip(references, map(OwnRecord.parse, later), strict=True):
-            job = status.find_job(reference, own, queue)
+        for reference, own_record in zip(references, map(OwnRecord.parse, later), strict=True):
+            job = status.find_job(reference, own_record, queue)
             if job and status.is_active(job):
                 stop = STOPS.get(job.state, "for good")
                 # it ends by itself; one that was requeued has the outcome of its earlier start
-                if not (own.is_settled and stop in ("running", "ending")):
+                if not (own_record.is_settled and stop in ("running", "ending")):
                     stops[job.id] = stop
         return stops
 
@@ -215,9 +215,9 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
 HERE = SlurmScheduler(SLURM)
 
 
-def find_scheduler(at: Transport) -> SlurmScheduler:
+def find_scheduler(transport: Transport) -> SlurmScheduler:
     """Return the Slurm of a machine."""
-    return move_to(HERE, at) if at.host else HERE
+    return move_to(HERE, transport) if transport.host else HERE
 
 
 def call_scheduler(
@@ -227,10 +227,10 @@ def call_scheduler(
     **named: Values.kwargs,
 ) -> Answer:
     """Call a method of the Slurm here, or of a login node. Raise what is understood on this machine."""
-    at = reach(find_login(subject))
-    with explained(at):
-        answer = method(find_scheduler(at), subject, *values, **named)
-    return cast(Answer, explain_items(answer, at)) if isinstance(answer, Iterator) else answer
+    transport = reach(find_login(subject))
+    with explained(transport):
+        answer = method(find_scheduler(transport), subject, *values, **named)
+    return cast(Answer, explain_items(answer, transport)) if isinstance(answer, Iterator) else answer
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -261,6 +261,6 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
 
 def _list_there(login: str, references: Sequence[Reference]) -> list[Status | None]:
-    at = reach(login)
-    with explained(at):
-        return find_scheduler(at).list_statuses(references)
+    transport = reach(login)
+    with explained(transport):
+        return find_scheduler(transport).list_statuses(references)

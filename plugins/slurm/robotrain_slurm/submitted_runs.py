@@ -44,14 +44,16 @@ def find_submitted(text: str, settings: SlurmSettings) -> SubmittedRun | None:
         return None
     if host and not is_address(host):
         return None
-    at = reach(
+    transport = reach(
         host or ("" if not is_job and os.path.isdir(submitted_runs.resolve_folder(rest)) else settings.login or "")
     )
-    with explained(at):
-        folder = _find_folder(at, rest) if is_job else rest if at.host else submitted_runs.resolve_folder(rest)
+    with explained(transport):
+        folder = (
+            _find_folder(transport, rest) if is_job else rest if transport.host else submitted_runs.resolve_folder(rest)
+        )
         if folder is None:
             return SubmittedRun(b"", lambda job, settings: {})
-        return submitted_runs.find_submitted_run(find_scheduler(at), folder)
+        return submitted_runs.find_submitted_run(find_scheduler(transport), folder)
 
 
 class _Row(NamedTuple):
@@ -88,16 +90,16 @@ class _Row(NamedTuple):
 QUEUE_FORMAT, ACCOUNTING_FORMAT = "%i|%T|%V|%u|%j|%k|%Z", "JobID,State,Submit,User,JobName,Comment,WorkDir"
 
 
-def _query_queue(at: Transport, *words: str) -> list[_Row]:
+def _query_queue(transport: Transport, *words: str) -> list[_Row]:
     """Raise SlurmRefused, Rejected."""
-    return _parse_rows(run_slurm(at, "squeue", "--noheader", "--states=all", f"--format={QUEUE_FORMAT}", *words))
+    return _parse_rows(run_slurm(transport, "squeue", "--noheader", "--states=all", f"--format={QUEUE_FORMAT}", *words))
 
 
-def _query_accounting(at: Transport, *words: str) -> list[_Row]:
+def _query_accounting(transport: Transport, *words: str) -> list[_Row]:
     """Return nothing where there is no accounting. Raise LostAnswer."""
     options = ("--noheader", "--parsable2", "--allocations", f"--format={ACCOUNTING_FORMAT}")
     try:
-        return _parse_rows(run_slurm(at, "sacct", *options, *words))
+        return _parse_rows(run_slurm(transport, "sacct", *options, *words))
     except LostAnswer:
         raise
     except (SlurmRefused, Rejected):
@@ -109,17 +111,17 @@ def _parse_rows(answer: str) -> list[_Row]:
     return [_Row(*map(clear_empty, line.split("|", most))) for line in answer.splitlines() if line.count("|") >= most]
 
 
-def _find_folder(at: Transport, job: str) -> str | None:
+def _find_folder(transport: Transport, job: str) -> str | None:
     """Return the run folder of a job; None for one of another tool. Raise RunGone, Rejected."""
     rows: list[_Row] = []
     try:
-        rows = _query_queue(at, f"--jobs={job}")
+        rows = _query_queue(transport, f"--jobs={job}")
     except SlurmRefused as refusal:
         if FORGOTTEN_JOB not in refusal.text:
             raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
-    rows = rows or _query_accounting(at, f"--jobs={job}")
+    rows = rows or _query_accounting(transport, f"--jobs={job}")
     if not rows:
-        host_note = f" of {at.host}" if at.host else ""
+        host_note = f" of {transport.host}" if transport.host else ""
         raise RunGone(f"the Slurm{host_note} has no job {job}, or has forgotten it: give its run folder")
     return rows[0].run_folder if rows[0].run else None
 
@@ -134,21 +136,21 @@ SHOWN_FIRST: Sequence[RunState] = ("running", "pending", "failed", "lost", "canc
 
 def list_submitted(settings: SlurmSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
     """Return the runs that the queue or only the accounting has, newest first; None without Slurm. Raise Rejected."""
-    at = reach(settings.login or "")
-    return _list_runs(at, everyone) if at.host or shutil.which("squeue") else None
+    transport = reach(settings.login or "")
+    return _list_runs(transport, everyone) if transport.host or shutil.which("squeue") else None
 
 
-def _list_runs(at: Transport, everyone: bool) -> Iterator[ListedSubmission]:
+def _list_runs(transport: Transport, everyone: bool) -> Iterator[ListedSubmission]:
     mine = () if everyone else (ShellWord('--user="$(id -u)"'),)
-    with explained(at):
+    with explained(transport):
         try:
-            rows = _query_queue(at, "--all", *mine)
+            rows = _query_queue(transport, "--all", *mine)
         except SlurmRefused as refusal:
             raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
         queued = {(row.run, row.run_folder) for row in rows}
-        older = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
-    listed = _group_rows(at, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
-    yield from _correct_ends(find_scheduler(at).folders, listed)
+        older = _query_accounting(transport, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
+    listed = _group_rows(transport, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
+    yield from _correct_ends(find_scheduler(transport).folders, listed)
 
 
 def _correct_ends(folders: RunFolders, listed: Iterator[ListedSubmission]) -> Iterator[ListedSubmission]:
@@ -162,15 +164,15 @@ def _correct_ends(folders: RunFolders, listed: Iterator[ListedSubmission]) -> It
             yield run
 
 
-def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmission]:
+def _group_rows(transport: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmission]:
     """Yield the runs of jobs, newest first. Several jobs of a name continue each other."""
 
     def get_key(row: _Row) -> tuple[str, str]:
         return row.run, row.run_folder
 
-    own = sorted((row for row in rows if row.run and row.folder), key=lambda row: (*get_key(row), row.number))
+    run_rows = sorted((row for row in rows if row.run and row.folder), key=lambda row: (*get_key(row), row.number))
     submissions: list[tuple[float, int, ListedSubmission]] = []
-    for (run, folder), group in itertools.groupby(own, get_key):
+    for (run, folder), group in itertools.groupby(run_rows, get_key):
         jobs = [*group]
         newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
         states = {STATES.get(state, "running") for state in newest.values()}
@@ -178,9 +180,9 @@ def _group_rows(at: Transport, rows: Sequence[_Row]) -> Iterator[ListedSubmissio
         text = folder if is_pipeline else str(jobs[0].number)
         is_single = not is_pipeline and all(row.id.isdecimal() for row in jobs)
         state = next(state for state in SHOWN_FIRST if state in states)
-        keys = {"folder": folder, LOGIN_KEY: at.host}
+        keys = {"folder": folder, LOGIN_KEY: transport.host}
         created = parse_seconds(jobs[0].submitted)
-        text = f"{at.host}:{text}" if at.host else text
+        text = f"{transport.host}:{text}" if transport.host else text
         submission = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
         submissions.append((created or 0.0, jobs[0].number, submission))
     yield from (submission for _, _, submission in sorted(submissions, key=lambda row: row[:2], reverse=True))

@@ -46,13 +46,13 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
 
 def trim_checkpoints(to: Path, run: str, keep_last: int) -> list[Path]:
     """Remove all but the last `keep_last` checkpoints of `run` in `to`; return their folders. Raise OSError."""
-    own = [
+    checkpoint_folders = [
         folder
         for _, folder in checkpoint.list_checkpoints(to)
         if (manifest := checkpoint.read_manifest(folder)) and manifest.run == run
     ]
     removed = []
-    for folder in reversed(own[max(keep_last, 1) :]):
+    for folder in reversed(checkpoint_folders[max(keep_last, 1) :]):
         old = folder.with_name(f".{folder.name}.{run}.old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)  # atomically: a reader never sees half of it

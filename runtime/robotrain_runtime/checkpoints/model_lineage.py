@@ -93,12 +93,12 @@ def hash_model_files(files: Mapping[str, Path]) -> str:
 
 
 def _combine_digests(files: Mapping[str, str]) -> str:
-    own = {
+    model_digests = {
         path: digest
         for path, digest in files.items()
         if path not in ACCOMPANYING_FILES and "/." not in f"/{path}"  # hidden files are leftovers of downloads
     }
-    return checkpoint.combine_digests(own) if own else ""
+    return checkpoint.combine_digests(model_digests) if model_digests else ""
 
 
 MAX_TAG_LENGTH = 256

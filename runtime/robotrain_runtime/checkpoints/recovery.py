@@ -108,11 +108,11 @@ class RecoverableCheckpoint:
 
 def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
     """Return the checkpoints that are newer than those in the run's own folder, newest first. Raise JobFailed."""
-    own = _get_checkpoint_folder(document)
-    if own is None:
+    checkpoint_folder = _get_checkpoint_folder(document)
+    if checkpoint_folder is None:
         return []
     candidates = _find_candidates(document, inspected)
-    last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
+    last = checkpoint.find_last_complete(checkpoint_folder, run=document.run, job=document.job) if candidates else None
     return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
 
 
@@ -123,10 +123,14 @@ def set_unshared_aside(
 
     Return the earlier attempts without them. `log_line` is called with each. Raise OSError.
     """
-    own = _get_checkpoint_folder(document)
+    checkpoint_folder = _get_checkpoint_folder(document)
     candidates = _find_candidates(document, inspected)
     shared = candidates[-1].step if candidates else 0
-    unshared = [saved for saved in checkpoint.list_checkpoints(own) if saved[0] > shared] if own else []
+    unshared = (
+        [saved for saved in checkpoint.list_checkpoints(checkpoint_folder) if saved[0] > shared]
+        if checkpoint_folder
+        else []
+    )
     for step, folder in unshared:
         aside_folder = checkpoint.set_torn_aside(folder)
         log_line(f"step {step} was saved on this node only: kept as {aside_folder.name}, not used")
@@ -178,13 +182,13 @@ def restore_checkpoint(
     `fetch` returns the folder of a checkpoint at an address, or raises JobFailed. `log_line` is called with why one is
     not used. Raise OSError, Cancelled, or JobFailed if a checkpoint cannot be fetched.
     """
-    own = _get_checkpoint_folder(document)
-    assert own is not None
+    checkpoint_folder = _get_checkpoint_folder(document)
+    assert checkpoint_folder is not None
     for candidate in recoverable:
         try:
             folder = _fetch_recoverable(candidate, fetch) if candidate.plugin else Path(candidate.location)
             manifest = _read_expected_manifest(document, candidate, folder)
-            target, linked = own / candidate.name, bool(candidate.plugin) or not candidate.published
+            target, linked = checkpoint_folder / candidate.name, bool(candidate.plugin) or not candidate.published
             _restore_files(folder, manifest, target, is_cancelled, linked=linked)
         except PermanentError as error:
             log_line(f"the run does not resume from {candidate.location}: {error}")
@@ -209,7 +213,7 @@ def _get_checkpoint_folder(document: JobDocument) -> Path | None:
 
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
-    own = contract_document.read_submission_id(document)
+    submission_id = contract_document.read_submission_id(document)
     platform_folder = targets.get_platform_folder(document)
     left: Path | None = None
     with suppress(contract_document.UnsetVariable):
@@ -220,16 +224,19 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
             continue
         folders.clear()
         manifest = checkpoint.read_manifest(folder)
-        if manifest and manifest.run == document.run and (not own or manifest.submission == own):
+        if manifest and manifest.run == document.run and (not submission_id or manifest.submission == submission_id):
             published = folder.parent == platform_folder
             name = targets.get_platform_folder_name(document)
             display_name = f"{name}/{folder.name}" if published and name else ""
             yield _make_recoverable(folder, manifest, published, display_name)
-    for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if own else ():
+    for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if submission_id else ():
         if Path(target.to).is_absolute():
             for _, folder in checkpoint.list_checkpoints(Path(target.to)):
                 folder_manifest = checkpoint.read_manifest(folder)
-                if folder_manifest and (folder_manifest.run, folder_manifest.submission) == (document.run, own):
+                if folder_manifest and (folder_manifest.run, folder_manifest.submission) == (
+                    document.run,
+                    submission_id,
+                ):
                     yield _make_recoverable(folder, folder_manifest, published=True)
 
 
@@ -260,12 +267,12 @@ def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[Reco
 def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> CheckpointManifest:
     """Return the manifest of a checkpoint. Raise PermanentError if it is not the expected one."""
     manifest = checkpoint.read_manifest(folder)
-    own = contract_document.read_submission_id(document)
+    submission_id = contract_document.read_submission_id(document)
     if manifest is None:
         raise PermanentError(f"{folder} was never completed")
     if (manifest.run, manifest.job, manifest.step) != (document.run, document.job, expected.step):
         raise PermanentError(f"it is step {manifest.step} of the run {manifest.run}")
-    if own and manifest.submission != own:
+    if submission_id and manifest.submission != submission_id:
         raise PermanentError(f"it is of another submission ({manifest.submission})")
     return manifest
 

@@ -84,8 +84,8 @@ def find_target_problems(
 def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:
     """Return whom the whole place belongs to, if that is not this run."""
     owner = target.inspection.owner
-    own = contract_document.read_submission_id(document)
-    if owner is None or (owner.run == document.run and (not own or owner.submission in ("", own))):
+    submission_id = contract_document.read_submission_id(document)
+    if owner is None or (owner.run == document.run and (not submission_id or owner.submission in ("", submission_id))):
         return ""
     if owner.run != document.run:
         return f"the run {owner.run}"
@@ -109,14 +109,14 @@ def list_target_warnings(
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:
     """Yield checkpoints of other runs whose names this run will use."""
     saves = target.target.saves_step
-    own = contract_document.read_submission_id(document)
+    submission_id = contract_document.read_submission_id(document)
     for step, run in sorted(target.inspection.runs.items()):
         mark = target.inspection.marks.get(step)
         if saves is None or not saves(step):
             continue
         if run != document.run:
             yield f"checkpoint {step:06} of the run {run}"
-        elif own and mark and mark.submission != own:
+        elif submission_id and mark and mark.submission != submission_id:
             yield f"{mark.name} of another submission of this run ({mark.submission})"
 
 
@@ -171,12 +171,12 @@ def _find_platform_folder_owner(document: JobDocument, to: Path) -> str:
     """Return the other run or submission that the folder belongs to; empty for none. Raise UnsetVariable."""
     for name, expected in document.placement.kept_for.items():
         owner = contract_document.expand_variables(expected)
-        if (own := os.environ.get(name, "")) != owner:
-            return f"{owner}, and this is {own or 'another submission'}: submit it again with robotrain"
-    own = contract_document.read_submission_id(document)
+        if (submission_id := os.environ.get(name, "")) != owner:
+            return f"{owner}, and this is {submission_id or 'another submission'}: submit it again with robotrain"
+    submission_id = contract_document.read_submission_id(document)
     for folder in (to, *(folder for _, folder in checkpoint.list_checkpoints(to))):  # results are the folder itself
         if (manifest := checkpoint.read_manifest(folder)) and (
-            manifest.run != document.run or manifest.submission != own
+            manifest.run != document.run or manifest.submission != submission_id
         ):
             return (
                 f"the run {manifest.run}"

@@ -125,13 +125,15 @@ def choose_skip(earlier: Sequence[EarlierComparison], seed: int, skip: int, epis
     return first - seed
 
 
-def dump_continuation(conditions: str, own: EarlierComparison, continued: Sequence[EarlierComparison]) -> str:
+def dump_continuation(
+    conditions: str, own_comparison: EarlierComparison, continued: Sequence[EarlierComparison]
+) -> str:
     """Return what a later comparison goes on from, as JSON.
 
     :param conditions: a digest of what the outcome of an episode depends on.
     """
     return json.dumps(
-        {"conditions": conditions, "comparisons": [asdict(comparison) for comparison in (*continued, own)]}
+        {"conditions": conditions, "comparisons": [asdict(comparison) for comparison in (*continued, own_comparison)]}
     )
 
 
@@ -164,8 +166,8 @@ def find_unrelated(runs: Mapping[str, Mapping[str, Any]], run: str) -> list[str]
     except (ValueError, TypeError, LookupError):
         return []
     related = {name: load_continuations({name: facts}, conditions) for name, facts in runs.items()}
-    own = next((comparison for comparison in related[run] if comparison.run == run), None)
-    if own is None:
+    own_comparison = next((comparison for comparison in related[run] if comparison.run == run), None)
+    if own_comparison is None:
         return []
     names = [{comparison.run for comparison in related[name]} for name in runs]
     return [
@@ -173,7 +175,10 @@ def find_unrelated(runs: Mapping[str, Mapping[str, Any]], run: str) -> list[str]
         for name, continued in zip(runs, names, strict=True)
         if run not in continued
         and name not in {comparison.run for comparison in related[run]}
-        and any(comparison.run == name and select_continued([comparison], own.policies) for comparison in related[name])
+        and any(
+            comparison.run == name and select_continued([comparison], own_comparison.policies)
+            for comparison in related[name]
+        )
     ]
 
 

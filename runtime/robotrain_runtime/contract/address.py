@@ -31,9 +31,9 @@ def remove_user(address: str) -> str:
         return address
     scheme = match[0] if (match := re.match(_SCHEME, address)) else ""
     text = address[len(scheme) :]
-    user, at, rest = text.rpartition("@")
+    user, separator, rest = text.rpartition("@")
     authority = re.split(_END, text)[0]
-    if not at or re.fullmatch(_HOST, authority):  # an `@` behind the host
+    if not separator or re.fullmatch(_HOST, authority):  # an `@` behind the host
         return address
     if len(user) < len(authority):
         return scheme + rest

@@ -249,8 +249,8 @@ def collect_portable(document: JobDocument) -> dict[str, Any]:
     The checkpoints have it, so that others can submit the job again. Empty if it is too large, as with packages that
     were given as files.
     """
-    own = ("settings", "values", "note", "parent")
-    record = {name: value for name, value in document.record.items() if name not in own}
+    local_keys = ("settings", "values", "note", "parent")
+    record = {name: value for name, value in document.record.items() if name not in local_keys}
     placement = Placement(work="", cache="", environment=document.placement.environment)
     text = dataclasses.replace(document, placement=placement, record=record).to_json()
     return json.loads(text) if len(text) <= MAX_PORTABLE_BYTES else {}

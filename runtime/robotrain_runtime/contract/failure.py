@@ -163,12 +163,12 @@ def _continue_error(output: Sequence[str], error: str) -> str:
     """Return an exception with the line that says what is wrong, if its own does not."""
     if error not in output or re.match(LAUNCHER_EXCEPTIONS, error):
         return error
-    at = len(output) - 1 - output[::-1].index(error)
+    error_index = len(output) - 1 - output[::-1].index(error)
     if re.search(OPEN_MESSAGE, error):
         count = 1 if error.endswith(":") else 2  # of pydantic: the field, and what is wrong with it
-        message = output[at + 1 : at + 1 + count]
+        message = output[error_index + 1 : error_index + 1 + count]
         return ": ".join([error.rstrip(":"), *message]) if message else error
-    frames = [index for index in range(at) if re.match(r'File "[^"]+", line \d+', output[index])]
+    frames = [index for index in range(error_index) if re.match(r'File "[^"]+", line \d+', output[index])]
     if not frames or not re.fullmatch(EXCEPTION_PATTERN, error) or ":" in error:
         return error
     location = output[frames[-1]].partition(", in ")[0].removeprefix("File ")
@@ -192,8 +192,8 @@ def _find_error(output: Sequence[str]) -> str:
         if line.startswith(TRACEBACK) and (exception := _find_exception(output[index:]))
     ]
     if exceptions:
-        own = [line for line in exceptions if not re.match(LAUNCHER_EXCEPTIONS, line)]
-        return own[-1] if own else _find_crash(output) or exceptions[-1]
+        program_exceptions = [line for line in exceptions if not re.match(LAUNCHER_EXCEPTIONS, line)]
+        return program_exceptions[-1] if program_exceptions else _find_crash(output) or exceptions[-1]
     return next((line for line in reversed(output) if re.search(r"(?i)\berror\b", line)), "")
 
 
@@ -284,10 +284,10 @@ def _list_related(output: Sequence[str], error: str) -> list[str]:
     positions = [index for index, line in enumerate(output) if line == error]
     if not positions:
         return []
-    at = positions[-1]
-    after = output[at + 1 : at + 1 + MESSAGE_LINES]
+    position = positions[-1]
+    after = output[position + 1 : position + 1 + MESSAGE_LINES]
     end = next((index for index, line in enumerate(after) if line.startswith(TRACEBACK)), len(after))
-    start = max((index for index in range(at) if output[index].startswith(TRACEBACK)), default=0)
+    start = max((index for index in range(position) if output[index].startswith(TRACEBACK)), default=0)
     if start and output[start - 1].startswith(DIRECT_CAUSE):
         earlier = output[: start - 1]
         cause = _find_error(earlier)

@@ -102,8 +102,12 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
     if built is not None:
         return built
     if (get_environment_folder(lock, cache, torch_backend) / MARKER).is_file():  # of an image whose Python is not here
-        own = interpreter.find_interpreter(python)
-        return _find_complete(cache, lock, _make_name(lock, torch_backend, f"python {own}")) if own else None
+        interpreter_path = interpreter.find_interpreter(python)
+        return (
+            _find_complete(cache, lock, _make_name(lock, torch_backend, f"python {interpreter_path}"))
+            if interpreter_path
+            else None
+        )
     return None
 
 
@@ -294,9 +298,9 @@ class EnvironmentBuild:
         added = self.lock.with_name(added_packages.ADDED_FILE)
         if added_packages.list_packages(added.read_text(encoding="utf-8")):
             self._run(*pip, *LOCKED_FLAGS, added)
-        own = next(scratch.glob("lib/python*/site-packages"))
+        site_packages = next(scratch.glob("lib/python*/site-packages"))
         for top in sorted(next(base.glob("lib/python*/site-packages")).iterdir()):
-            torch_build.link_tree(top, own / top.name)
+            torch_build.link_tree(top, site_packages / top.name)
         facts = _read_marker(base)
         return {"extends": str(base), **{name: facts[name] for name in BUILD_FACTS if name in facts}}
 

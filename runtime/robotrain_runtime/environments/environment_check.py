@@ -100,14 +100,14 @@ def _make_platform_finding(required: PythonEnvironment, machine: str, torch_back
     pins = " ".join(f"'{name}=={version}.*'" for name, version in packages.items())
     command = f"uv venv --python {required.python} PATH && uv pip install --python PATH {pins}"
     names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
-    own = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {names}")
+    suggestion = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {names}")
     also = " --torch-backend changes only PyTorch." if torch_backend else ""
     return Problem(
         code="lock-platform",
         title=f"the locked environment is for {required.platform}, but this machine is {machine}",
         given=str(required.lock),
         why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{also}",
-        suggestions=make_suggestions(own, Suggestion(command, "to create one") if pins else ""),
+        suggestions=make_suggestions(suggestion, Suggestion(command, "to create one") if pins else ""),
     )
 
 

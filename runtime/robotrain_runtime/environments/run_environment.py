@@ -161,8 +161,8 @@ def make_program_environ(document: JobDocument, added: Mapping[str, str] = Mappi
     """Return the environment variables of the run's programs: this process's, robotrain's and `added`."""
     inherited = {name: value for name, value in os.environ.items() if name not in uv_program.PYTHON_VARIABLES}
     uv_path = uv_program.find_uv(Path(document.placement.cache))
-    own = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **added}
-    return child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited) | own
+    own_variables = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **added}
+    return child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited) | own_variables
 
 
 def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:

@@ -35,7 +35,9 @@ class WorkSecrets:
         self._hidden_texts: list[str] = []
         self._document = document
         secrets = document.placement.secrets.items()
-        self._locations = {name: at for name, at in secrets if name.startswith(CHANNEL_PREFIX) == of_channels}
+        self._locations = {
+            name: location for name, location in secrets if name.startswith(CHANNEL_PREFIX) == of_channels
+        }
         self.names = self._locations.keys()
         """Those of all, by the same variables."""
         variables = _list_variables(self._locations)
@@ -60,12 +62,12 @@ class WorkSecrets:
         missing = {name: where for name, where in self._locations.items() if _is_address(where)}
         findings: list[Problem] = []
         for store in plugin_loader.load_secret_stores(self._document):
-            own = {name: where for name, where in missing.items() if store.accepts(where)}
-            missing = {name: where for name, where in missing.items() if name not in own}
+            store_locations = {name: where for name, where in missing.items() if store.accepts(where)}
+            missing = {name: where for name, where in missing.items() if name not in store_locations}
             try:
-                answers = DeadlineFuture(partial(_read_secrets, store, own)).result(STORE_SECONDS)
+                answers = DeadlineFuture(partial(_read_secrets, store, store_locations)).result(STORE_SECONDS)
             except DeadlineExceeded:
-                answers = dict.fromkeys(own, ("", f"there was no answer within {STORE_SECONDS:g} s"))
+                answers = dict.fromkeys(store_locations, ("", f"there was no answer within {STORE_SECONDS:g} s"))
             for name, answer in answers.items():
                 findings += self._accept_value(name, *answer)
         return findings + [_make_finding(name, "no plugin of the job reads its address") for name in missing]

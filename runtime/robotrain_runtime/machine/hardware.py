@@ -219,7 +219,7 @@ def select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
         if name.startswith("MIG-") and len(selected) < len(gpus):  # any: the query has no parts of GPUs
             selected.append(gpus[len(selected)])
             continue
-        matches = [gpu for at, gpu in enumerate(gpus) if name == str(at) or (name and gpu.uuid.startswith(name))]
+        matches = [gpu for index, gpu in enumerate(gpus) if name == str(index) or (name and gpu.uuid.startswith(name))]
         if len(matches) != 1 or matches[0] in selected:
             break
         selected += matches

@@ -38,7 +38,9 @@ class EventRelay:
     def __enter__(self) -> "EventRelay":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         with self._lock, suppress(OSError):  # a full disk loses events, not the run
             self._events.close()
 

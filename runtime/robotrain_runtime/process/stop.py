@@ -57,7 +57,9 @@ class StopSignal:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a bootstrap kept them for its supervisor
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 

@@ -53,8 +53,8 @@ def list_publish_targets(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path], spec: PublishingSpec
 ) -> tuple[ArtifactTarget, ...]:
     """Return the places that each complete checkpoint is copied to."""
-    own = (ArtifactTarget(to=spec.to),) if spec.to else ()
-    return (*own, *plugin.targets(document, data))
+    spec_targets = (ArtifactTarget(to=spec.to),) if spec.to else ()
+    return (*spec_targets, *plugin.targets(document, data))
 
 
 class FolderDestination(Destination):

@@ -306,16 +306,16 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
     if new := store.get_tag(sealed) != request["digest"]:
         folder = Path(request["folder"], request["model"])
         first = f"{ARTIFACT_FOLDERS[what]}/{name}"
-        at = _upload_to_free_name(lambda to: store.upload_folder(folder, to), first, first)
-        store.log_params({}, {placed: at, sealed: request["digest"]})
+        artifact = _upload_to_free_name(lambda to: store.upload_folder(folder, to), first, first)
+        store.log_params({}, {placed: artifact, sealed: request["digest"]})
     else:
-        at = store.get_tag(placed)
+        artifact = store.get_tag(placed)
     start, file = f"runs:/{request['run_id']}/", ""
     for pattern, to in (request.get("places") or {}).items():
         for path in sorted(Path(request["folder"]).glob(pattern)):
             store.upload_file(path.read_bytes(), f"{to}/{path.name}")
             file = file or f"{start}{to}/{path.name}"
-    return {"to": f"{start}{at}", "artifact": at, "new": new, "file": file}
+    return {"to": f"{start}{artifact}", "artifact": artifact, "new": new, "file": file}
 
 
 def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,13 +325,13 @@ def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, 
     """
     store.open_run(request["run_id"])
     if new := store.get_tag(RESULTS_DIGEST_TAG) != request["digest"]:
-        at = _upload_to_free_name(
+        artifact = _upload_to_free_name(
             lambda to: store.upload_files(Path(request["folder"]), request["files"], to), "", RESULTS_FOLDER
         )
-        store.log_params({}, {RESULTS_TAG: at, RESULTS_DIGEST_TAG: request["digest"]})
+        store.log_params({}, {RESULTS_TAG: artifact, RESULTS_DIGEST_TAG: request["digest"]})
     else:
-        at = store.get_tag(RESULTS_TAG)
-    return {"to": f"runs:/{request['run_id']}/{at}".rstrip("/"), "new": new}
+        artifact = store.get_tag(RESULTS_TAG)
+    return {"to": f"runs:/{request['run_id']}/{artifact}".rstrip("/"), "new": new}
 
 
 def _upload_to_free_name(upload: Callable[[str], None], first: str, others: str) -> str:

@@ -87,7 +87,7 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
     The request has name, description, tags, scores, lineage, and what `upload_model` needs. Return the `version`,
     whether it is `new`, and the run whose scores were `replaced`.
     """
-    at, name = upload_model(store, request)["artifact"], request["name"]
+    artifact, name = upload_model(store, request)["artifact"], request["name"]
     plugin = address.find_tracking_plugin(store.uri)
     models = (plugin.registry(store.uri) if plugin else None) or MlflowModelRegistry(store)
     run = {"mlflow_run_id": request["run_id"], "mlflow_experiment_id": store.experiment_id}
@@ -102,9 +102,9 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
         lineage = request.get("lineage")
         if lineage and not Path(request["folder"], request["model"], lineage_file).exists():
             content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
-            store.upload_file(content, f"{at}/{lineage_file}")  # one that another process uploaded is the same
+            store.upload_file(content, f"{artifact}/{lineage_file}")  # one that another process uploaded is the same
         tags = {**request["tags"], **scores, **run}
-        made = models.create(name, request["run_id"], at, tags, request["description"])
+        made = models.create(name, request["run_id"], artifact, tags, request["description"])
     return {"version": made, "new": True}
 
 

@@ -90,7 +90,7 @@ def make_command(
     options = {**OPTIONS, **({"credential.helper": ""} if token else {})}  # no helper may store the token
     command = [find_git() or "git", *(word for item in options.items() for word in ("-c", "=".join(item)))]
     inherited = {name: value for name, value in os.environ.items() if not re.fullmatch(_REPOSITORY_VARIABLES, name)}
-    own: Mapping[str, str] = {
+    git_variables: Mapping[str, str] = {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GCM_INTERACTIVE": "never",
@@ -103,7 +103,11 @@ def make_command(
         # named, a repository may belong to another user, as in a cache that a network disk has
         **({"GIT_DIR": str(folder)} if (folder / "HEAD").is_file() else {}),
     }
-    return [*command, *arguments], {**inherited, **own, **(_make_token_environ(folder, token) if token else {})}
+    return [*command, *arguments], {
+        **inherited,
+        **git_variables,
+        **(_make_token_environ(folder, token) if token else {}),
+    }
 
 
 def _make_token_environ(folder: Path, token: GitToken) -> dict[str, str]:

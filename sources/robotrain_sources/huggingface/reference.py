@@ -51,12 +51,12 @@ def parse_repository(text: str) -> Repository:
         raise SourceError("There is white space around the name.", _suggest_repository(text.strip()))
     if re.fullmatch(r"hf://[^/?#@]+/[^/?#@]+(?:@[^?#]*)?", text):
         text = text.removeprefix(SCHEME)
-    name, at, revision = text.partition("@")
+    name, separator, revision = text.partition("@")
     if not is_repository_id(name):
         _raise_not_a_repository(text, name)
-    if at and not revision:
+    if separator and not revision:
         raise SourceError("The revision after `@` is missing.", name)
-    if at:  # roughly what git accepts as the name of a branch or tag
+    if separator:  # roughly what git accepts as the name of a branch or tag
         has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
         has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
         if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):

@@ -103,8 +103,12 @@ class ArtifactListing:
     def _find_companions(self, folder: str) -> Mapping[str, Artifact]:
         while True:
             for below in COMPANION_FOLDERS:
-                at = "/".join(filter(None, (folder, below)))
-                items = {item.path.rpartition("/")[2]: item for item in self._list_folder(at) if not item.is_dir}
+                companion_folder = "/".join(filter(None, (folder, below)))
+                items = {
+                    item.path.rpartition("/")[2]: item
+                    for item in self._list_folder(companion_folder)
+                    if not item.is_dir
+                }
                 if COMPANIONS[0] in items:
                     return {name: _make_artifact(items[name]) for name in COMPANIONS if name in items}
             if not folder:

@@ -81,16 +81,16 @@ def find_checkpoint_source(text: str, flag: str = "") -> Source:
 
     :param flag: the option that it is for, which decides which run is the latest.
     """
-    name, at, step_text = text.partition("@")
+    name, separator, step_text = text.partition("@")
     if not text.strip():
         raise SourceError("The name of the run is missing.", "last")
     if text.endswith(START_MARK):
         return _find_start(text.strip().removesuffix(START_MARK))
     if not re.fullmatch(NAME_PATTERN, name):
         raise SourceError("This is not the name of a run: use letters, digits, `_`, `.` and `-`.")
-    if at and step_text != ALL and not re.fullmatch("[0-9]{1,12}", step_text):
+    if separator and step_text != ALL and not re.fullmatch("[0-9]{1,12}", step_text):
         raise SourceError("The part after `@` is the step of a checkpoint, a whole number, or all.", f"{name}@STEP")
-    step = int(step_text) if at and step_text != ALL else None
+    step = int(step_text) if separator and step_text != ALL else None
     plugins = Plugins()
     try:
         if name in latest_run.NEWEST_NAMES:

@@ -44,8 +44,8 @@ class FileVerifier:
 
     def update_from_file(self, handle: int, start: int, stop: int) -> None:
         """Add the bytes from `start` to `stop` of an open file."""
-        for at in range(start, stop, PIECE_SIZE):
-            self.update(os.pread(handle, min(PIECE_SIZE, stop - at), at))
+        for offset in range(start, stop, PIECE_SIZE):
+            self.update(os.pread(handle, min(PIECE_SIZE, stop - offset), offset))
 
     def finish(self) -> str:
         """Return the SHA-256 of the file. Raise ContentMismatch if it is not the file that was listed."""

@@ -27,13 +27,15 @@ class ResumePoint(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def find_resume_point(document: JobDocument, data: Mapping[JobSource, Path], own: Path, outputs: Path) -> ResumePoint:
-    """Return what the program continues from: the run's last complete checkpoint in `own`, or the one that was given.
+def find_resume_point(
+    document: JobDocument, data: Mapping[JobSource, Path], checkpoint_folder: Path, outputs: Path
+) -> ResumePoint:
+    """Return what the program continues from: the run's last complete checkpoint, or the one that was given.
 
     Raise OSError.
     """
     values, pattern = document.parameters, document.parameters["checkpoints"]
-    point, notes = checkpoint.find_resume_point(own, run=document.run, job=document.job)
+    point, notes = checkpoint.find_resume_point(checkpoint_folder, run=document.run, job=document.job)
     resume_folder = next((folder for source, folder in data.items() if source.role == "resume"), None)
     folder = point[1] if point else resume_folder
     if folder is None:

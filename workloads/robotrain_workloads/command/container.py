@@ -74,9 +74,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; what it starts is in its environment."""
-    own = checkpoints(document, work)
+    checkpoint_folder = checkpoints(document, work)
     outputs = work / "outputs" / program_spec.OUTPUTS_FOLDER
-    resume = attempts.find_resume_point(document, data, own, outputs)
+    resume = attempts.find_resume_point(document, data, checkpoint_folder, outputs)
     values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
     variables = load_pairs(str(document.parameters["environ"] or ""))
@@ -93,7 +93,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         code=str(code or ""),
         work=str(work),
         outputs=str(outputs),
-        checkpoints=str(own),
+        checkpoints=str(checkpoint_folder),
         environ={
             **{name: value for name, value in variables.items() if name not in secrets},
             **placeholders.make_variables(values, parameters.list_own(document.parameters)),

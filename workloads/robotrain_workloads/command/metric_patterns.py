@@ -97,9 +97,9 @@ class LineReader:
             self._tried = name
             if (match := pattern.search(line)) and (value := _parse_value(match)) is not None:
                 self._counts[name] += 1
-                own = parse_step(match[STEP_GROUP]) if STEP_GROUP in pattern.groupindex else None
-                at = (own, None) if own is not None else self._at or (self._counts[name], None)
-                rows.setdefault(at, {})[name] = value
+                line_step = parse_step(match[STEP_GROUP]) if STEP_GROUP in pattern.groupindex else None
+                position = (line_step, None) if line_step is not None else self._at or (self._counts[name], None)
+                rows.setdefault(position, {})[name] = value
         return [MetricRow(step, values, total) for (step, total), values in rows.items()]
 
 

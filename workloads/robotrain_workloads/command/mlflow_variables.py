@@ -44,11 +44,12 @@ def find_obstacle(uri: str, packages: ProgramPackages) -> str:
     if scheme != "sqlite":
         return ""
 
-    own = metadata.version("mlflow-skinny")
+    version = metadata.version("mlflow-skinny")
     theirs = packages.get_version("mlflow")
-    if theirs.split(".")[:2] != own.split(".")[:2]:  # another one would change the tables, or refuse them
+    if theirs.split(".")[:2] != version.split(".")[:2]:  # another one would change the tables, or refuse them
+        installed = theirs or "unknown"
         return (
-            f"its MLflow is {theirs or 'unknown'}, and the file with the runs is of MLflow {own}: install mlflow=={own}"
+            f"its MLflow is {installed}, and the file with the runs is of MLflow {version}: install mlflow=={version}"
         )
     return (
         "" if packages.has("sqlalchemy") else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"

@@ -40,7 +40,9 @@ def _is_typing_error(name: str, meant: str) -> bool:
     """Return whether two letters are exchanged, or one is wrong, missing or too much, but for the last one."""
     if min(len(name), len(meant)) < MIN_LENGTH or name == meant or name[0] != meant[0]:
         return False
-    start = next((at for at, (a, b) in enumerate(zip(name, meant, strict=False)) if a != b), min(len(name), len(meant)))
+    start = next(
+        (index for index, (a, b) in enumerate(zip(name, meant, strict=False)) if a != b), min(len(name), len(meant))
+    )
     rest, meant_rest = name[start:], meant[start:]
     is_exchanged = rest[:2] == meant_rest[1::-1] and len(rest) > 1 and rest[2:] == meant_rest[2:]
     is_inside = bool(rest[1:] or meant_rest[1:])

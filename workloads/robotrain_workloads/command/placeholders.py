@@ -58,13 +58,13 @@ def _get_text(match: re.Match[str], values: Mapping[str, Value]) -> str:
     return value
 
 
-def make_variables(values: Mapping[str, Value], own: Iterable[str]) -> dict[str, str]:
+def make_variables(values: Mapping[str, Value], own_names: Iterable[str]) -> dict[str, str]:
     """Return the environment variables of the values: `ROBOTRAIN_DATASET`; several texts are a line each.
 
-    :param own: the names of the job's own parameters.
+    :param own_names: the names of the job's own parameters.
     """
     names = {
         **{name: f"ROBOTRAIN_{name.upper()}" for name in values},
-        **{name: f"{OWN_VARIABLE}{name}" for name in own},
+        **{name: f"{OWN_VARIABLE}{name}" for name in own_names},
     }
     return {names[name]: value if isinstance(value, str) else "\n".join(value) for name, value in values.items()}

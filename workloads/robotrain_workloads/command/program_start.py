@@ -53,9 +53,9 @@ def make_environ(spec: ProgramSpec) -> dict[str, str]:
             "PATH": f"{scripts}{os.pathsep}{inherited.get('PATH', os.defpath)}",
         }
     report = str(Path(spec.work, program_spec.REPORT_FILE))
-    own = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
-    packages = ProgramPackages(find_python(spec.arguments[0], own.get("PATH", os.defpath), Path(spec.folder)))
-    return add_report_package(mlflow_variables.set_variables(own, packages), packages, Path(spec.work))
+    environ = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+    packages = ProgramPackages(find_python(spec.arguments[0], environ.get("PATH", os.defpath), Path(spec.folder)))
+    return add_report_package(mlflow_variables.set_variables(environ, packages), packages, Path(spec.work))
 
 
 def add_report_package(environ: dict[str, str], packages: ProgramPackages, work: Path) -> dict[str, str]:

@@ -72,12 +72,12 @@ def _check_program(words: Sequence[str], code: "JobSource | None") -> Iterator[P
 def _find_too_large(job: "Job") -> str:
     """Return what of the command or of its own parameters a process cannot be given; empty for none."""
     values = dict(job.parameters)
-    own = {name: parameters.format_value(values[name]) for name in parameters.list_own(values)}
-    for name, value in own.items():
+    own_parameters = {name: parameters.format_value(values[name]) for name in parameters.list_own(values)}
+    for name, value in own_parameters.items():
         if len(f"{placeholders.OWN_VARIABLE}{name}={value}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
             return f"the parameter {name}"
     for number, word in enumerate(job.trainer_args, 1):
-        filled = word if job["shell"] else placeholders.fill_known(word, own)
+        filled = word if job["shell"] else placeholders.fill_known(word, own_parameters)
         if len(filled.encode(errors="replace")) > MAX_ARGUMENT_BYTES:
             return f"argument {number} of the command"
     return ""
@@ -91,13 +91,13 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
     """Require that each placeholder has a value, and warn of what the command does not use."""
     if job["shell"] or not job.trainer_args:
         return
-    own = parameters.list_own(name for name, _ in job.parameters)
+    own_names = parameters.list_own(name for name, _ in job.parameters)
     words = (*job.trainer_args, *_list_resume_args(job))
     used = placeholders.list_names(words)
     counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
     for name in used:
-        if name not in (*placeholders.NAMES, *own):
-            yield _make_unknown_problem(name, own)
+        if name not in (*placeholders.NAMES, *own_names):
+            yield _make_unknown_problem(name, own_names)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
             way = Suggestion(parameters.RESUME_LINE, replaces=f"{{{name}}}")
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
@@ -105,12 +105,12 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
             yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])
     yield from _check_datasets_alone(words)
     unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
-    unused += [name for name in own if name not in used]
+    unused += [name for name in own_names if name not in used]
     if unused:
         more, unused = len(unused) - MAX_NAMES, unused[:MAX_NAMES]
-        nouns = [f"parameter {name}" if name in own else name for name in unused]
+        nouns = [f"parameter {name}" if name in own_names else name for name in unused]
         title = f"the command does not use {' and '.join(nouns)}{f' and {more} more' if more > 0 else ''} of the job"
-        variables = [*placeholders.make_variables(dict.fromkeys(unused, ""), own), *(["…"] if more > 0 else [])]
+        variables = [*placeholders.make_variables(dict.fromkeys(unused, ""), own_names), *(["…"] if more > 0 else [])]
         placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
         yield make_problem("placeholder-unused", *placed, title=title, variables=", ".join(variables))
 
@@ -147,8 +147,8 @@ USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (
 """By role, the placeholders that stand for its sources."""
 
 
-def _make_unknown_problem(name: str, own: list[str]) -> Problem:
-    names = (*placeholders.NAMES, *own)
+def _make_unknown_problem(name: str, own_names: list[str]) -> Problem:
+    names = (*placeholders.NAMES, *own_names)
     ways = (
         *(Suggestion(f"{{{near.text}}}") for near in suggest_name(name, names)),
         Suggestion(f"--param {name}=VALUE", "a parameter of your own"),

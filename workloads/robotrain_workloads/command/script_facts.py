@@ -229,5 +229,5 @@ def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
 
 def _drop_shipped_with_python(modules: Iterable[str]) -> set[str]:
     """Return the top-level names of modules that do not come with Python."""
-    own = {REPORT_PACKAGE}
-    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - own
+    own_packages = {REPORT_PACKAGE}
+    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - own_packages

@@ -74,16 +74,16 @@ class UsualOutput:
     def _read_line(self, line: str) -> list[MetricRow]:
         """Return the row of a line; one without values tells of the step alone."""
         if ROW.fullmatch(line):
-            values, at = self._read_dictionary(line)
+            values, position = self._read_dictionary(line)
         else:
             values = _find_losses(line)
-            at = self._find_step(line, has_values=bool(values))
+            position = self._find_step(line, has_values=bool(values))
         if not values:
-            return [MetricRow(at[0], {}, at[1])] if at else []
+            return [MetricRow(position[0], {}, position[1])] if position else []
         for name in values:
             self._counts[name] = self._counts.get(name, 0) + 1
-        at = at or self._at or (max(self._counts[name] for name in values), None)
-        return [MetricRow(at[0], values, at[1])]
+        position = position or self._at or (max(self._counts[name] for name in values), None)
+        return [MetricRow(position[0], values, position[1])]
 
     def _read_dictionary(self, line: str) -> tuple[dict[str, float], tuple[int, int | None] | None]:
         """Return the metrics of a dictionary, none if it has no loss or sums a training up; and the step of training.

@@ -96,9 +96,11 @@ def _find_foreign_class(operations: Sequence[Operation]) -> str:
         if name in STRINGS:
             texts.append(str(argument))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            module, _, own = str(argument).partition(" ") if name == "GLOBAL" else (*texts[-2:-1], "", *texts[-1:])
+            module, _, class_name = (
+                str(argument).partition(" ") if name == "GLOBAL" else (*texts[-2:-1], "", *texts[-1:])
+            )
             if not KNOWN_MODULES.fullmatch(module):
-                return f"{module}.{own}"
+                return f"{module}.{class_name}"
     return ""
 
 

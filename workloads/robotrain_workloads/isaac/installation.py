@@ -161,8 +161,8 @@ def make_environ(processes: int = 1) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     threads = str(hardware.count_threads(processes, environ={}))  # else each process takes all cores
     root = {"OMNI_KIT_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}  # the simulator refuses to start as root
-    own = {**TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
-    return {**dict.fromkeys(THREAD_VARIABLES, threads), **root, **inherited, **own}
+    own_variables = {**TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    return {**dict.fromkeys(THREAD_VARIABLES, threads), **root, **inherited, **own_variables}
 
 
 def make_job_environ(document: JobDocument) -> dict[str, str]:

@@ -14,13 +14,13 @@ def make_command(
     document: JobDocument,
     data: Mapping[JobSource, Path],
     module: str,
-    own: Sequence[str],
+    module_options: Sequence[str],
     environ: Mapping[str, str] | None = None,
     notes: tuple[Note, ...] = (),
 ) -> WorkCommand:
     """Return the command that runs a module with options of its own; the job's options follow a `--`."""
     return WorkCommand(
-        arguments=("-m", module, *own, *document.trainer_args),
+        arguments=("-m", module, *module_options, *document.trainer_args),
         environ={
             **installation.make_job_environ(document),
             **assets.make_environ(document, data),

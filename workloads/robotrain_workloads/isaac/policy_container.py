@@ -84,9 +84,9 @@ def check_options(document: JobDocument) -> WorkCommand | None:
         return None
     num_envs = int(str(values["num_envs"]))
     seed = int(str(values["seed"]))
-    own = rollout.list_play_options(task, agent, num_envs, seed, document.trainer_args)
-    own += ["--video"] if values.get("record_video", values["video_length"]) else []
-    arguments = ("-m", installation.OPTION_CHECK, "play", backend, *own, "--", *document.trainer_args)
+    play_options = rollout.list_play_options(task, agent, num_envs, seed, document.trainer_args)
+    play_options += ["--video"] if values.get("record_video", values["video_length"]) else []
+    arguments = ("-m", installation.OPTION_CHECK, "play", backend, *play_options, "--", *document.trainer_args)
     return WorkCommand(arguments=arguments, environ={})
 
 

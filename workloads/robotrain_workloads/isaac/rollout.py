@@ -37,11 +37,11 @@ class Rollout:
     options: Sequence[str] = ()
     """The user's options of the script."""
 
-    def make_command(self, report: Path, *own: str) -> list[str]:
-        """Return the words that start the script, wrapped by the program, whose options are `own`."""
+    def make_command(self, report: Path, *program_options: str) -> list[str]:
+        """Return the words that start the script, wrapped by the program, whose options are `program_options`."""
         played = list_play_options(self.task, self.agent, self.num_envs, self.seed, self.options)
         return [
-            *(*self.lab.python, str(PROGRAM), f"--report={report}", *own),
+            *(*self.lab.python, str(PROGRAM), f"--report={report}", *program_options),
             *((f"--params={self.params}",) if self.params else ()),
             "--",
             *(*self.lab.make_script_words("play", self.backend), *played, f"--checkpoint={self.checkpoint}"),
@@ -54,8 +54,8 @@ class Rollout:
 def list_play_options(task: str, agent: str, num_envs: int, seed: int, options: Sequence[str]) -> list[str]:
     """Return the options of the play script that follow from a job, beside the user's `options`."""
     is_agent_told = any(option.partition("=")[0] in ("--agent", "--algorithm") for option in options)
-    own = [f"--agent={agent}"] if agent and not is_agent_told else []
-    return ["--task", task, *own, "--num_envs", str(num_envs), "--seed", str(seed)]
+    agent_options = [f"--agent={agent}"] if agent and not is_agent_told else []
+    return ["--task", task, *agent_options, "--num_envs", str(num_envs), "--seed", str(seed)]
 
 
 def follow_rollout(group: ChildGroup, report: Path, handle: Callable[[Report], None]) -> None:

@@ -85,11 +85,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     step = 0
     with contextlib.suppress(OSError):  # `inspect` reported it
         step = find_files(data[source]).step
-    own = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
-    own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
-    own += [f"--formats={','.join(parameters.list_formats(values))}"]
-    own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
-    return job_command.make_command(document, data, EXPORTER, [*own, "--"])
+    program_options = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
+    program_options += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
+    program_options += [f"--formats={','.join(parameters.list_formats(values))}"]
+    program_options += [f"--max-steps={values['max_steps'] or values['video_length']}"]
+    return job_command.make_command(document, data, EXPORTER, [*program_options, "--"])
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:

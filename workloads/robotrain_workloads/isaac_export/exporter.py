@@ -34,15 +34,17 @@ SCORED = (
 class Exporter:
     """One export: from a checkpoint to a folder of results."""
 
-    def __init__(self, own: argparse.Namespace, arguments: Sequence[str]) -> None:
-        self._own, self._arguments = own, arguments
-        self._formats: list[str] = own.formats.split(",")
-        self._lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
-        self._scratch = own.work / SCRATCH_FOLDER
+    def __init__(self, program_options: argparse.Namespace, arguments: Sequence[str]) -> None:
+        self._own, self._arguments = program_options, arguments
+        self._formats: list[str] = program_options.formats.split(",")
+        self._lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
+        self._scratch = program_options.work / SCRATCH_FOLDER
         fetched = self._scratch / "fetched"
-        source = container.fetch_files(own.checkpoint, own.source, own.agent_config, fetched)
-        self._facts = container.read_facts(source, own.checkpoint, own.cache)
-        self._task = own.task or self._facts.task or parameters.DEFAULT_TASKS[self._lab.series]
+        source = container.fetch_files(
+            program_options.checkpoint, program_options.source, program_options.agent_config, fetched
+        )
+        self._facts = container.read_facts(source, program_options.checkpoint, program_options.cache)
+        self._task = program_options.task or self._facts.task or parameters.DEFAULT_TASKS[self._lab.series]
         if source.agent is None:
             raise FileNotFoundError(next(container.find_file_problems(source, None)))
         copy = self._scratch / "policy"  # the play script may write beside the checkpoint
@@ -79,7 +81,7 @@ class Exporter:
 
     def _play(self, folder: Path, backend: str) -> list[Report]:
         """Export, and play each format in simulation; return what was reported: of the export, then of each format."""
-        own, file = self._own, self._own.work / REPORT_FILE
+        program_options, file = self._own, self._own.work / REPORT_FILE
         file.unlink(missing_ok=True)
         rollout = Rollout(
             lab=self._lab,
@@ -88,19 +90,19 @@ class Exporter:
             agent=self._facts.agent,
             checkpoint=self._files.weights,
             params=self._files.agent,
-            num_envs=own.num_envs,
-            seed=own.seed,
-            headless=own.headless,
-            video_length=min(own.video_length, 1),  # so that it can render; the program records
+            num_envs=program_options.num_envs,
+            seed=program_options.seed,
+            headless=program_options.headless,
+            video_length=min(program_options.video_length, 1),  # so that it can render; the program records
             options=self._arguments,
         )
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
-        exported = (f"--export={folder / 'exported'}", f"--formats={own.formats}")
+        exported = (f"--export={folder / 'exported'}", f"--formats={program_options.formats}")
         results = (f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}")
         played = (
-            f"--steps={own.max_steps}",
-            f"--frames={own.video_length}",
-            f"--seed={own.seed}",
+            f"--steps={program_options.max_steps}",
+            f"--frames={program_options.video_length}",
+            f"--seed={program_options.seed}",
             f"--task={self._task}",
         )
         command = rollout.make_command(file, *exported, *results, *played, f"--onnx-command={json.dumps(worker)}")

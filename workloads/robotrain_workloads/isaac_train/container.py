@@ -77,19 +77,21 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     recovered = point and point[1]
     begin = recovered or start.find_start_path(document, data)
     mode = start.find_start_mode(document, recovered)
-    own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
-    own += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
-    own += ["--headless"] if values["headless"] else []
+    program_options = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
+    program_options += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
+    program_options += ["--headless"] if values["headless"] else []
     nodes = job_node.count_nodes(document)
     launched = document.placement.node_launcher
-    own += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
+    program_options += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
     for name in ("isaaclab_path", "isaac_version"):
         if values[name] is not None:
-            own.append(f"--{name.replace('_', '-')}={values[name]}")
+            program_options.append(f"--{name.replace('_', '-')}={values[name]}")
     if begin is not None:
-        own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
-    own += ["--", *list_script_options(document)]
-    return job_command.make_command(document, data, SUPERVISOR, own, node_launch.make_environ(document), notes)
+        program_options += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
+    program_options += ["--", *list_script_options(document)]
+    return job_command.make_command(
+        document, data, SUPERVISOR, program_options, node_launch.make_environ(document), notes
+    )
 
 
 def list_script_options(document: JobDocument) -> list[str]:
@@ -104,9 +106,10 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
     """Return the command that asks Isaac Lab about the options; None if it cannot be asked."""
     if not installation.can_be_asked(document):
         return None
-    own = (str(document.parameters["backend"]), *list_script_options(document))
+    script_arguments = (str(document.parameters["backend"]), *list_script_options(document))
     return WorkCommand(
-        arguments=("-m", installation.OPTION_CHECK, "train", *own, "--", *document.trainer_args), environ={}
+        arguments=("-m", installation.OPTION_CHECK, "train", *script_arguments, "--", *document.trainer_args),
+        environ={},
     )
 
 

@@ -19,12 +19,12 @@ from robotrain_workloads.supervision import node_program
 def main(arguments: Sequence[str]) -> None:
     """Run the script. Raise SystemExit as it ended."""
     os.environ[EVENTS_DESCRIPTOR] = str(os.open(os.devnull, os.O_WRONLY))  # the supervisor has sent the same notes
-    own, script = supervisor.parse_arguments(arguments)
+    program_options, script = supervisor.parse_arguments(arguments)
     group = node_group.join_group()
     node_group.report_start(group.ends)
     try:
-        command = list(supervisor.make_command(own, script, group))
-        program = start_script(command, own.work / SCRATCH_FOLDER, own.num_gpus, has_pipe=True)
+        command = list(supervisor.make_command(program_options, script, group))
+        program = start_script(command, program_options.work / SCRATCH_FOLDER, program_options.num_gpus, has_pipe=True)
     except OSError as error:
         node_group.report_end(group, 1, str(error))
         sys.exit(1)

@@ -90,9 +90,9 @@ def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, fl
 class TrainingFollower:
     """Follows one run of `isaaclab.sh`: turns the launcher's reports and TensorBoard's files into events."""
 
-    def __init__(self, group: ChildGroup, own: argparse.Namespace) -> None:
-        self._group, self._own = GroupFollower(group), own
-        self._reports = ReportReader(own.work / REPORT_FILE)
+    def __init__(self, group: ChildGroup, program_options: argparse.Namespace) -> None:
+        self._group, self._own = GroupFollower(group), program_options
+        self._reports = ReportReader(program_options.work / REPORT_FILE)
         self._finished = False
         self._nothing_left: dict[str, int] = {}
         self._folder: Path | None = None
@@ -193,34 +193,43 @@ class TrainingFollower:
         return new
 
 
-def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNodes | None = None) -> Iterator[str]:
+def make_command(
+    program_options: argparse.Namespace, arguments: Sequence[str], group: JobNodes | None = None
+) -> Iterator[str]:
     """Yield the words that start Isaac Lab's script on this node, wrapped by the launcher.
 
     Raise OSError with a sentence.
 
     :param group: the nodes of several, with the rank of this one. Isaac Lab's own `train_multigpu` knows one node only.
     """
-    lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
-    ranks = own.num_gpus * own.num_nodes
+    lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
+    ranks = program_options.num_gpus * program_options.num_nodes
     yield from lab.python
     if ranks != 1:
-        alone = ("--standalone", f"--nproc_per_node={own.num_gpus}")
-        yield from ("-m", "torch.distributed.run", *(group.make_torchrun_options(own.num_gpus) if group else alone))
-    yield from (str(LAUNCHER), "--report", str(own.work / REPORT_FILE))
+        alone = ("--standalone", f"--nproc_per_node={program_options.num_gpus}")
+        yield from (
+            "-m",
+            "torch.distributed.run",
+            *(group.make_torchrun_options(program_options.num_gpus) if group else alone),
+        )
+    yield from (str(LAUNCHER), "--report", str(program_options.work / REPORT_FILE))
     if ranks != 1:
         yield f"--ranks={ranks}"
-    if own.start is not None:
-        file = checkpoint_file.find_checkpoint_file(own.start, own.backend)
-        verb = "resuming from" if own.mode == "resume" else "starting with the weights of"
+    if program_options.start is not None:
+        file = checkpoint_file.find_checkpoint_file(program_options.start, program_options.backend)
+        verb = "resuming from" if program_options.mode == "resume" else "starting with the weights of"
         emit_event(Note(level="info", text=f"{verb} {file}"))
-        yield from ("--checkpoint", str(file), "--mode", own.mode)
-        if own.mode == "resume" and (number := checkpoint_file.parse_number(file, own.backend)) is not None:
+        yield from ("--checkpoint", str(file), "--mode", program_options.mode)
+        if (
+            program_options.mode == "resume"
+            and (number := checkpoint_file.parse_number(file, program_options.backend)) is not None
+        ):
             yield f"--first={number}"
-    if own.repeated:
+    if program_options.repeated:
         yield "--repeated"
     yield "--"
-    yield from lab.make_script_words("train", own.backend)
-    yield from lab.make_machine_arguments(own.backend, arguments, own.headless)
+    yield from lab.make_script_words("train", program_options.backend)
+    yield from lab.make_machine_arguments(program_options.backend, arguments, program_options.headless)
     yield from arguments
 
 
@@ -246,28 +255,28 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Seque
 
 def main(arguments: Sequence[str]) -> int:
     """Run Isaac Lab; return the exit code. Raise SystemExit with a sentence."""
-    own, script = parse_arguments(arguments)
-    folder = own.work / SCRATCH_FOLDER
-    for needed in (folder, own.checkpoints):
+    program_options, script = parse_arguments(arguments)
+    folder = program_options.work / SCRATCH_FOLDER
+    for needed in (folder, program_options.checkpoints):
         needed.mkdir(parents=True, exist_ok=True)
-    (own.work / REPORT_FILE).unlink(missing_ok=True)
+    (program_options.work / REPORT_FILE).unlink(missing_ok=True)
     group = node_group.read_group()
     try:
-        command = list(make_command(own, script, group))
+        command = list(make_command(program_options, script, group))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    if own.node_launcher:
+    if program_options.node_launcher:
         words = ("-m", NODE_TRAINING, *arguments)
         options = node_launch.make_starter_arguments(
-            own.num_nodes, own.node_launcher, own.work, words, stops_by_file=True
+            program_options.num_nodes, program_options.node_launcher, program_options.work, words, stops_by_file=True
         )
-        return TrainingFollower(ChildGroup([sys.executable, *options], folder=folder), own).run()
-    process = start_script(command, folder, own.num_gpus)
+        return TrainingFollower(ChildGroup([sys.executable, *options], folder=folder), program_options).run()
+    process = start_script(command, folder, program_options.num_gpus)
     if group and group.rank:  # the lead reports
         follower = GroupFollower(process)
         follower.run()
         return follower.status
-    return TrainingFollower(process, own).run()
+    return TrainingFollower(process, program_options).run()
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     labels = [mount.label for mount in document.placement.mounts if mount.role == user_code.CODE_ROLE]
     own_name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
     name = next(iter(labels), "") or own_name
-    own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
-    own += ["--name", name] if labels else []
+    program_options = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
+    program_options += ["--name", name] if labels else []
     for option in ("isaaclab_path", "isaac_version"):
-        own += [f"--{option.replace('_', '-')}={values[option]}"] if values[option] is not None else []
+        program_options += [f"--{option.replace('_', '-')}={values[option]}"] if values[option] is not None else []
     mode = start.find_start_mode(document)
     model = parameters.make_model_name(values)
     path = start.find_start_path(document, data)
@@ -66,7 +66,7 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
         "OSMO_DATASET_NAME": name,
         "RUN_AZURE_SMOKE_TEST": "0",
     }
-    return job_command.make_command(document, data, MODULE, [*own, "--", *arguments], environ)
+    return job_command.make_command(document, data, MODULE, [*program_options, "--", *arguments], environ)
 
 
 def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:
@@ -92,20 +92,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--isaaclab-path")
     parser.add_argument("--isaac-version")
     parser.add_argument("--name", default="", help="link the folder to /data/NAME/training")
-    own = parser.parse_args(arguments[:separator])
+    program_options = parser.parse_args(arguments[:separator])
     try:
-        folder = user_code.find_folder(own.folder, own.entry)
+        folder = user_code.find_folder(program_options.folder, program_options.entry)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    root = link_folder(folder, own.name) if own.name else folder
+    root = link_folder(folder, program_options.name) if program_options.name else folder
     os.environ.update({"ROBOTRAIN_CODE": str(root), "TRAINING_ROOT": str(root), "PAYLOAD_ROOT": str(root)})
     with suppress(OSError):  # the program may bring its own
-        lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
+        lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
         os.environ["PYTHON"] = " ".join(lab.python[1:] or lab.python)
-    scratch = own.work / SCRATCH_FOLDER
+    scratch = program_options.work / SCRATCH_FOLDER
     scratch.mkdir(parents=True, exist_ok=True)
-    print(f"running {own.entry} of {root}", flush=True)
-    command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
+    print(f"running {program_options.entry} of {root}", flush=True)
+    command = ("bash", str(root / program_options.entry), *arguments[separator + 1 :])
     follower = GroupFollower(start_script(command, scratch, int(os.environ.get("NUM_GPUS") or 1)))
     follower.run()
     return follower.status

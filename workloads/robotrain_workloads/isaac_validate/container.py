@@ -62,11 +62,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     values = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    own = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
-    own += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
-    own += [f"--pin={source.pin}"] if source.pin else []
-    own += [f"--video-length={values['video_length']}"] if values["record_video"] else []
-    return job_command.make_command(document, data, SUPERVISOR, [*own, "--"])
+    program_options = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
+    program_options += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
+    program_options += [f"--pin={source.pin}"] if source.pin else []
+    program_options += [f"--video-length={values['video_length']}"] if values["record_video"] else []
+    return job_command.make_command(document, data, SUPERVISOR, [*program_options, "--"])
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:

@@ -167,13 +167,15 @@ def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, 
     }
 
 
-def make_rollout(own: argparse.Namespace, loaded: ValidatedCheckpoint, lab: installation.IsaacLab) -> Rollout:
+def make_rollout(
+    program_options: argparse.Namespace, loaded: ValidatedCheckpoint, lab: installation.IsaacLab
+) -> Rollout:
     """Return what is played: a copy of the checkpoint, whose videos the script writes beside it."""
     params = checkpoint_file.find_params(loaded.file)
     if params is None:
         text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
         emit_event(Note(level="warning", text=text))
-    copy = own.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
+    copy = program_options.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(loaded.file, copy)
     statistics = checkpoint_file.get_statistics_name(loaded.file)
@@ -182,15 +184,15 @@ def make_rollout(own: argparse.Namespace, loaded: ValidatedCheckpoint, lab: inst
     return Rollout(
         lab=lab,
         backend=loaded.backend,
-        task=loaded.choose_task(own.task),
+        task=loaded.choose_task(program_options.task),
         agent=loaded.facts.agent,
         checkpoint=copy,
         params=params,
-        num_envs=min(own.num_envs, own.eval_episodes),
-        seed=own.seed,
-        headless=own.headless,
-        video_length=own.video_length,
-        options=own.options,
+        num_envs=min(program_options.num_envs, program_options.eval_episodes),
+        seed=program_options.seed,
+        headless=program_options.headless,
+        video_length=program_options.video_length,
+        options=program_options.options,
     )
 
 
@@ -236,57 +238,65 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> None:
     """Validate. Raise SystemExit with a sentence, also for a policy that is not good enough."""
-    own = parse_options(arguments)
-    scratch = own.work / SCRATCH_FOLDER
-    report = own.work / REPORT_FILE
+    program_options = parse_options(arguments)
+    scratch = program_options.work / SCRATCH_FOLDER
+    report = program_options.work / REPORT_FILE
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     report.unlink(missing_ok=True)
     try:
-        lab = installation.find_installation(own.isaaclab_path, own.isaac_version)
-        checkpoint = container.load_checkpoint(own.checkpoint, own.cache)
+        lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
+        checkpoint = container.load_checkpoint(program_options.checkpoint, program_options.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    expected = {"task": own.task or "", "backend": own.backend, "sha256": own.sha256, "series": lab.series}
+    expected = {
+        "task": program_options.task or "",
+        "backend": program_options.backend,
+        "sha256": program_options.sha256,
+        "series": lab.series,
+    }
     if problem := next(container.find_checkpoint_problems(checkpoint, **expected), ""):
         raise SystemExit(f"error: {problem}")
-    task = checkpoint.choose_task(own.task)
+    task = checkpoint.choose_task(program_options.task)
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
-    played = (f"--episodes={own.eval_episodes}", f"--video-length={own.video_length}")
-    command = make_rollout(own, checkpoint, lab).make_command(report, *played)
-    log = EpisodeLog(own.eval_episodes)
+    played = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
+    command = make_rollout(program_options, checkpoint, lab).make_command(report, *played)
+    log = EpisodeLog(program_options.eval_episodes)
     follow_rollout(start_script(command, scratch), report, log.add_report)
     names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered = sorted(log.episodes, key=lambda episode: int(episode["index"]))
     result = ValidationResult(
         rolled=RolloutResult(
-            episodes=[RolloutEpisode(seed=own.seed, **{name: episode[name] for name in names}) for episode in ordered]
+            episodes=[
+                RolloutEpisode(seed=program_options.seed, **{name: episode[name] for name in names})
+                for episode in ordered
+            ]
         ),
-        success_threshold=checkpoint.choose_threshold(own.success_threshold),
-        reward_threshold=own.reward_threshold,
+        success_threshold=checkpoint.choose_threshold(program_options.success_threshold),
+        reward_threshold=program_options.reward_threshold,
     )
     setup = ValidationSetup(
-        job_name=own.job_name,
+        job_name=program_options.job_name,
         task=task,
         backend=checkpoint.backend,
         device=log.device,
-        seed=own.seed,
+        seed=program_options.seed,
         num_envs=log.num_envs,
         policy={
-            "source": own.source_kind,
-            "name": own.source,
-            "pin": own.pin or None,
+            "source": program_options.source_kind,
+            "name": program_options.source,
+            "pin": program_options.pin or None,
             "type": checkpoint.backend,
             "step": checkpoint.step,
             "sha256": hash_file(checkpoint.file),
         },
-        options=own.options,
+        options=program_options.options,
     )
-    with result_files.fill_folder(own.results) as partial:
-        if own.video_length:
+    with result_files.fill_folder(program_options.results) as partial:
+        if program_options.video_length:
             _keep_video(scratch, partial)
         write_results(result, setup, partial)
-    _send_result(result, setup, own.results)
+    _send_result(result, setup, program_options.results)
 
 
 def _send_result(result: ValidationResult, setup: ValidationSetup, folder: Path) -> None:

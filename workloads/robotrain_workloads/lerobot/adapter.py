@@ -67,9 +67,9 @@ class Base(NamedTuple):
 
     def __str__(self) -> str:
         """What people and tags call it."""
-        at = f"@{self.revision}" if self.revision else ""
+        revision_suffix = f"@{self.revision}" if self.revision else ""
         digest = f"sha256:{self.sha256}" if self.sha256 else ""
-        return f"hf://{self.uri}{at}" if self.kind == HUB_KIND else self.uri or digest
+        return f"hf://{self.uri}{revision_suffix}" if self.kind == HUB_KIND else self.uri or digest
 
 
 class Adapter(NamedTuple):

@@ -97,11 +97,11 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
     Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.
     """
     real = folder.resolve()
-    own = (real, real.parent.parent / "blobs")
+    allowed_folders = (real, real.parent.parent / "blobs")
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
         for path in (Path(parent, entry) for entry in (*folders, *sorted(files)) if not entry.startswith(".")):
-            if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, own)):
+            if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, allowed_folders)):
                 way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
                 yield make_data_problem(f"{name} has a link to a place outside of it: {path}", way)
                 return
@@ -306,8 +306,8 @@ def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:
     template = VIDEO_FILES_V21 if old else template if isinstance(template, str) and template else VIDEO_FILES
     cameras = [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]
     for camera in cameras:
-        own = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
-        yield re.sub(r"\{[^}]*\}", "*", own)
+        pattern = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
+        yield re.sub(r"\{[^}]*\}", "*", pattern)
 
 
 def compute_frame_tolerance(folder: Path) -> float | None:

@@ -117,8 +117,10 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
     """
     saved = settings.keys() - {"type"}
     if unknown := sorted(saved - model.options.keys()):
-        own = (model.section, model.kind)
-        fitting = [version for version in versions.list_versions() if saved <= version.get_model_options(*own).keys()]
+        model_type = (model.section, model.kind)
+        fitting = [
+            version for version in versions.list_versions() if saved <= version.get_model_options(*model_type).keys()
+        ]
         way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
         yield make_data_problem(

@@ -68,8 +68,8 @@ def _list_others() -> str:
     """Return the types that are not LeRobot's own, or else all."""
     config_class: Any = importlib.import_module("lerobot.configs").PreTrainedConfig
     choices: Mapping[str, type] = config_class.get_known_choices()
-    own = [name for name in choices if not choices[name].__module__.startswith("lerobot.")]
-    return ", ".join(sorted(own or choices))
+    other_types = [name for name in choices if not choices[name].__module__.startswith("lerobot.")]
+    return ", ".join(sorted(other_types or choices))
 
 
 def _import_package(name: str) -> None:

@@ -67,8 +67,8 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         yield make_data_problem(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
     needed = _list_repositories(job, reads)
     sources = backbones.list_backbones(job.sources)
-    own = {repository.name for repository in needed}
-    if start and start.kind == HUB_KIND and get_repository_name(start) in own:
+    needed_names = {repository.name for repository in needed}
+    if start and start.kind == HUB_KIND and get_repository_name(start) in needed_names:
         sources.append(start)
     if needed or job.parameters.get("trust_remote_code") is not None:
         others = {
@@ -77,7 +77,7 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
             if other.reads
             for repository in _list_repositories(other, other.reads)
         }
-        trusted = {name: commit for name, commit in job.trusted.items() if name in own or name not in others}
+        trusted = {name: commit for name, commit in job.trusted.items() if name in needed_names or name not in others}
         yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
 
 
@@ -87,8 +87,8 @@ def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededReposi
     if start is None or not job.policy_folder or start.kind != HUB_KIND or start.role == INITIAL_WEIGHTS_ROLE:
         return reads.needed
     reason = own_code.find_reason(job.policy_folder, job.model, job.arguments)
-    own = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
-    return [*reads.needed, *([own] if reason else [])]
+    start_repository = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
+    return [*reads.needed, *([start_repository] if reason else [])]
 
 
 def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Problem | str]:

@@ -56,15 +56,15 @@ def read_trainings(model: Path) -> list[PolicyTraining]:
 
     Raise OSError or ValueError with a sentence, or FORMAT_ERRORS.
     """
-    own = _read_training(model)
-    if own is None:
+    training = _read_training(model)
+    if training is None:
         return []
     recorded = _read_record(model)
-    if not recorded or not _has_same_split(own, recorded[0]):
-        return [own]
+    if not recorded or not _has_same_split(training, recorded[0]):
+        return [training]
     start = recorded[0]
-    own = dataclasses.replace(own, statistics=start.statistics or own.statistics)
-    return [dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed), *recorded[1:]]
+    training = dataclasses.replace(training, statistics=start.statistics or training.statistics)
+    return [dataclasses.replace(training, started_from=start.started_from, is_resumed=start.is_resumed), *recorded[1:]]
 
 
 def read_dataset_statistics(root: Path) -> Statistics:
@@ -103,15 +103,20 @@ def write_record(
 
     Raise OSError or ValueError, or FORMAT_ERRORS.
     """
-    own = _read_training(model)
-    if own is None:
+    training = _read_training(model)
+    if training is None:
         return
     if root:
-        own = dataclasses.replace(own, statistics=read_dataset_statistics(root))
-    if own.is_resumed and earlier and _has_same_split(own, earlier[0]) and own.statistics == earlier[0].statistics:
+        training = dataclasses.replace(training, statistics=read_dataset_statistics(root))
+    if (
+        training.is_resumed
+        and earlier
+        and _has_same_split(training, earlier[0])
+        and training.statistics == earlier[0].statistics
+    ):
         start, *earlier = earlier
-        own = dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed)
-    body = [{**dataclasses.asdict(training), "model": str(training.model)} for training in (own, *earlier)]
+        training = dataclasses.replace(training, started_from=start.started_from, is_resumed=start.is_resumed)
+    body = [{**dataclasses.asdict(training), "model": str(training.model)} for training in (training, *earlier)]
     record = {"trainings": body, **({"tasks": list(texts[:MOST_TEXTS])} if texts else {})}
     write_atomically(model / RECORD_FILE, (json.dumps(record, sort_keys=True) + "\n").encode())
 

@@ -118,16 +118,16 @@ def _rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
     """Return the place of each episode in the order of each score."""
     ranks: list[dict[str, int]] = [{} for _ in scores]
     orders: dict[str, Any] = {
-        "findings": lambda at: at,
-        "episode": lambda at: scores[at]["episode"],
-        "frames": lambda at: -scores[at]["frames"],
-        "task": lambda at: scores[at]["task"],
-        "idle": lambda at: -_or_least(scores[at]["idle"]),
-        "jump": lambda at: -_or_least(scores[at]["jump"]),
+        "findings": lambda index: index,
+        "episode": lambda index: scores[index]["episode"],
+        "frames": lambda index: -scores[index]["frames"],
+        "task": lambda index: scores[index]["task"],
+        "idle": lambda index: -_or_least(scores[index]["idle"]),
+        "jump": lambda index: -_or_least(scores[index]["jump"]),
     }
     for name, key in orders.items():
-        for rank, at in enumerate(sorted(range(len(scores)), key=key)):
-            ranks[at][name] = rank
+        for rank, index in enumerate(sorted(range(len(scores)), key=key)):
+            ranks[index][name] = rank
     return ranks
 
 
@@ -182,7 +182,7 @@ def _list_marks(findings: Sequence[DataFinding], number: int, frames: int, fps: 
 def _describe_strip(
     strip: Mapping[str, Any], camera: Mapping[str, Any], marks: Sequence[Mark], fps: float, folder: Path | None
 ) -> dict[str, Any]:
-    own = [mark for mark in marks if mark.finding.feature == strip["name"]]
+    feature_marks = [mark for mark in marks if mark.finding.feature == strip["name"]]
     part = strip["part"]
     file = folder / part["path"] if folder and part and strip["remark"] else None
     link = f"{file.resolve().as_uri()}#t={part['start']:.3f},{part['end']:.3f}" if file and file.is_file() else ""
@@ -191,7 +191,7 @@ def _describe_strip(
     return {
         **strip,
         "facts": ", ".join(filter(None, (size, camera["kind"]))),
-        "marks": own,
+        "marks": feature_marks,
         "link": link,
         "start": f"#t={strip['clip_start']:.3f}" if strip["clip_start"] > 0.5 / fps else "",
         "pictures": [
@@ -199,7 +199,7 @@ def _describe_strip(
                 frame,
                 f"{frame / fps:.1f} s",
                 content,
-                [mark.finding.code for mark in own if mark.begin <= frame < mark.end],
+                [mark.finding.code for mark in feature_marks if mark.begin <= frame < mark.end],
             )
             for frame, content in strip["pictures"]
         ],
@@ -273,8 +273,8 @@ def _read_series(feature: str, dimensions: Sequence[Mapping[str, Any]], fps: flo
     """Return the curve of each dimension in seconds; a name that is not the only one of its kind gets its number."""
     names = [dimension["name"] or feature for dimension in dimensions]
     return {
-        name if names.count(name) == 1 else f"{name} ({at})": [
+        name if names.count(name) == 1 else f"{name} ({index})": [
             (frame / fps, value) for frame, value in dimension["points"]
         ]
-        for at, (name, dimension) in enumerate(zip(names, dimensions, strict=True))
+        for index, (name, dimension) in enumerate(zip(names, dimensions, strict=True))
     }

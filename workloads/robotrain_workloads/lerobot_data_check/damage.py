@@ -52,15 +52,15 @@ def is_readable(content: bytes, *, decodes: bool = False) -> bool:
 
 
 def _has_all_chunks(content: bytes) -> bool:
-    at = len(PNG)
+    offset = len(PNG)
     view = memoryview(content)
-    while at + CHUNK <= len(content):
-        end = at + CHUNK + int.from_bytes(view[at : at + 4], "big")
-        if end > len(content) or zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+    while offset + CHUNK <= len(content):
+        end = offset + CHUNK + int.from_bytes(view[offset : offset + 4], "big")
+        if end > len(content) or zlib.crc32(view[offset + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
             return False
-        if view[at + 4 : at + 8] == PNG_END:
+        if view[offset + 4 : offset + 8] == PNG_END:
             return True
-        at = end
+        offset = end
     return False
 
 

@@ -219,10 +219,13 @@ class DataNeeds:
         kinds = {STATE: "STATE", WORLD: "ENV"}
         corrected = {}
         for name, feature in self._inputs.items():
-            own = names.get(name, name)
-            if own not in recorded and (own in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
+            own_name = names.get(name, name)
+            if own_name not in recorded and (own_name in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
                 return ""
-            corrected[own] = {"type": kinds.get(own, feature["type"]), "shape": recorded.get(own, feature)["shape"]}
+            corrected[own_name] = {
+                "type": kinds.get(own_name, feature["type"]),
+                "shape": recorded.get(own_name, feature)["shape"],
+            }
         return self.format_way(FEATURES_OPTION, json.dumps(corrected))
 
     def find_camera_name_problems(self) -> Iterator[Problem | str]:

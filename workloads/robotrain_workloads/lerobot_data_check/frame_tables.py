@@ -69,10 +69,10 @@ class FrameTables:
                 break
             for part in self._files.plan_rows(file, name, FRAME_COLUMNS, present[len(FRAME_COLUMNS) :]):
                 read = [feature for feature in trained if feature in part.columns]
-                at = row + part.first
+                start = row + part.first
                 for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
-                    rows = self._np.arange(at, at + table.num_rows)
-                    at += table.num_rows
+                    rows = self._np.arange(start, start + table.num_rows)
+                    start += table.num_rows
                     self._compare_rows(table, rows, name, read, allow_non_finite=allow_non_finite)
             row += file.metadata.num_rows
         if row != total:
@@ -103,18 +103,18 @@ class FrameTables:
         if self._in_order:
             for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
                 if wrong := find_wrong((frames[column] != right) & is_read):
-                    at = wrong[0]
-                    text = f"{name} has the {column} {frames[column][at]} for frame {places[at]} of episode"
-                    add("frames-disagree", f"{text} {owners[at]}, where {right[at]} belongs", wrong, column)
+                    row = wrong[0]
+                    text = f"{name} has the {column} {frames[column][row]} for frame {places[row]} of episode"
+                    add("frames-disagree", f"{text} {owners[row]}, where {right[row]} belongs", wrong, column)
             off = np.where(is_read, np.abs(frames["timestamp"] - places * self.interval), 0)
             if self._tolerance is not None and (wrong := find_wrong(off > self._tolerance)):
                 self._late.update(owners[wrong].tolist())
-                at = int(off.argmax())
-                timestamp = _Timestamp(*(float(array[at]) for array in (off, owners, places, frames["timestamp"])))
+                row = int(off.argmax())
+                timestamp = _Timestamp(*(float(array[row]) for array in (off, owners, places, frames["timestamp"])))
                 self._worst = max(self._worst, timestamp)
         if wrong := find_wrong(~np.isin(frames["task_index"], episodes.tasks) & is_read):
-            at = wrong[0]
-            text = f"episode {owners[at]} has the task {frames['task_index'][at]}, which {TASK_FILE} does not have"
+            row = wrong[0]
+            text = f"episode {owners[row]} has the task {frames['task_index'][row]}, which {TASK_FILE} does not have"
             add("task-missing", text, wrong)
         for feature in trained:
             for wrong, reason in self._find_wrong_values(table.column(feature), feature, is_read, allow_non_finite):

@@ -69,4 +69,4 @@ def order_evenly(values: Iterable[int]) -> list[int]:
     """Return values in another order: of each beginning of it, they are evenly spread."""
     ordered = [*values]
     digits = max(1, (len(ordered) - 1).bit_length())
-    return [ordered[at] for at in sorted(range(len(ordered)), key=lambda at: f"{at:0{digits}b}"[::-1])]
+    return [ordered[index] for index in sorted(range(len(ordered)), key=lambda index: f"{index:0{digits}b}"[::-1])]

@@ -213,8 +213,12 @@ def _find_mode_problems(
     for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
         mode = modes.get(kind, "")
         recorded = statistics.get(feature)
-        own = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
-        missing = [name for name in MODES.get(mode, ()) if isinstance(recorded, dict) and name not in (*recorded, *own)]
+        imagenet_statistics = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
+        missing = [
+            name
+            for name in MODES.get(mode, ())
+            if isinstance(recorded, dict) and name not in (*recorded, *imagenet_statistics)
+        ]
         if missing:
             plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
             lacks = f"{file} of the dataset lacks its {' and '.join(missing)}"

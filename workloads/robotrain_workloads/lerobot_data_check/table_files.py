@@ -113,8 +113,8 @@ def read_batches(
     chosen = range(file.num_row_groups) if groups is None else groups
     step = max(1, rows * file.num_row_groups // max(1, file.metadata.num_rows))
     try:
-        for at in range(0, len(chosen), step):  # pyarrow keeps what it read until its iterator ends
-            yield from file.iter_batches(batch_size=rows, row_groups=chosen[at : at + step], columns=names)
+        for start in range(0, len(chosen), step):  # pyarrow keeps what it read until its iterator ends
+            yield from file.iter_batches(batch_size=rows, row_groups=chosen[start : start + step], columns=names)
     except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
         raise _explain_failure(path, error) from error
 

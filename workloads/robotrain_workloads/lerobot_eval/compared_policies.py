@@ -100,7 +100,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         ended = "floor"
     elif undecided:
         ended = "starts" if repeats else "at_most"
-    own = EarlierComparison(
+    own_comparison = EarlierComparison(
         run="",
         policies=digests,
         counts=[count_pairs(pairing.pairs) for pairing in pairings],
@@ -109,7 +109,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         episodes=sum(rounds),
         starts=sorted({observation.start for observation in table if NUMBERED.search(observation.start)}),
     )
-    continuation = dump_continuation(request.conditions_digest, own, earlier)
+    continuation = dump_continuation(request.conditions_digest, own_comparison, earlier)
     _finish(request, rounds, plan, verdicts, names, ended, earlier, continuation)
 
 

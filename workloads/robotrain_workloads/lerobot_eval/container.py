@@ -98,8 +98,8 @@ def make_jobs(
     document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
 ) -> list[LerobotJob]:
     """Return the job, and those that evaluate the references in place of the policy."""
-    own = document, policy_checkpoints.view_newest(document, data or {})
-    views = (own, *references.list_views(document, data or {}))
+    own_view = document, policy_checkpoints.view_newest(document, data or {})
+    views = (own_view, *references.list_views(document, data or {}))
     jobs = [LerobotJob(view, folders, is_complete=is_complete) for view, folders in views]
     for job in jobs:
         job.beside = [other for other in jobs if other is not job]
@@ -217,8 +217,8 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     is_new = job.start_source is None
     if is_new and not backbones.is_read_at_parsing(job.parameters):  # else it reads what is not here yet
         model = job.model.kind
-    own = (argument for argument in job.arguments if argument.startswith("--policy."))
-    options = (str(model), *own) if model else ()
+    policy_options = (argument for argument in job.arguments if argument.startswith("--policy."))
+    options = (str(model), *policy_options) if model else ()
     environ = _make_environ(document, work)
     return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
 

@@ -78,9 +78,9 @@ def list_views(
     """Yield, for each reference, the job that evaluates it in place of the policy, and its data."""
     shared = [source for source in document.sources if source.role not in (ROLE, POLICY_ROLE)]
     for reference in list_references(document.sources):
-        own = dataclasses.replace(reference, role="policy")
+        policy_source = dataclasses.replace(reference, role="policy")
         folders = {source: folder for source, folder in data.items() if source in shared}
         if reference in data:
-            folders = {own: data[reference], **folders}
+            folders = {policy_source: data[reference], **folders}
         parameters = {**document.parameters, **dict.fromkeys(OWN_PARAMETERS)}
-        yield dataclasses.replace(document, sources=(own, *shared), parameters=parameters), folders
+        yield dataclasses.replace(document, sources=(policy_source, *shared), parameters=parameters), folders

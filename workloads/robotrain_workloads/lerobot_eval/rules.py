@@ -191,11 +191,11 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     """Require tasks that the environment has, where it has several."""
     env_tasks = job["env_tasks"]
     catalog = tasks.get_catalog(env, job["lerobot_version"])
-    own = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
+    task_option = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
-    if own and (needs_tasks or env_tasks is not None):
-        value = redact(own.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
-        yield make_problem("option-owned", given=redact(own, max_length=LONGEST_VALUE), env=env, value=value)
+    if task_option and (needs_tasks or env_tasks is not None):
+        value = redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
+        yield make_problem("option-owned", given=redact(task_option, max_length=LONGEST_VALUE), env=env, value=value)
     elif needs_tasks and env_tasks is None:
         yield make_problem(
             "value-missing.tasks",

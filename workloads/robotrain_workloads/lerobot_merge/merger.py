@@ -70,12 +70,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--to", type=Path, required=True, help="the folder of the new checkpoint")
     parser.add_argument("--step", type=int, required=True, help="the step at which the adapter was saved")
     parser.add_argument("--float32", action="store_true")
-    own = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print(warm_up.LOADING, flush=True)
     with warm_up.quick_imports():
         importlib.import_module(loaded_policy.FACTORY)
-    merge(own.adapter, own.base, own.to / policy.MODEL_FOLDER, float32=own.float32)
-    emit_event(Checkpoint(step=own.step, path=str(own.to.absolute()), model=policy.MODEL_FOLDER))
+    merge(options.adapter, options.base, options.to / policy.MODEL_FOLDER, float32=options.float32)
+    emit_event(Checkpoint(step=options.step, path=str(options.to.absolute()), model=policy.MODEL_FOLDER))
 
 
 if __name__ == "__main__":

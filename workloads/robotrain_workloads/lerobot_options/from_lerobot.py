@@ -74,14 +74,14 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
         check_script_exists(line)
     words = script.words if script else split_line(line)
     line = [expand_account_variables(word) for word in words if word.strip()]
-    at, name = find_program(line, names)
-    options, after = cut_shell_words(line[at + 1 :])
+    program_index, name = find_program(line, names)
+    options, after = cut_shell_words(line[program_index + 1 :])
     if not {*HELP_OPTIONS}.isdisjoint(options):
         workload = TRAINING if name == edited_dataset.PROGRAM else name
         return TranslatedLine(("robotrain", "submit", workload, "--help"), {})
     if name == edited_dataset.PROGRAM:
         return edited_dataset.translate_edit(options)
-    program = read_program_line(line[:at], line[at], (name, *line[at + 1 :]))
+    program = read_program_line(line[:program_index], line[program_index], (name, *line[program_index + 1 :]))
     if script:
         program.left_out |= script.left_out
     translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())

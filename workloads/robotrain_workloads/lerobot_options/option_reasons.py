@@ -85,6 +85,6 @@ def explain_preset(name: str, value: str | None, trained: "TrainedType") -> str:
     """Return why LeRobot does not take an option of the optimizer or the schedule; empty if it refuses it."""
     if next(find_option_problems([f"--{name}={value}"], {}, {}, trained.lerobot.name), None):
         return ""
-    own = f"{trained.model}.{RATE_OPTIONS.get(name) or name.replace('.', '_')}"
-    has_own = has_option(own, {trained.model: trained.kind}, trained.lerobot.name)
-    return REPLACED.format(f"--{own}, which the policy has" if has_own else "the preset of what it trains")
+    policy_option = f"{trained.model}.{RATE_OPTIONS.get(name) or name.replace('.', '_')}"
+    has_own = has_option(policy_option, {trained.model: trained.kind}, trained.lerobot.name)
+    return REPLACED.format(f"--{policy_option}, which the policy has" if has_own else "the preset of what it trains")

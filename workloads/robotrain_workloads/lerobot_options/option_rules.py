@@ -140,7 +140,7 @@ def find_problems(
     settings: Mapping[str, Any] | None,
     *,
     starts: bool,
-    own: Callable[[], Mapping[str, object]] = dict,
+    list_own: Callable[[], Mapping[str, object]] = dict,
     owned: Container[str] = (),
     loads: bool = False,
 ) -> Iterator[Problem]:
@@ -152,7 +152,7 @@ def find_problems(
     yield from problems
     reported = {problem.given for problem in problems if problem.severity == "error"}
     for problem in RuleCheck(
-        arguments, model, settings, starts=starts, own=own, owned=owned, loads=loads
+        arguments, model, settings, starts=starts, list_own=list_own, owned=owned, loads=loads
     ).find_problems():
         if problem.given not in reported:
             yield problem
@@ -175,21 +175,21 @@ class RuleCheck:
         settings: Mapping[str, Any] | None,
         *,
         starts: bool,
-        own: Callable[[], Mapping[str, object]] = dict,
+        list_own: Callable[[], Mapping[str, object]] = dict,
         owned: Container[str] = (),
         loads: bool = False,
     ) -> None:
         self.loads = loads
         self.owned, self.model, self.tree = owned, model, load_option_tree(model.lerobot.name)
-        self.given, self.settings, self.starts, self.own = read_given(tuple(arguments)), settings, starts, own
+        self.given, self.settings, self.starts, self.own = read_given(tuple(arguments)), settings, starts, list_own
         self.rules = load_rules(model.lerobot.name)
 
     def find_problems(self) -> Iterator[Problem]:
         """Yield the options that do not fit together."""
         values = self._make_values({})
         broken = [*self._list_broken(values)]
-        if broken and (own := self.own()):
-            values = self._make_values(own)
+        if broken and (own_options := self.own()):
+            values = self._make_values(own_options)
             broken = [*self._list_broken(values)]
         reported: set[str] = set()
         for broken_rule in broken:
@@ -198,8 +198,10 @@ class RuleCheck:
                 reported.add(options)
                 yield self._explain(broken_rule, options)
 
-    def _make_values(self, own: Mapping[str, object]) -> OptionValues:
-        return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts, loads=self.loads)
+    def _make_values(self, own_options: Mapping[str, object]) -> OptionValues:
+        return OptionValues(
+            self.tree, self.model, self.given, own_options, self.settings, starts=self.starts, loads=self.loads
+        )
 
     def _list_broken(self, values: OptionValues) -> Iterator[BrokenRule]:
         types = {self.model.prefix: self.model.kind}

@@ -84,9 +84,9 @@ def find_missing_options(
         ]
         if missing:
             title = f"--{name}={value} needs {', '.join(owned.get(option, option) for option in missing)}"
-            own = [f"{owned[option]} N" for option in missing if option in owned]
+            owned_options = [f"{owned[option]} N" for option in missing if option in owned]
             others = [f"{option}=N" for option in missing if option not in owned]
-            suggestion = " ".join([*own, *(["--", *others] if others else [])])
+            suggestion = " ".join([*owned_options, *(["--", *others] if others else [])])
             yield make_option_problem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
 
 

@@ -57,14 +57,14 @@ class OptionValues:
         tree: OptionTree,
         model: TrainedModel,
         option_values: Mapping[str, str | None],
-        own: Mapping[str, object],
+        own_options: Mapping[str, object],
         settings: Mapping[str, Any] | None,
         *,
         starts: bool,
         loads: bool,
     ) -> None:
         self.loads = loads
-        self.tree, self.model, self.given, self.own = tree, model, option_values, own
+        self.tree, self.model, self.given, self.own = tree, model, option_values, own_options
         self.settings, self.starts = settings, starts
 
     def collect(self, option_class: OptionClass, names: list[str], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -237,8 +237,8 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
     options: tuple[str, ...] = ()
     needs_backbone = backbones.is_read_at_parsing(job.parameters)  # which is not here yet
     if job.is_start_known and job.start.mode != "checkpoint" and not needs_backbone:
-        own = trainer_options.make_options(job, Path("dataset"), work / "unmade")
-        options = (*own, job.model.format_option("device", "cpu"), *image_weights.list_read_options(job))
+        job_options = trainer_options.make_options(job, Path("dataset"), work / "unmade")
+        options = (*job_options, job.model.format_option("device", "cpu"), *image_weights.list_read_options(job))
     arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
     return WorkCommand(arguments=arguments, environ=make_environ(document, work), takes_over=alone)
 

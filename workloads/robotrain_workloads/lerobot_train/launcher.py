@@ -186,25 +186,25 @@ def _prepare_training(options: Sequence[str]) -> None:
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     """Run the trainer. Raise SystemExit with a sentence, or with the exit code of a trainer that was stopped."""
     separator = arguments.index("--")
-    own = parse_launcher_options(arguments[:separator])
+    launcher_options = parse_launcher_options(arguments[:separator])
     trainer = list(arguments[separator + 1 :])
-    if device.is_first_rank() and own.tag:
-        emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
+    if device.is_first_rank() and launcher_options.tag:
+        emit_event(Track(tags=dict(tag.split("=", 1) for tag in launcher_options.tag)))
     if isinstance(stop_handler, NodesStop):
-        stop_handler.require_same_start(own.first)
-    if own.first >= int(get_option_value(trainer, "--steps") or 1):  # an earlier attempt finished
+        stop_handler.require_same_start(launcher_options.first)
+    if launcher_options.first >= int(get_option_value(trainer, "--steps") or 1):  # an earlier attempt finished
         return
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        chosen = device.choose_device(own.device)
+        chosen = device.choose_device(launcher_options.device)
         if isinstance(stop_handler, NodesStop):
             stop_handler.require_same(chosen, device.name_hardware(chosen))
-        trainer.append(f"--{own.trains}.device={chosen}")
+        trainer.append(f"--{launcher_options.trains}.device={chosen}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
-        trainer += make_episode_options(own.exclude_episodes, root, trainer)
-        if device.is_first_rank() and not own.first:
-            _check_tables(own, trainer, root)
+        trainer += make_episode_options(launcher_options.exclude_episodes, root, trainer)
+        if device.is_first_rank() and not launcher_options.first:
+            _check_tables(launcher_options, trainer, root)
         trainer += hold_out_whole_bags(root, trainer)
         trainer += disable_empty_split(root, trainer)
         decoder = video_decoder.choose_decoder(root, trainer)
@@ -217,8 +217,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             decodes = {"video_backend": decoder.backend, "video_decoder": decoder.program} if decoder.backend else {}
             emit_event(Track(params={**split, **decodes}))
         if device.is_first_rank():
-            _note_data(own, root, has_chosen=parse_episodes(trainer) is not None)
-        if not own.first:
+            _note_data(launcher_options, root, has_chosen=parse_episodes(trainer) is not None)
+        if not launcher_options.first:
             output = Path(get_option_value(trainer, "--output_dir") or "")
             with suppress(FileNotFoundError):  # several processes do this at once
                 if output.is_dir() and not any(output.iterdir()):
@@ -226,88 +226,95 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
         module = _import_trainer()
         policy_packages.register_policies(find_policy_type(trainer))
-    if own.new_processors:
+    if launcher_options.new_processors:
         trainer_fixes.rebuild_processors(module)
     if renames := get_option_value(trainer, RENAME_OPTION):
         trainer_fixes.rename_statistics(module, json.loads(renames))
     trainer_fixes.require_loaded_weights(module)
     trainer_fixes.keep_statistics(module)
-    if own.computed_statistics:
+    if launcher_options.computed_statistics:
         from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics  # numpy starts threads
 
         episodes = parse_episodes(trainer)
-        ComputedStatistics(root, episodes, are_relative=own.relative_statistics).install(module)
-    if own.mixture:
+        ComputedStatistics(root, episodes, are_relative=launcher_options.relative_statistics).install(module)
+    if launcher_options.mixture:
         from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
 
         samples = (int(get_option_value(trainer, name) or 0) for name in ("--steps", "--batch_size"))
-        install_mixture(module, own.mixture, root, math.prod(samples) * own.ranks)
-    if own.base:
-        BasePolicy(own.base, own.base_reference).install(module)
-    if own.weights:
-        _place_weights(own)
+        install_mixture(module, launcher_options.mixture, root, math.prod(samples) * launcher_options.ranks)
+    if launcher_options.base:
+        BasePolicy(launcher_options.base, launcher_options.base_reference).install(module)
+    if launcher_options.weights:
+        _place_weights(launcher_options)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
     waits = None
     if device.is_first_rank():  # as LeRobot's log, it tells of the first process
         workers = int(get_option_value(trainer, "--num_workers") or 0)
-        ways = (*frame_cache.list_ways(root, own.frame_cache), *filter(None, (own.cores_option,)))
+        ways = (
+            *frame_cache.list_ways(root, launcher_options.frame_cache),
+            *filter(None, (launcher_options.cores_option,)),
+        )
         waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu", other_ways=ways)
     monitor = TrainerMonitor(
         int(get_option_value(trainer, "--steps") or 0),
         stop_handler,
-        own.first,
-        allow_non_finite=own.allow_non_finite,
-        ranks=(own.nodes, own.ranks, own.batch),
+        launcher_options.first,
+        allow_non_finite=launcher_options.allow_non_finite,
+        ranks=(launcher_options.nodes, launcher_options.ranks, launcher_options.batch),
         earlier=_load_earlier_trainings(trainer),
         texts=read_dataset_texts(root),
         root=root,
         waits=waits,
-        early_stop=_make_early_stop(own, trainer),
+        early_stop=_make_early_stop(launcher_options, trainer),
     )
     monitor.install(module)
-    draws = RandomDraws(own.first, loads_alone=own.loads_alone)
+    draws = RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone)
     draws.install(module)
-    if own.measured_workers:
+    if launcher_options.measured_workers:
         usual = int(get_option_value(trainer, "--num_workers") or 0)
-        LoaderChoice(usual, own.measured_workers, own.ranks, draws).install(module)
+        LoaderChoice(usual, launcher_options.measured_workers, launcher_options.ranks, draws).install(module)
     data_errors.guard_frames()
     try:
-        with frame_cache.start(root, trainer, own.frame_cache):
+        with frame_cache.start(root, trainer, launcher_options.frame_cache):
             module.main()
     except TrainingEnded:
         pass
     except Exception as error:
-        if sentence := _explain_trainer_error(error, own, trainer, root):
-            raise SystemExit(f"error: {episode_numbers.keep_excluded(sentence, own.exclude_episodes)}") from error
+        if sentence := _explain_trainer_error(error, launcher_options, trainer, root):
+            raise SystemExit(
+                f"error: {episode_numbers.keep_excluded(sentence, launcher_options.exclude_episodes)}"
+            ) from error
         raise
     finally:
         _kill_workers()
     monitor.require_finite_loss()
 
 
-def _make_early_stop(own: argparse.Namespace, trainer: Sequence[str]) -> EarlyStop | None:
+def _make_early_stop(launcher_options: argparse.Namespace, trainer: Sequence[str]) -> EarlyStop | None:
     """Return what ends the training early, with what it saw before a resume; None if nothing does."""
-    if not own.stop_after or not float(get_option_value(trainer, SPLIT_OPTION) or 0):
+    if not launcher_options.stop_after or not float(get_option_value(trainer, SPLIT_OPTION) or 0):
         return None
-    early_stop = EarlyStop(own.stop_after)
-    if own.first:
+    early_stop = EarlyStop(launcher_options.stop_after)
+    if launcher_options.first:
         early_stop.load(Path(get_option_value(trainer, "--config_path") or "").parents[1])
     return early_stop
 
 
-def _place_weights(own: argparse.Namespace) -> None:
+def _place_weights(launcher_options: argparse.Namespace) -> None:
     """Put the weights where torchvision looks for them. Raise SystemExit with a sentence."""
     try:
-        warning = weights_file.place_weights(own.weights, own.weights_name, is_given=own.given_weights)
+        warning = weights_file.place_weights(
+            launcher_options.weights, launcher_options.weights_name, is_given=launcher_options.given_weights
+        )
     except (OSError, weights_file.WeightsError) as error:
         raise SystemExit(f"error: {error}") from error
     if warning and device.is_first_rank():
         emit_event(Note(level="warning", text=warning))
 
 
-def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[DataFinding]:
+def _find_problems(launcher_options: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[DataFinding]:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
 
@@ -317,15 +324,15 @@ def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) 
         LocalFiles(root),
         float(tolerance) if tolerance else None,
         None if chosen is None else {*chosen},
-        allow_non_finite=own.allow_non_finite,
-        **own.read_numbers,
+        allow_non_finite=launcher_options.allow_non_finite,
+        **launcher_options.read_numbers,
     )
 
 
-def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:
+def _check_tables(launcher_options: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:
     """End as preflight if the tables of the dataset do not agree, with what to do."""
     try:
-        findings = _find_problems(own, trainer, root)
+        findings = _find_problems(launcher_options, trainer, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
         text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
         emit_event(Note(level="warning", text=text))
@@ -334,12 +341,12 @@ def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -
         end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(str, findings))))
 
 
-def _note_data(own: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:
+def _note_data(launcher_options: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:
     """Tell what only the dataset's files show, which do not keep the training from running."""
-    if has_chosen and not own.computed_statistics and not own.first:
+    if has_chosen and not launcher_options.computed_statistics and not launcher_options.first:
         text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
         emit_event(Note(level="info", text=text, ways=((statistics_needs.COMPUTED_WAY,),)))
-    if own.reads_task:
+    if launcher_options.reads_task:
         untold = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if untold:
             emit_event(
@@ -355,7 +362,9 @@ def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     return training_history.load_trainings(Path(start)) if start else []
 
 
-def _explain_trainer_error(error: Exception, own: argparse.Namespace, trainer: Sequence[str], root: Path) -> str:
+def _explain_trainer_error(
+    error: Exception, launcher_options: argparse.Namespace, trainer: Sequence[str], root: Path
+) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
     from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes  # numpy starts threads
 
@@ -364,7 +373,7 @@ def _explain_trainer_error(error: Exception, own: argparse.Namespace, trainer: S
     return hub_cache.explain_missing_repository(error) or data_errors.explain_reading_error(
         error,
         root,
-        lambda: _find_problems(own, trainer, root),
+        lambda: _find_problems(launcher_options, trainer, root),
         lambda: find_unreadable_episodes(root, parse_episodes(trainer)),
     )
 

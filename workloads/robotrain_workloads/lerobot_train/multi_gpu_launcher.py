@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="processes")
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--mixed-precision", required=True)
-    own = parser.parse_args(arguments[:separator])
+    options = parser.parse_args(arguments[:separator])
     launcher = arguments[separator + 1 :]
     nodes = node_group.read_group()
     if nodes and nodes.ends:
@@ -58,25 +58,25 @@ def main(arguments: Sequence[str]) -> None:
         agreement = ProcessAgreement(Path(folder))
         os.environ[process_group.AGREEMENT_VARIABLE] = folder
         stop_handler = LaunchStopHandler(agreement)
-        LaunchWatch(agreement, own.count, nodes).start()
+        LaunchWatch(agreement, options.count, nodes).start()
         failures: Mapping[int, Any] = {}
         memory_kills, text = failure.count_oom_kills(), ""
         try:
             if nodes:
-                os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(own.count))
-                failures, text = _launch_node(nodes, own.count, launcher, folder)
+                os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(options.count))
+                failures, text = _launch_node(nodes, options.count, launcher, folder)
             else:
                 config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
                 config.write_text(json.dumps(ACCELERATE_SETTINGS))
                 command = make_accelerate_options(
-                    own.count, own.mixed_precision, device.count_threads(own.count), config
+                    options.count, options.mixed_precision, device.count_threads(options.count), config
                 )
                 print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
                 failures = _launch_processes(command, launcher, folder)
         except SystemExit:
             if not stop_handler.stopped_at:
                 raise
-        status, reason = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
+        status, reason = _choose_status(failures, agreement, options.count * (nodes.count if nodes else 1))
         is_done = all(agreement.list_ranks().values())
     status = status or int(bool(text))
     text = text or reason

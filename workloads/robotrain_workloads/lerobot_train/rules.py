@@ -162,7 +162,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
             model,
             settings,
             starts=starts,
-            own=lambda: trainer_options.list_job_options(job.given, None)[0],
+            list_own=lambda: trainer_options.list_job_options(job.given, None)[0],
             owned=reported_elsewhere,
             loads=job.reads_json,
         )
@@ -182,7 +182,7 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
 
     loads = job.start.mode != "checkpoint"
     for problem in option_rules.find_problems(
-        job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
+        job.arguments, job.model, job.start.settings, starts=True, loads=loads, list_own=list_own
     ):
         if problem.severity == "error":
             text = get_suggested_text(problem)
@@ -199,8 +199,8 @@ def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) 
     is_torn = job.start.mode == "checkpoint" and not (job.start.folder / start.TRAIN_CONFIG_FILE).is_file()
     if not job.is_start_known or is_torn or not job.model.is_known:  # a package has the type, which is not here
         return None
-    own = trainer_options.make_options(job, job.root or work / "dataset", work / "unmade")
-    options = (*own, job.model.format_option("device", "cpu"), "--", *job.arguments)
+    job_options = trainer_options.make_options(job, job.root or work / "dataset", work / "unmade")
+    options = (*job_options, job.model.format_option("device", "cpu"), "--", *job.arguments)
     kind = job.model.kind if job.model.section == versions.POLICIES else ""
     return WorkCommand(arguments=("-m", OPTION_CHECK, kind, *options), environ=environ)
 

@@ -101,8 +101,8 @@ def list_job_options(given_job: GivenJob, settings: Mapping[str, Any] | None) ->
             return {}, ""
         start = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings or {})
         job = LerobotJob(given_job, start=start)
-    own = (*make_owned_options(job, Path("dataset"), Path("outputs")), *make_default_options(job))
-    options: dict[str, object] = dict(split_options([*own, *job.arguments]))
+    own_options = (*make_owned_options(job, Path("dataset"), Path("outputs")), *make_default_options(job))
+    options: dict[str, object] = dict(split_options([*own_options, *job.arguments]))
     if job.parameters["device"] != "auto":  # the launcher adds it
         options |= {f"{model}.device": job.parameters["device"] for model in ("policy", "reward_model")}
     return options, str(job.parameters["mixed_precision"] or "")

@@ -102,7 +102,7 @@ def _complete(weights: Mapping[str, Any], name: str, file: Path) -> dict[str, An
 
 
 def _list_wrong(weights: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    for name, own in wanted.items():
+    for name, tensor in wanted.items():
         is_optional = name.startswith(HEAD) or (name.endswith(COUNTS) and name not in weights)
-        if not is_optional and getattr(weights.get(name), "shape", None) != own.shape:
+        if not is_optional and getattr(weights.get(name), "shape", None) != tensor.shape:
             yield name

@@ -134,16 +134,16 @@ def list_started(folder: Path) -> list[str]:
     return sorted(file.name.rpartition("-")[0] for file in folder.glob(f"*{STARTED_SUFFIX}"))
 
 
-def report_end(group: JobNodes, status: int, text: str, at: float | None = None) -> None:
+def report_end(group: JobNodes, status: int, text: str, timestamp: float | None = None) -> None:
     """Record how the work of this node ended, for the process that started it. Raise OSError.
 
-    :param at: when, if not now.
+    :param timestamp: when, if not now.
     """
-    end = NodeEnd(status, text, time.time() if at is None else at, socket.gethostname(), group.rank)
+    end = NodeEnd(status, text, time.time() if timestamp is None else timestamp, socket.gethostname(), group.rank)
     write_atomically(Path(group.ends, f"{_name_program()}.json"), json.dumps(end._asdict()).encode())
 
 
-def report_stop(group: JobNodes, status: int, at: float) -> int:
+def report_stop(group: JobNodes, status: int, timestamp: float) -> int:
     """Record that the work of this node was stopped; return the exit status of this process. Raise OSError.
 
     It is 0 if the run was asked to stop: a platform ends all nodes where one fails, while others may still save their
@@ -154,7 +154,7 @@ def report_stop(group: JobNodes, status: int, at: float) -> int:
     until = time.monotonic() + REQUEST_SECONDS
     while not (is_requested := is_stop_requested(group.ends)) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
-    report_end(group, status if is_requested else STOPPED_STATUS, "", at)
+    report_end(group, status if is_requested else STOPPED_STATUS, "", timestamp)
     return 0 if is_requested else STOPPED_STATUS
 
 

@@ -37,27 +37,27 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--launcher", type=json.loads, required=True, help="the platform's command, as JSON")
     parser.add_argument("--ends", type=Path, required=True, help="a folder that all nodes see")
     parser.add_argument("--stops-by-file", action="store_true", help="the program looks there for a stop")
-    own = parser.parse_args(arguments[:separator])
+    options = parser.parse_args(arguments[:separator])
     program = arguments[separator + 1 :]
-    shutil.rmtree(own.ends, ignore_errors=True)  # of an earlier attempt
+    shutil.rmtree(options.ends, ignore_errors=True)  # of an earlier attempt
     host = socket.gethostname()
     attempt = uuid.uuid4().hex
-    ends = own.ends / attempt  # a node that was lost may still report the end of an earlier attempt
+    ends = options.ends / attempt  # a node that was lost may still report the end of an earlier attempt
     ends.mkdir(parents=True)
-    group = JobNodes(count=own.count, address=host, port=node_group.find_free_port(), id=attempt, ends=str(ends))
+    group = JobNodes(count=options.count, address=host, port=node_group.find_free_port(), id=attempt, ends=str(ends))
     os.environ[node_group.NODES_VARIABLE] = group.to_json()
     os.environ.pop(EVENTS_DESCRIPTOR, None)  # a number of this process: nodes print their events
-    print(f"starting {own.count} nodes with {own.launcher[0]}, which meet at {host}:{group.port}", flush=True)
+    print(f"starting {options.count} nodes with {options.launcher[0]}, which meet at {host}:{group.port}", flush=True)
     try:
-        launch = NodeLaunch([*own.launcher, sys.executable, *program], group, stops_by_file=own.stops_by_file)
+        launch = NodeLaunch([*options.launcher, sys.executable, *program], group, stops_by_file=options.stops_by_file)
     except OSError as error:
-        message = f"the nodes are not started, because {host} cannot run {own.launcher[0]}: {error.strerror}"
+        message = f"the nodes are not started, because {host} cannot run {options.launcher[0]}: {error.strerror}"
         raise SystemExit(f"error: {message} (on the PATH of the job there)") from None
     code = launch.wait()
     ended = node_group.read_ends(ends)
     started = node_group.list_started(ends)
-    shutil.rmtree(own.ends, ignore_errors=True)
-    status, text = outcome.choose_end(ended, started, code, own.count, launch.is_stopped)
+    shutil.rmtree(options.ends, ignore_errors=True)
+    status, text = outcome.choose_end(ended, started, code, options.count, launch.is_stopped)
     if text:
         print(text.rstrip("\n"), flush=True)
     exit_with_status(status)

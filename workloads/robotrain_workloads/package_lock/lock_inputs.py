@@ -139,8 +139,8 @@ def _read_uv_lock(folder: Path, texts: Mapping[str, str], content: str) -> LockI
     sources = {name: package.get("source", {}) for name, package in packages.items()}
     folders = {name: str(source.get("editable") or source.get("directory") or "/") for name, source in sources.items()}
     indexes = [index.get("url") for index in settings.get("index", ()) if not index.get("default")]
-    own = packages.get(canonicalize_name(project.get("name", "")), {})
-    listed = (*own.get("dependencies", ()), *own.get("metadata", {}).get("requires-dist", ()))
+    package = packages.get(canonicalize_name(project.get("name", "")), {})
+    listed = (*package.get("dependencies", ()), *package.get("metadata", {}).get("requires-dist", ()))
     wanted = {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in project.get("dependencies", ())}
     missing = ", ".join(sorted(wanted - {dependency.get("name") for dependency in listed}))
     stale = make_problem("not-lockable.outdated", where=LOCK_FILE, project_file=PROJECT_FILE, missing=missing)

@@ -61,7 +61,7 @@ class Target:
                 tags[name] = parse_wheel_filename(name)[3]
             except InvalidWheelFilename:
                 continue
-        fitting = ([name for name, own in tags.items() if own & accepted] for accepted in self._tags)
+        fitting = ([name for name, wheel_tags in tags.items() if wheel_tags & accepted] for accepted in self._tags)
         return next(filter(None, fitting), [])
 
 

@@ -14,13 +14,13 @@ def explain_clocks(late: Mapping[str, float]) -> str:
     :param late: the seconds by which the messages of each topic were recorded after their stamps.
     """
     usual = min(late.values(), key=abs, default=0.0)
-    own = [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]
-    if not own:
+    outliers = [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]
+    if not outliers:
         return ""
-    seconds = late[own[0]]
-    others = ", ".join(name for name in late if name not in own)
+    seconds = late[outliers[0]]
+    others = ", ".join(name for name in late if name not in outliers)
     return (
-        f"{', '.join(own)} {'has a clock of its own' if len(own) == 1 else 'have a clock of their own'}:"
+        f"{', '.join(outliers)} {'has a clock of its own' if len(outliers) == 1 else 'have a clock of their own'}:"
         f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"
         f" recording, and the times of {others} are not; --timestamp log takes the times of recording"
     )

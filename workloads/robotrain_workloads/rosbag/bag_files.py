@@ -42,8 +42,8 @@ class BagError(ValueError):
 
     def __init__(self, file: Path, reason: str, time_ns: int | None = None) -> None:
         self.file, self.why, self.time_ns = file, reason, time_ns
-        at = "" if time_ns is None else f" at {format_time(time_ns)}"
-        super().__init__(f"{file}{at}: {reason}")
+        time_text = "" if time_ns is None else f" at {format_time(time_ns)}"
+        super().__init__(f"{file}{time_text}: {reason}")
 
 
 class UnknownBag(BagError):
@@ -235,8 +235,8 @@ def check_files(bag: Bag) -> None:
 
 def format_time(time_ns: int) -> str:
     """Return a time in UTC with milliseconds."""
-    at = datetime.fromtimestamp(time_ns / _NANOSECONDS, tz=timezone.utc)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+    moment = datetime.fromtimestamp(time_ns / _NANOSECONDS, tz=timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def _explain_unreadable(bag: Bag, error: Exception) -> str:

@@ -279,13 +279,13 @@ def _add_samples(
 
 
 def _iterate_records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 9 <= len(data):
-        kind, length = struct.unpack_from("<BQ", data, at)
-        yield kind, data[at + 9 : at + 9 + length]
-        at += 9 + length
+    offset = 0
+    while offset + 9 <= len(data):
+        kind, length = struct.unpack_from("<BQ", data, offset)
+        yield kind, data[offset + 9 : offset + 9 + length]
+        offset += 9 + length
 
 
-def _read_string(data: bytes, at: int) -> str:
-    (length,) = struct.unpack_from("<I", data, at)
-    return data[at + 4 : at + 4 + length].decode()
+def _read_string(data: bytes, offset: int) -> str:
+    (length,) = struct.unpack_from("<I", data, offset)
+    return data[offset + 4 : offset + 4 + length].decode()

@@ -105,11 +105,11 @@ def _find_storage_fault(file: Path) -> str:
     for storage, (suffix, magic) in STORAGES.items():
         if suffix != file.suffix and start.startswith(magic):
             return f"it is a file of {storage}, whose name ends in {suffix}: rename it"
-    own = next((magic for suffix, magic in STORAGES.values() if suffix == file.suffix), b"")
-    if start[: len(own)] == own[: len(start)]:
+    expected_magic = next((magic for suffix, magic in STORAGES.values() if suffix == file.suffix), b"")
+    if start[: len(expected_magic)] == expected_magic[: len(start)]:
         return ""
     return (
         SQLITE_DAMAGED
-        if own == SQLITE_MAGIC
+        if expected_magic == SQLITE_MAGIC
         else "the file does not begin as MCAP: it is damaged, or another kind of file"
     )

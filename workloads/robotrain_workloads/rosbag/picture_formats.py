@@ -62,13 +62,13 @@ def find_visible_damage(message: Any) -> str:
 def _has_all_pixels(data: bytes) -> bool:
     """Return whether the pixels of a png are complete."""
     stream = zlib.decompressobj()
-    at = len(PNG)
-    while at + 8 <= len(data) and not stream.eof:
-        length = int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"IDAT":
+    offset = len(PNG)
+    while offset + 8 <= len(data) and not stream.eof:
+        length = int.from_bytes(data[offset : offset + 4], "big")
+        if data[offset + 4 : offset + 8] == b"IDAT":
             try:
-                stream.decompress(data[at + 8 : at + 8 + length])
+                stream.decompress(data[offset + 8 : offset + 8 + length])
             except zlib.error:
                 return False
-        at += length + 12
+        offset += length + 12
     return stream.eof

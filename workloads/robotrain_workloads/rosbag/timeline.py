@@ -198,12 +198,12 @@ def _find_cuts(topics: Mapping[str, TopicTimes], recorded: Mapping[str, Times]) 
     )
     cuts: list[dict[str, tuple[int, int]]] = []
     began = 0
-    for at, name in jumps:
-        if not cuts or at - began > JUMP_NS:
+    for time_ns, name in jumps:
+        if not cuts or time_ns - began > JUMP_NS:
             cuts.append({})
-            began = at
-        first, _ = cuts[-1].get(name, (at, at))
-        cuts[-1][name] = (first, at)
+            began = time_ns
+        first, _ = cuts[-1].get(name, (time_ns, time_ns))
+        cuts[-1][name] = (first, time_ns)
     return [{name: cut.get(name, (min(cut.values())[0],) * 2) for name in topics} for cut in cuts]
 
 

@@ -252,11 +252,11 @@ def _find_mistakes(policies: Sequence[str], than: str, margin: Any) -> Iterator[
 def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> SourceText:
     """Return a policy as a source of the job, of whatever kind its text is. Raise Rejected if no run is meant."""
     possible = tuple(name for name, kind in kinds.items() if role in kind.roles)
-    run, at, step = text.partition("@")
+    run, separator, step = text.partition("@")
     if Path(text).expanduser().is_dir() and not names_run(run):
         possible = (LOCAL_KIND,)
     elif not re.search("[/:]", text) and run not in NEWEST_NAMES:
-        text = f"{find_run(run)}{at}{step}"
+        text = f"{find_run(run)}{separator}{step}"
     return SourceText(role, possible, text, Origin("argument", redact(text)), Path.cwd())
 
 

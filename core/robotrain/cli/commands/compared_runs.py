@@ -131,9 +131,9 @@ def _group_trainings(
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
     names = _name_groups(groups)
     owners = [name for name, group in zip(names, groups, strict=True) for _ in group]
-    for at, first in enumerate(firsts):
-        if owners[at] != owners[first]:
-            raise Rejected([make_problem("not-comparable.one-training", first=texts[first], second=texts[at])])
+    for index, first in enumerate(firsts):
+        if owners[index] != owners[first]:
+            raise Rejected([make_problem("not-comparable.one-training", first=texts[first], second=texts[index])])
     trainings = [texts[first] for first in firsts]
     for text, training in zip(texts, trainings, strict=True):
         if text != training:

@@ -86,7 +86,7 @@ def _dump_matrix(matrix: ParityMatrix) -> dict[str, Any]:
         {
             "name": limit.name,
             "means": LIMITS.get(limit.name, ""),
-            "numbers": [limit.numbers[at] for at in matrix.platforms],
+            "numbers": [limit.numbers[platform] for platform in matrix.platforms],
         }
         for limit in matrix.limits
     ]
@@ -145,10 +145,10 @@ def format_matrix(matrix: ParityMatrix, within: int | None) -> str:
     Platforms that do not fit side by side go to a further table.
     """
     lines: list[MatrixLine] = [
-        (row.section, format_row_title(row), [format_level(row.cells[at]) for at in matrix.platforms])
+        (row.section, format_row_title(row), [format_level(row.cells[platform]) for platform in matrix.platforms])
         for row in matrix.rows
     ]
-    limits = [_list_limits(matrix, at) for at in matrix.platforms]
+    limits = [_list_limits(matrix, platform) for platform in matrix.platforms]
     lines += [("limits", f"limit {limit.name}", [*cells]) for limit, *cells in zip(matrix.limits, *limits, strict=True)]
     differing = [line for line in lines if len({*line[2]}) > 1]
     alike = [line for line in lines if len({*line[2]}) == 1]
@@ -164,7 +164,7 @@ def _make_columns(lines: Sequence[MatrixLine], names: Sequence[str]) -> tuple[Co
     spaced: list[MatrixLine] = []
     for _, section in groupby(lines, key=lambda line: line[0]):
         spaced += [("", "", [""] * len(names)), *section]
-    cells = [Column(name, [line[2][at] for line in spaced[1:]]) for at, name in enumerate(names)]
+    cells = [Column(name, [line[2][index] for line in spaced[1:]]) for index, name in enumerate(names)]
     return Column("", [title for _, title, _ in spaced[1:]]), cells
 
 
@@ -221,13 +221,16 @@ def format_markdown(matrix: ParityMatrix) -> str:
     for section, head in SECTION_TITLES.items():
         rows = [row for row in matrix.rows if row.section == section]
         cells = [
-            [_format_markdown_name(row), *(_format_markdown_cell(row.cells[at], notes) for at in matrix.platforms)]
+            [
+                _format_markdown_name(row),
+                *(_format_markdown_cell(row.cells[platform], notes) for platform in matrix.platforms),
+            ]
             for row in rows
         ]
         parts += [f"## {head}", _format_markdown_table(["", *matrix.platforms], cells)]
         parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
     titles = [LIMITS.get(limit.name, limit.name) for limit in matrix.limits]
-    numbers = [*zip(titles, *(_list_limits(matrix, at) for at in matrix.platforms), strict=True)]
+    numbers = [*zip(titles, *(_list_limits(matrix, platform) for platform in matrix.platforms), strict=True)]
     parts += ["## Limits", _format_markdown_table(["at most", *matrix.platforms], numbers)]
     if notes:
         parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
@@ -270,7 +273,7 @@ def _escape_sentence(text: str) -> str:
     """Return a sentence escaped for Markdown, its options as code."""
     parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
     special = r"([\\`*_<>|\[\]])"
-    return "".join(f"`{part}`" if at % 2 else re.sub(special, r"\\\1", part) for at, part in enumerate(parts))
+    return "".join(f"`{part}`" if index % 2 else re.sub(special, r"\\\1", part) for index, part in enumerate(parts))
 
 
 app = make_app(platforms)

@@ -104,8 +104,8 @@ def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform
 
 def _print_version(registered: Registered, evaluated: Evaluated | None, metrics: Sequence[Metric]) -> None:
     """Print the version with the scores of its evaluation; warn if no episode succeeded."""
-    at = f"step {registered.step}  " if registered.step else ""
-    print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
+    step_text = f"step {registered.step}  " if registered.step else ""
+    print_result(f"{registered.name} version {registered.version}: {step_text}{registered.uri}".rstrip(" :"))
     if note := scores.format_registration_note(registered):
         print_result(f"  {note}")
     if evaluated is None:

@@ -230,9 +230,9 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
     columns = _make_columns(listed, [to_plain_line(listed_run.progress.conditions) for listed_run in listed], reasons)
     if measure_columns([column for column in columns if column.drop_order <= MAX_KEPT_ORDER]) > width:
-        for at, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
+        for index, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
             cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
-            columns[at] = dataclasses.replace(column, cells=cells)
+            columns[index] = dataclasses.replace(column, cells=cells)
     titles, *rows = fit_columns(columns if is_terminal else columns[:-1], width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"

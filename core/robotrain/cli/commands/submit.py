@@ -444,8 +444,8 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
         problems = rejected.problems
     except OSError as error:
         reason = f"{error.strerror or describe_exception(error)}."
-    own = make_problem("not-saved", run=record.run, to=to, why=reason)
-    return [own, *problems]
+    problem = make_problem("not-saved", run=record.run, to=to, why=reason)
+    return [problem, *problems]
 
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:

@@ -133,11 +133,11 @@ class FollowedRun:
                 lines, lines_seen = self._follow_events(events), 0
             else:
                 lines = self.platform.engine.logs(self.record.reference, follow=True, tail=self._tail_count)
-            for at, line in enumerate(lines, 1):
+            for line_number, line in enumerate(lines, 1):
                 if self._stopped.is_set():
                     return
-                if at > lines_seen:
-                    self._lines_read, self._last_line_at, self._log_trouble = at, time.monotonic(), ""
+                if line_number > lines_seen:
+                    self._lines_read, self._last_line_at, self._log_trouble = line_number, time.monotonic(), ""
                     self._handle_line(line)
             self._log_trouble = ""
         except (Exception, SystemExit) as error:  # whatever a plugin raises: the state is still polled

@@ -257,8 +257,8 @@ class JsonRenderer(Renderer):
     def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         self._write_object(followed, "trouble", time.time(), {"text": text})
 
-    def _write_object(self, followed: FollowedRun, change: str, at: float, body: dict[str, Any]) -> None:
-        values = {"run": followed.record.run, "change": change, "time": at, **body}
+    def _write_object(self, followed: FollowedRun, change: str, timestamp: float, body: dict[str, Any]) -> None:
+        values = {"run": followed.record.run, "change": change, "time": timestamp, **body}
         self.write(json.dumps(event.make_json_safe(values), allow_nan=False))
 
 

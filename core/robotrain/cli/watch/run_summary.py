@@ -105,10 +105,12 @@ def has_failed_verdict(progress: Progress) -> bool:
 def select_error_lines(lines: list[str]) -> list[str]:
     """Return the lines that show an error: the end of the last traceback with its message, else the last lines."""
     texts = [line.rstrip() for line in lines if line.strip()]
-    start = next((at for at in reversed(range(len(texts))) if texts[at].startswith("Traceback (most")), None)
+    start = next((index for index in reversed(range(len(texts))) if texts[index].startswith("Traceback (most")), None)
     if start is None:
         return texts[-SHOWN_LINES:]
-    end = next((at for at in range(start + 1, len(texts)) if not texts[at].startswith((" ", "\t"))), len(texts) - 1)
+    end = next(
+        (index for index in range(start + 1, len(texts)) if not texts[index].startswith((" ", "\t"))), len(texts) - 1
+    )
     message = itertools.takewhile(lambda text: text.startswith((" ", "\t")), texts[end + 1 : end + 1 + SHOWN_LINES])
     return [*texts[max(0, end + 1 - SHOWN_LINES) : end + 1], *message]
 

@@ -60,8 +60,8 @@ class ModelNameError(ValueError):
 def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
     """Parse the URI of a model source. Raises ModelNameError. `workspace`: the job's, if it has one."""
     if full := re.fullmatch(_LONG_NAME, uri):
-        at = Workspace(full["subscription"], full["group"], full["workspace"])
-        return WorkspaceModel(at, full["name"], full["version"])
+        model_workspace = Workspace(full["subscription"], full["group"], full["workspace"])
+        return WorkspaceModel(model_workspace, full["name"], full["version"])
     if short := re.fullmatch(_SHORT_NAME, uri):
         if workspace:
             return WorkspaceModel(workspace, short["name"], short["version"])

@@ -112,7 +112,7 @@ def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
 
 def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     """Return the error for a missing version, with the versions or models that exist."""
-    at, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
+    workspace_title, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
     try:
         versions = [item.require_text("name") for item in arm.list_all(f"{models}/{model.name}/versions")]
     except ArmError as error:
@@ -121,10 +121,12 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
         versions = []
     if versions:
         newest = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
-        return FetchError(f"{at} has no version {model.version} of {model.name}; it has {newest}", "configuration")
+        return FetchError(
+            f"{workspace_title} has no version {model.version} of {model.name}; it has {newest}", "configuration"
+        )
     names = sorted(item.require_text("name") for item in arm.list_all(models))
     hint = f"it has {', '.join(similar)}" if (similar := find_similar_names(model.name, names)) else "it has no models"
-    return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
+    return FetchError(f"{workspace_title} has no model {model.name}; {hint}", "configuration")
 
 
 def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel) -> str:

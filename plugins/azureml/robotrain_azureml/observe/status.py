@@ -290,8 +290,8 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
     cause = find_cause(f"{job.code}: {job.message}", job, workspace)
     if cause and job.exit_code is None:
         return _append_message(cause, job.message)
-    if own := reasons.explain_outcome(outcome, job.exit_code):
-        return f"{KILLED.format(job.other_machine)} ({own})" if job.exit_code == KILLED_CODE else own
+    if explanation := reasons.explain_outcome(outcome, job.exit_code):
+        return f"{KILLED.format(job.other_machine)} ({explanation})" if job.exit_code == KILLED_CODE else explanation
     if not cause and job.exit_code is None:
         cause = "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
     code = job.exit_code or 0

@@ -62,12 +62,14 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
 
 def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
     """Check the accounts of the datastore and of the workspace, which stores the job's code. Raises ArmError."""
-    own = preflight.get_property("storageAccount")
-    name = _get_resource_name(own)
-    if own:
+    storage_account = preflight.get_property("storageAccount")
+    name = _get_resource_name(storage_account)
+    if storage_account:
         by_key = preflight.get_property(AUTH_MODE).lower() in KEY_MODES
         keyed = by_key or (datastore.keyed and name == datastore.account)
-        yield from context.soften_denial(f"the storage account {name}", _check_account(preflight, own, keyed))
+        yield from context.soften_denial(
+            f"the storage account {name}", _check_account(preflight, storage_account, keyed)
+        )
     if datastore.account != name and (other := _find_account_id(preflight, datastore.account)):
         problems = _check_account(preflight, other, datastore.keyed)
         yield from context.soften_denial(f"the storage account {datastore.account}", problems)
@@ -135,9 +137,9 @@ def try_blobs(preflight: PreflightContext, datastore: Datastore, folder: str = "
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:
     """Return the id of a storage account; empty if you cannot see it. Raises ArmError."""
-    own = preflight.get_property("storageAccount")
-    if _get_resource_name(own) == name:
-        return own
+    storage_account = preflight.get_property("storageAccount")
+    if _get_resource_name(storage_account) == name:
+        return storage_account
     return roles.list_storage_accounts(preflight.arm, preflight.spec.subscription).get(name, "")
 
 

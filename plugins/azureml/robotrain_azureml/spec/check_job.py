@@ -199,9 +199,9 @@ def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         fix = f"--image {job.profile.container.image}"
         yield _make_invalid_problem("--image", image, "a valid image reference", reason, fix)
     elif not reference.tag and not settings.environment_version:
-        name, at, digest = image.partition("@")
+        name, separator, digest = image.partition("@")
         reason = "The tag becomes the version of the environment."
-        fixes = (f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
+        fixes = (f"--image {name}:TAG{separator}{digest}", "--environment-version VERSION")
         yield _make_invalid_problem("--image", image, "an image with a tag", reason, *fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)
@@ -332,12 +332,12 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     if settings.secrets:
         from robotrain.cluster.secrets import check_secrets  # costs start-up
 
-        own = (*command_job.make_variables(job, settings), "AZUREML_", "MSI_")
+        own_variables = (*command_job.make_variables(job, settings), "AZUREML_", "MSI_")
 
         def parse_reference(name: str, text: str) -> None:
             job_settings.make_secret_address(text, settings.key_vault or "")
 
-        problems += check_secrets(settings.secrets, parse_reference, "SECRET", own)
+        problems += check_secrets(settings.secrets, parse_reference, "SECRET", own_variables)
     yield from problems
     named = {
         **{

@@ -71,7 +71,7 @@ def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
 
 
 def choose_registration_settings(
-    job: Job, settings: AzureMLSettings, own: Collection[str]
+    job: Job, settings: AzureMLSettings, user_settings: Collection[str]
 ) -> tuple[AzureMLSettings, list[Problem]]:
     """Return the settings of a step that registers a policy: it needs no GPU, so it waits for no machine with one, and
     no secrets of a program.
@@ -80,9 +80,9 @@ def choose_registration_settings(
     note says so.
     """
     settings = replace(settings, secrets=None)
-    if "instance_type" not in own:
+    if "instance_type" not in user_settings:
         settings = replace(settings, instance_type=None if settings.compute_kind == "managed" else COMPUTE_DEFAULT)
-    if settings.compute_kind != "managed" or "compute" in own:
+    if settings.compute_kind != "managed" or "compute" in user_settings:
         return settings, []
     name = get_compute_name(settings)
     return settings, [make_problem("azureml-register-place", given=name, name=name)]

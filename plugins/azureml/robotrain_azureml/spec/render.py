@@ -98,12 +98,12 @@ def make_submission_spec(
     job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]
 ) -> AzureMLSubmissionSpec:
     """Return the submission spec; duplicate uploads and assets are listed once."""
-    at = job_settings.get_job_workspace(settings)
+    workspace = job_settings.get_job_workspace(settings)
     return AzureMLSubmissionSpec(
         run=run,
-        subscription=at.subscription,
-        group=at.group,
-        workspace=at.name,
+        subscription=workspace.subscription,
+        group=workspace.group,
+        workspace=workspace.name,
         environment=job_settings.make_environment(job, settings),
         compute=job_settings.get_compute_name(settings),
         compute_kind=settings.compute_kind or "",

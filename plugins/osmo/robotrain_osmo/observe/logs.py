@@ -145,8 +145,8 @@ def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[
     read = _find_ended_log(reference) or _read_log(reference, workflow)
     outcomes = {}
     for name in pipeline_steps.list_step_names(reference):
-        own = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
-        outcomes[name] = _find_outcome((parse_text(raw) for raw in own if raw is not None), nodes.get(name, 0))
+        step_lines = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
+        outcomes[name] = _find_outcome((parse_text(raw) for raw in step_lines if raw is not None), nodes.get(name, 0))
     return outcomes
 
 
@@ -184,8 +184,8 @@ The steps of a pipeline share it: each reading may wait until OSMO has sent noth
 
 
 def _find_ended_log(reference: Reference) -> _ReadLog | None:
-    at, read = _ended_logs.get(_get_log_key(reference), (0.0, None))
-    return read if time.monotonic() - at < ENDED_LOG_SECONDS_KEPT else None
+    read_time, read = _ended_logs.get(_get_log_key(reference), (0.0, None))
+    return read if time.monotonic() - read_time < ENDED_LOG_SECONDS_KEPT else None
 
 
 def _get_log_key(reference: Reference) -> tuple[str, str]:
@@ -311,21 +311,21 @@ class LogDeduplicator:
             return False
         self._seeking = False
         self.count = self._index
-        at = parse_timestamp(raw)
-        if at > self._newest:
-            self._newest, self._at_newest = at, Counter()
-        if at == self._newest:
+        timestamp = parse_timestamp(raw)
+        if timestamp > self._newest:
+            self._newest, self._at_newest = timestamp, Counter()
+        if timestamp == self._newest:
             self._at_newest[raw] += 1
         return True
 
     def _was_shown(self, raw: str) -> bool:
-        at = parse_timestamp(raw)
-        if at > self._newest:
+        timestamp = parse_timestamp(raw)
+        if timestamp > self._newest:
             return False
-        if at == self._newest and self._newest:
+        if timestamp == self._newest and self._newest:
             self._before = self._remaining[raw] > 0
             self._remaining[raw] -= 1
-        elif at:
+        elif timestamp:
             self._before = True
         return self._before  # a line without a time belongs to the one before
 

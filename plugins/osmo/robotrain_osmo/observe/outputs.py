@@ -156,8 +156,10 @@ def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
         with contextlib.suppress(Rejected):
             service.query_text(workflow_state.get_command(reference), *words)
         manifests = [(step, checkpoint.read_manifest(path)) for step, path in checkpoint.list_checkpoints(Path(folder))]
-    own = (pipeline_steps.get_submission(reference), reference.get("run", ""))
-    return frozenset(step for step, manifest in manifests if manifest and outputs.is_foreign_checkpoint(manifest, *own))
+    identity = (pipeline_steps.get_submission(reference), reference.get("run", ""))
+    return frozenset(
+        step for step, manifest in manifests if manifest and outputs.is_foreign_checkpoint(manifest, *identity)
+    )
 
 
 DOWNLOAD_SECONDS = 6 * 3600.0

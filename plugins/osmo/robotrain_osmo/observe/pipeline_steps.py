@@ -79,17 +79,17 @@ def list_group_rows(answer: Mapping[str, Any], task: str) -> list[Mapping[str, A
 def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """Return OSMO's answer about a workflow as if the group of `task` were its only one."""
     groups = as_mappings(answer.get("groups"))
-    own = next(
+    task_group = next(
         (group for group in groups if any(row.get("name") == task for row in as_mappings(group.get("tasks")))), {}
     )
-    rows = [row for row in as_mappings(own.get("tasks")) if row.get("name") == task]
+    rows = [row for row in as_mappings(task_group.get("tasks")) if row.get("name") == task]
     newest: Mapping[str, Any] = max(rows, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
-    has_nodes = len({row.get("name") for row in as_mappings(own.get("tasks"))}) > 1
-    status = as_text((own if has_nodes else newest).get("status"))
+    has_nodes = len({row.get("name") for row in as_mappings(task_group.get("tasks"))}) > 1
+    status = as_text((task_group if has_nodes else newest).get("status"))
     is_final = status == "COMPLETED" or status.startswith("FAILED")
     return {
         **answer,
-        "groups": [own],
+        "groups": [task_group],
         "status": status if is_final else "RUNNING" if status == "RUNNING" else "PENDING",
         "start_time": newest.get("start_time"),
         "end_time": newest.get("end_time"),

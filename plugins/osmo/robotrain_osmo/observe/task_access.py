@@ -34,9 +34,9 @@ def make_forwarding(reference: Reference, here: int, there: int) -> Forwarding:
 
 
 def _make_words(reference: Reference, command: str, *options: str) -> list[str]:
-    own = pipeline_steps.select_step(reference)
-    program = os.path.expanduser(get_command(own))
-    return [program, "workflow", command, own["workflow"], own["task"], *options]
+    step_reference = pipeline_steps.select_step(reference)
+    program = os.path.expanduser(get_command(step_reference))
+    return [program, "workflow", command, step_reference["workflow"], step_reference["task"], *options]
 
 
 def _make_failure(exit_code: int, printed: str) -> CommandFailed:

@@ -22,14 +22,14 @@ def make_group(task: Mapping[str, Any], nodes: int) -> dict[str, Any]:
 
 
 def _make_node(task: Mapping[str, Any], rank: int) -> dict[str, Any]:
-    own = {
+    node_variables = {
         environment.NODE_RANK_VARIABLE: str(rank),
         environment.NODE_ADDRESS_VARIABLE: f"{{{{host:{task['name']}}}}}",
     }
     fields = {name: value for name, value in task.items() if not (rank and name in LEAD_ONLY)}
     named = {"name": node_names.make_node_name(task["name"], rank), **({} if rank else {"lead": True})}
     return {**named, **{name: value for name, value in fields.items() if name != "name"}} | {
-        "environment": {**task["environment"], **own}
+        "environment": {**task["environment"], **node_variables}
     }
 
 

@@ -38,7 +38,7 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
     if workload.format_config is None:
         return {}
     document = parse_document(plan.files[DOCUMENT_FILE].decode())
-    own = plugin_loader.load_workload_plugin(document)
+    plugin = plugin_loader.load_workload_plugin(document)
     blob_options = [f"--blob-url {shlex.quote(source.uri)}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
     storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
@@ -47,7 +47,7 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         "config": CONFIG,
         "run": plan.run,
         "data": _find_data_folder(document),
-        "checkpoints": str(own.checkpoints(document, Path(document.placement.work)) or ""),
+        "checkpoints": str(plugin.checkpoints(document, Path(document.placement.work)) or ""),
         "source": blob_options[0]
         if blob_options
         else "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",

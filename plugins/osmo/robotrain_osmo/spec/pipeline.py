@@ -164,7 +164,7 @@ def _get_time_limit(builder: TaskBuilder) -> str:
 
 def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
     first = len(builder.task_inputs)
-    folders = {name: spec_inputs.make_input_reference(first + at) for at, name in enumerate(step.takes)}
+    folders = {name: spec_inputs.make_input_reference(first + index) for index, name in enumerate(step.takes)}
     placement = builder.build_placement()
     placement = replace(
         placement,

@@ -59,14 +59,14 @@ REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
 
 
 def choose_registration_settings(
-    job: Job, settings: OsmoSettings, own: Collection[str]
+    job: Job, settings: OsmoSettings, user_settings: Collection[str]
 ) -> tuple[OsmoSettings, Iterable[Problem]]:
     """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
     filled = fill_settings(job, settings)
     changes: dict[str, Any] = {"gpus": 0, "cpu": min(filled.cpu or 0, REGISTER_CORES), "secrets": None}
-    if "memory" not in own:
+    if "memory" not in user_settings:
         changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=parse_size)
-    return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
+    return replace(settings, **{name: value for name, value in changes.items() if name not in user_settings}), ()
 
 
 def describe_run(job: Job, settings: OsmoSettings) -> RunPlace:

@@ -160,11 +160,11 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
     parts = []
     for step in submission.task.split(","):
         try:
-            own = {name: plan.files[get_step_path(step, name)] for name in (SUBMISSION_FILE, DOCUMENT_FILE)}
-            document = parse_document(own[DOCUMENT_FILE].decode())
+            step_files = {name: plan.files[get_step_path(step, name)] for name in (SUBMISSION_FILE, DOCUMENT_FILE)}
+            document = parse_document(step_files[DOCUMENT_FILE].decode())
         except (KeyError, ValueError) as error:
             reason = f"{STEPS_FOLDER}/{step}: {error}."
             raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, reason)]) from None
         job = Job(workload=document.workload, parameters=(), sources=document.sources)
-        parts.append(replace(plan, run=document.run, job=job, files={**shared, **own}, shown=()))
+        parts.append(replace(plan, run=document.run, job=job, files={**shared, **step_files}, shown=()))
     return [(part, SUBMISSION.load(part, stage)) for part in parts]

@@ -52,8 +52,8 @@ def submit_plan(plan: Plan) -> Reference:
     Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
     submission = submission_spec.load_submission(plan, Stage.SUBMIT)
-    for part, own in submission_spec.list_parts(plan, Stage.SUBMIT):
-        upload.upload_folders(part, own)
+    for part, part_submission in submission_spec.list_parts(plan, Stage.SUBMIT):
+        upload.upload_folders(part, part_submission)
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
@@ -247,7 +247,7 @@ def find_workflow(plan: Plan) -> Reference | None:
         return None
     mark = read_plan_mark(plan)
     workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
-    tasks = sum(own.nodes or 1 for _, own in submission_spec.list_parts(plan, Stage.SUBMIT))
+    tasks = sum(part_submission.nodes or 1 for _, part_submission in submission_spec.list_parts(plan, Stage.SUBMIT))
     end = _get_settle_end(submission.run, tasks)
     if not workflow and (left := end - time.time()) > SLOW_SECONDS:
         print(f"looking for the workflow for up to {left:.0f} s: OSMO may list it late", file=sys.stderr)
@@ -272,12 +272,12 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
             break
         count *= 10
     workflows = map(workflow_state.parse_workflow, as_mappings(rows))
-    own = {
+    workflow_by_name = {
         workflow.name: workflow
         for workflow in workflows
         if re.fullmatch(rf"{re.escape(submission.run)}-\d+", workflow.name)
     }
-    return dict(sorted(own.items(), key=lambda pair: int(pair[0].rpartition("-")[2])))
+    return dict(sorted(workflow_by_name.items(), key=lambda pair: int(pair[0].rpartition("-")[2])))
 
 
 def read_plan_mark(plan: Plan) -> str:
@@ -290,22 +290,22 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
     """Return the reference of a workflow for the run's record."""
     if not submission_spec.is_pipeline(plan):
         return make_job_reference(submission, workflow)
-    parts = [own for _, own in submission_spec.list_parts(plan, Stage.SUBMIT)]
-    tasks = {own.task: node_names.list_node_names(own.task, own.nodes) for own in parts}
+    parts = [part for _, part in submission_spec.list_parts(plan, Stage.SUBMIT)]
+    tasks = {part.task: node_names.list_node_names(part.task, part.nodes) for part in parts}
     return _share_reference(submission, workflow) | pipeline_steps.make_reference(
-        {own.task: own.get_publish_url(workflow) for own in parts}, tasks
+        {part.task: part.get_publish_url(workflow) for part in parts}, tasks
     )
 
 
 def make_job_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of the workflow of one job."""
-    own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
+    task_fields = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
     more = {
         "dataset": submission.dataset.replace(WORKFLOW_ID, workflow),
         pipeline_steps.TASKS_KEY: ",".join(node_names.list_node_names(submission.task, submission.nodes)),
     }
     filled = {name: value for name, value in more.items() if value}
-    return {**_share_reference(submission, workflow), **own, **filled}
+    return {**_share_reference(submission, workflow), **task_fields, **filled}
 
 
 def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str, str]:

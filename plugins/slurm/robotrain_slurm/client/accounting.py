@@ -13,7 +13,7 @@ FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Start", "End", "NodeList", 
 SECONDS = 10.0
 
 
-def query_accounting(at: Transport, jobs: Iterable[str]) -> list[QueuedJob] | None:
+def query_accounting(transport: Transport, jobs: Iterable[str]) -> list[QueuedJob] | None:
     """Return jobs; of one that was requeued, its last start.
 
     None if the cluster has no accounting, its database is away, or this machine has no sacct. Raise LostAnswer.
@@ -22,7 +22,7 @@ def query_accounting(at: Transport, jobs: Iterable[str]) -> list[QueuedJob] | No
     """
     try:
         which = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
-        answer = run_slurm(at, "sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
+        answer = run_slurm(transport, "sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
     except LostAnswer:
         raise
     except (SlurmRefused, Rejected):

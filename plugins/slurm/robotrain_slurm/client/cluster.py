@@ -64,23 +64,23 @@ class Partition:
     nodes: tuple[NodeGroup, ...] = ()
 
 
-def query_partitions(at: Transport, seconds: float | None = None) -> list[Partition]:
+def query_partitions(transport: Transport, seconds: float | None = None) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
-    text = run_slurm(at, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
+    text = run_slurm(transport, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
     partitions = parse_partitions(text.splitlines())
     if all(partition.groups == "all" for partition in partitions):
         return partitions
-    mine = {"all", *at.query("id -Gn").text.split()}
+    mine = {"all", *transport.query("id -Gn").text.split()}
     return [_replace(partition, is_closed=mine.isdisjoint(partition.groups.split(","))) for partition in partitions]
 
 
-def query_memory_limits(at: Transport) -> dict[str, float]:
+def query_memory_limits(transport: Transport) -> dict[str, float]:
     """Return the most memory in MiB that a job may have on a node, by partition; those without a limit are absent.
 
     `sinfo` does not print it. Raise Rejected.
     """
     try:
-        text = run_slurm(at, "scontrol", "--all", "--oneliner", "show", "partition")
+        text = run_slurm(transport, "scontrol", "--all", "--oneliner", "show", "partition")
     except SlurmRefused:  # it is not shown to everybody
         return {}
     limits = re.findall(r"(?m)^PartitionName=(\S+) .*\bMaxMemPerNode=(\d+)", text)

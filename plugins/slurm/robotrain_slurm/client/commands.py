@@ -44,9 +44,9 @@ COMMANDS = SlurmCommands(
 )
 
 
-def run_slurm(at: Transport, command: str, *words: str, seconds: float | None = None, stdin: bytes = b"") -> str:
+def run_slurm(transport: Transport, command: str, *words: str, seconds: float | None = None, stdin: bytes = b"") -> str:
     """Return what a command of Slurm prints. Raise SlurmRefused, or Rejected if Slurm is away or not installed."""
-    done = move_commands(COMMANDS, at).run(command, *words, seconds=seconds, stdin=stdin)
+    done = move_commands(COMMANDS, transport).run(command, *words, seconds=seconds, stdin=stdin)
     if done.exit_code:
         raise SlurmRefused(" ".join((done.stderr.strip() or done.stdout).split()))
     return done.stdout

@@ -46,7 +46,9 @@ def explain_command_failure(text: str, command: str) -> Problem:
     return make_problem("client-failed", command=command, why=reason)
 
 
-def explain_refusal(at: Transport, text: str, options: Options, job: Job, command: str = "sbatch") -> list[Problem]:
+def explain_refusal(
+    transport: Transport, text: str, options: Options, job: Job, command: str = "sbatch"
+) -> list[Problem]:
     """Return the problems of a job that sbatch refused, at least one. Slurm is asked for what exists.
 
     :param text: what sbatch printed, with the lines of a site's own submit plugin.
@@ -65,16 +67,16 @@ def explain_refusal(at: Transport, text: str, options: Options, job: Job, comman
         flag_value = f"gres={flag_value}"
     if kind.asks == "nodes":
         request = JobRequest.parse(options, job)
-        shortfalls = _find_shortfalls(at, request, reason)
+        shortfalls = _find_shortfalls(transport, request, reason)
         return shortfalls or [kind.make_problem(flag_value, reason)]
     question = QUESTIONS.get(kind.asks)
-    suggestions = _suggest_existing(question, at, flag_value, options) if question else ()
+    suggestions = _suggest_existing(question, transport, flag_value, options) if question else ()
     return [kind.make_problem(flag_value, reason, *suggestions)]
 
 
-def _find_shortfalls(at: Transport, request: JobRequest, reason: str) -> list[Problem]:
+def _find_shortfalls(transport: Transport, request: JobRequest, reason: str) -> list[Problem]:
     try:
-        return [*find_shortfalls(request, cluster.query_partitions(at), reason)]
+        return [*find_shortfalls(request, cluster.query_partitions(transport), reason)]
     except (Rejected, SlurmRefused):
         return []
 
@@ -89,38 +91,38 @@ class Question:
     """What lists it, for a cluster that does not answer."""
 
 
-def _suggest_existing(question: Question, at: Transport, flag_value: str, options: Options) -> list[Suggestion]:
+def _suggest_existing(question: Question, transport: Transport, flag_value: str, options: Options) -> list[Suggestion]:
     """Return the names that the cluster has, the nearest first; how to list them if it does not answer."""
     try:
-        return [*question.suggest(at, flag_value, options)]
+        return [*question.suggest(transport, flag_value, options)]
     except (Rejected, SlurmRefused):
         return [Suggestion(question.command, "lists what exists")]
 
 
-def suggest_accounts(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_accounts(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the accounts of this user, or the partitions if the account exists and may be closed to one."""
-    accounts, _ = list_associations(at)
-    yield from _suggest_association("--account {}", at, flag_value, options, accounts)
+    accounts, _ = list_associations(transport)
+    yield from _suggest_association("--account {}", transport, flag_value, options, accounts)
 
 
-def suggest_qualities(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_qualities(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the qualities of service of this user, or the partitions if the one that is given exists."""
-    _, qualities = list_associations(at)
-    yield from _suggest_association("--qos {}", at, flag_value, options, qualities)
+    _, qualities = list_associations(transport)
+    yield from _suggest_association("--qos {}", transport, flag_value, options, qualities)
 
 
 def _suggest_association(
-    template: str, at: Transport, flag_value: str, options: Options, names: Sequence[str]
+    template: str, transport: Transport, flag_value: str, options: Options, names: Sequence[str]
 ) -> Iterator[Suggestion]:
     if flag_value not in names:
         yield from suggest_names(template, flag_value, names, LIST_ACCOUNTS)
     else:
-        yield from suggest_partitions(at, options.get("partition") or "", options)
+        yield from suggest_partitions(transport, options.get("partition") or "", options)
 
 
-def suggest_partitions(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_partitions(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the partitions that take jobs of this user."""
-    partitions = cluster.query_partitions(at)
+    partitions = cluster.query_partitions(transport)
     wrong = find_unknown_partition(flag_value, partitions)
     names = [partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != wrong]
     yield from suggest_names("--partition {}", wrong, names, cluster.LIST_PARTITIONS)
@@ -133,9 +135,9 @@ def find_unknown_partition(flag_value: str, partitions: Sequence[Partition]) -> 
     return next((name for name in names if name and name not in existing), flag_value)
 
 
-def suggest_features(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_features(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the features of nodes that are nearest to one of a constraint that no node has."""
-    features = cluster.list_features(cluster.query_partitions(at))
+    features = cluster.list_features(cluster.query_partitions(transport))
     if not features:
         yield Suggestion("leave out --constraint", "nodes have no features here")
         return
@@ -144,16 +146,16 @@ def suggest_features(at: Transport, flag_value: str, options: Options) -> Iterat
     yield from suggest_names("--constraint {}", wrong, features, cluster.LIST_FEATURES)
 
 
-def suggest_times(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_times(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the time limits of the partitions."""
-    for partition in cluster.select_partitions(cluster.query_partitions(at), options.get("partition")):
+    for partition in cluster.select_partitions(cluster.query_partitions(transport), options.get("partition")):
         if partition.limit < math.inf:
             yield Suggestion(f"--time {cluster.format_limit(partition.limit)}", f"the limit of {partition.name}")
 
 
-def suggest_array_sizes(at: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
+def suggest_array_sizes(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield how many trials of a sweep the cluster takes: indices from 1 to one less than its MaxArraySize."""
-    match = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
+    match = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(transport, "scontrol", "show", "config"))
     most = int(match[1]) - 1 if match else 0
     if most > 0:
         yield Suggestion(f"--sampler random --samples {most}", "tries some of the combinations")
@@ -171,11 +173,13 @@ QUESTIONS = {
 """By the word in `asks` of a refusal; `nodes` asks for what the nodes have."""
 
 
-def list_associations(at: Transport) -> tuple[Sequence[str], Sequence[str]]:
+def list_associations(transport: Transport) -> tuple[Sequence[str], Sequence[str]]:
     """Return the accounts and the qualities of service that this user has. Raise SlurmRefused, Rejected."""
     words = ("show", "associations", ShellWord('user="$(id -un)"'), "format=account,qos")
     rows = [
-        line.split("|") for line in run_slurm(at, "sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines() if line
+        line.split("|")
+        for line in run_slurm(transport, "sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines()
+        if line
     ]
     accounts = dict.fromkeys(row[0] for row in rows if row[0])
     qualities = dict.fromkeys(name for row in rows for name in row[-1].split(",") if name)

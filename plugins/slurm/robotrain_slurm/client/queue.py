@@ -57,7 +57,7 @@ class QueuedJob:
         return (self.state, self.reason) == REFUSED_END
 
 
-def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
+def query_queue(transport: Transport, names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
     """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
 
     Raise Rejected.
@@ -69,7 +69,7 @@ def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = Non
     who = ShellWord('--user="$(id -u)"') if user is None else f"--user={user}"
     words = ("--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
     try:
-        answer = run_slurm(at, "squeue", *words)
+        answer = run_slurm(transport, "squeue", *words)
     except SlurmRefused as refusal:
         raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
@@ -78,10 +78,10 @@ def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = Non
 
 def _parse_line(line: str) -> QueuedJob:
     values = [clear_empty(value) for value in line.split("|", FORMAT.count("|"))]
-    number, own, state, reason, start, end, nodes, dependency, name, comment = values
+    number, job_number, state, reason, start, end, nodes, dependency, name, comment = values
     return QueuedJob(
         id=number,
-        number=own,
+        number=job_number,
         name=name,
         comment=comment,
         state=state,

@@ -97,7 +97,7 @@ def reach(login: str) -> Transport:
 
 
 @contextmanager
-def explained(at: Transport) -> Iterator[None]:
+def explained(transport: Transport) -> Iterator[None]:
     """Raise what is raised in words for this machine."""
     try:
         yield
@@ -106,26 +106,26 @@ def explained(at: Transport) -> Iterator[None]:
     except RunGone:
         raise
     except Unanswered as unanswered:
-        raise Unanswered(translate(unanswered.problems, at)) from None
+        raise Unanswered(translate(unanswered.problems, transport)) from None
     except LostAnswer:
         raise
     except (ValueError, LookupError):  # of an answer that cannot be read
-        if not at.host:
+        if not transport.host:
             raise
-        raise LostAnswer([make_odd_answer_problem(at.host)], transient=True) from None
+        raise LostAnswer([make_odd_answer_problem(transport.host)], transient=True) from None
     except Rejected as rejected:
-        raise Rejected(translate(rejected.problems, at), rejected.transient) from None
+        raise Rejected(translate(rejected.problems, transport), rejected.transient) from None
 
 
-def explain_items(items: Iterator[T], at: Transport) -> Iterator[T]:
+def explain_items(items: Iterator[T], transport: Transport) -> Iterator[T]:
     """Yield what a generator yields. Raise as `explained`."""
-    with explained(at):
+    with explained(transport):
         yield from items
 
 
-def translate(problems: Iterable[Problem], at: Transport) -> list[Problem]:
+def translate(problems: Iterable[Problem], transport: Transport) -> list[Problem]:
     """Return problems of a login node in words for this machine."""
-    return [translate_problem(problem, at.host) for problem in problems] if at.host else [*problems]
+    return [translate_problem(problem, transport.host) for problem in problems] if transport.host else [*problems]
 
 
 def translate_problem(problem: Problem, login: str) -> Problem:

@@ -46,14 +46,14 @@ class RuntimeProcess:
             "--log",
             attempts.LOG_FILE,
         ]
-        own = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
+        runtime_variables = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
         command = [sys.executable, *arguments]
         if job.container.get("tool"):
-            own |= {name: os.environ[name] for name in PYTHON_VARIABLES}
+            runtime_variables |= {name: os.environ[name] for name in PYTHON_VARIABLES}
             program = ["/bin/sh", str(job.root / SEARCH_FILE), *arguments]
-            command = make_container_command(job.container, os.getcwd(), program, own)
+            command = make_container_command(job.container, os.getcwd(), program, runtime_variables)
             self._contained = number
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**own, **os.environ})
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**runtime_variables, **os.environ})
         if self._is_stopped:  # requested before the child existed
             self._stop()
         return self._child.wait()

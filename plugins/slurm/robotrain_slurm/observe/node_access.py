@@ -13,19 +13,21 @@ FIRST_NODE = r"([^\[,]+)(?:\[([0-9]+)[^\]]*\]([^,]*))?"
 """Slurm's list of nodes, `n[01-03,7]-ib,x1`: the first one is `n01-ib`."""
 
 
-def make_shell(at: Transport, job: QueuedJob, folder: str, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+def make_shell(
+    transport: Transport, job: QueuedJob, folder: str, words: Sequence[str], has_terminal: bool
+) -> TerminalCommand:
     """Return the command that runs words, or a shell, in the folder of a run on the first node of its job."""
     inside = shlex.join(words) if words else '"${SHELL:-/bin/sh}"'
     step = ["srun", "--overlap", f"--jobid={job.number or job.id}", "--nodes=1", "--ntasks=1", "--quiet"]
     step += ["--pty"] if has_terminal else []
     program = ["/bin/sh", "-c", f"cd {shlex.quote(folder)} && exec {inside}"]
-    return TerminalCommand(at.make_terminal_words([*step, *program], has_terminal))
+    return TerminalCommand(transport.make_terminal_words([*step, *program], has_terminal))
 
 
-def make_forwarding(at: Transport, job: QueuedJob, here: int, there: int) -> Forwarding:
+def make_forwarding(transport: Transport, job: QueuedJob, here: int, there: int) -> Forwarding:
     """Return how a port of the first node of a job is reached."""
     match = re.match(FIRST_NODE, job.nodes)
     node = "".join(filter(None, match.groups())) if match else job.nodes
-    if words := at.make_forward_words(here, f"{node}:{there}"):
+    if words := transport.make_forward_words(here, f"{node}:{there}"):
         return Forwarding(f"127.0.0.1:{here}", TerminalCommand(words))
     return Forwarding(f"{node}:{there}")

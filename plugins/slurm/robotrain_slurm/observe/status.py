@@ -40,18 +40,18 @@ def recall_jobs(
     queued = {(job.name, job.task) for job in queue}
     seen: list[QueuedJob] = []
     unseen: dict[str, None] = {}
-    for reference, own in runs:
+    for reference, own_record in runs:
         if (reference["run"], _get_task(reference)) in queued:
             continue
-        if job := own.load_engine_end():
+        if job := own_record.load_engine_end():
             seen.append(job)
-        elif not own.explains_end:
-            unseen |= dict.fromkeys(own.list_jobs(reference["job"]))
+        elif not own_record.explains_end:
+            unseen |= dict.fromkeys(own_record.list_jobs(reference["job"]))
     return seen, [*unseen]
 
 
 def judge_run(
-    reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob], find_cluster: Callable[[], str]
+    reference: Reference, own_record: OwnRecord, jobs: Iterable[QueuedJob], find_cluster: Callable[[], str]
 ) -> JudgedRun:
     """Return what the record of a run and Slurm's answer amount to. Raise Rejected.
 
@@ -59,25 +59,27 @@ def judge_run(
     :param jobs: what Slurm knows; jobs of other runs too.
     :param find_cluster: returns the variable that chooses the cluster, where Slurm was asked.
     """
-    job = find_job(reference, own, jobs)
-    if job and is_active(job) and not own.is_settled:
-        active = _make_active_status(own, job)
-        return JudgedRun(active, own.final_outcome)
-    if _is_about_to_go_on(own, job):
-        reason = f"it goes on in a moment: {own.why_continued}"
-        return JudgedRun(Status(state="pending", reason=reason, started=own.started_at), None)
-    if job is None and not own.final_outcome and not own.is_cancelled:
+    job = find_job(reference, own_record, jobs)
+    if job and is_active(job) and not own_record.is_settled:
+        active = _make_active_status(own_record, job)
+        return JudgedRun(active, own_record.final_outcome)
+    if _is_about_to_go_on(own_record, job):
+        reason = f"it goes on in a moment: {own_record.why_continued}"
+        return JudgedRun(Status(state="pending", reason=reason, started=own_record.started_at), None)
+    if job is None and not own_record.final_outcome and not own_record.is_cancelled:
         _check_cluster(reference, find_cluster())
-    status = _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
+    status = _make_outcome_status(own_record, job) if own_record.final_outcome else _make_ended_status(own_record, job)
     is_over = job is not None and not is_active(job)  # one that has recorded its outcome may still be ending
-    return JudgedRun(status, own.final_outcome, own.find_new_end(job) if job and is_over else b"")
+    return JudgedRun(status, own_record.final_outcome, own_record.find_new_end(job) if job and is_over else b"")
 
 
-def _is_about_to_go_on(own: OwnRecord, job: QueuedJob | None) -> bool:
+def _is_about_to_go_on(own_record: OwnRecord, job: QueuedJob | None) -> bool:
     """Return whether a start that was to go on has ended so recently that Slurm may not show what comes next."""
-    if not own.continued_by or (job and (job.id != own.attempts[-1].job or get_state(job) == "cancelled")):
+    if not own_record.continued_by or (
+        job and (job.id != own_record.attempts[-1].job or get_state(job) == "cancelled")
+    ):
         return False
-    return time.time() - (own.ended_at or 0.0) < SETTLE_SECONDS
+    return time.time() - (own_record.ended_at or 0.0) < SETTLE_SECONDS
 
 
 def _check_cluster(reference: Reference, here: str) -> None:
@@ -110,13 +112,13 @@ def get_state(job: QueuedJob) -> RunState:
     return STATES.get(job.state.partition(" ")[0], "running")
 
 
-def find_job(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob]) -> QueuedJob | None:
+def find_job(reference: Reference, own_record: OwnRecord, jobs: Iterable[QueuedJob]) -> QueuedJob | None:
     """Return the job that stands for a run: of several, which continue each other, the one that works on it.
 
     None if Slurm no longer knows one.
     """
-    run, working = reference["run"], own.owner.name if own.owner else ""
-    numbers = own.list_jobs(reference["job"])
+    run, working = reference["run"], own_record.owner.name if own_record.owner else ""
+    numbers = own_record.list_jobs(reference["job"])
     same = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
     candidates = [job for job in same if job.id in numbers or is_continuation(job, run, numbers)]
     is_working = {job.id: working in (job.id, job.number) for job in candidates}
@@ -139,59 +141,65 @@ def _get_task(reference: Reference) -> str:
     return reference["job"].partition("_")[2]
 
 
-def _make_active_status(own: OwnRecord, job: QueuedJob) -> Status:
+def _make_active_status(own_record: OwnRecord, job: QueuedJob) -> Status:
     state = get_state(job)
-    if own.is_cancelled:
+    if own_record.is_cancelled:
         reason = "it is being cancelled"
     elif state == "pending":
-        reason = reasons.explain_waiting(job, has_begun=bool(own.attempts))
+        reason = reasons.explain_waiting(job, has_begun=bool(own_record.attempts))
     else:
-        reason = reasons.explain_running(job, len(own.attempts))
-    return Status(state=state, reason=reason, started=own.started_at or (job.start if state == "running" else None))
+        reason = reasons.explain_running(job, len(own_record.attempts))
+    return Status(
+        state=state, reason=reason, started=own_record.started_at or (job.start if state == "running" else None)
+    )
 
 
-def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
+def _make_outcome_status(own_record: OwnRecord, job: QueuedJob | None) -> Status:
     """Return the status of a run that recorded its outcome, with the reason of Slurm where that tells more."""
-    outcome = own.final_outcome
+    outcome = own_record.final_outcome
     assert outcome
     reason = outcome.reason
-    outside = reasons.explain_outside_end(job) if job and not own.is_settled else ""
+    outside = reasons.explain_outside_end(job) if job and not own_record.is_settled else ""
     if outside:
         reason = f"{reason.removesuffix(f': {failure.MEMORY_RAN_OUT}')}: {outside}"
-    elif outcome.fault == "network" and own.attempts and not (own.attempts[-1].end or own.attempts[-1]).step:
+    elif (
+        outcome.fault == "network"
+        and own_record.attempts
+        and not (own_record.attempts[-1].end or own_record.attempts[-1]).step
+    ):
         reason += f"; {NO_INTERNET}"
-    elif outcome.state == "failed" and failure.is_outside_end(outcome.exit_code) and own.why_not_continued:
-        reason += f"; {own.why_not_continued}"
-    elif outcome.state == "cancelled" and not own.is_cancelled:
-        explanation = own.why_not_continued
+    elif outcome.state == "failed" and failure.is_outside_end(outcome.exit_code) and own_record.why_not_continued:
+        reason += f"; {own_record.why_not_continued}"
+    elif outcome.state == "cancelled" and not own_record.is_cancelled:
+        explanation = own_record.why_not_continued
         reason += " by Slurm, as when its time is up" + (f"; {explanation}" if explanation else "")
-    code, started, ended = outcome.exit_code, own.started_at, own.ended_at
+    code, started, ended = outcome.exit_code, own_record.started_at, own_record.ended_at
     return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
 
-def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:
+def _make_ended_status(own_record: OwnRecord, job: QueuedJob | None) -> Status:
     """Return the status of a run that recorded no outcome."""
-    state: RunState = "cancelled" if own.is_cancelled else get_state(job) if job else "lost"
+    state: RunState = "cancelled" if own_record.is_cancelled else get_state(job) if job else "lost"
     reason = ""
     if state != "succeeded":
-        reason = _explain_end(own, job)
+        reason = _explain_end(own_record, job)
     return Status(
         state=state,
         reason=reason,
         exit_code=job.exit_code if job else None,
-        started=own.started_at or (job.start if job and job.nodes else None),
-        ended=(job.end if job else None) or own.ended_at,
+        started=own_record.started_at or (job.start if job and job.nodes else None),
+        ended=(job.end if job else None) or own_record.ended_at,
     )
 
 
-def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
+def _explain_end(own_record: OwnRecord, job: QueuedJob | None) -> str:
     """Return why a run ended that recorded no outcome."""
-    if own.is_cancelled:
-        return "it was stopped before it reported a result" if own.attempts else ""
+    if own_record.is_cancelled:
+        return "it was stopped before it reported a result" if own_record.attempts else ""
     has_failed = job is None or get_state(job) == "failed"
-    if has_failed and own.has_memory_kill:
+    if has_failed and own_record.has_memory_kill:
         return reasons.END_REASONS["OUT_OF_MEMORY"]
-    reason = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
-    if own.continued_by and (job is None or get_state(job) != "cancelled"):
+    reason = reasons.explain_end(job, has_begun=bool(own_record.attempts)) if job else FORGOTTEN
+    if own_record.continued_by and (job is None or get_state(job) != "cancelled"):
         reason += "; it was to go on, and no job continues it"
-    return reasons.append_batch_message(reason, own.batch_message if has_failed else "")
+    return reasons.append_batch_message(reason, own_record.batch_message if has_failed else "")

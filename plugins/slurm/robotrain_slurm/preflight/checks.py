@@ -39,7 +39,7 @@ make_problem = Messages(__file__)
 
 def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
-    at, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
+    transport, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
     try:
         jobs = [document.parse_document(plan.files[path].decode()) for path in first]
@@ -49,20 +49,25 @@ def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
         reason = f"A batch script or a job document of it cannot be read: {error}."
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, reason)]) from None
     pythons = list_needed_pythons(plan)
-    survey = _Once(lambda: _take_survey(at, spec, jobs, pythons))
+    survey = _Once(lambda: _take_survey(transport, spec, jobs, pythons))
     checks: dict[str, Callable[[], Iterable[Problem]]] = {
-        "slurm cluster": lambda: check_cluster(at, plan, spec, jobs, survey),
+        "slurm cluster": lambda: check_cluster(transport, plan, spec, jobs, survey),
         "slurm machine": lambda: check_machine(slurm, plan, spec, jobs, pythons, survey()),
     }
-    if at.host:  # over one line, and one that is dead is reported once
+    if transport.host:  # over one line, and one that is dead is reported once
         every = [*checks.values()]
-        return [Check(name=at.host, run=partial(_explain, at, lambda: chain.from_iterable(check() for check in every)))]
-    return [Check(name=name, run=partial(_explain, at, check)) for name, check in checks.items()]
+        return [
+            Check(
+                name=transport.host,
+                run=partial(_explain, transport, lambda: chain.from_iterable(check() for check in every)),
+            )
+        ]
+    return [Check(name=name, run=partial(_explain, transport, check)) for name, check in checks.items()]
 
 
-def _explain(at: Transport, check: Callable[[], Iterable[Problem]]) -> Iterable[Problem]:
-    with explained(at):
-        return translate(check(), at)
+def _explain(transport: Transport, check: Callable[[], Iterable[Problem]]) -> Iterable[Problem]:
+    with explained(transport):
+        return translate(check(), transport)
 
 
 class _Once:
@@ -79,7 +84,7 @@ class _Once:
 
 
 def _take_survey(
-    at: Transport, spec: SchedulerSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
+    transport: Transport, spec: SchedulerSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
 ) -> MachineSurvey:
     paths = [os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]
     for job in jobs:
@@ -90,7 +95,7 @@ def _take_survey(
         for version in pythons.values()
         for allowed_version in interpreter.list_allowed_versions(version)
     )
-    return take_survey(at, filter(None, paths), TOOLS, versions)
+    return take_survey(transport, filter(None, paths), TOOLS, versions)
 
 
 def check_machine(
@@ -102,27 +107,31 @@ def check_machine(
     survey: MachineSurvey,
 ) -> Iterator[Problem]:
     """Check the folders, files and programs of the machine that submits."""
-    at = slurm.at
+    transport = slurm.at
     yield from slurm.check_run_folder(plan)
     yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
     yield from folders.check_files(jobs, survey)
-    yield from check_containers(at, spec, plan.files, survey)
+    yield from check_containers(transport, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
     yield from folders.check_locks(jobs[0].placement.cache, survey)
-    if at.host:
-        yield from folders.check_sources(jobs, at.host, survey)
-        yield from check_uploads(at, plan)
+    if transport.host:
+        yield from folders.check_sources(jobs, transport.host, survey)
+        yield from check_uploads(transport, plan)
 
 
 def check_cluster(
-    at: Transport, plan: Plan, spec: SchedulerSpec, jobs: Sequence[JobDocument], survey: Callable[[], MachineSurvey]
+    transport: Transport,
+    plan: Plan,
+    spec: SchedulerSpec,
+    jobs: Sequence[JobDocument],
+    survey: Callable[[], MachineSurvey],
 ) -> Iterator[Problem]:
     """Ask Slurm whether it takes the jobs, and when it would never start them."""
     try:
-        refusals = [ask_slurm(at, plan, job) for job in spec.jobs]
-        partitions = query_partitions(at)
+        refusals = [ask_slurm(transport, plan, job) for job in spec.jobs]
+        partitions = query_partitions(transport)
         for job, refusal in zip(spec.jobs, refusals, strict=True):
-            yield from find_job_problems(at, plan, job, refusal, partitions)
+            yield from find_job_problems(transport, plan, job, refusal, partitions)
     except SlurmRefused as refusal:
         yield replace(explain_command_failure(refusal.text, "sinfo"), stage=Stage.PREFLIGHT)
         return
@@ -152,7 +161,7 @@ LOADED = rf"^\s*module load .*\b(?:{'|'.join(TOOLS)})\b"
 
 
 def check_containers(
-    at: Transport, spec: SchedulerSpec, files: Mapping[str, bytes], survey: MachineSurvey
+    transport: Transport, spec: SchedulerSpec, files: Mapping[str, bytes], survey: MachineSurvey
 ) -> Iterator[Problem]:
     """Check that srun has the options of Pyxis, or that Apptainer is installed here, and so probably on the nodes.
 
@@ -161,7 +170,7 @@ def check_containers(
     for tool in sorted({read_own(job).container.tool for job in spec.jobs} - {""}):
         other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
         without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
-        if tool == "pyxis" and not _has_pyxis(at):
+        if tool == "pyxis" and not _has_pyxis(transport):
             yield make_problem("slurm-container-missing.pyxis", other, without, given=tool)
         elif tool == "apptainer" and not survey.commands and not _is_loaded(spec, files):
             loaded = Suggestion("--module apptainer", "if it is a module of the nodes")
@@ -175,9 +184,9 @@ def _is_loaded(spec: SchedulerSpec, files: Mapping[str, bytes]) -> bool:
     return all(re.search(LOADED, script, re.MULTILINE) for script in scripts)
 
 
-def _has_pyxis(at: Transport) -> bool:
+def _has_pyxis(transport: Transport) -> bool:
     try:
-        return PYXIS_OPTION in run_slurm(at, "srun", "--help")
+        return PYXIS_OPTION in run_slurm(transport, "srun", "--help")
     except SlurmRefused:
         return False
 

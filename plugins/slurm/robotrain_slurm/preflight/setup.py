@@ -68,29 +68,29 @@ def check_cluster() -> Iterator[HealthResult]:
     if not settings.login and not shutil.which("sbatch"):
         return
     try:
-        at = reach(settings.login or "")
-        with explained(at):
-            outcomes = list(_survey_cluster(at, place_settings(settings)))
+        transport = reach(settings.login or "")
+        with explained(transport):
+            outcomes = list(_survey_cluster(transport, place_settings(settings)))
     except Rejected as rejected:
         yield from map(convert_problem, rejected.problems)
         return
     yield from outcomes
 
 
-def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthResult]:
+def _survey_cluster(transport: Transport, settings: SlurmSettings) -> Iterator[HealthResult]:
     """Report the partitions, and what the nodes do not see of the folders. Raise Rejected."""
     needed = _list_folders(settings)
-    survey = take_survey(at, needed.values())
-    problems = [*_find_unwritable_folders(needed, survey)] if at.host else []
+    survey = take_survey(transport, needed.values())
+    problems = [*_find_unwritable_folders(needed, survey)] if transport.host else []
     try:
-        partitions = query_partitions(at, None if at.host else QUERY_SECONDS)
+        partitions = query_partitions(transport, None if transport.host else QUERY_SECONDS)
         yield report_ok(describe_partitions(partitions, settings.partition or ""))
         problems += _find_unknown_partitions(settings.partition or "", partitions)
         doubtful = {} if settings.storage == "shared" else needed
         problems += find_unshared_files(doubtful, partitions, survey)
     except SlurmRefused as refusal:
         problems.append(explain_command_failure(refusal.text, "sinfo"))
-    yield from map(convert_problem, translate(problems, at))
+    yield from map(convert_problem, translate(problems, transport))
 
 
 def _find_unknown_partitions(named: str, partitions: Sequence[Partition]) -> Iterator[Problem]:

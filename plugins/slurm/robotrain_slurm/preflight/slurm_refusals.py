@@ -32,20 +32,20 @@ NOT_NOW = r"Requested node configuration is not available|Requested nodes are bu
 """What `--test-only` says also of a job that would wait: it counts nodes out of service as absent, sbatch does not."""
 
 
-def ask_slurm(at: Transport, plan: Plan, job: SchedulerJob) -> str:
+def ask_slurm(transport: Transport, plan: Plan, job: SchedulerJob) -> str:
     """Return what sbatch prints that would refuse a job; empty if it would take it. Raise Rejected if Slurm is away.
 
     It gets the words of the submit, but for the file of the batch script, which is not there yet.
     """
     try:
-        run_slurm(at, "sbatch", "--test-only", *job.words[:-1], stdin=plan.files[get_script(job)])
+        run_slurm(transport, "sbatch", "--test-only", *job.words[:-1], stdin=plan.files[get_script(job)])
     except SlurmRefused as refusal:
         return refusal.text
     return ""
 
 
 def find_job_problems(
-    at: Transport, plan: Plan, job: SchedulerJob, refusal: str, partitions: Sequence[Partition]
+    transport: Transport, plan: Plan, job: SchedulerJob, refusal: str, partitions: Sequence[Partition]
 ) -> Iterator[Problem]:
     """Yield why Slurm refuses a job, or why it would never start.
 
@@ -57,7 +57,7 @@ def find_job_problems(
     chosen = select_partitions(partitions, request.partition)
     refused_options = set()
     if refusal and not (re.search(NOT_NOW, refusal) and can_wait(request, chosen)):
-        for problem in explain_refusal(at, refusal, options, plan.job, "`sbatch --test-only`"):
+        for problem in explain_refusal(transport, refusal, options, plan.job, "`sbatch --test-only`"):
             refused_options.add(problem.where)
             yield replace(problem, stage=Stage.PREFLIGHT)
     elif chosen:
@@ -65,7 +65,7 @@ def find_job_problems(
     if chosen and "--time" not in refused_options:
         yield from check_time(request, chosen, partitions)
     if chosen and request.mib and "--memory" not in refused_options:
-        yield from check_memory(request, chosen, partitions, query_memory_limits(at))
+        yield from check_memory(request, chosen, partitions, query_memory_limits(transport))
     kinds = find_kinds(request, partitions)
     if len(kinds) > 1 and not refusal:
         suggestions = [Suggestion(f"--gpu-type {kind}") for kind in kinds if " " not in kind][:3]

@@ -64,14 +64,14 @@ class MachineSurvey:
 
 
 def take_survey(
-    at: Transport, paths: Iterable[str], commands: Iterable[str] = (), pythons: Iterable[str] = ()
+    transport: Transport, paths: Iterable[str], commands: Iterable[str] = (), pythons: Iterable[str] = ()
 ) -> MachineSurvey:
     """Ask a machine for commands, versions of Python and paths."""
     paths = [*dict.fromkeys(paths)]
     script = SCRIPT
     for name, words in (("commands", commands), ("versions", pythons), ("paths", paths)):
         script = script.replace(f"{{{name}}}", shlex.join(words))
-    lines = at.query(script).text.split("\n")
+    lines = transport.query(script).text.split("\n")
     host, home, command_names, versions, *rest = lines
     end = 4 * len(paths)
     mounts, states = "\n".join(rest[end:]), {}

@@ -110,9 +110,9 @@ def _make_control_problem(what: str, where: str, shown: str) -> Problem:
 
 def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
     substitute = managed_options.find_substitute(option)
-    own = f"--{option} "
-    repeated = own + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
-    texts = [repeated if repeated and text.startswith(own) else text for text in _list_ways(substitute)]
+    option_prefix = f"--{option} "
+    repeated = option_prefix + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
+    texts = [repeated if repeated and text.startswith(option_prefix) else text for text in _list_ways(substitute)]
     ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
     return make_problem("option-owned", *ways, given=shown, title=title, substitute=substitute)
 

@@ -71,10 +71,10 @@ class SlurmPlans(SchedulerPlans):
         return {"platform.slurm": BATCH_MODULE, **(reader if has_remote else {})}
 
     def choose_registration_settings(
-        self, job: Job, settings: SlurmSettings, own: Collection[str]
+        self, job: Job, settings: SlurmSettings, user_settings: Collection[str]
     ) -> tuple[SlurmSettings, Iterable[Problem]]:
-        chosen = scheduler_settings.choose_registration_settings(job, settings, own)
-        return chosen if "gpu_type" in own else replace(chosen, gpu_type=None), ()
+        chosen = scheduler_settings.choose_registration_settings(job, settings, user_settings)
+        return chosen if "gpu_type" in user_settings else replace(chosen, gpu_type=None), ()
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
@@ -90,14 +90,14 @@ class SlurmPlans(SchedulerPlans):
     def make_own_values(
         self, job: Job, settings: SlurmSettings, sent: SchedulerJob, document: bytes
     ) -> Mapping[str, Any]:
-        own = BatchValues(
+        batch_values = BatchValues(
             container=make_container(job, settings, sent.root, document),
             continuation=settings.continuation,
             stop_seconds=options.choose_stop_seconds(job, settings),
             is_staged=settings.stage,
             is_surely_shared=settings.storage == "shared",
         )
-        values: Mapping[str, Any] = collect_fields(own)
+        values: Mapping[str, Any] = collect_fields(batch_values)
         return values
 
     def make_node_launcher(self, job: Job, settings: SlurmSettings) -> Sequence[str]:

@@ -46,10 +46,10 @@ class BatchValues:
 def read_own(job: SchedulerJob) -> BatchValues:
     """Return what only Slurm has of a job. Raise Rejected if the plan is damaged."""
     errors: list[str] = []
-    own: Any = convert_json(BatchValues, job.own, "own", errors)
+    batch_values: Any = convert_json(BatchValues, job.own, "own", errors)
     if errors:
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, f"{'; '.join(errors)}.")])
-    values: BatchValues = own
+    values: BatchValues = batch_values
     return values
 
 

@@ -50,8 +50,10 @@ def is_variable(name: str) -> bool:
 
 def find_options() -> tuple[str, str] | None:
     """Return the variables that are no settings of their own, as `--sbatch` has them, and where they are from."""
-    own = {variable for parameter in get_parameters(SlurmSettings) for variable in parameter.env}
-    options = {name: value for name, value in sorted(os.environ.items()) if is_variable(name) and name not in own}
+    setting_variables = {variable for parameter in get_parameters(SlurmSettings) for variable in parameter.env}
+    options = {
+        name: value for name, value in sorted(os.environ.items()) if is_variable(name) and name not in setting_variables
+    }
     options = {name: value for name, value in options.items() if not _UNRELATED.fullmatch(name)}
     for name in _GPU_VARIABLES:
         if name in options:

@@ -59,14 +59,14 @@ StagedFiles = Mapping[str, bytes]
 """The content of each document's `staged.json`, by the document's path in the plan."""
 
 
-def fetch_inputs(at: Transport, plan: Plan) -> StagedFiles:
+def fetch_inputs(transport: Transport, plan: Plan) -> StagedFiles:
     """Fetch what each job of a plan needs. Raise Rejected if that fails, NotSubmitted after Ctrl-C."""
     jobs = SUBMISSION.load(plan, Stage.SUBMIT).jobs
-    python = "/bin/sh ../find-python.sh" if at.host else shlex.quote(sys.executable)
+    python = "/bin/sh ../find-python.sh" if transport.host else shlex.quote(sys.executable)
     folders = " ".join(str(number) for number, _ in enumerate(jobs))
     watcher = _Watcher()
     try:
-        result = at.run(
+        result = transport.run(
             FETCH.replace("{python}", python).replace("{folders}", folders), _pack(plan, jobs), DAYS, watcher.receive
         )
     except KeyboardInterrupt:  # what was fetched stays in the cache, and the next try goes on with it
@@ -91,9 +91,9 @@ def place_staged_files(staged: StagedFiles) -> StagedFiles:
     return {str(Path(path).with_name(STAGED_FILE)): content for path, content in staged.items()}
 
 
-def prepare_plan(at: Transport, plan: Plan) -> Iterator[str]:
+def prepare_plan(transport: Transport, plan: Plan) -> Iterator[str]:
     """Fetch what a plan needs; yield a line for each source, with its folder. Raise as `fetch_inputs`."""
-    mounts = [mount for content in fetch_inputs(at, plan).values() for mount in parse_staged(content)]
+    mounts = [mount for content in fetch_inputs(transport, plan).values() for mount in parse_staged(content)]
     yield from dict.fromkeys(f"{redact(mount.uri)} {mount.folder}" for mount in mounts)
 
 

@@ -116,10 +116,10 @@ SUBMIT_MINUTES = 1440
 """How long a submit may take at most from its mark to the run folder."""
 
 
-def find_uploaded(at: Transport, plan: Plan) -> list[JobSource]:
+def find_uploaded(transport: Transport, plan: Plan) -> list[JobSource]:
     """Return the folders of a plan that the cluster has as they were pinned. Raise Rejected."""
     uploads = list_uploads(plan)
-    complete = find_complete(at, uploads)
+    complete = find_complete(transport, uploads)
     return [
         source
         for upload in complete
@@ -127,28 +127,28 @@ def find_uploaded(at: Transport, plan: Plan) -> list[JobSource]:
     ]
 
 
-def find_complete(at: Transport, uploads: Collection[FolderUpload]) -> list[FolderUpload]:
+def find_complete(transport: Transport, uploads: Collection[FolderUpload]) -> list[FolderUpload]:
     """Return the uploads that are there as they were pinned. Raise Unreached, Rejected."""
     pinned = [upload for upload in uploads if upload.is_pinned]
     if not pinned:
         return []
-    answer = at.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned))).text
+    answer = transport.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned))).text
     return [upload for upload, state in zip(pinned, answer.split(), strict=True) if state == "yes"]
 
 
-def check_uploads(at: Transport, plan: Plan) -> Iterator[Problem]:
+def check_uploads(transport: Transport, plan: Plan) -> Iterator[Problem]:
     """Check the folders that the cluster lacks, and say how much is to be copied. Raise Unreached, Rejected."""
     uploads = list_uploads(plan)
-    complete = find_complete(at, uploads)
+    complete = find_complete(transport, uploads)
     for upload, part in uploads.items():
         if upload in complete:
             continue
         problems = [*local_upload.check_upload(part, upload, Stage.PREFLIGHT, ENGINE)]
-        yield from problems or (_describe_upload(at, part, upload),)
+        yield from problems or (_describe_upload(transport, part, upload),)
         yield from local_upload.check_upload_secrets(part, upload)
 
 
-def _describe_upload(at: Transport, part: Plan, upload: FolderUpload) -> Problem:
+def _describe_upload(transport: Transport, part: Plan, upload: FolderUpload) -> Problem:
     content = local_upload.scan_folder(local_upload.select_uploaded_part(part, upload.path))
     if content.size > ASKED_BYTES:
         return make_problem(
@@ -157,45 +157,47 @@ def _describe_upload(at: Transport, part: Plan, upload: FolderUpload) -> Problem
             given=upload.path,
             flag=upload.flag,
             size=format_size(content.size),
-            host=at.host,
+            host=transport.host,
             to=upload.to,
         )
     message = "slurm-upload-needed" if upload.is_pinned else "slurm-upload-needed.unpinned"
-    return make_problem(message, where=upload.flag, given=upload.path, content=content, host=at.host, to=upload.to)
+    return make_problem(
+        message, where=upload.flag, given=upload.path, content=content, host=transport.host, to=upload.to
+    )
 
 
-def upload_folders(at: Transport, plan: Plan) -> list[str]:
+def upload_folders(transport: Transport, plan: Plan) -> list[str]:
     """Copy what the cluster does not have yet; return a line for each upload. Raise Rejected, NotSubmitted."""
     uploads = list_uploads(plan)
     problems = {upload: local_upload.find_upload_problems(part, upload, ENGINE) for upload, part in uploads.items()}
     if uploads:
-        _mark_used(at, plan, uploads)
-    complete = find_complete(at, uploads)
+        _mark_used(transport, plan, uploads)
+    complete = find_complete(transport, uploads)
     _, blocking = local_upload.drop_complete(problems, lambda affected: [*{*affected} & {*complete}])
     if blocking:
         raise Rejected(blocking)
     for upload, part in uploads.items():
         if upload not in complete:
-            _copy_folder(at, upload, part)
-    return [f"{upload.path} {at.host}:{upload.to}" for upload in uploads]
+            _copy_folder(transport, upload, part)
+    return [f"{upload.path} {transport.host}:{upload.to}" for upload in uploads]
 
 
-def _mark_used(at: Transport, plan: Plan, uploads: Collection[FolderUpload]) -> None:
+def _mark_used(transport: Transport, plan: Plan, uploads: Collection[FolderUpload]) -> None:
     folder = SUBMISSION.load(plan, Stage.SUBMIT).folder
     folders = shlex.join(upload.to for upload in uploads)
     marks = MARK.replace("{folders}", folders).replace("{run_folder}", shlex.quote(folder))
-    _run(at, next(iter(uploads)), marks.replace("{run}", shlex.quote(os.path.basename(folder))))
+    _run(transport, next(iter(uploads)), marks.replace("{run}", shlex.quote(os.path.basename(folder))))
 
 
-def find_cache(at: Transport, run_folder: str) -> str:
+def find_cache(transport: Transport, run_folder: str) -> str:
     """Return the cache of the jobs of a run; empty if that is not known. Raise Unreached, Rejected."""
     script = FIRST_DOCUMENT.replace("{folder}", shlex.quote(run_folder)).replace("{name}", DOCUMENT_FILE)
     with suppress(DocumentError):
-        return parse_document(at.query(script).text).placement.cache
+        return parse_document(transport.query(script).text).placement.cache
     return ""
 
 
-def release_folders(at: Transport, run_folder: str, cache: str, *, dry_run: bool) -> int:
+def release_folders(transport: Transport, run_folder: str, cache: str, *, dry_run: bool) -> int:
     """Remove what was copied for a run and no other one reads, unless `dry_run` is set; return the bytes.
 
     Raise Unreached, Rejected.
@@ -203,32 +205,34 @@ def release_folders(at: Transport, run_folder: str, cache: str, *, dry_run: bool
     run = shlex.quote(os.path.basename(run_folder))
     script = RELEASE.replace("{run}", run).replace("{uploads}", shlex.quote(os.path.join(cache, UPLOADS_FOLDER)))
     script = script.replace("{minutes}", str(SUBMIT_MINUTES)).replace("{removes}", "no" if dry_run else "yes")
-    return parse_count(at.query(script, REMOVAL_SECONDS).text.strip())
+    return parse_count(transport.query(script, REMOVAL_SECONDS).text.strip())
 
 
-def _copy_folder(at: Transport, upload: FolderUpload, part: Plan) -> None:
+def _copy_folder(transport: Transport, upload: FolderUpload, part: Plan) -> None:
     folder = local_upload.select_uploaded_part(part, upload.path)
     content = local_upload.scan_folder(folder)
     lock = LOCK.replace("{folder}", shlex.quote(upload.to)).replace("{busy}", str(BUSY))
-    _run(at, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
+    _run(transport, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
     lock += SKIP_COMPLETE
-    present = {entry.path for entry in at.list(f"{upload.to}.part") if content.files.get(entry.path) == entry.size}
+    present = {
+        entry.path for entry in transport.list(f"{upload.to}.part") if content.files.get(entry.path) == entry.size
+    }
     missing = [name for name in content.files if name not in present]
     resumed = f"; {local_upload.format_file_count(len(present))} are there already" if present else ""
-    print_progress(f"copying {upload.path} to {at.host}:{upload.to}: {content}{resumed}")
+    print_progress(f"copying {upload.path} to {transport.host}:{upload.to}: {content}{resumed}")
     try:
-        _run(at, upload, lock + RECEIVE, partial(_write_files, folder, content, missing))
+        _run(transport, upload, lock + RECEIVE, partial(_write_files, folder, content, missing))
         if changed := [*local_upload.find_changes(part, upload, "while it was copied")]:
-            _run(at, upload, lock + REMOVE_PART)
+            _run(transport, upload, lock + REMOVE_PART)
             raise Rejected(changed)
-        _run(at, upload, lock + FINISH.replace("{count}", str(len(content.files))))
+        _run(transport, upload, lock + FINISH.replace("{count}", str(len(content.files))))
     except KeyboardInterrupt:  # what has come stays, and the next try goes on with it
         raise NotSubmitted from None
 
 
-def _run(at: Transport, upload: FolderUpload, script: str, write: "_Write | None" = None) -> None:
+def _run(transport: Transport, upload: FolderUpload, script: str, write: "_Write | None" = None) -> None:
     try:
-        result = at.run(script, write or b"", DAYS, stall_seconds=STALL_SECONDS if write is None else DAYS)
+        result = transport.run(script, write or b"", DAYS, stall_seconds=STALL_SECONDS if write is None else DAYS)
     except Rejected as failure:
         problems = [replace(problem, why=f"{problem.why} {LATER}".strip()) for problem in failure.problems]
         raise Rejected(problems, transient=failure.transient) from None

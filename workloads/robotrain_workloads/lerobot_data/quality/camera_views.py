@@ -58,8 +58,8 @@ def _find_flipped(camera: str, views: Mapping[int, Array]) -> Iterator[DataFindi
     pictures = np.stack([*views.values()])
     flipped: dict[int, str] = {}
     for name, flip in FLIPS.items():
-        for at in _find_exceptions(pictures, flip(pictures), LEAST_GRAY):
-            flipped.setdefault([*views][at], name)
+        for index in _find_exceptions(pictures, flip(pictures), LEAST_GRAY):
+            flipped.setdefault([*views][index], name)
     if flipped and len(flipped) <= LARGEST_PART * len(views):
         episode, name = next(iter(flipped.items()))
         text = f"{camera} is {name} in episode {episode}{_format_more(flipped)}, as the other episodes show"
@@ -68,7 +68,7 @@ def _find_flipped(camera: str, views: Mapping[int, Array]) -> Iterator[DataFindi
 
 def _find_exchanged_colors(camera: str, views: Mapping[int, Array]) -> Iterator[DataFinding]:
     colors = np.stack([*views.values()])
-    exchanged = [[*views][at] for at in _find_exceptions(colors, colors[..., ::-1], LEAST_COLOR)]
+    exchanged = [[*views][index] for index in _find_exceptions(colors, colors[..., ::-1], LEAST_COLOR)]
     if exchanged and len(exchanged) <= LARGEST_PART * len(views):
         more = _format_more(exchanged)
         text = f"red and blue of {camera} are exchanged in episode {exchanged[0]}{more}, as the other episodes show"

@@ -148,13 +148,13 @@ class CameraCheck:
         coarse = coarse.reshape(len(numbers), -1)
         is_changing = np.ptp(fine, axis=1).max(axis=(1, 2)) > 2 * SAME
         copies: dict[int, int] = {}
-        for at in np.flatnonzero(is_changing):
-            if numbers[at] in copies:
+        for index in np.flatnonzero(is_changing):
+            if numbers[index] in copies:
                 continue
-            near = np.flatnonzero(np.abs(coarse[at + 1 :] - coarse[at]).max(axis=1) <= SAME_COARSE) + at + 1
+            near = np.flatnonzero(np.abs(coarse[index + 1 :] - coarse[index]).max(axis=1) <= SAME_COARSE) + index + 1
             for other in near:
-                if is_same(fine[other], fine[at]):
-                    copies.setdefault(numbers[other], numbers[at])
+                if is_same(fine[other], fine[index]):
+                    copies.setdefault(numbers[other], numbers[index])
         if copies:
             copy, first = next(iter(copies.items()))
             text = f"{camera} shows the same pictures in episode {copy} as in episode {first}, with other numbers"

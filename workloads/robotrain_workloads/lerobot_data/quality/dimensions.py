@@ -26,7 +26,10 @@ def find_dimension_problems(spreads: Mapping[str, Spread], names: Mapping[str, l
             continue
         is_constant = spread.max == spread.min
         if is_constant.any():
-            listed = [f"{names[feature][at]} ({spread.min[at]:.4g})" for at in np.flatnonzero(is_constant)]
+            listed = [
+                f"{names[feature][dimension]} ({spread.min[dimension]:.4g})"
+                for dimension in np.flatnonzero(is_constant)
+            ]
             effect = (
                 "the policy learns to say it"
                 if feature == ACTION
@@ -35,11 +38,17 @@ def find_dimension_problems(spreads: Mapping[str, Spread], names: Mapping[str, l
             text = f"{feature} has {_count(is_constant.sum())} with one value: {_list(listed)}: {effect}"
             yield make_data_finding("dimension-constant", text, feature=feature, number=is_constant.sum())
         is_tiny = ~is_constant & (_is_noise(spread, is_constant) | _is_nearly_constant(spread))
-        for at in np.flatnonzero(is_tiny):
-            low, high = (spread.q01[at], spread.q99[at]) if spread.q99[at] > spread.q01[at] else (spread.min[at],) * 2
-            text = f"{names[feature][at]} of {feature} hardly changes: 98 % of it is from {low:.6g} to {high:.6g}"
-            text += f", in {spread.min[at]:.6g} to {spread.max[at]:.6g}"
-            yield make_data_finding("dimension-tiny", text, feature=feature, number=spread.std[at])
+        for dimension in np.flatnonzero(is_tiny):
+            low, high = (
+                (spread.q01[dimension], spread.q99[dimension])
+                if spread.q99[dimension] > spread.q01[dimension]
+                else (spread.min[dimension],) * 2
+            )
+            text = (
+                f"{names[feature][dimension]} of {feature} hardly changes: 98 % of it is from {low:.6g} to {high:.6g}"
+            )
+            text += f", in {spread.min[dimension]:.6g} to {spread.max[dimension]:.6g}"
+            yield make_data_finding("dimension-tiny", text, feature=feature, number=spread.std[dimension])
 
 
 def _is_noise(spread: Spread, is_constant: Array) -> Array:
@@ -77,10 +86,13 @@ def _explain_std(spread: Spread, said: Mapping[str, Array], names: list[str]) ->
         return None
     floor = 1e-4 * np.maximum(np.abs(spread.mean), spread.std.max()) + 1e-9
     ratio = (std + floor) / (spread.std + floor)
-    at = int(np.abs(np.log(np.maximum(ratio, 1e-30))).argmax())
-    if 1 / STD_FACTOR <= ratio[at] <= STD_FACTOR:
+    dimension = int(np.abs(np.log(np.maximum(ratio, 1e-30))).argmax())
+    if 1 / STD_FACTOR <= ratio[dimension] <= STD_FACTOR:
         return None
-    return f"meta/stats.json says std {std[at]:.4g} of {names[at]}, and it is {spread.std[at]:.4g}", float(ratio[at])
+    return (
+        f"meta/stats.json says std {std[dimension]:.4g} of {names[dimension]}, and it is {spread.std[dimension]:.4g}",
+        float(ratio[dimension]),
+    )
 
 
 def _explain_mean(spread: Spread, said: Mapping[str, Array], names: list[str]) -> tuple[str, float] | None:
@@ -88,10 +100,11 @@ def _explain_mean(spread: Spread, said: Mapping[str, Array], names: list[str]) -
         return None
     extent = np.where(spread.std > 0, spread.std, 1e-3 * np.maximum(np.abs(spread.mean), 1e-3))
     off = np.abs(mean - spread.mean) / extent
-    at = int(off.argmax())
-    if off[at] <= MEAN_PART:
+    dimension = int(off.argmax())
+    if off[dimension] <= MEAN_PART:
         return None
-    return f"meta/stats.json says mean {mean[at]:.4g} of {names[at]}, and it is {spread.mean[at]:.4g}", float(mean[at])
+    stored, actual = float(mean[dimension]), float(spread.mean[dimension])
+    return f"meta/stats.json says mean {stored:.4g} of {names[dimension]}, and it is {actual:.4g}", stored
 
 
 def _explain_limits(spread: Spread, said: Mapping[str, Array], names: list[str]) -> tuple[str, float] | None:
@@ -100,12 +113,17 @@ def _explain_limits(spread: Spread, said: Mapping[str, Array], names: list[str])
     extent = np.maximum(spread.max - spread.min, 1e-3 * np.maximum(np.abs(spread.mean), 1e-3))
     outside = np.maximum(low - spread.min, spread.max - high) / extent
     beyond = np.maximum(spread.min - low, high - spread.max) / extent
-    at = int(np.maximum(outside / OUTSIDE_PART, beyond / STD_FACTOR).argmax())
-    if outside[at] <= OUTSIDE_PART and beyond[at] <= STD_FACTOR:
+    dimension = int(np.maximum(outside / OUTSIDE_PART, beyond / STD_FACTOR).argmax())
+    if outside[dimension] <= OUTSIDE_PART and beyond[dimension] <= STD_FACTOR:
         return None
-    said_range = f"{low[at]:.4g} to {high[at]:.4g}"
-    text = f"meta/stats.json says {said_range} of {names[at]}, and it is {spread.min[at]:.4g} to {spread.max[at]:.4g}"
-    return text, float(high[at] if spread.max[at] - high[at] > low[at] - spread.min[at] else low[at])
+    said_range = f"{low[dimension]:.4g} to {high[dimension]:.4g}"
+    actual_range = f"{spread.min[dimension]:.4g} to {spread.max[dimension]:.4g}"
+    text = f"meta/stats.json says {said_range} of {names[dimension]}, and it is {actual_range}"
+    return text, float(
+        high[dimension]
+        if spread.max[dimension] - high[dimension] > low[dimension] - spread.min[dimension]
+        else low[dimension]
+    )
 
 
 def _explain_quantiles(spread: Spread, said: Mapping[str, Array], names: list[str]) -> tuple[str, float] | None:
@@ -115,11 +133,11 @@ def _explain_quantiles(spread: Spread, said: Mapping[str, Array], names: list[st
     parts = np.where(
         extent > 1e-6 * np.abs(spread.mean), is_outside(spread.sample, low, high, extent).mean(axis=0), 0.0
     )
-    at = int(parts.argmax())
-    if parts[at] <= MOST_OUTSIDE:
+    dimension = int(parts.argmax())
+    if parts[dimension] <= MOST_OUTSIDE:
         return None
-    text = describe_outside(names[at], low[at], high[at], parts[at])
-    return f"{text}: they are from {spread.q01[at]:.6g} to {spread.q99[at]:.6g}", float(parts[at])
+    text = describe_outside(names[dimension], low[dimension], high[dimension], parts[dimension])
+    return f"{text}: they are from {spread.q01[dimension]:.6g} to {spread.q99[dimension]:.6g}", float(parts[dimension])
 
 
 def _count(dimensions: int) -> str:

@@ -107,20 +107,20 @@ class Following:
             )
             return
         yield from self._find_shifted()
-        own = self._own.matrix
+        correlations = self._own.matrix
         motions = self._motions.matrix
         usual = _compute_median(motions, motions > 0)
         is_moving = (motions > MOVES * usual) & (usual > 0)
-        middle = np.median(own, axis=0)
+        middle = np.median(correlations, axis=0)
         follows = middle > FOLLOWS
-        is_odd = is_moving & follows & (1 - own > np.maximum(UNRELATED, UNUSUAL * (1 - middle)))
-        is_odd |= is_moving & (_compute_median(own, is_moving) > HOLDS) & (own < AGAINST)
+        is_odd = is_moving & follows & (1 - correlations > np.maximum(UNRELATED, UNUSUAL * (1 - middle)))
+        is_odd |= is_moving & (_compute_median(correlations, is_moving) > HOLDS) & (correlations < AGAINST)
         rows_by_kind: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
         swaps = self._find_swaps(motions)
-        for row in np.flatnonzero(is_odd.any(axis=1) | np.isin(np.arange(len(own)), [*swaps])).tolist():
+        for row in np.flatnonzero(is_odd.any(axis=1) | np.isin(np.arange(len(correlations)), [*swaps])).tolist():
             joints = np.flatnonzero(is_odd[row]).tolist()
             compared = int((is_moving[row] & follows).sum())
-            kind = "inverted" if all(own[row, joint] < AGAINST for joint in joints) else ""
+            kind = "inverted" if all(correlations[row, joint] < AGAINST for joint in joints) else ""
             if row in swaps and not {*joints} - {*swaps[row]}:
                 kind, joints = "swapped", swaps[row]
             elif joints and (pair := self._find_crossed(row, joints)):
@@ -130,7 +130,7 @@ class Following:
             if kind:
                 rows_by_kind[kind][row] = joints
         for kind, rows in rows_by_kind.items():
-            if rows and len(rows) <= MOST_PART * len(own):
+            if rows and len(rows) <= MOST_PART * len(correlations):
                 yield self._make_finding(kind, rows)
 
     def _find_shifted(self) -> Iterator[DataFinding]:
@@ -229,8 +229,8 @@ def _find_lag(action: Array, state: Array, fps: float) -> float:
     best = int(curve.argmax())
     if not 0 < best < len(curve) - 1:
         return float("nan")
-    before, at, after = curve[best - 1 : best + 2]
-    bend = before - 2 * at + after
+    before, peak, after = curve[best - 1 : best + 2]
+    bend = before - 2 * peak + after
     return float(lags[best] + (before - after) / (2 * bend)) if bend < 0 else float(lags[best])
 
 

@@ -69,13 +69,13 @@ class FrameGaps:
         joints = (np.abs(steps[inner]) > DROPPED * np.quantile(np.abs(steps), 0.95, axis=0) + SLOW).mean(axis=1)
         is_leap = (speeds[inner] > np.maximum(LEAP, DROPPED * np.maximum(usual, farthest))) & (joints > LEAPING)
         is_far = (speeds[inner] > DROPPED * farthest) & (around.min(axis=0) > SLOW)
-        for at in np.flatnonzero((is_leap & can_leap) | is_far) + AROUND:
-            near = np.stack([steps[at + offset] for offset in AROUND_STEPS])
-            missing = _count_missing(steps[at], near)
-            if can_leap and is_leap[at - AROUND]:
-                missing = max(missing, float(speeds[at] / max(usual, SLOW)) - 1)
+        for frame in np.flatnonzero((is_leap & can_leap) | is_far) + AROUND:
+            near = np.stack([steps[frame + offset] for offset in AROUND_STEPS])
+            missing = _count_missing(steps[frame], near)
+            if can_leap and is_leap[frame - AROUND]:
+                missing = max(missing, float(speeds[frame] / max(usual, SLOW)) - 1)
             if missing:
-                self._dropped.append((missing, (episode, int(at), int(at) + 2)))
+                self._dropped.append((missing, (episode, int(frame), int(frame) + 2)))
 
     def _find_repeated(self, motion: Motion, speeds: Array) -> None:
         runs = []
@@ -91,9 +91,9 @@ class FrameGaps:
     def _find_spikes(self, motion: Motion) -> None:
         """Note values that are far from those before and after, which are near each other."""
         values = motion.continuous
-        before, at, after = values[:-2], values[1:-1], values[2:]
+        before, current, after = values[:-2], values[1:-1], values[2:]
         usual = np.quantile(np.abs(np.diff(values, axis=0)), 0.9, axis=0)
-        far = np.minimum(np.abs(at - before), np.abs(at - after))
+        far = np.minimum(np.abs(current - before), np.abs(current - after))
         is_spike = (far > np.maximum(SPIKE, UNUSUAL * usual)) & (np.abs(after - before) < SPIKE_AROUND * far)
         has_spike = is_spike.any(axis=1)
         self._spikes += [(motion.episode, int(frame), int(frame) + 1) for frame in np.flatnonzero(has_spike) + 1]

@@ -159,8 +159,8 @@ class PictureReader:
             frames = self.choose_frames(int(self._lengths[episode]))
             by_path[video.path].append(VideoPart(episode, video.start, frames))
         for path, videos in by_path.items():
-            for at in range(0, len(videos), EPISODES_AT_ONCE):
-                yield camera, path, videos[at : at + EPISODES_AT_ONCE]
+            for start in range(0, len(videos), EPISODES_AT_ONCE):
+                yield camera, path, videos[start : start + EPISODES_AT_ONCE]
 
     def _decode(self, camera: str, path: str, videos: Sequence[VideoPart]) -> list[SampledPictures]:
         av, pictures = importlib.import_module("av"), []
@@ -210,7 +210,7 @@ class PictureReader:
         kept_rows = [row for row in rows if row[0] in self._known]
         if self._decodes_all:
             self._decoded.update({(camera, ""): len(kept_rows) for camera in cameras})
-        parts = [kept_rows[at :: self._threads] for at in range(self._threads)]
+        parts = [kept_rows[offset :: self._threads] for offset in range(self._threads)]
         for damaged in pool.map(lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], parts):
             for camera, episode, frame in damaged:
                 self.damaged.add("picture-unreadable", camera, episode, frame)

@@ -186,7 +186,7 @@ def _name_dimensions(recording: RecordedDataset, feature: str) -> list[str]:
     if isinstance(listed, dict):  # such as {"motors": [...]}
         listed = next((names for names in listed.values() if isinstance(names, list)), None)
     names = [str(name) for name in listed] if isinstance(listed, list) else []
-    return names if len(names) == count else [f"{feature}[{at}]" for at in range(count)]
+    return names if len(names) == count else [f"{feature}[{index}]" for index in range(count)]
 
 
 def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:

@@ -74,10 +74,10 @@ class UnitCheck:
         levels = np.nanmedian(logs, axis=2)  # of episodes: by size, and by motion
         order = np.argsort(levels[:, 0])
         gaps = [levels[after, 0] - levels[before, 0] for before, after in pairwise(order)]
-        at = int(np.argmax(gaps)) + 1
-        if gaps[at - 1] < np.log(GAP):
+        split_index = int(np.argmax(gaps)) + 1
+        if gaps[split_index - 1] < np.log(GAP):
             return
-        low, high = order[:at], order[at:]
+        low, high = order[:split_index], order[split_index:]
         apart = np.median(levels[high], axis=0) - np.median(levels[low], axis=0)
         named = [factor for factor in FACTORS if (np.abs(apart - np.log(factor)) < np.log(NEAR)).all()]
         moves = [~np.isnan(logs[group, 0]).all(axis=0) for group in (high, low)]

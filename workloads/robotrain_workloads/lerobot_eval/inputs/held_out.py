@@ -73,8 +73,10 @@ def _load_trainings(root: Path, model: Path) -> tuple[list[PolicyTraining], str]
         saved = training_history.read_trainings(model)
         if not saved:
             return [], f"the policy has no {training_history.TRAIN_CONFIG_FILE} with its training data"
-        own = training_history.read_dataset_statistics(root)
-        same = list(itertools.takewhile(lambda training: is_same_dataset(own, training.statistics), saved))
+        dataset_statistics = training_history.read_dataset_statistics(root)
+        same = list(
+            itertools.takewhile(lambda training: is_same_dataset(dataset_statistics, training.statistics), saved)
+        )
     except (OSError, ValueError) as error:
         return [], str(error)
     except training_history.FORMAT_ERRORS:

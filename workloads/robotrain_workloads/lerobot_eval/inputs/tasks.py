@@ -34,9 +34,9 @@ class UnknownTask(ValueError):
 
 def get_catalog(env: str, lerobot_version: object = None) -> TaskCatalog:
     """Return the tasks of an environment; none for an environment that is one task."""
-    own = {name: "" for name in SIMULATED_ENVIRONMENTS[env].tasks}
+    simulated_tasks = {name: "" for name in SIMULATED_ENVIRONMENTS[env].tasks}
     catalog = versions.get_version(lerobot_version).read_tasks().get(env, {})
-    return TaskCatalog({**own, **catalog.get("tasks", {})}, catalog.get("groups", {}))
+    return TaskCatalog({**simulated_tasks, **catalog.get("tasks", {})}, catalog.get("groups", {}))
 
 
 def split_names(text: str) -> list[str]:

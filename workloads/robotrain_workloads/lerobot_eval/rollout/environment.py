@@ -196,11 +196,13 @@ def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes)
         raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {names})")
 
 
-def _takes(name: str, own: tuple[int, ...], shape: tuple[int, ...], kind: ModelType, loaded: LoadedPolicy) -> bool:
+def _takes(
+    name: str, policy_shape: tuple[int, ...], shape: tuple[int, ...], kind: ModelType, loaded: LoadedPolicy
+) -> bool:
     """Return whether a policy brings an observation of another shape to its own."""
     if is_image(name):
         return scales_pictures(kind, loaded.settings)
-    return name != ACTION and pads_feature(name, kind, loaded.settings, sum(shape), sum(own))
+    return name != ACTION and pads_feature(name, kind, loaded.settings, sum(shape), sum(policy_shape))
 
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:

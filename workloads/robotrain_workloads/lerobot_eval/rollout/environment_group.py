@@ -124,8 +124,8 @@ class RunningEnvironment:
     @property
     def _limit(self) -> float:
         """The most steps of an episode: not every environment ends it by itself."""
-        own = self._env.get_wrapper_attr(STEPS) if self._env.has_wrapper_attr(STEPS) else None
-        return min(self._request.env_steps or math.inf, own or math.inf)
+        step_limit = self._env.get_wrapper_attr(STEPS) if self._env.has_wrapper_attr(STEPS) else None
+        return min(self._request.env_steps or math.inf, step_limit or math.inf)
 
     def _get_task(self) -> str:
         """Return what the policy is told; empty if the environment has no words and nobody gave any."""

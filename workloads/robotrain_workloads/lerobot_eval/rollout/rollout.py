@@ -80,8 +80,8 @@ class PolicyActor:
 def _make_environment_processors(loaded: LoadedPolicy, environment: RolloutEnvironment) -> tuple[Any, Any]:
     """Return LeRobot's processors of the environment. For X-VLA it takes those of LIBERO, whatever the environment."""
     if loaded.kind == "xvla" and environment.name != "libero":
-        own: tuple[Any, Any] = environment.config.get_env_processors()
-        return own
+        processors: tuple[Any, Any] = environment.config.get_env_processors()
+        return processors
     envs = importlib.import_module("lerobot.envs")
     made: tuple[Any, Any] = envs.make_env_pre_post_processors(
         env_cfg=environment.config, policy_cfg=loaded.policy.config

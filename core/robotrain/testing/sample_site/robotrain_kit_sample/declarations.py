@@ -119,6 +119,6 @@ class ProbeEngine(plugin.PlatformPlans, plugin.PlatformEngine):
 @plugin.hook
 def robotrain_platforms() -> Iterable[plugin.Platform]:
     """Return the platform of this module."""
-    can = ProbeCapabilities(workloads={plugin.ANY: plugin.YES}, features={"several_datasets": plugin.YES})
+    capabilities = ProbeCapabilities(workloads={plugin.ANY: plugin.YES}, features={"several_datasets": plugin.YES})
     summary = "shows the job document"
-    return (plugin.Platform(name="kit-probe", summary=summary, engine_class=ProbeEngine, capabilities=can),)
+    return (plugin.Platform(name="kit-probe", summary=summary, engine_class=ProbeEngine, capabilities=capabilities),)
