@@ -130,7 +130,7 @@ def test_a_submit_says_in_one_line_what_the_dataset_holds(robotrain, datasets, t
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     data = shutil.copytree(CAMERA, tmp_path / "good")
     line = ("submit", SMALL, "--platform", "local", "--dataset-path", data, "--dry-run")
-    said = "data: 8 episodes, 320 frames, 1 camera; no findings\n"
+    said = f"data: 8 episodes, 320 frames, 1 camera; no errors; robotrain data check {data} looks closer\n"
     assert said in robotrain(*line, "--checker", training_python).stderr
     assert "data:" not in robotrain(*line, "--checker", "none").stderr
     counts = {"source": str(data), "episodes": 8, "frames": 320, "cameras": 1, "findings": []}

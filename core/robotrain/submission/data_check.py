@@ -70,5 +70,6 @@ def find_data_problems(report: DataReport, options: CheckOptions) -> Iterator[Pr
     yield from report.errors
     if not report.errors:
         number = report.warnings
-        more = f"{number} finding{'s' * (number != 1)}: {report.command}" if number else "no findings"
+        findings = f"{number} finding{'s' * (number != 1)}: {report.command}"
+        more = findings if number else f"no errors; {report.command} looks closer"
         options.say(f"data: {report.text}; {more}")
