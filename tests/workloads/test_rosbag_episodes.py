@@ -268,6 +268,16 @@ def test_inspect_guesses_the_topics_and_says_what_would_train(tmp_path, robotrai
     assert "ends too early" in third["problem"]
 
 
+def test_bags_that_are_alike_are_one_group_and_share_a_refusal(tmp_path, robotrain):
+    for number in range(3):
+        Recording().write(tmp_path / "bags" / f"ep00{number}")
+    answer = robotrain("bags", "inspect", tmp_path / "bags", "--action-topic", "/nope")
+    rows = answer.stdout.splitlines()
+    assert [row.partition("  ")[0] for row in rows if row[:1] != " "] == ["bag", "ep000 and 2 more"]
+    assert answer.stderr.count("would be refused:") == 1
+    assert "(2 more bags likewise)" in answer.stderr
+
+
 def test_a_config_is_checked_whole(tmp_path, robotrain):
     config = tmp_path / "config.yaml"
     config.write_text("data:\n  bag_dir: .\n  fsp: 30\n  sync: sometimes\n  image_size: 3\nmodle: {}\n")

@@ -26,7 +26,7 @@ from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
 
 if TYPE_CHECKING:
-    from robotrain_workloads.rosbag.survey import BagSurvey
+    from robotrain_workloads.rosbag.survey import BagFacts, BagSurvey, TopicFacts
 
 make_problem = Messages(__file__)
 
@@ -296,22 +296,38 @@ def _check_packages() -> None:
 
 
 def _make_rows(survey: BagSurvey) -> list[list[str]]:
-    """Return the table of topics: one row a topic and bag."""
+    """Return the table of topics: a row for each topic of bags that have the same topics."""
     rows = [["bag", "topic", "type", "messages", "per second", "longest gap", "used as"]]
     used = {topic: use for use, topics in survey.settings.uses.items() for topic in topics}
+    alike: dict[tuple[tuple[str, str], ...], list[BagFacts]] = {}
     for bag_facts in survey.bags:
-        name = bag_facts.bag.name
-        for topic, facts in bag_facts.topics.items():
-            figures = ["", ""]
-            if facts.times is not None and len(facts.times.log):
-                gap, _ = facts.times.longest_gap
-                figures = [f"{facts.times.rate:.1f}", f"{gap:.2f} s" if gap else ""]
-            kind = facts.type.rpartition("/")[2]
-            rows.append([name, topic, kind, str(facts.messages), *figures, used.get(topic, "")])
+        topics = tuple((topic, facts.type) for topic, facts in bag_facts.topics.items())
+        alike.setdefault(topics, []).append(bag_facts)
+    for topics, bags in alike.items():
+        name = bags[0].bag.name + (f" and {len(bags) - 1} more" if len(bags) > 1 else "")
+        for topic, message_type in topics:
+            facts = [bag_facts.topics[topic] for bag_facts in bags]
+            kind = message_type.rpartition("/")[2]
+            rows.append([name, topic, kind, *_summarize_topic(facts), used.get(topic, "")])
             name = ""
-        if not bag_facts.topics:
+        if not topics:
             rows.append([name, "", "", "", "", "", ""])
     return rows
+
+
+def _summarize_topic(facts: Sequence[TopicFacts]) -> list[str]:
+    """Return messages and rate of a topic in some bags, each as a range, and its longest gap in one of them."""
+    counts = [topic_facts.messages for topic_facts in facts]
+    times = [topic_facts.times for topic_facts in facts if topic_facts.times is not None and len(topic_facts.times.log)]
+    rates = [topic_times.rate for topic_times in times]
+    gap = max((topic_times.longest_gap[0] for topic_times in times), default=0.0)
+    return [_format_range(counts, "d"), _format_range(rates, ".1f"), f"{gap:.2f} s" if gap else ""]
+
+
+def _format_range(numbers: Sequence[float], form: str) -> str:
+    """Return `40`, or `38-40`; empty for no number."""
+    ends = dict.fromkeys(format(end, form) for end in (min(numbers), max(numbers))) if numbers else ()
+    return "-".join(ends)
 
 
 def _print_summary(survey: BagSurvey, config: Path | None) -> None:
@@ -341,13 +357,25 @@ def _print_summary(survey: BagSurvey, config: Path | None) -> None:
         for topic, (has, of) in survey.partial_topics.items()
     ]
     lines += [f"left out: {name}" for name in survey.settings.exclude_bags]
-    lines += [f"would be refused: {bag_facts.problem}" for bag_facts in survey.refused]
+    lines += _list_refusals(survey.refused)
     if survey.refused and survey.usable:
         names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
         lines.append(f"leave them out with {_format_exclusion(names)}")
     if config:
         lines.append(f"settings written: {config}")
     print_message("\n".join(lines))
+
+
+def _list_refusals(refused: Sequence[BagFacts]) -> list[str]:
+    """Return why bags would be refused: a line for those with the same reason."""
+    problems_by_reason: dict[str, list[str]] = {}
+    for bag_facts in refused:
+        problem = str(bag_facts.problem)
+        problems_by_reason.setdefault(problem.partition(": ")[2], []).append(problem)
+    return [
+        f"would be refused: {problems[0]}" + (f" ({len(problems) - 1} more bags likewise)" if len(problems) > 1 else "")
+        for problems in problems_by_reason.values()
+    ]
 
 
 def _format_exclusion(names: Sequence[str]) -> str:
