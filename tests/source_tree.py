@@ -1,8 +1,7 @@
 """The structure of the source tree: packages, imports between folders, names. Files are read as text, none is run."""
 
 import ast
-import re
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -153,38 +152,6 @@ def file_imports(modules: Iterable[Module]) -> dict[str, list[str]]:
             if target is not None and target is not module:
                 imports[module.name].append(target.name)
     return imports
-
-
-def find_modules_imported_once(modules: Iterable[Module]) -> dict[str, str]:
-    """Modules with one importer, which is in the same folder: the importer of each."""
-    importers: dict[str, set[str]] = defaultdict(set)
-    listed = list(modules)
-    inside = {module.name for module in listed if not module.is_package}
-    for module in listed:
-        for name in module.imports:
-            target = name if name in inside else name.rpartition(".")[0]
-            if target in inside and target != module.name:
-                importers[target].add(module.name)
-    return {
-        name: importer
-        for name, (importer, *others) in sorted((name, tuple(users)) for name, users in importers.items())
-        if not others and importer.rpartition(".")[0] == name.rpartition(".")[0]
-    }
-
-
-def find_functions_called_once(modules: Iterable[Module]) -> list[str]:
-    """Private functions and methods that their file mentions once beside their definition."""
-    functions = []
-    for module in modules:
-        nodes = list(ast.walk(ast.parse(module.text)))
-        mentions = Counter(getattr(node, "id", getattr(node, "attr", "")) for node in nodes)
-        private = [
-            node
-            for node in nodes
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match("_[^_]", node.name)
-        ]
-        functions += [f"{module.name}:{node.lineno} {node.name}" for node in private if mentions[node.name] == 1]
-    return functions
 
 
 def find_cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -99,7 +99,6 @@ SMALLEST: dict[str, Sequence[str]] = {
     "compare": ["--quick"],
     "option_check": ["--quick"],
     "startup": ["--pairs", "1"],
-    "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
     "trainer_check": ["--quick"],
     "training": ["--pairs", "1", "--steps", "40"],
@@ -115,7 +114,6 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "rows",
         "suite",
         "environments",
-        "compare_lines",
         "kills",
         "data_sizes",
     }
