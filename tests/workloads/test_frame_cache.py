@@ -226,7 +226,11 @@ def test_the_space_with_auto(arguments, space, monkeypatch) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "options", "fact"),
-    [("pusht-mini", [], "no videos"), ("pusht-camera", ["--dataset.streaming=true"], "streamed")],
+    [
+        ("pusht-mini", [], "no videos"),
+        ("pusht-camera", ["--dataset.streaming=true"], "streamed"),
+        ("pusht-camera", ["--dataset.streaming=Yes"], "streamed"),
+    ],
 )
 def test_what_has_no_frames_that_come_again_is_told(tmp_path, capsys, folder, options, fact) -> None:
     settings = {"cache": str(tmp_path / "cache"), "mode": "on", "limit": None, "cache_limit": None}

@@ -16,12 +16,15 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import latest_run, name_index, name_lock, plans, records
 from robotrain.submission.checkpoint_runs import find_run_of_same_name
 
-LATEST, ALL = "latest", "all"
+ALL = "all"
 
 
 def complete_run_name(incomplete: str) -> list[str]:
     """Return completions of a run or its name, the newest first."""
-    return [*([LATEST] if LATEST.startswith(incomplete) else []), *name_index.complete_run_names(incomplete)]
+    return [
+        *([latest_run.LATEST] if latest_run.LATEST.startswith(incomplete) else []),
+        *name_index.complete_run_names(incomplete),
+    ]
 
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:
@@ -31,7 +34,7 @@ def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Outp
     return {output.step: output for output in outputs if output.kind == "checkpoint" and output.step is not None}
 
 
-def find_latest_run(plugins: Plugins, flag: str = "") -> tuple[RunRecord, Mapping[int, Output]]:
+def find_latest_checkpoints(plugins: Plugins, flag: str = "") -> tuple[RunRecord, Mapping[int, Output]]:
     """Return the newest run with a complete checkpoint, and its checkpoints.
 
     Raise SourceError if there is none or a platform does not answer; Rejected.
@@ -94,7 +97,7 @@ def find_checkpoint_source(text: str, flag: str = "") -> Source:
     plugins = Plugins()
     try:
         if name in latest_run.NEWEST_NAMES:
-            record, checkpoints = find_latest_run(plugins, flag)
+            record, checkpoints = find_latest_checkpoints(plugins, flag)
         else:
             record = name_lock.read_submitted_record(name_index.find_run(name))
             platform = plugins.platform_of(record)

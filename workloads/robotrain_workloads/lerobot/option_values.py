@@ -62,6 +62,11 @@ def read_known(text: str, kind: Any = "any", *, as_json: bool = False) -> Any:
         return text
 
 
+def is_true(text: str | None) -> bool:
+    """Return whether the text of an option of the type bool means true: `true`, `yes`, `On`; None is no text."""
+    return text is not None and read_known(text, "bool") is True
+
+
 def _read_json(text: str) -> Any:
     try:
         return json.loads(text)

@@ -15,7 +15,9 @@ from robotrain_runtime.contract.problem import Problem, make_data_problem, sugge
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value, read_yaml
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, is_true, read_value, read_yaml
+from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.start import SPLIT_KEY
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
@@ -116,6 +118,12 @@ def is_streamed(job: LerobotJob) -> bool:
     """Return whether training streams the data: LeRobot does so only when no episodes are held out."""
     is_split = job.parameters["val_split"] and job.parameters["eval_freq"] != 0
     return job.option_values.get(STREAMING) is True and not is_split
+
+
+def is_streamed_by(options: Sequence[str]) -> bool:
+    """Return the same of the options of LeRobot's command line."""
+    holds_out = float(get_option_value(options, f"--dataset.{SPLIT_KEY}") or 0) > 0
+    return is_true(get_option_value(options, STREAMING)) and not holds_out
 
 
 def count_recorded(job: LerobotJob) -> Recorded | None:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain_workloads.lerobot import option_tree, versions
 from robotrain_workloads.lerobot.dataset import has_video, load_dataset_info
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
-from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, is_true, read_known, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, rejected_options
@@ -123,7 +123,7 @@ class LineTranslator:
     @property
     def is_resumed(self) -> bool:
         """Whether the line continues from a checkpoint."""
-        return self.is_training and self.given.get(RESUME) == "true"
+        return self.is_training and is_true(self.given.get(RESUME))
 
     @property
     def tree(self) -> option_tree.OptionTree:
@@ -159,7 +159,7 @@ class LineTranslator:
         words = ("robotrain", "submit", *named, "--platform", self.platform, *self.platform_words, *flags, *rest)
         respell = partial(option_spelling.respell_problem, spellings=self.spellings)
         mode = self.program.wandb_mode
-        is_logged = self.given.get(WANDB) == "true" and mode not in ("", "null", "online")
+        is_logged = is_true(self.given.get(WANDB)) and mode not in ("", "null", "online")
         variables = {WANDB_MODE_VARIABLE: mode} if is_logged else {}
         if not self.varied:
             return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins, variables)
@@ -304,13 +304,13 @@ class LineTranslator:
         if name in option_reasons.USUAL_VALUES:
             usual, reason = option_reasons.USUAL_VALUES[name]
             return reason if value.lower() != usual else ""
-        if name == "policy.use_peft" and value.lower() == "true" and not self.given.get("policy.path"):
+        if name == "policy.use_peft" and is_true(value) and not self.given.get("policy.path"):
             return option_reasons.ADAPTER
         if name.endswith(f".{option_tree.PLUGINS_OPTION}"):
             return option_reasons.PACKAGES
         if name == REVISIONS[DATASET] and self.given.get(DATASET_FOLDER):
             return option_reasons.REVISION
-        if name == PRESET_OPTION and value == "false":
+        if name == PRESET_OPTION and read_known(value, "bool") is False:
             return option_reasons.PRESET_OFF
         if name == CONFIG and not (self.is_resumed and CHECKPOINT_CONFIG.fullmatch(value)):
             return option_reasons.CONFIG
@@ -395,7 +395,7 @@ class LineTranslator:
             self.add_names()
         elif name in (TASK, TASK_NUMBERS) and self.given.get(ENVIRONMENT) in self.trained.lerobot.read_tasks():
             self.add_tasks()
-        elif name == WANDB and value.lower() == "true" and PROJECT not in self.given:
+        elif name == WANDB and is_true(value) and PROJECT not in self.given:
             self.add_option(name, value)
             self.add_option(PROJECT, format_value(option_tree.find_default(PROJECT, "", self.trained.lerobot.name)))
         elif model in effective_options.MODELS and last in ("repo_id", "private", "tags", "license"):
@@ -572,7 +572,7 @@ class LineTranslator:
             self.add_flag("--mixed_precision", ("--mixed-precision", chosen))
         elif requested not in ("", chosen):
             self.left_out["--mixed_precision"] = option_reasons.PRECISION.format(lerobot, self.trained.kind)
-        if self.given.get(amp) == "true":
+        if is_true(self.given.get(amp)):
             if chosen in ("no", requested):
                 self.left_out[f"--{amp}"] = option_reasons.AMP.format(lerobot, self.trained.kind)
             elif f"{model}.device" not in self.given:

@@ -10,6 +10,8 @@ from robotrain.config.managed_options import ALTERNATIVE, fill_in_value
 from robotrain.errors import Problem, Suggestion
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain_workloads.lerobot.option_values import read_known
+
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
@@ -72,8 +74,9 @@ def _respell_way(text: str, spellings: Mapping[str, str]) -> Iterator[str]:
 def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
     """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
     ways = hint.split(ALTERNATIVE)
-    if len(ways) == 2 and (value or "").lower() in ("true", "false"):
-        return tuple(shlex.split(ways[0] if value and value.lower() == "true" else ways[1]))
+    meaning = read_known(value or "", "bool")
+    if len(ways) == 2 and isinstance(meaning, bool):
+        return tuple(shlex.split(ways[0] if meaning else ways[1]))
     filled = fill_in_value(hint, value or "").split(ALTERNATIVE)
     changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
     return tuple(shlex.split(changed[0])) if changed else ()

@@ -14,12 +14,12 @@ from robotrain_workloads.lerobot import dataset, ffmpeg_libraries, file_formats
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
 from robotrain_workloads.lerobot.start import get_dataset_settings
-from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, parse_episodes
+from robotrain_workloads.lerobot_data_check.dataset_options import is_streamed_by
+from robotrain_workloads.lerobot_train.episode_options import parse_episodes
 from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, PYAV, TOLERANCE
 
 TORCHCODEC = ffmpeg_libraries.TORCHCODEC
-STREAMING = "--dataset.streaming"
 LEROBOT_TOLERANCE = 1e-4
 OTHER_TIME = "FrameTimestampError"
 """What LeRobot raises for the picture of another frame."""
@@ -54,13 +54,12 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
     if not any(map(is_kept, features.values())):
         return ChosenDecoder()
     requested = get_option_value(options, DECODER) or ""
-    holds_out = float(get_option_value(options, SPLIT_OPTION) or 0) > 0  # which makes LeRobot read a folder as usual
-    is_streamed = get_option_value(options, STREAMING) == "true" and not holds_out
-    settled = TORCHCODEC if is_streamed else requested or read_saved_decoder(options)
+    streams = is_streamed_by(options)
+    settled = TORCHCODEC if streams else requested or read_saved_decoder(options)
     if settled and settled != TORCHCODEC:
         return _describe(settled)
     failure = _find_failure()
-    if failure and is_streamed:
+    if failure and streams:
         end_as_preflight(ValueError(f"LeRobot streams videos with torchcodec alone, which does not load: {failure}"))
     if failure and requested:
         text = f"torchcodec decodes the videos of this training, and does not load: {failure} ({USE_PYAV})"
@@ -68,7 +67,7 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
     if failure and settled:
         text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
         end_as_preflight(ValueError(f"{text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
-    is_resumed = settled and not requested and not is_streamed
+    is_resumed = settled and not requested and not streams
     if not failure and not is_resumed:  # the training read them before
         failure = _find_unread(root, options)
     if failure and settled:

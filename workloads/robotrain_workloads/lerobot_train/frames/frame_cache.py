@@ -24,6 +24,7 @@ from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot_data_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot_train.frames import frame_options, frame_plan
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
 from robotrain_workloads.lerobot_train.frames.frame_plan import FramePlan, PlannedVideo
@@ -166,7 +167,7 @@ def list_ways(root: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _find_reason_against(root: Path, options: Sequence[str]) -> str:
     """Return why no frames can be kept; empty if they can. Raise OSError."""
-    if get_option_value(options, "--dataset.streaming") == "true":
+    if is_streamed_by(options):
         return "a dataset that is streamed has no frames that come again"
     has_videos = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
     return "" if has_videos else "the dataset has no videos of colors"
