@@ -21,7 +21,7 @@ from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import Point, Series
-from robotrain.store import files, found_answers
+from robotrain.store import compared_policies, files
 from robotrain.store.records import get_run_folder
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_run_log(
             elif not path and (event_record := event.parse_event(line)):
                 progress.add_event(event_record)
         if not path:
-            found_answers.store_answer(record.run, progress.evaluated)
+            compared_policies.store_answer(record.run, progress.evaluated)
     except (Rejected, OSError) as error:
         if on_error is None:
             raise

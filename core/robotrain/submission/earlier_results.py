@@ -11,7 +11,7 @@ from robotrain.config.values import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Rejected
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import found_answers, progress_cache, records
+from robotrain.store import compared_policies, progress_cache, records
 from robotrain.store.latest_run import REFERENCE_ROLE
 
 
@@ -59,4 +59,4 @@ def _read_answer(record: RunRecord, plugins: Plugins) -> Mapping[str, Any]:
     if path and Path(path).is_file():
         progress, _ = progress_cache.read_events_file(record, path)
         return progress.evaluated.compared if progress.evaluated else {}
-    return found_answers.read_answer(record.run)
+    return compared_policies.read_answer(record.run)

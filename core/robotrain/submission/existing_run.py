@@ -57,7 +57,7 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
 
 def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
     """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
-    same = unfinished.find_run_of_plan(rendered, plugins)
+    same = unfinished.find_unfinished_run_of_plan(rendered, plugins)
     return join_run(same, rendered.settings, name) if same else NO_RUN
 
 

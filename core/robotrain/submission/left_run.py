@@ -19,7 +19,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
-from robotrain.submission import earlier_run, program_lock, resubmit, resume, unfinished
+from robotrain.submission import other_machine_run, program_lock, resubmit, resume, unfinished
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -103,7 +103,7 @@ def _repeat_run(record: RunRecord, prepared: PreparedJob, plugins: Plugins) -> t
     if not record.is_adopted:
         stored = resubmit.read_plan_to_repeat(record.run)
         return stored, resubmit.repeat_job(stored, plugins)
-    stored = earlier_run.read_adopted_run(record, plugins).stored
+    stored = other_machine_run.read_adopted_run(record, plugins).stored
     again = resubmit.replace_sources(prepared, stored.plan.job.sources, plugins)
     return stored, program_lock.keep_lock(again, stored.plan.job, stored.values)
 

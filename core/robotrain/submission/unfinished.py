@@ -90,7 +90,7 @@ def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRu
     return choose_running(same), list(map(_make_alike_note, others))
 
 
-def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
+def find_unfinished_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
     """Return the run that a plan was submitted as, if it has not ended. Raise Rejected if that is not known."""
     record = _read_record_if_readable(rendered.plan.run)
     is_same = record is not None and record.plan == rendered.plan.digest

@@ -40,7 +40,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES, RunNeed
-from robotrain.submission import earlier_run
+from robotrain.submission import other_machine_run
 from robotrain.submission.checkpoint_runs import MAX_QUERIED, may_be_continued
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
@@ -114,7 +114,7 @@ def resubmit(
     except records.UnknownRun as unknown:
         if unknown.is_ambiguous or run in NEWEST_NAMES:
             raise
-        return _resubmit_earlier_run(ctx, run, unknown, ctx.params)
+        return _resubmit_other_machine_run(ctx, run, unknown, ctx.params)
     if record:
         print_platform(record.platform, f"run {record.run}")
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
@@ -200,14 +200,16 @@ def _make_resume_need(plugins: Plugins) -> RunNeed:
     return CONTINUABLE._replace(is_met=is_met)
 
 
-def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:
+def _resubmit_other_machine_run(
+    ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]
+) -> None:
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
-    earlier = earlier_run.find_earlier_run(text, get_plugins(ctx), unknown, options["platform"])
-    prepared = _prepare_earlier_run(ctx, earlier, options["set"] or [], options["repin"], options["platform"])
+    earlier = other_machine_run.find_other_machine_run(text, get_plugins(ctx), unknown, options["platform"])
+    prepared = _prepare_other_machine_run(ctx, earlier, options["set"] or [], options["repin"], options["platform"])
     _submit_again(ctx, earlier.stored, prepared, options, earlier.name)
 
 
-def _prepare_earlier_run(
+def _prepare_other_machine_run(
     ctx: typer.Context, earlier: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
 ) -> PreparedJob:
     """Return the job of a run of another machine, to submit from this one. Raise Rejected."""
@@ -215,7 +217,7 @@ def _prepare_earlier_run(
     platform = earlier.find_platform(platform_name, plugins)
     print_platform(platform.name, "--platform" if platform_name else f"run {earlier.stored.plan.run}")
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    return earlier_run.repeat_earlier_run(
+    return other_machine_run.repeat_other_machine_run(
         earlier, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced
     )
 
@@ -273,7 +275,7 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
     record = records.read_record(name_index.find_run(run))
     plugins = get_plugins(ctx)
-    adopted = earlier_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
+    adopted = other_machine_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
     job = (adopted or read_plan_to_repeat(record.run)).plan.job
     declared = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
     names = [name for name, _ in job.parameters]
@@ -294,8 +296,8 @@ def _prepare_again_from_record(
     record = records.read_record(name_index.find_run(run))
     plugins = get_plugins(ctx)
     if record.is_adopted:
-        earlier = earlier_run.read_adopted_run(record, plugins)
-        return record, earlier.stored, _prepare_earlier_run(ctx, earlier, sets, repin, platform, replaced)
+        earlier = other_machine_run.read_adopted_run(record, plugins)
+        return record, earlier.stored, _prepare_other_machine_run(ctx, earlier, sets, repin, platform, replaced)
     stored = read_plan_to_repeat(record.run)
     base = remove_plan_pins(stored) if repin else stored
     is_moved = platform not in ("", stored.plan.platform)

@@ -18,7 +18,7 @@ from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
-from robotrain.store import found_answers, listed_results, name_lock, records, run_differences, run_values
+from robotrain.store import compared_policies, listed_results, name_lock, records, run_differences, run_values
 from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.listed_results import ListedProgress
 from robotrain.store.run_differences import Difference
@@ -306,7 +306,7 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
             continue
         progress, file = answer
         if not file:
-            found_answers.store_answer(listed_run.run, progress.evaluated)
+            compared_policies.store_answer(listed_run.run, progress.evaluated)
         listed_run.progress = listed_results.summarize_progress(progress)
         status, outcome = listed_run.status, progress.outcome
         if outcome and status.finished:

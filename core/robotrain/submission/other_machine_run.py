@@ -38,7 +38,7 @@ from robotrain.submission.prepare import PreparedJob
 make_problem = Messages(__file__)
 
 
-class EarlierRun(NamedTuple):
+class OtherMachineRun(NamedTuple):
     """A run that another machine submitted."""
 
     stored: RenderedPlan
@@ -74,7 +74,9 @@ class EarlierRun(NamedTuple):
         return dataclasses.replace(moved, settings={**carried, **moved_settings})
 
 
-def find_earlier_run(text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str = "") -> EarlierRun:
+def find_other_machine_run(
+    text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str = ""
+) -> OtherMachineRun:
     """Return the run of a published checkpoint, or that a platform of this machine names so. Raise Rejected, RunGone.
 
     :param unknown: why the text names no run of this machine.
@@ -88,7 +90,7 @@ def find_earlier_run(text: str, plugins: Plugins, unknown: UnknownRun, platform_
     return _restore_run(text, document, plugins)
 
 
-def read_adopted_run(record: RunRecord, plugins: Plugins) -> EarlierRun:
+def read_adopted_run(record: RunRecord, plugins: Plugins) -> OtherMachineRun:
     """Return a run that is recorded here as an address of it gives it. Raise Rejected."""
     try:
         document = parse_document(plans.read_stored_document(record.run).decode())
@@ -181,7 +183,7 @@ def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
         raise Rejected([problem]) from None
 
 
-def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierRun:
+def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> OtherMachineRun:
     """Return the run of a document. Raise Rejected."""
     workload = plugins.workload(document.workload)
     try:
@@ -216,7 +218,7 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierR
     )
     values = tuple(carried_record.restore_values(document, job, settings, workload))
     stored = RenderedPlan(plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=values)
-    return EarlierRun(stored, job.record.get("name", ""), personal)
+    return OtherMachineRun(stored, job.record.get("name", ""), personal)
 
 
 def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
@@ -227,8 +229,8 @@ def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
     return {name: (value, default) for name, value, default in texts if value != default}
 
 
-def repeat_earlier_run(
-    run: EarlierRun,
+def repeat_other_machine_run(
+    run: OtherMachineRun,
     platform: Platform,
     sets: Sequence[str],
     plugins: Plugins,
