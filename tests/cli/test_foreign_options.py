@@ -21,7 +21,7 @@ LINES = {
     f"{TRAIN} --bs 3": "option-elsewhere --bs",
     f"{TRAIN} --max_steps 300": "option-elsewhere --max_steps",
     f"{TRAIN} --fp16": "option-elsewhere --fp16",
-    f"{AZURE} --time 3h": "option-unknown --time",
+    f"{AZURE} --time 3h": "option-elsewhere --time",
     f"{TRAIN} --nodes 2": "option-unknown --nodes",
     f"{AZURE} --config-preview": "option-elsewhere --config-preview",
     f"{AZURE} --identity user": "option-elsewhere --identity",

@@ -28,7 +28,7 @@ AZUREML = Platform(
     plans_class="robotrain_azureml.plans:AzureMLPlans",
     settings=AzureMLSettings,
     capabilities=CAPABILITIES,
-    option_hints={**OPTION_HINTS, **JOB_KEY_HINTS},
+    option_hints={**OPTION_HINTS, **JOB_KEY_HINTS, "--time": "use --exec-timeout TIME"},
     cancel_command=(
         "az ml job cancel --name {job} --workspace-name {workspace} --resource-group {group}"
         " --subscription {subscription}"

@@ -16,7 +16,12 @@ OSMO = Platform(
     plans_class="robotrain_osmo.plans:OsmoPlans",
     settings=OsmoSettings,
     capabilities=CAPABILITIES,
-    option_hints={**OPTION_HINTS, "--use-local-osmo": "use --osmo-cli PATH"},
+    option_hints={
+        **OPTION_HINTS,
+        "--use-local-osmo": "use --osmo-cli PATH",
+        "--cpus": "use --cpu N",
+        "--time": "use --exec-timeout TIME",
+    },
     cancel_command="osmo workflow cancel {workflow} --force",
 )
 

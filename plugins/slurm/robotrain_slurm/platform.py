@@ -15,6 +15,7 @@ SLURM = Platform(
     plans_class="robotrain_slurm.spec.plans:SlurmPlans",
     settings=SlurmSettings,
     capabilities=CAPABILITIES,
+    option_hints={"--cpu": "use --cpus N", "--exec-timeout": "use --time TIME"},
     cancel_command="scancel {job}",
 )
 
