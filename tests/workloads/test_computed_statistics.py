@@ -131,8 +131,8 @@ def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(monkeypa
 QUANTILES_OF_MINI = """
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-found = dataset_tables.list_table_problems(LocalFiles(Path(arguments[0])), quantiles=["action", "observation.state"])
-show([[one.kind, one.feature, one.text, one.way] for one in found])
+findings = dataset_tables.list_table_problems(LocalFiles(Path(arguments[0])), quantiles=["action", "observation.state"])
+show([[finding.code, finding.feature, finding.text, finding.suggestion] for finding in findings])
 """
 
 
