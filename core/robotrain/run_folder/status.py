@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.event import Outcome, Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
 from robotrain.cluster.engine import make_cancel_error
@@ -62,10 +62,18 @@ def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
     state, has_ended = job.state, job.finished
     outcome, cancelled = facts.outcome, facts.is_cancelled
     if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
-        is_stopped = engine and outcome.state == "cancelled" and not cancelled
-        who = f" by {engine}, as when its time is up" if is_stopped else ""
-        return replace(job, state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
+        reason = explain_outcome(outcome, cancelled, engine)
+        return replace(job, state=outcome.state, reason=reason, exit_code=outcome.exit_code)
     return replace(job, state="cancelled") if cancelled and has_ended else job
+
+
+def explain_outcome(outcome: Outcome, is_cancelled: bool, engine: str) -> str:
+    """Return the reason of a recorded outcome, with who stopped the run, if its user did not.
+
+    :param engine: the name of the engine, if it ends jobs by itself.
+    """
+    is_stopped = engine and outcome.state == "cancelled" and not is_cancelled
+    return outcome.reason + (f" by {engine}, as when its time is up" if is_stopped else "")
 
 
 class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):

@@ -9,6 +9,7 @@ from robotrain.messages import Messages
 from robotrain.model.reference import Reference
 from robotrain.model.run import FINAL_STATES, RunState, Status
 from robotrain.run_folder.parts import JudgedRun
+from robotrain.run_folder.status import explain_outcome
 from robotrain.run_folder.submit import CLUSTER_KEY
 from robotrain_runtime.contract import failure
 
@@ -172,7 +173,7 @@ def _make_outcome_status(own_record: OwnRecord, job: QueuedJob | None) -> Status
         reason += f"; {own_record.why_not_continued}"
     elif outcome.state == "cancelled" and not own_record.is_cancelled:
         explanation = own_record.why_not_continued
-        reason += " by Slurm, as when its time is up" + (f"; {explanation}" if explanation else "")
+        reason = explain_outcome(outcome, False, "Slurm") + (f"; {explanation}" if explanation else "")
     code, started, ended = outcome.exit_code, own_record.started_at, own_record.ended_at
     return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
