@@ -492,6 +492,17 @@ def test_a_script_that_is_not_there_is_named(robotrain: Any, tmp_path: Path, mon
     assert "use   robotrain from-lerobot train.sh\n" in answer.stderr
 
 
+def test_a_script_takes_no_further_words_and_a_misspelt_ending_is_seen(
+    robotrain: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.sbatch").write_text("#!/bin/bash\nlerobot-train --policy.type=act\n")
+    for words in (("job.sbatch", "--", "--batch_size=16"), ("job.sbtch",)):
+        answer = robotrain("from-lerobot", *words)
+        assert answer.exit_code == 2
+        assert "use   robotrain from-lerobot job.sbatch\n" in answer.stderr
+
+
 def test_notes_are_of_a_line_that_is_printed_and_of_its_dataset(robotrain: Any) -> None:
     mini = ROOT / "examples" / "pusht-mini" / "dataset"  # without videos
     answer = robotrain("from-lerobot", "--", *BASE.split(), f"--dataset.root={mini}", "--output_dir=out/a")

@@ -70,7 +70,7 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     script = None
     if is_script(line):
         script = find_program_line(line[0], lambda words: find_program_word(words, names) is not None)
-    else:
+    elif find_program_word(line, names) is None:
         check_script_exists(line)
     words = script.words if script else split_line(line)
     line = [expand_account_variables(word) for word in words if word.strip()]

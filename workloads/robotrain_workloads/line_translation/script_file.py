@@ -63,13 +63,18 @@ def is_script(words: Sequence[str]) -> bool:
 
 
 def check_script_exists(words: Sequence[str]) -> None:
-    """Raise Rejected for a line that is the name of a script and nothing else, where no such file is."""
+    """Raise Rejected for the name of a script where no such file is, and for a script with further words."""
+    if len(words) > 1 and is_script(words[:1]):
+        way = Suggestion(f"robotrain from-lerobot {shlex.quote(words[0])}")
+        more = [word for word in words[1:] if word != "--"]
+        raise Rejected([make_problem("script-with-words", way, given=words[0], more=shlex.join(more))])
     path = Path(words[0]).expanduser() if len(words) == 1 else Path()
-    if path.suffix in SUFFIXES and not re.search(r"\s", str(path)) and not path.exists():
-        scripts = sorted(str(file.parent / file.name) for file in path.parent.glob("*") if file.suffix in SUFFIXES)
-        ways = (
-            Suggestion(f"robotrain from-lerobot {shlex.quote(near.text)}") for near in suggest_name(str(path), scripts)
-        )
+    if not path.suffix or path.suffix == ".py" or re.search(r"\s", str(path)) or path.exists():
+        return
+    scripts = sorted(str(file.parent / file.name) for file in path.parent.glob("*") if file.suffix in SUFFIXES)
+    near_scripts = suggest_name(str(path), scripts)
+    if path.suffix in SUFFIXES or near_scripts:
+        ways = (Suggestion(f"robotrain from-lerobot {shlex.quote(near.text)}") for near in near_scripts)
         raise Rejected([make_problem("script-missing", *ways, given=words[0])])
 
 
