@@ -115,7 +115,9 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
             room = MAX_TRIALS - len(values)
             if max(len(low), len(high)) > MAX_DIGITS or not 0 <= int(high) - int(low) < room:
                 reason = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
-                problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, reason))
+                title = f"{redact(name)}: the range is empty or too long"
+                turned = (f"{OVER_FLAG} {redact(name)}={high}..{low}",) if 0 < int(low) - int(high) < room else ()
+                problems.append(make_over_problem(title, part, reason, turned))
                 return None
             values += map(str, range(int(low), int(high) + 1))
         elif dots and re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high):
