@@ -76,6 +76,14 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, 
     third = submit_plain("--name", "other")
     assert [run["run"] for run in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
     assert [run["run"] for run in robotrain("diff", "other", "--json").json["runs"]] == [second, third]
+    assert f"{second} is compared with the newest run, {third}" in robotrain("diff", "pick-v3").stderr
+
+
+def test_diff_of_two_workloads_says_so(submit_plain, robotrain):
+    first, second = submit_plain(), submit_plain("--seed", "7")
+    assert "they are jobs of" not in robotrain("diff", first, second).stderr
+    records.write_record(replace(records.read_record(second), workload="command"))
+    assert "they are jobs of lerobot-train and command" in robotrain("diff", first, second).stderr
 
 
 def test_an_attempt_says_what_changed_since_the_one_before(robotrain, fake_platform, pusht, tmp_path):

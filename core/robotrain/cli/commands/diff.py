@@ -74,6 +74,9 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown)}")
     elif not jobs:
         print_message("the jobs have the same sources and settings")
+    workloads = dict.fromkeys(run_facts.record.workload for run_facts in facts if not run_facts.record.steps)
+    if len(workloads) > 1:
+        print_message(f"they are jobs of {' and '.join(workloads)}: – is what one of them does not have")
     print_message(
         f"robotrain report {' '.join(run_facts.record.run for run_facts in facts)}   compares their curves on a page"
     )
@@ -93,6 +96,8 @@ def _find_runs(named: Sequence[str]) -> list[str]:
     if len(named) == 1:
         runs.append(name_index.find_run())
     if len(names := list(dict.fromkeys(runs))) > 1:
+        if len(named) == 1:
+            print_message(f"{names[0]} is compared with the newest run, {names[1]}")
         return names
     (run,) = names
     others = [other for text in named for other in name_index.find_named_runs(text) if other != run]
