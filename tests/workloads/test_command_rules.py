@@ -112,6 +112,15 @@ ACCEPTED = [
 ]
 
 
+def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(find_problems, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/train.py").touch()
+    for argument, codes in (("--data=../train.py", ["command-path-outside"]), ("../made-by-the-program", [])):
+        warned = find_problems("--code own --no-install", f"python train.py {argument}")[1]
+        assert warned.exit_code == 0
+        assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
+
+
 def test_of_many_unused_parameters_some_are_named(find_problems):
     answer = find_problems([word for number in range(300) for word in ("--param", f"p{number}=x")], "true")[1]
     answer.check_problems(0, "placeholder-unused")

@@ -207,6 +207,25 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(reason))
 
 
+def check_outside_paths(job: "Job") -> Iterator[Problem]:
+    """Warn of arguments that lead out of the folder of the code, of which the job has a copy: they name nothing there.
+
+    Only what exists here is looked at: the rest may be made by the program.
+    """
+    code = code_rules.find_code(job)
+    if job["shell"] or code is None or code.kind != LOCAL_KIND:
+        return
+    for word in job.trainer_args[1:]:
+        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        if value.startswith("..") and (path := Path(code.uri, value)).exists():
+            folder = str(path.resolve())
+            ways = (
+                Suggestion(f"--dataset-path {shlex.quote(folder)}", f"and {option}{equals}{{dataset}} in the command"),
+                Suggestion("-- COMMAND", f"with {redact(folder)}, on this machine"),
+            )
+            yield make_problem("command-path-outside", *ways, given=word, name=redact(value))
+
+
 def find_program_file(job: "Job") -> str:
     """Return the path of the program, or of the script that a Python runs; empty if there is none, or is unknown."""
     words = job.trainer_args

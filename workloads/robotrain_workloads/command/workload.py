@@ -27,6 +27,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_placeholders(job)
     yield from rules.check_nodes(job)
     yield from rules.check_program_file(job)
+    yield from rules.check_outside_paths(job)
     yield from syntax_rules.check_syntax(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
