@@ -187,7 +187,8 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
     environ = child_python.make_import_environ([code], variables) | dict(question.command.environ) | OFFLINE | places
     seconds = get_time_limit()
-    message = f"checking the options of {question.prepared.job.workload} with {checker.name}, which usually takes less than 30 s …"
+    subject = f"the options of {question.prepared.job.workload}"
+    message = f"checking {subject} with {checker.name}, which usually takes less than 30 s …"
     with CacheLease(files.get_cache_folder()) as lease:
         if checker.folder:
             lease.acquire(checker.folder)
