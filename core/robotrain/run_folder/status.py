@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.event import Outcome, Registered
+from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
 from robotrain.cluster.engine import make_cancel_error
@@ -24,6 +24,7 @@ from robotrain.run_folder import cancel, file_names, log, removal
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart, judge_parts
+from robotrain.run_folder.run_end import get_run_status
 from robotrain.run_folder.run_folders import RunFolders
 
 make_problem = Messages(__file__)
@@ -50,30 +51,6 @@ def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engi
     state = states.get(engine_state.partition(" ")[0], "running")
     is_repeated = state.startswith(engine_state.lower())  # R, RUN and RUNNING
     return Status(state=state, reason="" if is_repeated else f"{engine} says {engine_state}")
-
-
-def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
-    """Return the status of a run by that of its job and its recorded outcome.
-
-    A run that did not succeed has not ended before its job has: its engine may start it again.
-
-    :param engine: the name of the engine, if it ends jobs by itself.
-    """
-    state, has_ended = job.state, job.finished
-    outcome, cancelled = facts.outcome, facts.is_cancelled
-    if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
-        reason = explain_outcome(outcome, cancelled, engine)
-        return replace(job, state=outcome.state, reason=reason, exit_code=outcome.exit_code)
-    return replace(job, state="cancelled") if cancelled and has_ended else job
-
-
-def explain_outcome(outcome: Outcome, is_cancelled: bool, engine: str) -> str:
-    """Return the reason of a recorded outcome, with who stopped the run, if its user did not.
-
-    :param engine: the name of the engine, if it ends jobs by itself.
-    """
-    is_stopped = engine and outcome.state == "cancelled" and not is_cancelled
-    return outcome.reason + (f" by {engine}, as when its time is up" if is_stopped else "")
 
 
 class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):

@@ -11,7 +11,7 @@ from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import file_names
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts, read_facts
 from robotrain.run_folder.parts import JudgedRun
-from robotrain.run_folder.status import get_run_status
+from robotrain.run_folder.run_end import get_run_status
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.document_limits import MAX_RUN_FILE_BYTES
 from robotrain_runtime.contract.files import is_locked

@@ -13,9 +13,9 @@ from robotrain.model.run import RUN_PATTERN, RunGone, RunState, Status
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.run_folder import submitted_runs
 from robotrain.run_folder.facts import FACT_FILES
+from robotrain.run_folder.run_end import get_run_status
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_commands import ShellWord
-from robotrain.run_folder.status import get_run_status
 from robotrain.run_folder.transport import LostAnswer, Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm

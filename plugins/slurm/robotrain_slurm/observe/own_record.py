@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robotrain.run_folder import file_names
 from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
+from robotrain.run_folder.run_end import is_settled
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import Outcome
@@ -79,7 +80,7 @@ class OwnRecord:
     @property
     def is_settled(self) -> bool:
         """Whether the run has ended whatever Slurm does with its job."""
-        return self.outcome is not None and (self.is_cancelled or self.outcome.state == "succeeded")
+        return is_settled(self.outcome, self.is_cancelled)
 
     @property
     def has_recorded_end(self) -> bool:

@@ -9,7 +9,7 @@ from robotrain.messages import Messages
 from robotrain.model.reference import Reference
 from robotrain.model.run import FINAL_STATES, RunState, Status
 from robotrain.run_folder.parts import JudgedRun
-from robotrain.run_folder.status import explain_outcome
+from robotrain.run_folder.run_end import decide_state, explain_outcome
 from robotrain.run_folder.submit import CLUSTER_KEY
 from robotrain_runtime.contract import failure
 
@@ -61,17 +61,18 @@ def judge_run(
     :param find_cluster: returns the variable that chooses the cluster, where Slurm was asked.
     """
     job = find_job(reference, own_record, jobs)
-    if job and is_active(job) and not own_record.is_settled:
-        active = _make_active_status(own_record, job)
-        return JudgedRun(active, own_record.final_outcome)
+    outcome = own_record.final_outcome
+    state = decide_state(get_state(job) if job else "lost", outcome, own_record.is_cancelled)
+    if job and state not in FINAL_STATES:
+        return JudgedRun(_make_active_status(own_record, job), outcome)
     if _is_about_to_go_on(own_record, job):
         reason = f"it goes on in a moment: {own_record.why_continued}"
         return JudgedRun(Status(state="pending", reason=reason, started=own_record.started_at), None)
-    if job is None and not own_record.final_outcome and not own_record.is_cancelled:
+    if job is None and not outcome and not own_record.is_cancelled:
         _check_cluster(reference, find_cluster())
-    status = _make_outcome_status(own_record, job) if own_record.final_outcome else _make_ended_status(own_record, job)
+    status = _make_outcome_status(own_record, job) if outcome else _make_ended_status(own_record, job, state)
     is_over = job is not None and not is_active(job)  # one that has recorded its outcome may still be ending
-    return JudgedRun(status, own_record.final_outcome, own_record.find_new_end(job) if job and is_over else b"")
+    return JudgedRun(status, outcome, own_record.find_new_end(job) if job and is_over else b"")
 
 
 def _is_about_to_go_on(own_record: OwnRecord, job: QueuedJob | None) -> bool:
@@ -178,9 +179,8 @@ def _make_outcome_status(own_record: OwnRecord, job: QueuedJob | None) -> Status
     return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
 
-def _make_ended_status(own_record: OwnRecord, job: QueuedJob | None) -> Status:
+def _make_ended_status(own_record: OwnRecord, job: QueuedJob | None, state: RunState) -> Status:
     """Return the status of a run that recorded no outcome."""
-    state: RunState = "cancelled" if own_record.is_cancelled else get_state(job) if job else "lost"
     reason = ""
     if state != "succeeded":
         reason = _explain_end(own_record, job)
