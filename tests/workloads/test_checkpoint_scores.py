@@ -4,7 +4,8 @@ import json
 
 import pytest
 from eval_launcher import list_events
-from robotrain.model import checkpoint_table
+from robotrain.model.checkpoint_table import list_headlines
+from robotrain_runtime.comparison.best_checkpoint import find_best
 from robotrain_runtime.contract.event import Evaluated, Scored, Track
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval import checkpoint_scores
@@ -190,10 +191,11 @@ def test_a_changed_checkpoint_is_evaluated_again(run_scores, folder):
         ([{"replay/mse": 0.1}, {"replay/mse": 0.01}, {"replay/mse": 0.01}], 3),
         ([{"replay/mse": float("nan")}, {"replay/mse": 0.3}], 2),
         ([{"rollout/success_rate": 0.5}, {}, {"rollout/success_rate": 0.5}], 3),
+        ([{"rollout/success_rate": 1.5}, {"rollout/success_rate": 0.5}], 2),
     ],
 )
 def test_a_job_and_its_views_agree_on_the_best(all_scores, best):
     scores = [Scored(step=step, scores=step_scores) for step, step_scores in enumerate(all_scores, 1)]
     metrics = LEROBOT_EVAL.profile.metrics
     assert choose_best(scores).step == best
-    assert checkpoint_table.find_best(scores, metrics).step == best
+    assert find_best(scores, list_headlines(metrics)).step == best

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain_runtime.comparison.best_checkpoint import find_best
 from robotrain_runtime.contract.event import Scored
 
 from robotrain.cli.arguments import open_step
@@ -13,7 +14,7 @@ from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.checkpoint_table import describe_best, find_best
+from robotrain.model.checkpoint_table import describe_best, list_headlines
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
@@ -53,7 +54,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
     plugins = get_plugins(ctx)
     trained = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
     for scored_run, progress in list_scored_runs(record, plugins):
-        best = find_best(progress.scored, scored_run.metrics)
+        best = find_best(progress.scored, list_headlines(scored_run.metrics))
         if best is None:
             continue
         evaluated = progress.evaluated

@@ -1,8 +1,9 @@
 """The scores of checkpoints as a table, and the best of them, by the metrics that the workload declares."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from robotrain_runtime.comparison.best_checkpoint import Headline, find_best, find_headline
 from robotrain_runtime.contract.event import Evaluated, Scored
 
 from robotrain.model import scores
@@ -17,31 +18,10 @@ BEST_MARK = "best of {}, on the episodes that chose it"
 """Such a score is too good on average."""
 
 
-def find_headline(scored: Sequence[Scored], declared: Sequence[Metric]) -> Metric | None:
-    """Return the metric that says which checkpoint is the best: the first declared headline score that one has."""
-    headlines = [metric for metric in declared if metric.kind == "score" and metric.headline and metric.better]
-    return next(
-        (
-            headline
-            for headline in headlines
-            if any(_get_value(scores_of, headline) is not None for scores_of in scored)
-        ),
-        None,
-    )
-
-
-def find_best(scored: Sequence[Scored], declared: Sequence[Metric]) -> Scored | None:
-    """Return the checkpoint with the best headline score, of equal ones the later; None if none has one."""
-    metric = find_headline(scored, declared)
-    if metric is None:
-        return None
-    sign = 1 if metric.better == "higher" else -1
-    values = [
-        (sign * value, checkpoint.step, checkpoint)
-        for checkpoint in scored
-        if (value := _get_value(checkpoint, metric)) is not None
-    ]
-    return max(values, key=lambda ranked: ranked[:2])[2]
+def list_headlines(declared: Sequence[Metric]) -> list[Headline]:
+    """Return the declared scores that say which checkpoint is the best, in their order."""
+    scores_declared = [metric for metric in declared if metric.kind == "score" and metric.headline and metric.better]
+    return [Headline(metric.name, metric.better, metric.share) for metric in scores_declared]
 
 
 def describe_best(scored: Sequence[Scored]) -> str:
@@ -59,7 +39,7 @@ def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str,
     if not scored:
         return []
     declared = progress.declared_metrics
-    best = find_best(scored, declared)
+    best = find_best(scored, list_headlines(declared))
     shown = (
         scored
         if len(scored) <= most
@@ -88,8 +68,8 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
     scored = sorted(progress.scored, key=lambda checkpoint: checkpoint.step)
     if not scored:
         return None
-    best = find_best(scored, progress.declared_metrics)
-    metric = find_headline(scored, progress.declared_metrics)
+    best = find_best(scored, list_headlines(progress.declared_metrics))
+    headline = find_headline(scored, list_headlines(progress.declared_metrics))
     rows = [
         {
             "step": checkpoint.step,
@@ -104,7 +84,7 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
         for checkpoint in scored
     ]
     return {
-        "metric": metric.name if metric else None,
+        "metric": headline.name if headline else None,
         "best": best.step if best else None,
         "compared": sum(bool(checkpoint.scores) for checkpoint in scored),
         "checkpoints": rows,
@@ -123,15 +103,6 @@ def find_validation_loss(progress: Progress, step: int) -> float | None:
     """Return the validation loss at exactly a step; None if the run did not validate there."""
     metric = progress.validation_metric
     return dict(progress.get_points(metric.name)).get(step) if metric else None
-
-
-def _get_value(scored: Scored, metric: Metric) -> float | None:
-    checkpoint_scores: Mapping[str, float] = scored.scores
-    return (
-        scores.get_share(checkpoint_scores, metric.name)
-        if metric.share
-        else scores.get_number(checkpoint_scores, metric.name)
-    )
 
 
 def _as_evaluated(scored: Scored) -> Evaluated:

@@ -4,13 +4,13 @@ The results of each checkpoint are a folder that is complete whenever it exists.
 same run's folder evaluates only the checkpoints that have none yet.
 """
 
-import math
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from robotrain_runtime.comparison.best_checkpoint import Headline, find_best
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import collect_fields
 from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
@@ -26,8 +26,8 @@ from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 PARTS_FOLDER = ".eval_checkpoints"
 """The folder, beside the results, of checkpoints that are evaluated already."""
 TABLE_FILE, TABLE_FOLDER = "checkpoints.json", "checkpoints"
-HEADLINES = (("rollout/success_rate", "higher"), ("replay/mse", "lower"))
-"""The scores that say which checkpoint is the best, and what is better: the first that they have."""
+HEADLINES = (Headline("rollout/success_rate", "higher", is_share=True), Headline("replay/mse", "lower"))
+"""The scores that say which checkpoint is the best: the first that they have."""
 LONGEST_REASON = 500
 CONFIRMED = "-confirmed"
 """What the folder of the best checkpoint's confirmation ends with."""
@@ -125,20 +125,15 @@ def _describe_selection(score: Scored, compared: int, *, is_confirmed: bool) -> 
     if is_confirmed:
         text = f"{score.conditions}; best of {compared} checkpoints, confirmed from fresh starts"
     else:
-        which = "starts" if score.scores.keys() & {HEADLINES[0][0]} else "episodes"
+        which = "starts" if score.scores.keys() & {HEADLINES[0].name} else "episodes"
         text = f"{headline}, best of {compared} checkpoints, on the {which} that chose it{separator}{rest}"
     return replace(score, conditions=text)
 
 
 def choose_best(scores: Sequence[Scored]) -> Scored | None:
-    """Return the one with the best headline score, of equal ones the later; None if none was evaluated."""
-    scored = [score for score in scores if score.scores]
-    for name, better in HEADLINES:
-        finite = [score for score in scored if math.isfinite(score.scores.get(name, math.nan))]
-        if finite:
-            sign = 1 if better == "higher" else -1
-            return max(finite, key=lambda score: (sign * score.scores[name], score.step))
-    return max(scored, key=lambda score: score.step, default=None)
+    """Return the best of the evaluated checkpoints: the last one if they have no headline score; None without any."""
+    evaluated = [score for score in scores if score.scores]
+    return find_best(evaluated, HEADLINES) or max(evaluated, key=lambda score: score.step, default=None)
 
 
 def explain_failures(scores: Sequence[Scored]) -> str:
@@ -173,7 +168,9 @@ def _score_checkpoint(
 
 
 def _describe(score: Scored) -> str:
-    headlines = ((name, score.scores[name]) for name, _ in HEADLINES if name in score.scores)
+    headlines = (
+        (headline.name, score.scores[headline.name]) for headline in HEADLINES if headline.name in score.scores
+    )
     return ", ".join(f"{name} {value:.4g}" for name, value in headlines) or f"{score.episodes} episodes"
 
 
