@@ -23,7 +23,7 @@ from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, progress_cache, records
-from robotrain.submission import interrupted_submit, pinned_job, registration, submitter, unfinished
+from robotrain.submission import interrupted_submit, pinned_job, registration, shared_run_name, submitter
 from robotrain.submission.adopted_run import require_own_run
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.queried_settings import query_platform_settings
@@ -189,7 +189,7 @@ class Run:
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
     def _require_own_name(self) -> None:
-        unfinished.find_run_to_change(self._given, self._plugins, run=self.name)
+        shared_run_name.find_run_to_change(self._given, self._plugins, run=self.name)
 
     @property
     def _submitted_record(self) -> RunRecord:

@@ -247,9 +247,9 @@ def find_run_to_change(
     :param need: what `latest` has to have.
     """
     from robotrain.store import latest_run, name_index
-    from robotrain.submission import unfinished
+    from robotrain.submission import shared_run_name
 
-    run = unfinished.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first, need=need)
+    run = shared_run_name.find_run_to_change(text, get_plugins(ctx), unfinished_first=unfinished_first, need=need)
     if need and text in latest_run.NEWEST_NAMES and run != latest_run.find_latest_run():
         print_message(f"latest is {run}, {need.phrase}")
     if text and (choice := name_index.describe_choice(text, run)):

@@ -152,6 +152,13 @@ def find_record(run: str) -> RunRecord | None:
         return None
 
 
+def find_readable_record(run: str) -> RunRecord | None:
+    """Return the record of a run; None if there is none, or it cannot be read."""
+    with contextlib.suppress(Rejected):
+        return find_record(run)
+    return None
+
+
 def refers_to(record: RunRecord, keys: Reference) -> bool:
     """Return whether the reference of a record has all of some keys, however their paths are spelled.
 
@@ -168,9 +175,8 @@ def _resolve_path(text: str) -> str:
 def find_record_of_outputs(address: str) -> RunRecord | None:
     """Return the record of the run whose outputs an address is in; None for any other address."""
     for run in list_run_parts(address):
-        with contextlib.suppress(Rejected):
-            if record := find_record(run):
-                return record
+        if record := find_readable_record(run):
+            return record
     return None
 
 

@@ -1,4 +1,4 @@
-"""Runs that have not ended: the same job is submitted again only with `--new`, and no shared name is acted on."""
+"""Runs that have not ended: the same job is submitted again only with `--new`."""
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, plans, records
-from robotrain.store.latest_run import RunNeed
+from robotrain.store import name_lock, plans, records
 from robotrain.submission.channel_variables import suggest_waiting
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error, list_other_ways
 from robotrain.submission.prepare import PreparedJob
@@ -92,7 +91,7 @@ def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRu
 
 def find_unfinished_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
     """Return the run that a plan was submitted as, if it has not ended. Raise Rejected if that is not known."""
-    record = _read_record_if_readable(rendered.plan.run)
+    record = records.find_readable_record(rendered.plan.run)
     is_same = record is not None and record.plan == rendered.plan.digest
     return choose_running(list_unfinished([record], plugins)) if record and is_same else None
 
@@ -205,35 +204,3 @@ def _format_run(record: RunRecord) -> str:
 def _format_reason(unfinished_run: UnfinishedRun) -> str:
     reason = unfinished_run.status.reason if unfinished_run.status else ""
     return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason and not unfinished_run.is_lost else ""
-
-
-def find_run_to_change(
-    text: str, plugins: Plugins, *, unfinished_first: bool = False, run: str = "", need: RunNeed | None = None
-) -> str:
-    """Return the run that a text means, for a command that changes it. Raise Rejected if that is not clear.
-
-    A name that several unfinished runs share means none of them.
-
-    :param unfinished_first: take the unfinished run of a name if there is one, instead of the newest.
-    :param run: what the text meant when it was looked up before; it means that still.
-    :param need: what `latest` has to have.
-    """
-    run = run or name_index.find_run(text, need)
-    runs = name_index.list_runs_of_same_name(text, run)
-    if len(runs) < 2:
-        return run
-    run_records = [record for name in runs if (record := _read_record_if_readable(name))]
-    unfinished = list_unfinished(run_records, plugins)
-    if len(unfinished) > 1:
-        ways = [
-            Suggestion(unfinished_run.record.run, unfinished_run.status.state if unfinished_run.status else "unknown")
-            for unfinished_run in unfinished
-        ]
-        raise Rejected([make_problem("run-name-shared", *ways, given=text, count=len(unfinished))])
-    return unfinished[0].record.run if unfinished and unfinished_first else run
-
-
-def _read_record_if_readable(run: str) -> RunRecord | None:
-    with contextlib.suppress(Rejected):
-        return records.find_record(run)
-    return None

@@ -1,0 +1,37 @@
+"""Which run a name means that several runs share, for a command that changes the run."""
+
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
+from robotrain.plugins.manager import Plugins
+from robotrain.store import name_index, records
+from robotrain.store.latest_run import RunNeed
+from robotrain.submission.unfinished import UnfinishedRun, list_unfinished
+
+make_problem = Messages(__file__)
+
+
+def find_run_to_change(
+    text: str, plugins: Plugins, *, unfinished_first: bool = False, run: str = "", need: RunNeed | None = None
+) -> str:
+    """Return the run that a text means, for a command that changes it. Raise Rejected if that is not clear.
+
+    A name that several unfinished runs share means none of them.
+
+    :param unfinished_first: take the unfinished run of a name if there is one, instead of the newest.
+    :param run: what the text meant when it was looked up before; it means that still.
+    :param need: what `latest` has to have.
+    """
+    run = run or name_index.find_run(text, need)
+    runs = name_index.list_runs_of_same_name(text, run)
+    if len(runs) < 2:
+        return run
+    run_records = [record for name in runs if (record := records.find_readable_record(name))]
+    unfinished_runs = list_unfinished(run_records, plugins)
+    if len(unfinished_runs) > 1:
+        ways = [Suggestion(unfinished.record.run, _get_state(unfinished)) for unfinished in unfinished_runs]
+        raise Rejected([make_problem("run-name-shared", *ways, given=text, count=len(unfinished_runs))])
+    return unfinished_runs[0].record.run if unfinished_runs and unfinished_first else run
+
+
+def _get_state(unfinished: UnfinishedRun) -> str:
+    return unfinished.status.state if unfinished.status else "unknown"
