@@ -59,6 +59,37 @@ def test_an_absolute_path_of_a_file_here_is_the_same_job(find_job):
     assert find_job(Path("run.jl").absolute()) == find_job("run.jl")
 
 
+CODE_FOLDERS = [
+    # marks of projects below the working folder, its role, the folder of the code of models/zoo/fit.jl
+    ("", "", "."),
+    ("models/.git", "", "models"),
+    ("models/pyproject.toml", "", "models"),
+    ("models/zoo/uv.lock models/.git", "", "models/zoo"),
+    ("models/.git .git", "", "."),
+    ("models/requirements.txt robotrain.toml", "", "."),
+    ("", "home", "models/zoo"),
+    (".git", "home", "models/zoo"),
+    ("models/.git", "home", "models"),
+    ("", "temporary", "models/zoo"),
+]
+
+
+@pytest.mark.parametrize(("marks", "role", "code"), CODE_FOLDERS)
+def test_the_code_is_the_working_folder_unless_that_holds_other_things(
+    find_job, tmp_path, monkeypatch, marks, role, code
+):
+    for name in ("models/zoo/fit.jl", *marks.split()):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    if role == "home":
+        monkeypatch.setenv("HOME", str(Path.cwd()))
+    elif role:
+        monkeypatch.setattr("tempfile.tempdir", str(Path.cwd()))
+    command, folders, _ = find_job("models/zoo/fit.jl")
+    assert folders == [str(Path.cwd() / code)]
+    assert Path(code, command[-1]) == Path("models/zoo/fit.jl")
+
+
 def test_the_code_of_a_job_file_stays(find_job, tmp_path):
     Path("job.yaml").write_text("workload: simulate\nsources: {code: {local_path: ../other}}\nrun: [true]\n")
     command, code, _ = find_job("job.yaml", "../other/run.jl")

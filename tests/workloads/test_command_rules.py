@@ -1,5 +1,6 @@
 """What a job of `command` is refused for, before it is sent: each rule, with what to type instead."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -119,6 +120,38 @@ def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(fin
         warned = find_problems("--code own --no-install", f"python train.py {argument}")[1]
         assert warned.exit_code == 0
         assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
+
+
+def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "proj").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "proj/train.py").touch()
+    (tmp_path / "data/1.bin").touch()
+    os.truncate(tmp_path / "data/1.bin", 3_000_000_000)
+    (tmp_path / "away").symlink_to("/etc")
+    monkeypatch.chdir(tmp_path)
+    line = ("explain", "--platform", "local", "--json", "proj/train.py")
+    answer = robotrain(*line)
+    answer.check_problems(2, "code-too-large --code")
+    (problem,) = [problem for problem in answer.json["problems"] if problem["code"] == "code-too-large"]
+    assert "3.0 GB in 2 files" in problem["title"]
+    assert "data/1.bin (3.0 GB)" in problem["why"]
+    program_folder, ignoring = (way["text"] for way in problem["instead"])
+    assert program_folder == "--code proj"
+    assert robotrain(*line, *program_folder.split()).exit_code == 0
+    assert ignoring == f"echo /data/1.bin >> {tmp_path}/.robotrainignore"
+    (tmp_path / ".robotrainignore").write_text("/data/1.bin\n")
+    answer = robotrain(*line)
+    answer.check_problems(2, "upload-links --code")
+    assert answer.json["problems"][-1]["instead"][0]["text"] == "--code proj"
+
+
+def test_a_long_look_at_the_code_is_said(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "train.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("robotrain.slow_notice.NOTICE_SECONDS", 0)
+    answer = robotrain("explain", "--platform", "local", "train.py")
+    assert f"reading the names of the folder of code {tmp_path}: 0 so far" in answer.stderr
 
 
 def test_of_many_unused_parameters_some_are_named(find_problems):

@@ -10,8 +10,9 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.redaction import redact
+from robotrain.slow_notice import SlowNotice
 from robotrain.store import code_folder
-from robotrain.store.code_folder import CodeContent
+from robotrain.store.code_folder import CodeContent, CodePart
 from robotrain.store.secret_files import find_files_with_tokens
 from robotrain_runtime.contract.parameter import load_texts
 
@@ -23,7 +24,8 @@ make_problem = Messages(__file__)
 
 CODE_ROLE, CODE_FLAG = "code", "--code"
 ALLOW_SECRET_FILE = "allow_secret_file"
-MAX_NAMES = 3
+MAX_NAMES, MAX_IGNORED = 3, 6
+"""Files that a message names, and that a suggested line leaves out."""
 
 
 def find_code(job: "Job") -> "JobSource | None":
@@ -32,15 +34,19 @@ def find_code(job: "Job") -> "JobSource | None":
 
 
 def check_code(
-    job: "Job", flag: str = CODE_FLAG, check_content: Callable[[CodeContent], Iterable[Problem]] = lambda content: ()
+    job: "Job",
+    flag: str = CODE_FLAG,
+    check_content: Callable[[CodeContent], Iterable[Problem]] = lambda content: (),
+    program: str = "",
 ) -> Iterator[Problem]:
     """Yield why the folder of a job's code cannot be sent: unreadable, too large, secrets, or links out of it.
 
     Nothing for a job without code, and for code that the job fetches itself. Nothing is copied, and of a folder of any
-    size only the first 100,000 names are looked at.
+    size only the first 100,000 names are looked at. What is too large is not read.
 
     :param flag: the option that gives the code, for messages.
     :param check_content: yields what the workload itself misses in the folder's files.
+    :param program: the path of the program in the code, where it is known: its folder may do alone.
     """
     source = find_code(job)
     if source is None or source.kind != "local_path" or not Path(source.uri).is_dir():
@@ -49,17 +55,47 @@ def check_code(
     try:
         content = code_folder.scan_folder(Path(folder))
     except OSError as error:
+        ways = _suggest_program_folder(folder, program, flag)
+        if error.filename and Path(error.filename).is_relative_to(os.path.realpath(folder)):
+            name = os.path.relpath(error.filename, os.path.realpath(folder))
+            ways.append(_suggest_ignoring(folder, [name], "what it names stays here"))
         reason = redact(f"{error}.")
-        yield make_problem("upload-unreadable", where=flag, given=folder, why=reason)
+        yield make_problem("upload-unreadable", *ways, where=flag, given=folder, why=reason)
         return
-    yield from _check_size(content, folder, flag)
-    if content.is_complete:
-        yield from check_content(content)
-    ignore = code_folder.OWN_IGNORE_FILE
+    if content.is_too_large:
+        yield _make_too_large(content, folder, flag, program)
+        return
+    if content.size > code_folder.LARGE_BYTES:
+        yield _make_large(content, folder, flag, program)
+    yield from check_content(content)
     yield from _check_secrets(job, content, folder, flag)
     if content.links:
-        fix = _suggest_ignoring(folder, content.links[:MAX_NAMES], f"what {ignore} names stays here")
-        yield make_problem("upload-links", fix, where=flag, given=folder, files=_join_names(content.links))
+        ways = _suggest_program_folder(folder, program, flag)
+        names = content.links if len(content.links) <= MAX_IGNORED else _find_top_names(content.links, program)
+        if len(names) <= MAX_IGNORED:
+            ways.append(_suggest_ignoring(folder, names, f"what {code_folder.OWN_IGNORE_FILE} names stays here"))
+        yield make_problem("upload-links", *ways, where=flag, given=folder, files=_join_names(content.links))
+
+
+def _find_top_names(paths: Iterable[str], program: str) -> list[str]:
+    """Return the files and folders of the code that these are in, below the folders that the program is in."""
+    names = dict[str, None]()
+    for path in paths:
+        parts = path.split("/")
+        depth = 1
+        while depth < len(parts) and program.startswith(f"{'/'.join(parts[:depth])}/"):
+            depth += 1
+        names["/".join(parts[:depth]) + ("/" if depth < len(parts) else "")] = None
+    return [*names]
+
+
+def _suggest_program_folder(folder: str, program: str, flag: str) -> list[Suggestion]:
+    """Return the option that takes the folder of the program alone; nothing if that is the code already."""
+    path = Path(folder, program).parent
+    if not program or path == Path(folder) or not Path(folder, program).is_file():
+        return []
+    short = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return [Suggestion(f"{flag} {shlex.quote(short)}", "the folder of the program alone")]
 
 
 def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
@@ -68,7 +104,8 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
         allowed = {os.path.normpath(path) for path in load_texts(dict(job.parameters).get(ALLOW_SECRET_FILE))}
     except ValueError:  # reported where values are converted
         allowed = set[str]()
-    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes)} - allowed
+    notice = SlowNotice(f"looking for secrets in the folder of code {folder}")
+    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes, notice.update)} - allowed
     if names := sorted(suspected):
         shown = names[:MAX_NAMES]
         ignore = _suggest_ignoring(folder, shown, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
@@ -77,22 +114,57 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
         yield make_problem("upload-secret", ignore, allow, where=flag, given=folder, files=_join_names(names))
 
 
-def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
-    """Yield an error for a folder that is too large to be sent as code, and a warning for a large one."""
-    largest = sorted(content.sizes, key=lambda path: content.sizes[path], reverse=True)[:MAX_NAMES]
-    named = ", ".join(f"{path} ({format_size(content.sizes[path])})" for path in largest)
-    if content.is_too_large:
-        most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
-        counted = f"{format_size(content.size)} in {len(content.files):,} files"
-        stopped = f"Counting stopped at {len(content.files):,} files among {content.names.total():,} names."
-        reason = f"It has {counted}; the largest: {named}." if content.is_complete else stopped
-        fix = Suggestion(f"{flag} FOLDER", "the folder of the program alone")
-        if heaviest := content.find_heaviest():
-            fix = _suggest_ignoring(folder, [heaviest], "most of it stays here")
-        yield make_problem("code-too-large", fix, where=flag, given=folder, most=most, why=reason)
-    elif content.size > code_folder.LARGE_BYTES:
-        fix = _suggest_ignoring(folder, [content.find_heaviest()], "if the program does not need it")
-        yield make_problem("code-large", fix, where=flag, given=folder, size=format_size(content.size), named=named)
+def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
+    """Return the error of a folder that is too large to be sent as code."""
+    parts = content.find_heavy_parts(program)
+    counted = f"{format_size(content.size)} in {len(content.files):,} files"
+    if not content.files:
+        counted = f"{content.names.total():,} names, with those that stay here"
+    most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
+    ways = _suggest_program_folder(folder, program, flag)
+    if parts:
+        ways.append(_suggest_ignoring(folder, [part.path for part in parts], "most of it stays here"))
+    if not ways:
+        ways.append(Suggestion(f"{flag} FOLDER", "the folder of the program alone"))
+    return make_problem(
+        "code-too-large",
+        *ways,
+        where=flag,
+        given=folder,
+        size=counted if content.is_complete else f"more than {counted}",
+        heavy=_describe_parts(parts, "Most of it"),
+        most=most,
+        place=_describe_place(folder),
+    )
+
+
+def _make_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
+    """Return the warning of a folder that takes long to be sent."""
+    parts = content.find_heavy_parts(program)
+    ways = [_suggest_ignoring(folder, [part.path for part in parts], "if the program does not need it")]
+    ways += _suggest_program_folder(folder, program, flag)
+    size = f"{format_size(content.size)} in {len(content.files):,} files"
+    heavy = _describe_parts(parts, "Most of it")
+    return make_problem("code-large", *ways, where=flag, given=folder, size=size, heavy=heavy)
+
+
+def _describe_parts(parts: Sequence[CodePart], noun: str) -> str:
+    """Return a sentence that names parts of the code with their sizes; empty for none."""
+    if not parts:
+        return ""
+    return f"{noun}: {', '.join(map(_describe_part, parts))}."
+
+
+def _describe_part(part: CodePart) -> str:
+    if not part.file_count:  # only names that stay here
+        return part.path
+    count = f" in {part.file_count:,} files" if part.path.endswith("/") else ""
+    return f"{part.path} ({format_size(part.size)}{count})"
+
+
+def _describe_place(folder: str) -> str:
+    """Return a sentence that says why a folder is the code, if that is because the line was typed there."""
+    return "It is the folder that you are in." if Path(folder) == Path.cwd() else ""
 
 
 def _suggest_ignoring(folder: str, names: Sequence[str], remark: str) -> Suggestion:

@@ -24,10 +24,11 @@ from robotrain.cli.command_factory import (
     write_names,
 )
 from robotrain.cli.errors_and_interrupts import handle_errors
-from robotrain.cli.output import reserve_results
+from robotrain.cli.output import print_message, reserve_results
 from robotrain.command_table import ALIASES, COMMANDS, EXPERT, GROUPS
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.plugins.failures import find_culprit
+from robotrain.slow_notice import print_slow_notices
 from robotrain.store import files, ownership
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
         is_help = not HELP_OPTIONS.isdisjoint(split_at_dashes(args)[0])
         if ALIASES.get(args[0], args[0]) in COMMANDS and not is_help:
             ctx.with_resource(reserve_results())
+            ctx.with_resource(print_slow_notices(print_message))
         if not ctx.resilient_parsing and args[0] != "doctor" and not is_help:  # doctor says it among others
             raise_if_any(ownership.find_ownership_problems(files.list_own_folders()))
         return super().resolve_command(ctx, args)

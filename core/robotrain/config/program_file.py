@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,13 @@ from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
+from robotrain.store.files import PROJECT_FILE
 
 make_problem = Messages(__file__)
 
 ORIGIN = Origin("argument")
+PROJECT_MARKS = (".git", "pyproject.toml", "uv.lock", "setup.py", "requirements.txt", PROJECT_FILE)
+"""What stands in the root of a project."""
 
 
 class TypedProgram(NamedTuple):
@@ -47,8 +51,7 @@ def add_program(
 ) -> TypedProgram:
     """Return the line and its command for a program file that stands among the words.
 
-    Its folder is the code of the job, unless the line or the job file gives that: the working folder if the file is
-    below it, else the folder that it is in.
+    The code of the job is `find_code_folder` of it, unless the line or the job file gives that.
     """
     origin = ORIGIN._replace(where=file)
     full = Path(os.path.abspath(os.path.expanduser(file)))
@@ -56,7 +59,7 @@ def add_program(
     source = next((source for layer in (line, *files) for source in layer.sources if source.role == role), None)
     is_missing = source is None and not full.is_file()
     if source is None and role:
-        folder = Path.cwd() if full.is_relative_to(Path.cwd()) else full.parent
+        folder = find_code_folder(full)
         names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
         source = SourceText(role, names, str(folder), origin, folder)
         line = line._replace(sources=(*line.sources, source))
@@ -64,6 +67,28 @@ def add_program(
     path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
     return TypedProgram(line, (*words, *arguments), code, path, is_missing)
+
+
+def find_code_folder(file: Path) -> Path:
+    """Return the folder that a program file is sent with, which it starts in.
+
+    That is the working folder if the file is below it, as when it is started by hand. Where that is no project itself,
+    a project below it with the file, such as a repository, is the code instead; and in a folder that holds
+    everything, such as the home folder, it is the folder of the file.
+    """
+    here = Path.cwd()
+    if not file.is_relative_to(here):
+        return file.parent
+    too_wide = {Path("/"), Path(tempfile.gettempdir()), Path.home(), *Path.home().parents}
+    if here not in too_wide and any(_is_project(folder) for folder in (here, *here.parents) if folder not in too_wide):
+        return here
+    below = [folder for folder in file.parents if folder != here and folder.is_relative_to(here)]
+    project = next(filter(_is_project, below), None)
+    return project or (file.parent if here in too_wide else here)
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).exists() for name in PROJECT_MARKS)
 
 
 def find_own_switches(

@@ -13,16 +13,18 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.files import make_atomically
 
+from robotrain.slow_notice import SlowNotice
 from robotrain.store import files, written_files
 from robotrain.store.secret_files import has_secret_name
 
@@ -34,12 +36,25 @@ MAX_BYTES, LARGE_BYTES = 100_000_000, 20_000_000
 """Code of more bytes is refused, or warned of."""
 MAX_NAMES = 100_000
 """Names that are looked at, ignored ones included: a folder that an ignore file names counts as one."""
+COUNT_SECONDS = 1.0
+"""How long a folder that is too large is counted on, for a message that says what makes it so."""
+MAX_HEAVY = 3
+"""Files and folders that are named as what makes a folder too large."""
 MIN_STAGED, MAX_STAGED, MAX_STAGED_BYTES = 4, 64, 200_000_000
 """The staged copies of one folder that are kept in any case; those that runs had, while they need no more space."""
 
 
 class CodeTooLarge(OSError):
     """A folder of code has more files or bytes than are sent."""
+
+
+class CodePart(NamedTuple):
+    """A file, or a folder with `/` at the end of its path, of the code."""
+
+    path: str
+    size: int
+    file_count: int
+    """Files in it; for code of which not all was looked at, those that were seen."""
 
 
 @dataclass(slots=True)
@@ -56,52 +71,79 @@ class CodeContent:
     """Links out of the folder or to a folder, and special files."""
     names: Counter[str] = field(default_factory=Counter)
     """By path of a folder, with `/` at its end, the names in it that were looked at."""
+    size: int = 0
+    """The bytes that are sent."""
     is_complete: bool = True
-    """Whether all of it was looked at: with too many files the rest is not."""
-
-    @property
-    def size(self) -> int:
-        """The bytes that are sent."""
-        return sum(self.sizes.values())
+    """Whether all of it was looked at: of what is too large, the rest is not."""
 
     @property
     def is_too_large(self) -> bool:
         """Whether it is more than code may be."""
-        return not self.is_complete or self.size > MAX_BYTES
+        return not self.is_complete or _exceeds_limits(self.size, len(self.files))
 
-    def find_heaviest(self) -> str:
-        """Return the file or the deepest folder, with `/` at its end, that most of the content is in.
+    def find_heavy_parts(self, keep: str = "") -> list[CodePart]:
+        """Return the files and folders that most of the content is in, heaviest first: at most `MAX_HEAVY`, and no more
+        than have to go until the rest is small enough.
 
-        Empty if that is the folder itself.
+        :param keep: the path of a file that has to stay: a folder with it is none of them.
         """
-        weights = self.sizes if self.is_complete else self.names
-        return _find_heaviest(weights)
+        parts = list[CodePart]()
+        sizes, names = dict(self.sizes), dict(self.names)
+        while len(parts) < MAX_HEAVY:
+            is_by_size = sum(sizes.values()) > (MAX_BYTES if self.is_too_large else LARGE_BYTES)
+            weights = sizes if is_by_size else dict.fromkeys(sizes, 1) if self.files else names
+            path = _find_heaviest({name: weight for name, weight in weights.items() if name != keep}, keep=keep)
+            if not path:
+                break
+            inside = {name for name in sizes if name == path or (path.endswith("/") and name.startswith(path))}
+            parts.append(CodePart(path, sum(sizes[name] for name in inside), len(inside)))
+            sizes = {name: size for name, size in sizes.items() if name not in inside}
+            names = {name: count for name, count in names.items() if not name.startswith(path)}
+            if not _exceeds_limits(sum(sizes.values()), len(sizes), is_large=not self.is_too_large):
+                break
+        return parts
 
 
-def _find_heaviest(weights: Mapping[str, int], prefix: str = "") -> str:
-    """Return the path below which at least half of the weight is, as deep as possible."""
+def _exceeds_limits(size: int, count: int, *, is_large: bool = False) -> bool:
+    """Return whether that is more than is sent, or than is sent without a warning."""
+    return size > (LARGE_BYTES if is_large else MAX_BYTES) or count > MAX_FILES
+
+
+def _find_heaviest(weights: Mapping[str, int], prefix: str = "", keep: str = "") -> str:
+    """Return the path below which at least half of the weight is, as deep as possible; empty if that is all of it.
+
+    :param keep: a path that has to stay.
+    """
     below: Counter[str] = Counter()
     for path, weight in weights.items():
         if path.startswith(prefix) and path != prefix:
             name, slash, _ = path.removeprefix(prefix).partition("/")
             below[f"{prefix}{name}{slash}"] += weight
     heaviest, weight = max(below.items(), key=lambda item: item[1], default=("", 0))
-    if prefix and (not heaviest or 2 * weight < sum(w for path, w in weights.items() if path.startswith(prefix))):
+    has_to_stay = keep.startswith(prefix)
+    total = sum(weight for path, weight in weights.items() if path.startswith(prefix))
+    if not has_to_stay and (not heaviest or 2 * weight < total):
         return prefix
-    return _find_heaviest(weights, heaviest) if heaviest.endswith("/") else heaviest
+    return _find_heaviest(weights, heaviest, keep) if heaviest.endswith("/") else heaviest
 
 
 def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
-    """Return the content of a folder; of one with too many files only the first ones. Raise OSError.
+    """Return the content of a folder; of one that is too large only what is seen in `COUNT_SECONDS` after that is
+    certain. Raise OSError.
 
     :param is_staged: whether it is a staged copy, of which everything is sent.
     """
     content = CodeContent()
     root = os.path.realpath(folder)
+    notice = SlowNotice(f"reading the names of the folder of code {folder}")
     above, ignored = ("", (("", _parse_rules(["!*"])),)) if is_staged else _read_ignore_files_above(root)
+    end: float | None = None
     for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", above, ignored))):
+        notice.update(count)
         content.names[path[: path.rfind("/") + 1]] += 1
-        if len(content.files) >= MAX_FILES or count >= MAX_NAMES:
+        if end is None and content.is_too_large:
+            end = time.monotonic() + COUNT_SECONDS
+        if count >= MAX_NAMES or (end is not None and time.monotonic() > end):
             content.is_complete = False
             break
         if entry is None:
@@ -115,6 +157,7 @@ def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
                 content.secrets.append(path)
             content.files[path] = real
             content.sizes[path] = entry.stat().st_size
+            content.size += content.sizes[path]
     return content
 
 

@@ -3,7 +3,7 @@
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 
@@ -78,6 +78,17 @@ def _search_file(path: str, state: tuple[int, ...]) -> bool:
     return b"\0" not in content and has_token(content.decode(errors="replace"))
 
 
-def find_files_with_tokens(paths: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
-    """Return the names of those files that have a token. `paths`: where each is."""
-    return [name for name, path in paths.items() if holds_token(path, sizes[name])]
+def find_files_with_tokens(
+    paths: Mapping[str, str], sizes: Mapping[str, int], watch: Callable[[int], object] = lambda count: None
+) -> list[str]:
+    """Return the names of those files that have a token.
+
+    :param paths: where each is.
+    :param watch: is called before each file, with how many were searched.
+    """
+    names = list[str]()
+    for count, (name, path) in enumerate(paths.items()):
+        watch(count)
+        if holds_token(path, sizes[name]):
+            names.append(name)
+    return names

@@ -36,7 +36,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from package_rules.check_imports(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
-    yield from code_rules.check_code(job)
+    yield from code_rules.check_code(job, program=rules.find_program_file(job))
     yield from rules.check_metrics(job)
     yield from rules.check_outputs(job)
     yield from shared_rules.check_publish_url(job)
