@@ -373,6 +373,24 @@ def test_log_shows_the_metrics_of_a_step_once(scripted, robotrain):
     assert len(robotrain("logs", "--raw").stdout.splitlines()) == len(lines) + len(silent)
 
 
+def test_log_shows_metrics_once_whose_events_follow_later_lines(scripted, robotrain):
+    printed = [f"step {step} loss {25 / step:.4f}" for step in range(1, 7)]
+    events = [Metrics(step=step, values={"train/loss": 25 / step}) for step in range(1, 7)]
+    lines = (*printed[:2], *events[:1], *printed[2:], *events[1:])
+    scripted.run("train-1", *lines, Metrics(step=7, values={"train/loss": 0.5}))
+    assert robotrain("logs").stdout.splitlines() == [*printed, "[robotrain] step 7: train/loss 0.5"]
+
+
+@pytest.mark.parametrize("words", [(), ("--tail", "1")])
+def test_log_of_a_run_that_was_killed_ends_with_the_reason(scripted, robotrain, words):
+    scripted.run("train-1", "one", "two", state="failed", reason="killed by the kernel")
+    answer = robotrain("logs", *words)
+    assert answer.stdout.splitlines()[-1] == "two"
+    assert "train-1 failed: killed by the kernel" in answer.stderr
+    scripted.run("train-2", "one", Outcome(state="failed", exit_code=1, reason="no GPU"), state="failed")
+    assert robotrain("logs", *words).stderr == "", "the log says it"
+
+
 def test_log_is_followed_from_before_the_start_to_the_end(scripted, robotrain, run_later):
     run = scripted.run("train-1", state="pending")
     run_later(

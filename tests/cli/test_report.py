@@ -59,6 +59,19 @@ def test_page_shows_the_run(robotrain, fake_platform, run, pusht):
     assert page.count["svg"] == 3, "a validation loss that is far away, and the other metric, have a chart of their own"
 
 
+def test_settings_have_their_own_names_and_defaults_without_a_value_are_only_counted(robotrain, fake_platform, pusht):
+    words = ("--platform", "fake", "--dataset-path", pusht, "--", "--policy.dropout=0.2")
+    page = read_page(robotrain, robotrain("submit", *words).stdout.strip())
+    assert {"--policy.dropout", "0.2", "flag after --", "frame_cache"} <= {*page.texts}
+    assert not {"trainer_args", "image_topics", "exclude_bags"} & {*page.texts}
+    assert any(text.endswith(" other settings have no value.") for text in page.texts)
+
+
+def test_values_that_are_not_finite_are_marked_where_they_are():
+    chart = make_chart({"loss": [(1, 4.0), (2, math.nan), (3, 2.0)], "other": [(2, math.inf), (3, 1.0)]})
+    assert (chart.omitted, chart.invalid) == (2, ((50.0, "loss nan at 2\nother inf at 2"),))
+
+
 def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
     write_state(fake_platform, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
     text = robotrain("report", run, "--to", "-").stdout
@@ -314,11 +327,11 @@ def test_validation_of_another_scale_has_a_panel_of_its_own(robotrain, fake_plat
     write_state(fake_platform, run, *values)
     page = read_page(robotrain, run)
     assert [title for title in ("Loss", "Training loss", "Validation loss") if title in page.texts] == panels
-    assert f"best {validation[1]:g} at 20" in page.texts
+    assert f"best {validation[1]:g} at step 20" in page.texts
 
 
 def test_best_value_is_that_of_the_better_direction():
-    for better, text in (("higher", "9 at 20"), ("lower", "2 at 30"), ("", None)):
+    for better, text in (("higher", "9 at step 20"), ("lower", "2 at step 30"), ("", None)):
         best = make_chart({"x": [(10, 4.0), (20, 9.0), (30, 2.0), (40, 5.0)]}, better=better).best
         assert (best[2] if best else None) == text, better
 

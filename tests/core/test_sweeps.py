@@ -246,6 +246,7 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1,2")
     run = next(records.iterate_runs(with_steps=False))
     page = robotrain("report", run, "--to", "-").stdout
+    assert "its trials together: " in page
     lines = re.findall("<tr>.*</tr>", page)[:5]
     head, *rows = (re.findall(r"<t[hd][^>]*>(?:<span[^>]*>)?([^<]*)", line) for line in lines)
     assert head == ["trial", "learning_rate", "seed", "val/loss", "rank", "state", "run"]

@@ -140,7 +140,9 @@ def test_words_without_a_loss_have_no_values(words):
 
 
 def test_no_value_is_not_a_number_unless_the_program_says_so():
-    assert math.isnan(read("step 3 loss=nan")[0][2]["loss"])
+    for line in ("step 3 loss=nan", "step 3 loss nan"):
+        assert math.isnan(read(line)[0][2]["loss"]), line
+    assert not any(values for *_, values in read("step 3 loss nanny"))
 
 
 @pytest.fixture

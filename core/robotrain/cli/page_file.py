@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robotrain.cli.arguments import check_is_folder
-from robotrain.cli.output import print_result
+from robotrain.cli.output import print_message, print_result
 from robotrain.store import files
 
 
@@ -29,3 +29,9 @@ def write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Pa
     target.parent.mkdir(parents=True, exist_ok=True)
     files.write_given_file(target, render(target.parent).encode(errors="backslashreplace"))
     return target
+
+
+def print_page(target: Path) -> None:
+    """Print where a page is: on stdout nothing else, for scripts."""
+    print_result(str(target))
+    print_message("open this file in a browser; it needs no network")

@@ -93,8 +93,8 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
 
 def find_loss(progress: Progress, step: int) -> float | None:
     """Return the training loss at a step, or the last one measured before; None if the log has none."""
-    losses = (metric for metric in progress.declared_metrics if metric.kind == "loss" and not metric.pattern)
-    points = next((metric_points for metric in losses if (metric_points := progress.get_points(metric.name))), [])
+    losses = [metric.name for metric in progress.declared_metrics if metric.kind == "loss" and not metric.pattern]
+    points = next((metric_points for name in losses if (metric_points := progress.get_points(name))), progress.losses)
     before = [value for point_step, value in points if point_step <= step]
     return before[-1] if before else None
 

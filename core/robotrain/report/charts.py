@@ -70,6 +70,8 @@ class Chart:
     is_log: bool = False
     omitted: int = 0
     """How many values cannot be drawn."""
+    invalid: tuple[tuple[float, str], ...] = ()
+    """The horizontal coordinate of each of the first of these, and what it is."""
 
 
 Span = tuple[float, float, str]
@@ -167,11 +169,26 @@ def make_chart(
         checkpoints=tuple(
             (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last
         ),
-        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {best_at:.0f}") if has_best else None,
+        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {unit} {best_at:.0f}") if has_best else None,
         spans=tuple(axes.make_span(*span) for span in spans if span[0] <= axes.last and span[1] >= axes.first),
         is_log=is_log,
         omitted=omitted,
+        invalid=tuple(_list_invalid(series, axes, format_at)),
     )
+
+
+def _list_invalid(
+    series: Mapping[str, Points], axes: _Axes, format_at: Callable[[float], str]
+) -> Iterator[tuple[float, str]]:
+    """Yield where values are that cannot be drawn; one mark for several series."""
+    texts_by_position: dict[float, list[str]] = {}
+    for name, points in series.items():
+        drawable = {position for position, _ in _select_drawable(points)}
+        for position, value in points:
+            if position not in drawable and axes.first <= position <= axes.last:
+                texts_by_position.setdefault(position, []).append(f"{name} {value:.6g} at {format_at(position)}")
+    for position, texts in list(texts_by_position.items())[:MAX_DOTS]:
+        yield axes.x(position), "\n".join(texts)
 
 
 def _select_drawable(points: Points) -> list[tuple[float, float]]:

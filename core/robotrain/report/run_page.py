@@ -9,6 +9,7 @@ from robotrain_runtime.contract.event import Registered
 from robotrain.model import checkpoint_table, scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.code_commit_tags import format_commit
+from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
@@ -39,6 +40,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     series = {name: curve.points for name, curve in progress.series.items()}
     values = select_shared_values(facts.values, facts.sweep) if facts.sweep else facts.values
     settings = list(run_values.merge_option_rows(values))
+    defaults = [value for value in settings if value["origin"] == "default"]
     main_names = [metric.name for metric in (progress.main_metric, progress.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     return render_template(
@@ -54,7 +56,10 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         status=facts.status,
         known=progress,
         last_lines=facts.last_lines,
-        machine_series={name: curve.points for name, curve in progress.machine_series.items()},
+        machine_series={
+            name.removeprefix("system/").replace("_", " "): curve.points
+            for name, curve in progress.machine_series.items()
+        },
         trains=record.makes == "checkpoints",
         tile_items=_list_tiles(facts),
         panels=_list_panels(facts),
@@ -83,8 +88,9 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         values=facts.values,
         chosen_values=[_make_setting_row(value) for value in settings if value["origin"] != "default"],
         default_values=[
-            (value["name"], format_value(value["value"])) for value in settings if value["origin"] == "default"
+            (value["name"], format_value(value["value"])) for value in defaults if value["value"] is not None
         ],
+        unset=sum(value["value"] is None for value in defaults),
         stages=[
             (
                 stage.name,
@@ -145,9 +151,15 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     return [
         *(list_sweep_tiles(facts.sweep) if facts.sweep else [steps]),
         *((metric.title, format_number(progress.metrics.get(metric.name)), "") for metric in metrics if metric),
-        ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
+        ("time", "" if facts.seconds is None else format_duration(facts.seconds), _format_work_time(facts)),
         (f"{progress.unit}s/s", format_number(progress.rate, 3) if progress.rate else "", "without start-up and end"),
     ]
+
+
+def _format_work_time(facts: RunFacts) -> str:
+    """Return how long the steps of a pipeline, or the trials of a sweep, took together: what they used of machines."""
+    seconds = [measure_seconds(step, facts.written) or 0.0 for step in facts.steps]
+    return f"its {'trials' if facts.sweep else 'steps'} together: {format_duration(sum(seconds))}" if seconds else ""
 
 
 def _list_other_metrics(progress: Progress, main_names: Collection[str]) -> Iterator[str]:
@@ -211,8 +223,16 @@ def _list_identifiers(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _make_setting_row(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a row of the table of settings; an option of the trainer has its own name, an own program `command`."""
+    step, _, name = value["name"].rpartition(".")
+    text, option = format_value(value["value"]), value.get("option")
+    if name == TRAINER_ARGS:
+        name, text = (option, text.removeprefix(option).lstrip(" =")) if option else ("command", text)
+        name = f"{step} {name}".strip()
+    else:
+        name = value["name"]
     overrode = [f"{lost['value']} ({lost['origin']})" for lost in value["overrode"] if lost["value"] is not None]
-    return value["name"], format_value(value["value"]), value["origin"], ", ".join(overrode)
+    return name, text, value["origin"], ", ".join(overrode)
 
 
 def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> dict[str, Any]:

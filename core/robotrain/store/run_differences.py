@@ -193,7 +193,8 @@ def _format_change(change: Difference) -> str:
     """Return a change; of a source at the same address with another content, only that it changed."""
     if None not in change.texts and len({PIN.sub("", text or "") for text in change.texts}) == 1:
         return f"{change.name} changed"
-    return f"{change.name} {' → '.join(text or '–' for text in change.texts)}"
+    words = ["not set" if text is None else text or "set" for text in change.texts]
+    return f"{change.name} {' → '.join(words)}"
 
 
 def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.redaction import truncate
 
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.run import RunRecord
+from robotrain.model.workload import get_option_name
 from robotrain.redaction import can_repeat, redact
 
 MAX_TEXT = 200
@@ -48,32 +49,39 @@ def format_default(row: Mapping[str, Any]) -> str:
 
 
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the values of the trainer's options by their names; an argument of no option is a name of its own.
+    """Return the values of the trainer's options by their names; an argument of no option is a name of its own. Of a
+    program with its command line, the options behind it have names too.
 
     :param rows: of a plan; the first argument of an option has its name.
     """
     argument_by_name: dict[str, str] = {}
-    name = TRAINER_ARGS
+    name, is_command = TRAINER_ARGS, False
     for row in rows:
         if row["name"] != TRAINER_ARGS:
             continue
         argument = format_value(row["value"])
         if "option" in row:
             first, _, argument = argument.partition("=")
-            name = row["option"] or first
+            name, is_command = row["option"] or first, not row["option"]
             argument_by_name[name] = argument
-        else:
-            argument_by_name[name] = f"{argument_by_name.get(name, '')} {argument}".strip()
+            continue
+        if is_command and get_option_name(argument):
+            name, _, argument = argument.partition("=")
+        argument_by_name[name] = f"{argument_by_name.get(name, '')} {argument}".strip()
     return argument_by_name
 
 
 def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a plan, those of an option of the trainer and of its value in several words as one row."""
+    """Yield the rows of a plan: an option of the trainer and its value in several words are one row, and so is the
+    command line of a program.
+    """
     merged: dict[str, Any] = {}
     for row in rows:
         is_value = row["name"].rpartition(".")[2] == TRAINER_ARGS and "option" not in row
-        if is_value and merged.get("option") and merged["name"] == row["name"]:
+        if is_value and "option" in merged and merged["name"] == row["name"]:
             merged["value"] = f"{merged['value']} {row['value']}"
+            if row["origin"] not in merged["origin"]:
+                merged["origin"] += f", {row['origin']}"
             continue
         if merged:
             yield merged

@@ -19,7 +19,7 @@ _NUMBER = r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf)\b)"
 _END = r"(?![\w%/]|[.,:]\d)"
 _COUNT = rf"\s*[=:#]?\s*[\[(]?\s*(\d+)(?:\s*/\s*(\d+))?{_END}"
 _ROLE = r"train|training|val|valid|validation|eval|test|total"
-_IS = r"(?:['\"]?\s*[=:]\s*(?:tensor\()?|\s+(?=\d+\.\d))"
+_IS = r"(?:['\"]?\s*[=:]\s*(?:tensor\()?|\s+(?=\d+\.\d|[-+]?(?:nan|inf)\b))"
 LOSS = re.compile(rf"(?i)(?<![\w./-])((?:[a-z]\w*[/_.])?loss(?:[_/](?:{_ROLE}))?){_IS}{_NUMBER}{_END}")
 STEP = re.compile(rf"(?i)(?<![\w.-])(?:global[_ ]?step|step|iteration|iter){_COUNT}")
 THOUSANDS = re.compile(r"(?<=\bstep:)(\d+)K\b")

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument, option
-from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.cli.page_file import check_page_place, write_page
+from robotrain.cli.output import print_json, print_message
+from robotrain.cli.page_file import check_page_place, print_page, write_page
 from robotrain.cli.progress_bar import show_progress
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
@@ -97,12 +97,12 @@ def view(
         print_json({**checked.dump(), **said})
     else:
         print_message(format_heading(checked))
-        print_message(f"episode {shown['episode']} is shown whole; the page works offline")
+        print_message(f"episode {shown['episode']} is shown whole")
         if unchecked := checked.explain_unchecked():
             print_message(unchecked)
         if viewer:
             print_message(f"more:  {viewer}   (of {VIEWER_PACKAGE})")
-        print_result(str(target))
+        print_page(target)
 
 
 def _find_folder(dataset: str) -> Path:

@@ -4,16 +4,17 @@ import copy
 import dataclasses
 import gc
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from robotrain_runtime.contract import event
 
 from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, make_usage_error, open_step
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.cli.watch.follower import RunFollower
-from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line
+from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line, is_end
 from robotrain.errors import EXIT_INTERRUPTED
 from robotrain.model.reference import STEP_KEY
 
@@ -55,23 +56,41 @@ def logs(
         line_format = format_json_line if json else str
     if follow:
         return _follow_log(record, platform, tail, line_format)
-    lines: Iterable[str]
+    end = _LogEnd()
     if tail is None:
-        shown = map(line_format, platform.engine.logs(record.reference, follow=False))
-        lines = (line for line in shown if line is not None)
+        shown = map(line_format, end.watch(platform.engine.logs(record.reference, follow=False)))
+        lines: Iterable[str] = (line for line in shown if line is not None)
     else:
-        lines = _read_last_lines(record, platform, line_format, tail)
+        lines = _read_last_lines(record, platform, line_format, tail, end)
     printed = False
     for line in lines:
         printed = True
         if not print_result_line(line):  # the reader is gone
-            break
-    if not printed and tail != 0:  # on stderr, so that no program takes it for a line of the log
-        status = platform.engine.status(record.reference)
-        state = ", ".join(filter(None, (status.state, status.reason)))
+            return
+    if tail == 0 or (printed and (json or raw or end.says_outcome)):
+        return
+    status = platform.engine.status(record.reference)
+    state = ": ".join(filter(None, (status.state, status.reason)))
+    if printed and status.finished:  # on stderr, so that no program takes it for a line of the log
+        print_message(f"{record.run} {state}")
+    elif not printed:
         print_message(f"the log of {record.run} is empty: the run is {state}")
         if not status.finished:
             print_message(f"  robotrain logs -f {record.run}    wait for it")
+
+
+class _LogEnd:
+    """Remembers whether the last event of a log is how the run ended."""
+
+    def __init__(self) -> None:
+        self.says_outcome = False
+
+    def watch(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines."""
+        for line in lines:
+            if record := event.parse_event(line):
+                self.says_outcome = is_end(record)
+            yield line
 
 
 def _select_task(record: Any, task: str) -> Any:
@@ -87,12 +106,14 @@ def _select_task(record: Any, task: str) -> Any:
     return dataclasses.replace(record, reference={**reference, "task": task})
 
 
-def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat", count: int) -> list[str]:
+def _read_last_lines(
+    record: Any, platform: "Platform", line_format: "LineFormat", count: int, end: _LogEnd
+) -> list[str]:
     """Return the last lines that are shown, reading only the end of the log where possible."""
     requested = count
     while True:
         requested = (requested + 1) * OVERFETCH
-        lines = list(platform.engine.logs(record.reference, follow=False, tail=requested))
+        lines = list(end.watch(platform.engine.logs(record.reference, follow=False, tail=requested)))
         read = copy.deepcopy(line_format)  # it remembers lines
         shown = deque((text for line in lines if (text := read(line)) is not None), maxlen=count)
         if len(shown) == count or len(lines) < requested:

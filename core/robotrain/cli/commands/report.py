@@ -16,8 +16,8 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.cli.page_file import check_page_place, write_page
+from robotrain.cli.output import print_json, print_message, print_problems
+from robotrain.cli.page_file import check_page_place, print_page, write_page
 from robotrain.cli.run_list import listed_runs
 from robotrain.cli.run_list.listed_runs import STATES_WITH_REASON, ListedRun
 from robotrain.model import scores
@@ -73,8 +73,7 @@ def report(
         print_json(_dump_report(reported, target))
     else:
         print_message("\n".join(_summarize_run(facts) for facts in reported))
-        print_message("the page works offline")
-        print_result(str(target))
+        print_page(target)
 
 
 def _report_all(plugins: Plugins, to: str, json: bool) -> None:
@@ -94,8 +93,8 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     if target and json:
         print_json({"runs": [listed_run.run for listed_run in listed], "path": str(target.absolute())})
     elif target:
-        print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}; the page works offline")
-        print_result(str(target))
+        print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}")
+        print_page(target)
 
 
 def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":

@@ -30,6 +30,7 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
 from robotrain.store import run_differences
+from robotrain.store.run_values import RESUME_ROLE
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -279,13 +280,18 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
 
 
 def _format_changes(listed_run: ListedRun) -> str:
-    """Return what differs from the run before; of a run with a parent, from that, and whether the result is better."""
-    changes = run_differences.format_changes(listed_run.changes)
+    """Return what differs from the run before; of a run with a parent, from that, and how the result changed."""
+    said = RESUME_ROLE if listed_run.is_resumed else ""  # that it continues, so not from which folder too
+    changes = run_differences.format_changes([change for change in listed_run.changes if change.name != said])
     if not listed_run.parent:
-        return changes
+        return f"unlike {RUN_START.sub('', listed_run.before)}: {changes}" if changes else ""
     parent = RUN_START.sub("", listed_run.parent)
     result = listed_run.result_change
-    return f"{result.format_text(parent) + ';' if result else f'from {parent}:'} {changes or 'no change'}"
+    if listed_run.is_resumed:
+        parts = [f"continues {parent}", result.format_values() if result else "", changes]
+    else:
+        parts = [result.format_text(parent) if result else f"repeats {parent}", changes or "nothing changed"]
+    return "; ".join(filter(None, parts))
 
 
 def _format_steps(listed_run: ListedRun) -> str:

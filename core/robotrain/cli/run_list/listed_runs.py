@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -61,9 +61,16 @@ class ResultChange(NamedTuple):
 
     def format_text(self, parent: str) -> str:
         """Return it as `better than PARENT: loss 0.41 → 0.35`."""
-        before, after = (format_value(self.metric, value) for value in (self.before, self.after))
-        verdict = "from" if self.is_better is None else "better than" if self.is_better else "worse than"
-        return f"{verdict} {parent}: {self.metric.brief or self.metric.title} {before} → {after}"
+        if self.is_better is None:
+            verdict = "as good as" if self.before == self.after else "after"
+        else:
+            verdict = "better than" if self.is_better else "worse than"
+        return f"{verdict} {parent}: {self.format_values()}"
+
+    def format_values(self) -> str:
+        """Return it as `loss 0.41 → 0.35`."""
+        values = dict.fromkeys(format_value(self.metric, value) for value in (self.before, self.after))
+        return f"{self.metric.brief or self.metric.title} {' → '.join(values)}"
 
 
 @dataclass(kw_only=True)
@@ -85,8 +92,12 @@ class ListedRun:
     """The steps of a pipeline."""
     changes: Sequence[Difference] = ()
     """What differs from the run that it repeats or continues, or else from the run before of the same workload."""
+    before: str = ""
+    """The run before of the same workload, if it differs from that."""
     parent: str = ""
     """The run that it repeats or continues, if that is still recorded."""
+    is_resumed: bool = False
+    """Whether it continues from a checkpoint of its parent: its result is later, so no better or worse."""
     result_change: ResultChange | None = None
     """How its result differs from that of its parent, once both have ended."""
 
@@ -150,20 +161,25 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
             series = _find_series(listed_run.record)
             if (before := newer.get(series)) and before.record:
                 before.changes = run_differences.find_changes(listed_run.record.values, before.record.values)
+                before.before = listed_run.run
             newer[series] = listed_run if number < len(listed_runs) else None
     by_name = {listed_run.run: listed_run for listed_run in listed_runs}
     for listed_run in listed_runs:
-        if listed_run.record and (parent := listed_run.record.parent or run_values.find_resumed_run(listed_run.record)):
-            with contextlib.suppress(Rejected):
-                listed_run.changes = run_differences.find_changes(
-                    records.read_record(parent).values, listed_run.record.values
-                )
-                listed_run.parent = parent
-            parent_progress = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
-            if parent_progress and listed_run.parent and listed_run.status and listed_run.status.finished:
-                listed_run.result_change = find_result_change(
-                    listed_run.record.metrics, parent_progress, listed_run.progress
-                )
+        if listed_run.record:
+            with contextlib.suppress(Rejected):  # the parent is no longer recorded
+                _compare_with_parent(listed_run, listed_run.record, by_name)
+
+
+def _compare_with_parent(listed_run: ListedRun, record: RunRecord, by_name: Mapping[str, ListedRun]) -> None:
+    resumed_run = run_values.find_resumed_run(record)
+    parent = record.parent or resumed_run
+    if not parent:
+        return
+    listed_run.changes = run_differences.find_changes(records.read_record(parent).values, record.values)
+    listed_run.parent, listed_run.is_resumed = parent, parent == resumed_run
+    parent_progress = by_name[parent].progress if parent in by_name else _read_ended_progress(parent)
+    if parent_progress and listed_run.status and listed_run.status.finished:
+        listed_run.result_change = find_result_change(record.metrics, parent_progress, listed_run.progress)
 
 
 def _find_series(record: RunRecord) -> tuple[str, ...]:

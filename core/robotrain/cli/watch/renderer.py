@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import sys
 import threading
@@ -29,6 +30,7 @@ LineFormat = Callable[[str], str | None]
 
 
 DECIMAL = re.compile(r"-?\d+\.(\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
+NOT_A_NUMBER = re.compile(r"\bnan\b", re.IGNORECASE)
 MAX_COMPARED_LINES = 50
 """How many lines before the metrics of a step are searched for them."""
 
@@ -42,7 +44,7 @@ class LogLineFormat:
     def __init__(self, declared: Sequence[Metric]) -> None:
         self._declared = declared
         self._printed = deque[str](maxlen=MAX_COMPARED_LINES)
-        """What the program printed since the last step with metrics."""
+        """The last lines that the program printed, from that of the last step whose metrics it printed."""
         self._place: tuple[str, int | None] = ("", None)
         self._is_repeated = False
 
@@ -58,18 +60,31 @@ class LogLineFormat:
         return label_step(record, f"[robotrain] {text}") if text else None
 
     def _repeats_lines(self, record: event.EventRecord, metrics: event.Metrics) -> bool:
-        """Whether a line since the step before has one of the values, rounded."""
+        """Whether one of the last lines has one of the values, rounded.
+
+        Events may follow several steps later, so that the lines of later steps stay to be compared.
+        """
         if metrics.step is None:
             return False
         if (position := (record.pipeline_step, metrics.step)) != self._place:
-            numbers = [(float(text[0]), len(text[1])) for line in self._printed for text in DECIMAL.finditer(line)]
-            values = metrics.values.values()
-            self._is_repeated = any(
-                round(value, digits) == number for value in values if value % 1 for number, digits in numbers
-            )
             self._place = position
-            self._printed.clear()
+            repeated = next((index for index, line in enumerate(self._printed) if has_value(line, metrics)), None)
+            self._is_repeated = repeated is not None
+            for _ in range(repeated or 0):
+                self._printed.popleft()
         return self._is_repeated
+
+
+def has_value(line: str, metrics: event.Metrics) -> bool:
+    """Return whether a line has one of the values, rounded; a whole number needs two decimals to count."""
+    if any(map(math.isnan, metrics.values.values())) and NOT_A_NUMBER.search(line):
+        return True
+    for text in DECIMAL.finditer(line):
+        number, digits = float(text[0]), len(text[1])
+        for value in metrics.values.values():
+            if math.isfinite(value) and round(value, digits) == number and (value % 1 or digits > 1):
+                return True
+    return False
 
 
 def label_step(record: event.EventRecord, text: str) -> str:

@@ -244,7 +244,7 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
         yield f"{'':<11} {results.make_register_command(record.run, sweep_results)}"
     if sweep_results.missing:
         missing = " or ".join(sweep_results.missing)
-        yield f"{'best':<11} unknown: no trial reported {missing}; name the metric with the sweep"
+        yield f"{'best':<11} unknown: no trial reported {missing}; --compare-by METRIC of the sweep names another"
 
 
 def format_checkpoint_scores(progress: Progress) -> Iterator[str]:
