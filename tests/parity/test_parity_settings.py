@@ -135,6 +135,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "image": Change(IMAGE, {"container": "pyxis", "image": "registry.example/robots/train:1"}),
         "cache_dir": Change("/cache"),
         "storage": Change("shared"),
+        "unshared": Change(str(Path(FOLDER["policy_path"]).parent), FOLDER),
         "stage": Change(True),
         "continuation": Change("never"),
         "stop_seconds": Change("60"),

@@ -8,6 +8,7 @@ from robotrain.model.platform import PlatformEngine
 from robotrain.model.platform_features import PipelineRuns, RunAccess, SharedRuns, Uploads
 
 from robotrain_slurm import scheduler, submitted_runs
+from robotrain_slurm.preflight.node_visibility import find_unshared_folders
 from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -26,6 +27,7 @@ def route_to_scheduler(method: Method) -> Method:
 class SlurmEngine(PlatformEngine, PipelineRuns, Uploads, SharedRuns, RunAccess):
     """Runs a job as a batch job, in a run folder that every node sees."""
 
+    query_settings = staticmethod(find_unshared_folders)
     find_submitted = staticmethod(submitted_runs.find_submitted)
     list_submitted = staticmethod(submitted_runs.list_submitted)
     list_statuses = staticmethod(scheduler.list_statuses)

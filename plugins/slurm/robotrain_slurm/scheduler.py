@@ -103,7 +103,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         folder = str(self.require_folder(reference))
-        cache = upload.find_cache(self.at, folder) if self.at.host else ""
+        cache = upload.find_cache(self.at, folder)
         size = super().remove_outputs(reference, dry_run)
         if not cache or size is None:
             return size

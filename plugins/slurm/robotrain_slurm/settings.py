@@ -124,6 +124,14 @@ class SlurmJobSettings:
         Literal["shared"] | None,
         Param(help="shared: every node sees these folders, which is then not doubted"),
     ] = None
+    unshared: Annotated[
+        str | None,
+        Param(
+            help="folders of this machine that the nodes do not see: data in them is copied into --cache-dir (default: "
+            "data on a disk of this machine, where --cache-dir is on another one)",
+            metavar="FOLDER[,FOLDER]",
+        ),
+    ] = None
     stage: Annotated[
         bool, Param(help="fetch what the job needs on this machine before it is sent, for nodes without internet")
     ] = False
@@ -164,5 +172,8 @@ class SlurmSettings(SchedulerFolders, SlurmJobSettings):
 
             make_path, make_uri = keep_home, keep_home_in_uri
         make_settings_absolute(self, make_path, make_uri)
+        if self.unshared:
+            folders = filter(None, self.unshared.split(","))
+            object.__setattr__(self, "unshared", ",".join(map(make_absolute_path, folders)))
         if self.prologue:  # a file of this machine, which goes into the script
             object.__setattr__(self, "prologue", make_absolute_path(self.prologue))

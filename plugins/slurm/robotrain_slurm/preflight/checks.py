@@ -27,7 +27,7 @@ from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.login.reach import explained, translate
 from robotrain_slurm.node.container import TOOLS
-from robotrain_slurm.preflight import folders
+from robotrain_slurm.preflight import folders, node_visibility
 from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import has_prologue, read_options
@@ -86,9 +86,9 @@ class _Once:
 def _take_survey(
     transport: Transport, spec: SchedulerSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
 ) -> MachineSurvey:
-    paths = [os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]
+    paths = [os.path.dirname(spec.folder), *pythons, *node_visibility.list_needed_files(spec, jobs).values()]
     for job in jobs:
-        sources = (source.uri for source in folders.list_read_folders(job))
+        sources = (source.uri for source in node_visibility.list_read_folders(job))
         paths += [job.placement.cache, *job.placement.secrets.values(), *sources]
     versions = dict.fromkeys(
         allowed_version
@@ -116,7 +116,7 @@ def check_machine(
     yield from folders.check_locks(jobs[0].placement.cache, survey)
     if transport.host:
         yield from folders.check_sources(jobs, transport.host, survey)
-        yield from check_uploads(transport, plan)
+    yield from check_uploads(transport, plan)
 
 
 def check_cluster(
@@ -140,7 +140,7 @@ def check_cluster(
     except Rejected as rejected:  # it is away, or not here
         yield from _explain_silence(rejected)
         return
-    yield from folders.find_unshared_files(folders.list_needed_files(spec, jobs), partitions, survey())
+    yield from node_visibility.find_unshared_files(node_visibility.list_needed_files(spec, jobs), partitions, survey())
 
 
 def _explain_silence(rejected: Rejected) -> Iterator[Problem]:

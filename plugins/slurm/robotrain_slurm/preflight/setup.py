@@ -16,7 +16,7 @@ from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.login.reach import explained, reach, translate
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
-from robotrain_slurm.preflight.folders import find_unshared_files
+from robotrain_slurm.preflight.node_visibility import find_unshared_files
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.placed_settings import place_settings

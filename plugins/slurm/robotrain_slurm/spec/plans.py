@@ -119,7 +119,7 @@ class SlurmPlans(SchedulerPlans):
         return replace(job, sources=sources), place_settings(settings)
 
     def list_mounts(self, job: Job, settings: SlurmSettings, cache: str, run: str) -> Iterable[Mount]:
-        return uploads.list_mounts(job.sources, settings.login or "", cache, run)
+        return uploads.list_mounts(job.sources, settings, cache, run)
 
     def check_steps(self, steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         yield from check_continuation(steps)

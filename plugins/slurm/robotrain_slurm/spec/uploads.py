@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from robotrain.errors import Stage
 from robotrain.model.plan import Plan
@@ -16,6 +17,7 @@ from robotrain_runtime.contract.document import JobSource, Mount, parse_document
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.kind import KIND
 
+from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 UPLOADS_FOLDER = "uploads"
@@ -27,7 +29,7 @@ OWN_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class FolderUpload:
-    """A folder or file of this machine that is copied to the cluster."""
+    """A folder or file of this machine that is copied into the cache of the cluster."""
 
     path: str
     flag: str
@@ -39,18 +41,28 @@ class FolderUpload:
 
 
 def is_uploaded(source: JobSource) -> bool:
-    """Return whether a source of a job for a login node is copied to its cache: code goes into the run folder."""
+    """Return whether a folder that nodes do not see is copied to the cache: code goes into the run folder."""
     return source.kind == LOCAL_KIND and source.role != "code"
 
 
-def list_mounts(sources: Iterable[JobSource], login: str, cache: str, run: str) -> Iterator[Mount]:
-    """Yield where a job finds the folders that are uploaded; nothing of a job that is sent from its cluster."""
-    for source in sources if login else ():
-        if is_uploaded(source):
+def is_unshared(source: JobSource, unshared: str | None) -> bool:
+    """Return whether a source is in a folder of this machine that its user, or preflight, says no node sees."""
+    folders = [folder for folder in (unshared or "").split(",") if folder]
+    return any(Path(source.uri).is_relative_to(folder) for folder in folders)
+
+
+def list_mounts(sources: Iterable[JobSource], settings: SlurmSettings, cache: str, run: str) -> Iterator[Mount]:
+    """Yield where a job finds the folders that are copied into the cache of the cluster.
+
+    :param cache: on the cluster.
+    """
+    login = settings.login or ""
+    for source in sources:
+        if is_uploaded(source) and (login or is_unshared(source, settings.unshared)):
             pin = folder_content.parse_pin(source.pin)
             of_run = hashlib.sha256(f"{source.role} {source.uri}".encode()).hexdigest()[:OWN_DIGITS]
             to = os.path.join(cache, UPLOADS_FOLDER, pin.hex if pin else f"{run}-{of_run}")
-            yield Mount(role=source.role, uri=source.uri, folder=to, origin=f"{login}:{to}")
+            yield Mount(role=source.role, uri=source.uri, folder=to, origin=f"{login}:{to}" if login else to)
 
 
 def list_uploads(plan: Plan) -> dict[FolderUpload, Plan]:

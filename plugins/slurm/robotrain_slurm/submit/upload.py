@@ -1,4 +1,6 @@
-"""Folders of this machine, copied by ssh into the cache of the cluster: once for each content.
+"""Folders of this machine that nodes do not see, copied into the cache of the cluster: once for each content.
+
+The copy goes by ssh to a login node, and by the shell where this machine submits the jobs.
 
 The files come into a folder beside the final one, which is renamed when all are there. A copy that was interrupted goes
 on with the files that are missing; one that is not pinned begins again, since nobody knows whether the folder is the
@@ -157,13 +159,24 @@ def _describe_upload(transport: Transport, part: Plan, upload: FolderUpload) -> 
             given=upload.path,
             flag=upload.flag,
             size=format_size(content.size),
-            host=transport.host,
+            cluster=transport.host or "the cluster's cache",
+            there=_format_place(transport, "/PATH"),
             to=upload.to,
         )
     message = "slurm-upload-needed" if upload.is_pinned else "slurm-upload-needed.unpinned"
     return make_problem(
-        message, where=upload.flag, given=upload.path, content=content, host=transport.host, to=upload.to
+        message,
+        where=upload.flag,
+        given=upload.path,
+        content=content,
+        cluster=transport.host or "the cluster's cache",
+        to=upload.to,
     )
+
+
+def _format_place(transport: Transport, path: str) -> str:
+    """Return a path as it is typed on this machine."""
+    return f"{transport.host}:{path}" if transport.host else path
 
 
 def upload_folders(transport: Transport, plan: Plan) -> list[str]:
@@ -179,7 +192,7 @@ def upload_folders(transport: Transport, plan: Plan) -> list[str]:
     for upload, part in uploads.items():
         if upload not in complete:
             _copy_folder(transport, upload, part)
-    return [f"{upload.path} {transport.host}:{upload.to}" for upload in uploads]
+    return [f"{upload.path} {_format_place(transport, upload.to)}" for upload in uploads]
 
 
 def _mark_used(transport: Transport, plan: Plan, uploads: Collection[FolderUpload]) -> None:
@@ -219,7 +232,7 @@ def _copy_folder(transport: Transport, upload: FolderUpload, part: Plan) -> None
     }
     missing = [name for name in content.files if name not in present]
     resumed = f"; {local_upload.format_file_count(len(present))} are there already" if present else ""
-    print_progress(f"copying {upload.path} to {transport.host}:{upload.to}: {content}{resumed}")
+    print_progress(f"copying {upload.path} to {_format_place(transport, upload.to)}: {content}{resumed}")
     try:
         _run(transport, upload, lock + RECEIVE, partial(_write_files, folder, content, missing))
         if changed := [*local_upload.find_changes(part, upload, "while it was copied")]:
