@@ -5,7 +5,7 @@ EXPERT = "More commands"
 GROUPS = {
     "Commands": {
         "init": ("init", "Write a job.yaml for this folder, or an example with its data."),
-        "submit": ("submit", "Check a job, render its plan, and submit it to a platform."),
+        "submit": ("submit", "Check a job, and start it on a platform."),
         "watch": ("watch", "Show the progress, loss and outputs of runs live."),
         "report": ("report", "Write an HTML page about a run: loss, settings, checkpoints."),
         "runs": ("runs", "List the runs submitted from this machine, newest first."),

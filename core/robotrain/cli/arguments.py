@@ -75,17 +75,19 @@ def option(flag: str, metavar: str, help: str, complete: Callable[..., list[str]
 
 RunArgument = Annotated[
     str,
-    argument("[RUN]", "The run, its beginning, or its --name; default: `latest`, the newest.", complete_run_names),
+    argument(
+        "[RUN]", "Its name, or the beginning of its identifier; default: `latest`, the newest.", complete_run_names
+    ),
 ]
 NamedRunArgument = Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)]
 RunsArgument = Annotated[
     list[str] | None,
-    argument("[RUN]...", "Runs, their beginnings, or names; default: `latest`, the newest.", complete_run_names),
+    argument("[RUN]...", "Names or beginnings of identifiers; default: `latest`, the newest.", complete_run_names),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 LABELS = {
-    "--name": ("what to call the run; default: that of the run it repeats, or made of its job", "NAME"),
+    "--name": ("what to call the run (default: made of the job, or that of the run it repeats)", "NAME"),
     "--note": ("a note for `status` and `runs --json`", "TEXT"),
 }
 """The help of the options for what people call a run, and what stands for their value."""

@@ -234,7 +234,7 @@ class EnvironmentBuild:
         Raise JobFailed, StopRequested, ImageTorchUnusable or OSError.
         """
         lock = self.place.with_suffix(".lock")
-        wait_message = f"another run is building {self.place}: waiting"
+        wait_message = f"another run is building {self.place}: waiting{self._describe_duration()}"
         with files.hold_lock(lock, lambda: self.log_line(wait_message), waiting=self.stop.interruptible):
             if not is_complete(self.place, self.lock):
                 try:
@@ -246,6 +246,10 @@ class EnvironmentBuild:
                     raise JobFailed(reason, fault="disk_full") from error
         return self.place
 
+    def _describe_duration(self) -> str:
+        has_torch = torch_build.split_lock(self.lock.read_text(encoding="utf-8"))
+        return ", which usually takes 2 to 10 minutes, once: PyTorch is large" if has_torch else ""
+
     def _build(self) -> None:
         folder = self.place
         if folder.exists():
@@ -254,7 +258,7 @@ class EnvironmentBuild:
         for leftover in folder.parent.glob(f".{folder.name}.*"):  # of killed builders, whose uv may still be running
             shutil.rmtree(leftover, ignore_errors=True)
         tool = uv_program.find_uv(self.cache) or uv_program.fetch_uv(self.cache, self.stop)
-        self.log_line(f"building the environment {folder} with {self.python}")
+        self.log_line(f"building the environment {folder} with {self.python}{self._describe_duration()}")
         with files.make_atomically(folder) as scratch:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
             facts = self._install_lock(tool, scratch)

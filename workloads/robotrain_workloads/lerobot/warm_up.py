@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 TAKE_OVER, CHECK_ONLY = "--warm-up", "--check-only"
 """First argument of a launcher that gets ready to do the work, and of one that only checks the options after it."""
-LOADING = "loading LeRobot and PyTorch"
+LOADING = "loading LeRobot and PyTorch, which usually takes less than 30 s"
 
 
 def wait_for_arguments(arguments: Sequence[str], get_ready: Callable[[Sequence[str]], None]) -> Sequence[str]:

@@ -30,7 +30,8 @@ def build_data_python(say: Callable[[str], None]) -> Path:
 
     :param say: shows a message: it takes seconds.
     """
-    text = f"preparing a Python that reads datasets: once, {ENVIRONMENT.gib} GB in {files.get_cache_folder()}"
+    size = f"{ENVIRONMENT.gib} GB in {files.get_cache_folder()}"
+    text = f"preparing a Python that reads datasets: once, {size}, which usually takes less than a minute"
     try:
         built, problems = build_environment(ENVIRONMENT, lambda line: say(line) if line == text else None, text)
     except Rejected as rejected:

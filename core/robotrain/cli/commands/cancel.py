@@ -31,7 +31,7 @@ REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
     """Stop runs, and show what they saved. Runs that have ended do not change.
 
-    robotrain cancel last
+    robotrain cancel latest
     """
     find = functools.partial(find_run_to_change, ctx, unfinished_first=True, need=UNFINISHED)
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs, find)]

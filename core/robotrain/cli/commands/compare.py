@@ -48,6 +48,8 @@ make_problem = Messages(__file__)
 
 HELP = """Decide which policy is better, from episodes that begin at the same starts.
 
+Evaluations that exist are compared at once; policies (of RUN, or of its step: RUN@8000) are evaluated in a job.
+
   robotrain compare EVALUATION EVALUATION
 
   robotrain compare RUN RUN@8000 --env pusht --platform PLATFORM --wait
@@ -100,7 +102,7 @@ class CompareCommand(JobCommand):
         options.add_own(NOT_WORSE_THAN, help=than, metavar="POLICY", common=True)
         file = "compare the episodes of a CSV file: policy,start,success[,score][,condition][,training]"
         options.add_own(SCORES, help=file, metavar="FILE.csv", common=True)
-        none = "what a start is that only one policy has: left out, or a failure of the other"
+        none = "how a start counts that only one policy has: left out, or a failure of the other"
         options.add_own(MISSING, help=none, metavar="|".join(get_args(Missing)), common=True)
         options.add_own("--wait", help="wait for the end of the job, and print its answer", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ComparedRuns = Annotated[
     list[str] | None,
-    argument("RUN [RUN]...", "Runs, their beginnings, or names; one alone: with `latest`.", complete_run_names),
+    argument("RUN [RUN]...", "Names, or beginnings of identifiers; one alone: with `latest`.", complete_run_names),
 ]
 
 

@@ -43,7 +43,7 @@ def logs(
 ) -> None:
     """Print the log of a run; with -f, follow it.
 
-    robotrain logs --tail 40 last
+    robotrain logs --tail 40 latest
     """
     if raw and json:
         raise make_usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))

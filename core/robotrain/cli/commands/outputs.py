@@ -57,7 +57,7 @@ def outputs(
 ) -> None:
     """List the complete checkpoints and other outputs of a run so far; with --to, download them.
 
-    robotrain outputs --checkpoint last --to ./policy last
+    robotrain outputs --checkpoint last --to ./policy latest
     """
     if to:
         check_is_folder(to, "--to")

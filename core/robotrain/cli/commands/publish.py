@@ -26,7 +26,7 @@ def publish(
     """Send complete checkpoints of a run to a place, through this machine. What is there already stays, and the same
     command sends what is missing. The run may have ended, or go on.
 
-    robotrain publish last hf://OWNER/NAME
+    robotrain publish latest hf://OWNER/NAME
     robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
     """
     plugins = get_plugins(ctx)

@@ -45,9 +45,9 @@ def register(
     """Register a checkpoint of a run, or the policy it evaluated, as a version of a model in the platform's registry.
     If it is registered already, that version gets the scores of the evaluation.
 
-    robotrain register last pusht-act
+    robotrain register latest pusht-act
 
-    robotrain register last pusht-act --best
+    robotrain register latest pusht-act --best
     """
     run = find_run_to_change(ctx, run, need=REGISTRABLE)
     if best and step:

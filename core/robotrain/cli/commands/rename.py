@@ -26,7 +26,7 @@ def rename(
 ) -> None:
     """Change what a run is called here, or its note. The platform and the tracking server keep their names.
 
-    robotrain rename last pick-v3
+    robotrain rename latest pick-v3
 
     robotrain rename pick-v3 --note "with the new gripper"
     """

@@ -43,12 +43,12 @@ def report(
     everything: Annotated[bool, typer.Option("--all", help="One page with a row for each run, newest first.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Write an HTML page about a run: loss or evaluation, settings and their origins, lineage, outputs; or about
-    several runs: their curves on common axes, their scores, and their differences.
+    """Write an HTML page about a run: its loss or its scores and videos, settings and checkpoints. About several runs:
+    their curves and scores side by side, and what differs.
 
-    robotrain report last --to runs/pusht.html
+    robotrain report
 
-    robotrain report RUN RUN
+    robotrain report RUN RUN --to pages/comparison.html
 
     robotrain report --all
     """

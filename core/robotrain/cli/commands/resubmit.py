@@ -69,7 +69,7 @@ RepeatedRunArgument = Annotated[
     str,
     argument(
         "[RUN|ADDRESS]",
-        "The run, its beginning, or its --name; default: `latest`, the newest. Or the address of one that is not"
+        "Its name, or the beginning of its identifier; default: `latest`, the newest. Or the address of one that is not"
         " recorded here: a checkpoint (its folder, hf://OWNER/NAME@TAG, a blob URL), or what `robotrain adopt` takes.",
         complete_run_names,
     ),
@@ -99,9 +99,9 @@ def resubmit(
 ) -> None:
     """Submit the plan of a run again, as its next attempt; with --set, change values.
 
-    robotrain resubmit last --set batch_size=16 --dry-run
+    robotrain resubmit latest --set batch_size=16 --dry-run
 
-    robotrain resubmit last -- --policy.n_action_steps=8
+    robotrain resubmit latest -- --policy.n_action_steps=8
 
     robotrain resubmit hf://OWNER/NAME@step-020000 --platform PLATFORM --dry-run
 
@@ -150,7 +150,7 @@ def resume(
 ) -> None:
     """Continue from a run's last complete checkpoint, or from another one, as a new run.
 
-    robotrain resume last --training-steps 20000
+    robotrain resume latest --training-steps 20000
 
     Each option after -- replaces the same option of the run; its other options stay.
     """

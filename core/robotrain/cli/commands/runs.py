@@ -37,7 +37,7 @@ TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
 CACHE_HELP = "With --prune: cached environments and data instead of runs; what a run uses stays."
 UNUSED_HELP = "With --prune --cache: only what no run used for this long: 30d, 12h."
 LIMIT_HELP = "With --prune --cache: only the least recently used, until this much remains: 50GB."
-WORD_HELP = "Only runs whose name, or the run itself, contains this; with --prune: the run to remove, or its name."
+WORD_HELP = "A part of a name or identifier: only these runs; with --prune: the run to remove."
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
@@ -113,19 +113,15 @@ def runs(
 ) -> None:
     """List the runs submitted from this machine and their states, newest first.
 
+    robotrain runs pick
+
     robotrain runs --state failed --since 7d
 
-    robotrain runs --since 2026-11-01 --until 2026-11-07
-
-    robotrain runs pick
+    robotrain runs --set policy_type=act --set batch_size=8
 
     robotrain runs --everywhere --user all
 
     robotrain runs --prune --older-than 30d
-
-    robotrain runs --prune pick
-
-    robotrain runs --prune --cache --unused 30d
     """
     state = run_filter.parse_state(state)
     run_options = {"--older-than": older_than, "--keep": keep is not None}

@@ -28,7 +28,7 @@ MAX_WARNINGS = 3
 def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Show the state of a run, the reason for it, its outputs, and the next commands.
 
-    robotrain status last
+    robotrain status latest
     """
     record, platform = open_run(ctx, run)
     now, steps = run_summary.query_run(record, platform)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-HELP = """Check a job, render its plan, and submit it to a platform.
+HELP = """Check a job, and start it on a platform.
 
   robotrain submit job.yaml --platform PLATFORM --wait
 

@@ -50,7 +50,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
 
     MLflow on this machine is served until Ctrl-C; over SSH, with the line that forwards its port.
 
-    robotrain ui last
+    robotrain ui latest
     """
     record, platform = open_run(ctx, run)
     tracking = run_summary.read_run_log(record, platform)[0].tracking or {}

@@ -90,7 +90,7 @@ def wait(
 ) -> None:
     """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
 
-    robotrain wait --timeout 12h last
+    robotrain wait --timeout 12h latest
     """
     seconds, channels = parse_timeout(timeout), _open_channels(notify)
     opened = open_runs(ctx, runs)
