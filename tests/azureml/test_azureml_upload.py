@@ -114,6 +114,20 @@ def test_a_secret_that_would_be_uploaded_is_reported_and_not_shown(azureml, fold
     assert secret not in text
 
 
+def test_upload_is_announced_until_it_is_there_and_asked_about_if_large(azureml, folder, monkeypatch):
+    plan = make_upload_plan(azureml, folder)
+
+    def find_codes() -> list[str]:
+        return [problem.code for problem in AZUREML.engine.preflight(plan) if problem.where == "--dataset-path"]
+
+    assert find_codes() == ["upload-needed"]
+    with monkeypatch.context() as small:
+        small.setattr("robotrain_sources.local_path.upload.ASKED_BYTES", 10)
+        assert find_codes() == ["upload-large"]
+    upload_folders(plan)
+    assert find_codes() == []
+
+
 def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, capsys):
     plan = make_upload_plan(azureml, folder)
     azureml.fault("PUT .*a.parquet", status=403, code="AuthorizationFailure")

@@ -119,7 +119,7 @@ def test_missing_command_is_reported_once(osmo, folder_upload):
 @pytest.mark.parametrize(
     ("spoil", "code", "severity", "fact"),
     [
-        (lambda osmo: None, "osmo-upload", "note", "1 file, 2.0 kB, will be uploaded"),
+        (lambda osmo: None, "upload-needed", "note", "uploaded to the storage for this run: 1 file, 2.0 kB"),
         (lambda osmo: osmo.fail("data list", "hang", seconds=30.0), "not-checked-here", "warning", "in time"),
         (lambda osmo: osmo.configure(data_access=False), "osmo-storage-signed-out", "error", "az login"),
     ],
@@ -135,6 +135,13 @@ def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, s
     assert problem.where == "--dataset-path"
     osmo.configure(data_access=True)
     assert osmo.objects("azure://acc/osmo/x") == {}
+
+
+@pytest.mark.slow
+def test_large_upload_is_asked_about(osmo, folder_upload, monkeypatch):
+    monkeypatch.setattr("robotrain_sources.local_path.upload.ASKED_BYTES", 10)
+    [problem] = find_problems(make_plan(uploads=(folder_upload,)))
+    assert (problem.code, problem.question) == ("upload-large", "upload it?")
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_every_version_of_osmo_is_supported(osmo, tmp_path, version):
         (tmp_path / "data" / name).write_text(name)
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
     wanted = make_plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
-    assert [problem.code for problem in OSMO.engine.preflight(wanted)] == ["osmo-upload"]
+    assert [problem.code for problem in OSMO.engine.preflight(wanted)] == ["upload-needed"]
     reference = OSMO.engine.submit(wanted)
     assert osmo.objects("azure://acc/osmo/x") == {"a": b"a", ".robotrain-complete-1": b"1 file\n"}
     assert OSMO.engine.find(wanted) == reference

@@ -14,7 +14,6 @@ from robotrain.run_folder import submit_script
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.environments import interpreter
-from robotrain_slurm.submit import upload
 from slurm_stand_in import SlurmStandIn
 
 PROGRAM = ("--", "python", "main.py")
@@ -326,7 +325,7 @@ def test_folder_of_the_laptop_is_copied_once_per_content(submit, robotrain, word
     data, uploads = ("--dataset-path", "episodes"), tmp_path / "cache/uploads"
     answer = robotrain(*words, *data, "--dry-run", *PROGRAM)
     assert answer.exit_code == 0, answer.stderr
-    assert f"copied to {HOST} once: 2 files, 7 bytes (not uploaded: .secret)" in answer.stderr
+    assert f"uploaded to {HOST} once: 2 files, 7 bytes (not uploaded: .secret)" in answer.stderr
     assert not uploads.exists()
     run, folder = submit(*data)
     document = json.loads((folder / "job.json").read_text())
@@ -401,15 +400,15 @@ def test_copy_that_was_cut_goes_on_with_the_files_that_are_missing(
 
 
 def test_large_copy_is_begun_after_a_yes(robotrain, words, slurm, login_node, tmp_path, episodes, monkeypatch):
-    monkeypatch.setattr(upload, "ASKED_BYTES", 6)
+    monkeypatch.setattr("robotrain_sources.local_path.upload.ASKED_BYTES", 6)
     line = (*words, "--dataset-path", "episodes")
-    assert "7 bytes would be copied to" in robotrain(*line, "--dry-run", *PROGRAM).stderr
+    assert "7 bytes would be uploaded to" in robotrain(*line, "--dry-run", *PROGRAM).stderr
     answer = robotrain(*line, *PROGRAM)
-    answer.check_problems(4, "slurm-upload-large --dataset-path")
+    answer.check_problems(4, "upload-large --dataset-path")
     assert "--yes" in answer.stderr
     monkeypatch.setattr(arguments, "can_ask", lambda: True)
     answer = robotrain(*line, *PROGRAM)
-    assert (answer.exit_code, "copy it? [y/N]" in answer.stderr) == (4, True)
+    assert (answer.exit_code, "upload it? [y/N]" in answer.stderr) == (4, True)
     assert (slurm.read_jobs(), (tmp_path / "cache/uploads").exists()) == ([], False)
     with monkeypatch.context() as agreed:
         agreed.setattr(arguments, "ask_yes", lambda question: True)

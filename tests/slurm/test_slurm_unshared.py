@@ -50,7 +50,7 @@ def test_data_on_a_disk_of_this_machine_is_copied_into_the_cache(robotrain, slur
     job = (*words, "--dataset-path", episodes)
     answer = robotrain("submit", *job, "--dry-run", *PROGRAM)
     assert answer.exit_code == 0, answer.stderr
-    assert "copied to the cluster's cache once: 1 file, 2 bytes" in answer.stderr
+    assert "uploaded to the cluster's cache once: 1 file, 2 bytes" in answer.stderr
     assert "slurm-disk-local" not in answer.stderr
     assert not list_copied(tmp_path / "shared/cache")
     answer = robotrain("submit", *job, "--json", *PROGRAM)

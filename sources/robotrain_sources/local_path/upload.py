@@ -22,6 +22,8 @@ from robotrain_sources.local_path.pin import check_pin
 make_problem = Messages(__file__)
 
 MAX_NAMES = 3
+ASKED_BYTES = 20e9
+"""An upload of more is begun only after a yes: it takes hours, and the storage there may be small."""
 
 
 class LocalUpload(Protocol):
@@ -152,6 +154,27 @@ def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -
         )
     elif not content.files:
         yield make_problem("upload-empty", where=flag, given=path, stage=stage, platform=platform)
+
+
+def describe_upload(
+    plan: Plan, upload: LocalUpload, target: str, address: str, *ways: Suggestion, is_kept: bool
+) -> Problem:
+    """Return how much is to be uploaded: a note, or a question where it is much. Raise OSError.
+
+    :param plan: that of a job that reads the folder.
+    :param target: what it is uploaded to, such as `cluster` or `the storage`.
+    :param address: where the folder will be.
+    :param ways: what the user may do instead of uploading much.
+    :param is_kept: whether other jobs find it there, by its content.
+    """
+    content = scan_folder(select_uploaded_part(plan, upload.path))
+    if content.size > ASKED_BYTES:
+        size = format_size(content.size)
+        return make_problem(
+            "upload-large", *ways, where=upload.flag, given=upload.path, target=target, address=address, size=size
+        )
+    message = "upload-needed" if is_kept else "upload-needed.unpinned"
+    return make_problem(message, where=upload.flag, given=upload.path, target=target, address=address, content=content)
 
 
 def summarize_names(names: Sequence[str]) -> str:

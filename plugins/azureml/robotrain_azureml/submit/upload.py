@@ -92,10 +92,17 @@ def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
 
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
-    """Check folders that are not uploaded yet, and warn of secrets in them."""
-    check = functools.partial(local_upload.check_upload, plan, stage=Stage.PREFLIGHT, platform=ENGINE)
-    yield from _drop_complete(spec, {upload: list(check(upload)) for upload in spec.uploads})
+    """Check folders that are not uploaded yet, say how much they are, and warn of secrets in them."""
+    complete = find_complete_uploads(spec, spec.uploads)
     for upload in spec.uploads:
+        if upload in complete:
+            continue
+        problems = [*local_upload.check_upload(plan, upload, Stage.PREFLIGHT, ENGINE)]
+        if problems:
+            yield from problems
+        else:
+            address, is_kept = _make_uri(spec.datastore, upload), inputs.is_by_content(upload.to)
+            yield local_upload.describe_upload(plan, upload, "the datastore", address, is_kept=is_kept)
         yield from local_upload.check_upload_secrets(plan, upload)
 
 
@@ -125,7 +132,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                     seal = {"files": len(content.files), "size": content.size}
                     blobs.write_blob(upload.to + SEAL_SUFFIX, json.dumps(seal).encode())
             state = "was uploaded" if content else "is uploaded already"
-            yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs, upload)}", content is not None)
+            yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs.store.name, upload)}", content is not None)
 
 
 def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path) -> local_upload.FolderContent | None:
@@ -138,7 +145,7 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     if others := uploaded.keys() - content.files.keys():
         where = f"--account-name {blobs.store.account} --source {blobs.store.container} --pattern '{upload.to}/*'"
         command = f"az storage blob delete-batch {where} --auth-mode login"
-        raise Rejected([local_upload.make_mixed_problem(upload, _make_uri(blobs, upload), others, command)])
+        raise Rejected([local_upload.make_mixed_problem(upload, _make_uri(blobs.store.name, upload), others, command)])
     files = {name: folder / name for name in content.files}
     if uploaded:
         count = local_upload.format_file_count(len(uploaded))
@@ -147,7 +154,7 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     missing = datastore.find_differing_files(files, uploaded)
     present = len(files) - len(missing)
     resumed = f"; {local_upload.format_file_count(present)} uploaded already" if present else ""
-    print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
+    print_progress(f"uploading {upload.path} to {_make_uri(blobs.store.name, upload)}: {content}{resumed}")
     progress = UploadProgress(sum(content.files[name] for name in missing))
     try:
         datastore.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
@@ -158,5 +165,5 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     return content
 
 
-def _make_uri(blobs: DatastoreBlobs, upload: DatastoreUpload) -> str:
-    return f"azureml://datastores/{blobs.store.name}/paths/{upload.to}"
+def _make_uri(datastore_name: str, upload: DatastoreUpload) -> str:
+    return f"azureml://datastores/{datastore_name}/paths/{upload.to}"

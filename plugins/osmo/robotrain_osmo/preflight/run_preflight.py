@@ -200,8 +200,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     if problems:
         yield from problems
         return
-    content = local_upload.scan_folder(local_upload.select_uploaded_part(plan, item.path))
-    yield make_problem("osmo-upload", where=item.flag, given=item.path, content=content, url=item.url)
+    yield local_upload.describe_upload(plan, item, "the storage", item.url, is_kept=item.files is not None)
 
 
 MISSING = ("resource-unknown.bucket", "resource-unknown.dataset")

@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
 from robotrain.run_folder.transport import Transport, parse_count
@@ -42,8 +41,6 @@ from robotrain_slurm.spec.uploads import UPLOADS_FOLDER, FolderUpload, list_uplo
 make_problem = Messages(__file__)
 
 ENGINE = "Slurm"
-ASKED_BYTES = 20e9
-"""A copy of more is begun only after a yes: it takes hours, and the disk of the cluster may be small."""
 DAYS = 7 * 86400.0
 REMOVAL_SECONDS = 600.0
 STALL_SECONDS = 3600.0
@@ -146,32 +143,13 @@ def check_uploads(transport: Transport, plan: Plan) -> Iterator[Problem]:
         if upload in complete:
             continue
         problems = [*local_upload.check_upload(part, upload, Stage.PREFLIGHT, ENGINE)]
-        yield from problems or (_describe_upload(transport, part, upload),)
+        if problems:
+            yield from problems
+        else:
+            target = transport.host or "the cluster's cache"
+            there = Suggestion(f"{upload.flag} {_format_place(transport, '/PATH')}", "if it is on the cluster already")
+            yield local_upload.describe_upload(part, upload, target, upload.to, there, is_kept=upload.is_pinned)
         yield from local_upload.check_upload_secrets(part, upload)
-
-
-def _describe_upload(transport: Transport, part: Plan, upload: FolderUpload) -> Problem:
-    content = local_upload.scan_folder(local_upload.select_uploaded_part(part, upload.path))
-    if content.size > ASKED_BYTES:
-        return make_problem(
-            "slurm-upload-large",
-            where=upload.flag,
-            given=upload.path,
-            flag=upload.flag,
-            size=format_size(content.size),
-            cluster=transport.host or "the cluster's cache",
-            there=_format_place(transport, "/PATH"),
-            to=upload.to,
-        )
-    message = "slurm-upload-needed" if upload.is_pinned else "slurm-upload-needed.unpinned"
-    return make_problem(
-        message,
-        where=upload.flag,
-        given=upload.path,
-        content=content,
-        cluster=transport.host or "the cluster's cache",
-        to=upload.to,
-    )
 
 
 def _format_place(transport: Transport, path: str) -> str:
