@@ -21,7 +21,14 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import code_rules
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.command import checkpoint_rules, environ_rules, package_rules, rules, syntax_rules
+    from robotrain_workloads.command import (
+        checkpoint_rules,
+        environ_rules,
+        option_rules,
+        package_rules,
+        rules,
+        syntax_rules,
+    )
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
@@ -29,6 +36,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_program_file(job)
     yield from rules.check_outside_paths(job)
     yield from syntax_rules.check_syntax(job)
+    yield from option_rules.check_options(job)
+    yield from option_rules.check_resume_options(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)

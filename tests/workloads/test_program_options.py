@@ -1,0 +1,120 @@
+"""The options that a program's own parser refuses are refused before it is sent, where its text leaves no doubt."""
+
+import pytest
+
+PARSER = """
+import argparse, os
+from pathlib import Path
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lr", "-l", type=float, default=1e-3)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--opt", choices=["adam", "sgd"])
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--amp", action=argparse.BooleanOptionalAction)
+    {more}
+    args = parser.parse_args({parsed})
+
+if __name__ == "__main__":
+    main()
+"""
+
+REFUSED = [
+    # the arguments, the codes of the problems, what to type first
+    ("--lrr 0.1 --data data", "option-unknown", "--lr=0.1"),
+    ("--lrr=0.1 --data data", "option-unknown", "--lr=0.1"),
+    ("--verbsoe --data data", "option-unknown", "-- --verbose"),
+    ("--epochs 3 --data data", "option-unknown", ""),
+    ("more --data data", "option-unknown", ""),
+    ("--lr abc --data data", "value-invalid", "-- … --lr NUMBER"),
+    ("--lr={outputs} --data data", "value-invalid", "-- … --lr NUMBER"),
+    ("--opt adm --data data", "value-invalid", "--opt=adam"),
+    ("--lr 3", "option-missing", "-- … --data VALUE"),
+    ("--dta data", "option-unknown", "--data=data"),
+    ("--lr x --opt y --lrr 1", "value-invalid value-invalid option-unknown option-missing", "-- … --lr NUMBER"),
+    ("--data dta", "path-misspelt", "--data=data"),
+    ("--data data/psuht", "path-misspelt", "--data=data/pusht"),
+]
+ACCEPTED = [
+    "--data data",
+    "--dat data -l3 --no-amp",
+    "--data /nosuch --lr {rate}",
+    "--data {outputs} --lr {seed} --lr={num_gpus}",
+    "--data elsewhere",
+]
+MORE = {
+    # what leaves doubt, or makes the option --lrr one of the program's
+    "subparsers": ("parser.add_subparsers()", ""),
+    "parsed in part": ("parser.parse_known_args()", ""),
+    "another parser": ("argparse.ArgumentParser()", ""),
+    "given away": ("os.add_options(parser)", ""),
+    "in a loop": ("for name in os.environ: parser.add_argument('--' + name)", ""),
+    "other words": ("", "os.environ['ARGS'].split()"),
+    "reads the command line": ("import sys; print(sys.argv)", ""),
+    "in a condition": ("if os.environ: parser.add_argument('--lrr')", ""),
+    "in a group": ("parser.add_argument_group().add_argument('--lrr')", ""),
+    "of another reader": ("from click import command", ""),
+}
+
+
+@pytest.fixture
+def submit(robotrain, tmp_path, monkeypatch):
+    """Check a line with a program; return its answer."""
+    (tmp_path / "data/pusht").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    def submit(words, more="", parsed="", options=()):
+        (tmp_path / "train.py").write_text(PARSER.format(more=more, parsed=parsed))
+        line = ("explain", "train.py", "--platform", "local", "--param", "rate=3", "--seed", "1", *options)
+        return robotrain(*line, "--json", "--", *words.split())
+
+    return submit
+
+
+@pytest.mark.parametrize(("words", "codes", "way"), REFUSED)
+def test_arguments_that_the_parser_refuses_are_refused(submit, words, codes, way):
+    answer = submit(words)
+    assert answer.exit_code == 2
+    problems = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+    assert [problem["code"] for problem in problems] == codes.split()
+    assert (problems[0]["instead"][0]["text"] if problems[0]["instead"] else "") == way
+
+
+@pytest.mark.parametrize("words", ACCEPTED)
+def test_arguments_that_the_parser_takes_are_taken(submit, words):
+    assert submit(words).exit_code == 0
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_nothing_is_claimed_where_the_text_leaves_doubt(submit, name):
+    more, parsed = MORE[name]
+    assert submit("--lrr 0.1 --data data", more, parsed).exit_code == 0
+
+
+@pytest.mark.parametrize("parsed", ["", "None", "__import__('sys').argv[1:]"])
+def test_the_words_of_the_command_are_what_is_parsed(submit, parsed):
+    answer = submit("--lrr 0.1 --data data", parsed=parsed)
+    assert answer.exit_code == (0 if "import" in parsed else 2)
+
+
+def test_a_parser_of_a_module_of_the_folder_is_read(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "options.py").write_text(
+        "import argparse\ndef add(p):\n  p.add_argument('--lr')\ndef read():\n"
+        "  parser = argparse.ArgumentParser()\n  add(parser)\n  return parser.parse_args()\n"
+    )
+    (tmp_path / "train.py").write_text("from options import read\nargs = read()\n")
+    monkeypatch.chdir(tmp_path)
+    line = ("explain", "train.py", "--platform", "local", "--")
+    robotrain(*line, "--lrr", "1").check_problems(2, "option-unknown --")
+    assert robotrain(*line, "--lr", "1").exit_code == 0
+
+
+def test_an_option_to_resume_with_that_the_program_lacks_is_refused(submit):
+    way = ("--checkpoints", "c/{step}", "--resume-args", '["--resume", "{resume}"]')
+    answer = submit("--data data", options=way)
+    answer.check_problems(2, "option-unknown --resume-args")
+    assert answer.json["problems"][-1]["instead"][0]["text"] == "leave out --resume-args"
+    answer = submit("--data data", "parser.add_argument('--load-from')", options=way)
+    assert answer.json["problems"][-1]["instead"][0]["text"] == """--resume-args '["--load-from", "{resume}"]'"""
+    assert submit("--data data", "parser.add_argument('--resume')", options=way).exit_code == 0
