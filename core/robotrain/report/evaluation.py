@@ -76,6 +76,8 @@ class EvaluationResults:
     """Metrics that the log does not contain, by name."""
     tables: tuple[ResultsTable, ...] = ()
     outcomes: tuple[EpisodeOutcome, ...] = ()
+    video_note: str = ""
+    """What an environment draws into the videos, in a sentence below them."""
     policy: Mapping[str, Any] = field(default_factory=dict)
     """What is known of the policy, by `comparison.record.POLICY_KEYS`."""
     conditions: Mapping[str, Any] = field(default_factory=dict)

@@ -254,6 +254,7 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
         "max_rows": MAX_ROWS,
         "grid_videos": [item for item in media if item.type == "video/mp4" and item.episode is None],
         "cards": _list_cards(evaluation),
+        "video_note": results.video_note if results else "",
         "summary_plots": [image for image in images if image.name == SUMMARY],
         "episode_plots": plots,
         "omitted_size": format_size(sum(item.size for item in evaluation.omitted)),

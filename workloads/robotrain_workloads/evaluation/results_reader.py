@@ -23,8 +23,8 @@ LATENCY_NOTE = (
     "are of the actions for which its network ran."
 )
 VIDEO_NOTES = {
-    "pusht": "The red cross in a video is the newest action; in the first picture of an episode it is still that of "
-    "the episode before, if there was one."
+    "pusht": "The red cross in a video is the newest action, the blue dot the robot. In the first picture of an "
+    "episode the cross is still that of the episode before, if there was one."
 }
 """What an environment draws into its pictures."""
 HELD_OUT_NOTES = {
@@ -76,6 +76,7 @@ def read_results(content: bytes) -> EvaluationResults:
         values={name: value for name, value in values.items() if value is not None},
         tables=tuple(_make_tables(data, rollout, rolled)),
         outcomes=tuple(_make_outcome(index, row) for index, row in played),
+        video_note=VIDEO_NOTES.get(_get_text(rollout, "env"), "") if any(row.get("video") for _, row in rolled) else "",
         policy=_describe_policy(data, policy, rollout),
         conditions=_describe_conditions(data, rollout),
         damaged=tuple(damaged),
@@ -143,7 +144,6 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
                 "seed",
             ),
             rows=tuple(_format_rollout_row(index, row, has_tasks) for index, row in rolled),
-            remark=VIDEO_NOTES.get(environment, "") if any(row.get("video") for _, row in rolled) else "",
         )
     if replayed := _list_rows(data.get("per_episode")):
         held_out = data.get("held_out")
