@@ -24,6 +24,7 @@ SUBMIT_SIDE = (
         "checked_locker",
         "trained_type",
         "saved_config",
+        "option_rules",
     ),
     *(
         "launchers",
