@@ -61,7 +61,7 @@ def test_valid_model_name_is_accepted(robotrain, nobody, name: str) -> None:
         (("--policy-model", "act:7"), "use   --policy-model azureml:act:7 ("),
         (("--policy-model", "models:/act/7"), "use   --policy-model azureml:act:7 ("),  # as `status` says it
         (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:act:7 ("),
-        (("--wandb",), "Jobs get no Weights & Biases key."),
+        (("--wandb",), "use   --secret WANDB_API_KEY=NAME --key-vault VAULT"),
     ],
 )
 def test_unsupported_option_suggests_a_supported_one(robotrain, nobody, words, expected: str) -> None:

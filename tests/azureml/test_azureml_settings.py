@@ -141,7 +141,7 @@ def test_help_lists_every_setting_without_asking_anybody(outputs, robotrain) -> 
 
 
 def test_another_platform_is_offered_once(robotrain, nobody) -> None:
-    words = ("-d", "lerobot/pusht", "--wandb-enable", *NAMES, "--compute", "k8s-a")
+    words = ("-d", "lerobot/pusht", "--publish-url", "/kept", *NAMES, "--compute", "k8s-a")
     answer = robotrain("explain", "--platform", "azureml", *words)
     assert answer.exit_code == 3
     assert answer.stderr.count("--platform local") == 1

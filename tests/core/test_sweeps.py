@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,24 @@ def test_every_invalid_value_is_reported_once_and_nothing_is_sent(check_refused)
     words = "--over learning_rate=-1,1e-3,fast --over seed=1..5 --over num_worker=1,2 --metric loss"
     values = (f"value-invalid --over learning_rate {value}" for value in ("-1", "fast"))
     check_refused(words, 2, "value-unknown --over num_worker", "sweep-metric-unknown --metric", *values)
+
+
+@pytest.mark.parametrize(
+    ("over", "way"),
+    [
+        ("num_worker=1,2", "--over num_workers=1,2"),
+        ("lr=1e-3,1e-4", "--over learning_rate=1e-3,1e-4"),
+        (
+            "policy.dropot=0.1,0.2",
+            """--over 'trainer_args=["--policy.dropout=0.1"],["--policy.dropout=0.2"]'""",
+        ),
+    ],
+)
+def test_a_wrong_name_is_answered_with_one_that_varies_the_same_values(sweep, over, way):
+    answer = sweep("--over", over)
+    answer.check_problems(2, f"value-unknown --over {over.partition('=')[0]}")
+    assert f"use   {way}" in answer.stderr
+    assert sweep(*shlex.split(way), "--dry-run").exit_code == 0
 
 
 def test_trials_share_no_output_folder(check_refused, sweep):

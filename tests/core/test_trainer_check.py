@@ -150,7 +150,9 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
     pids = tmp_path / "pids"
     answer = ask("--answer=hang", f"--pids={pids}")
     answer.check_problems(0, "checker-unusable --checker")
-    assert "checking the options of sing with typer" in answer.stderr
+    assert "checking the options of sing: waiting for typer" in answer.stderr
+    assert "for at most 1.5 s" in answer.stderr
+    assert "ROBOTRAIN_CHECKER_SECONDS=7.5" in answer.stderr
     for pid in pids.read_text().split():
         assert is_gone(int(pid))
 

@@ -192,6 +192,8 @@ NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
     (job(), {}, "nothing-kept", "warning"),
     (REGISTERED, WORKSPACE, "nothing-kept", "note"),
     (job(publish_url=ONE), {}, "nothing-kept", None),
+    (job(device="cpu"), {"gpus": 2}, "gpus-unused", "warning"),
+    (job(device="cpu"), {"gpus": 0}, "gpus-unused", None),
     (job(), {"tracking_uri": None, "subscription_id": "S"}, "osmo-untracked", "warning"),
     (job(), {"tracking_uri": "none"}, "osmo-untracked", None),
     (job(), WORKSPACE | {"tracking_uri": "none"}, "option-without-effect", "warning"),
@@ -201,6 +203,13 @@ NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
 def find_problem(code: str, of: Job, **overrides: object) -> Problem:
     (problem,) = [problem for problem in find_problems(of, **overrides) if problem.code == code]
     return problem
+
+
+@pytest.mark.parametrize(("overrides", "has_registry"), [({}, False), (WORKSPACE, True)])
+def test_a_model_is_offered_to_keep_a_checkpoint_where_there_is_a_registry(overrides: dict, has_registry: bool) -> None:
+    ways = [way.text for way in find_problem("nothing-kept", job(), **overrides).suggestions]
+    assert ("--register-checkpoint NAME" in ways) is has_registry
+    assert "--publish-url hf://OWNER/NAME --hf-credential NAME" in ways
 
 
 @pytest.mark.parametrize(("of", "overrides"), ACCEPTED)

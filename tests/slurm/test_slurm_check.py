@@ -96,6 +96,7 @@ STAGED = {"stage": True, "torch_backend": "cu126"}
 WARNED = [
     (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", "--gpus"),
     (job(num_gpus=1), {"gpus": 0}, "gpus-too-few", "--gpus"),
+    (job(device="cpu"), {"gpus": 2}, "gpus-unused", "--gpus"),
     (job(device="cpu"), {"gpu_type": "a100"}, "option-without-effect", "--gpu-type"),
     (job(), sbatch(SBATCH_EXPORT="NONE"), "variable-unused", "SBATCH_EXPORT"),
     (job(), sbatch(SBATCH_SITE="1"), "variable-unused", "SBATCH_SITE"),

@@ -219,6 +219,50 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     check_problems(problems, "resource-unknown", "secret-exposed", "run-folder-refused")
 
 
+@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file", "git_token_file"])
+def test_a_file_with_credentials_that_is_not_there_is_refused(find_problems, tmp_path, setting):
+    file = tmp_path / "token"
+    flag = f"--{setting.replace('_', '-')}"
+    check_problems(find_problems(CLUSTER, **{setting: str(file)}), f"credential-file-missing {flag}")
+    file.write_text("x")
+    assert find_problems(CLUSTER, **{setting: str(file)}) == []
+
+
+def test_a_file_with_a_secret_that_is_not_there_is_refused(find_problems, tmp_path):
+    problems = find_problems(CLUSTER, secrets=f'{{"API_KEY": "{tmp_path}/key"}}')
+    check_problems(problems, "secret-file-missing --secret")
+
+
+LOGIN = "machine api.wandb.ai login user password " + "0" * 40
+# a file of the home folder with its text, the settings, and whether the job finds a key
+KEYS = [
+    (".bashrc", "", {}, False),
+    (".netrc", LOGIN, {}, True),
+    (".netrc", LOGIN, {"container": "pyxis"}, False),
+    (".netrc", "machine github.com login me password x", {}, False),
+    (".bashrc", "", {"secrets": '{"WANDB_API_KEY": "~/.bashrc"}'}, True),
+    (".bashrc", "", {"secrets": '{"OTHER_KEY": "~/.bashrc"}'}, False),
+    ("lines.sh", "export WANDB_MODE=offline\n", {"prologue": "~/lines.sh"}, True),
+    ("lines.sh", "export OMP_NUM_THREADS=1\n", {"prologue": "~/lines.sh"}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "settings", "has_key"), KEYS)
+def test_a_job_with_wandb_finds_a_key_on_its_node(
+    find_problems, recorded, tmp_path, monkeypatch, name, text, settings, has_key
+):
+    recorded.answer("srun", "--container-image")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / name).write_text(text)
+    (home / name).chmod(0o600)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)  # which no node sees
+    problems = find_problems(CLUSTER, job(wandb=True), **settings)
+    check_problems(problems, *[] if has_key else ["wandb-key-missing --wandb"])
+    assert find_problems(CLUSTER, job(wandb=False), **settings) == []
+
+
 def test_machine_without_slurm_says_that_it_was_not_asked(without_slurm, make_plan):
     (problem,) = problems = preflight(make_plan())
     check_problems(problems, "submit-command-missing")
@@ -241,7 +285,8 @@ def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, m
     )
     (tmp_path / "cache").mkdir()
     of = job(source("local_path", "/data/pusht"))
-    (problem,) = problems = preflight(make_plan(of, hub_token_file="/home/me/token"))
+    (tmp_path / "token").touch()
+    (problem,) = problems = preflight(make_plan(of, hub_token_file=str(tmp_path / "token")))
     check_problems(problems, "slurm-disk-local")
     said = next(suggestion.text for suggestion in problem.suggestions if suggestion.text.startswith("--storage shared"))
     assert "slurm-disk-local" not in {problem.code for problem in preflight(make_plan(of, storage=said.split()[1]))}

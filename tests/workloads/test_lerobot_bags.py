@@ -9,6 +9,7 @@ import pytest
 from job_documents import PLATFORMS, check_findings, check_job, training
 from problem_assertions import check_problems
 from recorded_bags import SECOND, START, Recording, make_message
+from robotrain.errors import format_problem
 from robotrain.model.data_report import DataReading, RemoteFiles
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
@@ -48,7 +49,10 @@ def plan(document, digests=None):
 
 def test_bags_are_accepted_and_a_dataset_in_their_place_is_refused(tmp_path, bags, bag_document):
     assert list(compare(bag_document(bags))) == []
-    check_findings(compare(bag_document(PUSHT)), 1, "without --bags")
+    check_findings(compare(bag_document(PUSHT)), 1, "leave out --bags")
+    (problem,) = compare(dataclasses.replace(bag_document(PUSHT), workload="rosbag-act-train"))
+    assert "--bags" not in format_problem(problem)
+    assert "robotrain submit lerobot-train --policy-type act" in problem.suggestions[0].text
     empty = tmp_path / "empty"
     empty.mkdir()
     check_findings(compare(bag_document(empty)), 1, "no ROS 2 bag")
@@ -81,6 +85,7 @@ def test_what_bags_cannot_have_is_refused(parameters, problem):
 
 def test_a_topic_that_no_bag_has_and_one_that_may_be_the_action_are_found_at_a_glance(tmp_path, bags, bag_document):
     check_findings(compare(bag_document(bags, action_topic="/acton")), 1, "--action-topic /action")
+    check_findings(compare(bag_document(bags, state_topic="/joint")), 1, "--state-topic /joint_states")
     open_bag = Recording(without=("/action",))
     for step in range(open_bag.steps):
         log = START + step * SECOND // 10

@@ -50,6 +50,13 @@ def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pu
     robotrain(*words, "--device", "mps").check_problems(2, "device-cannot")
 
 
+@pytest.mark.parametrize("platform", ["local", "slurm", "osmo", "azureml"])
+def test_gpus_that_a_job_on_the_cpu_would_not_use_are_named(robotrain, platform):
+    line = ("render", "--platform", platform, "-d", "lerobot/pusht", "--num-gpus", "2")
+    assert "--num-gpus has no effect with --device cpu" in robotrain(*line, "--device", "cpu").stderr
+    assert "--num-gpus has no effect" not in robotrain(*line, "--device", "cuda").stderr
+
+
 def list_format_options(document, folders=None):
     """The options of the trainer that decide over the number format, of types with one and without."""
     names = ("--policy.dtype", "--policy.use_amp")

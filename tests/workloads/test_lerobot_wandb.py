@@ -122,6 +122,11 @@ def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
     assert find_problems(training(pusht, wandb=True)) == []
 
 
+def test_a_key_that_is_a_secret_of_the_job_is_enough(training, pusht):
+    placement = {"secrets": {"WANDB_API_KEY": "/home/me/.secrets/wandb"}}
+    assert find_problems(training(pusht, wandb=True, placement=placement)) == []
+
+
 @pytest.mark.parametrize("key", ["secret-short", KEY + "\n"])
 def test_an_invalid_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)

@@ -132,6 +132,7 @@ def test_an_mcap_file_that_is_salvaged_is_left_to_the_job(compare, tmp_path):
     folder = Recording().write(tmp_path / "bags" / "one", "mcap")
     (file,) = folder.glob("*.mcap")
     file.write_bytes(file.read_bytes()[:-9])
+    assert "\n--salvage" in compare(folder.parent)[0][0]
     assert compare(folder.parent, salvage=True) == ([], [])
 
 

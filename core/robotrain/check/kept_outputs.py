@@ -22,6 +22,8 @@ class LostDisk:
     """Options that keep the outputs, best first."""
     keeps_last: bool = False
     """Whether the platform copies the last output elsewhere anyway."""
+    has_registry: bool = True
+    """Whether a job can register its last checkpoint, given its settings."""
     keeps_results: bool = False
     """Whether results are kept elsewhere anyway: as artifacts of the tracking run."""
 
@@ -41,7 +43,7 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
     if is_registered and (outputs.required or not outputs.resumable):
         return
     ways = disk.ways
-    if not is_registered and outputs.resumable and outputs.register_parameter in values:
+    if disk.has_registry and not is_registered and outputs.resumable and outputs.register_parameter in values:
         ways = (*ways, f"--{outputs.register_parameter.replace('_', '-')} NAME")
     if is_registered:
         message = "nothing-kept.last-only"

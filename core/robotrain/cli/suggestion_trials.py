@@ -16,7 +16,7 @@ from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_li
 from robotrain.cli.parse_errors import explain_parse_error
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
-from robotrain.line_edits import PROGRAM, TRAINER_OPTION, LineOptions, edit_line, read_edit
+from robotrain.line_edits import PROGRAM, TRAINER_OPTION, LineOptions, edit_line, read_edit, split_line
 from robotrain.store.written_files import JOB_FILE
 from robotrain.submission.prepare import check_request
 
@@ -74,6 +74,7 @@ class _Trials:
                 ways.append(way)
             elif not has_working and after[0] is not problem:
                 joined = self._add_next_way(way, after[0], problem)
+                joined = joined or self._leave_out_elsewhere(way, after, problem)
                 ways.append(joined or way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
                 has_working = True
         return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))
@@ -89,6 +90,18 @@ class _Trials:
             if is_plain and not next_way.replaces and self._find_problems(joined, problem) == []:
                 return joined
         return None
+
+    def _leave_out_elsewhere(self, way: Suggestion, after: Sequence[Problem], problem: Problem) -> Suggestion | None:
+        """Return a suggestion without the options that it makes those of another platform, if that line works."""
+        flags = [other.where for other in after]
+        if any(other.code != "option-elsewhere" for other in after) or not {*flags} <= {*self._list_typed_flags()}:
+            return None
+        remark = f"{way.remark}; without {', '.join(flags)}".removeprefix("; ")
+        shorter = way._replace(remark=remark, replaces=" ".join([*way.replaces.split(), *flags]))
+        return shorter if self._find_problems(shorter, problem) == [] else None
+
+    def _list_typed_flags(self) -> list[str]:
+        return [option.words[0].partition("=")[0] for option in split_line(self._words, self._options) if option.name]
 
     def _find_problems(self, way: Suggestion, problem: Problem) -> list[Problem] | None:
         """Return the new errors of the line that a suggestion makes, or only the problem if it is still there.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.job import Job
 from robotrain.nearest_name import find_nearest_name
 
 make_problem = Messages(__file__)
@@ -37,6 +38,12 @@ class TemplateGuard(NamedTuple):
         """Check that an option's value matches the pattern as a whole. `reason`: which values do."""
         if not re.fullmatch(pattern, text):
             yield self.make_invalid_value_problem(flag, text, expected, reason)
+
+
+def check_unused_gpus(job: Job, requested: int | None, engine: str) -> Iterator[Problem]:
+    """Warn of GPUs that a job asks for and does not use, since it computes on the CPU."""
+    if requested and not job.used_gpus:
+        yield make_problem("gpus-unused", given=str(requested), requested=requested, engine=engine)
 
 
 MAX_NAMES = 8

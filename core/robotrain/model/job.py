@@ -14,6 +14,7 @@ from robotrain.model.workload_profile import WorkloadProfile
 GPUS_PARAMETER, NODES_PARAMETER = "num_gpus", "num_nodes"
 NODES_FLAG = "--num-nodes"
 PUBLISH_PARAMETER = "publish_url"
+WANDB_PARAMETER = "wandb"
 NAME_PARAMETER = "job_name"
 """The parameter, if a workload has it, with the name that tracking shows; by default the `--name` of the run."""
 HUB_SCHEME = "hf:"
@@ -95,6 +96,11 @@ class Job:
     def publishes_to_hub(self) -> bool:
         """Whether its checkpoints go to a repository, which needs a token and does not fail the run."""
         return str(dict(self.parameters).get(PUBLISH_PARAMETER) or "").strip().lower().startswith(HUB_SCHEME)
+
+    @property
+    def logs_to_wandb(self) -> bool:
+        """Whether it logs to Weights & Biases, which needs a key where the job runs."""
+        return dict(self.parameters).get(WANDB_PARAMETER) is True
 
     @property
     def training_nodes(self) -> int:

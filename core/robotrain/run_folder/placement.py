@@ -4,7 +4,7 @@ What is changed in that after the submission does not count.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Mount, Placement
@@ -49,11 +49,21 @@ def make_placement(
     )
 
 
-def check_credential_files(credentials: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that the files with credentials are on this machine, by the kind of source that they open."""
+def format_credential_flag(kind: str) -> str:
+    """Return the option of the file that opens a kind of source."""
+    return f"--{CREDENTIAL_SETTINGS[kind].replace('_', '-')}"
+
+
+def check_credential_files(
+    credentials: Mapping[str, str], exists: Callable[[str], bool] = os.path.isfile
+) -> Iterator[Problem]:
+    """Check that the files with credentials are there, by the kind of source that they open.
+
+    :param exists: whether the machine that submits has a file.
+    """
     for kind, file in credentials.items():
-        if not os.path.isfile(file):
-            flag = f"--{CREDENTIAL_SETTINGS[kind].replace('_', '-')}"
+        if not exists(file):
+            flag = format_credential_flag(kind)
             yield make_problem("credential-file-missing", where=flag, given=file, flag=flag)
 
 

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
@@ -49,6 +49,9 @@ REFUSED = "options-refused"
 SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"
 SECONDS = 60.0
 """How long a checker may take."""
+LONGER = 5
+"""How many times as long is offered after that."""
+LONGER_REMARK = "waits longer: a trainer that was not imported for a while is read from disk first"
 SLOW_SECONDS = 1.0
 """After so long a message says what is waited for."""
 MAX_OUTPUT = 1 << 16
@@ -188,7 +191,7 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     environ = child_python.make_import_environ([code], variables) | dict(question.command.environ) | OFFLINE | places
     seconds = get_time_limit()
     subject = f"the options of {question.prepared.job.workload}"
-    message = f"checking {subject} with {checker.name}, which usually takes less than 30 s …"
+    message = f"checking {subject}: waiting for {checker.name} to import its trainer, for at most {seconds:g} s …"
     with CacheLease(files.get_cache_folder()) as lease:
         if checker.folder:
             lease.acquire(checker.folder)
@@ -205,8 +208,9 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
         except CommandStartError as error:
             return _make_unusable(checker, f"it does not start: {error}", options)
     if done.timed_out:
-        reason = f"it gave no answer within {seconds:g} s ({SECONDS_VARIABLE} changes that)"
-        return _make_unusable(checker, reason, options)
+        reason = f"it gave no answer within {seconds:g} s"
+        longer = Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
+        return _make_unusable(checker, reason, options, longer)
     verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
         return _Answer(verdicts, is_final=done.exit_code == 0)
@@ -255,9 +259,9 @@ def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, optio
     return make_problem("options-unchecked.not-here", *ways, program=program)
 
 
-def _make_unusable(checker: Checker, reason: str, options: CheckOptions) -> Problem:
-    way = options.suggest(NONE, "checks without one")
-    return make_problem("checker-unusable.failed", way, where=FLAG, python=checker.python, why=reason)
+def _make_unusable(checker: Checker, reason: str, options: CheckOptions, *ways: Suggestion) -> Problem:
+    others = [*ways, options.suggest("PYTHON", "asks another Python"), options.suggest(NONE, "checks without one")]
+    return make_problem("checker-unusable.failed", *others, where=FLAG, python=checker.python, why=reason)
 
 
 def _read_cached(key: str) -> list[Verdict] | None:

@@ -1,8 +1,10 @@
 """Preparation of a sweep: one job with the values of each trial, checked as a pipeline. No side effects."""
 
 import dataclasses
+import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.assignments import apply_assignments
 from robotrain.config.own_parameters import extend_for_sweep, list_own_names
 from robotrain.config.request import Request
+from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -21,14 +24,14 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
-from robotrain.model.job import Job
+from robotrain.model.job import TRAINER_ARGS, Job
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_engine, tpe
 from robotrain.sweeps.space import (
@@ -194,8 +197,24 @@ class _SweepPreparer:
         request, new_problems = apply_assignments(
             self.request.job, texts, self.request.workload, self.platform, self.kinds, flag=point.where
         )
+        new_problems = [self._repeat_values(problem) for problem in new_problems]
         problems += (problem for problem in new_problems if problem not in problems)
         return request
+
+    def _repeat_values(self, problem: Problem) -> Problem:
+        """Return the problem of an unknown name with suggestions that vary the same values."""
+        places = {f"{OVER_FLAG} {axis.name}": axis for axis in self.request.axes if can_repeat(axis.text)}
+        axis = places.get(problem.where)
+        if problem.code != "value-unknown" or axis is None:
+            return problem
+        values = shlex.quote(axis.text)
+        ways = [way._replace(text=f"{way.text.partition('=')[0]}={values}") for way in problem.suggestions]
+        options = [find_option_of_program(self.request.workload, f"--{axis.name}", value) for value in axis.values]
+        if not ways and options and all(options):  # of the trainer: each trial gets its arguments
+            arguments = ",".join(json.dumps([option]) for option in options)
+            text = f"{OVER_FLAG} {shlex.quote(f'{TRAINER_ARGS}={arguments}')}"
+            ways = [Suggestion(text, "an option of the trainer", f"{OVER_FLAG}={axis.name}")]
+        return dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
         """Check both ends of each range, and perhaps each value of lists, with first values of the others.

@@ -54,6 +54,11 @@ class Axis:
         return not self.values
 
     @property
+    def text(self) -> str:
+        """The values as `--over` takes them."""
+        return f"{self.scale}:{self.low}..{self.high}" if self.is_range else ",".join(self.values)
+
+    @property
     def samples(self) -> tuple[str, ...]:
         """What is checked before anything is submitted: all values of a list, both ends of a range."""
         return self.values or (self.low, self.high)

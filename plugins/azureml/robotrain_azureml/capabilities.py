@@ -2,15 +2,15 @@
 
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import FETCHED_ROLES
-from robotrain.model.support import ANY, YES, no, not_yet
+from robotrain.model.support import ANY, YES, no
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 POLICIES = ("policy", "reference")
 POLICY_KINDS = ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run", "datastore_path")
 OWN_MODELS = "Azure ML has its own form for registered models."
 SUPPORTED_FEATURES = (
-    "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel adopt notify"
-    " native_dag native_sweep"
+    "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt"
+    " notify native_dag native_sweep"
 )
 
 CAPABILITIES = Capabilities(
@@ -44,7 +44,6 @@ CAPABILITIES = Capabilities(
             "Azure ML shows a port of a job only as a service of that job, which robotrain does not add.",
             "robotrain ui RUN",
         ),
-        "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
             "A job's disk is deleted when it ends; its declared output is always kept.", f"--publish-url {BLOB}"

@@ -48,12 +48,14 @@ def check_system(job: "Job") -> Iterator[Problem]:
 
 
 def check_device(job: "Job") -> Iterator[Problem]:
-    """Reject what no machine can run."""
+    """Reject what no machine can run, and warn of GPUs that a job on the CPU would not use."""
     if job["device"] == "mps":
         yield from check_system(job)
         return
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
         yield make_problem("device-cannot", Suggestion(remedy), given=str(job["device"]), title=title)
+    if job["device"] == "cpu" and job.training_gpus > 1:
+        yield make_problem("option-without-effect.gpus", given=str(job.training_gpus))
 
 
 def check_excluded_episodes(job: "Job") -> Iterator[Problem]:

@@ -187,7 +187,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     yield from _find_problems(job)
     yield from map("\n".join, parameters.find_device_problems(job.parameters))
     if job.parameters["wandb"]:
-        yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
+        yield from wandb.find_wandb_problems(document.placement, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from run_setup.find_output_problems(document, output)
     yield from published_checkpoints.find_problems(job, output)

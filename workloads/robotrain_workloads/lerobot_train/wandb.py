@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.lerobot.options import split_options
 
 SECRET_KIND = "wandb"
 """The name of this secret in `Placement.ways`."""
+KEY_VARIABLE = "WANDB_API_KEY"
 ENABLED_OPTION = "--wandb.enable=true"
 ARTIFACT_OPTION = "--wandb.disable_artifact"
 LOGIN_HINT = Suggestion("wandb login", "or set WANDB_API_KEY; WANDB_MODE=offline logs only to the run's folder")
@@ -56,18 +58,19 @@ def get_wandb_mode(environ: Mapping[str, str]) -> str:
     return WANDB_MODES.get(environ.get("WANDB_MODE", "").strip().lower(), "online")
 
 
-def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[Problem | str]:
-    """Yield why the run could not log, as far as this machine knows. `remedies` is `Placement.ways`."""
+def find_wandb_problems(placement: Placement, environ: Mapping[str, str]) -> Iterator[Problem | str]:
+    """Yield why the run could not log, as far as this machine knows. A key that is a secret is read by the work."""
     if get_wandb_mode(environ) != "online":
         return
-    remedy = remedies.get(SECRET_KIND) or LOGIN_HINT
-    if key := environ.get("WANDB_API_KEY", ""):
+    remedy = placement.ways.get(SECRET_KIND) or LOGIN_HINT
+    has_key = KEY_VARIABLE in placement.secrets or environ.get("WANDB_IDENTITY_TOKEN_FILE")
+    if key := environ.get(KEY_VARIABLE, ""):
         if not KEY_PATTERN.fullmatch(key):
             spaces = ", including spaces or line breaks" if re.search(r"\s", key) else ""
             yield make_data_problem(
                 f"WANDB_API_KEY is not a key of Weights & Biases: it has {len(key)} characters{spaces}", remedy
             )
-    elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not is_signed_in(environ):
+    elif not has_key and not is_signed_in(environ):
         yield make_data_problem(
             "--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set", remedy
         )

@@ -95,7 +95,7 @@ class BagCheck:
             try:
                 self._check_bag(bag, end)
             except BagError as error:
-                self._add_problem(error.file, error.why)
+                self._add_problem(error.file, error.why, error.way)
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
@@ -117,7 +117,7 @@ class BagCheck:
             try:
                 check_files(bag)
             except BagError as error:
-                self._add_problem(error.file, error.why)
+                self._add_problem(error.file, error.why, error.way)
                 unreadable.append(bag)
             except OSError:  # the job says it
                 continue
@@ -197,11 +197,17 @@ class BagCheck:
         if recorded is None:
             taken = (*self._cameras, *self._topics.values())  # the state is not the action
             fitting = [other for other in topics if topics[other].type in kinds and other not in taken]
-            near = find_near_option(topic, fitting) or (fitting[0] if len(fitting) == 1 else "")
+            longer = [other for other in fitting if topic.lower() in other.lower()]
+            near = find_near_option(topic, fitting)
+            for few in (longer, fitting):
+                near = near or (few[0] if len(few) == 1 else "")
             names = ", ".join(sorted(topics))
             way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
                 way = Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE)
+            elif not near and fitting:
+                choices = f"one of {', '.join(sorted(fitting))}"
+                way = Suggestion(f"{flag} {self._replace_topic(topic, 'TOPIC')}", choices)
             self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
         elif recorded.type not in kinds:
             needs = " or ".join(kinds)

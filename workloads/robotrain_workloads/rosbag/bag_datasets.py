@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.problem import Problem
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
@@ -29,6 +29,8 @@ PROGRAM = "robotrain_workloads.rosbag.dataset_conversion"
 FORMAT = 1
 """Incremented when the same bags would become another dataset."""
 LOCAL_KIND = "local_path"
+TRAINING = "lerobot-train"
+"""The workload that also trains on datasets."""
 
 
 def find_problems(
@@ -45,7 +47,7 @@ def find_problems(
         if has_bags(folder):
             bags.append(folder)
         elif (folder / dataset.INFO_FILE).is_file():
-            yield f"{source.uri} is a LeRobot dataset, not ROS 2 bags: lerobot-train takes it without --bags"
+            yield make_data_problem(f"{source.uri} is a LeRobot dataset, not ROS 2 bags", _suggest_dataset(document))
         elif is_complete or source.kind == LOCAL_KIND:
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
     if bags and len(bags) == len(set(sources)):
@@ -54,6 +56,13 @@ def find_problems(
         yield from problems
         if not problems and check.features is not None:
             yield from _find_missing_inputs(LerobotJob(document, data), check.features)
+
+
+def _suggest_dataset(document: JobDocument) -> Suggestion:
+    """Return what trains on a dataset: the job without `--bags`, or the workload that has that option."""
+    if document.workload == TRAINING:
+        return suggest_leaving_out("--bags")
+    return Suggestion(f"robotrain submit {TRAINING} --policy-type act …", "trains on it; so do other policy types")
 
 
 def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Iterator[Problem | str]:

@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.problem import Suggestion
+
 from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
 from robotrain_workloads.rosbag.file_checks import (
     METADATA,
@@ -35,13 +37,16 @@ from robotrain_workloads.rosbag.storage import (
 _PART = re.compile(r"^(?P<name>.+)_(?P<part>\d+)$")
 _NANOSECONDS = 1_000_000_000
 _MAX_LISTED = 12
+SALVAGE_HINT = "; --salvage reads the chunks that are whole"
 
 
 class BagError(ValueError):
     """A bag, or a message in it, that cannot be used."""
 
-    def __init__(self, file: Path, reason: str, time_ns: int | None = None) -> None:
+    def __init__(self, file: Path, reason: str, time_ns: int | None = None, *, way: Suggestion | str = "") -> None:
         self.file, self.why, self.time_ns = file, reason, time_ns
+        self.way = way
+        """An option with which the bag can be used; empty if there is none."""
         time_text = "" if time_ns is None else f" at {format_time(time_ns)}"
         super().__init__(f"{file}{time_text}: {reason}")
 
@@ -246,7 +251,7 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
     if "end magic" in text or isinstance(error, EOFError):
         reason = "the file ends too early: it is cut off, or its recorder was killed"
         if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
-            reason += "; --salvage reads the chunks that are whole"
+            reason += SALVAGE_HINT
         return reason
     if type(error).__name__ == "ZstdError":
         return "the compressed file is damaged; record it again, or leave it out"

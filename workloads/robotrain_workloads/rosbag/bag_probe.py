@@ -16,6 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+from robotrain_runtime.contract.problem import Suggestion
+
 from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX
 from robotrain_workloads.rosbag.bag_files import Bag, BagError
 from robotrain_workloads.rosbag.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
@@ -209,8 +211,8 @@ def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str
         if not is_whole or not footer.endswith(MCAP_MAGIC):
             if salvage:
                 return None
-            reason = "the file ends too early: it is cut off, or its recorder was killed; --salvage reads what is whole"
-            raise BagError(file, reason)
+            reason = "the file ends too early: it is cut off, or its recorder was killed"
+            raise BagError(file, reason, way=Suggestion("--salvage", "reads the chunks that are whole"))
         (start,) = struct.unpack_from("<Q", footer, 9)
         if not 0 < start < size or size - start > LARGEST_READ:
             return None

@@ -21,7 +21,7 @@ from robotrain.store import files
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
 from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
-from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
+from robotrain_workloads.rosbag.bag_files import SALVAGE_HINT, BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
 
@@ -361,6 +361,8 @@ def _print_summary(survey: BagSurvey, config: Path | None) -> None:
     if survey.refused and survey.usable:
         names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
         lines.append(f"leave them out with {_format_exclusion(names)}")
+    if any(SALVAGE_HINT in str(bag_facts.problem) for bag_facts in survey.refused):
+        lines.append("read what is whole of them with --salvage")
     if config:
         lines.append(f"settings written: {config}")
     print_message("\n".join(lines))

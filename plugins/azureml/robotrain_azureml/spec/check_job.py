@@ -322,6 +322,8 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 VAULT_FLAG = "--key-vault"
+WANDB_KEY = "WANDB_API_KEY"
+"""The variable in which Weights & Biases looks for its key."""
 
 
 def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -339,6 +341,8 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
         problems += check_secrets(settings.secrets, parse_reference, "SECRET", own_variables)
     yield from problems
+    if job.logs_to_wandb and WANDB_KEY not in load_pairs(settings.secrets):
+        yield make_problem("value-missing.wandb-key")
     named = {
         **{
             job_settings.CREDENTIALS[kind].flag: text

@@ -145,6 +145,7 @@ def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if count < needed and not (count == 0 and values.get("device") == "cpu"):
         fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu" if "device" in values else "")
         yield make_problem("gpus-too-few", *fixes, given=str(count), needed=needed, count=count)
+    yield from checks.check_unused_gpus(job, count, "OSMO")
 
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -188,7 +189,7 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         "--blob-credential": settings.blob_credential,
         "--git-credential": settings.git_credential,
     }
-    if environment.is_wandb_enabled(job):
+    if job.logs_to_wandb:
         names["--wandb-credential"] = settings.wandb_credential
     expected = "the name of an OSMO credential"
     invalid = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
@@ -23,6 +23,7 @@ from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 make_problem = Messages(__file__)
 
 BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+HUB_FORM = "hf://OWNER/NAME"
 SERVER_HINT = "--tracking-uri https://HOST"
 _TRACKING_OFF = f"tracking is disabled (tracking_uri is `{environment.NO_TRACKING}`)"
 _REGIONAL_ADDRESS = (
@@ -143,9 +144,13 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     url = str(values.get(PUBLISH_PARAMETER) or "")
     tracking = environment.get_tracking_uri(settings)
     is_resumable = job.profile.outputs.resumable
+    credential = "" if settings.hf_credential else " --hf-credential NAME"
+    to_hub = Suggestion(f"--publish-url {HUB_FORM}{credential}", "a model repository of the Hub")
+    others = (to_hub,) if is_resumable else () if tracking else suggest_tracking(settings)
     disk = LostDisk(
         why=POD_DISK_NOTE,
-        ways=(f"--publish-url {BLOB_URL_FORM}", *(() if is_resumable or tracking else suggest_tracking(settings))),
+        ways=(f"--publish-url {BLOB_URL_FORM}", *others),
+        has_registry=bool(tracking),
         keeps_last=settings.publish_dataset is not None,
         keeps_results=bool(tracking),
     )

@@ -105,7 +105,7 @@ def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredentia
     kinds = {source.kind for source in job.sources}  # what they name may be private
     names = {
         "--hf-credential": settings.hf_credential if "huggingface" in kinds or job.publishes_to_hub else None,
-        "--wandb-credential": settings.wandb_credential if is_wandb_enabled(job) else None,
+        "--wandb-credential": settings.wandb_credential if job.logs_to_wandb else None,
         "--blob-credential": settings.blob_credential,
         "--git-credential": settings.git_credential if "git" in kinds else None,
     }
@@ -116,11 +116,6 @@ def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredentia
 def parse_secret(name: str, text: str) -> OsmoCredential:
     """Return the credential of a secret of the program. Raise CredentialError if its name is invalid."""
     return parse_credential(text, f"{SECRET_FLAG} {name}")
-
-
-def is_wandb_enabled(job: Job) -> bool:
-    """Return whether the job logs to Weights & Biases."""
-    return dict(job.parameters).get("wandb") is True
 
 
 def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[str, str | dict[str, str]]:

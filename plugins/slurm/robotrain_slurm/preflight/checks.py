@@ -30,6 +30,7 @@ from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders, node_visibility
 from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
+from robotrain_slurm.preflight.wandb_key import check_wandb_key
 from robotrain_slurm.spec.script import has_prologue, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
 from robotrain_slurm.submit.upload import check_uploads
@@ -89,7 +90,7 @@ def _take_survey(
     paths = [os.path.dirname(spec.folder), *pythons, *node_visibility.list_needed_files(spec, jobs).values()]
     for job in jobs:
         sources = (source.uri for source in node_visibility.list_read_folders(job))
-        paths += [job.placement.cache, *job.placement.secrets.values(), *sources]
+        paths += [job.placement.cache, *job.placement.secrets.values(), *job.placement.credentials.values(), *sources]
     versions = dict.fromkeys(
         allowed_version
         for version in pythons.values()
@@ -111,6 +112,7 @@ def check_machine(
     yield from slurm.check_run_folder(plan)
     yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
     yield from folders.check_files(jobs, survey)
+    yield from check_wandb_key(transport, spec, jobs, plan.files)
     yield from check_containers(transport, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
     yield from folders.check_locks(jobs[0].placement.cache, survey)

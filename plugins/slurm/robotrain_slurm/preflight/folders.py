@@ -7,6 +7,7 @@ from robotrain.cluster.secrets import judge_secret_file
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.placement import check_credential_files
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_sources.local_path.remote_kind import KIND
 
@@ -21,7 +22,11 @@ def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[
     for job in jobs[:1]:  # the steps of a pipeline have the same placement
         yield from judge_folder(survey.paths[job.placement.cache].folder, "--cache-dir")
         for name, file in job.placement.secrets.items():
-            yield from judge_secret_file(name, file, survey.paths[file].mode)
+            if survey.paths[file].exists:
+                yield from judge_secret_file(name, file, survey.paths[file].mode)
+            else:
+                yield make_problem("secret-file-missing", given=file, name=name)
+        yield from check_credential_files(job.placement.credentials, lambda file: survey.paths[file].exists)
 
 
 def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
+from robotrain.run_folder.placement import format_credential_flag
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -25,11 +26,6 @@ make_problem = Messages(__file__)
 LOCAL_FILESYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs tmpfs ramfs overlay".split())  # noqa: SIM905
 """Types that other machines see only if this one exports them."""
 LOCAL_NAMES = ("localhost", "")
-CREDENTIAL_FLAGS = {
-    "blob_url": "--blob-credential-file",
-    "huggingface": "--hub-token-file",
-    "git": "--git-token-file",
-}
 
 
 def is_on_local_disk(path: str, survey: MachineSurvey) -> bool:
@@ -73,7 +69,7 @@ def list_needed_files(spec: SchedulerSpec, jobs: Sequence[JobDocument]) -> dict[
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:
         needed["--cache-dir"] = job.placement.cache
-        needed |= {CREDENTIAL_FLAGS[kind]: file for kind, file in job.placement.credentials.items() if file}
+        needed |= {format_credential_flag(kind): file for kind, file in job.placement.credentials.items()}
         needed |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
         needed |= {f"the {source.role}": source.uri for source in list_read_folders(job)}
     return needed

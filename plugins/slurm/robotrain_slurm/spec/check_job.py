@@ -45,6 +45,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     yield from check_staging(job, settings)
     yield from check_nodes(job, settings)
     yield from check_remote_folders(job, settings)
+    yield from checks.check_unused_gpus(job, settings.gpus, "Slurm")
     if settings.gpu_type and not fill_settings(job, settings).gpus:
         yield make_problem("option-without-effect.gpu-type", given=settings.gpu_type)
 
@@ -241,7 +242,7 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     parameters = dict(job.parameters)
     services = {
         f"--{CHECKPOINT_PARAMETER.replace('_', '-')}": str(parameters.get(CHECKPOINT_PARAMETER) or ""),
-        "--wandb": "https://api.wandb.ai" if parameters.get("wandb") else "",
+        "--wandb": "https://api.wandb.ai" if job.logs_to_wandb else "",
         "--tracking-uri": settings.tracking_uri or "",
     }
     for flag, address in services.items():
