@@ -122,6 +122,42 @@ def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(fin
         assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
 
 
+OUTSIDE = [
+    # a script that writes to an absolute path, its arguments, the place that is named, what keeps it
+    (
+        "OUT = '/data/exp'\nos.makedirs(OUT)",
+        "",
+        "/data/exp",
+        'os.environ.get("ROBOTRAIN_OUTPUTS", "/data/exp") (in train.py:1',
+    ),
+    (
+        "import os\nopen('/data/out/m.pt', 'wb').write(b'x')",
+        "",
+        "/data/out/m.pt",
+        'os.path.join(os.environ.get("ROBOTRAIN_OUTPUTS", "/data/out"), "m.pt") (in train.py:2',
+    ),
+    ("D = '/d/e'\nsave.save(1, f'{D}/m.pt')", "", "/d/e", 'os.environ.get("ROBOTRAIN_OUTPUTS", "/d/e") (in train.py:1'),
+    ("Path('/d/e/m.txt').write_text('')", "", "/d/e/m.txt", 'os.path.join(os.environ.get("ROBOTRAIN_OUTPUTS", "/d/e")'),
+    ("add_argument('--out')", "--out /d/e", "/d/e", "--out={outputs}"),
+    ("open('/data/in.csv')", "", "", ""),
+    ("open('/tmp/log.txt', 'w')", "", "", ""),
+    ("os.makedirs(os.environ.get('ROBOTRAIN_OUTPUTS', '/data/exp'))", "", "", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "words", "place", "way"), OUTSIDE)
+def test_an_absolute_path_that_is_written_to_is_said_with_what_keeps_it(
+    robotrain, tmp_path, monkeypatch, text, words, place, way
+):
+    (tmp_path / "train.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    answer = robotrain("explain", "train.py", "--platform", "local", "--", *words.split())
+    line, _, warning = answer.stderr.partition("[command-keeps-nothing]")
+    assert (f"writes to {place}," in line) if place else not warning
+    assert warning.partition("use   ")[2].startswith(way)
+    assert answer.exit_code == 0
+
+
 def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_path, monkeypatch):
     (tmp_path / "proj").mkdir()
     (tmp_path / "data").mkdir()

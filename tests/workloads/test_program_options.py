@@ -110,6 +110,14 @@ def test_a_parser_of_a_module_of_the_folder_is_read(robotrain, tmp_path, monkeyp
     assert robotrain(*line, "--lr", "1").exit_code == 0
 
 
+def test_a_program_with_options_needs_no_arguments(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text(
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr')\np.parse_args()"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert robotrain("explain", "train.py", "--platform", "local").exit_code == 0
+
+
 def test_an_option_to_resume_with_that_the_program_lacks_is_refused(submit):
     way = ("--checkpoints", "c/{step}", "--resume-args", '["--resume", "{resume}"]')
     answer = submit("--data data", options=way)
@@ -118,3 +126,20 @@ def test_an_option_to_resume_with_that_the_program_lacks_is_refused(submit):
     answer = submit("--data data", "parser.add_argument('--load-from')", options=way)
     assert answer.json["problems"][-1]["instead"][0]["text"] == """--resume-args '["--load-from", "{resume}"]'"""
     assert submit("--data data", "parser.add_argument('--resume')", options=way).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "way"),
+    [
+        ("parser.add_argument('--ckpt')", """--resume-args '["--ckpt", "{resume}"]'"""),
+        (
+            "parser.add_argument('--resume', action='store_true')",
+            """--resume-in-place --resume-args '["--resume"]'""",
+        ),
+        ("parser.add_argument('--checkpoint-dir')", ""),
+    ],
+)
+def test_a_checkpoint_to_continue_from_is_given_by_an_option_that_the_program_has(submit, more, way):
+    answer = submit("--data data", more, options=("--resume-from", "/data/run/000020"))
+    answer.check_problems(2, "resume-unused --resume-args")
+    assert "".join(suggestion["text"] for suggestion in answer.json["problems"][-1]["instead"]) == way

@@ -9,7 +9,7 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
-from robotrain_workloads.command import parameters, placeholders
+from robotrain_workloads.command import option_rules, parameters, placeholders
 from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     text = job["resume_args"]
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
-        ways = (USUAL_WAY, *((IN_PLACE_WAY,) if job["checkpoints"] else ()))
+        option = option_rules.find_resume_option(job)
+        way = (option_rules.suggest_resume_option(job, option) if option else None) or USUAL_WAY
+        ways = (*((way,) if option != "" else ()), *((IN_PLACE_WAY,) if job["checkpoints"] else ()))
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
+        if option == "":
+            reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
         yield make_problem("resume-unused", *ways, why=reason)
     if text is None:
         return

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +32,10 @@ READS = re.compile(
     r"(?:[-_]?(?:dir|path|folder|file|root))?"
 )
 """Options that name what a program reads."""
-CONTINUES = re.compile(r"--(?:resume|continue|load|checkpoint|ckpt)(?:[-_].*)?")
+CONTINUES = re.compile(
+    r"--(?:(?:resume|continue|load|init)(?:[-_](?:from|path|checkpoint|ckpt|file|dir|weights))*"
+    r"|(?:checkpoint|ckpt)(?:[-_](?:path|file))?)"
+)
 """Options for the checkpoint to continue from."""
 MAX_OPTIONS = 12
 
@@ -82,9 +86,8 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
         if mistake not in before and mistake.kind == "unknown":
             options = program.parser.list_options()
             shown = ", ".join(options[:MAX_OPTIONS])
-            near = find_nearest_name(mistake.option, options) or next(filter(CONTINUES.fullmatch, options), "")
-            line = json.dumps([near, f"{{{placeholders.RESUME}}}"])
-            way = Suggestion(f"--resume-args {shlex.quote(line)}") if near else suggest_leaving_out("--resume-args")
+            near = find_nearest_name(mistake.option, options) or find_resume_option(job) or ""
+            way = _suggest_resume_option(program.parser, near) if near else suggest_leaving_out("--resume-args")
             yield make_problem(
                 "option-unknown.resume",
                 way,
@@ -93,6 +96,28 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
                 name=redact(mistake.option),
                 options=shown,
             )
+
+
+def find_resume_option(job: "Job") -> str | None:
+    """Return the program's option for a checkpoint to continue from; empty if it certainly has none, else None."""
+    program = _read_program(job)
+    if program is None:
+        return None
+    return next(filter(CONTINUES.fullmatch, program.parser.list_options()), "")
+
+
+def suggest_resume_option(job: "Job", option: str) -> Suggestion | None:
+    """Return what continues the program with an option of it; None if it cannot be read."""
+    program = _read_program(job)
+    return _suggest_resume_option(program.parser, option) if program else None
+
+
+def _suggest_resume_option(parser: ProgramParser, option: str) -> Suggestion:
+    action = parser.find_action(option)
+    is_switch = action is not None and action.nargs == 0
+    line = json.dumps([option] if is_switch else [option, f"{{{placeholders.RESUME}}}"])
+    in_place = "--resume-in-place " if is_switch else ""
+    return Suggestion(f"{in_place}--resume-args {shlex.quote(line)}", "these arguments are added then")
 
 
 def _read_program(job: "Job") -> _ParsedProgram | None:
@@ -183,7 +208,7 @@ def _describe_value(action: argparse.Action | None) -> str:
 
 def _check_paths(program: _ParsedProgram) -> Iterator[Problem]:
     """Refuse a path that the code does not have, after an option for what is read, where it has a similar one."""
-    for word, following in zip(program.words, [*program.words[1:], ""], strict=True):
+    for word, following in zip_longest(program.words, program.words[1:], fillvalue=""):
         option, equals, value = word.partition("=")
         text = value if equals else following
         action = program.parser.find_action(option)

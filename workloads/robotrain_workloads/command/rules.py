@@ -1,8 +1,10 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
+import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-OUTPUTS_VARIABLE = "ROBOTRAIN_OUTPUTS"
+OUTPUTS_VARIABLE = script_facts.OUTPUTS_VARIABLE
 STARTERS = {".py": "python", ".sh": "bash"}
 """What starts a file of the code, by the end of its name."""
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
@@ -287,18 +289,46 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
         return
     facts = read_script(job)
+    if facts.reads_outputs:
+        return
+    place = _find_typed_path(job.trainer_args, facts.output_option)
     ways = [Suggestion("--publish-url none", "keeps nothing, on purpose")]
-    option = facts.output_option or "OPTION"
-    ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
+    if place:
+        ways.insert(0, Suggestion(f"{facts.output_option}={folder}"))
+    elif facts.outside and not facts.output_option:
+        ways.insert(0, _suggest_variable(facts.outside, find_program_file(job)))
+    else:
+        option = facts.output_option or "OPTION"
+        ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
     if facts.output_folder and not facts.output_option:
         ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
     # what a script says to write elsewhere is no output of the run on this machine either
-    is_elsewhere = facts.output_option or facts.output_folder or facts.outside_folder
+    is_elsewhere = facts.output_option or facts.output_folder or facts.outside
     absent = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
-    message = "command-keeps-nothing.outside" if facts.outside_folder else "command-keeps-nothing"
-    place = redact(facts.outside_folder)
-    problem = make_problem(message, *ways, absent=absent, folder=folder, place=place)
+    place = place or (facts.outside.path if facts.outside else "")
+    message = "command-keeps-nothing.outside" if place else "command-keeps-nothing"
+    problem = make_problem(message, *ways, absent=absent, folder=folder, place=redact(place))
     yield replace(problem, severity="warning")
+
+
+def _find_typed_path(words: Sequence[str], option: str) -> str:
+    """Return the absolute path that an option of the command names; empty for none."""
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        name, equals, value = word.partition("=")
+        path = value if equals else following
+        if option and name == option and path.startswith(("/", "~/")):
+            return path
+    return ""
+
+
+def _suggest_variable(outside: script_facts.OutsideText, script: str) -> Suggestion:
+    """Return the expression that takes the place of an absolute path in a script."""
+    path = PurePosixPath(outside.path)
+    folder = str(path.parent if outside.is_file else path)
+    text = f'os.environ.get("{OUTPUTS_VARIABLE}", {json.dumps(folder)})'
+    if outside.is_file:
+        text = f"os.path.join({text}, {json.dumps(path.name)})"
+    return Suggestion(redact(text), f"in {redact(script)}:{outside.line}, for {redact(json.dumps(outside.path))}")
 
 
 def check_results(job: "Job") -> Iterator[Problem]:

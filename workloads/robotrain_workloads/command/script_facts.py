@@ -9,12 +9,16 @@ from typing import NamedTuple
 
 from robotrain_workloads.command import program_files
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
-from robotrain_workloads.command.placeholders import OUTPUTS
+from robotrain_workloads.command.placeholders import OUTPUTS, make_variables
 
 FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "runs", "results", "saved_models")
 """Names of folders that programs write to, those of all their outputs first."""
 MAKES_FOLDER = {"makedirs", "mkdir", "save_pretrained"}
 """Functions that make the folder that they are called with."""
+WRITES_FILE = {"dump", "save", "save_file", "savefig", "savez", "to_csv", "to_parquet", "write_bytes", "write_text"}
+"""Functions that write a file that one of their arguments names."""
+PASSING = ("/tmp/", "/dev/", "/proc/")
+"""Where nobody keeps outputs."""
 OTHER_FOLDERS = {"cache", "data", "dataset", "datasets", "temp", "tmp", "wandb"}
 """Names of folders that programs make, and that hold no outputs."""
 OPTION = re.compile(
@@ -31,8 +35,18 @@ TRAINS, STARTS = {"backward", "fit", "learn"}, {"ArgumentParser", "__name__"}
 MAX_PROGRAMS = 50
 REPORT_PACKAGE = "robotrain_runtime"
 """Of which each program can import `report`."""
+(OUTPUTS_VARIABLE,) = make_variables({OUTPUTS: ""}, ())
+"""What a program may read the folder of its outputs from."""
 REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
 """What says which packages a program needs; the job reads the second without being told."""
+
+
+class OutsideText(NamedTuple):
+    """An absolute path in a script, where the script writes."""
+
+    path: str
+    line: int
+    is_file: bool = False
 
 
 class ScriptFacts(NamedTuple):
@@ -42,8 +56,10 @@ class ScriptFacts(NamedTuple):
     """Its option for the folder that it writes to, such as `--output-dir`; empty if it has none."""
     output_folder: str = ""
     """The folder that it writes to if nobody says another; empty if it names none."""
-    outside_folder: str = ""
-    """A folder that it makes by an absolute path, so that it is no part of a run; empty if it makes none."""
+    outside: "OutsideText | None" = None
+    """An absolute path that it writes to, so that it is no part of a run; None if it names none."""
+    reads_outputs: bool = False
+    """Whether it reads from its environment where its outputs are kept."""
     modules: frozenset[str] = frozenset()
     """The modules that it imports and that do not come with Python."""
     is_trainer: bool = False
@@ -64,8 +80,9 @@ def read_script(path: Path) -> ScriptFacts:
     names |= {node.id for node in nodes if isinstance(node, ast.Name)}
     modules = frozenset(_drop_shipped_with_python(file.list_modules()))
     is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
-    outside = next(_list_outside_folders(nodes), "")
-    return ScriptFacts(option, folder, outside, modules, is_trainer)
+    outside = next(_list_outside_paths(nodes), None)
+    reads_outputs = OUTPUTS_VARIABLE.encode() in file.source
+    return ScriptFacts(option, folder, outside, reads_outputs, modules, is_trainer)
 
 
 def find_missing_modules(folder: Path, script: str) -> set[str]:
@@ -169,19 +186,52 @@ def _find_folder(text: str) -> str:
     return first if first in FOLDERS and not re.search(r"[\s,:]", text) else ""
 
 
-def _list_outside_folders(nodes: list[ast.AST]) -> Iterator[str]:
-    """Yield the absolute paths that a script makes folders of."""
+def _list_outside_paths(nodes: list[ast.AST]) -> Iterator[OutsideText]:
+    """Yield the absolute paths that a script makes folders of, or writes files to."""
     texts = {
-        target.id: node.value.value
+        target.id: node.value
         for node in nodes
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for argument in _list_made_paths(nodes):
-        text = texts.get(argument.id) if isinstance(argument, ast.Name) else _read_constant(argument)
-        if isinstance(text, str) and text.startswith(("/", "~/")):
-            yield text
+    places = [(argument, False) for argument in _list_made_paths(nodes)]
+    places += [(argument, True) for argument in _list_written_paths(nodes)]
+    for argument, is_file in places:
+        start = _find_start(argument)
+        constant = texts.get(start.id) if isinstance(start, ast.Name) else start
+        if constant is None or not isinstance(text := _read_constant(constant), str):
+            continue
+        if text.startswith(("/", "~/")) and not text.startswith(PASSING):
+            yield OutsideText(text, constant.lineno, is_file and constant is argument)
+
+
+def _list_written_paths(nodes: list[ast.AST]) -> Iterator[ast.expr]:
+    """Yield what the calls that write a file may be given as its path."""
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "open":
+            modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+            if any({*"wax"} & {*str(_read_constant(mode))} for mode in modes):
+                yield from node.args[:1]
+        elif isinstance(function, ast.Attribute) and function.attr in WRITES_FILE:
+            yield from node.args
+            if isinstance(function.value, ast.Call):  # Path("x").write_text
+                yield from function.value.args[:1]
+
+
+def _find_start(node: ast.expr) -> ast.expr:
+    """Return what a path begins with: of `OUT + "/x"`, `f"{OUT}/x"`, `OUT / "x"` and `os.path.join(OUT, "x")` OUT."""
+    if isinstance(node, ast.BinOp):
+        return _find_start(node.left)
+    if isinstance(node, ast.JoinedStr) and node.values:
+        first = node.values[0]
+        return _find_start(first.value if isinstance(first, ast.FormattedValue) else first)
+    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("path.join", "Path")):
+        return _find_start(node.args[0])
+    return node
 
 
 def _read_constant(node: ast.expr) -> object:
