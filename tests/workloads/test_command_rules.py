@@ -344,6 +344,9 @@ MISSPELT = [
     ("import torhc", {}, "", "torch"),
     ("import nupmy as np", {"r.txt": "scipy"}, "--requirements r.txt", "numpy"),
     ("from helpres import f", {"helpers.py": "", "r.txt": ""}, "--requirements r.txt", "helpers"),
+    ("import helpers", {"helper.py": ""}, "", "helper"),
+    ("import nets", {"net.py": "", "r.txt": "nets"}, "--requirements r.txt", ""),
+    ("import nets", {"network.py": "", "r.txt": ""}, "--requirements r.txt", ""),
     ("import panda", {"r.txt": ""}, "--requirements r.txt", ""),
     ("import torchrl", {"r.txt": ""}, "--requirements r.txt", ""),
     ("import nupmy", {"r.txt": "nupmy==1"}, "--requirements r.txt", ""),
@@ -362,6 +365,41 @@ def test_an_import_that_is_misspelt_is_refused(robotrain, tmp_path, monkeypatch,
     (line,) = [line for line in answer.stderr.splitlines() if "[import-misspelt]" in line] or [""]
     assert (f"probably {meant} misspelt" in line) is bool(meant), answer.stderr
     assert bool(line) is bool(meant)
+
+
+OWN_MODULES = [
+    # what a script imports, files beside it, the code and the text of the problem
+    ("from net import mak", {"net.py": "def make(): pass"}, "import-name-missing", "It has make."),
+    (
+        "import os\nfrom net import Net",
+        {"net.py": "x = 1"},
+        "import-name-missing",
+        "train.py:2 imports Net from net.py",
+    ),
+    ("from nets.a import b", {"nets/a.py": ""}, "import-name-missing", "nets/a.py"),
+    ("from nets import a, __version__", {"nets/__init__.py": "", "nets/a.py": ""}, "", ""),
+    ("from nets import a", {"nets/a.py": ""}, "", ""),
+    ("from net import a", {"net.py": "from os import *"}, "", ""),
+    ("from net import a", {"net.py": "def __getattr__(name): return 1"}, "", ""),
+    ("from net import a, b", {"net.py": "if True:\n  import os as a\ntry:\n  b = 1\nexcept ValueError: pass"}, "", ""),
+    ("try:\n  from net import a\nexcept ImportError: pass", {"net.py": ""}, "", ""),
+    ("import json\nimport net", {"__pycache__/net.cpython-312.pyc": ""}, "import-removed", "train.py:2 imports net"),
+    ("import net", {"__pycache__/net.cpython-312.pyc": "", "net.py": ""}, "", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "files", "code", "fact"), OWN_MODULES)
+def test_what_a_module_of_the_folder_does_not_have_is_refused(
+    robotrain, tmp_path, monkeypatch, text, files, code, fact
+):
+    for name, content in {"train.py": text, **files}.items():
+        (tmp_path / "lab" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lab" / name).write_text(content)
+    monkeypatch.chdir(tmp_path / "lab")
+    answer = robotrain("explain", "train.py", "--platform", "local")
+    assert answer.exit_code == (2 if code else 0), answer.stderr
+    assert code in answer.stderr
+    assert fact in answer.stderr
 
 
 SYNTAX = [

@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
@@ -44,6 +46,10 @@ def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
         remark = "a list of all packages of the program, with that of this module"
         way = Suggestion("--requirements FILE", remark, replaces="--shipped-environment")
         ways = [way] if job["shipped_environment"] else []
+        if job["requirements"]:
+            file = Path(str(job["requirements"])).expanduser()
+            file_text = shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
+            ways.append(Suggestion(f"echo {module} >> {file_text}", "if its package is called so"))
         yield make_problem(
             "import-unlocked", *ways, given=module, where=redact(place), origin=redact(locked.origin), hint=hint
         )

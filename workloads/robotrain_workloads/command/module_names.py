@@ -32,8 +32,16 @@ def find_meant_module(module: str, own_modules: Iterable[str]) -> str:
 
     :param own_modules: those of the program itself.
     """
+    own_modules = sorted(own_modules)
     candidates = sorted({*own_modules, *USUAL_MODULES, *sys.stdlib_module_names})
-    return next((candidate for candidate in candidates if _is_typing_error(module, candidate)), "")
+    misspelt = (candidate for candidate in candidates if _is_typing_error(module, candidate))
+    other_number = (own for own in own_modules if module not in USUAL_MODULES and _is_other_number(module, own))
+    return next(misspelt, "") or next(other_number, "")
+
+
+def _is_other_number(name: str, meant: str) -> bool:
+    """Return whether one is the plural of the other, such as `helpers` of `helper`."""
+    return min(len(name), len(meant)) >= MIN_SHARED and (name == f"{meant}s" or meant == f"{name}s")
 
 
 def _is_typing_error(name: str, meant: str) -> bool:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
+from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import program_packages, rules, script_facts
+from robotrain_workloads.command import program_files, program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 from robotrain_workloads.command.module_names import find_meant_module, simplify
 
@@ -66,6 +67,12 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     misspelt = _find_misspelt(job, root, script)
     for module, (meant, place) in misspelt.items():
         yield make_problem("import-misspelt", where=redact(place), given=module, module=module, meant=meant)
+    for missing in script_facts.find_missing_names(root, script):
+        yield _make_missing_name(missing)
+    removed = {module: place for module, place in _find_removed(job, root, script).items() if module not in misspelt}
+    for module, place in removed.items():
+        yield make_problem("import-removed", where=redact(place), given=module, module=module)
+    misspelt = {**misspelt, **dict.fromkeys(removed, ("", ""))}
     modules = script_facts.find_missing_modules(root, script) if _has_no_packages(job, root) else set[str]()
     if names := sorted(modules - misspelt.keys()):
         ways = _suggest_packages(names, root)
@@ -85,13 +92,34 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         return
     packages = program_packages.ProgramPackages(python)
     places = script_facts.find_missing_at_start(root, script)
-    misspelt = _find_misspelt(job, root, script)
+    misspelt = {*_find_misspelt(job, root, script), *_find_removed(job, root, script)}
     missing = {module: place for module, place in places.items() if not packages.has_module(module)}
     missing = {module: place for module, place in missing.items() if module not in misspelt}
     if missing:
         ways = _suggest_packages(sorted(missing), root)
         places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing.items()])
         yield make_problem("packages-missing.here", *ways, script=redact(script), modules=places_text, python=python)
+
+
+def _make_missing_name(missing: script_facts.MissingName) -> Problem:
+    near = find_nearest_name(missing.name, missing.names)
+    hint = f"It has {near}." if near else ""
+    return make_problem(
+        "import-name-missing",
+        given=missing.name,
+        where=redact(missing.place),
+        name=redact(missing.name),
+        path=redact(missing.path),
+        hint=redact(hint),
+    )
+
+
+def _find_removed(job: "Job", root: Path, script: str) -> dict[str, str]:
+    """Return the modules of the folder that are not there any more, each with the place of its import."""
+    places = script_facts.find_missing_at_start(root, script)
+    packages = _read_package_names(job, root)
+    removed = {module for module in places if program_files.has_compiled_module(root, script, module)}
+    return {module: place for module, place in places.items() if module in removed and simplify(module) not in packages}
 
 
 def find_needed_modules(job: "Job") -> dict[str, str]:

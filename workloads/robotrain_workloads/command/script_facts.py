@@ -109,6 +109,44 @@ def find_missing_at_start(folder: Path, script: str) -> dict[str, str]:
     return places
 
 
+class MissingName(NamedTuple):
+    """A name that a program imports from a module of its folder that does not have it."""
+
+    place: str
+    """That of the import, as `train.py:3`."""
+    name: str
+    path: str
+    """The file of the module."""
+    names: frozenset[str]
+    """Those that it has."""
+
+
+def find_missing_names(folder: Path, script: str) -> list[MissingName]:
+    """Return the names that a program imports at its start and that the modules beside its script do not have."""
+    files = program_files.read_program(folder, script)
+    if any(b"sys.path" in file.source or b"sys.modules" in file.source for file in files):
+        return []
+    missing = list[MissingName]()
+    for file in files:
+        for statement, name in file.list_starting_names():
+            module = str(statement.module)
+            own_file = program_files.find_own_file(folder, script, module)
+            names = own_file.bound_names if own_file else None
+            if own_file is None or names is None or name in names or name.startswith("__"):
+                continue
+            if program_files.find_own_file(folder, script, f"{module}.{name}") is None and not _has_part(
+                folder / own_file.path, name
+            ):
+                missing.append(MissingName(f"{file.path}:{statement.lineno}", name, own_file.path, names))
+    return missing
+
+
+def _has_part(file: Path, name: str) -> bool:
+    """Return whether a package has a module of that name, also one that is no Python."""
+    is_package = file.name == "__init__.py"
+    return is_package and ((file.parent / name).exists() or any(file.parent.glob(f"{name}.*")))
+
+
 def list_own_modules(folder: Path, script: str) -> set[str]:
     """Return the top-level modules that a script can import from its folder."""
     roots = program_files.list_import_folders(folder, script)
