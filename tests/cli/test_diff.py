@@ -142,6 +142,7 @@ def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_
 
     resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
     assert list_changes() == (resumed, [("resume", ""), ("training_steps", "4")])
+    assert f"continues {first.removeprefix('lerobot-train-')}; training_steps 4 → 8" in robotrain("runs").stdout
     run = robotrain(*words, "8", "--resume-from", tmp_path / first / "checkpoints/000004").json["run"]
     assert list_changes() == (run, [("resume", ""), ("training_steps", "4")]), "a checkpoint below its outputs"
     run = robotrain(*words, "9", "--resume-from", tmp_path / "elsewhere/000004").json["run"]
@@ -187,6 +188,7 @@ def test_the_validation_loss_decides_where_both_runs_have_one(scripted, robotrai
         records.write_record(replace(records.read_record(name), values=values, parent=parent))
     newest = robotrain("runs", "--json").json["runs"][0]
     assert newest["result"] == {"metric": "val/loss", "before": 0.5, "after": 0.25, "is_better": True}
+    assert "better than train-1: validation loss 0.5 → 0.25" in robotrain("runs").stdout
 
 
 def test_runs_compares_with_the_run_that_resubmit_repeats(submit_plain, robotrain):

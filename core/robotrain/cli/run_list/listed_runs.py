@@ -70,7 +70,8 @@ class ResultChange(NamedTuple):
     def format_values(self) -> str:
         """Return it as `loss 0.41 → 0.35`."""
         values = dict.fromkeys(format_value(self.metric, value) for value in (self.before, self.after))
-        return f"{self.metric.brief or self.metric.title} {' → '.join(values)}"
+        name = self.metric.title if self.metric.kind == "validation" else self.metric.brief or self.metric.title
+        return f"{name} {' → '.join(values)}"
 
 
 @dataclass(kw_only=True)
