@@ -148,6 +148,34 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     assert job["trainer_args"] == ["--policy.dim_model=32", "--tolerance_s", "0.1"]
 
 
+QUOTED = [
+    # a command that is quoted as one word, what stands after it, the line that is meant
+    ("python train.py --lr 3", (), "train.py --platform local -- --lr 3"),
+    ("train.py --lr 3", ("--", "--seed", "1"), "train.py --platform local -- --lr 3 --seed 1"),
+    ("/usr/bin/python3 -u scripts/train.py", (), "scripts/train.py --platform local"),
+    ("bash run.sh 'a b'", (), "run.sh --platform local -- 'a b'"),
+]
+
+
+@pytest.mark.parametrize(("word", "after", "line"), QUOTED)
+def test_a_command_that_is_quoted_as_one_word_is_answered_with_its_line(robotrain, word, after, line):
+    answer = robotrain("submit", word, "--platform", "local", "--dry-run", "--json", *after)
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "line-quoted"
+    assert [way["text"] for way in problem["instead"]] == [
+        f"robotrain submit {line.replace('local', 'local --dry-run --json')}"
+    ]
+    assert answer.exit_code == 2
+
+
+def test_a_job_file_of_the_other_ending_is_the_only_one_that_is_offered(robotrain, plain_platform):
+    for file in ("job.yaml", "job2.yaml", "a.yaml"):
+        Path(file).write_text("sources: {dataset: [{local_path: data}]}\n")
+    Path("job.yaml").write_text("workload: nosuch\n")
+    answer = robotrain("explain", "job.yml", "--platform", "local", "--json")
+    assert [way["text"] for way in answer.json["problems"][0]["instead"]] == ["job.yaml"]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

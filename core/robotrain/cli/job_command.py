@@ -406,9 +406,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             kinds = get_plugins(ctx).source_kinds()
             program = program_file.add_program(choice.program, after_dashes, line, choice.files, workload, kinds)
             if program.is_missing:
-                from robotrain.cli.unknown_words import make_program_missing_problem
+                from robotrain.cli import unknown_words
 
-                raise Rejected([*problems, make_program_missing_problem(choice.program, read_typed_line(ctx))])
+                typed_line = read_typed_line(ctx)
+                if quoted := unknown_words.make_quoted_command_problem([choice.program], typed_line, get_plugins(ctx)):
+                    raise Rejected([quoted])
+                raise Rejected([*problems, unknown_words.make_program_missing_problem(choice.program, typed_line)])
             switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
             mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
             line, after_dashes = program.line, program.command
@@ -461,12 +464,15 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             workloads = plugins.list_names("workload")
             workload_words = (*workloads, choice.program)
             if len(words) > 1 or not all(is_job_file(word) or word in workload_words for word in words):
-                from robotrain.cli.unknown_words import find_unknown_words, make_pasted_line_problem
+                from robotrain.cli import unknown_words
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
-                mistakes = list(find_unknown_words(words, choice, self.options, plugins, read_typed_line(ctx)))
-                if mistakes and (pasted := make_pasted_line_problem(line, plugins)):
+                typed_line = read_typed_line(ctx)
+                mistakes = list(unknown_words.find_unknown_words(words, choice, self.options, plugins, typed_line))
+                if mistakes and (pasted := unknown_words.make_pasted_line_problem(line, plugins)):
                     raise Rejected([pasted])
+                if mistakes and (quoted := unknown_words.make_quoted_command_problem(words, typed_line, plugins)):
+                    raise Rejected([quoted])
                 problems += mistakes
         offered = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
         if any("--platform" in read_edit(way).flags for way in offered):  # a platform was chosen by a misspelt option

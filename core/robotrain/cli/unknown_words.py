@@ -10,7 +10,7 @@ from robotrain.cli.foreign_words import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config.names import Names
-from robotrain.config.selection import Choice, is_job_file, load_or_none
+from robotrain.config.selection import Choice, find_starter, is_job_file, load_or_none
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -58,6 +58,43 @@ def make_pasted_line_problem(line: Sequence[str], plugins: Plugins) -> Problem |
             del words[index : index + (1 if "=" in word else 2)]
     way = find_translation(words, plugins)
     return make_problem("line-pasted", way) if way else None
+
+
+def make_quoted_command_problem(words: Sequence[str], line: Sequence[str], plugins: Plugins) -> Problem | None:
+    """Return the problem of a command of the user's program that is quoted as one word; None for any other line.
+
+    :param words: the words of the line that are no options.
+    :param line: the command's arguments as they were typed.
+    """
+    workloads = [workload for workload in plugins.workloads().values() if workload.own_command]
+    for word in words:
+        try:
+            parts = shlex.split(word)
+        except ValueError:
+            continue
+        if len(parts) < MIN_QUOTED:
+            continue
+        for workload in workloads:
+            index = next((index for index, part in enumerate(parts) if find_starter(workload, part)), None)
+            if index is None or not _starts(parts[:index], find_starter(workload, parts[index])):
+                continue
+            before, after = split_at_dashes([*line])
+            new = [parts[index] if text == word else text for text in before]
+            arguments = [*parts[index + 1 :], *(after or ())]
+            text = shlex.join(["robotrain", *new, *(["--", *arguments] if arguments else [])])
+            ways = [Suggestion(text)] if can_repeat(text) else []
+            return make_problem("line-quoted", *ways, given=word, program=redact(parts[index]))
+    return None
+
+
+def _starts(parts: Sequence[str], starter: Sequence[str]) -> bool:
+    """Return whether what stands before a program file starts it: nothing, or its interpreter with switches."""
+    is_interpreter = not parts or Path(parts[0]).name.startswith(starter[0])
+    return is_interpreter and all(part.startswith("-") for part in parts[1:])
+
+
+MIN_QUOTED = 2
+"""Words of a command that is quoted as one."""
 
 
 def _find_unknown_options(

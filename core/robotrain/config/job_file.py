@@ -272,6 +272,8 @@ class JobReader:
             return (Suggestion(shlex.quote(path)),)
         paths = [path for ending in ("yaml", "yml") for path in folder.glob(f"*.{ending}")]
         paths = paths or list(folder.glob(f"*/{self.path.stem}.yaml"))
+        if same_stem := [path for path in paths if path.stem == self.path.stem]:  # job.yml for job.yaml
+            return tuple(Suggestion(shlex.quote(str(path))) for path in same_stem[:MAX_SUGGESTED_FILES])
         near = next((path.stem for path in paths if is_misspelling(self.path.stem, path.stem)), None)
         paths.sort(key=lambda path: (path.stem != near, path))
         ways = tuple(Suggestion(shlex.quote(str(path))) for path in paths[:MAX_SUGGESTED_FILES])
