@@ -104,6 +104,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "accelerate.commands.launch": {"launch_command_parser": (), "launch_command": ("args",)},
     "torch.distributed.elastic.multiprocessing.errors": {"ChildFailedError": ()},
     "torch.utils.data": {"DataLoader._get_iterator": ()},
+    "torch.utils.data.dataloader": {"_MultiProcessingDataLoaderIter._try_put_index": ()},
     "torch.nn.modules.module": {"register_module_forward_pre_hook": ("hook",)},
     "draccus": {"parse": ("config_class", "args"), "encode": ()},
 }
@@ -119,6 +120,10 @@ SAYS = {
         *("train_tracker.dataloading_s = ", "train_metrics.update_s = "),
     ),
     "lerobot.datasets.aggregate": ("shutil.copy(",),
+    "torch.utils.data.dataloader": (
+        *("data = self._next_data()", "self._base_seed", "self._collate_fn = loader.collate_fn"),
+        *("worker_queue_idx = next(self._worker_queue_idx_cycle)", "self._try_put_index()"),
+    ),
     "lerobot.envs.metaworld": (
         *("self.task_description = ", "self._max_episode_steps = "),
         *("env.seeded_rand_vec = True", "self._env.seed(seed)"),

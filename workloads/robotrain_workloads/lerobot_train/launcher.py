@@ -56,6 +56,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
 from robotrain_workloads.lerobot_train.frames import frame_cache
 from robotrain_workloads.lerobot_train.launcher_options import parse_launcher_options
 from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice
+from robotrain_workloads.lerobot_train.loading_state import LoadingState
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, TOLERANCE
@@ -257,6 +258,10 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             *filter(None, (launcher_options.cores_option,)),
         )
         waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu", other_ways=ways)
+    checkpoint = Path(get_option_value(trainer, "--config_path") or "").parents[1] if launcher_options.first else None
+    LoadingState(launcher_options.first, checkpoint).install(
+        module
+    )  # it saves before the monitor tells of a checkpoint
     monitor = TrainerMonitor(
         int(get_option_value(trainer, "--steps") or 0),
         stop_handler,
@@ -267,7 +272,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         texts=read_dataset_texts(root),
         root=root,
         waits=waits,
-        early_stop=_make_early_stop(launcher_options, trainer),
+        early_stop=_make_early_stop(launcher_options.stop_after, trainer, checkpoint),
     )
     monitor.install(module)
     draws = RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone)
@@ -292,13 +297,13 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     monitor.require_finite_loss()
 
 
-def _make_early_stop(launcher_options: argparse.Namespace, trainer: Sequence[str]) -> EarlyStop | None:
-    """Return what ends the training early, with what it saw before a resume; None if nothing does."""
-    if not launcher_options.stop_after or not float(get_option_value(trainer, SPLIT_OPTION) or 0):
+def _make_early_stop(patience: int, trainer: Sequence[str], checkpoint: Path | None) -> EarlyStop | None:
+    """Return what ends the training early, with what it saw up to a checkpoint; None if nothing does."""
+    if not patience or not float(get_option_value(trainer, SPLIT_OPTION) or 0):
         return None
-    early_stop = EarlyStop(launcher_options.stop_after)
-    if launcher_options.first:
-        early_stop.load(Path(get_option_value(trainer, "--config_path") or "").parents[1])
+    early_stop = EarlyStop(patience)
+    if checkpoint is not None:
+        early_stop.load(checkpoint)
     return early_stop
 
 
