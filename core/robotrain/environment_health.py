@@ -29,10 +29,13 @@ def check_environment(workload: Workload) -> Iterator[HealthResult]:
         own_environment = os.environ.get(ENVIRONMENT_VARIABLE)
         yield from _check_environment(plugin.ENVIRONMENT, None if plugin.RUNS_PROGRAM else own_environment)
         if plugin.PROGRAM_ENVIRONMENT:
-            yield from _check_environment(plugin.PROGRAM_ENVIRONMENT, own_environment)
+            yield from _check_environment(plugin.PROGRAM_ENVIRONMENT, own_environment, "its program's environment")
 
 
-def _check_environment(needed: PythonEnvironment, own_environment: str | None) -> Iterator[HealthResult]:
+def _check_environment(
+    needed: PythonEnvironment, own_environment: str | None, name: str = "the environment"
+) -> Iterator[HealthResult]:
+    """Yield what a run would find of one environment. `name`: for messages."""
     cache = files.get_cache_folder()
     placement = Placement(work="", cache=str(cache), environment=own_environment)
     problems = list(environment_check.find_environment_problems(needed, placement))
@@ -45,14 +48,12 @@ def _check_environment(needed: PythonEnvironment, own_environment: str | None) -
         return
     yield from _check_driver(hardware.read_cuda_version(needed.lock))
     if folder:
-        yield report_ok(f"the environment is built ({folder})")
+        yield report_ok(f"{name} is built ({folder})")
     else:
         python = interpreter.find_interpreter(needed.python)
         program = uv_program.find_uv(cache)
         installer = str(program) if program else f"{uv_program.get_uv_version()}, downloaded with pip first"
-        yield report_ok(
-            f"the environment can be built on first use: Python {needed.python} is {python}, uv is {installer}"
-        )
+        yield report_ok(f"{name} can be built on first use: Python {needed.python} is {python}, uv is {installer}")
         yield from _check_download_space(program, cache, needed.gib)
 
 

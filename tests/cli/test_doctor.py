@@ -92,6 +92,13 @@ def test_machine_without_a_fault_passes(robotrain):
     assert not [line for line in answer.stdout.splitlines() if not line.startswith(harmless)]
 
 
+def test_no_line_is_printed_twice(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "60")
+    rows = [line.split("can be built")[0] for line in robotrain("doctor").stdout.splitlines() if "isaac" in line]
+    assert rows
+    assert len(rows) == len({*rows})
+
+
 def test_checks_write_nothing(robotrain, state, cache):
     robotrain("doctor")
     assert not state.exists()

@@ -82,6 +82,37 @@ def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
     assert {way["replaces"] for way in problem["instead"]} == {words.split()[0]}, problem
 
 
+MOVED = {
+    "--policy.dropout=0.2 --policy.n_heads=4": ("-- --policy.dropout=0.2 --policy.n_heads=4", 1),
+    "--policy.dropot=0.2 --optimizer.lr=1 --policy.nheads=4": ("-- --policy.dropout=0.2 --policy.n_heads=4", 2),
+    "--policy.dropout=0.2 -- --policy.n_heads=4": ("-- --policy.dropout=0.2 --policy.n_heads=4", 1),
+    "--policy.dropout=0.2": ("-- --policy.dropout=0.2", 1),
+}
+
+
+@pytest.mark.parametrize("words", MOVED)
+def test_options_that_belong_after_the_dashes_are_one_line(robotrain, words):
+    line = ("submit", "lerobot-train", "--platform", "local", "--dataset-path", "x", "--policy-type", "act", "--json")
+    answer = robotrain(*line, *words.split())
+    texts = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+    way, count = MOVED[words]
+    assert (texts.count(way), len(answer.json["problems"])) == (1, count)
+
+
+NEWER = {
+    "--dataset.exclude_episodes=[1,2]": ["--exclude-episodes 1,2"],
+    "--keep_last_n_checkpoints=3": ["leave out --keep_last_n_checkpoints", "--publish-url URL --keep 3"],
+}
+
+
+@pytest.mark.parametrize("option", NEWER)
+def test_option_of_a_newer_lerobot_is_answered_with_what_robotrain_has(robotrain, option):
+    line = ("render", "lerobot-train", "--platform", "local", "-d", "lerobot/pusht", "--json")
+    for words, ways in (((option,), NEWER[option]), (("--", option), NEWER[option][:1])):
+        (problem,) = robotrain(*line, *words).json["problems"]
+        assert [way["text"] for way in problem["instead"]] == ways
+
+
 def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
     for line in ("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"):
         robotrain(*line.split()).check_problems(2, "command-unknown")

@@ -26,7 +26,9 @@ def write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Pa
     target = Path(to or ".")
     if target.is_dir() or to.endswith("/"):
         target /= f"{choose_name(target)}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        print_message(f"made the folder {target.parent}")
     files.write_given_file(target, render(target.parent).encode(errors="backslashreplace"))
     return target
 

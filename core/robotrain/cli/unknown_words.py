@@ -1,5 +1,6 @@
 """Problems of unknown words and options of a job command, with suggestions."""
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from robotrain.config.selection import Choice, find_starter, is_job_file, load_o
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name, suggest_name
@@ -22,6 +24,8 @@ from robotrain.redaction import can_repeat, redact, remember_secrets
 from robotrain.store.written_files import JOB_FILE
 
 make_problem = Messages(__file__)
+
+AFTER_DASHES = "option-unknown.after-dashes"
 
 
 def find_unknown_words(
@@ -34,7 +38,8 @@ def find_unknown_words(
     remember_secrets(words)
     unknown, plain = _split_words(words)
     if unknown:
-        yield from _find_unknown_options(unknown, plain, choice, options, plugins)
+        problems = [*_find_unknown_options(unknown, plain, choice, options, plugins)]
+        yield from _join_moves(problems, split_at_dashes([*line])[1] or ())
     workloads = [word for word in plain if word in plugins.list_names("workload")]
     files = [word for word in plain if is_job_file(word)]
     for names in (workloads, files):
@@ -43,6 +48,29 @@ def find_unknown_words(
     for word in plain:
         if word not in workloads and word not in files and word != choice.program:
             yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins, line)
+
+
+def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str]) -> Iterator[Problem]:
+    """Yield the problems, those of options that belong after `--` as one: it has one line for all of them.
+
+    :param after_dashes: what stands after `--` already, which that line repeats.
+    """
+    moves = [problem for problem in problems if problem.message == AFTER_DASHES and len(problem.suggestions) == 1]
+    stays = shlex.join(after_dashes)
+    if (len(moves) == 1 and not after_dashes) or not can_repeat(stays):
+        moves = []
+    for problem in problems:
+        if problem not in moves:
+            yield problem
+        elif problem is moves[0]:
+            ways = [move.suggestions[0] for move in moves]
+            moved = [way.text.removeprefix(f"{DASHES} ") for way in ways]
+            text = " ".join(filter(None, (DASHES, *moved, stays)))
+            way = Suggestion(text, replaces=" ".join(way.replaces for way in ways))
+            where = ", ".join(move.where for move in moves)
+            noun = "options" if len(moves) > 1 else "option"
+            title = problem.title.replace(problem.where, where).replace("no option", f"no {noun}")
+            yield dataclasses.replace(problem, title=title, where=where, suggestions=(way,))
 
 
 def make_pasted_line_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:

@@ -29,7 +29,7 @@ from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.source import LOCAL_KIND
 from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import correct_folder, is_misspelling, suggest_name
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 
 make_problem = Messages(__file__)
 
@@ -40,6 +40,7 @@ SCHEMA_KEY = "$schema"
 JOB_KEYS = ("workload", "config", "sources", "parameters", "params", *ARGUMENT_KEYS, "platforms")
 PLACES = " Inputs stand below sources, values of the workload below parameters, settings below platforms: NAME."
 """Where the values of a job stand."""
+FOLDER = "FOLDER"
 KINDS_HINT = "`robotrain platforms` lists the kinds of sources"
 EXAMPLES = {
     "sources": Suggestion("sources: {ROLE: {KIND: ADDRESS}}", KINDS_HINT),
@@ -49,7 +50,7 @@ EXAMPLES = {
 }
 """What to write in place of something else than a mapping."""
 FOREIGN_KEYS = {
-    "dataset": ("Data stands below sources.", f"sources: {{dataset: {{{LOCAL_KIND}: FOLDER}}}}"),
+    "dataset": ("Data stands below sources.", f"sources: {{dataset: {{{LOCAL_KIND}: {FOLDER}}}}}"),
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
 }
@@ -162,7 +163,7 @@ class JobReader:
             elif key.text in seen:
                 self.add_problem(key, f"{redact(key.text)!r} is repeated in {what}")
             elif keys and key.text not in keys:
-                self.add_unknown_key(key, what, keys)
+                self.add_unknown_key(key, what, keys, value)
             else:
                 seen.add(key.text)
                 yield key.text, value
@@ -286,11 +287,13 @@ class JobReader:
         """Return the key that is probably misspelt; a parameter that stands at the top resembles some key by chance."""
         return tuple(near for near in suggest_name(text, keys) if is_misspelling(text, near.text))
 
-    def add_unknown_key(self, key: YamlNode, what: str, keys: Iterable[str]) -> None:
+    def add_unknown_key(self, key: YamlNode, what: str, keys: Iterable[str], value: YamlNode) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""
         if what == self.title and key.text == SCHEMA_KEY:
             return
         reason, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
+        if value.kind == "scalar" and value.text and can_repeat(value.text):
+            suggestion = suggestion.replace(FOLDER, json.dumps(value.text, ensure_ascii=False))
         places = PLACES if "parameters" in keys else ""
         self.problems.append(
             make_problem(

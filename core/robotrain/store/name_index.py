@@ -65,12 +65,31 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     if not runs:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
+    if of_step := _find_run_of_step(text):
+        raise of_step
     spelled = {name.lower(): name for name in [LATEST, *runs, *filter(None, names.values())]}
     near = [spelled[close_match] for close_match in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(runs, names)}"
     meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
     raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant))
+
+
+def _find_run_of_step(text: str) -> records.UnknownRun | None:
+    """Return the problem of `RUN@STEP` where a run alone is meant; None for any other text."""
+    name, separator, step = text.rpartition("@")
+    if not separator or not step.isdecimal():
+        return None
+    try:
+        find_run(name)
+    except records.UnknownRun:
+        return None
+    return records.UnknownRun(
+        f"a run is meant here, without a step: {redact(text)!r} is a policy, for `compare` and `--policy-run`",
+        Suggestion(name, replaces=text),
+        Suggestion(f"robotrain outputs {name} --checkpoint {step}", "the checkpoint of that step"),
+        text=text,
+    )
 
 
 def names_run(text: str) -> bool:

@@ -17,7 +17,13 @@ from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, is_true, read_known, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
-from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, rejected_options
+from robotrain_workloads.lerobot_options import (
+    effective_options,
+    option_reasons,
+    option_spelling,
+    other_versions,
+    rejected_options,
+)
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
 from robotrain_workloads.lerobot_options.option_reasons import RATE_OPTIONS
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint, find_refusal
@@ -331,8 +337,8 @@ class LineTranslator:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
         if name in option_reasons.SPEED_OPTIONS:
             return option_reasons.SPEED_OPTIONS[name]
-        if self.is_training and name in option_reasons.DISK_OPTIONS:
-            return option_reasons.DISK_OPTIONS[name]
+        if self.is_training and name in other_versions.DISK_OPTIONS:
+            return other_versions.DISK_OPTIONS[name]
         if name.endswith(".device") and self.given[name] == "mps":
             return option_reasons.MAC
         if name.startswith("job."):

@@ -90,6 +90,8 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
     if f"--{name}" in DTYPE_FLAGS:
         formats = [ours for ours, theirs in precision.DTYPES.items() if value in (ours, theirs)] or ["TYPE"]
         return "", [f"--mixed-precision {formats[0]}"]
+    if replacement := other_versions.replace_newer(flag, value, bool(parameters.get("publish_url"))):
+        return replacement
     if newer := other_versions.explain_newer(name):
         return newer, ()
     meanings = MEANINGS.get(name, ())

@@ -17,13 +17,6 @@ USUAL_VALUES = {
 SPEED_OPTIONS = {
     "eval.use_async_envs": "it changes the speed alone: --env-workers N is the number of processes that simulate",
 }
-DISK_OPTIONS = {
-    "keep_last_n_checkpoints": (
-        "it changes what is on the disk alone: robotrain keeps each checkpoint of the run, and with --publish-url and"
-        " --keep N the newest N there"
-    ),
-}
-"""Options of other versions about the checkpoints that stay."""
 EXCLUDED_LIST = "it must be a list of episodes: [1, 2]"
 CONFIG = "robotrain reads no configuration file of LeRobot: give the values that you need as options"
 OUTPUT_NOTE = "a relative folder is made in that of the run: robotrain outputs RUN --to FOLDER copies what it has"

@@ -2,12 +2,22 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
 
+EXCLUDED = "dataset.exclude_episodes"
 NEWER_FILE = "newer.json"
+DISK_OPTIONS = {
+    "keep_last_n_checkpoints": (
+        "it changes what is on the disk alone: robotrain keeps each checkpoint of the run, and with --publish-url and"
+        " --keep N the newest N there"
+    ),
+}
+"""Options of other versions about the checkpoints that stay."""
 
 
 def find_version(name: str, has_option: Callable[[str], bool]) -> tuple[str, str] | None:
@@ -35,6 +45,21 @@ def explain_newer(name: str) -> str:
         return ""
     here = " and ".join(version.name for version in versions.list_versions())
     return f"LeRobot has --{option} from the version after {newer['after']} on; robotrain runs LeRobot {here}."
+
+
+def replace_newer(flag: str, value: str, publishes: bool) -> tuple[str, list[str]] | None:
+    """Return what robotrain itself has for an option of a newer LeRobot: a sentence, and lines to type; None for none.
+
+    :param publishes: whether the job has `--publish-url`.
+    """
+    name = flag.removeprefix("--").replace("-", "_")
+    if name == EXCLUDED and (episodes := re.findall(r"\d+", value)):
+        return "", [f"{EXCLUDE_FLAG} {','.join(episodes)}"]
+    if reason := DISK_OPTIONS.get(name):
+        target = "" if publishes else "--publish-url URL "
+        keep = f"{target}--keep {value if value.isdecimal() else 'N'}"
+        return f"{reason[0].upper()}{reason[1:]}.", [f"leave out {flag}", keep]
+    return None
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple
@@ -84,8 +85,8 @@ def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json
             (Suggestion(f"robotrain policies {spelt}"),) if spelt else suggest_name(name, types, "robotrain policies ")
         )
         alike = [] if near else get_close_matches(name, types, n=3, cutoff=0.5)
-        nearest = f"The nearest are {', '.join(alike)}." if alike else ""
-        raise Rejected([make_problem("value-unknown", *near, given=redact(name), name=redact(name), nearest=nearest)])
+        ways = near or [Suggestion(f"robotrain policies {shlex.quote(kind)}") for kind in alike]
+        raise Rejected([make_problem("value-unknown", *ways, given=redact(name), name=redact(name))])
     chosen = types[name]
     parameters = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
     options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), parameters)

@@ -178,6 +178,8 @@ def _explain_unknown(
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
     chosen = types.get("policy", "")
+    if replacement := other_versions.replace_newer(f"--{name}", value or "", publishes=False):
+        return make_option_problem(argument, title, replacement[0], replacement[1][0], replaces=f"--{name}")
     if explanation := other_versions.find_version(name, lambda other: has_option(name, types, other)):
         title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
         return make_option_problem(argument, title, *explanation)

@@ -27,7 +27,7 @@ from robotrain.comparison.table import Missing
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
-from robotrain.line_edits import read_edit
+from robotrain.line_edits import find_placeholders, read_edit
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.plugins.manager import Plugins
@@ -186,8 +186,19 @@ class CompareCommand(JobCommand):
         flags = {kind.roles[role].flag for kind in kinds for role in (POLICY, REFERENCE) if role in kind.roles}
         first = next(iter(self.policies), "RUN")
         words = Suggestion(f"robotrain compare {shlex.quote(first)} POLICY", "another run, RUN@STEP, or any policy")
-        ways = [words if flags.intersection(read_edit(way).flags) else way for way in problem.suggestions]
+        ways = list[Suggestion]()
+        for way in problem.suggestions:
+            is_policy = flags.intersection(read_edit(way).flags)
+            ways.append((self._name_policy(way, problem) or words) if is_policy else way)
         return super().express(replace(problem, suggestions=tuple(dict.fromkeys(ways))))
+
+    def _name_policy(self, way: Suggestion, problem: Problem) -> Suggestion | None:
+        """Return the line with another policy in the place of the one of a problem; None if that is still to choose."""
+        values = [option.value for option in read_edit(way).options]
+        if len(values) != 1 or problem.given not in self.policies or find_placeholders(values[0]):
+            return None
+        words = [values[0] if text == problem.given else text for text in self.policies]
+        return Suggestion(f"robotrain compare {shlex.join(words)} …", way.remark)
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job; if requested, follow it to its end, and print what it found."""

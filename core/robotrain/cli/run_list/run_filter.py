@@ -141,6 +141,8 @@ class RunFilter(NamedTuple):
             yield f"robotrain runs --platform {self.word}", "the runs on this platform"
         if self.word and self.word in NEWEST_NAMES:
             yield f"robotrain status {self.word}", "the newest run"
+        count = len(records.list_runs())
+        yield "robotrain runs --all", f"all {count} runs" if count > 1 else "the only run"
 
 
 def _matches(name: str, wanted: str) -> bool:
