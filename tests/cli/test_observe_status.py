@@ -361,7 +361,8 @@ def test_log_shows_the_metrics_of_a_step_once(scripted, robotrain):
         return Metrics(step=step, total=60, values={f"train/{name}": value for name, value in values.items()})
 
     printed = "INFO step:20 loss:0.196 grdn:6.213"
-    lines = (printed, measure(20, loss=0.19563, lr=3e-4), measure(20, val=0.15), "eval_loss=0.1500")
+    events = (measure(20, loss=0.19563, lr=3e-4), measure(20, val=0.15))
+    lines = (measure(20), printed, *events, "eval_loss=0.1500")
     silent = ("step 40 of 60", measure(40, loss=0.5), "still at step 40", measure(60, loss=0.25))
     scripted.run("train-1", *lines, *silent)
     shown = [

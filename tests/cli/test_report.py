@@ -70,6 +70,8 @@ def test_settings_have_their_own_names_and_defaults_without_a_value_are_only_cou
 def test_values_that_are_not_finite_are_marked_where_they_are():
     chart = make_chart({"loss": [(1, 4.0), (2, math.nan), (3, 2.0)], "other": [(2, math.inf), (3, 1.0)]})
     assert (chart.omitted, chart.invalid) == (2, ((50.0, "loss nan at 2\nother inf at 2"),))
+    diverged = make_chart({"loss": [(1, 4.0), (2, math.nan), (3, math.nan)]})
+    assert [x for x, _ in diverged.invalid] == [50.0, 100.0], "the axis goes on to the last"
 
 
 def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
@@ -148,7 +150,7 @@ def test_page_explains_what_is_missing_and_shows_the_log_of_a_failure(
     ("points", "circles", "text"),
     [
         ([(step, step) for step in (10, 20, 30, 20, 30, 40)], 4, ""),
-        (enumerate((math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)), 2, "not drawn: 4 values"),
+        (enumerate((math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)), 2, "× marks 4 values"),
     ],
     ids=["steps repeated after a restart", "values that cannot be drawn"],
 )

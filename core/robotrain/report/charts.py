@@ -143,7 +143,7 @@ def make_chart(
     points = list(itertools.chain(*thinned.values()))
     if not points:
         return Chart(height=height, omitted=omitted)
-    steps = [position for series in (points, *map(_select_drawable, others)) for position, _ in series]
+    steps = [position for shown in (*series.values(), *others) for position, _ in shown if math.isfinite(position)]
     first = min(steps)
     last = max(steps)
     values = [value for _, value in points]

@@ -64,7 +64,7 @@ class LogLineFormat:
 
         Events may follow several steps later, so that the lines of later steps stay to be compared.
         """
-        if metrics.step is None:
+        if metrics.step is None or not metrics.values:  # without values, the step is reported before its line
             return False
         if (position := (record.pipeline_step, metrics.step)) != self._place:
             self._place = position
