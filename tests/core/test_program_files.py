@@ -107,6 +107,23 @@ def test_an_option_of_the_program_belongs_after_dashes(robotrain):
     assert answer.json["problems"][0]["instead"][0]["text"] == "-- --depth 3"
 
 
+MISSING = [
+    # a line with a program that is not there, and its problems
+    (["ran.jl", "--dataset-path", "nosuch", "--platform", "local"], ["program-missing", "source-unreachable"]),
+    (["ran.jl", "--set", "foo=1", "--platform", "local"], ["program-missing", "value-unknown"]),
+    (["nosuch/run.jl", "--platfrom", "local"], ["option-unknown", "program-missing"]),
+    (["ran.jl"], ["platform-missing", "program-missing"]),
+    (["models/fit.jl", "--code", "models"], ["platform-missing"]),
+]
+
+
+@pytest.mark.parametrize(("words", "codes"), MISSING)
+def test_a_program_that_is_not_there_is_said_with_all_other_problems(robotrain, words, codes):
+    answer = robotrain("submit", *words, "--json")
+    assert sorted(problem["code"] for problem in answer.json["problems"]) == codes
+    assert answer.exit_code == 2
+
+
 @pytest.mark.parametrize("words", [["run.jl", "models/fit.jl"], ["lerobot-train", "run.jl"], ["run.py2"]])
 def test_other_files_are_unknown_words(robotrain, words):
     answer = robotrain("explain", "--platform", "local", *words, "--json")

@@ -43,8 +43,9 @@ def test_a_loss_by_preemption_is_noted_unless_nothing_is_to_be_kept(robotrain, m
 @pytest.mark.parametrize(
     ("platform", "words", "warns"),
     [
-        ("slurm", ("--", "python", "train.py"), True),
-        ("local", ("--", "python", "train.py"), False),
+        ("slurm", ("--", "python", "-m", "train"), True),
+        ("local", ("--", "python", "-m", "train"), False),
+        ("slurm", ("--", "python", "train.py"), False),  # there is none
         ("slurm", ("--publish-url", "none", "--", "nvidia-smi"), False),
         ("slurm", ("--checkpoints", "saved/{step}", "--", "train"), False),
         ("slurm", ("--", "train", "--out={outputs}"), False),

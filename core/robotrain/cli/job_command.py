@@ -7,8 +7,9 @@ Only public parts of Typer are used, so that versions with and without a vendore
 import functools
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -184,7 +185,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         except Rejected as rejected:
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
-            working = keep_working_ways(self, ctx, offer_job_file(ctx, rejected.problems))
+            problems = _drop_repeated(rejected.problems)
+            working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
             rejected.problems = tuple(map(self.express, working))
             raise
 
@@ -411,7 +413,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 typed_line = read_typed_line(ctx)
                 if quoted := unknown_words.make_quoted_command_problem([choice.program], typed_line, get_plugins(ctx)):
                     raise Rejected([quoted])
-                raise Rejected([*problems, unknown_words.make_program_missing_problem(choice.program, typed_line)])
+                mistakes = [*mistakes, unknown_words.make_program_missing_problem(choice.program, typed_line)]
             switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
             mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
             line, after_dashes = program.line, program.command
@@ -480,6 +482,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         messages = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
         is_other_meant = is_default and not messages.isdisjoint(OTHER_MEANT)
+        is_placed = not choice.program or Path(choice.program).expanduser().is_file() or choice.file
+        roles = parts["workload"].roles if parts.get("workload") else {}
+        code = [name for name, option in self.options.sources.items() if roles and roles[option.role].is_program]
+        if not (parts.get("platform") or is_placed or any(map(values.get, code))):
+            from robotrain.cli import unknown_words
+
+            problems.append(unknown_words.make_program_missing_problem(choice.program, read_typed_line(ctx)))
         if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in messages:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
@@ -487,6 +496,15 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
 OTHER_MEANT = ("option-elsewhere.workload", "word-unknown.misspelt", "word-unknown.program")
 """Messages that say that another workload is probably meant than the default."""
+
+
+def _drop_repeated(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems without what is said again of a program that is not there, in other words."""
+    is_missing = [problem for problem in problems if problem.code == PROGRAM_MISSING]
+    return [problem for problem in problems if problem.code != PROGRAM_MISSING or problem is is_missing[0]]
+
+
+PROGRAM_MISSING = "program-missing"
 
 
 def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:

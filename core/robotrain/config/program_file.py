@@ -58,7 +58,7 @@ def add_program(
     role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
     source = next((source for layer in (line, *files) for source in layer.sources if source.role == role), None)
     is_missing = source is None and not full.is_file()
-    if source is None and role:
+    if source is None and role and not is_missing:
         folder = find_code_folder(full)
         names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
         source = SourceText(role, names, str(folder), origin, folder)

@@ -200,6 +200,9 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         if Path(name).is_file():
             way = Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
             yield make_problem("program-missing.no-code", way, given=name, name=redact(name))
+        else:
+            problem = make_problem("program-missing.nowhere", given=name, name=redact(name))
+            yield replace(problem, severity="warning")
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
         ending = f"*{PurePosixPath(name).suffix or '.py'}"
@@ -287,6 +290,8 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
             yield make_problem("value-invalid.output-folder", given=name)
         return
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
+        return
+    if any(check_program_file(job)):  # that there is no such program says more
         return
     facts = read_script(job)
     if facts.reads_outputs:
