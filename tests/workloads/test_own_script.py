@@ -77,3 +77,9 @@ def test_a_module_that_nothing_installs_is_said_with_the_line_that_does(run, tmp
     shown = run("status")
     assert "add --requirements FILE or --shipped-environment lerobot-train" in shown
     assert "robotrain resubmit bare --set shipped_environment=lerobot-train" in shown
+
+
+def test_a_module_of_no_known_environment_is_said_with_the_option_that_names_its_list(run, tmp_path):
+    (tmp_path / "lab/train.py").write_text("""raise ModuleNotFoundError("No module named 'xgboost'")""")
+    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "bare", "--wait", exit_code=5)
+    assert "robotrain resubmit bare --set requirements=VALUE" in run("status")

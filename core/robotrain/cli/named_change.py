@@ -80,6 +80,8 @@ def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange 
         sets = [words for words in dict.fromkeys(changes) if not words.startswith("-- ")]
         options = [words.removeprefix("-- ") for words in dict.fromkeys(changes) if words.startswith("-- ")]
         return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
+    if absent := next((words for note in errors for words in _list_absent(record, note, parameters)), ""):
+        return NamedChange(absent)
     if _runs_own_command(record):  # the options that it names are those of the user's program
         return None
     text = " ".join(note.text for note in errors)
@@ -203,6 +205,15 @@ def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Paramete
     value = "true" if parameter.is_switch else (match[2] or VALUE).rstrip(",;:.")
     if not re.fullmatch("[A-Z_]+", value) and value != _get_current(record, parameter):
         yield f"--set {parameter.name}={shlex.quote(value)}"
+
+
+def _list_absent(record: RunRecord, note: Note, parameters: dict[str, Parameter]) -> Iterator[str]:
+    """Yield the options that an error names, with a value to choose, and that the run did not have."""
+    for remedy, *_ in note.ways:
+        match = re.fullmatch(rf"({OPTION}) [A-Z_]+", remedy)
+        parameter = parameters.get(match[1]) if match else None
+        if parameter and not _get_current(record, parameter):
+            yield f"--set {parameter.name}={VALUE}"
 
 
 def _replace_option(record: RunRecord, option: str, value: str) -> list[str]:
