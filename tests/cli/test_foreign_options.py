@@ -99,6 +99,24 @@ def test_options_that_belong_after_the_dashes_are_one_line(robotrain, words):
     assert (texts.count(way), len(answer.json["problems"])) == (1, count)
 
 
+OF_SLURM = {
+    "-N 2": "--num-nodes 2",
+    "--ntasks-per-node=4": "--num-gpus 4",
+    "--cpus-per-task 8": "--cpus 8",
+    "--mail-user me@lab.org": "--sbatch mail-user=me@lab.org",
+    "--learning-rate 0,0001": "--learning-rate 0.0001",
+    "--batch-size 8,16": "robotrain sweep … --over batch_size=8,16",
+    "--device cuda:0": "--device cuda",
+}
+
+
+@pytest.mark.parametrize("words", OF_SLURM)
+def test_words_of_sbatch_and_values_of_other_tools_are_answered_on_slurm(robotrain, words):
+    line = ("render", "lerobot-train", "--platform", "slurm", "-d", "lerobot/pusht", "--json", *words.split())
+    (problem,) = robotrain(*line).json["problems"]
+    assert problem["instead"][0]["text"] == OF_SLURM[words]
+
+
 NEWER = {
     "--dataset.exclude_episodes=[1,2]": ["--exclude-episodes 1,2"],
     "--keep_last_n_checkpoints=3": ["leave out --keep_last_n_checkpoints", "--publish-url URL --keep 3"],

@@ -233,6 +233,14 @@ def test_a_file_with_a_secret_that_is_not_there_is_refused(find_problems, tmp_pa
     check_problems(problems, "secret-file-missing --secret")
 
 
+def test_a_folder_that_this_machine_does_not_have_is_said_with_the_one_that_is_meant(find_problems, tmp_path):
+    (tmp_path / "episodes").mkdir()
+    problems = find_problems(CLUSTER, job(source("local_path", str(tmp_path / "epsiodes"))))
+    check_problems(problems, "slurm-source-unseen --dataset-path")
+    assert problems[0].suggestions[0].text == f"--dataset-path {tmp_path / 'episodes'}"
+    assert find_problems(CLUSTER, job(source("local_path", str(tmp_path / "episodes")))) == []
+
+
 LOGIN = "machine api.wandb.ai login user password " + "0" * 40
 # a file of the home folder with its text, the settings, and whether the job finds a key
 KEYS = [
@@ -284,7 +292,8 @@ def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, m
         survey, "find_mount", lambda path, mounts: MountPoint(kind="nfs" if "cache" in path else "ext4")
     )
     (tmp_path / "cache").mkdir()
-    of = job(source("local_path", "/data/pusht"))
+    (tmp_path / "pusht").mkdir()
+    of = job(source("local_path", str(tmp_path / "pusht")))
     (tmp_path / "token").touch()
     (problem,) = problems = preflight(make_plan(of, hub_token_file=str(tmp_path / "token")))
     check_problems(problems, "slurm-disk-local")

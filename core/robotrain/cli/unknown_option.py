@@ -90,6 +90,9 @@ class _UnknownOption:
 
     def _fill_in_hint(self, hint: str) -> str:
         """Return the option that a hint is made of, with the typed value if it takes that; empty for other hints."""
+        pair = re.fullmatch(r"use (--[a-z][a-z0-9-]*) ([a-z-]+=)VALUE", hint)
+        if pair and pair[1] in self.options.flags:
+            return format_option(pair[1], f"{pair[2]}{self.value or 'VALUE'}", self.options)
         match = re.fullmatch(r"use (--[a-z][a-z0-9-]*)( [A-Z]+(?:=[A-Z]+)?| [a-z0-9]+)?", hint)
         if not match or match[1] not in self.options.flags:
             return ""

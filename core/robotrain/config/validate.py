@@ -314,6 +314,7 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
         or _suggest_whole_number(parameter, value)
         or _suggest_number_of_unit(parameter, value)
         or _suggest_named_form(parameter, value)
+        or _suggest_single_value(parameter, value)
     )
     if opener and OPEN_WORD.fullmatch(str(value.value)):
         ways = (*ways, Suggestion(f"{opener.flag} {opener.metavar}", "a package that has it"))
@@ -359,6 +360,23 @@ def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, .
     if not match or not is_share or not (1 if "%" in match[0] else 2) <= float(match[1]) <= 100:
         return ()
     return (Suggestion(f"{parameter.flag} {float(match[1]) / 100:g}", f"{match[1]} %"),)
+
+
+def _suggest_single_value(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion for `0,0001`, a decimal comma; for `8,16`, a sweep; and for `cuda:0`, the choice `cuda`."""
+    text = str(value.value).strip()
+    first = text.partition(":")[0]
+    if first != text and first in parameter.choices:
+        return (Suggestion(f"{parameter.flag} {first}"),)
+    point = text.replace(",", ".")
+    if parameter.bare_type is float and text.count(",") == 1 and is_kind_of_value(parameter, point):
+        return (Suggestion(f"{parameter.flag} {point}"),)
+    parts = text.split(",")
+    is_list = parameter.bare_type in (int, float) and len(parts) > 1
+    if is_list and all(is_kind_of_value(parameter, part) for part in parts):
+        line = f"robotrain sweep … --over {parameter.name}={text}"
+        return (Suggestion(line, "a job for each of the values"),)
+    return ()
 
 
 def _suggest_series(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

@@ -15,7 +15,13 @@ SLURM = Platform(
     plans_class="robotrain_slurm.spec.plans:SlurmPlans",
     settings=SlurmSettings,
     capabilities=CAPABILITIES,
-    option_hints={"--cpu": "use --cpus N", "--exec-timeout": "use --time TIME"},
+    option_hints={
+        **dict.fromkeys(("--cpu", "--cpus-per-task", "-c"), "use --cpus N"),
+        "--exec-timeout": "use --time TIME",
+        **dict.fromkeys(("-N", "--nodes"), "use --num-nodes N"),
+        **dict.fromkeys(("--ntasks-per-node", "--gpus-per-node"), "use --num-gpus N"),
+        **{flag: f"use --sbatch {flag[2:]}=VALUE" for flag in ("--reservation", "--mail-user", "--mail-type")},
+    },
     cancel_command="scancel {job}",
 )
 

@@ -116,7 +116,9 @@ def check_machine(
     yield from check_containers(transport, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
     yield from folders.check_locks(jobs[0].placement.cache, survey)
-    if transport.host:
+    if not transport.host:
+        yield from folders.find_missing_sources(jobs, survey)
+    else:
         yield from folders.check_sources(jobs, transport.host, survey)
     yield from check_uploads(transport, plan)
 

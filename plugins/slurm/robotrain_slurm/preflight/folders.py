@@ -2,13 +2,16 @@
 
 import shlex
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from robotrain.cluster.secrets import judge_secret_file
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
+from robotrain.nearest_name import find_nearest_name
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.placement import check_credential_files
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_sources.local_path.kind import KIND as LOCAL_FOLDERS
 from robotrain_sources.local_path.remote_kind import KIND
 
 from robotrain_slurm.preflight.node_visibility import list_read_folders
@@ -36,6 +39,18 @@ def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey
             flag = KIND.roles[source.role].flag
             here = Suggestion(f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there")
             yield make_problem("slurm-login-source", here, where=flag, given=f"{login}:{source.uri}", role=source.role)
+
+
+def find_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:
+    """Warn of folders that jobs read and this machine does not have: only the nodes may see them."""
+    for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
+        if not survey.paths[source.uri].exists:
+            flag = LOCAL_FOLDERS.roles[source.role].flag
+            path = Path(source.uri)
+            folders = [str(folder) for folder in path.parent.glob("*/")] if path.parent.is_dir() else []
+            near = find_nearest_name(source.uri, folders)
+            way = Suggestion(f"{flag} {shlex.quote(near)}") if near else ""
+            yield make_problem("slurm-source-unseen", way, where=flag, given=source.uri, role=source.role)
 
 
 LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "localflock"})
