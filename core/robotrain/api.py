@@ -164,16 +164,16 @@ class Run:
 
     def _wait_for_end(self, timeout: float | None, on_event: Callable[[event.EventRecord], None] | None) -> Status:
         record, platform = self._submitted_record, self._platform
-        began = answered = time.monotonic()
+        start_time = answer_time = time.monotonic()
         event_count, pause = 0, MIN_POLL_SECONDS
         while True:
             status: Status | None = None
             try:
                 status = platform.engine.status(record.reference)
-                answered = time.monotonic()
+                answer_time = time.monotonic()
             except Exception as error:
                 is_permanent = isinstance(error, Rejected) and not error.transient  # for example a missing sign-in
-                if is_permanent or time.monotonic() - answered > PATIENCE_SECONDS:
+                if is_permanent or time.monotonic() - answer_time > PATIENCE_SECONDS:
                     raise
             if on_event is not None:
                 for event_record in self._read_events(follow=timeout is None, skip=event_count):
@@ -182,10 +182,10 @@ class Run:
             if status is not None and status.finished:
                 return status
             self._was_running = self._was_running or status is not None
-            remaining = MAX_POLL_SECONDS if timeout is None else began + timeout - time.monotonic()
-            if remaining <= 0:
+            seconds_left = MAX_POLL_SECONDS if timeout is None else start_time + timeout - time.monotonic()
+            if seconds_left <= 0:
                 raise TimeoutError(f"{self.name} is still {status.state if status else 'running'} after {timeout:g} s")
-            time.sleep(min(pause, remaining))
+            time.sleep(min(pause, seconds_left))
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
     def _require_own_name(self) -> None:

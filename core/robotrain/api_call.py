@@ -39,7 +39,7 @@ JobFilePath = str | Path | None
 def prepare_call(
     plugins: Plugins,
     job: JobFilePath,
-    values: Mapping[str, Any],
+    value_by_option: Mapping[str, Any],
     *,
     platform_name: str,
     workload_name: str,
@@ -50,15 +50,15 @@ def prepare_call(
 ) -> prepare.PreparedJob:
     """Resolve and check the job of a call. Raise Rejected with all problems.
 
-    :param values: parameters, settings and sources by the names of their options.
+    :param value_by_option: parameters, settings and sources by the names of their options.
     :param is_sent: whether it is to be submitted.
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
     files = (file,) if file else ()
     workload_value = surroundings.find_workload(files)
-    named = workload_name or (str(workload_value.value) if workload_value else "")
-    workload = plugins.workload(named or plugins.default_workload())
+    selected_workload = workload_name or (str(workload_value.value) if workload_value else "")
+    workload = plugins.workload(selected_workload or plugins.default_workload())
     platform = load_platform(surroundings, plugins)
     request = Request(
         files=files,
@@ -66,10 +66,10 @@ def prepare_call(
         terraform=TerraformLayer(surroundings),
         name=Value(run_name, CALL_NAME) if run_name else None,
     )
-    call_values = {**values, TRAINER_ARGS: trainer_args}
+    call_values = {**value_by_option, TRAINER_ARGS: trainer_args}
     request, problems = add_values(request, call_values, workload, platform, plugins.source_kinds())
     problems += find_unknown_tables(files, surroundings.project, plugins)
-    problems += [] if named else plugins.default_problems()
+    problems += [] if selected_workload else plugins.default_problems()
     prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems), is_sent=is_sent)
     name = workload.evaluated_with
     if name and dict(prepared.job.parameters)[name] is not None:
@@ -79,7 +79,7 @@ def prepare_call(
 
 def add_values(
     request: Request,
-    values: Mapping[str, Any],
+    value_by_option: Mapping[str, Any],
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind],
@@ -88,38 +88,42 @@ def add_values(
     """Return the request with values of a call, and a problem for each name that nothing has. Raise Rejected for a
     value that is not of the form that its name takes.
 
-    :param values: by the names of their options; None is no value.
+    :param value_by_option: by the names of their options; None is no value.
     :param prefix: what stands before each name in messages: a step of a pipeline, with a dot.
     """
-    values = {name: value for name, value in values.items() if value is not None}
-    names = Names(workload, platform)
-    valid_names = dict(_list_known_names(names, workload, kinds))
-    arguments = _read_trainer_args(values.get(TRAINER_ARGS), prefix)
-    new_values = prefix_names("params", _read_params(values.get(PARAMS), prefix) if workload.own_command else {})
+    value_by_option = {name: value for name, value in value_by_option.items() if value is not None}
+    name_table = Names(workload, platform)
+    valid_names = dict(_list_known_names(name_table, workload, kinds))
+    arguments = _read_trainer_args(value_by_option.get(TRAINER_ARGS), prefix)
+    new_values = prefix_names(
+        "params", _read_params(value_by_option.get(PARAMS), prefix) if workload.own_command else {}
+    )
     problems = []
-    for name, value in values.items():
-        full, *others = names.find(name) or [""]
-        if others:
-            problems.append(_make_ambiguous_problem(f"{prefix}{name}", [full, *others]))
-        elif full:
-            new_values[full] = _make_parameter_value(names.parameters[full], value, f"{prefix}{name}")
-    if values.get("config"):
-        new_values["config"] = _make_value(f"{prefix}config", str(values["config"]))
-    line = request.line._replace(
+    for name, value in value_by_option.items():
+        full_name, *other_names = name_table.find(name) or [""]
+        if other_names:
+            problems.append(_make_ambiguous_problem(f"{prefix}{name}", [full_name, *other_names]))
+        elif full_name:
+            new_values[full_name] = _make_parameter_value(name_table.parameters[full_name], value, f"{prefix}{name}")
+    if value_by_option.get("config"):
+        new_values["config"] = _make_value(f"{prefix}config", str(value_by_option["config"]))
+    line_layer = request.line._replace(
         values={**request.line.values, **new_values},
-        sources=(*request.line.sources, *_collect_sources(values, valid_names, prefix)),
+        sources=(*request.line.sources, *_collect_sources(value_by_option, valid_names, prefix)),
         arguments=request.line.arguments if arguments is None else arguments,
     )
     title = f"{workload.name} on {platform.name} has no value"
-    unknown = (name for name in values if name not in valid_names)
-    problems += [_make_unknown_problem(title, name, valid_names, names, prefix) for name in unknown]
-    return dataclasses.replace(request, line=line), problems
+    unknown = (name for name in value_by_option if name not in valid_names)
+    problems += [_make_unknown_problem(title, name, valid_names, name_table, prefix) for name in unknown]
+    return dataclasses.replace(request, line=line_layer), problems
 
 
 def read_call_surroundings(platform: str, profile: str) -> Surroundings:
     """Return what all jobs of the working folder share, with the platform and the profile of a call."""
     options = (("platform", platform), ("profile", profile))
-    return read_surroundings(*(Value(text, Origin("call", name)) if text else None for name, text in options))
+    return read_surroundings(
+        *(Value(option_text, Origin("call", name)) if option_text else None for name, option_text in options)
+    )
 
 
 def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
@@ -139,15 +143,19 @@ def _read_trainer_args(arguments: Iterable[str] | None, prefix: str) -> tuple[Va
 
 
 def _list_known_names(
-    names: Names, workload: Workload, kinds: Mapping[str, SourceKind]
+    name_table: Names, workload: Workload, kinds: Mapping[str, SourceKind]
 ) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
     """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
-    yield from ((name, None) for full, parameter in names.parameters.items() for name in (parameter.name, full))
+    yield from (
+        (name, None) for full_name, parameter in name_table.parameters.items() for name in (parameter.name, full_name)
+    )
     for role in workload.roles:
         flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
         for flag in flags:
-            sharing = [name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag]
-            yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
+            sharing_kinds = [
+                name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag
+            ]
+            yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing_kinds))
     if workload.read_config:
         yield "config", None
     if workload.own_command:
@@ -155,12 +163,12 @@ def _list_known_names(
     yield TRAINER_ARGS, None
 
 
-def _make_parameter_value(parameter: Parameter, argument: Any, where: str) -> Value:
+def _make_parameter_value(parameter: Parameter, argument: Any, option_name: str) -> Value:
     if parameter.param.form in ("json", "texts") and isinstance(argument, Mapping | list | tuple):
         argument = json.dumps(argument)
     elif parameter.param.form == "list" and isinstance(argument, list | tuple):
         argument = ",".join(map(str, argument))
-    return _make_value(where, argument)
+    return _make_value(option_name, argument)
 
 
 def _make_value(name: str, argument: Any) -> Value:
@@ -168,8 +176,12 @@ def _make_value(name: str, argument: Any) -> Value:
     if not isinstance(argument, Mapping):
         return Value(format_value(argument), origin)
     refusal = make_problem("value-invalid.single-value", where=name)
-    entries = [(str(key), Value(format_value(item), origin)) for key, item in argument.items() if item is not None]
-    return Value(ValueTable(tuple(entries), refusal), origin)
+    value_pairs = [
+        (str(key), Value(format_value(entry_value), origin))
+        for key, entry_value in argument.items()
+        if entry_value is not None
+    ]
+    return Value(ValueTable(tuple(value_pairs), refusal), origin)
 
 
 def _read_params(params: Mapping[str, Any] | None, prefix: str) -> dict[str, Value]:
@@ -182,14 +194,16 @@ def _read_params(params: Mapping[str, Any] | None, prefix: str) -> dict[str, Val
     raise Rejected([make_problem("value-invalid.params")])
 
 
-def _collect_sources(values: Mapping[str, Any], valid_names: Mapping[str, Any], prefix: str) -> Iterator[SourceText]:
-    for name, argument in values.items():
+def _collect_sources(
+    value_by_option: Mapping[str, Any], valid_names: Mapping[str, Any], prefix: str
+) -> Iterator[SourceText]:
+    for name, argument in value_by_option.items():
         if not valid_names.get(name):
             continue
         role, _, kinds = valid_names[name]
         origin = Origin("call", f"{prefix}{name}")
-        for text in [argument] if isinstance(argument, str | PathLike) else argument:
-            yield SourceText(role=role, kinds=kinds, text=str(text), origin=origin, base=Path.cwd())
+        for source_text in [argument] if isinstance(argument, str | PathLike) else argument:
+            yield SourceText(role=role, kinds=kinds, text=str(source_text), origin=origin, base=Path.cwd())
 
 
 def format_value(value: Any) -> str:
@@ -199,13 +213,13 @@ def format_value(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _make_ambiguous_problem(name: str, fitting: Sequence[str]) -> Problem:
-    ways = [Suggestion(f"**{{{full!r}: …}}") for full in fitting]
+def _make_ambiguous_problem(name: str, fitting_names: Sequence[str]) -> Problem:
+    ways = [Suggestion(f"**{{{full_name!r}: …}}") for full_name in fitting_names]
     return make_problem("set-ambiguous.call", *ways, where=name)
 
 
 def _make_unknown_problem(title: str, name: str, valid_names: Mapping[str, Any], names: Names, prefix: str) -> Problem:
-    shown = re.sub(r"[^\w<>-]", "?", redact(name))
-    where = f"{prefix}{shown}" if prefix else ""
+    shown_name = re.sub(r"[^\w<>-]", "?", redact(name))
+    location = f"{prefix}{shown_name}" if prefix else ""
     ways = suggest_name(names.find_short(name) or name, valid_names)
-    return make_problem("value-unknown.call", *ways, where=where, title=title, shown=shown)
+    return make_problem("value-unknown.call", *ways, where=location, title=title, shown=shown_name)

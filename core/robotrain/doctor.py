@@ -47,12 +47,12 @@ from robotrain.submission.container_plugins import load_workload_container
 def check_versions() -> Iterator[HealthResult]:
     """Check that all distributions of robotrain have the same version."""
     versions = {name: find_version(name) for name in sorted(list_built_in_distributions())}
-    others = {name: number for name, number in versions.items() if number not in ("", __version__)}
-    for name, number in others.items():
+    other_versions = {name: number for name, number in versions.items() if number not in ("", __version__)}
+    for name, number in other_versions.items():
         suggestion = Suggestion(format_install_command(f"{name}=={__version__}"), "or upgrade all of them together")
         text = f"{name} is {number}, but robotrain-core is {__version__}: they must have the same version"
         yield report_failure(text, suggestion)
-    if not others:
+    if not other_versions:
         yield report_ok(f"{__version__}, on Python {platform.python_version()} ({sys.executable})")
 
 
@@ -74,18 +74,18 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
 
 def check_settings_files() -> Iterator[HealthResult]:
     """Check that `.env.local`, `.env` and `robotrain.toml` can be read."""
-    here = Path.cwd()
-    read: list[str] = []
+    working_folder = Path.cwd()
+    read_files: list[str] = []
     problems: list[Problem] = []
-    for layer in variables.read_dotenv_files(here):
-        read.append(layer.layer)
+    for layer in variables.read_dotenv_files(working_folder):
+        read_files.append(layer.layer)
         problems += layer.problems
-    if project := project_file.load_project(here):
-        read.append(os.path.relpath(project.folder / files.PROJECT_FILE))
+    if project := project_file.load_project(working_folder):
+        read_files.append(os.path.relpath(project.folder / files.PROJECT_FILE))
         problems += project.problems
     yield from map(convert_problem, problems)
     if not problems:
-        yield report_ok(", ".join(read) if read else f"none in {here}")
+        yield report_ok(", ".join(read_files) if read_files else f"none in {working_folder}")
 
 
 def check_configuration_folder() -> Iterator[HealthResult]:
@@ -110,15 +110,15 @@ SET_CLOCK = Suggestion("timedatectl set-ntp true", "or set the clock otherwise")
 
 def check_clock() -> Iterator[HealthResult]:
     """Compare the clock with this program's age, the newest record, and the clock of the state folder's disk."""
-    now, newest = time.time(), 0.0
+    now, newest_time = time.time(), 0.0
     if run := next(records.iterate_runs(), None):
         with suppress(Rejected):
-            newest = records.read_record(run).created
+            newest_time = records.read_record(run).created
     skew = _measure_disk_skew()
     if now < EARLIEST_TIME:
         yield report_warning(f"it shows {format_time(now)}, before this program was written", SET_CLOCK)
-    elif now < newest - MAX_SKEW_SECONDS:
-        text = f"it shows {format_time(now)}, but the newest run was recorded {format_time(newest)}"
+    elif now < newest_time - MAX_SKEW_SECONDS:
+        text = f"it shows {format_time(now)}, but the newest run was recorded {format_time(newest_time)}"
         yield report_warning(text, SET_CLOCK)
     elif abs(skew) > MAX_SKEW_SECONDS:
         text = f"the disk of {files.get_state_folder()} is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
@@ -149,7 +149,7 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         wish = "nobody is asked" if choice.value == checker.NONE else "environments are built for it"
         yield report_ok(f"{wish} about the options of a trainer ({choice.origin})")
         return
-    absent = list[str]()
+    absent_workloads = list[str]()
     for workload in installed.workloads().values():
         plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
         if plugin is None or "check_command" not in vars(plugin):
@@ -160,10 +160,12 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         elif choice:
             yield from map(convert_problem, checker_search.problems)
         else:
-            absent.append(workload.name)
-    if absent:
-        names = ", ".join(absent)
-        yield report_ok(f"the trainers of {names} are not on this machine; --checker build {checker.BUILD_REMARK}")
+            absent_workloads.append(workload.name)
+    if absent_workloads:
+        trainer_names = ", ".join(absent_workloads)
+        yield report_ok(
+            f"the trainers of {trainer_names} are not on this machine; --checker build {checker.BUILD_REMARK}"
+        )
 
 
 COMPLETION_FILES = {
@@ -197,23 +199,23 @@ PROBE_BYTES = 4096
 
 def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
     """Check a folder that a variable names; `free_space` removes what is old in it."""
-    another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
+    folder_suggestion = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
     if problems := _find_ownership_problems(folder):
         yield from map(convert_problem, problems)
         return
     if reason := _describe_write_failure(folder):
-        yield report_failure(f"{folder} cannot be written: {reason}", another)
+        yield report_failure(f"{folder} cannot be written: {reason}", folder_suggestion)
         return
     kind = files.get_filesystem(folder)
     free = disk_cache.get_free_bytes(folder)
-    shared = "shared over a network" if files.is_network_filesystem(kind) else ""
-    facts = (kind, shared, f"{format_size(free)} free", "" if folder.exists() else "created when needed")
-    about = ", ".join(filter(None, facts))
+    shared_note = "shared over a network" if files.is_network_filesystem(kind) else ""
+    folder_facts = (kind, shared_note, f"{format_size(free)} free", "" if folder.exists() else "created when needed")
+    facts_text = ", ".join(filter(None, folder_facts))
     if free < MIN_FREE_BYTES:
         larger = Suggestion(f"{name}=FOLDER robotrain …", "on a larger disk")
-        yield report_warning(f"{folder} has little free space ({about})", free_space, larger)
+        yield report_warning(f"{folder} has little free space ({facts_text})", free_space, larger)
     else:
-        yield report_ok(f"{folder} ({about})")
+        yield report_ok(f"{folder} ({facts_text})")
 
 
 def _describe_write_failure(folder: Path) -> str:
@@ -244,9 +246,9 @@ def check_leftovers() -> Iterator[HealthResult]:
         yield report_ok("none")
         return
     size = sum(disk_cache.measure_folder(path).size if path.is_dir() else _measure_file(path) for path in leftovers)
-    what = f"{len(leftovers)} temporary file{'' if len(leftovers) == 1 else 's'} of interrupted commands"
-    fix = HealthFix(f"remove {what} below {files.get_state_folder()}", lambda: _remove_leftovers(leftovers))
-    yield HealthResult("ok", f"{what}, {format_size(size)}", fix=fix)
+    leftover_text = f"{len(leftovers)} temporary file{'' if len(leftovers) == 1 else 's'} of interrupted commands"
+    fix = HealthFix(f"remove {leftover_text} below {files.get_state_folder()}", lambda: _remove_leftovers(leftovers))
+    yield HealthResult("ok", f"{leftover_text}, {format_size(size)}", fix=fix)
 
 
 def _find_leftovers() -> Iterator[Path]:
@@ -296,25 +298,25 @@ def check_cache() -> Iterator[HealthResult]:
             fix = HealthFix(f"remove {entry.path}", partial(_remove_entry, entry))
             text = f"{entry.name} is incomplete ({_format_sizes([entry])}); it is created again when needed"
             yield report_warning(text, fix=fix)
-    complete = [entry for entry in cache_entries if entry.complete]
-    if not complete:
+    complete_entries = [entry for entry in cache_entries if entry.complete]
+    if not complete_entries:
         yield report_ok("empty: the first run builds its environment")
         return
-    busy = sum(entry.busy for entry in complete)
-    count = f"{len(complete)} {'entry' if len(complete) == 1 else 'entries'}"
-    text = f"{count}, {_format_sizes(complete)}" + (f", {busy} in use" if busy else "")
-    idle = disk_cache.choose_prunable(complete, unused=UNUSED_SECONDS, limit=None, now=time.time())
-    if not all(entry.folder_size.is_complete for entry in complete):
+    busy_count = sum(entry.busy for entry in complete_entries)
+    count = f"{len(complete_entries)} {'entry' if len(complete_entries) == 1 else 'entries'}"
+    text = f"{count}, {_format_sizes(complete_entries)}" + (f", {busy_count} in use" if busy_count else "")
+    idle_entries = disk_cache.choose_prunable(complete_entries, unused=UNUSED_SECONDS, limit=None, now=time.time())
+    if not all(entry.folder_size.is_complete for entry in complete_entries):
         text += f"; counting stopped after {COUNT_SECONDS:g} s: `du -sh {files.get_cache_folder()}` counts all"
-    if idle:
-        text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): "
+    if idle_entries:
+        text += f"; {len(idle_entries)} not used for a month ({_format_sizes(idle_entries)}): "
         text += "`robotrain runs --prune --cache --unused 30d` removes them"
     yield report_ok(text)
 
 
 def _format_sizes(entries: Sequence[CacheEntry]) -> str:
-    exact = all(entry.folder_size.is_complete for entry in entries)
-    return ("" if exact else "at least ") + format_size(sum(entry.folder_size.size for entry in entries))
+    is_exact = all(entry.folder_size.is_complete for entry in entries)
+    return ("" if is_exact else "at least ") + format_size(sum(entry.folder_size.size for entry in entries))
 
 
 def _remove_entry(entry: CacheEntry) -> str:
@@ -330,31 +332,33 @@ MAX_FINDINGS = 5
 
 def check_records() -> Iterator[HealthResult]:
     """Warn of unreadable records and interrupted submits."""
-    count, wrong = 0, list[HealthResult]()
-    names = records.iterate_runs()
-    for run in itertools.islice(names, MAX_RECORDS):
+    count, problem_results = 0, list[HealthResult]()
+    run_names = records.iterate_runs()
+    for run in itertools.islice(run_names, MAX_RECORDS):
         count += 1
         try:
             record = records.read_record(run)
         except records.UnknownRun:  # removed in between
             continue
         except Rejected as rejected:
-            broken = convert_problem(rejected.problems[0])
-            wrong.append(report_warning(broken.text, *broken.suggestions))
+            broken_result = convert_problem(rejected.problems[0])
+            problem_results.append(report_warning(broken_result.text, *broken_result.suggestions))
             continue
         if record.phase == "sending" and not name_lock.is_being_submitted(run):
             status = Suggestion(f"robotrain status {run}", f"looks for it on {record.platform}")
-            retry = Suggestion("the same `robotrain submit …`", "finds or submits it; it is never submitted twice")
-            when = format_age(time.time() - record.created)
-            text = f"the submit of {run} to {record.platform} was interrupted {when}"
-            wrong.append(report_warning(f"{text}; it is unknown whether it runs", status, retry))
-    yield from wrong[:MAX_FINDINGS]
-    if len(wrong) > MAX_FINDINGS:
-        text = f"and {len(wrong) - MAX_FINDINGS} more like these"
+            retry_suggestion = Suggestion(
+                "the same `robotrain submit …`", "finds or submits it; it is never submitted twice"
+            )
+            age_text = format_age(time.time() - record.created)
+            text = f"the submit of {run} to {record.platform} was interrupted {age_text}"
+            problem_results.append(report_warning(f"{text}; it is unknown whether it runs", status, retry_suggestion))
+    yield from problem_results[:MAX_FINDINGS]
+    if len(problem_results) > MAX_FINDINGS:
+        text = f"and {len(problem_results) - MAX_FINDINGS} more like these"
         yield report_warning(text, Suggestion("robotrain runs --state interrupted"))
-    if not wrong:
-        newest = "the newest " if next(names, None) else ""
-        text = f"{newest}{count} run{'' if count == 1 else 's'} recorded, all readable"
+    if not problem_results:
+        newest_note = "the newest " if next(run_names, None) else ""
+        text = f"{newest_note}{count} run{'' if count == 1 else 's'} recorded, all readable"
         yield report_ok(text if count else "no runs yet")
 
 
@@ -395,34 +399,34 @@ class CheckResult:
 
 def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
     """Run the checks in parallel and return them with their findings."""
-    answers = network_deadline.ask_all([[partial(find_results, result.check.run)] for result in results], limit)
-    done = []
-    for result, [(check_findings, error)] in zip(results, answers, strict=True):
-        failed = (_make_failed_check_finding(result, error),) if error else ()
+    check_replies = network_deadline.ask_all([[partial(find_results, result.check.run)] for result in results], limit)
+    finished_checks = []
+    for result, [(check_findings, error)] in zip(results, check_replies, strict=True):
+        failed_findings = (_make_failed_check_finding(result, error),) if error else ()
         must_work = result.is_named_platform  # what it requires and lacks is a failure
-        findings = failed or tuple(
+        findings = failed_findings or tuple(
             replace(finding, state="fail") if finding.required and must_work else finding
             for finding in check_findings or ()
         )
-        done.append(replace(result, findings=findings, is_overdue=isinstance(error, DeadlineExceeded)))
-    return done
+        finished_checks.append(replace(result, findings=findings, is_overdue=isinstance(error, DeadlineExceeded)))
+    return finished_checks
 
 
 def apply_fixes(
     results: Sequence[CheckResult], limit: float, on_message: Callable[[str], None]
 ) -> tuple[list[CheckResult], list[str]]:
     """Apply all fixes and run their checks again; return the results and what was done."""
-    done = []
+    fix_reports = []
     for fix in (fix for result in results for fix in result.fixes):
         on_message(f"{fix.text} …")
         try:
-            done.append(fix.apply())
+            fix_reports.append(fix.apply())
         except (OSError, Rejected) as error:
             on_message(f"  failed: {redact(str(error))}")
         else:
-            on_message(f"  {done[-1]}")
-    repeated = iter(run_checks([result for result in results if result.fixes], limit))
-    return [next(repeated) if result.fixes else result for result in results], done
+            on_message(f"  {fix_reports[-1]}")
+    repeated_checks = iter(run_checks([result for result in results if result.fixes], limit))
+    return [next(repeated_checks) if result.fixes else result for result in results], fix_reports
 
 
 def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
@@ -436,8 +440,8 @@ def _make_failed_check_finding(result: CheckResult, error: BaseException) -> Hea
 
 def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResult]:
     """Return all checks that apply, only those of `platform` if it is given."""
-    considered = (candidate for name, candidate in plugins.platforms().items() if platform in ("", name))
-    local = any(candidate.capabilities.feature("runs_here") for candidate in considered)
+    chosen_platforms = (candidate for name, candidate in plugins.platforms().items() if platform in ("", name))
+    has_local_platform = any(candidate.capabilities.feature("runs_here") for candidate in chosen_platforms)
     older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
     unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
     own_checks: dict[str, Callable[[], Iterable[HealthResult]]] = {
@@ -455,7 +459,7 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "completion": check_completion,
     }
     results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own_checks.items()]
-    workloads = plugins.workloads() if local else {}  # elsewhere their environment is a container's
+    workloads = plugins.workloads() if has_local_platform else {}  # elsewhere their environment is a container's
     for claim in plugins.claims:
         if claim.family == "workload" and (workload := workloads.get(claim.name)):
             check = Check(name=claim.name, run=partial(check_environment, workload))
@@ -480,18 +484,18 @@ class Readiness(NamedTuple):
     """Platforms of which a check gave no answer."""
 
 
-def find_readiness(results: Sequence[CheckResult], names: Iterable[str]) -> Readiness:
+def find_readiness(results: Sequence[CheckResult], platform_names: Iterable[str]) -> Readiness:
     """Return which of these platforms are ready; none is if one of robotrain's own checks failed."""
     failed_checks = [result.check.name for result in results if not result.distribution and result.state == "fail"]
     readiness = Readiness([], {}, [])
-    for name in names:
-        of_platform = [result for result in results if result.platform == name]
-        missing = failed_checks + [
-            result.check.name for result in of_platform if not (result.is_overdue or result.is_ready)
+    for name in platform_names:
+        platform_results = [result for result in results if result.platform == name]
+        failing_checks = failed_checks + [
+            result.check.name for result in platform_results if not (result.is_overdue or result.is_ready)
         ]
-        if missing:
-            readiness.missing[name] = list(dict.fromkeys(missing))
-        elif any(result.is_overdue for result in of_platform):
+        if failing_checks:
+            readiness.missing[name] = list(dict.fromkeys(failing_checks))
+        elif any(result.is_overdue for result in platform_results):
             readiness.unknown.append(name)
         else:
             readiness.ready.append(name)

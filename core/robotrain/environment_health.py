@@ -60,8 +60,8 @@ def _check_environment(
 @functools.cache
 def _check_driver(cuda: str) -> Sequence[HealthResult]:
     """Return that the driver of a GPU of this machine is too old for a version of CUDA, if it is."""
-    needed = GpuRequirement(count=0, cuda=cuda) if cuda else None
-    problems = hardware.find_gpu_problems(needed, Placement(work="", cache=""))
+    gpu_requirement = GpuRequirement(count=0, cuda=cuda) if cuda else None
+    problems = hardware.find_gpu_problems(gpu_requirement, Placement(work="", cache=""))
     return [report_warning(f"{problem.title}. {problem.why}", *problem.suggestions) for problem in problems]
 
 
@@ -71,7 +71,7 @@ def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iter
         return
     command = [str(program), "cache", "dir", "--color", "never"]
     try:
-        result = subprocess.run(
+        uv_result = subprocess.run(
             command,
             cwd=child_python.NEUTRAL_FOLDER,  # as when it installs: no uv.toml of a folder counts
             env=uv_program.make_uv_environ(),
@@ -82,9 +82,9 @@ def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iter
         )
     except (OSError, subprocess.TimeoutExpired):
         return
-    if result.returncode or not result.stdout.strip():
+    if uv_result.returncode or not uv_result.stdout.strip():
         return
-    uv_cache = Path(result.stdout.strip())
+    uv_cache = Path(uv_result.stdout.strip())
     first_disk, second_disk = (os.stat(disk_cache.find_existing_parent(path)).st_dev for path in (uv_cache, cache))
     if first_disk != second_disk and (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
         suggestion = Suggestion(

@@ -44,8 +44,8 @@ class Rejected(Exception):
 
 def _summarize_problem(problem: Problem) -> str:
     """Return title and suggestions in one line."""
-    texts = " or ".join(suggestion.text for suggestion in problem.suggestions)
-    return f"{problem.title} (use {texts})" if texts and problem.severity == "error" else problem.title
+    joined_ways = " or ".join(suggestion.text for suggestion in problem.suggestions)
+    return f"{problem.title} (use {joined_ways})" if joined_ways and problem.severity == "error" else problem.title
 
 
 class Unanswered(Exception):

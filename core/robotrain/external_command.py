@@ -41,11 +41,11 @@ class ProcessResult:
         decoder = json.JSONDecoder()
         for match in re.finditer(r"^[ \t]*(?=[\[{])", self.stdout, re.MULTILINE):
             try:
-                value, end = decoder.raw_decode(self.stdout, match.end())
+                json_value, end_index = decoder.raw_decode(self.stdout, match.end())
             except (ValueError, RecursionError):
                 continue
-            if not self.stdout[end:].strip():
-                return value
+            if not self.stdout[end_index:].strip():
+                return json_value
         raise ValueError("the output has no JSON")
 
 
@@ -85,8 +85,8 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
 @atexit.register
 def _end_processes_at_exit() -> None:
     """End running commands, including those of abandoned threads."""
-    if running := list(_running):
-        for process in running:
+    if running_processes := list(_running):
+        for process in running_processes:
             stop.signal_group(process.pid, signal.SIGTERM)
 
 
@@ -137,7 +137,7 @@ def run_command(
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
-    stdout, stderr = ((content or b"").decode("utf-8", "replace") for content in output)
+    stdout, stderr = ((stream_bytes or b"").decode("utf-8", "replace") for stream_bytes in output)
     return ProcessResult(process.returncode, stdout, stderr, timed_out)
 
 
@@ -146,28 +146,28 @@ def run_bounded_command(
     *words: str,
     seconds: float,
     limit: int,
-    after: tuple[float, Callable[[], None]],
+    late_call: tuple[float, Callable[[], None]],
     **options: Any,
 ) -> ProcessResult:
     """Run the command as `run_command` does, and keep only the first `limit` bytes of stdout and of stderr.
 
-    :param after: what is called when it has run for so many seconds.
+    :param late_call: what is called when it has run for so many seconds.
     """
     process = _start_process(command, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     buffers = bytearray(), bytearray()
     readers = [
-        threading.Thread(target=_read_bounded, args=(stream, content, limit), daemon=True)
-        for stream, content in zip((process.stdout, process.stderr), buffers, strict=True)
+        threading.Thread(target=_read_bounded, args=(stream, buffer, limit), daemon=True)
+        for stream, buffer in zip((process.stdout, process.stderr), buffers, strict=True)
     ]
     timed_out = False
     try:
         for reader in readers:
             reader.start()
-        late_after, call = after
+        late_after, notify_late = late_call
         try:
             process.wait(min(late_after, seconds))
         except subprocess.TimeoutExpired:
-            call()
+            notify_late()
             process.wait(max(0.0, seconds - late_after))
     except subprocess.TimeoutExpired:
         timed_out = True
@@ -175,15 +175,15 @@ def run_bounded_command(
         _end_process(process)  # with what it left behind
         for reader in readers:
             reader.join(DRAIN_SECONDS)
-    stdout, stderr = (bytes(content).decode("utf-8", "replace") for content in buffers)
+    stdout, stderr = (bytes(buffer).decode("utf-8", "replace") for buffer in buffers)
     return ProcessResult(process.returncode, stdout, stderr, timed_out)
 
 
-def _read_bounded(stream: IO[bytes], content: bytearray, limit: int) -> None:
-    """Read a stream to its end; append no more than `limit` bytes to `content`."""
+def _read_bounded(stream: IO[bytes], buffer: bytearray, limit: int) -> None:
+    """Read a stream to its end; append no more than `limit` bytes to `buffer`."""
     with stream:
         while chunk := os.read(stream.fileno(), CHUNK_BYTES):
-            content += chunk[: max(0, limit - len(content))]
+            buffer += chunk[: max(0, limit - len(buffer))]
 
 
 @contextlib.contextmanager
@@ -260,12 +260,12 @@ class CommandStream:
 
     def read_line(self, seconds: float) -> str | None:
         """Return the next line, or None if none came within `seconds`. Raise EOFError at the end."""
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         while not self._lines:
             if self._finished or self._closed:
                 raise EOFError
-            wait = min(POLL_SECONDS, until - time.monotonic())
-            if not self._read_chunk(max(0.0, wait)) and time.monotonic() >= until:
+            wait = min(POLL_SECONDS, deadline - time.monotonic())
+            if not self._read_chunk(max(0.0, wait)) and time.monotonic() >= deadline:
                 return None
         return self._lines.popleft()
 
@@ -276,10 +276,10 @@ class CommandStream:
         :param pause: the time without a line that ends them.
         :param seconds: the limit for all of them.
         """
-        until = time.monotonic() + seconds
-        while (remaining := until - time.monotonic()) > 0:
+        deadline = time.monotonic() + seconds
+        while (seconds_left := deadline - time.monotonic()) > 0:
             try:
-                line = self.read_line(min(start, remaining))
+                line = self.read_line(min(start, seconds_left))
             except EOFError:
                 return
             if line is None:
@@ -307,24 +307,24 @@ class CommandStream:
 
     def _read_chunk(self, seconds: float) -> bool:
         """Read what comes within `seconds`. Return whether anything came, including the end."""
-        ended = self._process.poll() is not None
+        has_ended = self._process.poll() is not None
         if not select.select([self._terminal], [], [], seconds)[0]:
-            if ended:  # a process it left behind holds its terminal
+            if has_ended:  # a process it left behind holds its terminal
                 self._finish()
-            return ended
+            return has_ended
         try:
             chunk = os.read(self._terminal, CHUNK_BYTES)
         except OSError:  # the other end of a terminal is closed
             chunk = b""
-        *lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
+        *raw_lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
         if not chunk:
-            lines, self._partial_line = [*lines, *([self._partial_line] if self._partial_line else [])], b""
+            raw_lines, self._partial_line = [*raw_lines, *([self._partial_line] if self._partial_line else [])], b""
             self._finish()
-        for line in lines:
-            text = line.decode("utf-8", "replace").rstrip("\r")
-            self._lines.append(text)
+        for raw_line in raw_lines:
+            line_text = raw_line.decode("utf-8", "replace").rstrip("\r")
+            self._lines.append(line_text)
             if len(self._output) < MAX_OUTPUT_BYTES:
-                self._output += f"{text}\n"
+                self._output += f"{line_text}\n"
         return True
 
     def _finish(self) -> None:

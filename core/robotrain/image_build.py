@@ -52,8 +52,8 @@ class LockedEnvironment:
 
 def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) -> list[LockedEnvironment]:
     """Return the environments of a workload and its source kinds, without repetition. Raise Rejected, OSError."""
-    used = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
-    modules = [workload.container_plugin, *filter(None, used)]
+    source_modules = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
+    modules = [workload.container_plugin, *filter(None, source_modules)]
     environments: list[Any] = []
     for module in modules:
         plugin = _load_container_plugin(module)
@@ -62,13 +62,13 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
         )
     environments += [importlib.import_module(module).ENVIRONMENT for module in workload.data_environments]
     environments_by_lock: dict[bytes, LockedEnvironment] = {}
-    for declared in filter(None, environments):
-        lock = Path(declared.lock).read_bytes()
-        path = Path(declared.lock)
-        name = Path(declared.lock).name
-        if any(other.name == name and other.lock != lock for other in environments_by_lock.values()):
+    for environment in filter(None, environments):
+        lock = Path(environment.lock).read_bytes()
+        path = Path(environment.lock)
+        name = Path(environment.lock).name
+        if any(other_lock.name == name and other_lock.lock != lock for other_lock in environments_by_lock.values()):
             name = f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}"
-        env = LockedEnvironment(name=name, lock=lock, python=declared.python, gib=declared.gib)
+        env = LockedEnvironment(name=name, lock=lock, python=environment.python, gib=environment.gib)
         environments_by_lock.setdefault(lock, env)
     return list(environments_by_lock.values())
 
@@ -114,10 +114,10 @@ PYTHON = f"/bin/sh {CONTEXT_MOUNT}/{SEARCH_FILE}"
 def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironment], uv: str, version: str) -> str:
     """Return the Dockerfile for versions of uv and robotrain."""
     width = max(len(env.name) for env in locked)
-    listed = "\n".join(f"#   {env.name:<{width}}  {env.digest}  (Python {env.python})" for env in locked)
-    head = HEADER.format(image=image, workload=workload, version=version, listed=listed)
-    lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
-    return head + "\n" + "\n".join(lines) + "\n"
+    environment_list = "\n".join(f"#   {env.name:<{width}}  {env.digest}  (Python {env.python})" for env in locked)
+    head = HEADER.format(image=image, workload=workload, version=version, listed=environment_list)
+    instruction_lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
+    return head + "\n" + "\n".join(instruction_lines) + "\n"
 
 
 def choose_default_image(python: str) -> str:
@@ -150,24 +150,26 @@ MARKER_SCHEMA = 1
 
 def build_context_files(workload: Workload, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
     """Return the files by path; equal arguments give equal bytes."""
-    with zipfile.ZipFile(io.BytesIO(pack_modules(()).archive)) as packed:
-        runtime = {name: packed.read(name) for name in packed.namelist()}
-    pinned = re.search(r"^uv==(\S+)", runtime[UV_REQUIREMENTS].decode(), re.MULTILINE)
-    assert pinned is not None
-    text = format_dockerfile(workload.name, image, locked, pinned[1], __version__)
+    with zipfile.ZipFile(io.BytesIO(pack_modules(()).archive)) as payload_zip:
+        runtime = {name: payload_zip.read(name) for name in payload_zip.namelist()}
+    uv_pin = re.search(r"^uv==(\S+)", runtime[UV_REQUIREMENTS].decode(), re.MULTILINE)
+    assert uv_pin is not None
+    dockerfile = format_dockerfile(workload.name, image, locked, uv_pin[1], __version__)
     locks = {f"{LOCKS_FOLDER}/{env.name}": env.lock for env in locked}
     search = make_python_search(workload.profile.container.interpreters)
-    return {DOCKERFILE_NAME: text.encode(), SEARCH_FILE: search.encode(), **locks, **runtime}
+    return {DOCKERFILE_NAME: dockerfile.encode(), SEARCH_FILE: search.encode(), **locks, **runtime}
 
 
-def write_context(content: Mapping[str, bytes], folder: Path) -> None:
+def write_context(bytes_by_path: Mapping[str, bytes], folder: Path) -> None:
     """Replace the content of `folder` in one step. Raise Rejected if it contains other files, OSError."""
     folder = Path(os.path.abspath(folder))
-    earlier = _is_earlier_context(folder)
-    listed = {path: hashlib.sha256(body).hexdigest() for path, body in content.items()}
-    about = json.dumps({"schema": MARKER_SCHEMA, "robotrain": __version__, "files": listed}, indent=1) + "\n"
-    with make_atomically(folder, replace=earlier) as scratch:
-        for path, body in {**content, MARKER_FILE: about.encode()}.items():
+    is_earlier = _is_earlier_context(folder)
+    digest_by_path = {path: hashlib.sha256(body).hexdigest() for path, body in bytes_by_path.items()}
+    marker_json = (
+        json.dumps({"schema": MARKER_SCHEMA, "robotrain": __version__, "files": digest_by_path}, indent=1) + "\n"
+    )
+    with make_atomically(folder, replace=is_earlier) as scratch:
+        for path, body in {**bytes_by_path, MARKER_FILE: marker_json.encode()}.items():
             (scratch / path).parent.mkdir(parents=True, exist_ok=True)
             (scratch / path).write_bytes(body)
 
@@ -178,18 +180,22 @@ def _is_earlier_context(folder: Path) -> bool:
         return False
     if not folder.is_dir():
         raise Rejected([_make_folder_in_use_problem(folder, "It is a file.")])
-    listed: dict[str, str] | None = None
+    digest_by_path: dict[str, str] | None = None
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        listed = dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
-    if listed is None:  # it is no build context
+        digest_by_path = dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
+    if digest_by_path is None:  # it is no build context
         raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
-    present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    context_files = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
+    present_files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    context_files = {
+        name: path for name, path in present_files.items() if name != MARKER_FILE and "__pycache__" not in name
+    }
     digests = {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in context_files.items() if path.is_file()
     }
-    if changed := sorted(name for name in context_files if digests.get(name, "") != listed.get(name)):
-        raise Rejected([_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
+    if changed_names := sorted(name for name in context_files if digests.get(name, "") != digest_by_path.get(name)):
+        raise Rejected(
+            [_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed_names[:5])}.")]
+        )
     return True
 
 

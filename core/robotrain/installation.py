@@ -73,8 +73,8 @@ class _Requirement(NamedTuple):
         extras = f"[{','.join(dict.fromkeys(self.extras))}]" if self.extras else ""
         if self.editable:
             return [editable_option, f"{self.editable}{extras}"]
-        text = f"{self.name}{extras}" + (f" @ {self.source}" if self.source else self.version)
-        return [option, text] if option else [text]
+        requirement_text = f"{self.name}{extras}" + (f" @ {self.source}" if self.source else self.version)
+        return [option, requirement_text] if option else [requirement_text]
 
 
 def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallAction) -> str:
@@ -110,7 +110,7 @@ def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str
         (requirement for requirement in installed if requirement.name == DISTRIBUTION), _Requirement(DISTRIBUTION)
     )
     own_requirement = own_requirement._replace(version="")
-    others = [
+    other_words = [
         requirement.list_words("--with", "--with-editable")
         for requirement in installed
         if requirement.name != DISTRIBUTION
@@ -120,6 +120,6 @@ def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str
             extras = [extra.strip() for extra in (match[1] or "").split(",") if extra.strip()]
             own_requirement = own_requirement._replace(extras=(*own_requirement.extras, *extras))
         else:
-            others.append(["--with", requirement])
-    unique = {tuple(words): words for words in others}
-    return [*own_requirement.list_words(own_option), *(word for words in unique.values() for word in words)]
+            other_words.append(["--with", requirement])
+    distinct_words = {tuple(words): words for words in other_words}
+    return [*own_requirement.list_words(own_option), *(word for words in distinct_words.values() for word in words)]

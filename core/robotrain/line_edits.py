@@ -82,16 +82,16 @@ class Edit(NamedTuple):
 
 def read_edit(way: Suggestion, options: LineOptions = UNKNOWN_OPTIONS) -> Edit:
     """Return what a suggestion does."""
-    left_out = tuple(way.replaces.split())
+    omitted_options = tuple(way.replaces.split())
     if way.text.startswith(LEAVE_OUT):
-        return Edit(left_out=left_out)
+        return Edit(left_out=omitted_options)
     try:
-        typed = shlex.split(way.text)
+        typed_words = shlex.split(way.text)
     except ValueError:
         return Edit()
-    if typed[:1] == [PROGRAM]:
-        return Edit(line=tuple(typed[1:]))
-    return Edit(options=tuple(split_line(typed, options)), left_out=left_out)
+    if typed_words[:1] == [PROGRAM]:
+        return Edit(line=tuple(typed_words[1:]))
+    return Edit(options=tuple(split_line(typed_words, options)), left_out=omitted_options)
 
 
 def edit_line(
@@ -109,18 +109,24 @@ def edit_line(
     if edit.line:
         return [*edit.line]
     is_after = is_about_trainer(problem)
-    new = [*edit.options]
-    if is_after and not any(option.is_after for option in new):
-        new = [moved for option in new for moved in _move_after(option)]
-    if len(new) == 1 and not new[0].name and not TRAINER_OPTION.fullmatch(new[0].words[0]):
-        return _replace_word(words, problem.given, new[0].words[0])
-    line = _Line(words, options, is_after)
-    groups: dict[tuple[str, bool], list[TypedOption]] = {}
-    for option in new:
-        groups.setdefault((option.name, option.is_after), []).append(option)
-    is_clear = all(option.name for option in new)
-    is_clear = is_clear and all([line.set_option(group, problem.given, edit.left_out) for group in groups.values()])
-    return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
+    new_options = [*edit.options]
+    if is_after and not any(option.is_after for option in new_options):
+        new_options = [moved_option for option in new_options for moved_option in _move_after(option)]
+    if len(new_options) == 1 and not new_options[0].name and not TRAINER_OPTION.fullmatch(new_options[0].words[0]):
+        return _replace_word(words, problem.given, new_options[0].words[0])
+    typed_line = _Line(words, options, is_after)
+    options_by_key: dict[tuple[str, bool], list[TypedOption]] = {}
+    for option in new_options:
+        options_by_key.setdefault((option.name, option.is_after), []).append(option)
+    is_clear = all(option.name for option in new_options)
+    is_clear = is_clear and all(
+        [typed_line.set_option(group, problem.given, edit.left_out) for group in options_by_key.values()]
+    )
+    return (
+        typed_line.join()
+        if is_clear and all([typed_line.remove(name, new_options) for name in edit.left_out])
+        else None
+    )
 
 
 def is_about_trainer(problem: Problem) -> bool:
@@ -132,14 +138,14 @@ def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:
     """Return what stands in a suggestion for something that is to be chosen: words in capitals that the line itself
     does not have, also in small letters, and `…`.
     """
-    typed = {
+    typed_placeholders = {
         placeholder
         for word in words
         for placeholder in (*CAPITALS.findall(word), word.upper(), word.partition("=")[2].upper())
     }
     return [
         *ELLIPSIS.findall(text),
-        *(placeholder for placeholder in CAPITALS.findall(text) if placeholder not in typed),
+        *(placeholder for placeholder in CAPITALS.findall(text) if placeholder not in typed_placeholders),
     ]
 
 
@@ -150,16 +156,20 @@ class _Line:
         self.names, self.is_after = options.names, is_after
         self.options = [*split_line(words, options)]
 
-    def set_option(self, new: Sequence[TypedOption], old_word: str, left_out: Sequence[str]) -> bool:
+    def set_option(self, new_options: Sequence[TypedOption], old_word: str, omitted_options: Sequence[str]) -> bool:
         """Put an option in the place of those of its name, else before one that is left out, else at the end; return
         whether it is clear which is meant.
 
-        :param new: the option, several times if it is given so.
+        :param new_options: the option, several times if it is given so.
         :param old_word: of several ones that with this value or text is meant; empty if all are.
         """
-        option = new[0]
-        part = [(position, other) for position, other in enumerate(self.options) if other.is_after == option.is_after]
-        places = [position for position, other in part if other.name == option.name]
+        option = new_options[0]
+        part = [
+            (position, other_option)
+            for position, other_option in enumerate(self.options)
+            if other_option.is_after == option.is_after
+        ]
+        places = [position for position, other_option in part if other_option.name == option.name]
         if len(places) > 1 and old_word:
             places = [
                 position
@@ -169,13 +179,23 @@ class _Line:
             if len(places) != 1:
                 return False
         if places:
-            others = [other for position, other in enumerate(self.options) if position not in places]
-            self.options = [*others[: places[0]], *new, *others[places[0] :]]
+            other_options = [
+                other_option for position, other_option in enumerate(self.options) if position not in places
+            ]
+            self.options = [*other_options[: places[0]], *new_options, *other_options[places[0] :]]
         else:
-            before = [position for position, other in part if {other.name, *other.words[:1]} & {*left_out}]
-            end = len(self.options) if option.is_after else sum(not other.is_after for other in self.options)
-            index = before[0] if before else end
-            self.options[index:index] = new
+            omitted_positions = [
+                position
+                for position, other_option in part
+                if {other_option.name, *other_option.words[:1]} & {*omitted_options}
+            ]
+            end_index = (
+                len(self.options)
+                if option.is_after
+                else sum(not other_option.is_after for other_option in self.options)
+            )
+            index = omitted_positions[0] if omitted_positions else end_index
+            self.options[index:index] = new_options
         return True
 
     def remove(self, name: str, new: Sequence[TypedOption]) -> bool:
@@ -201,40 +221,47 @@ class _Line:
         return False
 
     def join(self) -> list[str]:
-        before, after = (
-            [w for option in self.options if option.is_after == is_after for w in option.words] for is_after in (0, 1)
+        before_dashes, after_dashes = (
+            [word for option in self.options if option.is_after == is_after for word in option.words]
+            for is_after in (0, 1)
         )
-        return [*before, *([DASHES, *after] if after else [])]
+        return [*before_dashes, *([DASHES, *after_dashes] if after_dashes else [])]
 
 
 def split_line(words: Sequence[str], options: LineOptions = UNKNOWN_OPTIONS) -> Iterator[TypedOption]:
     """Yield the options of a line, and the words between them."""
-    end = list(words).index(DASHES) if DASHES in words else len(words)
-    rest = list(words[:end])
-    while rest:
-        word = rest.pop(0)
+    dashes_index = list(words).index(DASHES) if DASHES in words else len(words)
+    remaining_words = list(words[:dashes_index])
+    while remaining_words:
+        word = remaining_words.pop(0)
         flag, equals, value = word.partition("=")
         if not OPTION.match(word):
             yield TypedOption("", (word,))
             continue
         takes_value = not (equals or flag in options.switches or flag.startswith("--no-"))
-        values = [rest.pop(0)] if takes_value and rest and not OPTION.match(rest[0]) else []
+        value_words = (
+            [remaining_words.pop(0)] if takes_value and remaining_words and not OPTION.match(remaining_words[0]) else []
+        )
         name = options.names.get(flag, flag)
         if flag in KEYED_FLAGS:
-            name += "=" + (value if equals else "".join(values)).partition("=")[0]
-        yield TypedOption(name, (word, *values))
-    yield from _split_trainer_options(words[end + 1 :])
+            name += "=" + (value if equals else "".join(value_words)).partition("=")[0]
+        yield TypedOption(name, (word, *value_words))
+    yield from _split_trainer_options(words[dashes_index + 1 :])
 
 
 def _split_trainer_options(words: Sequence[str]) -> Iterator[TypedOption]:
     """Yield the options after `--`: `--a.b=1`, `--a.b 1`, `a.b=1`."""
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
+    remaining_words = list(words)
+    while remaining_words:
+        word = remaining_words.pop(0)
         name, equals, _ = word.partition("=")
         is_option = OPTION.match(word)
-        values = [rest.pop(0)] if is_option and not equals and rest and not OPTION.match(rest[0]) else []
-        yield TypedOption(name if is_option or equals else "", (word, *values), is_after=True)
+        value_words = (
+            [remaining_words.pop(0)]
+            if is_option and not equals and remaining_words and not OPTION.match(remaining_words[0])
+            else []
+        )
+        yield TypedOption(name if is_option or equals else "", (word, *value_words), is_after=True)
 
 
 def _move_after(option: TypedOption) -> Iterator[TypedOption]:
@@ -249,4 +276,4 @@ def _replace_word(words: Sequence[str], old_word: str, word: str) -> list[str] |
     """Return the line with a word in the place of that which was given; None if it is not there, or twice."""
     if not old_word or list(words).count(old_word) != 1:
         return None
-    return [word if other == old_word else other for other in words]
+    return [word if line_word == old_word else line_word for line_word in words]

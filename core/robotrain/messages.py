@@ -53,17 +53,17 @@ class Messages:
         :param address: that of the source that the problem is about, if `given` says more than that.
         """
         table = find_message(self._folder, message)
-        shown = _Facts({"given": given, **facts})
-        shown["where"] = where = where or table.get("where", "").format_map(shown)
+        message_facts = _Facts({"given": given, **facts})
+        message_facts["where"] = where = where or table.get("where", "").format_map(message_facts)
         given_ways = tuple(Suggestion(way) if isinstance(way, str) else way for way in ways if way)
         return Problem(
             code=message,
             stage=Stage[table["stage"].upper()] if stage is None else stage,
-            title=table["title"].format_map(shown),
+            title=table["title"].format_map(message_facts),
             where=where,
             given=redact(given),
-            why=" ".join(shown.fill_in(table.get("why", ()))),
-            suggestions=(*given_ways, *shown.fill_in_ways(table.get("ways", ()))),
+            why=" ".join(message_facts.fill_in(table.get("why", ()))),
+            suggestions=(*given_ways, *message_facts.fill_in_ways(table.get("ways", ()))),
             severity=severity or table.get("severity", "error"),
             absent=absent,
             source=address,
@@ -83,15 +83,15 @@ class _Facts(dict[str, object]):
         """Yield texts with their facts, without those of which a fact is absent or None, and empty ones."""
         for text in texts:
             is_known = all(self.get(name) is not None for name in re.findall(r"(?<!\{)\{(\w+)", text))
-            if is_known and (filled := text.format_map(self)):
-                yield filled
+            if is_known and (filled_text := text.format_map(self)):
+                yield filled_text
 
     def fill_in_ways(self, ways: Iterable[Sequence[str]]) -> Iterator[Suggestion]:
         """Yield ways as `fill_in` yields texts."""
         words = _Words(self)
         for text, *remark in ways:
-            if len(filled := [*words.fill_in([text]), *self.fill_in(remark)]) == 1 + len(remark):
-                yield Suggestion(*filled)
+            if len(filled_texts := [*words.fill_in([text]), *self.fill_in(remark)]) == 1 + len(remark):
+                yield Suggestion(*filled_texts)
 
 
 class _Words(_Facts):
@@ -176,8 +176,8 @@ def _read_defaults(folder: str) -> Table:
 @cache
 def read_tables(folder: str, code: str) -> Table:
     """Return the tables of a code in a folder's file, by code; the rest of the file is not parsed, which is quicker."""
-    texts = re.findall(rf"(?m)^\[{code}(?:\.[\w-]+)?\]\n(?:[^\[\n].*\n|\n)*", _read_text(folder))
-    return _parse(folder, "".join(texts))
+    table_texts = re.findall(rf"(?m)^\[{code}(?:\.[\w-]+)?\]\n(?:[^\[\n].*\n|\n)*", _read_text(folder))
+    return _parse(folder, "".join(table_texts))
 
 
 def _parse(folder: str, text: str) -> Table:

@@ -22,17 +22,21 @@ def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
 
     The dashes before a flag do not make it similar to others, and capital letters do not make it another name.
     """
-    names: dict[str, str] = {}
+    name_by_spelling: dict[str, str] = {}
     for candidate in sorted(
         candidates, key=str.swapcase
     ):  # of two that differ in capital letters, the one in small ones
-        names.setdefault(candidate.lstrip("-").lower(), candidate)
+        name_by_spelling.setdefault(candidate.lstrip("-").lower(), candidate)
     name = name.lstrip("-").lower()
-    starting = [candidate for candidate in names if candidate.startswith(name) and len(name) >= MIN_PREFIX]
-    if len(starting) == 1:
-        return names[starting[0]]
-    near = get_close_matches(name, [other for other in names if _can_be_misspelt(name, other)], n=1, cutoff=0.6)
-    return names[near[0]] if near else None
+    prefix_matches = [
+        candidate for candidate in name_by_spelling if candidate.startswith(name) and len(name) >= MIN_PREFIX
+    ]
+    if len(prefix_matches) == 1:
+        return name_by_spelling[prefix_matches[0]]
+    close_names = get_close_matches(
+        name, [spelling for spelling in name_by_spelling if _can_be_misspelt(name, spelling)], n=1, cutoff=0.6
+    )
+    return name_by_spelling[close_names[0]] if close_names else None
 
 
 def _can_be_misspelt(name: str, candidate: str) -> bool:
@@ -43,35 +47,37 @@ def _can_be_misspelt(name: str, candidate: str) -> bool:
         return False
     if not any(map(str.isdigit, name + candidate)):
         return True
-    numbers = {"".join(filter(str.isdigit, text)) for text in (name, candidate)}
-    letters, other = ("".join(filter(str.isalpha, text)) for text in (name, candidate))
-    if min(len(letters), len(other)) == 0:  # `v0.6.0` and `0.6.0`
-        return len(numbers) == 1 and len(letters + other) <= 1
-    return len(numbers) == 1 and SequenceMatcher(None, letters, other).ratio() >= MIN_RATIO
+    digit_texts = {"".join(filter(str.isdigit, text)) for text in (name, candidate)}
+    name_letters, candidate_letters = ("".join(filter(str.isalpha, text)) for text in (name, candidate))
+    if min(len(name_letters), len(candidate_letters)) == 0:  # `v0.6.0` and `0.6.0`
+        return len(digit_texts) == 1 and len(name_letters + candidate_letters) <= 1
+    return len(digit_texts) == 1 and SequenceMatcher(None, name_letters, candidate_letters).ratio() >= MIN_RATIO
 
 
-def is_misspelling(word: str, other: str) -> bool:
+def is_misspelling(word: str, other_word: str) -> bool:
     """Return whether two words differ as typing errors do, which seldom change the first letter."""
-    if word == other:
+    if word == other_word:
         return True
-    if not word or not other or not _can_be_misspelt(word, other):
+    if not word or not other_word or not _can_be_misspelt(word, other_word):
         return False
-    least = 0.75 if word[0] == other[0] else 0.85
-    return sorted(word) == sorted(other) or SequenceMatcher(None, word, other).ratio() >= least
+    min_ratio = 0.75 if word[0] == other_word[0] else 0.85
+    return sorted(word) == sorted(other_word) or SequenceMatcher(None, word, other_word).ratio() >= min_ratio
 
 
 def suggest_name(name: str, candidates: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:
     """Return the nearest name after `prefix` as a suggestion; empty if no name is near."""
-    near = find_nearest_name(name, candidates)
-    return (Suggestion(prefix + near),) if near else ()
+    nearest_name = find_nearest_name(name, candidates)
+    return (Suggestion(prefix + nearest_name),) if nearest_name else ()
 
 
 def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
     """Return the nearest name beside a file that does not exist, as its path after `prefix`; empty if none is near."""
     with suppress(OSError):
-        near = find_nearest_name(path.name, [sibling.name for sibling in path.parent.iterdir() if sibling.is_file()])
-        if near and not path.exists():
-            return (Suggestion(f"{prefix}{shlex.quote(os.path.relpath(path.with_name(near)))}"),)
+        nearest_name = find_nearest_name(
+            path.name, [sibling.name for sibling in path.parent.iterdir() if sibling.is_file()]
+        )
+        if nearest_name and not path.exists():
+            return (Suggestion(f"{prefix}{shlex.quote(os.path.relpath(path.with_name(nearest_name)))}"),)
     return ()
 
 
@@ -84,6 +90,8 @@ def correct_folder(text: str, base: Path) -> str:
     parent = base.joinpath(*parts[:missing_index])
     if missing_index == len(parts) or not parent.is_dir():
         return ""
-    near = find_nearest_name(parts[missing_index], [entry.name for entry in os.scandir(parent) if entry.is_dir()])
-    corrected = [*parts[:missing_index], near or "", *parts[missing_index + 1 :]]
-    return os.path.join(*corrected) if near and base.joinpath(*corrected).exists() else ""
+    nearest_name = find_nearest_name(
+        parts[missing_index], [entry.name for entry in os.scandir(parent) if entry.is_dir()]
+    )
+    corrected = [*parts[:missing_index], nearest_name or "", *parts[missing_index + 1 :]]
+    return os.path.join(*corrected) if nearest_name and base.joinpath(*corrected).exists() else ""

@@ -55,12 +55,14 @@ def suggest_more_time(seconds: float) -> Suggestion:
     return Suggestion(f"{VARIABLE}={min(3 * math.ceil(seconds), MAX_SECONDS):g}", f"waits longer than {seconds:.0f} s")
 
 
-def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: int = MAX_WORKERS) -> list[list[Reply]]:
+def ask_all(
+    question_groups: Sequence[Sequence[Question]], seconds: float, max_workers: int = MAX_WORKERS
+) -> list[list[Reply]]:
     """Return the answers to groups of questions, such as those to one platform.
 
     No group waits for another. One from which nothing is heard for `seconds` is given up.
     """
-    futures = [DeadlineFuture(partial(_ask_group, group, seconds, max_workers)) for group in groups]
+    futures = [DeadlineFuture(partial(_ask_group, group, seconds, max_workers)) for group in question_groups]
     return [group.result() for group in futures]
 
 
@@ -73,33 +75,33 @@ def ask_one(question: Question, seconds: float) -> Any:
 
 
 def _ask_group(questions: Sequence[Question], seconds: float, max_workers: int) -> list[Reply]:
-    answers = [
+    replies = [
         Reply(None, DeadlineExceeded(f"it gave no answer in {seconds:g} s ({VARIABLE} sets how long it may take)"))
     ] * len(questions)
-    todo: queue.SimpleQueue[tuple[int, Question]] = queue.SimpleQueue()
-    inbox: queue.SimpleQueue[tuple[int, Reply]] = queue.SimpleQueue()
-    for item in enumerate(questions):
-        todo.put(item)
+    open_questions: queue.SimpleQueue[tuple[int, Question]] = queue.SimpleQueue()
+    numbered_replies: queue.SimpleQueue[tuple[int, Reply]] = queue.SimpleQueue()
+    for numbered_question in enumerate(questions):
+        open_questions.put(numbered_question)
 
     def work() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                index, question = todo.get_nowait()
-                inbox.put((index, _try(question, seconds)))
+                index, question = open_questions.get_nowait()
+                numbered_replies.put((index, _try(question, seconds)))
 
     workers = [DeadlineFuture(work) for _ in questions[:max_workers]]
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     try:
         for _ in questions:
-            index, answers[index] = inbox.get(timeout=max(0.0, until - time.monotonic()))
-            if not is_silence(answers[index].error):
-                until = time.monotonic() + seconds
+            index, replies[index] = numbered_replies.get(timeout=max(0.0, deadline - time.monotonic()))
+            if not is_silence(replies[index].error):
+                deadline = time.monotonic() + seconds
     except queue.Empty:
         _abandoned.extend(workers)
         with contextlib.suppress(queue.Empty):
             while True:
-                todo.get_nowait()
-    return answers
+                open_questions.get_nowait()
+    return replies
 
 
 def _try(question: Question, seconds: float) -> Reply:

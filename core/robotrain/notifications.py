@@ -35,11 +35,11 @@ class NoticeChannel:
     """A secret: with it anybody can write there."""
 
 
-def open_channels(text: str) -> list[NoticeChannel]:
+def open_channels(channels_text: str) -> list[NoticeChannel]:
     """Return the channels of the names between commas. Raise Rejected with what is wrong with any of them."""
-    chosen, problems = choose_channels(text)
+    places_by_channel, problems = choose_channels(channels_text)
     channels = list[NoticeChannel]()
-    for name, places in chosen.items():
+    for name, places in places_by_channel.items():
         file = places.get(CHANNEL_FILE, "")
         channel = NoticeChannel(name, _read_address(file))
         problems += _find_mistakes(channel, file)
@@ -57,24 +57,24 @@ def check_web_channel(name: str, file: str) -> Iterator[Problem]:
         yield make_problem("notify-address-invalid.no-web", name=name, given=file)
 
 
-def choose_channels(text: str) -> tuple[dict[str, Mapping[str, str]], list[Problem]]:
+def choose_channels(channels_text: str) -> tuple[dict[str, Mapping[str, str]], list[Problem]]:
     """Return where the addresses of the channels between commas are, and the problems of names that are not known."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    read = read_user_file()
-    channels, there = read.channels, ", ".join(read.channels) or "none"
+    channel_names = [name.strip() for name in channels_text.split(",") if name.strip()]
+    user_file = read_user_file()
+    channels, channel_list = user_file.channels, ", ".join(user_file.channels) or "none"
     unknown = [
         make_problem(
             "notify-unknown",
             *suggest_name(name, channels, prefix=f"{NOTIFY_FLAG} "),
             given=redact(name),
             path=get_user_file(),
-            names=there,
+            names=channel_list,
         )
-        for name in dict.fromkeys(names)
+        for name in dict.fromkeys(channel_names)
         if name not in channels
     ]
-    chosen = {name: channels[name] for name in names if name in channels}
-    return chosen, [*(read.problems if unknown else ()), *unknown]
+    places_by_channel = {name: channels[name] for name in channel_names if name in channels}
+    return places_by_channel, [*(user_file.problems if unknown else ()), *unknown]
 
 
 def _read_address(file: str) -> str:
@@ -87,13 +87,13 @@ def _read_address(file: str) -> str:
 def _find_mistakes(channel: NoticeChannel, file: str) -> Iterator[Problem]:
     """Yield what is wrong with a channel, without its address. `file`: what the configuration says, perhaps that."""
     path = Path(os.path.expanduser(file))
-    text = "" if "://" in file else file
+    file_text = "" if "://" in file else file
     if not (path.is_absolute() and channel.address):
         reason = "An address is a secret: put it in a file." if "://" in file else "It holds no address."
         reason = reason if file else f'It names no file of this machine: {CHANNEL_FILE} = "~/.secrets/{channel.name}".'
-        yield make_problem("notify-address-invalid", name=channel.name, given=text, why=reason)
+        yield make_problem("notify-address-invalid", name=channel.name, given=file_text, why=reason)
     elif stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield make_problem("notify-address-exposed", name=channel.name, given=text, path=path)
+        yield make_problem("notify-address-exposed", name=channel.name, given=file_text, path=path)
     elif not _is_web(channel) and importlib.util.find_spec("apprise") is None:
         yield make_problem("notify-apprise-missing", name=channel.name, extra=EXTRA)
 

@@ -51,10 +51,10 @@ class PipelineRun(api.Run):
 
         :param new: start a new run even if one that continues it is running.
         """
-        repeated = continue_pipeline(self._submitted_record, self._plugins)
-        if repeated is None:
+        repeated_pipeline = continue_pipeline(self._submitted_record, self._plugins)
+        if repeated_pipeline is None:
             return PipelineRun(self.name, self._plugins)
-        return _submit(repeated, self._plugins, new, problems=())
+        return _submit(repeated_pipeline, self._plugins, new, problems=())
 
 
 def pipeline(
@@ -80,24 +80,26 @@ def pipeline(
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
     surroundings = read_call_surroundings(platform, profile)
-    chosen = load_platform(surroundings, plugins)
-    context = RequestContext(platform=chosen, plugins=plugins, surroundings=surroundings)
+    loaded_platform = load_platform(surroundings, plugins)
+    context = RequestContext(platform=loaded_platform, plugins=plugins, surroundings=surroundings)
     request = _change_steps(request_from_file(Path(file), context), values or {}, context)
-    prepared = prepare_pipeline(request, chosen, plugins, is_sent=True)
-    pinned, problems = pin_pipeline(prepared, pin)
+    prepared = prepare_pipeline(request, loaded_platform, plugins, is_sent=True)
+    pinned_pipeline, problems = pin_pipeline(prepared, pin)
     raise_if_any(problems)
-    return _submit(pinned, plugins, new, (*pinned.warnings, *problems), labels)
+    return _submit(pinned_pipeline, plugins, new, (*pinned_pipeline.warnings, *problems), labels)
 
 
 def _change_steps(
     request: PipelineRequest, values: Mapping[str, Mapping[str, Any]], context: RequestContext
 ) -> PipelineRequest:
     """Return the pipeline with values for its steps, by their names. Raise Rejected for one of another form."""
-    names = [step.name for step in request.steps]
+    step_names = [step.name for step in request.steps]
     problems = [
-        make_problem("step-unknown.call", given=name, name=redact(name), names=", ".join(map(redact, names)) or "none")
+        make_problem(
+            "step-unknown.call", given=name, name=redact(name), names=", ".join(map(redact, step_names)) or "none"
+        )
         for name in values
-        if name not in names
+        if name not in step_names
     ]
     platform, plugins = context.platform, context.plugins
 

@@ -20,8 +20,13 @@ MIN_WORD = 4
 def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the command-line arguments with each secret among them hidden, also one behind its option."""
     secret_positions = {*find_secret_arguments(arguments)}
-    redacted = [redact(text) if index in secret_positions else text for index, text in enumerate(arguments)]
-    return [HIDDEN if index in secret_positions and HIDDEN not in text else text for index, text in enumerate(redacted)]
+    redacted_arguments = [
+        redact(argument) if index in secret_positions else argument for index, argument in enumerate(arguments)
+    ]
+    return [
+        HIDDEN if index in secret_positions and HIDDEN not in argument else argument
+        for index, argument in enumerate(redacted_arguments)
+    ]
 
 
 def remember_secrets(arguments: Sequence[str]) -> None:
@@ -31,11 +36,11 @@ def remember_secrets(arguments: Sequence[str]) -> None:
     """
     typed_secrets.clear()
     for index in find_secret_arguments(arguments):
-        text = arguments[index]
-        start = find_named_secret(text)
-        value = text[start:] if start is not None else "" if holds_secret(text) else text
-        if len(value) >= MIN_WORD and not arguments[index - 1].endswith(("-credential", "-credentials")):
-            typed_secrets.add(value)
+        argument = arguments[index]
+        start = find_named_secret(argument)
+        secret_value = argument[start:] if start is not None else "" if holds_secret(argument) else argument
+        if len(secret_value) >= MIN_WORD and not arguments[index - 1].endswith(("-credential", "-credentials")):
+            typed_secrets.add(secret_value)
 
 
 def can_repeat(value: str) -> bool:
@@ -45,6 +50,6 @@ def can_repeat(value: str) -> bool:
 
 def redact_argument(arguments: Sequence[str], index: int) -> str:
     """Return a command-line argument with a secret for a message, after its option if that names the secret."""
-    shown = redact(arguments[index])
-    is_shown = HIDDEN in shown and (shown != HIDDEN or not arguments[index - 1].startswith("-"))
-    return shown if is_shown else f"{redact(arguments[index - 1])} {HIDDEN}"
+    shown_text = redact(arguments[index])
+    is_shown = HIDDEN in shown_text and (shown_text != HIDDEN or not arguments[index - 1].startswith("-"))
+    return shown_text if is_shown else f"{redact(arguments[index - 1])} {HIDDEN}"

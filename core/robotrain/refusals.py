@@ -69,10 +69,12 @@ Kind = TypeVar("Kind", bound=Refusal)
 def load_refusals(file: Path, kind: type[Kind]) -> tuple[Kind, ...]:
     """Return the refusals of a TOML file. `kind`: `Refusal`, or a subclass with the other fields of its rows."""
     tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    named = tables.get("suggestions", {})
+    suggestion_by_name = tables.get("suggestions", {})
     for row in tables["refusal"]:
         row["pattern"] = "".join(row["pattern"])
-        suggestions = (named[item] if isinstance(item, str) else item for item in row.get("suggestions", ()))
+        suggestions = (
+            suggestion_by_name[item] if isinstance(item, str) else item for item in row.get("suggestions", ())
+        )
         row["suggestions"] = tuple(Suggestion(*suggestion) for suggestion in suggestions)
     return tuple(kind(**row) for row in tables["refusal"])
 

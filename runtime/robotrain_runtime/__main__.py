@@ -91,21 +91,21 @@ def _start(options: argparse.Namespace, words: list[str]) -> int:
 def _build_environment(options: argparse.Namespace) -> int:
     if not options.lock.is_file():
         return report_error(f"the lock file {options.lock} does not exist")
-    required = PythonEnvironment(lock=options.lock, python=options.python, gib=options.gib)
+    python_environment = PythonEnvironment(lock=options.lock, python=options.python, gib=options.gib)
     placement = Placement(work="", cache=str(options.cache), torch_backend=options.torch_backend)
-    for finding in environment_check.find_environment_problems(required, placement):
+    for finding in environment_check.find_environment_problems(python_environment, placement):
         ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.suggestions))
         title = f"{finding.title} ({finding.given or options.lock})"
         return report_error(f"{title}\n  {finding.why}{ways}", EXIT_PREFLIGHT)
     try:
         with StopSignal() as stop:
-            where = (options.lock, options.python, options.cache, print_line, stop)
-            built = environment.build_environment(*where, options.torch_backend)
+            build_arguments = (options.lock, options.python, options.cache, print_line, stop)
+            environment_folder = environment.build_environment(*build_arguments, options.torch_backend)
     except StopRequested:
         return stop.exit_code
     except (JobFailed, OSError) as error:
         return report_error(str(error), EXIT_FAILED)
-    print(built, flush=True)
+    print(environment_folder, flush=True)
     return 0
 
 

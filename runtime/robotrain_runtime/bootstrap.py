@@ -31,10 +31,10 @@ def is_build_needed(document: JobDocument) -> bool:
     if data_environment.is_here():
         return False
     try:
-        needed = other_environments.list_other_environments(staged_data.add_staged_mounts(document))
+        needed_environments = other_environments.list_other_environments(staged_data.add_staged_mounts(document))
     except Exception:  # also of a plugin: the engine says why
         return False
-    return data_environment.ENVIRONMENT in needed
+    return data_environment.ENVIRONMENT in needed_environments
 
 
 def build_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path | None:

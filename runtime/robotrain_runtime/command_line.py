@@ -55,12 +55,12 @@ def read_document(options: argparse.Namespace) -> JobDocument:
         job_document = document.parse_document(read_limited_file(options.job, MAX_DOCUMENT_BYTES).decode())
     except (OSError, ValueError) as error:
         raise JobFailed(f"{options.job} is not a valid job document: {error}", EXIT_REFUSED) from error
-    values = getattr(options, "set", None)
-    if options.command != "run" or not (values or job_document.space):
+    trial_arguments = getattr(options, "set", None)
+    if options.command != "run" or not (trial_arguments or job_document.space):
         return job_document
 
     try:
-        return trial_values.set_trial_values(job_document, values or ())
+        return trial_values.set_trial_values(job_document, trial_arguments or ())
     except ValueError as error:
         raise JobFailed(f"the values of the trial are invalid: {error}", EXIT_REFUSED) from error
 

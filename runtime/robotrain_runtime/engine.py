@@ -58,10 +58,10 @@ def run_job(document: JobDocument) -> Outcome:
 
     Raise OSError, or JobFailed if the rank of this node is unknown.
     """
-    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
+    earlier_attempts = recovery.read_earlier_attempts(Path(document.placement.work))
     notice = EndNotice(document)
     with _open_services(document) as services:
-        outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
+        outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier_attempts))
         if services.tracker is not None:
             services.tracker.close(outcome)
         return notice.end_run(services.relay, outcome)
@@ -73,9 +73,9 @@ def fetch_job(document: JobDocument) -> list[StagedMount]:
     Publish targets are only inspected. Events are written below the document's work folder. Raise JobFailed, OSError or
     StopRequested.
     """
-    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
+    earlier_attempts = recovery.read_earlier_attempts(Path(document.placement.work))
     with _open_services(document) as services:
-        return Engine(document, services, earlier, does_work=False).fetch()
+        return Engine(document, services, earlier_attempts, does_work=False).fetch()
 
 
 @contextmanager
@@ -89,18 +89,20 @@ def _open_services(document: JobDocument) -> Iterator[RunServices]:
         yield RunServices(relay=relay, stop=stop, lease=lease)
 
 
-def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> Outcome:
+def _run_to_outcome(
+    document: JobDocument, services: RunServices, earlier_attempts: recovery.EarlierAttempts
+) -> Outcome:
     try:
         run_environment.check_promised_variables(document.placement.promised)
         if document.space:
             services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
-            staged = staged_data.add_staged_mounts(document)  # as the bootstrap asks
-            if problems := list(other_environments.find_other_problems(staged)):
+            staged_document = staged_data.add_staged_mounts(document)  # as the bootstrap asks
+            if problems := list(other_environments.find_other_problems(staged_document)):
                 raise outcome_file.report_findings(services.relay, problems)
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
-        return Engine(staged_data.add_staged_mounts(document), services, earlier).run()
+        return Engine(staged_data.add_staged_mounts(document), services, earlier_attempts).run()
     except StopRequested:
         return outcome_file.make_cancelled(document, services.stop)
     except JobFailed as failed:
@@ -159,8 +161,8 @@ class Engine:
         with self._reported_failures():
             if self._document.registers or self._data.lists_later_mounts:
                 return self._fetch_independently()
-            _, data, _ = self._prepare_inputs()
-            return self._data.list_staged(data)
+            _, data_folders, _ = self._prepare_inputs()
+            return self._data.list_staged(data_folders)
 
     def _fetch_independently(self) -> list[StagedMount]:
         """Fetch what does not depend on sources that the platform mounts later, such as those of an earlier step."""
@@ -168,10 +170,10 @@ class Engine:
             self._background.start()
             self._program.start()
             with self._run_stage("data"):
-                staged = self._data.fetch_unmounted(self._wait_for_python)
+                staged_mounts = self._data.fetch_unmounted(self._wait_for_python)
             self._wait_for_python()
             self._program.wait()
-        return staged
+        return staged_mounts
 
     @contextmanager
     def _reported_failures(self) -> Iterator[None]:
@@ -186,8 +188,8 @@ class Engine:
             shutil.rmtree(self._descriptions, ignore_errors=True)
 
     def _run_stages(self) -> Outcome:
-        python, data, work_data = self._prepare_inputs()
-        published = self._make_publication(data) if self._is_lead else None
+        python, data_folders, work_data = self._prepare_inputs()
+        published = self._make_publication(data_folders) if self._is_lead else None
         try:
             with self._run_stage("work"):
                 self._run_work(python, self._make_work_command(work_data))
@@ -198,8 +200,8 @@ class Engine:
         self._finish_publication(published, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
-    def _make_publication(self, data: Mapping[JobSource, Path]) -> Publication:
-        spec = publication.get_publishing_spec(self._plugin, self._document, data)
+    def _make_publication(self, data_folders: Mapping[JobSource, Path]) -> Publication:
+        spec = publication.get_publishing_spec(self._plugin, self._document, data_folders)
         try:
             registration.write_publishing_spec(Path(self._placement.work), spec)
         except OSError as error:
@@ -216,23 +218,23 @@ class Engine:
                 self._run_preflight()
             if not self._background.is_started:
                 with self._run_stage("environment") as details:
-                    existing = self._wait_for_python()
-                    details.append(environment.read_remark(existing.parent.parent))
-                self._on_environment_ready(existing)
+                    existing_python = self._wait_for_python()
+                    details.append(environment.read_remark(existing_python.parent.parent))
+                self._on_environment_ready(existing_python)
             if self._data.needs_run_environment:
                 self._wait_for_python()
             with self._run_stage("data"):
-                data = self._data.fetch(self._wait_for_python)
+                data_folders = self._data.fetch(self._wait_for_python)
                 self._restore_checkpoint()
             self._on_environment_ready(python := self._wait_for_python())
             self._program.wait()
-            preparation = self._data.get_preparation(data)
+            preparation = self._data.get_preparation(data_folders)
             if preparation is None or (preparation.is_staged and self._does_work):
-                return python, data, data
+                return python, data_folders, data_folders
             with self._run_stage("merge") as details:
                 prepared, from_cache = self._data.prepare(preparation, python)
                 details.append("made before" if from_cache else "")
-            return python, data, data | dict.fromkeys(preparation.sources, prepared)
+            return python, data_folders, data_folders | dict.fromkeys(preparation.sources, prepared)
 
     @contextmanager
     def _run_stage(
@@ -254,19 +256,19 @@ class Engine:
     def _run_preflight(self) -> None:
         is_restarted = bool(self._earlier.checkpoints) or not self._is_lead
         try:
-            unread = self._secrets.read_here()
+            secret_findings = self._secrets.read_here()
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
-            start = (lambda: None) if unread else start
-            other_findings, inspected, described = collect_findings(
+            start = (lambda: None) if secret_findings else start
+            other_findings, inspected, descriptions = collect_findings(
                 self._document, batches, self._stop, start, get_python, self._does_work, is_restarted
             )
-            if not (findings := [*unread, *other_findings]):
+            if not (findings := [*secret_findings, *other_findings]):
                 with self._stop.interruptible():
                     findings = self._secrets.read_stores()
             if not findings and self._does_work:
-                for text in targets.list_target_warnings(self._document, inspected, is_restarted=is_restarted):
-                    self._emit_warning(text)
-                self._described = self._keep_descriptions(described)
+                for warning in targets.list_target_warnings(self._document, inspected, is_restarted=is_restarted):
+                    self._emit_warning(warning)
+                self._described = self._keep_descriptions(descriptions)
                 if job_node.is_started_on_each_node(self._document):
                     arguments = (self._document, inspected, self._earlier, self._emit_warning)
                     self._earlier = recovery.set_unshared_aside(*arguments)
@@ -278,10 +280,10 @@ class Engine:
         if findings:
             raise outcome_file.report_findings(self._relay, findings)
 
-    def _keep_descriptions(self, described: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+    def _keep_descriptions(self, descriptions: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
         """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
         folders: dict[JobSource, Path] = {}
-        for number, (source, folder) in enumerate(described.items()):
+        for number, (source, folder) in enumerate(descriptions.items()):
             survey = self._data.batches.surveys.get(source)
             if survey is None or folder != survey.description_folder:
                 folders[source] = folder
@@ -290,13 +292,13 @@ class Engine:
                 folders[source] = Path(shutil.copytree(folder, self._descriptions / str(number), dirs_exist_ok=True))
         return folders
 
-    def _on_environment_ready(self, built: Path) -> None:
+    def _on_environment_ready(self, environment_folder: Path) -> None:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""
         self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
         self._program.start()
-        if self._does_work and not self._tracking_started and self._lease.acquire(built):
+        if self._does_work and not self._tracking_started and self._lease.acquire(environment_folder):
             self._tracking_started = True
-            python, command = environment.get_python(built), None
+            python, command = environment.get_python(environment_folder), None
             if self._described is not None:
                 command = self._plugin.warm_up(self._document, self._described, Path(self._placement.work))
             if command:
@@ -328,13 +330,15 @@ class Engine:
         if restored is None:
             self._emit_warning("no checkpoint of an earlier attempt is complete: the run starts again from step 0")
             return
-        origin, saved = restored
-        self._earlier = recovery.add_restored(self._earlier, origin, saved)
-        text = f"resuming from step {saved.step} of an earlier attempt, restored from {origin.location}"
-        self._relay.emit(Note(level="info", text=text))
-        self._relay.emit(saved)
+        origin, restored_checkpoint = restored
+        self._earlier = recovery.add_restored(self._earlier, origin, restored_checkpoint)
+        note_text = (
+            f"resuming from step {restored_checkpoint.step} of an earlier attempt, restored from {origin.location}"
+        )
+        self._relay.emit(Note(level="info", text=note_text))
+        self._relay.emit(restored_checkpoint)
         if origin.published:
-            self._relay.emit(Published(step=saved.step, to=origin.address))
+            self._relay.emit(Published(step=restored_checkpoint.step, to=origin.address))
 
     def _wait_for_python(self) -> Path:
         """Return the interpreter of the run's environment once it is built; build it again if it was just removed."""
@@ -365,10 +369,10 @@ class Engine:
         tags[document.TRACKED_RUN_TAG] = f"{self._document.platform}:{ref}"
         self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=tags))
 
-    def _make_work_command(self, data: Mapping[JobSource, Path]) -> WorkCommand:
+    def _make_work_command(self, data_folders: Mapping[JobSource, Path]) -> WorkCommand:
         """Return the command of the work; what it reads in the cache is leased. Repeat if that was just removed."""
         while True:
-            command = self._plugin.work(self._document, data, Path(self._placement.work))
+            command = self._plugin.work(self._document, data_folders, Path(self._placement.work))
             if all([self._lease.acquire(folder) for folder in command.cache_folders]):
                 return command
 
@@ -401,9 +405,9 @@ class Engine:
             self._emit_warning(f"what the program logs to MLflow itself is not in this run: {error}")
         return tracker.run_environ
 
-    def _make_work_environ(self, added: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables of the work: `added` and its secrets, which no other program gets."""
-        return run_environment.make_program_environ(self._document, {**added, **self._secrets.values})
+    def _make_work_environ(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment variables of the work: `variables` and its secrets, which no other program gets."""
+        return run_environment.make_program_environ(self._document, {**variables, **self._secrets.values})
 
     def _finish_publication(self, publication: Publication | None, python: Path, *, succeeded: bool) -> None:
         """Finish publishing once the work is over. Raise JobFailed if a requested artifact could not be published."""
@@ -415,8 +419,8 @@ class Engine:
         if self._stop.number:
             raise StopRequested
 
-    def _emit_warning(self, text: str) -> None:
-        self._relay.emit(Note(level="warning", text=text))
+    def _emit_warning(self, warning: str) -> None:
+        self._relay.emit(Note(level="warning", text=warning))
 
 
 CODE_TAGS = {"commit": "mlflow.source.git.commit", "dirty": "mlflow.source.git.dirty"}
@@ -426,4 +430,9 @@ CODE_TAGS = {"commit": "mlflow.source.git.commit", "dirty": "mlflow.source.git.d
 def _list_code_tags(document: JobDocument) -> dict[str, str]:
     """Return the tags of the tracking run that say which commit the user's code is."""
     code = (source for source in document.sources if source.role == "code")
-    return {CODE_TAGS[name]: value for source in code for name, value in source.tag_values.items() if name in CODE_TAGS}
+    return {
+        CODE_TAGS[name]: tag_value
+        for source in code
+        for name, tag_value in source.tag_values.items()
+        if name in CODE_TAGS
+    }

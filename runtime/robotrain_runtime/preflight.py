@@ -32,29 +32,33 @@ SPARE_BYTES = 64 * 1024**2
 
 
 def find_disk_problems(
-    document: JobDocument, free: int, missing: int, used_digests: Collection[str] = ()
+    document: JobDocument, free_bytes: int, missing_bytes: int, used_digests: Collection[str] = ()
 ) -> Iterator[Problem]:
     """Check the disk space for data and environment together.
 
-    `free` and `missing` are bytes: free before the run, and still to be fetched. Data with one of `used_digests` is
-    not counted as evictable.
+    :param free_bytes: before the run.
+    :param missing_bytes: those that are still to be fetched.
+    :param used_digests: those of data that is not counted as evictable.
     """
     placement = document.placement
     environment_bytes = round(GIB * program_environment.count_missing_gib(document))
-    needed = missing + environment_bytes + SPARE_BYTES
-    if not missing or free >= needed:
+    needed_bytes = missing_bytes + environment_bytes + SPARE_BYTES
+    if not missing_bytes or free_bytes >= needed_bytes:
         return
     if placement.cache_gib is not None:
-        free += disk_cache.count_evictable_bytes(Path(placement.cache), placement.cache_gib, missing, used_digests)
-    if free >= needed:
+        free_bytes += disk_cache.count_evictable_bytes(
+            Path(placement.cache), placement.cache_gib, missing_bytes, used_digests
+        )
+    if free_bytes >= needed_bytes:
         return
-    also = f" and {environment_bytes / GIB:.1f} GiB for the environment" if environment_bytes else ""
+    environment_note = f" and {environment_bytes / GIB:.1f} GiB for the environment" if environment_bytes else ""
     yield Problem(
         code="disk-full",
-        title=f"there is too little disk space for the data: {free / GIB:.1f} GiB free, {needed / GIB:.1f} GiB needed",
+        title=f"there is too little disk space for the data: {free_bytes / GIB:.1f} GiB free, "
+        f"{needed_bytes / GIB:.1f} GiB needed",
         where="ROBOTRAIN_CACHE",
         given=placement.cache,
-        why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
+        why=f"The run downloads {missing_bytes / GIB:.1f} GiB{environment_note} to the cache folder.",
         suggestions=make_suggestions(
             "free some space there",
             Suggestion("robotrain runs --prune --cache --unused 30d", "shows what can be removed, and asks"),
@@ -101,7 +105,7 @@ def preflight_remotely(
     log_line: LogFunction = lambda line: None,
     seconds: float = REMOTE_CHECK_SECONDS,
     credential_hints: Mapping[str, str] = MappingProxyType({}),
-    only: Collection[JobSource] | None = None,
+    checked_sources: Collection[JobSource] | None = None,
 ) -> list[Problem]:
     """Check a job's data on another machine than the one that will run it, as the user who is signed in here.
 
@@ -114,31 +118,35 @@ def preflight_remotely(
     only: the sources to check; None for all.
     seconds: the time limit.
     """
-    local, stop, expired = _localize_document(document, cache, credential_hints), StopSignal(), threading.Event()
+    local, stop, expiry_event = _localize_document(document, cache, credential_hints), StopSignal(), threading.Event()
     readable = tuple(source for source in local.sources if source.kind not in document.placement.credentials)
-    checked = dataclasses.replace(local, sources=tuple(source for source in readable if only is None or source in only))
+    checked_document = dataclasses.replace(
+        local, sources=tuple(source for source in readable if checked_sources is None or source in checked_sources)
+    )
 
     def build_python(required: PythonEnvironment) -> Path:
-        built = _build_python(cache, log_line, stop, required)
-        if expired.is_set():
+        built_python = _build_python(cache, log_line, stop, required)
+        if expiry_event.is_set():
             raise JobFailed("the time limit of the check has expired")
-        return built
+        return built_python
 
     def collect() -> list[Problem]:
-        present: dict[JobSource, Path] = {}
-        findings = [*_check_sources_remotely(checked, batches, present)]
-        described = _describe_sources(checked, present, batches)
-        if batches.settle(local, described):
+        present_folders: dict[JobSource, Path] = {}
+        findings = [*_check_sources_remotely(checked_document, batches, present_folders)]
+        descriptions = _describe_sources(checked_document, present_folders, batches)
+        if batches.settle(local, descriptions):
             findings += _survey_remotely(batches)
-        compared = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
-        findings += map(make_data_problem, compared)
-        return [*findings, *_check_targets_remotely(local, present)]
+        comparison_problems = plugin_loader.load_workload_plugin(local).compare(
+            local, descriptions
+        )  # with the sources not checked
+        findings += map(make_data_problem, comparison_problems)
+        return [*findings, *_check_targets_remotely(local, present_folders)]
 
-    with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
+    with contextlib.closing(SourceBatches(checked_document, stop, lambda line: None, build_python)) as batches:
         try:
             return DeadlineFuture(collect).result(seconds)
         except DeadlineExceeded:
-            expired.set()
+            expiry_event.set()
             return [_make_unchecked_finding(f"there was no answer within {seconds:g} s")]
         except (JobFailed, OSError) as error:
             return [_make_unchecked_finding(str(error))]
@@ -174,82 +182,86 @@ def collect_findings(
     inspected: list[InspectedTarget] = []
     try:
         workload = plugin_loader.load_workload_plugin(document)
-        free = disk_cache.get_free_bytes(Path(document.placement.cache))
-        certain = [source for source in document.sources if source not in batches.waiting]
-        present, findings = _check_local_sources(document, certain, batches.mounted)
+        free_bytes = disk_cache.get_free_bytes(Path(document.placement.cache))
+        certain_sources = [source for source in document.sources if source not in batches.waiting]
+        present_folders, findings = _check_local_sources(document, certain_sources, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
-        findings += map(make_data_problem, workload.inspect(document, present))
+        findings += map(make_data_problem, workload.inspect(document, present_folders))
         job_environment, placement = plugin_loader.get_job_environment(document), document.placement
         run_placement = plugin_loader.get_run_placement(document)
         findings += environment_check.find_environment_problems(job_environment, run_placement)
-        with program_environment.temporary_lock(document) as required:
-            findings += environment_check.find_environment_problems(required, placement) if required else ()
-        blocked = list(other_environments.find_other_problems(document))
+        with program_environment.temporary_lock(document) as python_environment:
+            findings += (
+                environment_check.find_environment_problems(python_environment, placement) if python_environment else ()
+            )
+        environment_problems = list(other_environments.find_other_problems(document))
         gpus = workload.gpus(document) if runs_here else None
         machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(gpus, document.placement)))
-        if not findings and not blocked:
+        if not findings and not environment_problems:
             start_build()
-        tracking = None if blocked else TrackingCheck(document)
-        findings += [] if blocked else _survey_sources(batches)
-        described = _describe_sources(document, present, batches)
-        if needed := batches.settle(document, described):
-            more, local_findings = _check_local_sources(document, needed, batches.mounted)
-            present |= more
-            findings += [*local_findings, *([] if blocked else _survey_sources(batches))]
-            described = _describe_sources(document, present, batches)
+        tracking = None if environment_problems else TrackingCheck(document)
+        findings += [] if environment_problems else _survey_sources(batches)
+        descriptions = _describe_sources(document, present_folders, batches)
+        if needed_sources := batches.settle(document, descriptions):
+            new_folders, local_findings = _check_local_sources(document, needed_sources, batches.mounted)
+            present_folders |= new_folders
+            findings += [*local_findings, *([] if environment_problems else _survey_sources(batches))]
+            descriptions = _describe_sources(document, present_folders, batches)
         document = batches.document
-        findings += map(make_data_problem, workload.compare(document, described))
-        if not blocked:
+        findings += map(make_data_problem, workload.compare(document, descriptions))
+        if not environment_problems:
             make_context = _prepare_writers(document, get_writer_python)
             with stop.interruptible():
-                inspected = list(targets.inspect_targets(document, present, make_context))
+                inspected = list(targets.inspect_targets(document, present_folders, make_context))
             findings += targets.find_target_problems(document, inspected, is_restarted=is_restarted)
         if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
-            findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
+            findings += find_disk_problems(document, free_bytes, batches.missing_bytes, batches.digests)
         with stop.interruptible():
-            findings += blocked
+            findings += environment_problems
             try:
                 findings += machine.result(hardware.DRIVER_SECONDS + ANSWER_SLACK_SECONDS)
             except DeadlineExceeded:
                 findings.append(hardware.make_timeout_finding())
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
-        made = make_data_problem(failed.reason, *RENDER_AGAIN, code="half-missing")
-        return PreflightResult([dataclasses.replace(made, fault=failed.fault or "configuration")], [], {})
+        problem = make_data_problem(failed.reason, *RENDER_AGAIN, code="half-missing")
+        return PreflightResult([dataclasses.replace(problem, fault=failed.fault or "configuration")], [], {})
     unique: dict[tuple[str, str, str], Problem] = {}
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)
-    return PreflightResult(list(unique.values()), inspected, described)
+    return PreflightResult(list(unique.values()), inspected, descriptions)
 
 
 def _prepare_writers(
     document: JobDocument, get_python: Callable[[PythonEnvironment], Path | None]
 ) -> Callable[[PythonEnvironment], ContainerContext]:
     """Return what makes the context of the targets of an environment, now that it is there. Raise JobFailed."""
-    environments = {required.lock: required for required in targets.list_target_environments(document)}
-    pythons = {lock: get_python(required) for lock, required in environments.items()}
+    environments = {
+        python_environment.lock: python_environment for python_environment in targets.list_target_environments(document)
+    }
+    pythons = {lock: get_python(python_environment) for lock, python_environment in environments.items()}
     return lambda required: make_container_context(document, pythons[required.lock])
 
 
-def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
+def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, python_environment: PythonEnvironment) -> Path:
     """Return the interpreter of an environment that fetches data; build it if necessary. Raise JobFailed."""
-    if environment.find_python(required, cache) is None:
+    if environment.find_python(python_environment, cache) is None:
         log_line("building the environment that data is fetched in: this takes some seconds, once on this machine")
-    return environment.build_python(required, cache, lambda line: None, stop)
+    return environment.build_python(python_environment, cache, lambda line: None, stop)
 
 
 def _localize_document(document: JobDocument, cache: Path, credential_hints: Mapping[str, str]) -> JobDocument:
     """Return the document for a check on this machine: without secrets, and without the targets that need one."""
     placement = dataclasses.replace(document.placement, cache=str(cache), credentials={}, ways=credential_hints)
-    hidden = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
-    modules = {name: module for name, module in document.container_plugins.items() if name not in hidden}
+    hidden_plugins = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
+    modules = {name: module for name, module in document.container_plugins.items() if name not in hidden_plugins}
     return dataclasses.replace(document, placement=placement, container_plugins=modules)
 
 
 def _check_sources_remotely(
-    document: JobDocument, batches: SourceBatches, present: dict[JobSource, Path]
+    document: JobDocument, batches: SourceBatches, present_folders: dict[JobSource, Path]
 ) -> Iterator[Problem]:
-    """Check the sources; those that lie on this machine are added to `present`."""
+    """Check the sources; those that lie on this machine are added to `present_folders`."""
     context = make_container_context(document, None)
     for source in dict.fromkeys(document.sources):
         if (
@@ -260,7 +272,7 @@ def _check_sources_remotely(
             problems = list(plugin_loader.load_source_plugin(document, source).preflight(source, context))
             yield from (make_data_problem(problem, given=source.uri) for problem in problems)
             if not problems:
-                present[source] = Path(source.uri)
+                present_folders[source] = Path(source.uri)
     yield from _survey_remotely(batches)
 
 
@@ -271,10 +283,10 @@ def _survey_remotely(batches: SourceBatches) -> Iterator[Problem]:
         yield _make_unchecked_finding(failed.reason)
 
 
-def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Problem]:
+def _check_targets_remotely(document: JobDocument, present_folders: dict[JobSource, Path]) -> Iterator[Problem]:
     cache = Path(document.placement.cache)
     make_context = _prepare_writers(document, lambda required: environment.find_python(required, cache))
-    yield from targets.find_target_problems(document, targets.inspect_targets(document, present, make_context))
+    yield from targets.find_target_problems(document, targets.inspect_targets(document, present_folders, make_context))
 
 
 def _make_unchecked_finding(reason: str) -> Problem:
@@ -283,27 +295,27 @@ def _make_unchecked_finding(reason: str) -> Problem:
 
 
 def _check_local_sources(
-    document: JobDocument, checked: Iterable[JobSource], mounted_folders: dict[JobSource, Path]
+    document: JobDocument, checked_sources: Iterable[JobSource], mounted_folders: dict[JobSource, Path]
 ) -> tuple[dict[JobSource, Path], list[Problem]]:
-    """Return those of `checked` that need no download, with their folders, and the findings about them.
+    """Return those of `checked_sources` that need no download, with their folders, and the findings about them.
 
     The folders of those that the platform mounted are added to `mounted_folders`.
     """
-    present, findings = {}, []
+    present_folders, findings = {}, []
     context = make_container_context(document, None)
-    for source in checked:
+    for source in checked_sources:
         if mount := contract_document.find_mount(document, source):
             folder, mount_findings = sources.inspect_mount(document, source, mount, context)
             findings += mount_findings
             if folder is not None:
-                present[source] = mounted_folders[source] = folder
+                present_folders[source] = mounted_folders[source] = folder
             continue
         plugin = plugin_loader.load_source_plugin(document, source)
         problems = () if plugin.CARRIER else tuple(plugin.preflight(source, context))
         findings += [make_data_problem(problem, code="source-unreachable", given=source.uri) for problem in problems]
         if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
-            present[source] = Path(source.uri)
-    return present, findings
+            present_folders[source] = Path(source.uri)
+    return present_folders, findings
 
 
 def _survey_sources(batches: SourceBatches) -> list[Problem]:
@@ -324,9 +336,9 @@ def _list_survey_problems(batches: SourceBatches) -> Iterator[Problem]:
 
 
 def _describe_sources(
-    document: JobDocument, present: dict[JobSource, Path], batches: SourceBatches
+    document: JobDocument, present_folders: dict[JobSource, Path], batches: SourceBatches
 ) -> dict[JobSource, Path]:
     """Return the folder of each source whose description is known."""
     surveyed = {source: survey.description_folder for source, survey in batches.surveys.items() if not survey.problems}
-    folders = {source: present.get(source) or surveyed.get(source) for source in document.sources}
+    folders = {source: present_folders.get(source) or surveyed.get(source) for source in document.sources}
     return {source: folder for source, folder in folders.items() if folder is not None}

@@ -44,12 +44,12 @@ def checkpoint(path: str | os.PathLike[str], step: Any) -> None:
     _report("checkpoint", lambda: {"path": os.path.abspath(os.fspath(path)), "step": _to_count(step)})
 
 
-def _to_count(value: Any) -> int:
-    return int(float(value))
+def _to_count(number: Any) -> int:
+    return int(float(number))
 
 
 def _to_numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in values.items()}
+    return {str(name): float(metric_value) for name, metric_value in values.items()}
 
 
 def _report(kind: str, make_fields: Callable[[], dict[str, Any]]) -> None:
@@ -57,8 +57,8 @@ def _report(kind: str, make_fields: Callable[[], dict[str, Any]]) -> None:
     if not path:
         return
     try:
-        line = json.dumps({"event": kind, "time": time.time(), **make_fields()}) + "\n"
-        os.write(_file.open(path), line.encode())  # one write to a file opened to append: lines stay whole
+        event_line = json.dumps({"event": kind, "time": time.time(), **make_fields()}) + "\n"
+        os.write(_file.open(path), event_line.encode())  # one write to a file opened to append: lines stay whole
     except Exception as error:
         if not _file.has_warned:
             _file.has_warned = True

@@ -65,9 +65,9 @@ def _fetch_job(options: argparse.Namespace, document: JobDocument) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="robotrain-") as work:
             placement = dataclasses.replace(document.placement, work=work, mounts=mounts)
-            staged = engine.fetch_job(dataclasses.replace(document, placement=placement))
+            staged_mounts = engine.fetch_job(dataclasses.replace(document, placement=placement))
         if options.to:
-            staged_data.write_staged(options.to, staged)
+            staged_data.write_staged(options.to, staged_mounts)
     except OSError as error:
         return report_error(str(error), EXIT_FAILED)
     return 0

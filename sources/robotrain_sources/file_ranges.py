@@ -30,7 +30,7 @@ def list_sizes(open_origin: Callable[[], DataOrigin], service: str) -> Mapping[s
 
 def read_ranges(open_origin: Callable[[], DataOrigin], ranges: Sequence[FileRange], service: str) -> Sequence[bytes]:
     """Return parts of files. Raise SourceError."""
-    joined, contents_by_range = [*join_ranges(ranges)], dict[FileRange, bytes]()
+    joined_ranges, contents_by_range = [*join_ranges(ranges)], dict[FileRange, bytes]()
 
     def read() -> Sequence[bytes]:
         origin = open_origin()
@@ -43,7 +43,7 @@ def read_ranges(open_origin: Callable[[], DataOrigin], ranges: Sequence[FileRang
             )
 
         try:
-            parallel.run_parallel(read_part, joined, min(THREADS, len(joined)))
+            parallel.run_parallel(read_part, joined_ranges, min(THREADS, len(joined_ranges)))
         except Exception as error:
             raise SourceError(f"{origin.explain_error(error)}.") from None
         return [_cut(contents_by_range, file_range) for file_range in ranges]
@@ -53,23 +53,28 @@ def read_ranges(open_origin: Callable[[], DataOrigin], ranges: Sequence[FileRang
 
 def join_ranges(ranges: Sequence[FileRange]) -> Iterator[FileRange]:
     """Yield what to read for some ranges: near ones of a file together."""
-    joined: FileRange | None = None
+    joined_range: FileRange | None = None
     for path, start, stop in sorted(ranges):
-        if joined and joined[0] == path and start <= joined[2] + LARGEST_GAP and stop - joined[1] <= LARGEST_PART:
-            joined = (path, joined[1], max(joined[2], stop))
+        if (
+            joined_range
+            and joined_range[0] == path
+            and start <= joined_range[2] + LARGEST_GAP
+            and stop - joined_range[1] <= LARGEST_PART
+        ):
+            joined_range = (path, joined_range[1], max(joined_range[2], stop))
             continue
-        if joined:
-            yield joined
-        joined = (path, start, stop)
-    if joined:
-        yield joined
+        if joined_range:
+            yield joined_range
+        joined_range = (path, start, stop)
+    if joined_range:
+        yield joined_range
 
 
 def _cut(contents_by_range: Mapping[FileRange, bytes], file_range: FileRange) -> bytes:
     path, start, stop = file_range
-    offset, content = next(
-        (first, content)
-        for (name, first, last), content in contents_by_range.items()
-        if name == path and first <= start and stop <= last
+    offset, range_bytes = next(
+        (range_start, range_bytes)
+        for (name, range_start, range_stop), range_bytes in contents_by_range.items()
+        if name == path and range_start <= start and stop <= range_stop
     )
-    return content[start - offset : stop - offset]
+    return range_bytes[start - offset : stop - offset]

@@ -27,27 +27,27 @@ def run_parallel(
     `process_item` should return early once its event is set. `on_tick` is called in this thread meanwhile. After a
     failure, threads are waited for `grace_seconds` at most: one may hang on a network.
     """
-    stopped, rest, rest_lock, end = threading.Event(), iter(items), threading.Lock(), object()
-    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    stopped, remaining_items, items_lock, end = threading.Event(), iter(items), threading.Lock(), object()
+    thread_results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def process_items() -> None:
         try:
             while not stopped.is_set():
-                with rest_lock:
-                    item = next(rest, end)
+                with items_lock:
+                    item = next(remaining_items, end)
                 if item is end:
                     break
                 process_item(item, stopped)  # type: ignore[arg-type]
         except BaseException as error:
-            ended.put(error)
+            thread_results.put(error)
         else:
-            ended.put(None)
+            thread_results.put(None)
 
     threads = [threading.Thread(target=process_items, daemon=True) for _ in range(thread_count)]
     for thread in threads:
         thread.start()
     try:
-        _wait_for_threads(ended, thread_count, on_tick)
+        _wait_for_threads(thread_results, thread_count, on_tick)
     except BaseException:
         stopped.set()
         deadline = time.monotonic() + grace_seconds
@@ -57,11 +57,11 @@ def run_parallel(
 
 
 def _wait_for_threads(
-    ended: queue.SimpleQueue[BaseException | None], thread_count: int, on_tick: Callable[[], object]
+    thread_results: queue.SimpleQueue[BaseException | None], thread_count: int, on_tick: Callable[[], object]
 ) -> None:
     while thread_count:
         try:
-            error = ended.get(timeout=TICK_SECONDS)
+            error = thread_results.get(timeout=TICK_SECONDS)
         except queue.Empty:
             on_tick()
             continue

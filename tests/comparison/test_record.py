@@ -53,7 +53,7 @@ def test_the_record_has_every_key_and_says_whether_the_gate_is_passed():
             judge(first, range(90), plan),
             [(0, 1)],
             conditions={"text": "pusht"},
-            ended="given",
+            ending="given",
         )
         for first in (range(90), range(20))
     ]
@@ -82,7 +82,7 @@ def test_the_short_answer_names_the_winner_and_a_registered_model_has_it(first, 
     policies = [{"name": "A"}, {"name": "B"}]
     verdicts = judge(first, second, plan)
     made = record.make_comparison_record(
-        plan, plan_pairs(plan), policies, verdicts, [(0, 1)], conditions=None, ended="decided"
+        plan, plan_pairs(plan), policies, verdicts, [(0, 1)], conditions=None, ending="decided"
     )
     summary = record.summarize(made)
     assert (summary["winner"], summary["wins"], summary["pairs"]) == (winner, wins, 100)

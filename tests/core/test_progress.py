@@ -25,8 +25,8 @@ from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
-read_end = functools.partial(progress.read_newest_progress, declared=METRICS)
-describe = functools.partial(Progress.describe_event, declared=METRICS)
+read_end = functools.partial(progress.read_newest_progress, declared_metrics=METRICS)
+describe = functools.partial(Progress.describe_event, declared_metrics=METRICS)
 
 
 def read_log(lines):
@@ -192,7 +192,7 @@ def test_a_start_that_has_not_measured_yet_is_at_its_checkpoint():
 def test_a_run_that_has_ended_has_no_time_left():
     progress = read_events(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
     assert "left" in progress.format_line()
-    assert "left" not in progress.format_line(ended=True)
+    assert "left" not in progress.format_line(has_ended=True)
 
 
 def test_the_end_of_a_log_has_the_newest_step_and_loss():

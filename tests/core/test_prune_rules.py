@@ -26,7 +26,7 @@ def candidate(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] =
 def list_removed(
     *runs: PruneCandidate, started_from: dict[str, list[str]] | None = None, before: float | None = None
 ) -> list[str]:
-    return [record.run for record in prune.plan_pruning(runs, started_from or {}, before=before).removed]
+    return [record.run for record in prune.plan_pruning(runs, started_from or {}, cutoff_time=before).removed]
 
 
 def record(run: str, **changes: object) -> RunRecord:
@@ -71,7 +71,7 @@ def test_the_age_of_a_run_is_from_its_end():
 def test_all_runs_that_a_kept_run_descends_from_stay():
     line = [candidate(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
     started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
-    plan = prune.plan_pruning(line, started_from, before=None)
+    plan = prune.plan_pruning(line, started_from, cutoff_time=None)
     assert plan.removed == ()
     assert "run-2" in plan.kept_reasons["run-1"]
 

@@ -70,8 +70,10 @@ def test_the_job_s_own_way_out_is_not_this_machine_s(plugins_on_path, sent_docum
 
 def test_only_the_given_sources_are_checked(plugins_on_path, sent_document):
     made, cache = sent_document(carried=["wrong configuration It is not yours.", "wrong configuration Nor is this."])
-    assert [finding.title for finding in preflight_remotely(made, cache, only=made.sources[1:])] == ["Nor is this"]
-    assert preflight_remotely(made, cache, only=()) == []
+    assert [finding.title for finding in preflight_remotely(made, cache, checked_sources=made.sources[1:])] == [
+        "Nor is this"
+    ]
+    assert preflight_remotely(made, cache, checked_sources=()) == []
 
 
 def test_a_source_that_is_not_checked_is_still_one_of_the_job(plugins_on_path, sent_document, monkeypatch):
@@ -85,7 +87,7 @@ def test_a_source_that_is_not_checked_is_still_one_of_the_job(plugins_on_path, s
         lambda document, described: (seen.append((document.sources, set(described))), compare(document, described))[1],
     )
     made, cache = sent_document(carried=["even", "odd"])
-    assert preflight_remotely(made, cache, only=made.sources[:1]) == []
+    assert preflight_remotely(made, cache, checked_sources=made.sources[:1]) == []
     assert seen == [(made.sources, {made.sources[0]})]
 
 

@@ -277,7 +277,7 @@ def main(good: Path, out: Path) -> None:
         ]
     chosen = LocalFiles(out / "not-a-number")
     texts_by_name["not a number, not chosen"] = [
-        [problem.text] for problem in list_table_problems(chosen, chosen=[1, 2])
+        [problem.text] for problem in list_table_problems(chosen, chosen_episodes=[1, 2])
     ]
     texts_by_name["not a number, allowed"] = [
         [problem.text] for problem in list_table_problems(chosen, allow_non_finite=True)

@@ -386,7 +386,7 @@ def test_the_usual_names_show_in_one_line(values, expected):
     record = make_record(Metrics(values={name: float(value) for name, value in values.items()}, step=3, total=4))
     progress = Progress(COMMAND.profile.metrics)
     progress.add_event(record)
-    assert progress.format_line(ended=True) == f"step 3/4 (75%)  {expected}"
+    assert progress.format_line(has_ended=True) == f"step 3/4 (75%)  {expected}"
     lines = [event.format_event(record.event, record.time), event.format_event(Metrics(values={"lr": 1.0}, step=4))]
     if progress.main_metric:
         newest = read_newest_progress(lines, COMMAND.profile.metrics)

@@ -42,7 +42,7 @@ def test_a_checkpoint_that_was_reported_is_not_written_again(tmp_path: Path) -> 
     (tmp_path / "checkpoints").mkdir()
     reports: list[dict[str, Any]] = []
     agent, training = Agent(tmp_path), make_training(reports)
-    training.watch_skrl(agent, str(tmp_path), first=0, total=64, rollouts=16)
+    training.watch_skrl(agent, str(tmp_path), first_timestep=0, total=64, rollouts=16)
     agent.write_checkpoint(timestep=48, timesteps=64)
     training.save_skrl(agent, str(tmp_path), 64)
     agent.write_checkpoint(timestep=64, timesteps=64)

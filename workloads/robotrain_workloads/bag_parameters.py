@@ -33,9 +33,9 @@ def _make_topic_param(help: str) -> Param:
     return Param(help=help, common=True, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
 
 
-def _make_joints_param(what: str) -> Param:
+def _make_joints_param(joints_owner: str) -> Param:
     return Param(
-        help=f"the joints of the {what}, in order (default: as in the first bag)",
+        help=f"the joints of the {joints_owner}, in order (default: as in the first bag)",
         pattern=NAMES_PATTERN,
         pattern_help="names with commas between them",
         metavar="NAME,…",
@@ -95,23 +95,25 @@ def list_given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in NAMES if values[name] not in (None, False)}
 
 
-def parse_cameras(text: str) -> dict[str, str]:
+def parse_cameras(cameras_text: str) -> dict[str, str]:
     """Return the camera of each topic; the topic names it where nothing else does."""
-    topics = [part.partition("=") for part in text.split(",") if part]
+    topics = [part.partition("=") for part in cameras_text.split(",") if part]
     return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
 
 
-def parse_units(text: str | None) -> dict[str, str]:
+def parse_units(units_text: str | None) -> dict[str, str]:
     """Return the unit of each topic. Raise ValueError."""
-    pairs = [part.partition("=") for part in (text or "").split(",") if part]
-    if wrong := next((f"{topic}{sign}{unit}" for topic, sign, unit in pairs if unit != DEGREES or not topic), ""):
-        raise ValueError(f"It is TOPIC={DEGREES}, for angles in degrees, which become radians; not {wrong}.")
-    return {topic: unit for topic, _, unit in pairs}
+    unit_parts = [part.partition("=") for part in (units_text or "").split(",") if part]
+    if wrong_unit := next(
+        (f"{topic}{sign}{unit}" for topic, sign, unit in unit_parts if unit != DEGREES or not topic), ""
+    ):
+        raise ValueError(f"It is TOPIC={DEGREES}, for angles in degrees, which become radians; not {wrong_unit}.")
+    return {topic: unit for topic, _, unit in unit_parts}
 
 
-def parse_names(text: str | None) -> tuple[str, ...]:
+def parse_names(names_text: str | None) -> tuple[str, ...]:
     """Return the names of a list with commas."""
-    return tuple(text.split(",")) if text else ()
+    return tuple(names_text.split(",")) if names_text else ()
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -120,16 +122,16 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return (int(height), int(width)) if height else None
 
 
-def read_topic(text: str | None) -> str | None:
+def read_topic(topic_text: str | None) -> str | None:
     """Return the topic; None for none."""
-    return None if text in (None, NO_TOPIC) else text
+    return None if topic_text in (None, NO_TOPIC) else topic_text
 
 
 NEXT_STATE = "the action of a step is the next state"
 ACTION_IS_STATE = "the topic of the action is that of the state: the action would be what the policy sees"
 
 
-def is_action_the_state(values: Mapping[str, Any]) -> bool:
+def is_action_the_state(bag_settings: Mapping[str, Any]) -> bool:
     """Return whether the action of a step is the state of the same step."""
-    action, state = (read_topic(values[name]) for name in ("action_topic", "state_topic"))
-    return action is not None and action == state and values["joint_names"] == values["action_joint_names"]
+    action, state = (read_topic(bag_settings[name]) for name in ("action_topic", "state_topic"))
+    return action is not None and action == state and bag_settings["joint_names"] == bag_settings["action_joint_names"]

@@ -53,7 +53,7 @@ def check_code(
         return
     folder = source.uri
     try:
-        content = code_folder.scan_folder(Path(folder))
+        code_content = code_folder.scan_folder(Path(folder))
     except OSError as error:
         ways = _suggest_program_folder(folder, program, flag)
         if error.filename and Path(error.filename).is_relative_to(os.path.realpath(folder)):
@@ -62,31 +62,35 @@ def check_code(
         reason = redact(f"{error}.")
         yield make_problem("upload-unreadable", *ways, where=flag, given=folder, why=reason)
         return
-    if content.is_too_large:
-        yield _make_too_large(content, folder, flag, program)
+    if code_content.is_too_large:
+        yield _make_too_large(code_content, folder, flag, program)
         return
-    if content.size > code_folder.LARGE_BYTES:
-        yield _make_large(content, folder, flag, program)
-    yield from check_content(content)
-    yield from _check_secrets(job, content, folder, flag)
-    if content.links:
+    if code_content.size > code_folder.LARGE_BYTES:
+        yield _make_large(code_content, folder, flag, program)
+    yield from check_content(code_content)
+    yield from _check_secrets(job, code_content, folder, flag)
+    if code_content.links:
         ways = _suggest_program_folder(folder, program, flag)
-        names = content.links if len(content.links) <= MAX_IGNORED else _find_top_names(content.links, program)
-        if len(names) <= MAX_IGNORED:
-            ways.append(_suggest_ignoring(folder, names, f"what {code_folder.OWN_IGNORE_FILE} names stays here"))
-        yield make_problem("upload-links", *ways, where=flag, given=folder, files=_join_names(content.links))
+        link_names = (
+            code_content.links
+            if len(code_content.links) <= MAX_IGNORED
+            else _find_top_names(code_content.links, program)
+        )
+        if len(link_names) <= MAX_IGNORED:
+            ways.append(_suggest_ignoring(folder, link_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here"))
+        yield make_problem("upload-links", *ways, where=flag, given=folder, files=_join_names(code_content.links))
 
 
 def _find_top_names(paths: Iterable[str], program: str) -> list[str]:
     """Return the files and folders of the code that these are in, below the folders that the program is in."""
-    names = dict[str, None]()
+    top_names = dict[str, None]()
     for path in paths:
-        parts = path.split("/")
+        path_parts = path.split("/")
         depth = 1
-        while depth < len(parts) and program.startswith(f"{'/'.join(parts[:depth])}/"):
+        while depth < len(path_parts) and program.startswith(f"{'/'.join(path_parts[:depth])}/"):
             depth += 1
-        names["/".join(parts[:depth]) + ("/" if depth < len(parts) else "")] = None
-    return [*names]
+        top_names["/".join(path_parts[:depth]) + ("/" if depth < len(path_parts) else "")] = None
+    return [*top_names]
 
 
 def _suggest_program_folder(folder: str, program: str, flag: str) -> list[Suggestion]:
@@ -94,36 +98,38 @@ def _suggest_program_folder(folder: str, program: str, flag: str) -> list[Sugges
     path = Path(folder, program).parent
     if not program or path == Path(folder) or not Path(folder, program).is_file():
         return []
-    short = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-    return [Suggestion(f"{flag} {shlex.quote(short)}", "the folder of the program alone")]
+    short_path = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return [Suggestion(f"{flag} {shlex.quote(short_path)}", "the folder of the program alone")]
 
 
 def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
     """Yield an error for files that look like secrets, by name or content, unless the job allows them."""
     try:
-        allowed = {os.path.normpath(path) for path in load_texts(dict(job.parameters).get(ALLOW_SECRET_FILE))}
+        allowed_files = {os.path.normpath(path) for path in load_texts(dict(job.parameters).get(ALLOW_SECRET_FILE))}
     except ValueError:  # reported where values are converted
-        allowed = set[str]()
+        allowed_files = set[str]()
     notice = SlowNotice(f"looking for secrets in the folder of code {folder}")
-    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes, notice.update)} - allowed
-    if names := sorted(suspected):
-        shown = names[:MAX_NAMES]
-        ignore = _suggest_ignoring(folder, shown, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
-        flags = shlex.join(word for name in (*sorted(allowed), *shown) for word in ("--allow-secret-file", name))
-        allow = Suggestion(flags, f"if {'they are' if len(shown) > 1 else 'it is'} meant to be sent")
-        yield make_problem("upload-secret", ignore, allow, where=flag, given=folder, files=_join_names(names))
+    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes, notice.update)} - allowed_files
+    if suspected_names := sorted(suspected):
+        listed_names = suspected_names[:MAX_NAMES]
+        ignore = _suggest_ignoring(folder, listed_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
+        flags = shlex.join(
+            word for name in (*sorted(allowed_files), *listed_names) for word in ("--allow-secret-file", name)
+        )
+        allow = Suggestion(flags, f"if {'they are' if len(listed_names) > 1 else 'it is'} meant to be sent")
+        yield make_problem("upload-secret", ignore, allow, where=flag, given=folder, files=_join_names(suspected_names))
 
 
 def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
     """Return the error of a folder that is too large to be sent as code."""
-    parts = content.find_heavy_parts(program)
-    counted = f"{format_size(content.size)} in {len(content.files):,} files"
+    heavy_parts = content.find_heavy_parts(program)
+    size_text = f"{format_size(content.size)} in {len(content.files):,} files"
     if not content.files:
-        counted = f"{content.names.total():,} names, with those that stay here"
-    most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
+        size_text = f"{content.names.total():,} names, with those that stay here"
+    limits_text = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
     ways = _suggest_program_folder(folder, program, flag)
-    if parts:
-        ways.append(_suggest_ignoring(folder, [part.path for part in parts], "most of it stays here"))
+    if heavy_parts:
+        ways.append(_suggest_ignoring(folder, [part.path for part in heavy_parts], "most of it stays here"))
     if not ways:
         ways.append(Suggestion(f"{flag} FOLDER", "the folder of the program alone"))
     return make_problem(
@@ -131,21 +137,21 @@ def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) 
         *ways,
         where=flag,
         given=folder,
-        size=counted if content.is_complete else f"more than {counted}",
-        heavy=_describe_parts(parts, "Most of it"),
-        most=most,
+        size=size_text if content.is_complete else f"more than {size_text}",
+        heavy=_describe_parts(heavy_parts, "Most of it"),
+        most=limits_text,
         place=_describe_place(folder),
     )
 
 
 def _make_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
     """Return the warning of a folder that takes long to be sent."""
-    parts = content.find_heavy_parts(program)
-    ways = [_suggest_ignoring(folder, [part.path for part in parts], "if the program does not need it")]
+    heavy_parts = content.find_heavy_parts(program)
+    ways = [_suggest_ignoring(folder, [part.path for part in heavy_parts], "if the program does not need it")]
     ways += _suggest_program_folder(folder, program, flag)
     size = f"{format_size(content.size)} in {len(content.files):,} files"
-    heavy = _describe_parts(parts, "Most of it")
-    return make_problem("code-large", *ways, where=flag, given=folder, size=size, heavy=heavy)
+    parts_text = _describe_parts(heavy_parts, "Most of it")
+    return make_problem("code-large", *ways, where=flag, given=folder, size=size, heavy=parts_text)
 
 
 def _describe_parts(parts: Sequence[CodePart], noun: str) -> str:
@@ -167,12 +173,14 @@ def _describe_place(folder: str) -> str:
     return "It is the folder that you are in." if Path(folder) == Path.cwd() else ""
 
 
-def _suggest_ignoring(folder: str, names: Sequence[str], remark: str) -> Suggestion:
+def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> Suggestion:
     file = shlex.quote(str(Path(folder, code_folder.OWN_IGNORE_FILE)))
-    lines = shlex.join(f"/{name}" for name in names)
-    return Suggestion(f"printf '%s\\n' {lines} >> {file}" if names[1:] else f"echo {lines} >> {file}", remark)
+    ignore_lines = shlex.join(f"/{name}" for name in ignored_names)
+    return Suggestion(
+        f"printf '%s\\n' {ignore_lines} >> {file}" if ignored_names[1:] else f"echo {ignore_lines} >> {file}", remark
+    )
 
 
 def _join_names(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
+    more_text = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more_text}"

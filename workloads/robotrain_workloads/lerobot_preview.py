@@ -37,15 +37,15 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     for source in datasets:
         with suppress(OSError, ValueError, KeyError):
             infos[source] = dataset.load_dataset_info(folders[source])
-    data = {source: _describe_dataset(infos[source]) if source in infos else UNREAD for source in datasets}
+    summary_by_source = {source: _describe_dataset(infos[source]) if source in infos else UNREAD for source in datasets}
     rows, start = dict[str, str](), lerobot_job.start_source
     if start or (lerobot_job.known_model and "training_steps" in lerobot_job.parameters):
         kind = f"{lerobot_job.model.kind}, " if lerobot_job.known_model else ""
         rank = lerobot_job.parameters.get("lora_rank")
-        begin = f"from {redact(start.uri)}" if start else "new"
-        rows[lerobot_job.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
+        start_text = f"from {redact(start.uri)}" if start else "new"
+        rows[lerobot_job.model.noun] = f"{kind}{start_text}{f', a LoRA adapter of rank {rank}' if rank else ''}"
     if "val_split" not in lerobot_job.parameters:  # nothing is trained
-        return JobFacts(rows, data)
+        return JobFacts(rows, summary_by_source)
     if "statistics" in lerobot_job.parameters and lerobot_job.start.mode != "checkpoint":  # which has its own
         choice = statistics_needs.choose_statistics(lerobot_job.parameters, job.sources)
         rows["statistics"] = STATISTICS_WORDS[choice]
@@ -57,13 +57,13 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
     if lerobot_job.parameters.get("frame_cache", frame_options.OFF) != frame_options.OFF:
         rows["frame cache"] = _describe_frame_cache(lerobot_job, infos.values())
     excluded, frames = lerobot_job.parameters[EXCLUDED], None
-    parts = [f"without {excluded}"] if excluded else []
+    episode_texts = [f"without {excluded}"] if excluded else []
     with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
-        total, recorded = (sum(int(infos[source][key]) for source in datasets) for key, _ in COUNTS)
+        total, recorded_frames = (sum(int(infos[source][key]) for source in datasets) for key, _ in COUNTS)
         count = len(list_trained(lerobot_job, total))
-        parts = [f"{count:,} of {total:,} episodes", *parts] if count < total else []
-        frames = _count_frames(lerobot_job, recorded, count / total)
-    return JobFacts(rows | ({"episodes": ", ".join(parts)} if parts else {}), data, frames)
+        episode_texts = [f"{count:,} of {total:,} episodes", *episode_texts] if count < total else []
+        frames = _count_frames(lerobot_job, recorded_frames, count / total)
+    return JobFacts(rows | ({"episodes": ", ".join(episode_texts)} if episode_texts else {}), summary_by_source, frames)
 
 
 def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]]) -> str:
@@ -74,20 +74,20 @@ def _describe_frame_cache(job: LerobotJob, infos: Collection[Mapping[str, Any]])
         return f"{mode}, its size is not known from here"
     if not size:
         return "nothing to keep: no videos"
-    needed = f"{format_size(size)} of decoded frames"
+    size_text = f"{format_size(size)} of decoded frames"
     if limit and limit * frame_options.GB < size:
-        share = (
+        share_text = (
             "of which none is kept" if mode == "auto" else f"of which {format_size(limit * frame_options.GB)} are kept"
         )
-        return f"{needed}, {share} (--frame-cache-size {limit:g})"
-    return f"{needed} on the job's disk" + ", if a third of what is free is enough" * (mode == "auto" and not limit)
+        return f"{size_text}, {share_text} (--frame-cache-size {limit:g})"
+    return f"{size_text} on the job's disk" + ", if a third of what is free is enough" * (mode == "auto" and not limit)
 
 
 def _describe_dataset(info: Mapping[str, Any]) -> str:
     cameras = dataset.list_cameras(info)
     counts = [f"{int(info[key]):,} {noun}{'s' * (info[key] != 1)}" for key, noun in COUNTS if key in info]
-    named = f"camera{'s' * (len(cameras) != 1)} {', '.join(cameras)}" if cameras else "no camera"
-    return ", ".join([*counts, named])
+    cameras_text = f"camera{'s' * (len(cameras) != 1)} {', '.join(cameras)}" if cameras else "no camera"
+    return ", ".join([*counts, cameras_text])
 
 
 COUNTS = (("total_episodes", "episode"), ("total_frames", "frame"))
@@ -95,5 +95,5 @@ COUNTS = (("total_episodes", "episode"), ("total_frames", "frame"))
 
 def _count_frames(job: LerobotJob, recorded: int, share: float) -> int | None:
     """Return the frames of a share of the episodes that are trained on, as if all were of one length."""
-    held_out = float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 0.0
-    return round(recorded * share * (1 - held_out)) or None
+    held_out_part = float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 0.0
+    return round(recorded * share * (1 - held_out_part)) or None

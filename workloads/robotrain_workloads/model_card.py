@@ -18,15 +18,15 @@ INNER_PATH = re.compile(r"""(?<=[\s'{(,])(?:/|file:)[^\s'",\]})]+|(?<=:)/(?!/)[^
 """One further in: after a space, a quote, a comma or a colon, not one of an address."""
 
 
-def format_job(document: JobDocument, declared: type) -> str:
+def format_job(document: JobDocument, parameters_class: type) -> str:
     """Return a section's text: the job as a file, without paths of the machine, and the command that submits it.
 
-    :param declared: the class with the workload's parameters; those with their default are left out.
+    :param parameters_class: the class with the workload's parameters; those with their default are left out.
     """
     lines = [f"workload: {document.workload}"]
     if document.sources:
         lines += ["sources:", *_format_sources([source for source in document.sources if not source.implied])]
-    parameters = list(_list_given(document, declared))
+    parameters = list(_list_given(document, parameters_class))
     if parameters:
         lines += ["parameters:", *(f"  {name}: {_format_scalar(value)}" for name, value in parameters)]
     if document.trainer_args:
@@ -46,17 +46,17 @@ def format_source(source: JobSource) -> str:
 
 def list_hub_names(sources: Iterable[JobSource], *roles: str) -> list[str]:
     """Return the ids of the sources of some roles that are on the Hugging Face Hub, without their revisions."""
-    names = (
+    repository_names = (
         source.uri.partition("@")[0] for source in sources if source.kind == "huggingface" and source.role in roles
     )
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(repository_names))
 
 
 def _format_sources(sources: Iterable[JobSource]) -> Iterator[str]:
-    by_role: dict[str, list[JobSource]] = {}
+    sources_by_role: dict[str, list[JobSource]] = {}
     for source in sources:
-        by_role.setdefault(source.role, []).append(source)
-    for role, role_sources in by_role.items():
+        sources_by_role.setdefault(source.role, []).append(source)
+    for role, role_sources in sources_by_role.items():
         yield f"  {role}:"
         for source in role_sources:
             pin = f"  # it was {source.pin}" if source.pin else ""
@@ -67,8 +67,8 @@ def _hide_source(source: JobSource) -> str:
     return FOLDER if source.uri.startswith("/") else source.uri
 
 
-def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Scalar | list[str]]]:
-    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
+def _list_given(document: JobDocument, parameters_class: type) -> Iterator[tuple[str, Scalar | list[str]]]:
+    parameters = {parameter.name: parameter for parameter in get_parameters(parameters_class)}
     for name, value in document.parameters.items():
         parameter = parameters.get(name)
         if value is None or name in LEFT_OUT or value == (parameter and parameter.default):
@@ -81,8 +81,10 @@ def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Sc
 
 def _hide_paths(text: str) -> str:
     """Return an argument or a package without paths of the machine; of a wheel the name of the file stays."""
-    hidden = PATH.sub(lambda match: f"{FOLDER}/{Path(match[0]).name}" if match[0].endswith(".whl") else FOLDER, text)
-    return INNER_PATH.sub(FOLDER, hidden)
+    text_without_paths = PATH.sub(
+        lambda match: f"{FOLDER}/{Path(match[0]).name}" if match[0].endswith(".whl") else FOLDER, text
+    )
+    return INNER_PATH.sub(FOLDER, text_without_paths)
 
 
 def _format_scalar(value: Scalar | list[str]) -> str:

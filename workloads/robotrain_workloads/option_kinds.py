@@ -36,11 +36,11 @@ def get_suggested_text(problem: Problem) -> str:
     return problem.suggestions[0].text if problem.suggestions else ""
 
 
-def is_of_kind(value: str, kind: str) -> bool:
+def is_of_kind(value_text: str, kind: str) -> bool:
     """Return whether a text is a value of a kind: `int`, `number`, `text`, or choices as `a|b`."""
     if kind in PATTERNS:
-        return bool(re.fullmatch(PATTERNS[kind], value, re.IGNORECASE))
-    return kind == "text" or value in kind.split("|")
+        return bool(re.fullmatch(PATTERNS[kind], value_text, re.IGNORECASE))
+    return kind == "text" or value_text in kind.split("|")
 
 
 def describe_kinds(kinds: Iterable[str]) -> str:
@@ -53,8 +53,8 @@ def find_near_option(name: str, options: Iterable[str]) -> str:
     capital and small letters.
     """
     options_by_plain = {_make_plain(option): option for option in options}
-    near = difflib.get_close_matches(_make_plain(name), options_by_plain, 1, cutoff=0.7)
-    return options_by_plain[near[0]] if near else ""
+    nearest_names = difflib.get_close_matches(_make_plain(name), options_by_plain, 1, cutoff=0.7)
+    return options_by_plain[nearest_names[0]] if nearest_names else ""
 
 
 def _make_plain(name: str) -> str:

@@ -56,17 +56,17 @@ def follow_run(job: Any, earlier: Any) -> dict[str, tuple[Any, str]]:
     if not requirements or "packages" not in dict(job.parameters):
         return {}
     locked = {normalize_name(name): version for name, version in list_packages(earlier.program_lock).items()}
-    texts = [_pin(text, locked) for text in requirements]
-    parameters = {"packages": (json.dumps(texts, ensure_ascii=False), OWNER)}
+    pinned_packages = [_pin(package_text, locked) for package_text in requirements]
+    parameters = {"packages": (json.dumps(pinned_packages, ensure_ascii=False), OWNER)}
     builds = bool(dict(earlier.parameters).get("allow_builds"))
     return {**parameters, "allow_builds": (builds, OWNER)} if builds else parameters
 
 
-def _pin(text: str, locked: Mapping[str, str]) -> str:
+def _pin(package_text: str, locked: Mapping[str, str]) -> str:
     """Return a requirement in the locked version; what is a path stays as it is."""
-    version = locked.get(normalize_name(find_name(text)), "")
-    extras = re.search(r"\[[\w,.\s-]*\]", text)
-    return f"{find_name(text)}{extras[0] if extras else ''}=={version}" if version else text
+    version = locked.get(normalize_name(find_name(package_text)), "")
+    extras = re.search(r"\[[\w,.\s-]*\]", package_text)
+    return f"{find_name(package_text)}{extras[0] if extras else ''}=={version}" if version else package_text
 
 
 def find_name(text: str) -> str:
@@ -92,7 +92,7 @@ def describe(document: Any) -> dict[str, str]:
     """
     from robotrain_runtime.contract.added_packages import list_packages
 
-    texts = [
+    package_texts = [
         f"{name}=={version}" if version else name for name, version in list_packages(document.program_lock).items()
     ]
-    return {"packages": shorten(", ".join(texts), LONGEST_VALUE, placeholder=" …")} if texts else {}
+    return {"packages": shorten(", ".join(package_texts), LONGEST_VALUE, placeholder=" …")} if package_texts else {}

@@ -23,8 +23,8 @@ def make_model_param(help: str, variable: str) -> Param:
     )
 
 
-def _make_publish_param(what: str, places: str) -> Param:
-    help = f"where {what}: {places}"
+def _make_publish_param(published: str, places: str) -> Param:
+    help = f"where {published}: {places}"
     return Param(help=help, common=True, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 

@@ -29,10 +29,10 @@ def parse_folder(url: str) -> str:
     if url.lower().startswith(FILE_SCHEME):
         path = url[len(FILE_SCHEME) :]
         if path.startswith("//"):
-            host, slash, rest = path[2:].partition("/")
+            host, slash, local_path = path[2:].partition("/")
             if host not in ("", "localhost"):
                 raise ValueError("A file URL cannot name another machine.")
-            path = slash + rest
+            path = slash + local_path
         if set(path) & set("?#"):
             raise ValueError("A file URL has no query and no fragment.")
         path = unquote(path)

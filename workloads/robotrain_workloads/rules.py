@@ -45,7 +45,7 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
 
 def check_builds(job: "Job") -> Iterator[Problem]:
     """Warn of --allow-builds without a package that may be built: a configuration may set it for all jobs."""
-    values = dict(job.parameters)
-    if values["allow_builds"] and not packages.list_given(values):
+    parameters = dict(job.parameters)
+    if parameters["allow_builds"] and not packages.list_given(parameters):
         flag = packages.BUILDS_FLAG
         yield make_problem("option-without-effect", suggest_leaving_out(flag), where=flag, with_flag=packages.WITH_FLAG)

@@ -42,33 +42,33 @@ def get_source_limit(capabilities: Capabilities) -> int:
 
 
 def check_source_limits(
-    chosen: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+    chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield problems for roles with more sources of a kind than the platform accepts."""
-    groups: dict[tuple[str, str], list[Input]] = {}
-    for item in chosen:
-        groups.setdefault((item.role, item.source.kind), []).append(item)
-    for (role, name), inputs in groups.items():
+    inputs_by_kind: dict[tuple[str, str], list[Input]] = {}
+    for job_input in chosen_inputs:
+        inputs_by_kind.setdefault((job_input.role, job_input.source.kind), []).append(job_input)
+    for (role, name), inputs in inputs_by_kind.items():
         if get_source_limit(platform.capabilities) < len(inputs) <= MAX_SOURCES:  # more is rejected earlier
             yield _make_limit_problem(role, kinds[name], inputs, platform, platforms)
 
 
 def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:
     """Yield a problem for a native spec that is larger than the platform accepts."""
-    most = platform.capabilities.limits.get(SPEC_LIMIT)
+    max_kib = platform.capabilities.limits.get(SPEC_LIMIT)
     kib = -(-len(plan.files[plan.spec]) // 1024)
-    if most is None or kib <= most:
+    if max_kib is None or kib <= max_kib:
         return
     ways = suggest_platforms(
         platform, platforms, lambda capabilities: capabilities.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
     )
-    yield make_problem("spec-over-limit", *ways, where=plan.spec, name=platform.name, most=most, kib=kib)
+    yield make_problem("spec-over-limit", *ways, where=plan.spec, name=platform.name, most=max_kib, kib=kib)
 
 
 def _make_limit_problem(
     role: str, kind: SourceKind, inputs: Sequence[Input], platform: Platform, platforms: ListPlatforms
 ) -> Problem:
-    most, count = get_source_limit(platform.capabilities), len(inputs)
+    max_sources, count = get_source_limit(platform.capabilities), len(inputs)
     elsewhere = suggest_platforms(
         platform,
         platforms,
@@ -77,12 +77,12 @@ def _make_limit_problem(
     )
     return make_problem(
         "sources-over-limit",
-        Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {most} of them"),
+        Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {max_sources} of them"),
         *elsewhere,
-        where=inputs[most].where,
-        given=str(inputs[most].source),
+        where=inputs[max_sources].where,
+        given=str(inputs[max_sources].source),
         name=platform.name,
-        most=most,
+        most=max_sources,
         title=kind.title,
         count=count,
     )
@@ -102,12 +102,12 @@ class DatasetPair(NamedTuple):
 def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
     """Return every pair of kinds in a job, without repetition."""
     pairs_by_kinds: dict[frozenset[str], DatasetPair] = {}
-    seen: dict[str, None] = {}
+    earlier_kinds: dict[str, None] = {}
     for dataset in datasets:
         kind = dataset.source.kind
-        for before in seen:
-            pairs_by_kinds.setdefault(frozenset((before, kind)), DatasetPair(before, kind, dataset))
-        seen[kind] = None
+        for earlier_kind in earlier_kinds:
+            pairs_by_kinds.setdefault(frozenset((earlier_kind, kind)), DatasetPair(earlier_kind, kind, dataset))
+        earlier_kinds[kind] = None
     return list(pairs_by_kinds.values())
 
 
@@ -116,10 +116,10 @@ def is_pair_declared(capabilities: Capabilities, pair: DatasetPair) -> bool:
     return capabilities.find_declared_combination(pair.kind, pair.other_kind) is not None
 
 
-def get_pair_support(capabilities: Capabilities, kind: SourceKind, other: SourceKind) -> Support:
+def get_pair_support(capabilities: Capabilities, kind: SourceKind, other_kind: SourceKind) -> Support:
     """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
-    answers = [capabilities.source(DATASET, kind), capabilities.source(DATASET, other)]
-    return next((answer for answer in answers if not answer), capabilities.combination(kind.name, other.name))
+    answers = [capabilities.source(DATASET, kind), capabilities.source(DATASET, other_kind)]
+    return next((support for support in answers if not support), capabilities.combination(kind.name, other_kind.name))
 
 
 def check_combinations(
@@ -128,17 +128,21 @@ def check_combinations(
     """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
     capabilities = platform.capabilities
     for pair in pairs:
-        kind, other = kinds[pair.kind], kinds[pair.other_kind]
-        accepted = capabilities.source(DATASET, kind) and capabilities.source(DATASET, other)
+        kind, other_kind = kinds[pair.kind], kinds[pair.other_kind]
+        accepts_each = capabilities.source(DATASET, kind) and capabilities.source(DATASET, other_kind)
         support = capabilities.combination(pair.kind, pair.other_kind)
-        if accepted and not support and is_pair_declared(capabilities, pair):
-            both = f"several {kind.title}" if kind.name == other.name else f"{kind.title} with {other.title}"
-            phrase = f"{format_refusal('merge', support)} {both}"
-            accepts_both = functools.partial(get_pair_support, kind=kind, other=other)
+        if accepts_each and not support and is_pair_declared(capabilities, pair):
+            both_titles = (
+                f"several {kind.title}" if kind.name == other_kind.name else f"{kind.title} with {other_kind.title}"
+            )
+            phrase = f"{format_refusal('merge', support)} {both_titles}"
+            accepts_both = functools.partial(get_pair_support, kind=kind, other_kind=other_kind)
             elsewhere = suggest_platforms(platform, platforms, accepts_both, "accepts both")
-            where = pair.source.origin.where
-            text = str(pair.source.source)
-            yield make_refusal("combination-not-accepted", phrase, support, platform.name, elsewhere, where, text)
+            source_place = pair.source.origin.where
+            source_text = str(pair.source.source)
+            yield make_refusal(
+                "combination-not-accepted", phrase, support, platform.name, elsewhere, source_place, source_text
+            )
 
 
 def describe_exclusion(kind: SourceKind) -> str:
@@ -171,26 +175,26 @@ def list_requirements(
     }
     addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
     for parameter in get_parameters(workload.parameters):
-        needed = parameter.param.requires if parameter.name not in addresses else ""
-        if needed and resolution.job[parameter.name] != parameter.default:
+        needed_feature = parameter.param.requires if parameter.name not in addresses else ""
+        if needed_feature and resolution.job[parameter.name] != parameter.default:
             value = resolution.parameters[parameter.name]
-            yield FeatureRequirement(needed, value.origin.where, redact(str(value.value)), parameter.flag)
-    undeclared = (pair for pair in pairs if not is_pair_declared(capabilities, pair))
-    if pair := next(undeclared, None):  # a declared combination needs no feature
-        count = sum(item.role == DATASET for item in resolution.inputs.chosen)
+            yield FeatureRequirement(needed_feature, value.origin.where, redact(str(value.value)), parameter.flag)
+    undeclared_pairs = (pair for pair in pairs if not is_pair_declared(capabilities, pair))
+    if pair := next(undeclared_pairs, None):  # a declared combination needs no feature
+        count = sum(job_input.role == DATASET for job_input in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
     yield from _list_source_requirements(resolution.inputs.chosen, kinds, capabilities)
 
 
 def _list_source_requirements(
-    chosen: Sequence[Input], kinds: Mapping[str, SourceKind], capabilities: Capabilities
+    chosen_inputs: Sequence[Input], kinds: Mapping[str, SourceKind], capabilities: Capabilities
 ) -> Iterator[FeatureRequirement]:
-    for item in chosen:
-        kind = kinds[item.source.kind]
+    for job_input in chosen_inputs:
+        kind = kinds[job_input.source.kind]
         if (
-            kind.requires and capabilities.source(item.role, kind) and capabilities.feature(kind.requires)
+            kind.requires and capabilities.source(job_input.role, kind) and capabilities.feature(kind.requires)
         ):  # else the source is refused
-            yield FeatureRequirement(kind.requires, item.where, str(item.source), sources=kind.title)
+            yield FeatureRequirement(kind.requires, job_input.where, str(job_input.source), sources=kind.title)
 
 
 def check_requirement(
@@ -199,34 +203,34 @@ def check_requirement(
     """Yield a problem if the platform lacks the feature, or lacks it with these settings (`None`: with none set)."""
     capabilities = platform.capabilities
     if not capabilities.feature(requirement.feature):
-        others = suggest_platforms(
+        alternatives = suggest_platforms(
             platform, platforms, lambda capabilities: capabilities.feature(requirement.feature), "can"
         )
         if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
-            others = (*others, suggest_leaving_out(requirement.flag))
+            alternatives = (*alternatives, suggest_leaving_out(requirement.flag))
         phrase = f"cannot {_describe_feature(requirement)}"
         support = capabilities.feature(requirement.feature)
-        where, text = requirement.where, requirement.given
-        yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, text)
+        value_place, value_text = requirement.where, requirement.given
+        yield make_refusal("feature-not-there", phrase, support, platform.name, alternatives, value_place, value_text)
         return
     fields = dict(list_fields(settings)) if settings is not None else {}
-    name, off = capabilities.find_missing_setting(requirement.feature, fields)
+    name, off_value = capabilities.find_missing_setting(requirement.feature, fields)
     if name:
-        yield _make_setting_problem(requirement, name, platform, off)
+        yield _make_setting_problem(requirement, name, platform, off_value)
 
 
-def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:
-    """Return the problem of a setting that is missing, or whose value `off` turns the feature off."""
+def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off_value: str = "") -> Problem:
+    """Return the problem of a setting that is missing, or whose value `off_value` turns the feature off."""
     setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
-    cause = f"with {setting.flag} {off}" if off else f"without {setting.flag}"
+    setting_phrase = f"with {setting.flag} {off_value}" if off_value else f"without {setting.flag}"
     return make_problem(
         "feature-not-there",
-        suggest_leaving_out(setting.flag) if off else Suggestion(f"{setting.flag} {setting.metavar}"),
+        suggest_leaving_out(setting.flag) if off_value else Suggestion(f"{setting.flag} {setting.metavar}"),
         where=need.where,
         given=need.given,
         name=platform.name,
         feature=_describe_feature(need),
-        cause=cause,
+        cause=setting_phrase,
         why=f"It is required by {need.sources}." if need.sources else "",
     )
 
@@ -262,40 +266,43 @@ def check_job(
     capabilities = platform.capabilities
     if not (support := capabilities.workload(workload.name)):
         phrase = f"{format_refusal('run', support)} {workload.name}"
-        others = suggest_platforms(
+        alternatives = suggest_platforms(
             platform, platforms, lambda capabilities: capabilities.workload(workload.name), "runs it"
         )
-        yield make_refusal("workload-not-accepted", phrase, support, platform.name, others)
-    chosen = resolution.inputs.chosen
-    for item in chosen:
-        yield from _check_source(item, platform, kinds, platforms)
-    datasets = [item for item in chosen if item.role == DATASET]
-    pairs = list_dataset_pairs(datasets)
-    yield from check_combinations(pairs, platform, kinds, platforms)
-    yield from check_source_limits(chosen, platform, kinds, platforms)
-    requirements = [*list_requirements(resolution, workload, kinds, pairs, capabilities)]
+        yield make_refusal("workload-not-accepted", phrase, support, platform.name, alternatives)
+    chosen_inputs = resolution.inputs.chosen
+    for job_input in chosen_inputs:
+        yield from _check_source(job_input, platform, kinds, platforms)
+    datasets = [job_input for job_input in chosen_inputs if job_input.role == DATASET]
+    dataset_pairs = list_dataset_pairs(datasets)
+    yield from check_combinations(dataset_pairs, platform, kinds, platforms)
+    yield from check_source_limits(chosen_inputs, platform, kinds, platforms)
+    requirements = [*list_requirements(resolution, workload, kinds, dataset_pairs, capabilities)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
-    unsupported = {need.flag for need in requirements if not capabilities.feature(need.feature)}
+    unsupported_flags = {need.flag for need in requirements if not capabilities.feature(need.feature)}
     job = resolution.job
-    misplaced = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
-    if misplaced:  # options of robotrain among those of its program are reported already
-        job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
+    misplaced_options = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
+    if misplaced_options:  # options of robotrain among those of its program are reported already
+        job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced_options, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))
-    here = [*workload.check_here(job)] if stays_here and not _has_own_packages(resolution, platform) else []
-    here_codes = {problem.code for problem in here}
-    for problem in (*here, *(other for other in workload.check(job) if other.code not in here_codes)):
+    local_problems = [*workload.check_here(job)] if stays_here and not _has_own_packages(resolution, platform) else []
+    here_codes = {problem.code for problem in local_problems}
+    for problem in (
+        *local_problems,
+        *(job_problem for job_problem in workload.check(job) if job_problem.code not in here_codes),
+    ):
         # how to correct a value does not help if its feature is missing
-        is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
+        is_shown = problem.where not in unsupported_flags and resolution.unread.isdisjoint(problem.absent)
         # a warning about the lack of a copy elsewhere, or of packages, where there is no need of them
         is_needless = problem.severity == "warning" and (
             (stays_here and problem.absent == (PUBLISH_PARAMETER,))
             or (IMAGE_SETTING in problem.absent and _has_own_packages(resolution, platform))
         )
         if is_shown and not is_needless and not _is_intended(problem, resolution):
-            placed = _place_argument(problem, resolution.trainer_args)
-            yield _suggest_related_sources(placed, chosen, platform, kinds)
+            placed_problem = _place_argument(problem, resolution.trainer_args)
+            yield _suggest_related_sources(placed_problem, chosen_inputs, platform, kinds)
     for problem in platform.plans.check(resolution.job, resolution.settings):
         if not _is_intended(problem, resolution) and not _is_about_refused(problem, resolution, platform):
             yield problem
@@ -318,68 +325,80 @@ def _is_about_refused(problem: Problem, resolution: Resolution, platform: Platfo
     """Return whether a problem says that a setting has no value which has a wrong one: that is reported already."""
     if problem.code != MISSING:
         return False
-    refused = {parameter.flag for parameter in get_parameters(platform.settings) if parameter.name in resolution.unread}
+    refused_flags = {
+        parameter.flag for parameter in get_parameters(platform.settings) if parameter.name in resolution.unread
+    }
     flags = {problem.where, *(way.text.partition(" ")[0] for way in problem.suggestions)}
-    return not refused.isdisjoint(flags)
+    return not refused_flags.isdisjoint(flags)
 
 
 def _suggest_related_sources(
-    problem: Problem, chosen: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind]
+    problem: Problem, chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Problem:
     """Return a problem about a missing source with the sources that belong to those of other roles suggested first."""
     ways = [
-        Suggestion(" ".join(options), f"the {role} of {redact(_describe_meaning(item.text.text, item, kinds))}")
-        for item in chosen
-        if item.text
+        Suggestion(
+            " ".join(options), f"the {role} of {redact(_describe_meaning(job_input.text.text, job_input, kinds))}"
+        )
+        for job_input in chosen_inputs
+        if job_input.text
         for role in problem.absent
-        for name in item.text.kinds
-        if (options := _list_related_options(item.text.text, role, kinds[name], platform, kinds))
+        for name in job_input.text.kinds
+        if (options := _list_related_options(job_input.text.text, role, kinds[name], platform, kinds))
     ]
     return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
 
 
-def _describe_meaning(text: str, item: Input, kinds: Mapping[str, SourceKind]) -> str:
+def _describe_meaning(text: str, job_input: Input, kinds: Mapping[str, SourceKind]) -> str:
     """Return what a text such as `latest` means; the text itself if its kind does not say."""
-    names = item.text.kinds if item.text else ()
-    return next(filter(None, (kinds[name].describe_meaning(text, item.source) for name in names)), text)
+    kind_names = job_input.text.kinds if job_input.text else ()
+    return next(filter(None, (kinds[name].describe_meaning(text, job_input.source) for name in kind_names)), text)
 
 
 def _list_related_options(
     text: str, role: str, kind: SourceKind, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> list[str]:
     """Return the options for the sources of a role that belong to a text; none if the platform does not accept all."""
-    related = kind.find_related(text, role)
-    related_kinds = [kinds[name] for name, _ in related if name in kinds and role in kinds[name].roles]
-    if len(related_kinds) < len(related) or not all(platform.capabilities.source(role, kind) for kind in related_kinds):
+    related_sources = kind.find_related(text, role)
+    related_kinds = [kinds[name] for name, _ in related_sources if name in kinds and role in kinds[name].roles]
+    if len(related_kinds) < len(related_sources) or not all(
+        platform.capabilities.source(role, kind) for kind in related_kinds
+    ):
         return []
-    return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related]
+    return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related_sources]
 
 
 def _check_source(
-    item: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+    job_input: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    kind, role = kinds[item.source.kind], item.role
+    kind, role = kinds[job_input.source.kind], job_input.role
     support = platform.capabilities.source(role, kind)
     if support:
         return
-    accepted = platform.capabilities.list_accepted_kinds(role, kinds)
-    accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
-    first = support.suggestion or next((f"{other.roles[role].flag} {other.get_form(role)}" for other in accepted), "")
+    accepted_kinds = platform.capabilities.list_accepted_kinds(role, kinds)
+    accepts = f"{platform.name} accepts: {', '.join(accepted_kind.name for accepted_kind in accepted_kinds)}"
+    accepted_form = support.suggestion or next(
+        (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds), ""
+    )
     flags = {kind.roles[role].flag for kind in kinds.values() if role in kind.roles}
-    if not accepted and first.partition(" ")[0] in flags:
-        first = ""
+    if not accepted_kinds and accepted_form.partition(" ")[0] in flags:
+        accepted_form = ""
     flag = kind.roles[role].flag
-    for other in accepted:  # the same thing, as a kind with this flag names it that the platform accepts
+    for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
         with contextlib.suppress(SourceError):
-            first = f"{flag} {other.parse(str(item.source), Path('/'))}" if other.roles[role].flag == flag else first
+            accepted_form = (
+                f"{flag} {accepted_kind.parse(str(job_input.source), Path('/'))}"
+                if accepted_kind.roles[role].flag == flag
+                else accepted_form
+            )
     phrase = f"{format_refusal('accept', support)} {kind.title}"
-    others = suggest_platforms(
+    alternatives = suggest_platforms(
         platform, platforms, lambda capabilities: capabilities.source(role, kind), f"accepts {kind.name}"
     )
-    ways = (*([Suggestion(first, accepts)] if first else []), *others)
-    where, text = item.where, str(item.source)
-    refused = support._replace(suggestion=first)
-    yield make_refusal("source-not-accepted", phrase, refused, platform.name, ways, where, text)
+    ways = (*([Suggestion(accepted_form, accepts)] if accepted_form else []), *alternatives)
+    source_place, source_text = job_input.where, str(job_input.source)
+    refused_support = support._replace(suggestion=accepted_form)
+    yield make_refusal("source-not-accepted", phrase, refused_support, platform.name, ways, source_place, source_text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -396,10 +415,10 @@ class _PlannedSource:
 def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[Problem]:
     """Yield problems of a plan that its platform accepted earlier."""
     kinds = plugins.source_kinds()
-    chosen = _list_inputs(plan.job, kinds, Origin("run", plan.run))
-    pairs = list_dataset_pairs([item for item in chosen if item.role == DATASET])
-    yield from check_combinations(pairs, platform, kinds, plugins.platforms)
-    yield from check_source_limits(chosen, platform, kinds, plugins.platforms)
+    chosen_inputs = _list_inputs(plan.job, kinds, Origin("run", plan.run))
+    dataset_pairs = list_dataset_pairs([job_input for job_input in chosen_inputs if job_input.role == DATASET])
+    yield from check_combinations(dataset_pairs, platform, kinds, plugins.platforms)
+    yield from check_source_limits(chosen_inputs, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)
 
 
@@ -407,12 +426,12 @@ def check_implied_sources(
     job: Job, platform: Platform, settings: Any, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield problems of the sources that a job implies, as `check_job` does of those that a user gave."""
-    chosen = _list_inputs(job, kinds, IMPLIED_ORIGIN)
-    implied = [item for item in chosen if item.implied]
-    for item in implied:
-        yield from _check_source(item, platform, kinds, platforms)
-    yield from check_source_limits(chosen, platform, kinds, platforms)
-    for need in _list_source_requirements(implied, kinds, platform.capabilities):
+    chosen_inputs = _list_inputs(job, kinds, IMPLIED_ORIGIN)
+    implied_inputs = [job_input for job_input in chosen_inputs if job_input.implied]
+    for job_input in implied_inputs:
+        yield from _check_source(job_input, platform, kinds, platforms)
+    yield from check_source_limits(chosen_inputs, platform, kinds, platforms)
+    for need in _list_source_requirements(implied_inputs, kinds, platform.capabilities):
         yield from check_requirement(need, platform, settings, platforms)
 
 

@@ -33,17 +33,17 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
 
     It is an error where they are all that the job is for, else a warning: `--publish-url none` says that it is meant.
     """
-    values, outputs = dict(job.parameters), job.profile.outputs
+    parameters, outputs = dict(job.parameters), job.profile.outputs
     is_unknown = any(source.role == outputs.unknown_with for source in job.sources)
-    if PUBLISH_PARAMETER not in values or values[PUBLISH_PARAMETER] or is_unknown:
+    if PUBLISH_PARAMETER not in parameters or parameters[PUBLISH_PARAMETER] or is_unknown:
         return
-    is_registered = values.get(outputs.register_parameter) is not None or disk.keeps_last
+    is_registered = parameters.get(outputs.register_parameter) is not None or disk.keeps_last
     if disk.keeps_results and not outputs.resumable:
         return
     if is_registered and (outputs.required or not outputs.resumable):
         return
     ways = disk.ways
-    if disk.has_registry and not is_registered and outputs.resumable and outputs.register_parameter in values:
+    if disk.has_registry and not is_registered and outputs.resumable and outputs.register_parameter in parameters:
         ways = (*ways, f"--{outputs.register_parameter.replace('_', '-')} NAME")
     if is_registered:
         message = "nothing-kept.last-only"
@@ -53,5 +53,5 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
         message = "nothing-kept.checkpoints"
     else:
         message = "nothing-kept.log-only"
-    absent = () if message == "nothing-kept.required" else (PUBLISH_PARAMETER,)
-    yield make_problem(message, *ways, where=PUBLISH_FLAG, absent=absent, noun=outputs.noun, why=disk.why)
+    absent_parameters = () if message == "nothing-kept.required" else (PUBLISH_PARAMETER,)
+    yield make_problem(message, *ways, where=PUBLISH_FLAG, absent=absent_parameters, noun=outputs.noun, why=disk.why)

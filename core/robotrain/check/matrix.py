@@ -75,40 +75,42 @@ def make_matrix(
 def _make_source_rows(
     capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
 ) -> Iterator[MatrixRow]:
-    declared = {key for capabilities in capabilities_by_platform.values() for key in capabilities.sources}
+    declared_keys = {key for capabilities in capabilities_by_platform.values() for key in capabilities.sources}
     for role in ROLES:
-        strange = {kind for declared_role, kind in declared if declared_role == role and kind not in kinds} - {ANY}
-        named = {
+        unknown_kinds = {
+            kind for declared_role, kind in declared_keys if declared_role == role and kind not in kinds
+        } - {ANY}
+        named_kinds = {
             name
             for name, kind in kinds.items()
             if _can_fill(kind, role) and _is_relevant(kind, capabilities_by_platform)
         }
-        for name in sorted(named | strange):
+        for name in sorted(named_kinds | unknown_kinds):
             kind = kinds.get(name)
             cells = {
                 platform: capabilities.source(role, kind) if kind else _get_declared_support(capabilities, role, name)
                 for platform, capabilities in capabilities_by_platform.items()
             }
             yield MatrixRow(section="sources", names={"role": role, "kind": name}, cells=cells)
-        if named | strange:
-            others = {
+        if named_kinds | unknown_kinds:
+            other_cells = {
                 platform: _get_declared_support(capabilities, role, ANY)
                 for platform, capabilities in capabilities_by_platform.items()
             }
-            yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=others)
+            yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=other_cells)
 
 
 def _make_combination_rows(
     capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
 ) -> Iterator[MatrixRow]:
-    for kind, other in combinations_with_replacement(_list_dataset_kinds(capabilities_by_platform, kinds), 2):
-        if kind == other and not kinds[kind].roles[capability_checks.DATASET].repeatable:
+    for kind, other_kind in combinations_with_replacement(_list_dataset_kinds(capabilities_by_platform, kinds), 2):
+        if kind == other_kind and not kinds[kind].roles[capability_checks.DATASET].repeatable:
             continue
         cells = {
-            platform: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other])
+            platform: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other_kind])
             for platform, capabilities in capabilities_by_platform.items()
         }
-        yield MatrixRow(section="combinations", names={"kind": kind, "other": other}, cells=cells)
+        yield MatrixRow(section="combinations", names={"kind": kind, "other": other_kind}, cells=cells)
 
 
 def _list_dataset_kinds(
@@ -124,11 +126,11 @@ def _list_dataset_kinds(
 def _make_workload_rows(
     capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
 ) -> Iterator[MatrixRow]:
-    names = {
+    workload_names = {
         *workloads,
         *(name for capabilities in capabilities_by_platform.values() for name in capabilities.workloads),
     } - {ANY}
-    for name in (*sorted(names), ANY):
+    for name in (*sorted(workload_names), ANY):
         cells = {platform: capabilities.workload(name) for platform, capabilities in capabilities_by_platform.items()}
         yield MatrixRow(section="workloads", names={"workload": name}, cells=cells)
 
@@ -136,18 +138,18 @@ def _make_workload_rows(
 def _make_feature_rows(
     capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
 ) -> Iterator[MatrixRow]:
-    needed = {
+    needed_features = {
         parameter.param.requires for workload in workloads.values() for parameter in get_parameters(workload.parameters)
     }
-    declared = {name for capabilities in capabilities_by_platform.values() for name in capabilities.features}
-    for name in (*FEATURES, *sorted((needed | declared) - {"", ANY, *FEATURES})):
+    declared_features = {name for capabilities in capabilities_by_platform.values() for name in capabilities.features}
+    for name in (*FEATURES, *sorted((needed_features | declared_features) - {"", ANY, *FEATURES})):
         cells = {platform: capabilities.feature(name) for platform, capabilities in capabilities_by_platform.items()}
         yield MatrixRow(section="features", names={"feature": name}, cells=cells)
 
 
 def _make_limits(capabilities_by_platform: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
-    declared = {name for capabilities in capabilities_by_platform.values() for name in capabilities.limits}
-    for name in (*LIMITS, *sorted(declared - LIMITS.keys())):
+    declared_limits = {name for capabilities in capabilities_by_platform.values() for name in capabilities.limits}
+    for name in (*LIMITS, *sorted(declared_limits - LIMITS.keys())):
         numbers: dict[str, int | None] = {
             platform: capabilities.limits.get(name) for platform, capabilities in capabilities_by_platform.items()
         }
@@ -165,8 +167,8 @@ def _can_fill(kind: SourceKind, role: str) -> bool:
 
 def _is_relevant(kind: SourceKind, capabilities_by_platform: Mapping[str, Capabilities]) -> bool:
     """Return whether platforms support the kind itself; some kinds always stand for a source of another kind."""
-    acts = kind.container_plugin or kind.target or kind.platform_managed or kind.example
-    return bool(acts) or any(
+    has_action = kind.container_plugin or kind.target or kind.platform_managed or kind.example
+    return bool(has_action) or any(
         kind.name == name for capabilities in capabilities_by_platform.values() for _, name in capabilities.sources
     )
 

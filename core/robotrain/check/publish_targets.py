@@ -49,25 +49,25 @@ def list_targets(
     """Yield the addresses that a kind recognizes, preferably a kind that the platform can write to; no folders."""
     parameters = dict(job.parameters)
     for name in workload.targets:
-        text = str(parameters.get(name) or "")
-        fitting = [
-            kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes_target(text)
+        address = str(parameters.get(name) or "")
+        fitting_kinds = [
+            kind for kind in kinds.values() if address and _is_writable(kind, name) and kind.recognizes_target(address)
         ]
-        if fitting:
-            kind = next((kind for kind in fitting if capabilities.source(PUBLISH_ROLE, kind)), fitting[0])
-            yield TargetAddress(name, text, kind)
+        if fitting_kinds:
+            kind = next((kind for kind in fitting_kinds if capabilities.source(PUBLISH_ROLE, kind)), fitting_kinds[0])
+            yield TargetAddress(name, address, kind)
 
 
 def find_address(job: Job, kinds: Mapping[str, SourceKind]) -> str:
     """Return where a job publishes its checkpoints, in its printed form; as it was given if no kind parses it."""
-    text = str(dict(job.parameters).get(CHECKPOINT_PARAMETER) or "").strip()
+    address = str(dict(job.parameters).get(CHECKPOINT_PARAMETER) or "").strip()
     for kind in kinds.values():
-        if text and _is_writable(kind) and kind.recognizes_target(text):
+        if address and _is_writable(kind) and kind.recognizes_target(address):
             try:
-                return str(kind.parse_target(text))
+                return str(kind.parse_target(address))
             except SourceError:
                 continue
-    return text
+    return address
 
 
 def is_address(text: str) -> bool:
@@ -83,19 +83,24 @@ def list_published_copies(
     Places that the platform itself copies to are left out: only the platform knows the paths of the copies.
     """
     for name in workload.targets:
-        text = str(dict(job.parameters).get(name) or "")
+        address = str(dict(job.parameters).get(name) or "")
         for kind in kinds.values():
-            reads = role in kind.roles and not kind.platform_managed
-            if text and reads and kind.recognizes_target(text) and (source := _parse_address(kind, text)):
+            is_readable = role in kind.roles and not kind.platform_managed
+            if (
+                address
+                and is_readable
+                and kind.recognizes_target(address)
+                and (source := _parse_address(kind, address))
+            ):
                 yield kind.name, source
 
 
-def _parse_address(kind: SourceKind, text: str) -> str:
+def _parse_address(kind: SourceKind, address: str) -> str:
     """Return the address in its printed form, corrected as the kind suggests; empty if it is invalid."""
     try:
-        return str(kind.parse(text, Path("/")))
+        return str(kind.parse(address, Path("/")))
     except SourceError as error:
-        return _parse_address(kind, error.suggestion) if error.suggestion not in ("", text) else ""
+        return _parse_address(kind, error.suggestion) if error.suggestion not in ("", address) else ""
 
 
 def check_targets(
@@ -108,22 +113,22 @@ def check_targets(
     """Yield problems for invalid addresses, and for those that the platform cannot write to."""
     makes_checkpoints = workload.produces == "checkpoints"
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
-    places = {
+    targets_by_name = {
         target.parameter: target for target in list_targets(resolution.job, workload, kinds, platform.capabilities)
     }
     for name in workload.targets:
-        text = str(resolution.job[name] or "")
-        where = resolution.parameters[name].origin.where
-        if target := places.get(name):
-            yield from _check_target(target, flags[name], where, platform, platforms, makes_checkpoints)
-        elif is_address(text):
-            yield _make_unknown_problem(text, flags[name], where, kinds, platform.capabilities)
+        address = str(resolution.job[name] or "")
+        value_place = resolution.parameters[name].origin.where
+        if target := targets_by_name.get(name):
+            yield from _check_target(target, flags[name], value_place, platform, platforms, makes_checkpoints)
+        elif is_address(address):
+            yield _make_unknown_problem(address, flags[name], value_place, kinds, platform.capabilities)
 
 
 def _check_target(
     target: TargetAddress,
     flag: str,
-    where: str,
+    value_place: str,
     platform: Platform,
     platforms: ListPlatforms,
     makes_checkpoints: bool,
@@ -134,7 +139,7 @@ def _check_target(
     except SourceError as error:
         yield make_problem(
             "source-invalid",
-            where=where,
+            where=value_place,
             given=redact(target.text, kind.schemes),
             flag=flag,
             title=kind.title,
@@ -144,21 +149,27 @@ def _check_target(
         return
     if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
         yield make_problem(
-            "target-takes-checkpoints", suggest_leaving_out(flag), where=where, given=target.text, title=kind.title
+            "target-takes-checkpoints",
+            suggest_leaving_out(flag),
+            where=value_place,
+            given=target.text,
+            title=kind.title,
         )
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
         phrase = f"{format_refusal('publish', support)} to {kind.title}"
-        text = redact(target.text)
-        others = suggest_platforms(
+        shown_address = redact(target.text)
+        alternatives = suggest_platforms(
             platform,
             platforms,
             lambda capabilities: capabilities.source(PUBLISH_ROLE, kind),
             f"publishes to {kind.name}",
         )
-        others = others if where.startswith("-") else (*others, suggest_leaving_out(flag))
-        yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, text)
+        alternatives = alternatives if value_place.startswith("-") else (*alternatives, suggest_leaving_out(flag))
+        yield make_refusal(
+            "target-not-accepted", phrase, support, platform.name, alternatives, value_place, shown_address
+        )
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:
@@ -169,10 +180,10 @@ def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> boo
 def _make_unknown_problem(
     text: str, flag: str, where: str, kinds: Mapping[str, SourceKind], capabilities: Capabilities
 ) -> Problem:
-    writable = [kind for kind in kinds.values() if _is_writable(kind)]
-    writable = [kind for kind in writable if capabilities.source(PUBLISH_ROLE, kind)] or writable
+    writable_kinds = [kind for kind in kinds.values() if _is_writable(kind)]
+    writable_kinds = [kind for kind in writable_kinds if capabilities.source(PUBLISH_ROLE, kind)] or writable_kinds
     has_folders = bool(capabilities.feature(PUBLISH_FOLDER_FEATURE))
     folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
-    titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
-    ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable), *folder)
+    titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable_kinds)]
+    ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable_kinds), *folder)
     return make_problem("target-not-accepted", *ways, where=where, given=text, flag=flag, titles=", ".join(titles))

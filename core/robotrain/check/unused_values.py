@@ -25,14 +25,14 @@ def _find_left_out(problem: Problem, way: Suggestion, resolution: Resolution) ->
     edit = read_edit(way)
     if not edit.is_removal or is_about_trainer(problem):
         return []
-    groups = (
+    value_groups = (
         (resolution.workload.parameters, resolution.parameters),
         (type(resolution.settings), resolution.platform_settings),
     )
     values_by_flag = {
         flag: (parameter, values[parameter.name])
-        for declared, values in groups
-        for parameter in get_parameters(declared)
+        for declared_type, values in value_groups
+        for parameter in get_parameters(declared_type)
         for flag in (*parameter.flags, f"--no-{parameter.flag[2:]}")
         if parameter.name in values
     }
@@ -43,9 +43,9 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
     """Yield the names of the project's values that the errors say to leave out, each with the note that says so."""
     for problem in select_errors(problems):
         for way in problem.suggestions:
-            left_out = _find_left_out(problem, way, resolution)
-            if left_out and all(value.origin.layer in PROJECT_LAYERS for _, value in left_out):
-                for parameter, value in left_out:
+            left_out_values = _find_left_out(problem, way, resolution)
+            if left_out_values and all(value.origin.layer in PROJECT_LAYERS for _, value in left_out_values):
+                for parameter, value in left_out_values:
                     note = make_problem("value-left-out", flag=parameter.flag, origin=value.origin, title=problem.title)
                     yield parameter.name, note
                 break
@@ -55,9 +55,9 @@ def suggest_unsetting(problem: Problem, resolution: Resolution) -> Problem:
     """Return a problem that unsets, by its suggestions, what is to be left out and is not on the line."""
     ways = list[Suggestion]()
     for way in problem.suggestions:
-        left_out = _find_left_out(problem, way, resolution)
-        is_elsewhere = left_out and all(value.origin.layer not in ON_THE_LINE for _, value in left_out)
-        if is_elsewhere and all(parameter.can_be_unset for parameter, _ in left_out):
-            way = Suggestion(" ".join(f"{parameter.flag} {UNSET}" for parameter, _ in left_out), way.remark)
+        left_out_values = _find_left_out(problem, way, resolution)
+        is_elsewhere = left_out_values and all(value.origin.layer not in ON_THE_LINE for _, value in left_out_values)
+        if is_elsewhere and all(parameter.can_be_unset for parameter, _ in left_out_values):
+            way = Suggestion(" ".join(f"{parameter.flag} {UNSET}" for parameter, _ in left_out_values), way.remark)
         ways.append(way)
     return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))

@@ -95,15 +95,21 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
         """
         if incomplete.startswith("-"):
             return list(super().shell_complete(ctx, incomplete))
-        groups = [group for title, group in GROUPS.items() if incomplete or title != EXPERT]
-        summaries = {name: summary for group in groups for name, (_, summary) in group.items()}
+        command_groups = [group for title, group in GROUPS.items() if incomplete or title != EXPERT]
+        summaries = {name: summary for group in command_groups for name, (_, summary) in group.items()}
         summaries |= list_plugin_commands(ctx) if incomplete else {}
-        return [CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)]
+        return [
+            CompletionItem(name, help=help_text) for name, help_text in summaries.items() if name.startswith(incomplete)
+        ]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write what robotrain is, with the platforms that are installed, and how to begin."""
-        *names, last = [claim.name for claim in list_claims(ctx, "platform")] or [NO_PLATFORM]
-        self.help = format_help(HELP.format(platforms=f"{', '.join(names)} or {last}" if names else last))
+        *first_platforms, last_platform = [claim.name for claim in list_claims(ctx, "platform")] or [NO_PLATFORM]
+        self.help = format_help(
+            HELP.format(
+                platforms=f"{', '.join(first_platforms)} or {last_platform}" if first_platforms else last_platform
+            )
+        )
         super().format_help_text(ctx, formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -142,7 +148,7 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the global options; note whether problems are to be printed as JSON."""
         ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
-        typed = list(args)
+        typed_args = list(args)
         try:
             with add_context(ctx):
                 return super().parse_args(ctx, args)
@@ -150,7 +156,7 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             from robotrain.cli.parse_errors import explain_early_option, explain_parse_error
 
             with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
-                raise Rejected([explain_early_option(typed, error) or explain_parse_error(error)]) from None
+                raise Rejected([explain_early_option(typed_args, error) or explain_parse_error(error)]) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report whatever it raises in one way."""

@@ -171,9 +171,9 @@ class TrainerArgsCommand(OwnCommand):
         from robotrain.cli.option_spelling import find_misspelt_option
         from robotrain.cli.parse_errors import read_typed_value
 
-        value = read_typed_value(flag, ctx) or "VALUE"
+        typed_value = read_typed_value(flag, ctx) or "VALUE"
         if "." in flag:
-            return (Suggestion(f"-- {flag}={value}", replaces=flag),)
+            return (Suggestion(f"-- {flag}={typed_value}", replaces=flag),)
         keys = _list_keys(ctx)
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
@@ -182,7 +182,7 @@ class TrainerArgsCommand(OwnCommand):
             typed = find_misspelt_option(typed, keys) or typed
         if typed not in keys:
             return near
-        return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={value}", replaces=flag),)
+        return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={typed_value}", replaces=flag),)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
@@ -211,15 +211,15 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     from robotrain.line_edits import read_edit  # costs start-up
 
     edit = read_edit(way)
-    replaced = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
+    replaced_options = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
     if edit.is_removal and all(name in keys for name in edit.left_out):
-        places = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
-        return suggest_leaving_out(*places, remark=way.remark)._replace(replaces=replaced)
+        set_options = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
+        return suggest_leaving_out(*set_options, remark=way.remark)._replace(replaces=replaced_options)
     if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
         return way
-    pairs = zip(edit.flags, edit.options, strict=True)
-    changes = (shlex.quote(f"{prefix}{keys[flag]}={option.value or 'true'}") for flag, option in pairs)
-    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced)
+    flagged_options = zip(edit.flags, edit.options, strict=True)
+    changes = (shlex.quote(f"{prefix}{keys[flag]}={option.value or 'true'}") for flag, option in flagged_options)
+    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced_options)
 
 
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
@@ -274,7 +274,7 @@ def open_run(ctx: typer.Context, run: str, find: Callable[[str], str] = find_run
         from robotrain.submission import interrupted_submit
 
         record = interrupted_submit.adopt_run(record, platform)
-        print_problems([interrupted_submit.make_adopted_note(record, new=False)])
+        print_problems([interrupted_submit.make_adopted_note(record, can_be_new=False)])
     return record, platform
 
 
@@ -316,9 +316,11 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         else {}
     )
     if step not in steps:
-        near = suggest_name(step, steps, prefix="--step ")
-        names = ", ".join(steps) or "none"
-        raise Rejected([make_problem("step-unknown", *near, run=record.run, step=redact(step), steps=names)])
+        step_suggestions = suggest_name(step, steps, prefix="--step ")
+        step_names = ", ".join(steps) or "none"
+        raise Rejected(
+            [make_problem("step-unknown", *step_suggestions, run=record.run, step=redact(step), steps=step_names)]
+        )
     step_status = steps[step]
     while wait and step_status.state in NOT_BEGUN and not platform.engine.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
@@ -349,14 +351,14 @@ def open_runs(
     ctx: typer.Context, runs: Sequence[str] | None, find: Callable[[str], str] = find_run
 ) -> list[tuple[RunRecord, Any]]:
     """Return the records and platforms of several runs, each once; raise Rejected with all problems."""
-    opened: dict[str, tuple[RunRecord, Any]] = {}
+    opened_runs: dict[str, tuple[RunRecord, Any]] = {}
     problems: list[Problem] = []
     for run in runs or [""]:
         with collect_problems(problems):
             record, platform = open_run(ctx, run, find)
-            opened[record.run] = record, platform
+            opened_runs[record.run] = record, platform
     raise_if_any(problems)
-    return list(opened.values())
+    return list(opened_runs.values())
 
 
 def confirm_removal(subject: str, yes: bool) -> bool:
@@ -416,8 +418,8 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
         if text.isdecimal() and least <= int(text) and (most is None or int(text) <= most):
             return int(text)
     bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
-    wanted = f"a whole number {' and '.join(bounds)}".rstrip()
-    raise Rejected([make_problem("value-invalid.count", where=flag, given=text, wanted=wanted)])
+    number_rule = f"a whole number {' and '.join(bounds)}".rstrip()
+    raise Rejected([make_problem("value-invalid.count", where=flag, given=text, wanted=number_rule)])
 
 
 def check_is_folder(folder: Path, flag: str) -> None:

@@ -52,7 +52,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
     checkpoint of the training.
     """
     plugins = get_plugins(ctx)
-    trained = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
+    step_names = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
     for scored_run, progress in list_scored_runs(record, plugins):
         best = find_best(progress.scored, list_headlines(scored_run.metrics))
         if best is None:
@@ -60,7 +60,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
         evaluated = progress.evaluated
         if evaluated and evaluated.policy and evaluated.step == best.step:
             return BestCheckpoint(scored_run.run, None, None, best, scored_run.run, describe_best(progress.scored))
-        return _find_saved(ctx, record, trained, scored_run, best, describe_best(progress.scored))
+        return _find_saved(ctx, record, step_names, scored_run, best, describe_best(progress.scored))
     raise Rejected([_make_missing_problem(record, plugins)])
 
 
@@ -79,23 +79,31 @@ def list_evaluating_runs(
         yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
     if record.makes == "checkpoints" or record.steps:
         outputs = tuple(plugins.platform_of(record).engine.outputs(record.reference))
-        for related in find_evaluations(record, progress, outputs, plugins):
-            other = records.read_record(related.run)
-            yield other, progress_cache.read_run_log(other, plugins.platform_of(other))[0]
+        for related_run in find_evaluations(record, progress, outputs, plugins):
+            evaluation_record = records.read_record(related_run.run)
+            yield (
+                evaluation_record,
+                progress_cache.read_run_log(evaluation_record, plugins.platform_of(evaluation_record))[0],
+            )
 
 
 def _find_saved(
-    ctx: typer.Context, record: RunRecord, trained: Sequence[str], scored_by: RunRecord, best: Scored, how: str
+    ctx: typer.Context,
+    record: RunRecord,
+    step_names: Sequence[str],
+    scored_by: RunRecord,
+    best: Scored,
+    choice_reason: str,
 ) -> BestCheckpoint:
     """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known.
 
-    :param trained: of a pipeline, its step that trains.
+    :param step_names: of a pipeline, its step that trains.
     """
-    if trained:
-        of_step = open_step(ctx, record.run, trained[0])
-        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run, how)
+    if step_names:
+        of_step = open_step(ctx, record.run, step_names[0])
+        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run, choice_reason)
     if record.makes == "checkpoints":
-        return BestCheckpoint(record.run, best.step, None, best, scored_by.run, how)
+        return BestCheckpoint(record.run, best.step, None, best, scored_by.run, choice_reason)
     raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
 
 

@@ -24,10 +24,10 @@ def truncate(text: str, columns: int) -> str:
         return text
     if columns < 1:
         return ""
-    characters, room = [], columns - 1
+    characters, free_columns = [], columns - 1
     for character in text:
-        room -= _measure_character(character)
-        if room < 0:
+        free_columns -= _measure_character(character)
+        if free_columns < 0:
             break
         characters.append(character)
     return "".join(characters).rstrip() + "…"
@@ -68,18 +68,28 @@ class Column:
         return max(map(measure_width, (self.title, *self.cells)))
 
 
-def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]]:
-    """Return rows of padded cells, titles first, at most `within` wide where possible; None for no limit."""
-    shown = [column for column in columns if any(column.cells) or not column.drop_order]
-    if within is None:
-        return _format_rows([(column, column.width) for column in shown])
-    fixed = [column for column in shown if not column.is_flexible]
-    while measure_columns(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
-        fixed.remove(dropped)
-    room = within - measure_columns(fixed) - GAP
-    fitting = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
+def fit_columns(columns: Sequence[Column], max_width: int | None) -> list[list[str]]:
+    """Return rows of padded cells, titles first, at most `max_width` wide where possible; None for no limit."""
+    shown_columns = [column for column in columns if any(column.cells) or not column.drop_order]
+    if max_width is None:
+        return _format_rows([(column, column.width) for column in shown_columns])
+    fixed_columns = [column for column in shown_columns if not column.is_flexible]
+    while (
+        measure_columns(fixed_columns) > max_width
+        and (dropped_column := max(fixed_columns, key=lambda column: column.drop_order)).drop_order
+    ):
+        fixed_columns.remove(dropped_column)
+    free_columns = max_width - measure_columns(fixed_columns) - GAP
+    fitting_columns = [
+        column
+        for column in shown_columns
+        if column in fixed_columns or (column.is_flexible and column.fits(free_columns))
+    ]
     return _format_rows(
-        [(column, min(column.width, room) if column.is_flexible else column.width) for column in fitting]
+        [
+            (column, min(column.width, free_columns) if column.is_flexible else column.width)
+            for column in fitting_columns
+        ]
     )
 
 
@@ -88,49 +98,50 @@ def measure_columns(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
 
 
-def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str]:
-    """Yield lines of rows with aligned columns, in at most `within` terminal columns where possible.
+def wrap_rows(rows: Sequence[Sequence[str]], max_width: int | None) -> Iterator[str]:
+    """Yield lines of rows with aligned columns, in at most `max_width` terminal columns where possible.
 
     The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of
     its row begins on the next line.
     """
     *widths, last_width = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
-    room = None if within is None else within - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths)
-    if room is not None and widths and sum(widths) > room:  # the widest is narrowed
-        widest = widths.index(max(widths))
-        others = sum(widths) - widths[widest]
-        widths[widest] = min(widths[widest], max(MIN_TEXT_WIDTH // 2, room - others))
-    before = sum(widths) + GAP * len(widths)
-    for *cells, last in rows:
-        parts = wrap_text(last, within and max(MIN_TEXT_WIDTH, within - before))
-        *lines, line = _layout_row((*cells, parts[0]), widths)
-        yield from (*lines, line, *(" " * before + part for part in parts[1:]))
+    free_columns = None if max_width is None else max_width - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths)
+    if free_columns is not None and widths and sum(widths) > free_columns:  # the widest is narrowed
+        widest_index = widths.index(max(widths))
+        other_width = sum(widths) - widths[widest_index]
+        widths[widest_index] = min(widths[widest_index], max(MIN_TEXT_WIDTH // 2, free_columns - other_width))
+    indent = sum(widths) + GAP * len(widths)
+    for *cells, last_cell in rows:
+        parts = wrap_text(last_cell, max_width and max(MIN_TEXT_WIDTH, max_width - indent))
+        *upper_lines, last_line = _layout_row((*cells, parts[0]), widths)
+        yield from (*upper_lines, last_line, *(" " * indent + part for part in parts[1:]))
 
 
 def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """Yield the lines of one row; a cell after one that is too long begins a new line."""
     line, offset = "", 0
-    for cell, wide in zip(cells, (*widths, 0), strict=True):
+    for cell, width in zip(cells, (*widths, 0), strict=True):
         if cell and measure_width(line) > offset - GAP > 0:
             yield line
             line = ""
         line = pad_text(line, offset) + cell if cell else line
-        offset += wide + GAP
+        offset += width + GAP
     yield line
 
 
-def wrap_text(text: str, room: int | None) -> list[str]:
-    """Return the lines of a text wrapped to `room` terminal columns; None for no limit."""
-    if room is None or measure_width(text) <= room:
+def wrap_text(text: str, max_width: int | None) -> list[str]:
+    """Return the lines of a text wrapped to `max_width` terminal columns; None for no limit."""
+    if max_width is None or measure_width(text) <= max_width:
         return [text]
-    return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
+    return textwrap.wrap(text, max_width, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
-    lines = zip(*((column.title, *column.cells) for column, _ in columns), strict=True)
+    cell_rows = zip(*((column.title, *column.cells) for column, _ in columns), strict=True)
     widths = [width for _, width in columns]
     return [
-        [pad_text(truncate(cell, width), width) for cell, width in zip(line, widths, strict=True)] for line in lines
+        [pad_text(truncate(cell, width), width) for cell, width in zip(row_cells, widths, strict=True)]
+        for row_cells in cell_rows
     ]
 
 

@@ -60,11 +60,15 @@ def _spell_out(problem: Problem, ctx: Any) -> Problem:
     """Return the problem of an unknown run with the whole line in each of its suggestions of a single word."""
     if problem.code != "run-unknown" or not problem.given:
         return problem
-    typed = read_typed_line(ctx)
-    lines = [[way.text if word == problem.given else word for word in typed] for way in problem.suggestions]
+    typed_words = read_typed_line(ctx)
+    corrected_lines = [
+        [way.text if word == problem.given else word for word in typed_words] for way in problem.suggestions
+    ]
     ways = tuple(
-        way._replace(text=shlex.join(["robotrain", *line])) if line != typed and " " not in way.text else way
-        for way, line in zip(problem.suggestions, lines, strict=True)
+        way._replace(text=shlex.join(["robotrain", *corrected_words]))
+        if corrected_words != typed_words and " " not in way.text
+        else way
+        for way, corrected_words in zip(problem.suggestions, corrected_lines, strict=True)
     )
     return replace(problem, suggestions=ways)
 
@@ -140,11 +144,17 @@ def format_help(text: str) -> str:
     )
 
 
-def _break_example(line: str) -> str:
+def _break_example(command_line: str) -> str:
     """Return a command line that is too long for help on several lines, which can be pasted."""
-    position = line.rfind(" --", CONTINUATION, MAX_EXAMPLE) if len(line) > MAX_EXAMPLE and "\n" not in line else -1
+    position = (
+        command_line.rfind(" --", CONTINUATION, MAX_EXAMPLE)
+        if len(command_line) > MAX_EXAMPLE and "\n" not in command_line
+        else -1
+    )
     return (
-        line if position < 0 else f"{line[:position]} \\\n{_break_example(' ' * CONTINUATION + line[position + 1 :])}"
+        command_line
+        if position < 0
+        else f"{command_line[:position]} \\\n{_break_example(' ' * CONTINUATION + command_line[position + 1 :])}"
     )
 
 
@@ -156,9 +166,9 @@ def get_plugins(ctx: Any) -> "Plugins":
     top = ctx.find_root()
     if PLUGINS_KEY not in top.meta:
         mode = "none" if top.params.get("no_plugins") else ""
-        names = (top.params.get("without") or (), top.params.get("plugins_from") or "")
+        plugin_options = (top.params.get("without") or (), top.params.get("plugins_from") or "")
         choose = manager.choose_plugins_or_default if ctx.resilient_parsing else manager.choose_plugins
-        top.meta[PLUGINS_KEY] = plugins = choose(mode, *names)
+        top.meta[PLUGINS_KEY] = plugins = choose(mode, *plugin_options)
         if not ctx.resilient_parsing:  # completion closes the context before it asks for candidates
             top.with_resource(manager.use_plugins(plugins))
     return cast("Plugins", top.meta[PLUGINS_KEY])

@@ -36,11 +36,13 @@ class DryRun(NamedTuple):
     preview: Sequence[PreviewedStep]
 
 
-def preview_steps(rendered: RenderedPlan, seen: Iterable[tuple[InputStep, JobFacts]]) -> list[PreviewedStep]:
+def preview_steps(rendered_plan: RenderedPlan, step_facts: Iterable[tuple[InputStep, JobFacts]]) -> list[PreviewedStep]:
     """Return the rows of each job whose inputs were compared."""
     return [
-        _preview_job(step.name, step.job, step.job.workload, step.job.platform, _describe_place(rendered, step), facts)
-        for step, facts in seen
+        _preview_job(
+            step.name, step.job, step.job.workload, step.job.platform, _describe_place(rendered_plan, step), facts
+        )
+        for step, facts in step_facts
         if step.job.workload
     ]
 
@@ -50,15 +52,17 @@ def _describe_place(rendered: RenderedPlan, step: InputStep) -> RunPlace:
     return step.job.describe_run()._replace(folder="") if step.name else step.job.describe_run(rendered.plan.run)
 
 
-def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
+def preview_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
     """Return the rows of a plan that was rendered before, whose sources are not read; none of a pipeline."""
-    if rendered.steps:
+    if rendered_plan.steps:
         return []
-    plan = rendered.plan
-    declared = {parameter.name for parameter in get_parameters(platform.settings)}
-    settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
+    plan = rendered_plan.plan
+    setting_names = {parameter.name for parameter in get_parameters(platform.settings)}
+    settings = platform.settings(
+        **{name: value for name, value in rendered_plan.settings.items() if name in setting_names}
+    )
     run_place = platform.plans.describe_run(plan.job, settings, plan.run)
-    return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, run_place, JobFacts())]
+    return [_preview_job("", rendered_plan, plugins.workload(plan.job.workload), platform, run_place, JobFacts())]
 
 
 def _preview_job(
@@ -69,8 +73,8 @@ def _preview_job(
     run_place: RunPlace,
     facts: JobFacts,
 ) -> PreviewedStep:
-    whole = job.plan.job if isinstance(job, RenderedPlan) else job.job
-    rows = [*list_preview_rows(whole, workload, platform, run_place, facts, job.values)]
+    resolved_job = job.plan.job if isinstance(job, RenderedPlan) else job.job
+    rows = [*list_preview_rows(resolved_job, workload, platform, run_place, facts, job.values)]
     return PreviewedStep(name, rows, list_hidden_differences(job.values, workload.preview.rows.values()))
 
 
@@ -87,7 +91,7 @@ def format_preview(rendered: RenderedPlan, preview: Sequence[PreviewedStep]) -> 
     for step in preview:
         table += [("", ""), (noun, step.name)] if step.name else []
         table += [(row.name, f"{row.value} {MARK} ({row.differs})" if row.differs else row.value) for row in step.rows]
-    hidden = ", ".join(dict.fromkeys(step.hidden for step in preview if step.hidden))
-    if hidden or any(row.differs for step in preview for row in step.rows):
-        table.append((MARK, f"{LEGEND}{f'; others that are not: {hidden}' if hidden else ''}"))
+    hidden_names = ", ".join(dict.fromkeys(step.hidden for step in preview if step.hidden))
+    if hidden_names or any(row.differs for step in preview for row in step.rows):
+        table.append((MARK, f"{LEGEND}{f'; others that are not: {hidden_names}' if hidden_names else ''}"))
     return format_table(table)

@@ -23,8 +23,8 @@ def handle_errors(as_json: bool) -> Iterator[None]:
         _report_problems(rejected.problems, as_json)
         raise typer.Exit(rejected.exit_code) from None
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        problem = make_problem("io-failed", error=error.strerror or error, place=where)
+        file_note = f" ({error.filename})" if error.filename else ""
+        problem = make_problem("io-failed", error=error.strerror or error, place=file_note)
         with contextlib.suppress(OSError):  # stdout itself may be what failed
             _report_problems([problem], as_json)
         raise typer.Exit(Stage.SUBMIT.exit_code) from None

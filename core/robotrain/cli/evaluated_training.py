@@ -65,15 +65,15 @@ def prepare_evaluated(
         raise Rejected([*problems, make_missing_evaluation(workload)])
     parameters = request.line.select(EVALUATION_TABLE)
     request, in_file = _split_file(request, workload, evaluation)
-    which = _find_value(request, workload)
+    checkpoints_value = _find_value(request, workload)
     request, model = take_model(request, workload)
-    wanted = train_eval.TrainEval(
+    pipeline_parts = train_eval.TrainEval(
         evaluation=evaluation,
         parameters={**in_file, **parameters},
-        checkpoints=_read_selection(which),
+        checkpoints=_read_selection(checkpoints_value),
         model=model,
     )
-    pipeline = train_eval.make_train_eval(request, workload, wanted, problems)
+    pipeline = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
     pipeline = replace(pipeline, steps=tuple(steps), problems=tuple(problems))
     prepared = prepare_pipeline(pipeline, platform, plugins, is_sent=is_sent)
@@ -83,9 +83,9 @@ def prepare_evaluated(
 def take_step_changes(values: dict[str, Any]) -> list[str]:
     """Return what `--set STEP.KEY=VALUE` gives; the other texts stay."""
     assignments = values.get(SET_NAME) or ()
-    names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
-    step_assignments = [text for text in assignments if text.partition(".")[0] in names]
-    values[SET_NAME] = [text for text in assignments if text not in step_assignments]
+    step_names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    step_assignments = [assignment for assignment in assignments if assignment.partition(".")[0] in step_names]
+    values[SET_NAME] = [assignment for assignment in assignments if assignment not in step_assignments]
     return step_assignments
 
 
@@ -111,15 +111,15 @@ def make_misplaced_evaluation(workload: Workload, rows: Sequence[Mapping[str, An
     )
 
 
-def find_unsent_evaluation(request: Request, workload: Workload, what: str) -> list[Problem]:
+def find_unsent_evaluation(request: Request, workload: Workload, submission_noun: str) -> list[Problem]:
     """Return a problem if a request asks for scores that what is submitted cannot have.
 
-    :param what: what is submitted, with its article: `a sweep`.
+    :param submission_noun: what is submitted, with its article: `a sweep`.
     """
     if not (value := _find_value(request, workload)):
         return []
     flag = value.origin.where or format_flag(workload)
-    return [make_problem("options-conflict.evaluation", suggest_leaving_out(flag), where=flag, what=what)]
+    return [make_problem("options-conflict.evaluation", suggest_leaving_out(flag), where=flag, what=submission_noun)]
 
 
 def format_flag(workload: Workload) -> str:
@@ -143,21 +143,21 @@ def _find_value(request: Request, workload: Workload) -> Value | None:
     return None if value and value.value == UNSET else value
 
 
-def _read_selection(which: Value | None) -> str:
+def _read_selection(checkpoints_value: Value | None) -> str:
     """Return which checkpoints are scored; of an invalid value, which is a problem of the training, all."""
-    text = str(which.value).strip() if which else ""
-    return text if re.fullmatch(STEPS, text) else checkpoint.ALL
+    selection = str(checkpoints_value.value).strip() if checkpoints_value else ""
+    return selection if re.fullmatch(STEPS, selection) else checkpoint.ALL
 
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
     """Return the request without the values of its job file that only the evaluation has, and those values."""
     training_names = {parameter.name for parameter in get_parameters(workload.parameters)}
-    others = {parameter.name for parameter in get_parameters(evaluation.parameters)} - training_names
-    taken = {
+    evaluation_names = {parameter.name for parameter in get_parameters(evaluation.parameters)} - training_names
+    evaluation_values = {
         name: file_value
         for file in request.files
         for name, file_value in file.select("parameters").items()
-        if name in others
+        if name in evaluation_names
     }
-    keys = [f"parameters.{name}" for name in others]
-    return replace(request, files=tuple(file.without(keys) for file in request.files)), taken
+    keys = [f"parameters.{name}" for name in evaluation_names]
+    return replace(request, files=tuple(file.without(keys) for file in request.files)), evaluation_values

@@ -34,7 +34,14 @@ def _read_words() -> Mapping[str, Mapping[str, Any]]:
 
 def find_foreign_command(name: str) -> str:
     """Return the line for a command of another tool, without `robotrain`; empty for an unknown one."""
-    return next((line for names, line in _read_words()["commands"].items() if name in names.split()), "")
+    return next(
+        (
+            command_line
+            for foreign_names, command_line in _read_words()["commands"].items()
+            if name in foreign_names.split()
+        ),
+        "",
+    )
 
 
 def find_foreign_option(
@@ -45,7 +52,7 @@ def find_foreign_option(
     :param flags: the options of the command.
     """
     name = flag.replace("_", "-")
-    tables = (table for names, table in _read_words()["options"].items() if name in names.split())
+    tables = (table for foreign_names, table in _read_words()["options"].items() if name in foreign_names.split())
     table = next(tables, None)
     if table is None or (flag == VARIABLE_OPTION and not is_variable(flag, value)):
         return None
@@ -53,14 +60,16 @@ def find_foreign_option(
     sentence = table["why"]
     feature = table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
-    required = (
+    feature_parameters = (
         parameter for parameter in reversed(parameters) if parameter.param.requires and parameter.flag in valid_flags
     )
-    features = {parameter.param.requires: parameter.flag for parameter in required}
-    texts = [text for text in table.get("ways", ()) if text.partition(" ")[0] in valid_flags]
+    features = {parameter.param.requires: parameter.flag for parameter in feature_parameters}
+    option_texts = [
+        option_text for option_text in table.get("ways", ()) if option_text.partition(" ")[0] in valid_flags
+    ]
     if feature in features:
-        texts.append(f"{features[feature]} {value if value.isdecimal() else 'N'}")
-    ways = [Suggestion(text, replaces=flag) for text in texts]
+        option_texts.append(f"{features[feature]} {value if value.isdecimal() else 'N'}")
+    ways = [Suggestion(option_text, replaces=flag) for option_text in option_texts]
     if ways and feature != SEVERAL_GPUS:
         sentence = ""
     elif feature == SEVERAL_NODES and SEVERAL_GPUS in features:
@@ -68,7 +77,7 @@ def find_foreign_option(
     return sentence, ways or [suggest_leaving_out(flag)] * table.get("needless", False)
 
 
-def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
+def list_commands_with(flag: str, plugins: Plugins) -> list[str]:
     """Return robotrain's commands that have an option, in the order of help."""
     paths = []
     for name in COMMANDS:
@@ -76,10 +85,10 @@ def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
         members = {f"{name} {key}": subcommand for key, subcommand in getattr(command, "commands", {}).items()}
         for path, subcommand in (members or {name: command}).items():
             if hasattr(subcommand, "compose_own"):  # a job command, whose options depend on the choice
-                has_it = wanted in subcommand.compose_own(Choice("", ""), plugins).flags
+                has_flag = flag in subcommand.compose_own(Choice("", ""), plugins).flags
             else:
-                has_it = has_option(subcommand, wanted)
-            if has_it:
+                has_flag = has_option(subcommand, flag)
+            if has_flag:
                 paths.append(path)
     return paths
 

@@ -92,14 +92,16 @@ def express_in_file(problem: Problem, options: ComposedOptions) -> Problem:
     """Return a problem of a line in a job file in the language of that file: `policy_type: act`."""
     if not FILE_PLACE.fullmatch(problem.where) or problem.code == "setting-not-trusted":  # no file may say it
         return problem
-    names = {flag: options.declared[name].name for flag, name in options.flags.items() if name in options.declared}
-    title = FLAG.sub(lambda match: names.get(match[0], match[0]), problem.title)
+    names_by_flag = {
+        flag: options.declared[name].name for flag, name in options.flags.items() if name in options.declared
+    }
+    title = FLAG.sub(lambda match: names_by_flag.get(match[0], match[0]), problem.title)
     ways = []
     for way in problem.suggestions:
         words = shlex.split(way.text) if way.text.count("'") % 2 == 0 and way.text.count('"') % 2 == 0 else []
-        name = names.get(words[0]) if len(words) == 2 else None
+        name = names_by_flag.get(words[0]) if len(words) == 2 else None
         if way.text.startswith(LEAVE_OUT):
-            ways.append(way._replace(text=FLAG.sub(lambda match: names.get(match[0], match[0]), way.text)))
+            ways.append(way._replace(text=FLAG.sub(lambda match: names_by_flag.get(match[0], match[0]), way.text)))
         else:
             ways.append(way._replace(text=f"{name}: {words[1]}") if name else way)
     return replace(problem, title=title, suggestions=tuple(ways))
@@ -141,7 +143,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Compose the options of the job that the words choose, and parse them."""
-        head, tail = split_at_dashes(args)
+        head, after_dashes = split_at_dashes(args)
         scan = JobScan(head, get_plugins(parent), self.can_evaluate)
         command = self
 
@@ -153,10 +155,10 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         choice = scan.find_choice(takes_value)
         if command is self or command.choice != choice:
             command = self.build_for(choice, parent)
-        filled = fill_optional_values(head, command.options, scan.is_word)
-        context: Any = TyperCommand.make_context(command, info_name, filled, parent, **extra)
-        context.meta[AFTER_DASHES_KEY] = tail
-        command.is_after_dashes = tail is not None
+        filled_args = fill_optional_values(head, command.options, scan.is_word)
+        context: Any = TyperCommand.make_context(command, info_name, filled_args, parent, **extra)
+        context.meta[AFTER_DASHES_KEY] = after_dashes
+        command.is_after_dashes = after_dashes is not None
         return context
 
     def build_for(self, choice: Choice, parent: Any) -> "JobCommand":
@@ -201,22 +203,24 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
         def parse_args(args: list[str]) -> Any:
             with add_context(ctx):
-                values, rest, order = parse(args)
+                values, remaining_words, order = parse(args)
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
             assignments = parse_assignments(values.get(SET_NAME) or ())
-            typed = ((parameter, values.get(name)) for name, parameter in self.options.declared.items())
-            self.options.given = assignments | {parameter.name: str(text) for parameter, text in typed if text}
-            return values, rest, order
+            typed_values = ((parameter, values.get(name)) for name, parameter in self.options.declared.items())
+            self.options.given = assignments | {
+                parameter.name: str(typed_text) for parameter, typed_text in typed_values if typed_text
+            }
+            return values, remaining_words, order
 
         parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
         return parser
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the text, in short help the part of it before FULL_HELP_MARK."""
-        text, _, more = (self.help or "").partition(FULL_HELP_MARK)
+        short_text, _, more_text = (self.help or "").partition(FULL_HELP_MARK)
         formatter.write_paragraph()
         with formatter.indentation():
-            formatter.write_text(text + more if ctx.meta[HELP_ALL] else text)
+            formatter.write_text(short_text + more_text if ctx.meta[HELP_ALL] else short_text)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options by group; Typer's own panels would import rich."""
@@ -244,19 +248,19 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
 
     def _write_more_names(self, formatter: Any) -> None:
         """Write the names of the options of a workload and a platform that somebody chose."""
-        named = (self.choice.workload, self.choice.platform)
-        for name, origin in zip(named, self.choice.origins, strict=True):
+        chosen_names = (self.choice.workload, self.choice.platform)
+        for name, origin in zip(chosen_names, self.choice.origins, strict=True):
             panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
-            hidden = [option for option in self.options.options if option.panel in panels and not option.common]
-            if hidden:
-                title = f"More {hidden[0].panel[:1].lower()}{hidden[0].panel[1:]}"
-                write_names(formatter, title, map(self._choose_spelling, hidden))
+            hidden_options = [option for option in self.options.options if option.panel in panels and not option.common]
+            if hidden_options:
+                title = f"More {hidden_options[0].panel[:1].lower()}{hidden_options[0].panel[1:]}"
+                write_names(formatter, title, map(self._choose_spelling, hidden_options))
 
     def _choose_spelling(self, option: Option) -> str:
         """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
-        on, _, off = option.flags[0].partition("/")
+        on_flag, _, off_flag = option.flags[0].partition("/")
         parameter = self.options.declared.get(option.name)
-        return off if off and parameter and parameter.default is True else on
+        return off_flag if off_flag and parameter and parameter.default is True else on_flag
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the pieces of the usage line, with what stands after `--`."""
@@ -265,8 +269,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if workload is None or not workload.program:
             return pieces
         if workload.own_command and not self.choice.program and not self.choice.file:
-            named = [workload.name if piece == self.words_metavar else piece for piece in pieces]
-            return [*named, "--", "PROGRAM", "ARGS..."]
+            named_pieces = [workload.name if piece == self.words_metavar else piece for piece in pieces]
+            return [*named_pieces, "--", "PROGRAM", "ARGS..."]
         return [*pieces, "[-- ARGS]"]
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -275,7 +279,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if incomplete.strip("-"):
             return completions
         common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
-        return [item for item in completions if item.value in common | HELP_OPTIONS]
+        return [completion for completion in completions if completion.value in common | HELP_OPTIONS]
 
     def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return completions of a word: a workload, or after `--` an option of its program."""
@@ -399,14 +403,14 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         from robotrain.config.terraform import TerraformLayer
         from robotrain.config.trainer_args import read_after_dashes
 
-        line, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
+        line_layer, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
         after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
         program = None
         if choice.program:
             from robotrain.config import program_file
 
             kinds = get_plugins(ctx).source_kinds()
-            program = program_file.add_program(choice.program, after_dashes, line, choice.files, workload, kinds)
+            program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
             if program.is_missing:
                 from robotrain.cli import unknown_words
 
@@ -416,9 +420,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 mistakes = [*mistakes, unknown_words.make_program_missing_problem(choice.program, typed_line)]
             switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
             mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
-            line, after_dashes = program.line, program.command
+            line_layer, after_dashes = program.line, program.command
         request = Request(
-            line=line,
+            line=line_layer,
             after_dashes=after_dashes,
             files=choice.files,
             surroundings=choice.surroundings,
@@ -427,12 +431,14 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
             unread=usage.find_unread_inputs(problems, self.options),
         )
-        if sets := [text for text in values.get(SET_NAME) or () if not line_values.is_flag(text, self.options)]:
+        if sets := [
+            assignment for assignment in values.get(SET_NAME) or () if not line_values.is_flag(assignment, self.options)
+        ]:
             from robotrain.config import assignments
 
             kinds = get_plugins(ctx).source_kinds()
-            request, wrong = assignments.apply_assignments(request, sets, workload, platform, kinds)
-            mistakes = [*mistakes, *wrong]
+            request, set_problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
+            mistakes = [*mistakes, *set_problems]
         if program:
             request, notes = program_file.add_needs(program, request, workload, platform, kinds)
             mistakes = [*mistakes, *notes]
@@ -444,13 +450,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         plugins = get_plugins(ctx)
         parts: dict[str, Any] = {}
-        names = (("workload", choice.workload), ("platform", choice.platform))
-        for (family, name), origin in zip(names, choice.origins, strict=True):
+        chosen_names = (("workload", choice.workload), ("platform", choice.platform))
+        for (family, name), origin in zip(chosen_names, choice.origins, strict=True):
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
-                unknown = family == "platform" and name not in plugins.list_names(family)
-                settings = suggest_platform_settings("--platform", name, plugins) if unknown else ()
+                is_unknown = family == "platform" and name not in plugins.list_names(family)
+                settings = suggest_platform_settings("--platform", name, plugins) if is_unknown else ()
                 problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
             problems += make_no_workload_error(plugins.list_names("workload")).problems
@@ -460,24 +466,24 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if not choice.platform and not files:
             problems.append(make_platform_missing_problem(plugins, read_typed_line(ctx)))
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
-            swallowed = any(problem.code == "flag-without-value" for problem in problems)
-            words = [] if swallowed else values.get("words") or []
+            has_swallowed_flag = any(problem.code == "flag-without-value" for problem in problems)
+            words = [] if has_swallowed_flag else values.get("words") or []
             remember_secrets(words)
             workloads = plugins.list_names("workload")
             workload_words = (*workloads, choice.program)
             if len(words) > 1 or not all(is_job_file(word) or word in workload_words for word in words):
                 from robotrain.cli import unknown_words
 
-                line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
+                typed_words = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
                 typed_line = read_typed_line(ctx)
                 mistakes = list(unknown_words.find_unknown_words(words, choice, self.options, plugins, typed_line))
-                if mistakes and (pasted := unknown_words.make_pasted_line_problem(line, plugins)):
-                    raise Rejected([pasted])
+                if mistakes and (pasted_problem := unknown_words.make_pasted_line_problem(typed_words, plugins)):
+                    raise Rejected([pasted_problem])
                 if mistakes and (quoted := unknown_words.make_quoted_command_problem(words, typed_line, plugins)):
                     raise Rejected([quoted])
                 problems += mistakes
-        offered = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
-        if any("--platform" in read_edit(way).flags for way in offered):  # a platform was chosen by a misspelt option
+        offers = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
+        if any("--platform" in read_edit(way).flags for way in offers):  # a platform was chosen by a misspelt option
             problems[:] = [problem for problem in problems if problem.code != "platform-missing"]
         messages = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
@@ -513,13 +519,13 @@ def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list
 
     workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
     platform = load_or_none(plugins.platform, choice.platform)
-    key, equals, value = incomplete.partition("=")
+    key, equals, value_start = incomplete.partition("=")
     if equals:
         choices = Names(workload, platform).list_choices(key)
-        return [f"{key}={choice}" for choice in choices if choice.startswith(value)]
+        return [f"{key}={choice}" for choice in choices if choice.startswith(value_start)]
     if workload and choice.file and (params := choice.file.select("params")):
         from robotrain.config.own_parameters import extend_workload
 
         workload = extend_workload(workload, params, platform)
-    names = Names(workload, platform, plugins.source_kinds())
-    return [f"{key}=" for key in names.list_keys() if key.startswith(incomplete)]
+    key_names = Names(workload, platform, plugins.source_kinds())
+    return [f"{key}=" for key in key_names.list_keys() if key.startswith(incomplete)]

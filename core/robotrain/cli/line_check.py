@@ -45,12 +45,12 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
 
     :param words: the line after `robotrain`: a command that takes a job, and its arguments.
     """
-    name, *rest = words
+    name, *remaining_words = words
     command = load_command(name)
     if members := getattr(command, "commands", None):
-        command, rest = members[rest[0]], rest[1:]
+        command, remaining_words = members[remaining_words[0]], remaining_words[1:]
     try:
-        context = command.make_context(name, rest, parent=ctx)
+        context = command.make_context(name, remaining_words, parent=ctx)
         command, plugins, values = context.command, get_plugins(context), dict(context.params)
         choice = command.choice
         workload = plugins.workload(choice.workload)

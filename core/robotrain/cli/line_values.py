@@ -21,10 +21,10 @@ def read_line(values: Mapping[str, Any], order: Sequence[str], options: Composed
     """
     line_values = dict(read_declared(values, options))
     problems = list[Problem]()
-    if texts := _drop_flags(values.get("param"), options):
+    if param_texts := _drop_flags(values.get("param"), options):
         from robotrain.config import own_parameters  # costs start-up
 
-        params, problems = own_parameters.parse_params(texts)
+        params, problems = own_parameters.parse_params(param_texts)
         line_values |= prefix_names("params", params)
     if values.get("config"):
         line_values["config"] = Value(values["config"], Origin("flag", "--config"))
@@ -39,8 +39,8 @@ def read_declared(values: Mapping[str, Any], options: ComposedOptions) -> Iterat
         value, flag = values.get(name), parameter.flag
         if value is False:
             flag = f"--no-{flag[2:]}"
-        if (raw := _make_raw(parameter, value, Origin("flag", flag), options)) is not None:
-            yield name, Value(raw, Origin("flag", flag))
+        if (raw_value := _make_raw(parameter, value, Origin("flag", flag), options)) is not None:
+            yield name, Value(raw_value, Origin("flag", flag))
 
 
 def _make_raw(parameter: Parameter, value: Any, origin: Origin, options: ComposedOptions) -> Any:
@@ -51,11 +51,11 @@ def _make_raw(parameter: Parameter, value: Any, origin: Origin, options: Compose
         return None if is_flag(value, options) else value
     if value and list(value) == [UNSET] and parameter.can_be_unset:
         return UNSET
-    texts = _drop_flags(value, options)
-    if texts and parameter.param.form == "pairs":
+    value_texts = _drop_flags(value, options)
+    if value_texts and parameter.param.form == "pairs":
         bare_names = parameter.param.bare_names
-        return pairs.make_table(parameter.flag, parameter.metavar, texts, origin, bare_names=bare_names)
-    return json.dumps(texts, ensure_ascii=False) if texts else None
+        return pairs.make_table(parameter.flag, parameter.metavar, value_texts, origin, bare_names=bare_names)
+    return json.dumps(value_texts, ensure_ascii=False) if value_texts else None
 
 
 def _read_sources(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> Iterator[SourceText]:

@@ -38,24 +38,26 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
         raise Rejected([make_not_loaded_problem(family, name, error, plugins, origin)]) from None
 
 
-def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) -> Problem:
+def make_platform_missing_problem(plugins: Plugins, typed_words: Sequence[str] = ()) -> Problem:
     """Return the problem of a job without a platform.
 
-    :param line: the line after `robotrain`, which is suggested whole for a platform that runs jobs on this machine.
+    :param typed_words: the line after `robotrain`, which is suggested whole for a platform that runs jobs here.
     """
     from robotrain.line_edits import PROGRAM, edit_line  # costs start-up
 
     installed = plugins.list_names("platform")
-    here = [name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here")]
-    name = next(iter([*here, *installed]), "NAME")
+    local_platforms = [
+        name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here")
+    ]
+    name = next(iter([*local_platforms, *installed]), "NAME")
     problem = make_problem("platform-missing", installed=", ".join(installed) or "none", name=name)
     ways = []
-    for name in here:
+    for name in local_platforms:
         way = Suggestion(f"--platform {name}", "on this machine")
-        words = edit_line(line, problem, way) if line else None
-        text = shlex.join([PROGRAM, *words]) if words else ""
-        ways.append(way._replace(text=text) if 0 < len(text) <= MAX_LINE else way)
-    ways += (Suggestion(f"--platform {name}") for name in installed if name not in here)
+        words = edit_line(typed_words, problem, way) if typed_words else None
+        line_text = shlex.join([PROGRAM, *words]) if words else ""
+        ways.append(way._replace(text=line_text) if 0 < len(line_text) <= MAX_LINE else way)
+    ways += (Suggestion(f"--platform {name}") for name in installed if name not in local_platforms)
     return dataclasses.replace(problem, suggestions=tuple(ways))
 
 
@@ -73,15 +75,21 @@ def make_not_loaded_problem(
     """
     (problem,) = error.problems
     if family == "platform" and name in PLACEHOLDERS:
-        missing = make_platform_missing_problem(plugins)
+        platform_problem = make_platform_missing_problem(plugins)
         title = f"{name} stands for the name of a platform"
-        return dataclasses.replace(missing, code="plugin-not-loaded", title=title, where=origin.where, given=name)
-    others = [] if origin == DEFAULT_ORIGIN else [other for other in plugins.list_names(family) if other != name]
+        return dataclasses.replace(
+            platform_problem, code="plugin-not-loaded", title=title, where=origin.where, given=name
+        )
+    other_names = (
+        []
+        if origin == DEFAULT_ORIGIN
+        else [other_name for other_name in plugins.list_names(family) if other_name != name]
+    )
     is_option = family == "platform" and origin.layer != "argument"
-    near = suggest_name(name, others, prefix="--platform " if is_option else "")
+    name_suggestions = suggest_name(name, other_names, prefix="--platform " if is_option else "")
     ways = problem.suggestions
     if error.misspelled:
-        ways = near or (*alternatives, *problem.suggestions)
+        ways = name_suggestions or (*alternatives, *problem.suggestions)
     reason = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
     return dataclasses.replace(
         problem, code="plugin-not-loaded", where=origin.where, given=redact(name), why=reason, suggestions=ways
@@ -92,9 +100,9 @@ def suggest_platform_settings(flag: str, value: str, plugins: Plugins) -> tuple[
     """Suggest the platform settings that other tools call `flag`, with the given value if no engine has that name."""
     if value.lower() in ENGINES:
         return ()
-    text = shlex.quote(redact(value))
+    quoted_value = shlex.quote(redact(value))
     return tuple(
-        Suggestion(f"--platform {name} {parameter.flag} {text}", "if you mean the kind of machine")
+        Suggestion(f"--platform {name} {parameter.flag} {quoted_value}", "if you mean the kind of machine")
         for name, platform in plugins.platforms().items()
         for parameter in get_parameters(platform.settings)
         if parameter.param.foreign_flag == flag

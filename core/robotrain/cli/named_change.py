@@ -41,8 +41,8 @@ def find_change(record: RunRecord, status: Status, progress: Progress) -> NamedC
 
     reason = progress.outcome.reason if progress.outcome else status.reason
     errors = [note for note in progress.notes if note.level == "error"]
-    summed = [note for note in errors if note.text.partition(".")[0] in reason or reason in note.text]
-    change = find_named_change(record, summed or [Note(level="error", text=reason)]) if reason else None
+    named_errors = [note for note in errors if note.text.partition(".")[0] in reason or reason in note.text]
+    change = find_named_change(record, named_errors or [Note(level="error", text=reason)]) if reason else None
     if not change and progress.outcome and progress.outcome.cause:
         change = _find_helping_change(record, progress.outcome.cause)
     return change if change and not holds_secret(change.words) else None
@@ -84,14 +84,16 @@ def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange 
         return NamedChange(absent)
     if _runs_own_command(record):  # the options that it names are those of the user's program
         return None
-    text = " ".join(note.text for note in errors)
-    if by_rules := _find_rule_change(record, text, parameters):
+    error_text = " ".join(note.text for note in errors)
+    if by_rules := _find_rule_change(record, error_text, parameters):
         return by_rules
     options = [name for name in record.values if name.startswith("-") or "." in name]
-    if named := [name for name in options if is_named(name, text)]:
-        current = " and ".join(record.values[name][0] for name in named)
-        return NamedChange(" ".join(["--", *(f"{shlex.quote(name)}={VALUE}" for name in named)]), current)
-    for flag in re.findall(OPTION, text):
+    if named_options := [name for name in options if is_named(name, error_text)]:
+        current_values = " and ".join(record.values[name][0] for name in named_options)
+        return NamedChange(
+            " ".join(["--", *(f"{shlex.quote(name)}={VALUE}" for name in named_options)]), current_values
+        )
+    for flag in re.findall(OPTION, error_text):
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
     return None
@@ -137,10 +139,12 @@ def _find_problems(job: Job, workload: Workload, reason: str) -> Iterator[Proble
         list_option_names,
     )
 
-    named = [name for name in list_option_names(job.trainer_args, workload) if is_named(name, reason)]
-    if named:
+    named_options = [name for name in list_option_names(job.trainer_args, workload) if is_named(name, reason)]
+    if named_options:
         yield from find_refused_options(workload, job, reason)
-        yield from (problem for problem in workload.check(job) if any(is_named(name, problem.given) for name in named))
+        yield from (
+            problem for problem in workload.check(job) if any(is_named(name, problem.given) for name in named_options)
+        )
 
 
 def is_named(option: str, text: str) -> bool:
@@ -157,20 +161,20 @@ def _apply_suggestion(
         list_option_names,
     )
 
-    line = ["resubmit", run, DASHES, *job.trainer_args]
-    corrected = edit_line(line, problem, problem.suggestions[0]) if problem.suggestions else None
-    if corrected is None or corrected[:2] != line[:2]:
+    line_words = ["resubmit", run, DASHES, *job.trainer_args]
+    corrected_words = edit_line(line_words, problem, problem.suggestions[0]) if problem.suggestions else None
+    if corrected_words is None or corrected_words[:2] != line_words[:2]:
         return None
-    end = corrected.index(DASHES) if DASHES in corrected else len(corrected)
-    own_options, after = corrected[2:end], corrected[end + 1 :]
+    end = corrected_words.index(DASHES) if DASHES in corrected_words else len(corrected_words)
+    own_options, new_arguments = corrected_words[2:end], corrected_words[end + 1 :]
     words = []
     for flag, value in zip(own_options[::2], own_options[1::2], strict=True):
         words.append(f"--set {parameters[flag].name}={shlex.quote(value)}")
-    gone, new = compare_options(job.trainer_args, after, workload)
-    if list_option_names(gone, workload) - list_option_names(after, workload):
-        words.append(f"--set {shlex.quote(f'trainer_args={json.dumps(after)}')}")
-    elif new:
-        words += [DASHES, *map(shlex.quote, new)]
+    removed_arguments, added_arguments = compare_options(job.trainer_args, new_arguments, workload)
+    if list_option_names(removed_arguments, workload) - list_option_names(new_arguments, workload):
+        words.append(f"--set {shlex.quote(f'trainer_args={json.dumps(new_arguments)}')}")
+    elif added_arguments:
+        words += [DASHES, *map(shlex.quote, added_arguments)]
     return NamedChange(" ".join(words)) if words else None
 
 
@@ -178,17 +182,22 @@ def _find_parameters(record: RunRecord) -> dict[str, Parameter]:
     """Return the parameters and settings of a run's job by their options; none of plugins that are gone."""
     plugins = manager.get_plugins()
     try:
-        declared = (plugins.platform_of(record).settings, plugins.workload(record.workload).parameters)
+        declared_types = (plugins.platform_of(record).settings, plugins.workload(record.workload).parameters)
     except PluginError:
         return {}
-    return {flag: parameter for group in declared for parameter in get_parameters(group) for flag in parameter.flags}
+    return {
+        flag: parameter
+        for declared_type in declared_types
+        for parameter in get_parameters(declared_type)
+        for flag in parameter.flags
+    }
 
 
 def _find_remedy(record: RunRecord, note: Note, parameters: dict[str, Parameter]) -> str:
     """Return the first remedy of an error that changes the job; empty if there is none."""
     hint = re.search(HINT, note.text.rstrip("."))
-    offered = [way[0] for way in note.ways] or (hint[1].split("; ") if hint else [])
-    return next((words for remedy in offered for words in _parse_remedy(record, remedy, parameters)), "")
+    remedies = [way[0] for way in note.ways] or (hint[1].split("; ") if hint else [])
+    return next((words for remedy in remedies for words in _parse_remedy(record, remedy, parameters)), "")
 
 
 def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Parameter]) -> Iterator[str]:
@@ -220,8 +229,8 @@ def _replace_option(record: RunRecord, option: str, value: str) -> list[str]:
     """Return the command of a run with another value for an option of its program; empty if its plan is not here."""
     from robotrain.store import plans  # costs start-up
 
-    stored = plans.find_stored_plan(record.run)
-    words = [*stored.plan.job.trainer_args] if stored else []
+    stored_plan = plans.find_stored_plan(record.run)
+    words = [*stored_plan.plan.job.trainer_args] if stored_plan else []
     if not words:
         return []
     for index, word in enumerate(words):
@@ -234,6 +243,6 @@ def _replace_option(record: RunRecord, option: str, value: str) -> list[str]:
 
 def _get_current(record: RunRecord, parameter: Parameter) -> str:
     """Return the value that the run had, as a text; empty for none."""
-    recorded = record.values.get(parameter.name)
-    value = recorded[0] if recorded else record.settings.get(parameter.name, parameter.default)
+    recorded_value = record.values.get(parameter.name)
+    value = recorded_value[0] if recorded_value else record.settings.get(parameter.name, parameter.default)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

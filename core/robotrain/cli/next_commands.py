@@ -37,10 +37,10 @@ def suggest_commands(record: RunRecord, status: Status, progress: Progress) -> l
     """Return the next commands and what each does, the most useful one first."""
     if record.steps and status.state in ("failed", "cancelled", "lost"):
         resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
-        again = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
+        repeat_command = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
         if record.is_sweep and record.native:
-            again = (f"robotrain resubmit {record.run}", "run all trials again")
-        return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
+            repeat_command = (f"robotrain resubmit {record.run}", "run all trials again")
+        return [repeat_command, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
     return list(_iter_suggestions(record, status, progress))
 
 
@@ -60,9 +60,11 @@ def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> 
     change = (
         find_change(record, status, progress) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
     )
-    again = f"robotrain resume {run}{_name_branch(record)}" if progress.checkpoint else f"robotrain resubmit {run}"
+    repeat_command = (
+        f"robotrain resume {run}{_name_branch(record)}" if progress.checkpoint else f"robotrain resubmit {run}"
+    )
     if progress.outcome and progress.outcome.worth_a_retry and fault not in ("stopped", *PLACE_FAULTS) and not change:
-        yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
+        yield repeat_command, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
         return
     if status.state == "failed":
@@ -70,17 +72,20 @@ def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> 
     if progress.checkpoint and progress.step is not None and progress.step == progress.total:
         yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
     elif change:
-        value = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
-        what = "with the change that the reason names" if change.is_complete else value
-        yield f"{again} {change.words}", f"{what}: the same job would fail again{f' ({fault})' if fault else ''}"
+        choice_phrase = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
+        change_phrase = "with the change that the reason names" if change.is_complete else choice_phrase
+        yield (
+            f"{repeat_command} {change.words}",
+            f"{change_phrase}: the same job would fail again{f' ({fault})' if fault else ''}",
+        )
     elif fault in PLACE_FAULTS:
-        yield again, "once that is mended"
+        yield repeat_command, "once that is mended"
     elif progress.checkpoint and fault not in JOB_FAULTS:
-        yield again, f"continue from step {progress.checkpoint_step}"
+        yield repeat_command, f"continue from step {progress.checkpoint_step}"
     elif status.state != "failed":
         from robotrain.store.latest_run import REFERENCE_ROLE  # costs start-up
 
-        yield again, "go on from what it finished" if REFERENCE_ROLE in record.values else "start it over"
+        yield repeat_command, "go on from what it finished" if REFERENCE_ROLE in record.values else "start it over"
 
 
 def _suggest_after_success(record: RunRecord, progress: Progress) -> Iterator[tuple[str, str]]:
@@ -92,15 +97,15 @@ def _suggest_after_success(record: RunRecord, progress: Progress) -> Iterator[tu
     if words := find_keeping_change(record, progress):
         yield f"robotrain resubmit {run} {words}", "keep what it wrote elsewhere"
     elif is_empty and progress.checkpoint_step is not None and PUBLISH_PARAMETER not in record.values:
-        line = f"robotrain resubmit {run} --set {PUBLISH_PARAMETER}={VALUE}"
-        yield line, f"choose {VALUE}: the same job, which keeps its checkpoints there"
+        command_line = f"robotrain resubmit {run} --set {PUBLISH_PARAMETER}={VALUE}"
+        yield command_line, f"choose {VALUE}: the same job, which keeps its checkpoints there"
     if is_empty:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
     else:
         yield f"robotrain outputs {run}", "list its outputs"
     yield f"robotrain report {run}", "write a page about it"
-    if not is_empty and (line := make_evaluation_command(record)):
-        yield line, "evaluate what it trained"
+    if not is_empty and (command_line := make_evaluation_command(record)):
+        yield command_line, "evaluate what it trained"
 
 
 def _name_branch(record: RunRecord) -> str:
@@ -116,7 +121,9 @@ def list_next_commands(record: RunRecord, status: Status, progress: Progress) ->
     """Return the next commands for people, which call the run by its name where no other run has it."""
     name = shlex.quote(name_index.find_unique_name(record.run))
     run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
-    return [(run.sub(lambda _: name, text), reason) for text, reason in suggest_commands(record, status, progress)]
+    return [
+        (run.sub(lambda _: name, command), reason) for command, reason in suggest_commands(record, status, progress)
+    ]
 
 
 def _suggest_after_evaluation(record: RunRecord, status: Status, progress: Progress) -> Iterator[tuple[str, str]]:
@@ -140,14 +147,14 @@ def _suggest_after_evaluation(record: RunRecord, status: Status, progress: Progr
 def _suggest_winner(record: RunRecord, evaluated: "Evaluated", *, can_register: bool) -> Iterator[tuple[str, str]]:
     """Yield the line that registers the winner of a comparison: the evaluated policy, or that of another run."""
     winner = str(evaluated.compared.get("winner") or "")
-    text = f"register {RUN_FIELD} MODEL"
+    command_template = f"register {RUN_FIELD} MODEL"
     run, _, step = winner.rpartition("@")
     if evaluated.compared.get("wins") and evaluated.passed is not False:
         if can_register:
-            yield f"robotrain {text.format(run=record.run)}", "register the winner as a version of a model"
+            yield f"robotrain {command_template.format(run=record.run)}", "register the winner as a version of a model"
     elif re.fullmatch(r"[a-z][\w.-]*", run) and step.isdecimal():
-        line = f"robotrain {text.format(run=run)} --step {step}"
-        yield line, "register the winner as a version of a model"
+        command_line = f"robotrain {command_template.format(run=run)} --step {step}"
+        yield command_line, "register the winner as a version of a model"
 
 
 def format_next_steps(record: RunRecord, status: Status, progress: Progress) -> list[str]:
@@ -155,14 +162,15 @@ def format_next_steps(record: RunRecord, status: Status, progress: Progress) -> 
     than `MAX_ALIGNED` are not aligned.
     """
     commands = list_next_commands(record, status, progress)
-    width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
+    width = max((len(command) for command, _ in commands if len(command) <= MAX_ALIGNED), default=0)
     lines = [
-        f"{'' if index else 'next':<11} {text:<{width}}   {reason}" for index, (text, reason) in enumerate(commands)
+        f"{'' if index else 'next':<11} {command:<{width}}   {reason}"
+        for index, (command, reason) in enumerate(commands)
     ]
-    ended = progress.outcome if status.state == "failed" else None
-    if ended and ended.remedy:
-        fault = ended.fault.replace("_", " ") or "unknown"
-        lines.insert(0, f"{'fault':<11} {fault}: {redact_sentence(ended.remedy)}")
+    outcome = progress.outcome if status.state == "failed" else None
+    if outcome and outcome.remedy:
+        fault = outcome.fault.replace("_", " ") or "unknown"
+        lines.insert(0, f"{'fault':<11} {fault}: {redact_sentence(outcome.remedy)}")
     return lines
 
 
@@ -184,17 +192,19 @@ def make_evaluation_command(record: RunRecord) -> str:
 def _find_job_file(folder: str, workload: str) -> str:
     """Return the only job file of a workload in a folder, as a word to type; empty for none, or several."""
     job_files = []
-    line = re.compile(rb"^workload:\s*[\"']?" + re.escape(workload.encode()) + rb"[\"']?\s*(#.*)?$", re.MULTILINE)
+    workload_pattern = re.compile(
+        rb"^workload:\s*[\"']?" + re.escape(workload.encode()) + rb"[\"']?\s*(#.*)?$", re.MULTILINE
+    )
     try:
         for path in sorted(Path(folder).glob("*.y*ml"))[:MAX_JOB_FILES] if folder else ():
-            if path.is_file() and path.stat().st_size <= MAX_LETTERS and line.search(path.read_bytes()):
+            if path.is_file() and path.stat().st_size <= MAX_LETTERS and workload_pattern.search(path.read_bytes()):
                 job_files.append(path)
     except OSError:
         return ""
     if len(job_files) != 1 or not str(job_files[0]).isprintable():
         return ""
-    below = job_files[0].is_relative_to(Path.cwd())
-    return shlex.quote(str(job_files[0].relative_to(Path.cwd()) if below else job_files[0]))
+    is_below = job_files[0].is_relative_to(Path.cwd())
+    return shlex.quote(str(job_files[0].relative_to(Path.cwd()) if is_below else job_files[0]))
 
 
 def fill_in_sources(
@@ -221,7 +231,7 @@ def fill_in_sources(
             if f"{{{name}}}" in template and not (name == optional and source.implied):
                 flag = plugins.source_kind(source.kind).roles[source.role].flag
                 options.setdefault(name, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
-        filled = {name: " ".join(texts) for name, texts in options.items()}
-        return template.format_map({**filled, **values}).rstrip()
+        options_by_name = {name: " ".join(option_texts) for name, option_texts in options.items()}
+        return template.format_map({**options_by_name, **values}).rstrip()
     except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
         return ""

@@ -32,15 +32,15 @@ def find_misspelt_option(flag: str, flags: Iterable[str]) -> str:
     options = {option: _split_words(option) for option in flags if option.startswith("--")}
     if len("".join(words)) < 2:
         return ""
-    equal = [option for option, others in options.items() if "".join(others) == "".join(words)]
+    equal_options = [option for option, option_words in options.items() if "".join(option_words) == "".join(words)]
     name = "-".join(words)
     longer = [option for option in options if option.lstrip("-").startswith(name) and len(name) >= MIN_PREFIX]
-    if equal or len(longer) == 1:
-        return (equal or longer)[0]
-    similar = [option for option, others in options.items() if _are_similar(words, others)]
-    if similar:
-        return max(similar, key=lambda option: SequenceMatcher(None, name, option.lstrip("-")).ratio())
-    parts = [option for option, others in options.items() if _is_part(words, others)]
+    if equal_options or len(longer) == 1:
+        return (equal_options or longer)[0]
+    similar_options = [option for option, option_words in options.items() if _are_similar(words, option_words)]
+    if similar_options:
+        return max(similar_options, key=lambda option: SequenceMatcher(None, name, option.lstrip("-")).ratio())
+    parts = [option for option, option_words in options.items() if _is_part(words, option_words)]
     return parts[0] if len(parts) == 1 else ""
 
 
@@ -48,17 +48,19 @@ def _split_words(flag: str) -> list[str]:
     return [word for word in re.split("[-_]", flag.lower()) if word]
 
 
-def _are_similar(words: Sequence[str], others: Sequence[str]) -> bool:
+def _are_similar(words: Sequence[str], other_words: Sequence[str]) -> bool:
     """Return whether each word is that of the other name, or a misspelling of it."""
-    if len(words) == len(others):
-        return all(map(_is_nearly, words, others))
-    return SequenceMatcher(None, "".join(words), "".join(others)).ratio() >= 0.9
+    if len(words) == len(other_words):
+        return all(map(_is_nearly, words, other_words))
+    return SequenceMatcher(None, "".join(words), "".join(other_words)).ratio() >= 0.9
 
 
-def _is_nearly(word: str, other: str) -> bool:
+def _is_nearly(word: str, other_word: str) -> bool:
     """Return whether a word is a misspelling of another one, or short for it."""
-    short, long = sorted((word, other), key=len)
-    return (len(short) >= MIN_ABBREVIATION and long.startswith(short)) or is_misspelling(word, other)
+    shorter_word, longer_word = sorted((word, other_word), key=len)
+    return (len(shorter_word) >= MIN_ABBREVIATION and longer_word.startswith(shorter_word)) or is_misspelling(
+        word, other_word
+    )
 
 
 def _is_part(words: Sequence[str], others: Sequence[str]) -> bool:
@@ -76,9 +78,9 @@ def format_option(flag: str, value: str, options: ComposedOptions) -> str:
     option = next(option for option in options.options if option.name == name)
     parameter = options.declared.get(name)
     if not option.metavar:
-        off = option.flags[0].partition("/")[2]
-        return off if value.lower() == "false" else flag if value.lower() in ("", "true") else ""
+        off_flag = option.flags[0].partition("/")[2]
+        return off_flag if value.lower() == "false" else flag if value.lower() in ("", "true") else ""
     if value and parameter and not is_kind_of_value(parameter, value):
         return ""
-    filled = fill_in_value(flag, value)
-    return f"{flag} {option.metavar.strip('[]')}" if filled == flag else filled
+    filled_option = fill_in_value(flag, value)
+    return f"{flag} {option.metavar.strip('[]')}" if filled_option == flag else filled_option

@@ -47,13 +47,15 @@ class Option(NamedTuple):
 
     def make_short_record(self) -> tuple[str, str]:
         """Return its main spellings and the first sentence about it, as short help shows them."""
-        first, *others = self.flags
-        spellings = [*(flag for flag in others if not flag.startswith("--")), first.replace("/", " / ")]
-        text, *groups = self.help.split("  [")
-        notes = [note for group in groups for note in group.rstrip("]").split("; ") if note.startswith(SHORT_NOTES)]
-        sentence = text.partition(". ")[0].rstrip(".")
-        shown = ", ".join(spellings) + (f" {self.metavar}" if self.metavar else "")
-        return shown.ljust(SHORT_WIDTH), sentence + (f"  [{'; '.join(notes)}]" if notes else "")
+        main_flag, *other_flags = self.flags
+        spellings = [*(flag for flag in other_flags if not flag.startswith("--")), main_flag.replace("/", " / ")]
+        help_text, *note_groups = self.help.split("  [")
+        notes = [
+            note for group in note_groups for note in group.rstrip("]").split("; ") if note.startswith(SHORT_NOTES)
+        ]
+        sentence = help_text.partition(". ")[0].rstrip(".")
+        spelling_text = ", ".join(spellings) + (f" {self.metavar}" if self.metavar else "")
+        return spelling_text.ljust(SHORT_WIDTH), sentence + (f"  [{'; '.join(notes)}]" if notes else "")
 
     def make_parameter(self) -> Any:
         """Return Typer's parameter, which is None when the option is not given, or empty if it is repeatable."""
@@ -62,7 +64,7 @@ class Option(NamedTuple):
         parameter.name, parameter.help, parameter.metavar = self.name, self.help, self.metavar
         parameter.rich_help_panel = self.panel
         parameter.opts = [flag.partition("/")[0] for flag in self.flags]
-        parameter.secondary_opts = [off for flag in self.flags if (off := flag.partition("/")[2])]
+        parameter.secondary_opts = [off_flag for flag in self.flags if (off_flag := flag.partition("/")[2])]
         if complete := self.complete or (make_completer(lambda: self.choices) if self.choices else None):
             _set_completer(parameter, complete)
         return parameter
@@ -89,8 +91,8 @@ def _make_prototypes() -> dict[str, Any]:
 
     def run(words: Any = argument, switch: Any = option, text: Any = option, texts: Any = option) -> None: ...
 
-    texts = list[str] | None
-    run.__annotations__ = {"words": texts, "switch": bool | None, "text": str | None, "texts": texts}
+    text_list_type = list[str] | None
+    run.__annotations__ = {"words": text_list_type, "switch": bool | None, "text": str | None, "texts": text_list_type}
     app = make_plain_app()
     app.command()(run)
     return {str(parameter.name): parameter for parameter in typer.main.get_command(app).params}
@@ -154,9 +156,13 @@ class ComposedOptions:
         """Add an option and return True, or record a clash where its flags or environment name are taken."""
         own_flags = [flag for flags in option.flags for flag in flags.split("/")]
         spellings = [*own_flags, env] if env else own_flags
-        taken = [OptionClash(text, (other, owner)) for text in spellings if (other := self.find_owner(text))]
-        if taken:
-            self.clashes.extend(taken)
+        new_clashes = [
+            OptionClash(spelling, (other_owner, owner))
+            for spelling in spellings
+            if (other_owner := self.find_owner(spelling))
+        ]
+        if new_clashes:
+            self.clashes.extend(new_clashes)
             return False
         self.options.append(option)
         self.flags.update(dict.fromkeys(own_flags, option.name))
@@ -191,15 +197,15 @@ def add_sources(options: ComposedOptions, roles: Sequence[str], kinds: Mapping[s
 
     A flag of one role may be another spelling of that of a role which is not among them.
     """
-    taken = {kind.roles[role].flag for kind in kinds.values() for role in roles if role in kind.roles}
+    main_flags = {kind.roles[role].flag for kind in kinds.values() for role in roles if role in kind.roles}
     for role in roles:
-        shared: dict[RoleFlag, list[SourceKind]] = {}
+        kinds_by_flag: dict[RoleFlag, list[SourceKind]] = {}
         for kind in kinds.values():
             if role in kind.roles:
-                shared.setdefault(kind.roles[role], []).append(kind)
-        for flag, owners in shared.items():
+                kinds_by_flag.setdefault(kind.roles[role], []).append(kind)
+        for flag, owners in kinds_by_flag.items():
             name = f"sources.{role}.{flag.flag}"
-            spellings = (flag.flag, *(alias for alias in flag.aliases if alias not in taken))
+            spellings = (flag.flag, *(alias for alias in flag.aliases if alias not in main_flags))
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             form = flag.form or owners[0].form
             option = Option(
@@ -211,14 +217,14 @@ def add_sources(options: ComposedOptions, roles: Sequence[str], kinds: Mapping[s
 
 
 def add_declared(
-    options: ComposedOptions, declared: type, table: str, panel: str, owner: str, free_only: bool = False
+    options: ComposedOptions, declared_type: type, table: str, panel: str, owner: str, free_only: bool = False
 ) -> None:
     """Add the parameters of a workload or the settings of a platform.
 
     :param table: where their values stand in a job file.
     :param free_only: leave out those whose flag another option has, and spellings that are taken.
     """
-    for parameter in get_parameters(declared):
+    for parameter in get_parameters(declared_type):
         name = f"{table}.{parameter.name}"
         flags = parameter.flags
         help = format_option_help(parameter)
@@ -238,9 +244,9 @@ def add_declared(
         if not options.add(option, owner, parameter.env[0]):
             continue
         options.declared[name] = parameter
-        if off := parameter.param.off:
-            same = f"the same as {parameter.flag} {parameter.param.off_value}"
-            options.add(Option(f"{OFF_TABLE}.{name}", (off,), same, panel=panel), owner)
+        if off_flag := parameter.param.off:
+            off_help = f"the same as {parameter.flag} {parameter.param.off_value}"
+            options.add(Option(f"{OFF_TABLE}.{name}", (off_flag,), off_help, panel=panel), owner)
 
 
 def format_metavar(parameter: Parameter) -> str:
@@ -280,9 +286,9 @@ def list_flags(declared: type) -> Iterator[str]:
 def fill_optional_values(args: Sequence[str], options: ComposedOptions, is_word: Callable[[str], bool]) -> list[str]:
     """Return `args` with a value after each option that stands alone: at the end, before a flag or before a word."""
     bare_values = {flag: option.bare_value for option in options.options for flag in option.flags}
-    filled: list[str] = []
+    filled_args: list[str] = []
     for argument, following in itertools.zip_longest(args, args[1:], fillvalue="-"):
-        filled.append(argument)
+        filled_args.append(argument)
         if bare_values.get(argument) and (following.startswith("-") or is_word(following)):
-            filled.append(bare_values[argument])
-    return filled
+            filled_args.append(bare_values[argument])
+    return filled_args

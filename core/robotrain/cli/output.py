@@ -122,12 +122,12 @@ def _wrap_line(line: str, width: int) -> str:
     if line.lstrip().startswith(QUOTE) or measure_width(re.sub(ESCAPE_CODE, "", line)) <= width:
         return line
     match = re.fullmatch(COMMAND, line)
-    before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
-    rest = match[2] or "" if match else line[len(before) :]
-    if not rest:
+    label = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
+    wrapped_text = match[2] or "" if match else line[len(label) :]
+    if not wrapped_text:
         return line
-    lines = "\n".join(" " * len(before) + part for part in wrap_text(rest, max(width // 2, width - len(before))))
-    return f"{match[1]}\n{lines}" if match else before + lines[len(before) :]
+    lines = "\n".join(" " * len(label) + part for part in wrap_text(wrapped_text, max(width // 2, width - len(label))))
+    return f"{match[1]}\n{lines}" if match else label + lines[len(label) :]
 
 
 def shorten_home(text: str) -> str:
@@ -188,12 +188,14 @@ def express_problems(express: Callable[[Problem], Problem]) -> Iterator[None]:
 
 def _order_by_line(problems: Iterable[Problem]) -> list[Problem]:
     """Return problems with those of lines of a file in the order of the lines, at the places that these have."""
-    ordered = list(problems)
-    places = {index: match for index, problem in enumerate(ordered) if (match := FILE_LINE.fullmatch(problem.where))}
-    by_line = sorted(places, key=lambda index: (places[index][1], int(places[index][2])))
-    for index, source in zip(places, [ordered[index] for index in by_line], strict=True):
-        ordered[index] = source
-    return ordered
+    ordered_problems = list(problems)
+    matches_by_index = {
+        index: match for index, problem in enumerate(ordered_problems) if (match := FILE_LINE.fullmatch(problem.where))
+    }
+    by_line = sorted(matches_by_index, key=lambda index: (matches_by_index[index][1], int(matches_by_index[index][2])))
+    for index, source in zip(matches_by_index, [ordered_problems[index] for index in by_line], strict=True):
+        ordered_problems[index] = source
+    return ordered_problems
 
 
 FILE_LINE = re.compile(r"(.*\.\w+):(\d+)")
@@ -203,10 +205,10 @@ def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
     expressed = map(_EXPRESSIONS[-1], problems) if _EXPRESSIONS else problems
-    ordered = sorted(_order_by_line(expressed), key=lambda problem: problem.severity != "error")
-    if len(ordered) > MAX_PRINTED:
-        print_message(f"{len(ordered)} problems; the first {MAX_PRINTED} are:")
-    for problem in sorted(ordered[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
+    ordered_problems = sorted(_order_by_line(expressed), key=lambda problem: problem.severity != "error")
+    if len(ordered_problems) > MAX_PRINTED:
+        print_message(f"{len(ordered_problems)} problems; the first {MAX_PRINTED} are:")
+    for problem in sorted(ordered_problems[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
         text = format_problem(problem, width)
         if has_color(sys.stderr):
             style = SEVERITY_STYLES.get(problem.severity, "")
@@ -233,7 +235,7 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
     """Return suggestions as data; the keys are an API."""
-    return [{name: redact_if_secret(text) for name, text in way._asdict().items()} for way in suggestions]
+    return [{name: redact_if_secret(field_text) for name, field_text in way._asdict().items()} for way in suggestions]
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:

@@ -44,7 +44,7 @@ TO_FLAG, OUTPUT_WORDS = "--to", ("--output", "--out", "--outfile", "--output-fil
 def explain_parse_error(error: Any) -> Problem:
     """Return the problem of a usage error that the parser raised."""
     title = ""
-    where = ""
+    parameter_name = ""
     typed_text = ""
     reason = ""
     ways = list[Suggestion]()
@@ -65,40 +65,45 @@ def explain_parse_error(error: Any) -> Problem:
             metavar = _get_metavar(option, context) if option else "VALUE"
             needs_value = "requires" in error.message
             title = f"{flag} needs a value" if needs_value else f"{flag} takes no value"
-            where = flag
+            parameter_name = flag
             ways = [Suggestion(f"{flag} {metavar}" if needs_value else flag)]
             reason = _get_help(option) if option and needs_value else ""
         case "BadParameter" if context and parameter:
-            typed = VALUE.match(error.message)  # a message of the parser begins with the value
-            where = _name_parameter(parameter, context)
-            typed_text = redact(typed[1] or typed[2] if typed else "")
-            wanted = _describe_type(parameter.type)
-            title = f"{where} takes {wanted}" if wanted else f"{where}: {redact(error.message.rstrip('.'))}"
+            value_match = VALUE.match(error.message)  # a message of the parser begins with the value
+            parameter_name = _name_parameter(parameter, context)
+            typed_text = redact(value_match[1] or value_match[2] if value_match else "")
+            type_text = _describe_type(parameter.type)
+            title = (
+                f"{parameter_name} takes {type_text}"
+                if type_text
+                else f"{parameter_name}: {redact(error.message.rstrip('.'))}"
+            )
             prefix = f"{max(parameter.opts, key=len)} " if parameter.param_type_name == "option" else ""
             ways = [*suggest_name(typed_text, _list_choices(parameter.type), prefix)]
         case "UsageError" if context and (extra := EXTRA_WORDS.match(error.message)):
             title = f"unexpected argument {redact(extra[1])!r}"
             ways = [_suggest_usage(context)]
         case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
-            names = _list_commands(context)
+            command_names = _list_commands(context)
             title = f"{command} has no command {redact(unknown_command[1])!r}"
-            reason = "" if suggest_name(unknown_command[1], names) else f"Commands: {', '.join(names)}."
+            reason = "" if suggest_name(unknown_command[1], command_names) else f"Commands: {', '.join(command_names)}."
             path = _get_path(context).split()[1:]
             word = unknown_command[1]
-            rest = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
-            if is_job_file(word) and "submit" in names:
-                path, rest = [*path, "submit"], [word, *rest]
-                ways = [Suggestion(_repeat_line(path, rest))]
+            remaining_words = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))[len(path) :]
+            if is_job_file(word) and "submit" in command_names:
+                path, remaining_words = [*path, "submit"], [word, *remaining_words]
+                ways = [Suggestion(_repeat_line(path, remaining_words))]
             else:
                 ways = [
-                    Suggestion(_repeat_line([*path, suggestion.text], rest)) for suggestion in suggest_name(word, names)
+                    Suggestion(_repeat_line([*path, suggestion.text], remaining_words))
+                    for suggestion in suggest_name(word, command_names)
                 ]
         case "UsageError" if context and error.message.startswith("Missing command"):
             title = f"{command} needs a command"
             reason = f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
     title = title or redact(error.format_message().rstrip("."))
-    return make_problem("usage.other", *ways, where=where, given=typed_text, title=title, why=reason)
+    return make_problem("usage.other", *ways, where=parameter_name, given=typed_text, title=title, why=reason)
 
 
 def _get_path(context: Any) -> str:
@@ -118,8 +123,8 @@ def _get_metavar(parameter: Any, context: Any) -> str:
 
 
 def _get_help(parameter: Any) -> str:
-    text = (getattr(parameter, "help", None) or "").partition("  [")[0].strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    help_text = (getattr(parameter, "help", None) or "").partition("  [")[0].strip().rstrip(".")
+    return f"{help_text[:1].upper()}{help_text[1:]}." if help_text else ""
 
 
 def _describe_type(kind: Any) -> str:
@@ -154,40 +159,42 @@ def _suggest_usage(context: Any) -> Suggestion:
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
     options = (param for param in context.command.get_params(context) if param.param_type_name == "option")
-    flags = [text for option in options for text in (*option.opts, *option.secondary_opts)]
-    near: tuple[Suggestion, ...] = ()
+    flags = [spelling for option in options for spelling in (*option.opts, *option.secondary_opts)]
+    option_suggestions: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
     if not misspelt and TO_FLAG in flags and find_misspelt_option(flag, OUTPUT_WORDS):
         misspelt = TO_FLAG
     if misspelt:
-        near = (Suggestion(misspelt),)
+        option_suggestions = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
-        near = context.command.suggest_changes(flag, near, context)
-        if not near and (foreign := find_foreign_option(flag, "", None, flags)):
+        option_suggestions = context.command.suggest_changes(flag, option_suggestions, context)
+        if not option_suggestions and (foreign := find_foreign_option(flag, "", None, flags)):
             return make_problem("usage.no-option", *foreign[1], where=flag, command=command, why=foreign[0])
-        if not near and (commands := list_commands_with(flag, get_plugins(context))):
+        if not option_suggestions and (commands := list_commands_with(flag, get_plugins(context))):
             return make_problem("usage.moved-option", where=flag, command=command, commands=", ".join(commands))
-    near = tuple(_complete_option(way, flag, context) for way in near)
-    listing = ""
-    if not near:
-        near = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
-        listed = [text for text in flags if text.startswith("--") and text != "--help"]
-        listing = f"It has {', '.join(listed)}." if 0 < len(listed) <= MAX_LISTED_OPTIONS else ""
-    return make_problem("usage.no-such-option", *near, where=flag, command=command, known=listing)
+    option_suggestions = tuple(_complete_option(way, flag, context) for way in option_suggestions)
+    flag_list = ""
+    if not option_suggestions:
+        option_suggestions = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
+        listed_flags = [spelling for spelling in flags if spelling.startswith("--") and spelling != "--help"]
+        flag_list = f"It has {', '.join(listed_flags)}." if 0 < len(listed_flags) <= MAX_LISTED_OPTIONS else ""
+    return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
     """Return the suggestion of an option in the place of `flag`, with the typed value, or what stands for one."""
     option = None if " " in way.text else _find_option(context, way.text)
-    value = "" if not option or option.is_flag else read_typed_value(flag, context) or _get_metavar(option, context)
+    option_value = (
+        "" if not option or option.is_flag else read_typed_value(flag, context) or _get_metavar(option, context)
+    )
     replaces = way.replaces or (flag if way.text.startswith("-") else "")
-    return way._replace(text=f"{way.text} {value}".rstrip(), replaces=replaces)
+    return way._replace(text=f"{way.text} {option_value}".rstrip(), replaces=replaces)
 
 
 def read_typed_value(flag: str, context: Any) -> str:
     """Return the value that was typed for an unknown option; empty if there is none, or if it may be a secret."""
-    typed = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))
-    for word, following in zip(typed, [*typed[1:], ""], strict=True):
+    typed_words = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))
+    for word, following in zip(typed_words, [*typed_words[1:], ""], strict=True):
         name, equals, value = word.partition("=")
         if name == flag:
             value = value if equals else "" if following.startswith("-") else following
@@ -203,15 +210,15 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
     if not flag or not command:
         return None
     flag, position = redact(flag), args.index(flag) if flag in args else 0
-    switches = [text for param in error.ctx.command.params for text in param.opts] if error.ctx else []
-    if near := find_misspelt_option(flag, switches):
-        return make_problem("option-unknown.global", Suggestion(near, replaces=flag), where=flag)
+    switches = [switch for param in error.ctx.command.params for switch in param.opts] if error.ctx else []
+    if near_option := find_misspelt_option(flag, switches):
+        return make_problem("option-unknown.global", Suggestion(near_option, replaces=flag), where=flag)
     if not _may_have_option(load_command(command), flag):
         return None
-    after = args[position + 1 :]
-    value = [*takewhile(lambda word: not word.startswith("-") and word != command, after)]
-    moved = _repeat_line([], [*args[:position], *after[len(value) :], flag, *value])
-    return make_problem("option-elsewhere.not-global", Suggestion(moved), where=flag)
+    following_words = args[position + 1 :]
+    value_words = [*takewhile(lambda word: not word.startswith("-") and word != command, following_words)]
+    moved_line = _repeat_line([], [*args[:position], *following_words[len(value_words) :], flag, *value_words])
+    return make_problem("option-elsewhere.not-global", Suggestion(moved_line), where=flag)
 
 
 def _may_have_option(command: Any, flag: str) -> bool:
@@ -228,19 +235,21 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     """
     remember_secrets(arguments)
     commands = [*COMMANDS, *plugins.list_names("command")]
-    after = arguments[0] if arguments else ""
+    next_word = arguments[0] if arguments else ""
     workloads = [
         workload for workload in plugins.list_names("workload") if workload == name or workload.endswith(f"-{name}")
     ]
     ways = list[Suggestion]()
-    if line := find_foreign_command(name):
+    if command_line := find_foreign_command(name):
         title, reason = f"robotrain has no command {name!r}", ""
-        text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
-        if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
-            text = _repeat_line(["submit"], arguments)
-        if line == "--help" and after in commands:
-            text = f"robotrain {after} --help"
-        ways.append(Suggestion(text))
+        full_line = f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}"
+        if command_line.startswith("submit ") and (
+            is_job_file(next_word) or next_word in plugins.list_names("workload")
+        ):
+            full_line = _repeat_line(["submit"], arguments)
+        if command_line == "--help" and next_word in commands:
+            full_line = f"robotrain {next_word} --help"
+        ways.append(Suggestion(full_line))
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         title, reason = f"robotrain has no command {name!r}", ""
         ways.append(Suggestion(evaluation))
@@ -248,61 +257,65 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         title = f"there is no command {redact(name)!r}"
         reason = "" if workloads else f"Commands: {', '.join(commands)}."
         ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
-        near = suggest_name(name, commands)
-        reason = "" if near else reason
-        ways = ways or [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in near]
-    pasted = find_translation([name, *arguments], plugins)
+        name_suggestions = suggest_name(name, commands)
+        reason = "" if name_suggestions else reason
+        ways = ways or [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in name_suggestions]
+    translation = find_translation([name, *arguments], plugins)
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
-    if pasted:
-        ways, reason = [pasted], ""
+    if translation:
+        ways, reason = [translation], ""
     return make_problem("command-unknown", *ways, title=title, why=reason)
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
     """Return the line that evaluates the first run that was typed; empty if there is none."""
     try:
-        typed = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
-        return make_evaluation_command(records.read_record(name_index.find_run(typed))) if typed else ""
+        typed_run = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
+        return make_evaluation_command(records.read_record(name_index.find_run(typed_run))) if typed_run else ""
     except Rejected:
         return ""
 
 
 def _repeat_line(command: Sequence[str], arguments: Sequence[str]) -> str:
     """Return a command with the typed arguments; `…` stands for those that may hold a secret."""
-    shown = [*map(redact, hide_secret_arguments(arguments))]
-    can_be_shown = shown == [*arguments] and "".join(shown).isprintable()
+    redacted_words = [*map(redact, hide_secret_arguments(arguments))]
+    can_be_shown = redacted_words == [*arguments] and "".join(redacted_words).isprintable()
     return " ".join(["robotrain", *command, shlex.join(arguments) if can_be_shown else "…"]).rstrip()
 
 
-def _repeat_options(line: str, arguments: Sequence[str]) -> str:
+def _repeat_options(command_line: str, arguments: Sequence[str]) -> str:
     """Return what stands after the run that a line for a foreign word takes; empty if it takes something else."""
-    is_run = line.count(" ") == 1 and line.endswith(" RUN") and RUN_WORD.fullmatch(arguments[0] if arguments else "")
+    is_run = (
+        command_line.count(" ") == 1
+        and command_line.endswith(" RUN")
+        and RUN_WORD.fullmatch(arguments[0] if arguments else "")
+    )
     return _repeat_line([], arguments[1:]).removeprefix("robotrain") if is_run else ""
 
 
-def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
+def _fill_in_runs(command_line: str, arguments: Sequence[str]) -> str:
     """Return a command line with the typed runs in place of its RUNs, as far as there are any."""
-    typed = [word for word in arguments if RUN_WORD.fullmatch(word) and can_repeat(word)]
-    words = line.split(" ")
-    places = [position for position, word in enumerate(words) if word == "RUN"]
-    for position, word in zip(places, typed, strict=False):
+    typed_runs = [word for word in arguments if RUN_WORD.fullmatch(word) and can_repeat(word)]
+    words = command_line.split(" ")
+    run_positions = [position for position, word in enumerate(words) if word == "RUN"]
+    for position, word in zip(run_positions, typed_runs, strict=False):
         words[position] = word
     return " ".join(words)
 
 
-def find_translation(line: Sequence[str], plugins: Plugins) -> Suggestion | None:
+def find_translation(typed_words: Sequence[str], plugins: Plugins) -> Suggestion | None:
     """Return the command that translates a pasted line which names the program of a workload; None for any other.
 
     A line with the name of a workload is one of robotrain's.
     """
-    if not {*plugins.list_names("workload")}.isdisjoint(line):
+    if not {*plugins.list_names("workload")}.isdisjoint(typed_words):
         return None
     for options in (workload.program_options for workload in plugins.workloads().values()):
         if not options or not options.programs:
             continue
-        if any(re.fullmatch(options.programs, word) for word in line):
-            words = shlex.join(map(redact, hide_secret_arguments(line)))
+        if any(re.fullmatch(options.programs, word) for word in typed_words):
+            words = shlex.join(map(redact, hide_secret_arguments(typed_words)))
             return Suggestion(f"robotrain {options.translator} -- {words}", TRANSLATION)
     return None
 
@@ -315,5 +328,5 @@ def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], pl
         options = workload.program_options
         if options and options.translator and re.fullmatch(options.programs or ".*", workload.name):
             words = shlex.join(map(redact, hide_secret_arguments(arguments)))
-            line = f"robotrain {options.translator} -- {workload.name} {words}"
-            yield Suggestion(line, TRANSLATION)
+            translator_line = f"robotrain {options.translator} -- {workload.name} {words}"
+            yield Suggestion(translator_line, TRANSLATION)

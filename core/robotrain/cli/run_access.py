@@ -55,9 +55,9 @@ def find_ssh_login() -> str:
     return f"{f'-p {port} ' if port != '22' else ''}{user}@{host}"
 
 
-def make_forward_line(port: int, login: str, there: str = "") -> str:
+def make_forward_line(port: int, login: str, address: str = "") -> str:
     """Return the command with which another machine reaches a port of this one.
 
-    :param there: what it leads to, as this machine calls it; by default the same port of this machine.
+    :param address: what it leads to, as this machine calls it; by default the same port of this machine.
     """
-    return f"ssh -N -L {port}:{there or f'127.0.0.1:{port}'} {login}"
+    return f"ssh -N -L {port}:{address or f'127.0.0.1:{port}'} {login}"

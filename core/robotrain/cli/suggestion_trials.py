@@ -39,9 +39,9 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
 def offer_job_file(ctx: Any, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield the problems; where a source is missing, the line with the job file of this folder is the first way."""
     is_there = not (ctx.params.get("words") or ctx.params.get("plan")) and Path(JOB_FILE).is_file()
-    line = [PROGRAM, *read_typed_line(ctx)]
+    typed_words = [PROGRAM, *read_typed_line(ctx)]
     size = len(ctx.command_path.split())
-    way = Suggestion(shlex.join([*line[:size], JOB_FILE, *line[size:]]), "the job file of this folder")
+    way = Suggestion(shlex.join([*typed_words[:size], JOB_FILE, *typed_words[size:]]), "the job file of this folder")
     for problem in problems:
         offers = is_there and problem.code == "source-missing"
         yield dataclasses.replace(problem, suggestions=(way, *problem.suggestions)) if offers else problem
@@ -66,16 +66,18 @@ class _Trials:
             return problem if is_kept else dataclasses.replace(problem, suggestions=changing)
         if problem.severity != "error":
             return problem
-        tried = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
-        has_working = any(after == [] for _, after in tried)
+        tried_ways = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
+        has_working = any(new_problems == [] for _, new_problems in tried_ways)
         ways = list[Suggestion]()
-        for way, after in tried:
-            if not after:
+        for way, new_problems in tried_ways:
+            if not new_problems:
                 ways.append(way)
-            elif not has_working and after[0] is not problem:
-                joined = self._add_next_way(way, after[0], problem)
-                joined = joined or self._leave_out_elsewhere(way, after, problem)
-                ways.append(joined or way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
+            elif not has_working and new_problems[0] is not problem:
+                joined_way = self._add_next_way(way, new_problems[0], problem)
+                joined_way = joined_way or self._leave_out_elsewhere(way, new_problems, problem)
+                ways.append(
+                    joined_way or way._replace(remark=f"{way.remark}; but {new_problems[0].title}".removeprefix("; "))
+                )
                 has_working = True
         return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))
 
@@ -85,10 +87,10 @@ class _Trials:
         Only options of the trainer are put together.
         """
         for next_way in next_problem.suggestions:
-            joined = way._replace(text=f"{way.text} {next_way.text}")
+            joined_way = way._replace(text=f"{way.text} {next_way.text}")
             is_plain = all(TRAINER_OPTION.fullmatch(text) for text in (way.text, next_way.text))
-            if is_plain and not next_way.replaces and self._find_problems(joined, problem) == []:
-                return joined
+            if is_plain and not next_way.replaces and self._find_problems(joined_way, problem) == []:
+                return joined_way
         return None
 
     def _leave_out_elsewhere(self, way: Suggestion, after: Sequence[Problem], problem: Problem) -> Suggestion | None:
@@ -119,12 +121,12 @@ class _Trials:
             return None
         self._count += 1
         errors = self._find_errors(words[size:])
-        after = Counter(map(_identify, errors))
-        if after[_identify(problem)] >= self._before[_identify(problem)]:
+        counts_after = Counter(map(_identify, errors))
+        if counts_after[_identify(problem)] >= self._before[_identify(problem)]:
             return [problem] if problem.where.startswith(ON_THE_LINE) else None
-        changed = {*words}.symmetric_difference(self._words)
-        new = (error for error in errors if after[_identify(error)] > self._before[_identify(error)])
-        return [error for error in new if error.where in changed or _is_of_trial(error, problem)]
+        changed_words = {*words}.symmetric_difference(self._words)
+        new_errors = (error for error in errors if counts_after[_identify(error)] > self._before[_identify(error)])
+        return [error for error in new_errors if error.where in changed_words or _is_of_trial(error, problem)]
 
     def _repeats_job(self, way: Suggestion, problem: Problem) -> bool:
         """Return whether a suggestion says what the job has already, from wherever."""
@@ -134,13 +136,13 @@ class _Trials:
         if not flags or words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
             return False
         self._count += 1
-        resolution, other = (self._resolve(line[size:]) for line in (self._words, words))
-        if resolution is None or other is None:
+        resolution, other_resolution = (self._resolve(line_words[size:]) for line_words in (self._words, words))
+        if resolution is None or other_resolution is None:
             return False
         settings: type = type(resolution.settings)
         parameters = (*get_parameters(resolution.workload.parameters), *get_parameters(settings))
         is_of_job = {*flags} <= {parameter.flag for parameter in parameters}  # `--new` is not
-        return is_of_job and (resolution.job, resolution.settings) == (other.job, other.settings)
+        return is_of_job and (resolution.job, resolution.settings) == (other_resolution.job, other_resolution.settings)
 
     def _find_errors(self, arguments: Sequence[str]) -> list[Problem]:
         """Return the errors that the pure checks find in a line."""
@@ -185,11 +187,11 @@ def _is_of_trial(trial_problem: Problem, problem: Problem) -> bool:
 
 def read_line_options(command: Any) -> LineOptions:
     """Return what is known about the options of a command's line."""
-    names = dict[str, str]()
+    names_by_spelling = dict[str, str]()
     switches = list[str]()
     for param in command.params:
         if param.param_type_name == "option":
             spellings = [*param.opts, *param.secondary_opts]
-            names |= dict.fromkeys(spellings, max(param.opts, key=len))
+            names_by_spelling |= dict.fromkeys(spellings, max(param.opts, key=len))
             switches += spellings if param.is_flag else []
-    return LineOptions(names, frozenset(switches))
+    return LineOptions(names_by_spelling, frozenset(switches))

@@ -75,11 +75,11 @@ def _passed_on(process: int, has_streams: bool = True) -> Iterator[None]:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    former = {number: signal.signal(number, handle) for number in SIGNALS}
+    previous_handlers = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
@@ -109,20 +109,22 @@ class MarkedOutput:
     def filter_chunk(self, chunk: bytes) -> bytes:
         """Return what can be shown after another piece came."""
         if self._begin:
-            self.before, begin, chunk = (self.before + chunk).partition(self._begin)
-            if not begin:
+            self.before, begin_mark, chunk = (self.before + chunk).partition(self._begin)
+            if not begin_mark:
                 return b""
             self._begin = b""
         if self._mark in self._held:
             self._held += chunk
             return b""
-        content = self._held + chunk
-        end = content.find(self._mark)
+        received_bytes = self._held + chunk
+        end = received_bytes.find(self._mark)
         if end < 0:
-            end = len(content) - next(n for n in range(len(self._mark), -1, -1) if content.endswith(self._mark[:n]))
-            end -= content[:end].endswith(b"\r")  # the rest of the line's end may follow
-        shown, self._held = content[:end], content[end:]
-        return shown if self._is_raw else shown.replace(b"\r\n", b"\n")
+            end = len(received_bytes) - next(
+                n for n in range(len(self._mark), -1, -1) if received_bytes.endswith(self._mark[:n])
+            )
+            end -= received_bytes[:end].endswith(b"\r")  # the rest of the line's end may follow
+        shown_bytes, self._held = received_bytes[:end], received_bytes[end:]
+        return shown_bytes if self._is_raw else shown_bytes.replace(b"\r\n", b"\n")
 
     def finish(self) -> bytes:
         """Return what is left to be shown."""
@@ -165,14 +167,14 @@ def _typed_raw(terminal: int) -> Iterator[None]:
     def copy_size(*_: object) -> None:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
 
-    former = termios.tcgetattr(0)
+    previous_settings = termios.tcgetattr(0)
     handler = signal.signal(signal.SIGWINCH, copy_size)
     copy_size()
     tty.setraw(0)
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, former)
+        termios.tcsetattr(0, termios.TCSADRAIN, previous_settings)
         signal.signal(signal.SIGWINCH, handler)
 
 
@@ -181,7 +183,7 @@ def _copy(terminal: int, errors: int, output: MarkedOutput, is_typed: bool) -> b
 
     Return what it wrote to `errors` before it began; that is shown once it has begun.
     """
-    streams, held = {terminal, errors} | ({0} if is_typed else set()), b""
+    streams, held_bytes = {terminal, errors} | ({0} if is_typed else set()), b""
     while terminal in streams:
         for stream in select.select([*streams], [], [])[0]:
             try:
@@ -195,15 +197,15 @@ def _copy(terminal: int, errors: int, output: MarkedOutput, is_typed: bool) -> b
             elif stream == terminal:
                 _write(1, output.filter_chunk(chunk) if chunk else output.finish())
             else:
-                held = (held + chunk)[-CHUNK_BYTES:]
+                held_bytes = (held_bytes + chunk)[-CHUNK_BYTES:]
             if output.has_begun:
-                _write(2, held)
-                held = b""
+                _write(2, held_bytes)
+                held_bytes = b""
     while select.select([errors], [], [], 0)[0] and (chunk := os.read(errors, CHUNK_BYTES)):
-        held += chunk
+        held_bytes += chunk
     if output.has_begun:
-        _write(2, held)
-    return held
+        _write(2, held_bytes)
+    return held_bytes
 
 
 def _write(stream: int, content: bytes) -> None:

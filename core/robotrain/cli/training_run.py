@@ -49,8 +49,8 @@ def split_step(text: str) -> tuple[str, str]:
 def find_training_steps(record: RunRecord, platform: Platform) -> list[str]:
     """Return the steps of a pipeline that have begun and save checkpoints."""
     engine = platform.engine
-    sent = engine.list_sent(record.reference) if isinstance(engine, PipelineEngine) else []
-    return [step.name for step in sent if step.produces == "checkpoints"]
+    sent_steps = engine.list_sent(record.reference) if isinstance(engine, PipelineEngine) else []
+    return [step.name for step in sent_steps if step.produces == "checkpoints"]
 
 
 def require_one_training(record: RunRecord, platform: Platform, option: str = "", remark: str = "") -> list[str]:
@@ -67,8 +67,8 @@ def require_one_training(record: RunRecord, platform: Platform, option: str = ""
                 step_status.name: step_status.run
                 for step_status in platform.get_engine_for(PipelineRuns).list_steps(record.reference)
             }
-            names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
-            reason, ways = f"Name the run of one: {', '.join(names)}.", []
+            run_names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
+            reason, ways = f"Name the run of one: {', '.join(run_names)}.", []
         raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=reason)])
     return steps
 
@@ -84,11 +84,11 @@ def open_training(
     steps = [step] if step else require_one_training(record, platform, option)
     if steps:
         record, platform = open_step(ctx, record.run, steps[0])
-    stored = plans.read_stored_plan(record.run)
+    stored_plan = plans.read_stored_plan(record.run)
     name = record.run
     step = record.reference.get(STEP_KEY, "") if record.native else ""
     if not step:
-        return TrainingRun(record, platform, name, stored.plan.job)
-    jobs = StepJobs(stored.plan, stored.values, platform, get_plugins(ctx))
+        return TrainingRun(record, platform, name, stored_plan.plan.job)
+    jobs = StepJobs(stored_plan.plan, stored_plan.values, platform, get_plugins(ctx))
     job = jobs.make_job(next(planned_step for planned_step in jobs.plan.steps if planned_step.name == step)).job
     return TrainingRun(record, platform, f"{jobs.plan.finished.get(step, {}).get('run', name)}-{step}", job)

@@ -37,7 +37,7 @@ def make_unknown_option_problem(
     flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
-    shown = redact(flag)
+    redacted_flag = redact(flag)
     unknown_option = _UnknownOption(redact(flag), value, choice, options, plugins)
     ways_to_explain = (
         unknown_option.explain_argument,
@@ -57,10 +57,10 @@ def make_unknown_option_problem(
     if problem := next(filter(None, (explain() for explain in ways_to_explain)), None):
         return problem
     kinds = [claim for claim in read_claims() if claim.family == "source"] if plugins.without else []
-    off = {claim.dotted: name for claim in kinds for name in plugins.without if claim.matches(name)}
-    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    reason = f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-    return make_problem("option-unknown.none", where=shown, why=reason)
+    excluded_kinds = {claim.dotted: name for claim in kinds for name in plugins.without if claim.matches(name)}
+    words = " ".join(f"--without {name}" for name in dict.fromkeys(excluded_kinds.values()))
+    reason = f"The options of {', '.join(excluded_kinds)} are switched off by {words}." if excluded_kinds else ""
+    return make_problem("option-unknown.none", where=redacted_flag, why=reason)
 
 
 class _UnknownOption:
@@ -74,7 +74,7 @@ class _UnknownOption:
 
     def replace(self, *texts: str) -> Iterable[Suggestion]:
         """Return the ways with a text to type in the place of the option."""
-        return (Suggestion(text, replaces=self.flag) for text in texts if text)
+        return (Suggestion(option_text, replaces=self.flag) for option_text in texts if option_text)
 
     def explain_hint(self) -> Problem | None:
         """Explain an option that the chosen workload or platform knows from other tools."""
@@ -116,8 +116,8 @@ class _UnknownOption:
             return None
         readers = [workload.name for workload in self.plugins.workloads().values() if workload.read_config]
         if self.flag == "--config" and readers and not _has_job_keys(self.value):
-            lines = (f"robotrain submit {name} --config {shlex.quote(self.value)} …" for name in readers)
-            return make_problem("option-unknown.config", *map(Suggestion, lines), where=self.flag)
+            submit_lines = (f"robotrain submit {name} --config {shlex.quote(self.value)} …" for name in readers)
+            return make_problem("option-unknown.config", *map(Suggestion, submit_lines), where=self.flag)
         ways = self.replace(f"robotrain submit {shlex.quote(self.value)} …")
         return make_problem("option-unknown.job-file", *ways, where=self.flag)
 
@@ -137,9 +137,9 @@ class _UnknownOption:
             return None
         if all(family == "workload" for family, _ in owners) and (of_program := self.explain_program()):
             return of_program
-        chosen = self.choice
-        here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
-        others = (
+        choice = self.choice
+        choice_text = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
+        other_ways = (
             Suggestion(f"--platform {name}" if family == "platform" else f"robotrain submit {name} …")
             for family, name in owners
         )
@@ -147,17 +147,17 @@ class _UnknownOption:
         if all(family == "workload" for family, _ in owners) and (own_parameter := self._format_own_parameter()):
             ways = [*self.replace(own_parameter)]
         else:
-            ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
-        named = " and ".join(map(" ".join, owners))
-        return make_problem("option-elsewhere.of-other", *ways, where=self.flag, owners=named, here=here)
+            ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *other_ways]
+        owner_names = " and ".join(map(" ".join, owners))
+        return make_problem("option-elsewhere.of-other", *ways, where=self.flag, owners=owner_names, here=choice_text)
 
     def _format_own_parameter(self) -> str:
         """Return the option as a parameter of the user's own; empty where a job has none."""
         name = self.flag.lstrip("-").replace("-", "_")
         if not self.workload or not self.workload.own_command or not re.fullmatch(NAME_PATTERN, name):
             return ""
-        text = f"{name}={self.value or 'VALUE'}"
-        return format_option(PARAM_FLAG, text, self.options)
+        assignment = f"{name}={self.value or 'VALUE'}"
+        return format_option(PARAM_FLAG, assignment, self.options)
 
     def explain_own_parameter(self) -> Problem | None:
         """Explain an option that the user's program may have."""
@@ -187,11 +187,11 @@ class _UnknownOption:
         commands = list_commands_with(self.flag, self.plugins)
         return self._name_commands(commands) if commands else None
 
-    def _name_commands(self, names: Sequence[str]) -> Problem:
+    def _name_commands(self, command_names: Sequence[str]) -> Problem:
         way = suggest_leaving_out(self.flag)
-        if len(names) > MAX_COMMANDS_IN_TITLE:
-            return make_problem("option-elsewhere.commands", way, where=self.flag, commands=", ".join(names))
-        owners = " and ".join(f"`robotrain {name}`" for name in names)
+        if len(command_names) > MAX_COMMANDS_IN_TITLE:
+            return make_problem("option-elsewhere.commands", way, where=self.flag, commands=", ".join(command_names))
+        owners = " and ".join(f"`robotrain {name}`" for name in command_names)
         return make_problem("option-elsewhere.command", way, where=self.flag, owners=owners)
 
     def explain_managed(self) -> Problem | None:
@@ -251,10 +251,10 @@ def _has_job_keys(file: str) -> bool:
     from robotrain.config.job_file import JOB_KEYS  # costs start-up
 
     try:
-        content = Path(file).read_text(encoding="utf-8")
+        file_text = Path(file).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return True
-    return any(re.search(rf"^{key}\s*:", content, re.MULTILINE) for key in JOB_KEYS)
+    return any(re.search(rf"^{key}\s*:", file_text, re.MULTILINE) for key in JOB_KEYS)
 
 
 def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[tuple[str, str]]:

@@ -29,25 +29,25 @@ AFTER_DASHES = "option-unknown.after-dashes"
 
 
 def find_unknown_words(
-    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: Plugins, line: Sequence[str] = ()
+    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: Plugins, typed_words: Sequence[str] = ()
 ) -> Iterator[Problem]:
     """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file.
 
-    :param line: the command's arguments as they were typed.
+    :param typed_words: the command's arguments as they were typed.
     """
     remember_secrets(words)
-    unknown, plain = _split_words(words)
-    if unknown:
-        problems = [*_find_unknown_options(unknown, plain, choice, options, plugins)]
-        yield from _join_moves(problems, split_at_dashes([*line])[1] or ())
-    workloads = [word for word in plain if word in plugins.list_names("workload")]
-    files = [word for word in plain if is_job_file(word)]
-    for names in (workloads, files):
-        if len(names) > 1:
-            yield make_problem("word-repeated", first=redact(names[0]), second=redact(names[1]))
-    for word in plain:
+    unknown_options, plain_words = _split_words(words)
+    if unknown_options:
+        problems = [*_find_unknown_options(unknown_options, plain_words, choice, options, plugins)]
+        yield from _join_moves(problems, split_at_dashes([*typed_words])[1] or ())
+    workloads = [word for word in plain_words if word in plugins.list_names("workload")]
+    files = [word for word in plain_words if is_job_file(word)]
+    for same_sort_words in (workloads, files):
+        if len(same_sort_words) > 1:
+            yield make_problem("word-repeated", first=redact(same_sort_words[0]), second=redact(same_sort_words[1]))
+    for word in plain_words:
         if word not in workloads and word not in files and word != choice.program:
-            yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins, line)
+            yield _explain_truth(word, typed_words, options) or explain_unknown_word(word, choice, plugins, typed_words)
 
 
 def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str]) -> Iterator[Problem]:
@@ -73,14 +73,14 @@ def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str]) -> Ite
             yield dataclasses.replace(problem, title=title, where=where, suggestions=(way,))
 
 
-def make_pasted_line_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:
+def make_pasted_line_problem(typed_words: Sequence[str], plugins: Plugins) -> Problem | None:
     """Return the problem of a line that is one of a workload's own program; None for any other.
 
-    :param line: the command's arguments as they were typed.
+    :param typed_words: the command's arguments as they were typed.
     """
     from robotrain.cli.parse_errors import find_translation  # imports the records of runs
 
-    words, _ = split_at_dashes([*line])
+    words, _ = split_at_dashes([*typed_words])
     for index, word in reversed([*enumerate(words)]):  # the translation says `--platform PLATFORM` itself
         if word.partition("=")[0] == "--platform":
             del words[index : index + (1 if "=" in word else 2)]
@@ -126,24 +126,30 @@ MIN_QUOTED = 2
 
 
 def _find_unknown_options(
-    unknown: Mapping[str, str], plain: Sequence[str], choice: Choice, options: ComposedOptions, plugins: Plugins
+    unknown_options: Mapping[str, str],
+    plain_words: Sequence[str],
+    choice: Choice,
+    options: ComposedOptions,
+    plugins: Plugins,
 ) -> Iterator[Problem]:
-    without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
+    without_file = [
+        flag for flag, value in unknown_options.items() if not is_job_file(value) and not is_variable(flag, value)
+    ]
     by_workload = {
         name: flags
         for name, flags in group_by_other_workload(without_file, choice, plugins).items()
         if not all(_is_of_program(flag, choice, plugins) for flag in flags)
     }
     workloads = plugins.list_names("workload")
-    misspelled = {near for word in plain if (near := find_nearest_name(word, workloads))}
-    misspelled |= {name for word in plain for name in workloads if name.endswith(f"-{word}")}
+    near_workloads = {near_workload for word in plain_words if (near_workload := find_nearest_name(word, workloads))}
+    near_workloads |= {name for word in plain_words for name in workloads if name.endswith(f"-{word}")}
     yield from (
         make_other_workload_problem(name, flags, choice)
         for name, flags in by_workload.items()
-        if name not in misspelled
+        if name not in near_workloads
     )
     reported = {flag for flags in by_workload.values() for flag in flags}
-    for flag, value in unknown.items():
+    for flag, value in unknown_options.items():
         if flag not in reported:
             yield make_unknown_option_problem(flag, value, choice, options, plugins)
 
@@ -156,110 +162,122 @@ def _is_of_program(flag: str, choice: Choice, plugins: Plugins) -> bool:
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return unknown options with their values, and words; a word right after an unknown option is its value."""
-    unknown: dict[str, str] = {}
-    plain: list[str] = []
+    unknown_options: dict[str, str] = {}
+    plain_words: list[str] = []
     waiting = ""
     for word in words:
         if word.startswith("-") and word != "-":
-            name, equals, unknown[name] = word.partition("=")
+            name, equals, unknown_options[name] = word.partition("=")
             waiting = "" if equals else name
         elif waiting:
-            unknown[waiting], waiting = word, ""
+            unknown_options[waiting], waiting = word, ""
         else:
-            plain.append(word)
-    return unknown, plain
+            plain_words.append(word)
+    return unknown_options, plain_words
 
 
-def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: Plugins) -> dict[str, list[str]]:
+def group_by_other_workload(unknown_options: Sequence[str], choice: Choice, plugins: Plugins) -> dict[str, list[str]]:
     """Return the unknown options that belong to exactly one other workload, by its name.
 
     One that several have belongs to the one that another option already names.
     """
-    groups: dict[str, list[str]] = {}
-    chosen = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
-    hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
-    owners = {flag: list(find_option_owners(flag, choice, plugins)) for flag in unknown if flag not in hints}
-    names = {
+    flags_by_workload: dict[str, list[str]] = {}
+    chosen_plugins = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
+    hints = {flag for plugin in chosen_plugins if plugin for flag in plugin.option_hints}
+    owners = {flag: list(find_option_owners(flag, choice, plugins)) for flag in unknown_options if flag not in hints}
+    workloads_by_flag = {
         flag: [name for _, name in flag_owners]
         for flag, flag_owners in owners.items()
         if all(family == "workload" for family, _ in flag_owners)
     }
-    for flag, workload_names in names.items():
+    for flag, workload_names in workloads_by_flag.items():
         if len(workload_names) == 1:
-            groups.setdefault(workload_names[0], []).append(flag)
-    for flag, workload_names in names.items():
-        meant = [name for name in workload_names if name in groups]
-        if len(workload_names) > 1 and len(meant) == 1:
-            groups[meant[0]].append(flag)
-    return groups
+            flags_by_workload.setdefault(workload_names[0], []).append(flag)
+    for flag, workload_names in workloads_by_flag.items():
+        named_workloads = [name for name in workload_names if name in flags_by_workload]
+        if len(workload_names) > 1 and len(named_workloads) == 1:
+            flags_by_workload[named_workloads[0]].append(flag)
+    return flags_by_workload
 
 
 def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice) -> Problem:
     """Return the problem of options that belong to a workload that was not chosen."""
-    names = list(dict.fromkeys(map(redact, flags)))
-    verb = "is an option" if len(names) == 1 else "are options"
+    flag_names = list(dict.fromkeys(map(redact, flags)))
+    verb = "is an option" if len(flag_names) == 1 else "are options"
     is_default = choice.origins[0] == DEFAULT_ORIGIN
-    rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
-    other = Suggestion(f"robotrain submit {name} …")
-    ways = [other] if is_default else [suggest_leaving_out(*names), other]
+    choice_note = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
+    submit_way = Suggestion(f"robotrain submit {name} …")
+    ways = [submit_way] if is_default else [suggest_leaving_out(*flag_names), submit_way]
     return make_problem(
-        "option-elsewhere.workload", *ways, where=names[0], names=", ".join(names), verb=verb, name=name, rest=rest
+        "option-elsewhere.workload",
+        *ways,
+        where=flag_names[0],
+        names=", ".join(flag_names),
+        verb=verb,
+        name=name,
+        rest=choice_note,
     )
 
 
 TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
 
 
-def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> Problem | None:
+def _explain_truth(word: str, typed_words: Sequence[str], options: ComposedOptions) -> Problem | None:
     """Return the problem of a word after a switch that says yes or no; None for any other."""
-    truth = TRUTHS.get(word.lower())
-    position = line.index(word) if word in line else 0
-    flag = line[position - 1] if position else ""
+    truth_value = TRUTHS.get(word.lower())
+    position = typed_words.index(word) if word in typed_words else 0
+    flag = typed_words[position - 1] if position else ""
     option = next((option for option in options.options if option.name == options.flags.get(flag)), None)
-    if truth is None or option is None or option.metavar:
+    if truth_value is None or option is None or option.metavar:
         return None
-    off = option.flags[0].partition("/")[2]
-    way = suggest_leaving_out(word) if truth else Suggestion(off, replaces=f"{flag} {word}") if off else None
+    off_flag = option.flags[0].partition("/")[2]
+    way = (
+        suggest_leaving_out(word)
+        if truth_value
+        else Suggestion(off_flag, replaces=f"{flag} {word}")
+        if off_flag
+        else None
+    )
     return make_problem("word-unknown.switch", *([way] if way else []), where=flag, given=word)
 
 
-def explain_unknown_word(word: str, choice: Choice, plugins: Plugins, line: Sequence[str]) -> Problem:
+def explain_unknown_word(word: str, choice: Choice, plugins: Plugins, typed_words: Sequence[str]) -> Problem:
     """Return the problem of a word that is neither a workload nor a job file."""
     if word == "-" or word.startswith(("/dev/stdin", "/dev/fd/")):
         return make_problem("standard-input")
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
     programs = [] if (Path(word) / JOB_FILE).is_file() else list(_find_programs(Path(word), plugins))
-    meanings = tuple(_suggest_meanings(word, choice, plugins, line))
-    near = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
+    meanings = tuple(_suggest_meanings(word, choice, plugins, typed_words))
+    name_suggestions = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
     if of_kind[1:]:
-        near = (Suggestion("WORKLOAD", "one of these"), *near)
+        name_suggestions = (Suggestion("WORKLOAD", "one of these"), *name_suggestions)
     elif meanings and "/" in word:
-        near = ()
-    message = "word-unknown.misspelt" if near else "word-unknown"
-    if not near and programs:
+        name_suggestions = ()
+    message = "word-unknown.misspelt" if name_suggestions else "word-unknown"
+    if not name_suggestions and programs:
         message = "word-unknown.program"
-        meanings = tuple(_repeat_line(line, word, program) for program in programs)
-    elif not near and Path(word).is_file():
+        meanings = tuple(_repeat_line(typed_words, word, program) for program in programs)
+    elif not name_suggestions and Path(word).is_file():
         message = "word-unknown.file"
     return make_problem(
         message,
-        *(near or meanings),
+        *(name_suggestions or meanings),
         given=word,
         word=redact(word),
         workloads=", ".join(workloads),
     )
 
 
-def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, line: Sequence[str]) -> Iterator[Suggestion]:
+def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, typed_words: Sequence[str]) -> Iterator[Suggestion]:
     """Yield what a word may stand for: a platform, a folder, an address, or a value; secrets are not repeated."""
     folder = Path(word)
     if word in plugins.list_names("platform"):
         yield Suggestion(f"--platform {word}", replaces=word)
     elif not can_repeat(word):
         return
-    elif "=" in word and (values := list(_suggest_value(word, choice, plugins))):
-        yield from values
+    elif "=" in word and (value_ways := list(_suggest_value(word, choice, plugins))):
+        yield from value_ways
     elif (folder / JOB_FILE).is_file():
         yield Suggestion(shlex.quote(str(folder / JOB_FILE)), "the job file in this folder")
     elif (file := Path(f"{word}.yaml")).is_file():
@@ -267,7 +285,7 @@ def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, line: Sequenc
     elif folder.is_dir() or ("/" in word and not word.startswith((".", "/", "~")) and not folder.exists()):
         workload = load_or_none(plugins.workload, choice.workload)
         address = os.path.abspath(word) if folder.is_dir() else word
-        for role in _list_open_roles(workload, plugins, line) if workload else ():
+        for role in _list_open_roles(workload, plugins, typed_words) if workload else ():
             for kind in plugins.source_kinds().values():
                 if role in kind.roles and kind.recognizes(address):
                     yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
@@ -283,15 +301,15 @@ def _find_programs(folder: Path, plugins: Plugins) -> Iterator[str]:
                 yield str(folder / program)
 
 
-def make_program_missing_problem(word: str, line: Sequence[str]) -> Problem:
+def make_program_missing_problem(word: str, typed_words: Sequence[str]) -> Problem:
     """Return the problem of a program file that is not there, with the line for one that may be meant."""
     path = Path(word).expanduser()
     candidates = {str(file) for folder in (path.parent, Path()) for file in folder.glob(f"*{path.suffix}")}
     candidates |= {str(file) for file in Path().glob(f"*/*{path.suffix}")}
-    same_name = sorted(text for text in candidates if Path(text).name == path.name)
-    near = find_nearest_name(word, candidates)
-    meant = same_name or ([near] if near else [])
-    ways = (_repeat_line(line, word, text) for text in meant[:MAX_FILES])
+    same_name = sorted(candidate for candidate in candidates if Path(candidate).name == path.name)
+    nearest_file = find_nearest_name(word, candidates)
+    meant_files = same_name or ([nearest_file] if nearest_file else [])
+    ways = (_repeat_line(typed_words, word, candidate) for candidate in meant_files[:MAX_FILES])
     return make_problem("program-missing", *ways, given=word, name=redact(word), folder=redact(str(Path.cwd())))
 
 
@@ -305,16 +323,16 @@ def _repeat_line(line: Sequence[str], word: str, meant: str) -> Suggestion:
     return Suggestion(shlex.join(words) if can_repeat(" ".join(words)) else shlex.quote(meant), replaces=word)
 
 
-def _list_open_roles(workload: Workload, plugins: Plugins, line: Sequence[str]) -> list[str]:
+def _list_open_roles(workload: Workload, plugins: Plugins, typed_words: Sequence[str]) -> list[str]:
     """Return the roles that a job needs and a line does not give; all roles if it gives them, perhaps by a job file."""
     kinds = plugins.source_kinds().values()
-    typed = {word.partition("=")[0] for word in line}
-    needed = [
+    typed_flags = {word.partition("=")[0] for word in typed_words}
+    missing_roles = [
         role
         for role, rule in workload.roles.items()
-        if rule.required and not any(role in kind.roles and kind.roles[role].flag in typed for kind in kinds)
+        if rule.required and not any(role in kind.roles and kind.roles[role].flag in typed_flags for kind in kinds)
     ]
-    return [*workload.roles] if not needed or any(map(is_job_file, line)) else needed
+    return [*workload.roles] if not missing_roles or any(map(is_job_file, typed_words)) else missing_roles
 
 
 def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Suggestion]:

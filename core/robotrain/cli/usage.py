@@ -20,15 +20,19 @@ make_problem = Messages(__file__)
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
     """Find flags that were parsed as the value of the flag before them."""
     for flag, name in options.flags.items():
-        value = option_values.get(name)
-        if not value or flag != _get_canonical_flag(name, options):
+        option_value = option_values.get(name)
+        if not option_value or flag != _get_canonical_flag(name, options):
             continue
-        for text in value if isinstance(value, (list, tuple)) else [value]:
-            if is_flag(text, options):
+        for value_text in option_value if isinstance(option_value, (list, tuple)) else [option_value]:
+            if is_flag(value_text, options):
                 metavar = next((option.metavar for option in options.options if option.name == name), None)
-                word = text.partition("=")[0]
+                word = value_text.partition("=")[0]
                 is_name = (metavar or "").startswith("NAME[=") and word not in options.flags  # an option of a program
-                way = Suggestion(f"{flag} {text.lstrip('-')}", "", word) if is_name else Suggestion(f"{flag} {metavar}")
+                way = (
+                    Suggestion(f"{flag} {value_text.lstrip('-')}", "", word)
+                    if is_name
+                    else Suggestion(f"{flag} {metavar}")
+                )
                 ways = [way] if metavar else []
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(word))
 
@@ -37,9 +41,9 @@ def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions) ->
     """Return the parameters and roles that usage problems are about, by the flags that these name or suggest."""
     ways = [way for problem in problems for way in problem.suggestions]
     flags = [*(problem.where for problem in problems), *(flag for way in ways for flag in read_edit(way).flags)]
-    names = {options.flags.get(flag, "") for flag in flags}
-    declared = {options.declared[name].name for name in names if name in options.declared}
-    return frozenset(declared | {options.sources[name].role for name in names if name in options.sources})
+    option_names = {options.flags.get(flag, "") for flag in flags}
+    parameter_names = {options.declared[name].name for name in option_names if name in options.declared}
+    return frozenset(parameter_names | {options.sources[name].role for name in option_names if name in options.sources})
 
 
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:
@@ -48,31 +52,32 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in repeatable:
             flag = _get_canonical_flag(name, options)
-            others = [
+            other_spellings = [
                 spelling for spelling, option_name in options.flags.items() if option_name == name and spelling != flag
             ]
-            spellings = f"{flag} (also {', '.join(others)})" if others else flag
+            spellings = f"{flag} (also {', '.join(other_spellings)})" if other_spellings else flag
             yield make_problem("option-repeated", where=flag, spellings=spellings, count=order.count(name))
-        if (off := f"{OFF_TABLE}.{name}") in order:
-            both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(off, options)}"
-            yield make_problem("options-conflict.contradiction", both=both)
+        if (off_name := f"{OFF_TABLE}.{name}") in order:
+            both_flags = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(off_name, options)}"
+            yield make_problem("options-conflict.contradiction", both=both_flags)
 
 
 def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[Problem]:
     """Find flags and environment names that two owners claim."""
     for spelling, owners in options.clashes:
-        both = " and ".join(owners)
+        both_owners = " and ".join(owners)
         env = not spelling.startswith("-")
         message = "names-clash.variable" if env else "names-clash.option"
         words = [owner.split() for owner in owners]
         plugin_claims = [
             claim
             for claim in plugins.claims
-            if not claim.built_in and any(claim.family == family and claim.name in rest for family, *rest in words)
+            if not claim.built_in
+            and any(claim.family == family and claim.name in owner_names for family, *owner_names in words)
         ]
         origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        yield make_problem(message, *suggestions, where=spelling, both=both, origins=origins)
+        yield make_problem(message, *suggestions, where=spelling, both=both_owners, origins=origins)
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:

@@ -34,10 +34,10 @@ class TemplateGuard(NamedTuple):
             reason = self.why.format(syntax)
         return make_problem("value-invalid", *fixes, where=flag, given=text, expected=expected, why=reason)
 
-    def check_pattern(self, flag: str, text: str, pattern: str, expected: str, reason: str) -> Iterator[Problem]:
+    def check_pattern(self, flag: str, text: str, pattern: str, expected_form: str, reason: str) -> Iterator[Problem]:
         """Check that an option's value matches the pattern as a whole. `reason`: which values do."""
         if not re.fullmatch(pattern, text):
-            yield self.make_invalid_value_problem(flag, text, expected, reason)
+            yield self.make_invalid_value_problem(flag, text, expected_form, reason)
 
 
 def check_unused_gpus(job: Job, requested: int | None, engine: str) -> Iterator[Problem]:
@@ -49,21 +49,21 @@ def check_unused_gpus(job: Job, requested: int | None, engine: str) -> Iterator[
 MAX_NAMES = 8
 
 
-def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
+def suggest_names(template: str, wanted_name: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
     """Suggest the nearest name and list the others; what was wanted is none of them.
 
     :param template: the option with `{}` for the name.
     """
     if not names:
         return (Suggestion(list_command, "lists what exists"),)
-    names = [name for name in names if name != wanted]
+    names = [name for name in names if name != wanted_name]
     if not names:
         return ()
-    near = find_nearest_name(wanted, names) or (names[0] if len(names) == 1 else "")
-    listed = [*([near] if near else []), *sorted(name for name in names if name != near)]
-    more = f", … ({len(listed) - MAX_NAMES} more)" if len(listed) > MAX_NAMES else ""
-    option = template.replace("{}", shlex.quote(near or "NAME"))
-    return (Suggestion(option, f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
+    nearest_name = find_nearest_name(wanted_name, names) or (names[0] if len(names) == 1 else "")
+    listed_names = [*([nearest_name] if nearest_name else []), *sorted(name for name in names if name != nearest_name)]
+    count_note = f", … ({len(listed_names) - MAX_NAMES} more)" if len(listed_names) > MAX_NAMES else ""
+    option = template.replace("{}", shlex.quote(nearest_name or "NAME"))
+    return (Suggestion(option, f"existing: {', '.join(listed_names[:MAX_NAMES])}{count_note}"),)
 
 
 MAX_VARIABLE_BYTES = 131_072
@@ -78,8 +78,8 @@ def check_variable_sizes(variables: Mapping[str, str], flags: Mapping[str, Seque
     for name, value in variables.items():
         size = len(f"{name}={value}\0".encode("utf-8", "surrogatepass"))
         if size > MAX_VARIABLE_BYTES:
-            flag, *shorter = flags[name]
-            ways = (f"use fewer or shorter {flag} values", *shorter)
+            flag, *shorter_ways = flags[name]
+            ways = (f"use fewer or shorter {flag} values", *shorter_ways)
             yield make_problem("variable-too-long", *ways, where=flag, name=name, size=size, most=MAX_VARIABLE_BYTES)
 
 

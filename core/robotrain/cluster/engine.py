@@ -53,7 +53,7 @@ class ClusterEngine(PlatformEngine):
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
         """Return whether the run ends in time; transient errors are ignored."""
-        until, pause = time.monotonic() + seconds, FIRST_PAUSE
+        deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
         while True:
             try:
                 if self.has_ended(reference):
@@ -61,7 +61,7 @@ class ClusterEngine(PlatformEngine):
             except Rejected as rejected:
                 if not rejected.transient:
                     raise
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -120,5 +120,5 @@ class PipelineClusterEngine(ClusterEngine):
         from robotrain.cluster.outputs import download_verified
 
         reference = self.select_step(reference)
-        expected = self.expect_output(reference, output)
-        download_verified(output, to, partial(self.fetch_output, reference, output), expected)
+        expected_output = self.expect_output(reference, output)
+        download_verified(output, to, partial(self.fetch_output, reference, output), expected_output)

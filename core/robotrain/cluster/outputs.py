@@ -45,11 +45,11 @@ class RunLog:
 
     def list_published(self) -> Iterator[Output]:
         """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
-        for published in self.progress.published:
-            if published.to.startswith("https://"):
-                yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
-            elif published.to.startswith(HUB_PREFIX):
-                yield self.make_checkpoint(published.step, HUB_KIND, make_output_uri(published.to))
+        for published_event in self.progress.published:
+            if published_event.to.startswith("https://"):
+                yield self.make_checkpoint(published_event.step, BLOB_KIND, published_event.to)
+            elif published_event.to.startswith(HUB_PREFIX):
+                yield self.make_checkpoint(published_event.step, HUB_KIND, make_output_uri(published_event.to))
         if self.results_url:
             yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
 
@@ -58,8 +58,10 @@ class RunLog:
         name = make_checkpoint_name(step)
         model = self.models.get(step, "")
         addresses = self.progress.list_addresses(step)
-        others = tuple(address for address in addresses if make_output_uri(address) != uri)
-        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
+        other_addresses = tuple(address for address in addresses if make_output_uri(address) != uri)
+        return Output(
+            name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=other_addresses
+        )
 
     @property
     def results_url(self) -> str:
@@ -79,9 +81,11 @@ class RunLog:
     @property
     def run_id(self) -> str:
         """The id of the tracking run, from its own line or the address of an artifact; empty if it is not known."""
-        logged = str((self.progress.tracking or {}).get("run_id") or "")
-        artifacts = (re.fullmatch(r"runs:/([^/]+)/.+", item.to) for item in self.progress.published)
-        return logged or next((match[1] for match in artifacts if match), "")
+        logged_run_id = str((self.progress.tracking or {}).get("run_id") or "")
+        artifacts = (
+            re.fullmatch(r"runs:/([^/]+)/.+", published_event.to) for published_event in self.progress.published
+        )
+        return logged_run_id or next((match[1] for match in artifacts if match), "")
 
     @property
     def experiment_id(self) -> str:
@@ -91,8 +95,12 @@ class RunLog:
     def find_artifacts(self, run_id: str) -> dict[int, str]:
         """Return the artifact path of each model, or of the evaluated policy, by step."""
         start = f"runs:/{run_id}/"
-        published = self.progress.published if run_id else ()
-        paths = {item.step: item.to.removeprefix(start) for item in published if item.to.startswith(start)}
+        published_events = self.progress.published if run_id else ()
+        paths = {
+            published_event.step: published_event.to.removeprefix(start)
+            for published_event in published_events
+            if published_event.to.startswith(start)
+        }
         if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
             paths[self.evaluation.step] = policy
         return paths
@@ -162,7 +170,7 @@ class ExpectedOutput:
     """What lists the present outputs."""
 
 
-def download_verified(output: Output, to: Path, fetch: Callable[[Path], None], expected: ExpectedOutput) -> None:
+def download_verified(output: Output, to: Path, fetch: Callable[[Path], None], expected_output: ExpectedOutput) -> None:
     """Download an output to the new folder `to`, as `download_atomically` does, and check what came.
 
     Raise Rejected also if nothing came, or if it is damaged or belongs to another run.
@@ -174,14 +182,14 @@ def download_verified(output: Output, to: Path, fetch: Callable[[Path], None], e
         folder.mkdir()
         fetch(folder)
         if not any(folder.iterdir()):
-            raise Rejected([make_problem("output-gone", expected.listing, given=output.uri, name=output.name)])
-        has_manifest = expected.sealed or (folder / MANIFEST).exists()
+            raise Rejected([make_problem("output-gone", expected_output.listing, given=output.uri, name=output.name)])
+        has_manifest = expected_output.sealed or (folder / MANIFEST).exists()
         if has_manifest and (damage := checkpoint.validate_checkpoint(folder)):
             damage = damage.replace(str(folder), output.uri)
             problem = make_problem("output-not-copied.damaged", given=output.uri, name=output.name, damage=damage)
             raise Rejected([problem])
         manifest = checkpoint.read_manifest(folder)
-        if manifest and is_foreign_checkpoint(manifest, expected.submission, expected.run):
+        if manifest and is_foreign_checkpoint(manifest, expected_output.submission, expected_output.run):
             owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
             problem = make_problem("output-not-copied.other-run", given=output.uri, name=output.name, owner=owner)
             raise Rejected([problem])

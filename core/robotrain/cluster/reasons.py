@@ -31,14 +31,14 @@ EXIT_REASONS: Mapping[int, str] = {
 
 def find_outcome(lines: Iterable[str]) -> Outcome | None:
     """Return the outcome in the last lines of a log, if it is that of the last attempt."""
-    last: Outcome | None = None
+    last_outcome: Outcome | None = None
     for line in lines:
         record = event.parse_event(line)
         if record and isinstance(record.event, Outcome):
-            last = record.event
+            last_outcome = record.event
         elif record and isinstance(record.event, StageEvent) and record.event.state == "started":
-            last = None  # it was that of an earlier attempt
-    return last
+            last_outcome = None  # it was that of an earlier attempt
+    return last_outcome
 
 
 def explain_outcome(outcome: Outcome | None, exit_code: int | None) -> str:
@@ -52,13 +52,13 @@ def append_message(sentence: str, engine: str, message: str, noise: Iterable[str
     """Append the engine's message in brackets. `noise`: patterns of what says no more than an exit code."""
     for pattern in noise:
         message = re.sub(pattern, " ", message, flags=re.IGNORECASE)
-    text = redact_text(" ".join(message.split()).strip(". :"))
-    return f"{sentence} ({engine}: {text})" if text else sentence
+    message_text = redact_text(" ".join(message.split()).strip(". :"))
+    return f"{sentence} ({engine}: {message_text})" if message_text else sentence
 
 
 def format_wait(seconds: float | None) -> str:
     """Return for how long a run has waited, in steps, so that the text rarely changes."""
-    step = next((text for least, text in _WAIT_STEPS if (seconds or 0.0) >= least), "")
+    step = next((text for min_seconds, text in _WAIT_STEPS if (seconds or 0.0) >= min_seconds), "")
     return f", for more than {step}" if step else ""
 
 

@@ -47,14 +47,14 @@ class SubmissionSpecFile(Generic[Spec]):
             errors.append(f"schema: this robotrain reads {self.schema}")
         if errors:
             raise ValueError(f"{self.name} is not a valid submission spec: {'; '.join(errors)}")
-        parsed: Spec = spec
-        return parsed
+        typed_spec: Spec = spec
+        return typed_spec
 
     def load(self, plan: Plan, stage: Stage) -> Spec:
         """Return the spec of a plan. Raise Rejected if the plan is damaged or incomplete."""
-        required = dict.fromkeys((self.name, plan.spec, *self.required))
-        if missing := [path for path in required if path not in plan.files]:
-            raise Rejected([self.make_damaged_plan_problem(stage, f"It lacks {', '.join(missing)}.")])
+        required_files = dict.fromkeys((self.name, plan.spec, *self.required))
+        if missing_files := [path for path in required_files if path not in plan.files]:
+            raise Rejected([self.make_damaged_plan_problem(stage, f"It lacks {', '.join(missing_files)}.")])
         try:
             return self.parse(plan.files[self.name])
         except ValueError as error:
@@ -169,8 +169,8 @@ def make_python_search(
     :param location: what it says has no Python.
     :param fix: what to do about that.
     """
-    tried = " ".join((*NAMES, *interpreters, *USUAL_PATHS))
-    parts = {"INTERPRETERS": tried, "PROBE": _PROBE, "PLACE": location, "FIX": fix}
+    python_names = " ".join((*NAMES, *interpreters, *USUAL_PATHS))
+    parts = {"INTERPRETERS": python_names, "PROBE": _PROBE, "PLACE": location, "FIX": fix}
     return functools.reduce(lambda text, part: text.replace(*part), parts.items(), _SEARCH)
 
 
@@ -203,5 +203,5 @@ def make_start_program(modules: str, *unpack: str, document: str = DOCUMENT_FILE
     :param unpack: the lines that set `folder`, where they leave the document and the payload in `payload/`, and
         `options`, a list for the runtime.
     """
-    lines = "\n    ".join(unpack)
-    return _PROGRAM.replace("MODULES", modules).replace("UNPACK", lines).replace("DOCUMENT", document)
+    unpack_lines = "\n    ".join(unpack)
+    return _PROGRAM.replace("MODULES", modules).replace("UNPACK", unpack_lines).replace("DOCUMENT", document)

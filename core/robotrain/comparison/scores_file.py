@@ -28,41 +28,45 @@ ANSWERS = {
 """What people write for the success of an episode."""
 
 
-def read_scores(content: bytes, file: str) -> list[Observation]:
+def read_scores(file_bytes: bytes, file: str) -> list[Observation]:
     """Return the episodes of a file, in its order. Raise Rejected with the problems of all lines.
 
     :param file: its name, for messages.
     """
     problems: list[Problem] = []
     try:
-        text = content.decode("utf-8-sig")
+        csv_text = file_bytes.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problems.append(make_problem("scores-invalid.not-text", where=_place(file, line)))
+        line_number = file_bytes.count(b"\n", 0, error.start) + 1
+        problems.append(make_problem("scores-invalid.not-text", where=_place(file, line_number)))
     raise_if_any(problems)
-    head = text.partition("\n")[0]
+    head = csv_text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(csv_text, newline=""), delimiter=delimiter)
     rows = list[tuple[int, dict[str, str]]]()
     try:
-        names = [cell.strip().lower() for cell in next(reader, [])]
-        problems += _find_missing_columns(names, file)
+        column_names = [cell.strip().lower() for cell in next(reader, [])]
+        problems += _find_missing_columns(column_names, file)
         raise_if_any(problems)
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                if len(cells) != len(names):
-                    where = _place(file, reader.line_num)
-                    problems.append(make_problem("scores-invalid.cells", where=where, count=len(cells), of=len(names)))
+                if len(cells) != len(column_names):
+                    location = _place(file, reader.line_num)
+                    problems.append(
+                        make_problem("scores-invalid.cells", where=location, count=len(cells), of=len(column_names))
+                    )
                 else:
-                    row = dict(zip(names, (cell.strip() for cell in cells), strict=True))
+                    row = dict(zip(column_names, (cell.strip() for cell in cells), strict=True))
                     rows.append((reader.line_num, row))
     except csv.Error as error:
-        where = _place(file, reader.line_num)
-        problems.append(make_problem("scores-invalid.not-csv", where=where, error=str(error)))
+        location = _place(file, reader.line_num)
+        problems.append(make_problem("scores-invalid.not-csv", where=location, error=str(error)))
     has_comma = delimiter == ";"
     _hide_secrets(rows)
-    parsed_rows = [(line, _read_row(row, _place(file, line), has_comma, problems)) for line, row in rows]
-    episodes = [(line, episode) for line, episode in parsed_rows if episode]
+    parsed_rows = [
+        (line_number, _read_row(row, _place(file, line_number), has_comma, problems)) for line_number, row in rows
+    ]
+    episodes = [(line_number, episode) for line_number, episode in parsed_rows if episode]
     problems += _find_repeated(episodes, file)
     if not rows and not problems:
         problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
@@ -84,38 +88,44 @@ def _mark_repetitions(episodes: Sequence[Observation]) -> list[Observation]:
 
 def _hide_secrets(rows: Sequence[tuple[int, dict[str, str]]]) -> None:
     """Put words in the place of cells that are secrets: names are shown, and different ones stay different."""
-    shown: dict[str, str] = {}
+    label_by_secret: dict[str, str] = {}
     for _, row in rows:
         for column in NAMES.intersection(row):
-            if (text := row[column]) != (hidden := redact_if_secret(text)):
-                row[column] = shown.setdefault(text, f"{hidden} {len(shown) + 1}")
+            if (cell_text := row[column]) != (redacted_text := redact_if_secret(cell_text)):
+                row[column] = label_by_secret.setdefault(cell_text, f"{redacted_text} {len(label_by_secret) + 1}")
 
 
-def _place(file: str, line: int) -> str:
-    return f"{redact(file)}:{line}"
+def _place(file: str, line_number: int) -> str:
+    return f"{redact(file)}:{line_number}"
 
 
-def _find_missing_columns(names: Sequence[str], file: str) -> Iterator[Problem]:
-    has_measure = any(name in names for name in MEASURED)
-    absent = [name for name in (*REQUIRED, *(() if has_measure else MEASURED)) if name not in names]
-    missing = [name for name in absent if name in REQUIRED] + ([] if has_measure else [" or ".join(MEASURED)])
-    near = ((find_nearest_name(name, absent), name) for name in names if name and name not in COLUMNS)
-    named = "; ".join(f"{redact(column)!r} is perhaps {meant!r}" for meant, column in near if meant)
-    if missing:
+def _find_missing_columns(column_names: Sequence[str], file: str) -> Iterator[Problem]:
+    has_measure = any(name in column_names for name in MEASURED)
+    absent_columns = [name for name in (*REQUIRED, *(() if has_measure else MEASURED)) if name not in column_names]
+    missing_columns = [name for name in absent_columns if name in REQUIRED] + (
+        [] if has_measure else [" or ".join(MEASURED)]
+    )
+    similar_columns = (
+        (find_nearest_name(name, absent_columns), name) for name in column_names if name and name not in COLUMNS
+    )
+    hint_text = "; ".join(
+        f"{redact(column)!r} is perhaps {meant_column!r}" for meant_column, column in similar_columns if meant_column
+    )
+    if missing_columns:
         yield make_problem(
             "scores-invalid.columns",
             where=_place(file, 1),
-            missing=", ".join(missing),
-            found=redact(", ".join(names)) or "none",
-            near=f"{named[:1].upper()}{named[1:]}." if named else None,
+            missing=", ".join(missing_columns),
+            found=redact(", ".join(column_names)) or "none",
+            near=f"{hint_text[:1].upper()}{hint_text[1:]}." if hint_text else None,
         )
-    for name in sorted({name for name in names if name in COLUMNS and names.count(name) > 1}):
+    for name in sorted({name for name in column_names if name in COLUMNS and column_names.count(name) > 1}):
         yield make_problem("scores-invalid.column-twice", where=_place(file, 1), name=name)
 
 
 def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: list[Problem]) -> Observation | None:
     """Return the episode of a row; None, with its problem, if it is none."""
-    before = len(problems)
+    problem_count = len(problems)
     for name in REQUIRED:
         if not row[name]:
             problems.append(make_problem("scores-invalid.no-value", where=where, name=name))
@@ -132,7 +142,7 @@ def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: lis
         problems.append(make_problem("scores-invalid.score", where=where, given=score))
     if not success and not score:
         problems.append(make_problem("scores-invalid.no-value", where=where, name=" or ".join(MEASURED)))
-    if len(problems) > before:
+    if len(problems) > problem_count:
         return None
     return Observation(
         policy=row["policy"],
@@ -145,14 +155,16 @@ def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: lis
 
 
 def _find_repeated(episodes: Sequence[tuple[int, Observation]], file: str) -> Iterator[Problem]:
-    lines: dict[tuple[str, ...], int] = {}
-    for line, episode in episodes:
-        first = lines.setdefault((episode.policy, episode.training, episode.condition, episode.start), line)
-        if first != line:
+    line_by_episode: dict[tuple[str, ...], int] = {}
+    for line_number, episode in episodes:
+        first_line = line_by_episode.setdefault(
+            (episode.policy, episode.training, episode.condition, episode.start), line_number
+        )
+        if first_line != line_number:
             yield make_problem(
                 "scores-invalid.start-twice",
-                where=_place(file, line),
+                where=_place(file, line_number),
                 policy=redact(episode.policy),
                 start=redact(episode.start),
-                first=first,
+                first=first_line,
             )

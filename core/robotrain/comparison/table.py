@@ -74,37 +74,41 @@ def compare_sides(
     sides: Sequence[ComparedSide],
     plan: ComparisonPlan,
     references: Sequence[int] | None = None,
-    missing: Missing | None = None,
+    missing_rule: Missing | None = None,
 ) -> Comparison:
     """Return what the episodes say about each pair of sides, whatever their order is.
 
     :param plan: what is asked; the number of pairs is that of the table.
     :param references: the sides that each other one is compared with; None: all pairs.
-    :param missing: what the starts are that only one side has; None: a verdict that depends on it is withheld.
+    :param missing_rule: what the starts are that only one side has; None: a verdict that depends on it is withheld.
     """
     pairs = list_pairs(len(sides), references)
-    rows = [{row for row, episode in enumerate(episodes) if compared.side.has(episode)} for compared in sides]
+    rows = [{row for row, episode in enumerate(episodes) if compared_side.side.has(episode)} for compared_side in sides]
     pairings = [
-        pair_sides([episodes[row] for row in sorted(rows[first] | rows[other])], sides[first].side, sides[other].side)
-        for first, other in pairs
+        pair_sides(
+            [episodes[row] for row in sorted(rows[first_index] | rows[other_index])],
+            sides[first_index].side,
+            sides[other_index].side,
+        )
+        for first_index, other_index in pairs
     ]
-    notes = [*_list_measured(episodes, sides, plan), *_list_unpaired(pairings, missing)]
-    filled = [
+    notes = [*_list_measured(episodes, sides, plan), *_list_unpaired(pairings, missing_rule)]
+    filled_pairings = [
         count_missing_as_failures(
             pairing,
-            of_first=missing == "failure" or not sides[first].is_complete,
-            of_second=missing == "failure" or not sides[second].is_complete,
+            of_first=missing_rule == "failure" or not sides[first_index].is_complete,
+            of_second=missing_rule == "failure" or not sides[second_index].is_complete,
         )
-        for pairing, (first, second) in zip(pairings, pairs, strict=True)
+        for pairing, (first_index, second_index) in zip(pairings, pairs, strict=True)
     ]
     planned = plan_pairs(plan, len(pairs))
-    filled = [pool_pairs(pairing) for pairing in filled]
-    pairings = filled if missing == "failure" else [pool_pairs(pairing) for pairing in pairings]
-    least = min(len(pairing.pairs) for pairing in pairings)
-    bounded_plan = replace(plan, at_most=max(1, least), looks_once=True)
+    filled_pairings = [pool_pairs(pairing) for pairing in filled_pairings]
+    pairings = filled_pairings if missing_rule == "failure" else [pool_pairs(pairing) for pairing in pairings]
+    fewest_pairs = min(len(pairing.pairs) for pairing in pairings)
+    bounded_plan = replace(plan, at_most=max(1, fewest_pairs), looks_once=True)
     verdicts = compare(pairings, bounded_plan)
-    if missing is None and filled != pairings:
-        verdicts, missing_notes = _withhold_missing(verdicts, compare(filled, bounded_plan), bounded_plan)
+    if missing_rule is None and filled_pairings != pairings:
+        verdicts, missing_notes = _withhold_missing(verdicts, compare(filled_pairings, bounded_plan), bounded_plan)
         notes += missing_notes
     return Comparison(
         plan=bounded_plan,
@@ -122,13 +126,13 @@ def _withhold_missing(
     """Return the verdicts without those that `filled`, with missing episodes as failures, does not have; and notes."""
     final_verdicts = list[PairVerdict]()
     notes = list[str]()
-    for left_out, failed in zip(verdicts, filled, strict=True):
-        if left_out.pairs and left_out.verdict != failed.verdict:
-            final_verdicts.append(replace(left_out, verdict="not decided", withheld="missing"))
-            notes.append(f"left out: {record.describe_verdict(left_out, plan)}")
-            notes.append(f"counted as failures: {record.describe_verdict(failed, plan)}")
+    for plain_verdict, filled_verdict in zip(verdicts, filled, strict=True):
+        if plain_verdict.pairs and plain_verdict.verdict != filled_verdict.verdict:
+            final_verdicts.append(replace(plain_verdict, verdict="not decided", withheld="missing"))
+            notes.append(f"left out: {record.describe_verdict(plain_verdict, plan)}")
+            notes.append(f"counted as failures: {record.describe_verdict(filled_verdict, plan)}")
         else:
-            final_verdicts.append(left_out)
+            final_verdicts.append(plain_verdict)
     if notes:
         notes.append(f"`robotrain compare --missing {'|'.join(get_args(Missing))}` says which is meant")
     return final_verdicts, notes
@@ -138,7 +142,7 @@ def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, 
     """Return which sides are compared: each other one with each reference; without references, all pairs."""
     if references is None:
         return [*itertools.combinations(range(sides), 2)]
-    return [(side, other) for other in references for side in range(sides) if side not in references]
+    return [(side, reference) for reference in references for side in range(sides) if side not in references]
 
 
 def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]:
@@ -161,17 +165,17 @@ def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]
     }
 
 
-def dump_comparison(compared: Comparison, conditions: Mapping[str, Any] | None) -> dict[str, Any]:
+def dump_comparison(comparison: Comparison, conditions: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the object that `compare --json` prints, that of `comparison.json`."""
     return record.make_comparison_record(
-        compared.plan,
-        compared.planned,
-        [side.facts for side in compared.sides],
-        compared.verdicts,
-        compared.pairs,
+        comparison.plan,
+        comparison.planned,
+        [side.facts for side in comparison.sides],
+        comparison.verdicts,
+        comparison.pairs,
         conditions=conditions,
-        ended="given",
-        notes=compared.notes,
+        ending="given",
+        notes=comparison.notes,
     )
 
 
@@ -179,74 +183,77 @@ def _list_measured(
     episodes: Sequence[Observation], sides: Sequence[ComparedSide], plan: ComparisonPlan
 ) -> Iterator[str]:
     """Yield what counts as one, and why scores from 0 to 1 are compared without their size."""
-    compared = [episode for episode in episodes if any(side.side.has(episode) for side in sides)]
-    if repetitions := sum(bool(episode.repetition) for episode in compared):
-        starts = len({episode.start for episode in compared if episode.repetition})
-        example = next(episode for episode in compared if episode.repetition)
+    compared_episodes = [episode for episode in episodes if any(side.side.has(episode) for side in sides)]
+    if repetitions := sum(bool(episode.repetition) for episode in compared_episodes):
+        starts = len({episode.start for episode in compared_episodes if episode.repetition})
+        example = next(episode for episode in compared_episodes if episode.repetition)
         yield (
             f"{repetitions} episodes are repetitions of {starts} start{'s' * (starts != 1)}, such as"
             f" {example.start}-{example.repetition} of {example.start}: those of a start count as one"
         )
-    outside = [episode for episode in compared if episode.score is not None and not 0 <= episode.score <= 1]
-    if plan.measure == "sign" and len(outside) < len(compared):
-        first = outside[0]
+    outliers = [episode for episode in compared_episodes if episode.score is not None and not 0 <= episode.score <= 1]
+    if plan.measure == "sign" and len(outliers) < len(compared_episodes):
+        outlier = outliers[0]
         yield (
-            f"only which score is higher counts, because {len(outside)} of {len(compared)} scores are not between"
-            f" 0 and 1, such as {first.score:g} of {first.policy} at start {first.start}"
+            f"only which score is higher counts, because {len(outliers)} of {len(compared_episodes)} scores are not "
+            "between"
+            f" 0 and 1, such as {outlier.score:g} of {outlier.policy} at start {outlier.start}"
         )
 
 
-def _list_unpaired(pairings: Sequence[Pairing], missing: Missing | None) -> Iterator[str]:
+def _list_unpaired(pairings: Sequence[Pairing], missing_rule: Missing | None) -> Iterator[str]:
     """Yield how many episodes of which policy have no partner, and what they count for."""
     sides = [
         [
-            f"{len(alone)} of {name_side(pairing, number)}"
-            for number, alone in enumerate((pairing.only_first, pairing.only_second))
-            if alone
+            f"{len(unpaired_episodes)} of {name_side(pairing, number)}"
+            for number, unpaired_episodes in enumerate((pairing.only_first, pairing.only_second))
+            if unpaired_episodes
         ]
         for pairing in pairings
     ]
-    unmatched = sum(len(pairing.only_first) + len(pairing.only_second) for pairing in pairings)
-    if unmatched:
-        episodes = f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start"
-        verb = "does" if unmatched == 1 else "do"
-        counts = "count against the other policy" if missing == "failure" else f"{verb} not count"
-        yield f"{episodes} {counts}: {'; '.join(' and '.join(parts) for parts in sides if parts)}"
+    unpaired_count = sum(len(pairing.only_first) + len(pairing.only_second) for pairing in pairings)
+    if unpaired_count:
+        episodes = f"{unpaired_count} episode{'s' * (unpaired_count != 1)} without a partner from the same start"
+        verb = "does" if unpaired_count == 1 else "do"
+        count_text = "count against the other policy" if missing_rule == "failure" else f"{verb} not count"
+        yield f"{episodes} {count_text}: {'; '.join(' and '.join(parts) for parts in sides if parts)}"
 
 
 def _list_notes(verdicts: Sequence[PairVerdict], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
-    undecided = [verdict for verdict in verdicts if verdict.verdict in ("not decided", "continue")]
-    if any(not verdict.withheld for verdict in undecided):
-        pairs = min(verdict.pairs for verdict in verdicts)
-        yield from list_needs(pairs, max(verdict.discordance for verdict in undecided), plan, len(verdicts))
+    undecided_verdicts = [verdict for verdict in verdicts if verdict.verdict in ("not decided", "continue")]
+    if any(not verdict.withheld for verdict in undecided_verdicts):
+        pair_count = min(verdict.pairs for verdict in verdicts)
+        yield from list_needs(
+            pair_count, max(verdict.discordance for verdict in undecided_verdicts), plan, len(verdicts)
+        )
 
 
-def list_needs(pairs: int, discordance: float, plan: ComparisonPlan, comparisons: int) -> Iterator[str]:
+def list_needs(pair_count: int, discordance: float, plan: ComparisonPlan, comparisons: int) -> Iterator[str]:
     """Yield what so many pairs would have found, and how many more episodes it may take to decide.
 
     :param discordance: the mean squared difference of the pairs that were seen; of too few it does not count.
     """
-    fewest = plan_pairs(plan, comparisons).fewest
-    if pairs < fewest:
-        yield f"fewer than {fewest} pairs can decide nothing, even if one policy wins each of them"
-    planned = plan_pairs(plan, comparisons, discordance if pairs >= fewest else None)
+    min_pairs = plan_pairs(plan, comparisons).fewest
+    if pair_count < min_pairs:
+        yield f"fewer than {min_pairs} pairs can decide nothing, even if one policy wins each of them"
+    planned = plan_pairs(plan, comparisons, discordance if pair_count >= min_pairs else None)
     if plan.margin is not None or plan.equal_within is not None:
-        if planned.at_most > pairs:
-            yield f"up to {planned.at_most - pairs} more episodes of each may decide it, if the policies are equal"
+        if planned.at_most > pair_count:
+            yield f"up to {planned.at_most - pair_count} more episodes of each may decide it, if the policies are equal"
         return
-    size, most = plan.detect, planned.at_most
-    if pairs >= fewest:
-        power = compute_power(plan, pairs, discordance, comparisons)
+    size, max_pairs = plan.detect, planned.at_most
+    if pair_count >= min_pairs:
+        power = compute_power(plan, pair_count, discordance, comparisons)
         sentence = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
         yield f"{sentence} where {describe_discordance(discordance, plan)}"
-        if power >= POWER or most <= pairs:
+        if power >= POWER or max_pairs <= pair_count:
             size = plan.detect * SMALLER
-            most = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
-    if most > pairs:
-        yield f"a difference of {format_points(size)} may take up to {most - pairs} more episodes of each"
+            max_pairs = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
+    if max_pairs > pair_count:
+        yield f"a difference of {format_points(size)} may take up to {max_pairs - pair_count} more episodes of each"
 
 
 def describe_discordance(discordance: float, plan: ComparisonPlan) -> str:

@@ -32,19 +32,22 @@ def dump_trainings(
     The confidence is that of all pairs together (Bonferroni).
     """
     pairs = list_pairs(len(sides), references)
-    each = replace(plan, confidence=1 - (1 - plan.confidence) / len(pairs))
+    pair_plan = replace(plan, confidence=1 - (1 - plan.confidence) / len(pairs))
     means = [compute_training_means(episodes, side.side, plan.measure) for side in sides]
-    verdicts = [compare_trainings([*means[first].values()], [*means[second].values()], each) for first, second in pairs]
+    verdicts = [
+        compare_trainings([*means[first_index].values()], [*means[second_index].values()], pair_plan)
+        for first_index, second_index in pairs
+    ]
     facts = [{**side.facts, "trainings": [*training_means]} for side, training_means in zip(sides, means, strict=True)]
-    made = record.make_comparison_record(
-        plan, plan_pairs(plan), facts, (), (), conditions=conditions, ended="given", notes=_list_notes(verdicts)
+    comparison_record = record.make_comparison_record(
+        plan, plan_pairs(plan), facts, (), (), conditions=conditions, ending="given", notes=_list_notes(verdicts)
     )
     labels = [str(side.facts["label"]) for side in sides]
     rows: list[dict[str, Any]] = [
         {
             **dict.fromkeys(field.name for field in fields(PairVerdict)),
-            "first": first,
-            "second": second,
+            "first": first_index,
+            "second": second_index,
             "verdict": verdict.verdict,
             "difference": verdict.difference,
             "low": verdict.low,
@@ -54,45 +57,49 @@ def dump_trainings(
             "method": verdict.method,
             "assumes_normality": verdict.assumes_normality,
             "means": [[*verdict.first], [*verdict.second]],
-            "sentence": describe_trainings(verdict, labels[first], labels[second], plan),
+            "sentence": describe_trainings(verdict, labels[first_index], labels[second_index], plan),
         }
-        for verdict, (first, second) in zip(verdicts, pairs, strict=True)
+        for verdict, (first_index, second_index) in zip(verdicts, pairs, strict=True)
     ]
     title = "; ".join(row["sentence"] for row in rows)
     gate = record.make_gate(plan, [verdict.verdict for verdict in verdicts], title)
-    return {**made, "at_most": None, "fixed": None, "verdicts": rows, "title": title, "gate": gate}
+    return {**comparison_record, "at_most": None, "fixed": None, "verdicts": rows, "title": title, "gate": gate}
 
 
-def describe_trainings(verdict: TrainingVerdict, first: str, second: str, plan: ComparisonPlan) -> str:
+def describe_trainings(verdict: TrainingVerdict, first_label: str, second_label: str, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 4 trainings of each, p = 0.029 (exact permutation)`."""
-    counts = (len(verdict.first), len(verdict.second))
-    trained = f"{counts[0]} trainings of each" if counts[0] == counts[1] else f"{counts[0]} and {counts[1]} trainings"
+    training_counts = (len(verdict.first), len(verdict.second))
+    trained = (
+        f"{training_counts[0]} trainings of each"
+        if training_counts[0] == training_counts[1]
+        else f"{training_counts[0]} and {training_counts[1]} trainings"
+    )
     sign = -1 if verdict.verdict == "worse" and plan.margin is None else 1
-    value = record.format_size(sign * verdict.difference, plan)
+    difference_text = record.format_size(sign * verdict.difference, plan)
     if verdict.low is not None and verdict.high is not None:
-        low, high = sorted((sign * verdict.low, sign * verdict.high))
-        value += f" ({record.format_number(low, plan)} to {record.format_number(high, plan)})"
+        lower_bound, upper_bound = sorted((sign * verdict.low, sign * verdict.high))
+        difference_text += f" ({record.format_number(lower_bound, plan)} to {record.format_number(upper_bound, plan)})"
     evidence = ", ".join(
         [
-            value,
+            difference_text,
             trained,
             *([f"p = {verdict.p_value:.2g} ({METHODS[verdict.method]})"] if verdict.p_value is not None else []),
         ]
     )
     evidence += record.format_confidence(plan)
     if verdict.verdict in ("better", "worse") and plan.margin is None:
-        better, worse = (first, second)[::sign]
+        better, worse = (first_label, second_label)[::sign]
         return f"{better} is better than {worse} by {evidence}"
-    answer = f"{record.describe_answer(verdict.verdict, first, second, plan)}: the difference is {evidence}"
+    answer = f"{record.describe_answer(verdict.verdict, first_label, second_label, plan)}: the difference is {evidence}"
     return f"{answer}; {record.WITHHELD[verdict.withheld]}" if verdict.withheld else answer
 
 
 def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:
-    fewest = min(min(len(verdict.first), len(verdict.second)) for verdict in verdicts)
+    fewest_trainings = min(min(len(verdict.first), len(verdict.second)) for verdict in verdicts)
     notes = [f"all {len(verdicts)} pairs together have the confidence (Bonferroni)"] if len(verdicts) > 1 else []
-    if fewest == 1:
+    if fewest_trainings == 1:
         notes.append("one training says nothing about the next: at least two of each are needed")
     elif any(verdict.assumes_normality for verdict in verdicts):
-        exact = f"; from {FEWEST} of each on it is exact" if fewest < FEWEST else ""
-        notes.append(f"the interval assumes that trainings are distributed normally{exact}")
+        exact_note = f"; from {FEWEST} of each on it is exact" if fewest_trainings < FEWEST else ""
+        notes.append(f"the interval assumes that trainings are distributed normally{exact_note}")
     return notes

@@ -35,14 +35,14 @@ SET_FORM = f"{SET_FLAG} KEY=VALUE"
 
 def apply_assignments(
     request: Request,
-    texts: Sequence[str],
+    assignment_texts: Sequence[str],
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind] | None = None,
     prefix: str = "",
     flag: str = SET_FLAG,
 ) -> tuple[Request, list[Problem]]:
-    """Return the request with every `KEY=VALUE` of `texts`, and the problems.
+    """Return the request with every `KEY=VALUE` of `assignment_texts`, and the problems.
 
     KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
     (repeated for several sources, which replace all sources of the role), `set_env.NAME` for one name of a parameter
@@ -55,10 +55,10 @@ def apply_assignments(
     :param flag: the option that the texts were given by.
     """
     workload = extend_for_request(workload, request, platform)
-    names = Names(workload, platform, kinds)
-    parser = _AssignmentParser(request, workload, platform, names, prefix, f"{flag} {prefix}")
-    for text in texts:
-        parser.add_assignment(text)
+    key_names = Names(workload, platform, kinds)
+    parser = _AssignmentParser(request, workload, platform, key_names, prefix, f"{flag} {prefix}")
+    for assignment_text in assignment_texts:
+        parser.add_assignment(assignment_text)
     return parser.make_request(), parser.problems
 
 
@@ -84,17 +84,17 @@ class _AssignmentParser:
 
     def make_request(self) -> Request:
         """Return the request with all parsed values."""
-        line = self.request.line
-        changed = line._replace(
-            values={**line.values, **self.values},
-            sources=(*line.sources, *self.sources),
-            arguments=line.arguments if self.arguments is None else self.arguments,
+        line_layer = self.request.line
+        changed_line = line_layer._replace(
+            values={**line_layer.values, **self.values},
+            sources=(*line_layer.sources, *self.sources),
+            arguments=line_layer.arguments if self.arguments is None else self.arguments,
         )
-        return dataclasses.replace(self.request, line=changed)
+        return dataclasses.replace(self.request, line=changed_line)
 
-    def add_assignment(self, text: str) -> None:
+    def add_assignment(self, assignment_text: str) -> None:
         """Parse one `KEY=VALUE`."""
-        key, value = split_assignment(text)
+        key, value = split_assignment(assignment_text)
         table, _, name = key.rpartition(".")
         if value is None or not key:
             form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
@@ -106,8 +106,8 @@ class _AssignmentParser:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
             self.add_source(key, table.partition(".")[2], name, value)
-        elif fitting := self.names.find(key):
-            self.add_field(key, fitting, value)
+        elif full_names := self.names.find(key):
+            self.add_field(key, full_names, value)
         elif table == "params" and self.workload.own_command:
             self.add_param(key, name, value)
         elif name_pair := self.names.find_pair(key):
@@ -115,45 +115,45 @@ class _AssignmentParser:
         else:
             self.add_unknown_key(key, value)
 
-    def add_field(self, key: str, fitting: Sequence[str], text: str) -> None:
+    def add_field(self, key: str, full_names: Sequence[str], value_text: str) -> None:
         """Add a value.
 
-        :param fitting: the full names that the key stands for.
+        :param full_names: the full names that the key stands for.
         """
-        full, name = fitting[0], key.rpartition(".")[2]
-        if len(fitting) > 1:
-            ways = self.replace(key, (Suggestion(f"{self.flag}{name}=…") for name in fitting))
+        full_name, name = full_names[0], key.rpartition(".")[2]
+        if len(full_names) > 1:
+            ways = self.replace(key, (Suggestion(f"{self.flag}{name}=…") for name in full_names))
             self.problems.append(make_problem("set-ambiguous", *ways, where=self.format_place(key), name=name))
             return
-        if full.startswith("parameters.") and name in list_own_names(self.workload.parameters):
-            self.add_param(key, name, text)
+        if full_name.startswith("parameters.") and name in list_own_names(self.workload.parameters):
+            self.add_param(key, name, value_text)
             return
-        line_value = self.request.line.values.get(full)
-        if earlier := (line_value if line_value and line_value.value != "" else self.values.get(full)):
-            self.add_conflict(earlier.origin.where, key)
+        line_value = self.request.line.values.get(full_name)
+        if earlier_value := (line_value if line_value and line_value.value != "" else self.values.get(full_name)):
+            self.add_conflict(earlier_value.origin.where, key)
         else:
-            self.values[full] = Value(text, self.make_origin(key))
+            self.values[full_name] = Value(value_text, self.make_origin(key))
 
-    def add_param(self, key: str, name: str, text: str) -> None:
+    def add_param(self, key: str, name: str, value_text: str) -> None:
         """Add a parameter of the user's own, which may be a new one."""
-        full = f"params.{name}"
-        if earlier := self.request.line.values.get(full) or self.values.get(full):
-            self.add_conflict(earlier.origin.where, key)
+        full_name = f"params.{name}"
+        if earlier_value := self.request.line.values.get(full_name) or self.values.get(full_name):
+            self.add_conflict(earlier_value.origin.where, key)
         else:
-            self.values[full] = Value(text, self.make_origin(key))
+            self.values[full_name] = Value(value_text, self.make_origin(key))
 
-    def add_pair(self, key: str, full: str, name: str, text: str) -> None:
+    def add_pair(self, key: str, full_name: str, name: str, value_text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
         origin = self.make_origin(key)
         entries = list[tuple[str, Value]]()
-        for earlier in filter(None, (self.request.line.values.get(full), self.values.get(full))):
-            if not isinstance(earlier.value, ValueTable) or name in dict(earlier.value.entries):
-                self.add_conflict(earlier.origin.where, key)
+        for earlier_value in filter(None, (self.request.line.values.get(full_name), self.values.get(full_name))):
+            if not isinstance(earlier_value.value, ValueTable) or name in dict(earlier_value.value.entries):
+                self.add_conflict(earlier_value.origin.where, key)
                 return
-            entries += earlier.value.entries
-        parameter = self.names.parameters[full]
+            entries += earlier_value.value.entries
+        parameter = self.names.parameters[full_name]
         table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
-        self.values[full] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
+        self.values[full_name] = Value(table._replace(entries=(*entries, (name, Value(value_text, origin)))), origin)
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         if key not in self.names.sources:
@@ -163,53 +163,53 @@ class _AssignmentParser:
         else:
             self.sources.append(SourceText(role, (kind,), text, self.make_origin(key), Path.cwd()))
 
-    def add_arguments(self, key: str, text: str) -> None:
+    def add_arguments(self, key: str, json_text: str) -> None:
         try:
-            arguments = json.loads(text)
+            arguments = json.loads(json_text)
         except ValueError:
             arguments = None
         later_arguments = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
-            texts = ("-- --NAME=VALUE …", f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'")
-            ways = self.replace(key, map(Suggestion, texts))
+            suggested_texts = ("-- --NAME=VALUE …", f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'")
+            ways = self.replace(key, map(Suggestion, suggested_texts))
             self.problems.append(make_problem("value-invalid.arguments", *ways, where=self.format_place(key)))
-        elif repeated := list_option_names(later_arguments, self.workload) & list_option_names(
+        elif repeated_names := list_option_names(later_arguments, self.workload) & list_option_names(
             arguments, self.workload
         ):
-            self.add_conflict(f"{', '.join(map(redact, sorted(repeated)))} after --", key)
+            self.add_conflict(f"{', '.join(map(redact, sorted(repeated_names)))} after --", key)
         elif self.arguments is not None:
             self.add_conflict(f"{self.flag}{key}", key)
         else:
             self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
 
-    def add_conflict(self, where: str, key: str) -> None:
-        self.problems.append(make_problem("options-conflict", where=self.format_place(key), other=where))
+    def add_conflict(self, other_place: str, key: str) -> None:
+        self.problems.append(make_problem("options-conflict", where=self.format_place(key), other=other_place))
 
     def add_unknown_key(self, key: str, value: str = "") -> None:
         """Report an unknown key, with the option of the program that it names, or the nearest key."""
         keys = list(self.names.list_keys())
-        first, _, rest = key.partition(".")
+        table, _, key_in_table = key.partition(".")
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
-        shown = shlex.quote(value) if is_shown and value else "VALUE"
-        near = suggest_name(self._find_spelling(key) or key, keys, prefix=self.flag)
+        shown_value = shlex.quote(value) if is_shown and value else "VALUE"
+        key_suggestions = suggest_name(self._find_spelling(key) or key, keys, prefix=self.flag)
         reason = ""
-        ways = tuple(Suggestion(f"{way.text}={shown}") for way in near)
+        ways = tuple(Suggestion(f"{way.text}={shown_value}") for way in key_suggestions)
         if key in ("workload", "platform", "profile"):
             reason = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
-        elif first == "platforms" and rest.partition(".")[0] != self.platform.name:
+        elif table == "platforms" and key_in_table.partition(".")[0] != self.platform.name:
             reason = f"The job is for {self.platform.name}: only its settings can be changed."
-        elif first == "sources":
-            fitting = [name for name in keys if name.startswith(f"sources.{rest.partition('.')[0]}.")]
-            if rest.count(".") == 0 and fitting:
-                ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
+        elif table == "sources":
+            source_keys = [name for name in keys if name.startswith(f"sources.{key_in_table.partition('.')[0]}.")]
+            if key_in_table.count(".") == 0 and source_keys:
+                ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in source_keys)
         elif options := self._find_options(key, value):
             ways = options
         elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
-            ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
+            ways = (Suggestion(f"{self.flag}params.{key}={shown_value}", "a new parameter of your own"),)
         ways = self.replace(key, ways)
-        where = self.format_place(key)
-        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=reason))
+        key_place = self.format_place(key)
+        self.problems.append(make_problem("value-unknown", *ways, where=key_place, key=redact(key), why=reason))
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
         """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
@@ -219,12 +219,12 @@ class _AssignmentParser:
         if find_secret_arguments([option, value]):
             value = ""
         if option in self.workload.managed_options:
-            _, texts = replace_managed_option(option, value, self.workload)
-            pairs = [text.partition(" ") for text in texts if " or --" not in text]
+            _, option_texts = replace_managed_option(option, value, self.workload)
+            option_parts = [option_text.partition(" ") for option_text in option_texts if " or --" not in option_text]
             return tuple(
-                Suggestion(f"{self.flag}{field}={filled}")
-                for flag, _, filled in pairs
-                if filled and flag.startswith("--") and (field := self.names.find_short(flag, "parameters"))
+                Suggestion(f"{self.flag}{field}={filled_value}")
+                for flag, _, filled_value in option_parts
+                if filled_value and flag.startswith("--") and (field := self.names.find_short(flag, "parameters"))
             )
         program_option = find_option_of_program(self.workload, option, value)
         return (Suggestion(f"-- {shlex.quote(program_option)}"),) if program_option else ()

@@ -77,21 +77,24 @@ class JobReader:
     def read_top(self, keys: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of the file; none if it cannot be read."""
         try:
-            root, refused = parse_yaml(read_limited(self.path))
+            root, unsupported_nodes = parse_yaml(read_limited(self.path))
         except OSError as error:
             ways = self.suggest_files() if isinstance(error, FileNotFoundError) else ()
             self.add_unreadable(f"{error.strerror}.", ways)
             return
         except MalformedYaml as error:
-            where = self.format_place(error.line) if error.line else self.name
-            malformed = make_problem("file-malformed.job-file", where=where, kind=self.kind, why=redact(error.why))
-            self.problems.append(malformed)
+            error_place = self.format_place(error.line) if error.line else self.name
+            file_problem = make_problem(
+                "file-malformed.job-file", where=error_place, kind=self.kind, why=redact(error.why)
+            )
+            self.problems.append(file_problem)
             return
         except ValueError as error:
             self.add_unreadable(str(error))
             return
         self.problems += [
-            make_problem("file-wrong.job-file", where=self.format_place(line), title=title) for line, title in refused
+            make_problem("file-wrong.job-file", where=self.format_place(line), title=title)
+            for line, title in unsupported_nodes
         ]
         if root is None or self.is_other_kind(root):
             return
@@ -122,8 +125,10 @@ class JobReader:
         values: dict[str, Value] = {}
         for key in ("workload", "config"):
             if key in top and not top[key].null:
-                text = self.read_text(top[key], key)
-                values[key] = self.make_value(text if key == "workload" else str(self.folder / text), top[key])
+                scalar_text = self.read_text(top[key], key)
+                values[key] = self.make_value(
+                    scalar_text if key == "workload" else str(self.folder / scalar_text), top[key]
+                )
         sources = tuple(self.read_sources(top["sources"])) if "sources" in top else ()
         if "parameters" in top:
             values |= prefix_names("parameters", self.read_table(top["parameters"], "parameters"))
@@ -142,92 +147,98 @@ class JobReader:
         return Value(value, Origin(JOB_FILE_LAYER, self.format_place(node.line)), base=self.folder)
 
     def read_mapping(
-        self, node: YamlNode, what: str, keys: Iterable[str] = (), example: Suggestion | None = None
+        self, node: YamlNode, mapping_title: str, keys: Iterable[str] = (), example: Suggestion | None = None
     ) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of a mapping; a repeated or unknown key is a problem. `example`: what to write instead."""
         if node.null:
             return
         if node.kind != "mapping":
-            ways = (example,) if example else (EXAMPLES[what],) if what in EXAMPLES else ()
-            self.add_problem(node, f"{what} must be a mapping of names to values", ways)
+            ways = (example,) if example else (EXAMPLES[mapping_title],) if mapping_title in EXAMPLES else ()
+            self.add_problem(node, f"{mapping_title} must be a mapping of names to values", ways)
             return
         if len(node.pairs) > MAX_KEYS:
-            self.add_problem(node, f"{what} has {len(node.pairs)} names; it can have at most {MAX_KEYS}")
+            self.add_problem(node, f"{mapping_title} has {len(node.pairs)} names; it can have at most {MAX_KEYS}")
             return
-        seen: set[str] = set()
-        for key, value in node.pairs:
+        read_keys: set[str] = set()
+        for key, value_node in node.pairs:
             if key.kind != "scalar":
-                self.add_problem(key, f"a name in {what} must be plain text")
+                self.add_problem(key, f"a name in {mapping_title} must be plain text")
             elif key.plain and key.text == "<<":
                 self.add_problem(key, "merge keys are not supported; write the values out")
-            elif key.text in seen:
-                self.add_problem(key, f"{redact(key.text)!r} is repeated in {what}")
+            elif key.text in read_keys:
+                self.add_problem(key, f"{redact(key.text)!r} is repeated in {mapping_title}")
             elif keys and key.text not in keys:
-                self.add_unknown_key(key, what, keys, value)
+                self.add_unknown_key(key, mapping_title, keys, value_node)
             else:
-                seen.add(key.text)
-                yield key.text, value
+                read_keys.add(key.text)
+                yield key.text, value_node
 
     def read_table(self, node: YamlNode, what: str, nested: bool = False) -> dict[str, Value]:
         """Return raw values by name, without nulls; tables and lists are kept as such unless `nested`."""
-        values = {}
-        for name, value in self.read_mapping(node, what):
-            if value.kind in ("mapping", "sequence") and not nested:
-                table = self.read_nested_value(value, f"{what}.{redact(name)}")
-                values[name] = self.make_value(table, value)
-            elif value.kind != "scalar":
-                self.add_problem(value, f"{what}.{redact(name)} must be a single value, not a {value.kind}")
-            elif not value.null:
-                values[name] = self.make_value(value.text, value)
-        return values
+        values_by_name = {}
+        for name, value_node in self.read_mapping(node, what):
+            if value_node.kind in ("mapping", "sequence") and not nested:
+                table = self.read_nested_value(value_node, f"{what}.{redact(name)}")
+                values_by_name[name] = self.make_value(table, value_node)
+            elif value_node.kind != "scalar":
+                self.add_problem(value_node, f"{what}.{redact(name)} must be a single value, not a {value_node.kind}")
+            elif not value_node.null:
+                values_by_name[name] = self.make_value(value_node.text, value_node)
+        return values_by_name
 
     def read_params(self, node: YamlNode) -> dict[str, Value]:
         """Return the parameters of the user's own: texts as they are written."""
-        values = {}
-        for name, value in self.read_mapping(node, "params"):
-            if value.kind != "scalar":
-                self.add_problem(value, f"params.{redact(name)} must be a single value, not a {value.kind}")
-            elif value.null:
-                self.add_problem(value, f'params.{redact(name)} has no value; an empty text is ""')
+        values_by_name = {}
+        for name, value_node in self.read_mapping(node, "params"):
+            if value_node.kind != "scalar":
+                self.add_problem(value_node, f"params.{redact(name)} must be a single value, not a {value_node.kind}")
+            elif value_node.null:
+                self.add_problem(value_node, f'params.{redact(name)} has no value; an empty text is ""')
             else:
-                values[name] = self.make_value(value.text, value)
-        return values
+                values_by_name[name] = self.make_value(value_node.text, value_node)
+        return values_by_name
 
-    def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
+    def read_nested_value(self, node: YamlNode, setting_title: str) -> ValueTable:
         """Return a table or list for settings that accept one."""
-        refusal = make_problem("file-wrong.nested-value", where=self.format_place(node.line), what=what, kind=node.kind)
+        refusal = make_problem(
+            "file-wrong.nested-value", where=self.format_place(node.line), what=setting_title, kind=node.kind
+        )
         json_text = convert_to_json(node)
         if node.kind != "mapping":
             return ValueTable((), refusal, json_text, (refusal,))
-        inner = JobReader(self.path, self.kind)
-        entries = tuple(inner.read_table(node, what, nested=True).items())
-        return ValueTable(entries, refusal, json_text, tuple(inner.problems))
+        inner_reader = JobReader(self.path, self.kind)
+        entries = tuple(inner_reader.read_table(node, setting_title, nested=True).items())
+        return ValueTable(entries, refusal, json_text, tuple(inner_reader.problems))
 
     def read_sources(self, node: YamlNode) -> Iterator[SourceText]:
         """Yield the sources of all roles."""
-        for role, listed in self.read_mapping(node, "sources"):
-            for entry in listed.items if listed.kind == "sequence" else [listed]:
-                example = self._suggest_source(role, entry)
-                pairs = [*self.read_mapping(entry, f"a source of role {redact(role)}", example=example)]
-                if len(pairs) > 1:
-                    several = ", ".join(f"{{{kind}: {json.dumps(value.text)}}}" for kind, value in pairs)
-                    way = Suggestion(redact(f"{role}: [{several}]"))
-                    self.add_problem(entry, f"a source of role {redact(role)} has one kind, not {len(pairs)}", (way,))
-                for kind, value in pairs:
-                    if value.null:
-                        self.add_problem(value, f"{redact(kind)} has no value")
-                    elif value.kind != "scalar":
-                        self.add_problem(value, f"{redact(kind)} must be plain text, not a {value.kind}")
+        for role, sources_node in self.read_mapping(node, "sources"):
+            for source_node in sources_node.items if sources_node.kind == "sequence" else [sources_node]:
+                example = self._suggest_source(role, source_node)
+                kind_nodes = [*self.read_mapping(source_node, f"a source of role {redact(role)}", example=example)]
+                if len(kind_nodes) > 1:
+                    separate_sources = ", ".join(
+                        f"{{{kind}: {json.dumps(address_node.text)}}}" for kind, address_node in kind_nodes
+                    )
+                    way = Suggestion(redact(f"{role}: [{separate_sources}]"))
+                    self.add_problem(
+                        source_node, f"a source of role {redact(role)} has one kind, not {len(kind_nodes)}", (way,)
+                    )
+                for kind, address_node in kind_nodes:
+                    if address_node.null:
+                        self.add_problem(address_node, f"{redact(kind)} has no value")
+                    elif address_node.kind != "scalar":
+                        self.add_problem(address_node, f"{redact(kind)} must be plain text, not a {address_node.kind}")
                     else:
-                        origin = Origin(JOB_FILE_LAYER, self.format_place(value.line))
-                        yield SourceText(role, (kind,), value.text, origin, self.folder)
+                        origin = Origin(JOB_FILE_LAYER, self.format_place(address_node.line))
+                        yield SourceText(role, (kind,), address_node.text, origin, self.folder)
 
-    def _suggest_source(self, role: str, entry: YamlNode) -> Suggestion:
+    def _suggest_source(self, role: str, source_node: YamlNode) -> Suggestion:
         """Return what to write in place of a source that is no mapping."""
-        if entry.kind == "scalar" and entry.text and (self.folder / entry.text).exists():
-            return Suggestion(redact(f"{role}: {{{LOCAL_KIND}: {json.dumps(entry.text)}}}"))
-        text = json.dumps(entry.text) if entry.kind == "scalar" else "ADDRESS"
-        return Suggestion(redact(f"{role}: {{KIND: {text}}}"), KINDS_HINT)
+        if source_node.kind == "scalar" and source_node.text and (self.folder / source_node.text).exists():
+            return Suggestion(redact(f"{role}: {{{LOCAL_KIND}: {json.dumps(source_node.text)}}}"))
+        address_text = json.dumps(source_node.text) if source_node.kind == "scalar" else "ADDRESS"
+        return Suggestion(redact(f"{role}: {{KIND: {address_text}}}"), KINDS_HINT)
 
     def read_arguments(self, top: Mapping[str, YamlNode]) -> tuple[Value, ...] | None:
         """Return the trainer's arguments; None if there are none."""
@@ -241,12 +252,12 @@ class JobReader:
         return None
 
     def _read_items(self, key: str, node: YamlNode) -> Iterator[Value]:
-        for item in node.items:
-            if item.null:
-                self.add_problem(item, f"an item of {key} is empty")
+        for item_node in node.items:
+            if item_node.null:
+                self.add_problem(item_node, f"an item of {key} is empty")
             else:
-                text = self.read_text(item, f"an item of {key}")
-                yield self.make_value(text, item)
+                item_text = self.read_text(item_node, f"an item of {key}")
+                yield self.make_value(item_text, item_node)
 
     def read_text(self, node: YamlNode, what: str) -> str:
         """Return the text of a scalar."""
@@ -275,17 +286,19 @@ class JobReader:
         paths = paths or list(folder.glob(f"*/{self.path.stem}.yaml"))
         if same_stem := [path for path in paths if path.stem == self.path.stem]:  # job.yml for job.yaml
             return tuple(Suggestion(shlex.quote(str(path))) for path in same_stem[:MAX_SUGGESTED_FILES])
-        near = next((path.stem for path in paths if is_misspelling(self.path.stem, path.stem)), None)
-        paths.sort(key=lambda path: (path.stem != near, path))
+        near_stem = next((path.stem for path in paths if is_misspelling(self.path.stem, path.stem)), None)
+        paths.sort(key=lambda path: (path.stem != near_stem, path))
         ways = tuple(Suggestion(shlex.quote(str(path))) for path in paths[:MAX_SUGGESTED_FILES])
-        if ways and near is None:
+        if ways and near_stem is None:
             return (Suggestion("FILE", "one of those that are here"), *ways)
         return ways or (Suggestion("robotrain init …", f"writes a {self.kind} file"),)
 
     @staticmethod
     def _suggest_key(text: str, keys: Iterable[str]) -> tuple[Suggestion, ...]:
         """Return the key that is probably misspelt; a parameter that stands at the top resembles some key by chance."""
-        return tuple(near for near in suggest_name(text, keys) if is_misspelling(text, near.text))
+        return tuple(
+            key_suggestion for key_suggestion in suggest_name(text, keys) if is_misspelling(text, key_suggestion.text)
+        )
 
     def add_unknown_key(self, key: YamlNode, what: str, keys: Iterable[str], value: YamlNode) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""
@@ -294,7 +307,7 @@ class JobReader:
         reason, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
         if value.kind == "scalar" and value.text and can_repeat(value.text):
             suggestion = suggestion.replace(FOLDER, json.dumps(value.text, ensure_ascii=False))
-        places = PLACES if "parameters" in keys else ""
+        places_note = PLACES if "parameters" in keys else ""
         self.problems.append(
             make_problem(
                 "file-unknown-key.job-file",
@@ -302,7 +315,7 @@ class JobReader:
                 where=self.format_place(key.line),
                 what=what,
                 name=redact(key.text),
-                why=reason or f"Known: {', '.join(keys)}.{places}",
+                why=reason or f"Known: {', '.join(keys)}.{places_note}",
             )
         )
 
@@ -327,16 +340,16 @@ def read_workload_config(workload: Workload, config: Value) -> Layer:
         if isinstance(config_value, Problem):
             problems.append(config_value)
             continue
-        name, value, where = config_value
+        name, raw_value, value_place = config_value
         role, dot, kind = name.partition(".")
-        text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+        value_text = {True: "true", False: "false"}[raw_value] if isinstance(raw_value, bool) else str(raw_value)
         if dot:
-            sources.append(SourceText(role, (kind,), text, Origin(CONFIG_LAYER, where), folder))
+            sources.append(SourceText(role, (kind,), value_text, Origin(CONFIG_LAYER, value_place), folder))
         else:
-            parameters[name] = Value(text, Origin(CONFIG_LAYER, where), base=folder)
+            parameters[name] = Value(value_text, Origin(CONFIG_LAYER, value_place), base=folder)
     valid_names = {parameter.name for parameter in get_parameters(workload.parameters)}
-    if unknown := [name for name in parameters if name not in valid_names]:
-        reason = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."
+    if unknown_names := [name for name in parameters if name not in valid_names]:
+        reason = f"The workload's read_config gives {unknown_names[0]}, which is no parameter of {workload.name}."
         problems.append(_make_config_problem(path, config, reason))
     values = prefix_names("parameters", parameters)
     return Layer(values, tuple(sources), folder=folder, problems=tuple(problems))

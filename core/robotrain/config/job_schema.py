@@ -64,19 +64,23 @@ def make_job_schema(
     workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind], default: str
 ) -> dict[str, Any]:
     """Return the schema of a job file for these workloads and platforms; tables of other platforms are valid too."""
-    every = list(workloads)
+    all_workloads = list(workloads)
     inputs: dict[str, Any] = {key: {} for key in INPUT_KEYS}
     conditions = []  # for a file that names the workload, or none if it is the default
-    for workload in every:
+    for workload in all_workloads:
         is_default = workload.name == default
-        named = {"properties": {"workload": {"enum": [workload.name, *([None, ""] if is_default else [])]}}}
-        then = {"properties": _make_inputs_schema(workload, kinds)}
-        conditions.append({"if": named | ({} if is_default else {"required": ["workload"]}), "then": then})
+        workload_condition = {
+            "properties": {"workload": {"enum": [workload.name, *([None, ""] if is_default else [])]}}
+        }
+        inputs_schema = {"properties": _make_inputs_schema(workload, kinds)}
+        conditions.append(
+            {"if": workload_condition | ({} if is_default else {"required": ["workload"]}), "then": inputs_schema}
+        )
     by_name: dict[str, Any] = {"allOf": conditions}
-    summaries = "; ".join(f"{workload.name}: {workload.summary}" for workload in every)
-    names = {"enum": [workload.name for workload in every]}
-    if len(every) == 1:
-        inputs, by_name = _make_inputs_schema(every[0], kinds), {}
+    summaries = "; ".join(f"{workload.name}: {workload.summary}" for workload in all_workloads)
+    workload_enum = {"enum": [workload.name for workload in all_workloads]}
+    if len(all_workloads) == 1:
+        inputs, by_name = _make_inputs_schema(all_workloads[0], kinds), {}
     return {
         "$schema": DIALECT,
         "title": "robotrain job",
@@ -84,7 +88,11 @@ def make_job_schema(
         "type": ["object", "null"],
         "properties": {
             SCHEMA_KEY: {"description": "the schema, for editors"},
-            "workload": {"description": f"what to run. {summaries}", "default": default, "anyOf": [names, UNSET]},
+            "workload": {
+                "description": f"what to run. {summaries}",
+                "default": default,
+                "anyOf": [workload_enum, UNSET],
+            },
             "config": {"description": "a configuration file in the workload's own form", "type": ["string", "null"]},
             **inputs,
             TRAINER_ARGS: _make_arguments_schema("options passed to the trainer unchanged: - --NAME=VALUE"),
@@ -93,8 +101,10 @@ def make_job_schema(
         },
         "additionalProperties": False,
         "not": BOTH_GIVEN,
-        "$defs": {name: entry for workload in every for name, entry in _list_source_definitions(workload, kinds)},
-        **(by_name if every else {}),
+        "$defs": {
+            name: entry for workload in all_workloads for name, entry in _list_source_definitions(workload, kinds)
+        },
+        **(by_name if all_workloads else {}),
     }
 
 
@@ -118,8 +128,8 @@ def _make_parameters_schema(workload: Workload) -> dict[str, Any]:
     for parameter in get_parameters(workload.parameters):
         if parameter.param.open_with:
             choices = {"enum": fields[parameter.name]["enum"]}
-            opened = {name: value for name, value in fields[parameter.name].items() if name != "enum"}
-            schema["properties"] = {**schema["properties"], parameter.name: opened | {"type": ["string", "null"]}}
+            open_schema = {name: value for name, value in fields[parameter.name].items() if name != "enum"}
+            schema["properties"] = {**schema["properties"], parameter.name: open_schema | {"type": ["string", "null"]}}
             condition = {"required": [parameter.param.open_with]}
             conditions.append({"if": condition, "else": {"properties": {parameter.name: choices}}})
     return schema | ({"allOf": conditions} if conditions else {})
@@ -129,12 +139,12 @@ def _make_params_schema(workload: Workload) -> dict[str, Any]:
     """Return the schema of the parameters of a user's own: of a workload that takes none, an empty table."""
     if not workload.own_command:
         return {"type": ["object", "null"], "maxProperties": 0}
-    declared = (parameter.name for parameter in get_parameters(workload.parameters))
-    taken = [*workload.roles, *workload.own_command.reserved_names, *declared]
+    declared_names = (parameter.name for parameter in get_parameters(workload.parameters))
+    taken_names = [*workload.roles, *workload.own_command.reserved_names, *declared_names]
     return {
         "description": f"parameters of your own, by name; {workload.name} gives them to your program as texts",
         "type": ["object", "null"],
-        "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "not": {"enum": taken}},
+        "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "not": {"enum": taken_names}},
         "additionalProperties": {"type": SCALAR},
     }
 
@@ -158,10 +168,10 @@ def _make_roles_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> d
     schemas = {}
     for name, _ in _list_source_definitions(workload, kinds):
         role = name.rpartition(".")[2]
-        rule, entry = workload.roles[role], {"$ref": f"#/$defs/{name}"}
-        text = f"{'sources' if rule.many else 'a source'}{', required' if rule.required else ''}: - KIND: TEXT"
-        several = {"type": "array", "items": entry, "maxItems": MAX_SOURCES if rule.many else 1}
-        schemas[role] = {"description": text, "anyOf": [several, entry]}
+        rule, source_schema = workload.roles[role], {"$ref": f"#/$defs/{name}"}
+        description = f"{'sources' if rule.many else 'a source'}{', required' if rule.required else ''}: - KIND: TEXT"
+        list_schema = {"type": "array", "items": source_schema, "maxItems": MAX_SOURCES if rule.many else 1}
+        schemas[role] = {"description": description, "anyOf": [list_schema, source_schema]}
     return schemas
 
 
@@ -172,17 +182,17 @@ def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
         )
         for platform in platforms
     }
-    values = {"type": [*SCALAR, "null"]}
-    either = {"type": [*values["type"], "object"], "additionalProperties": values}
-    other = {"type": ["object", "null"], "additionalProperties": either}
+    value_schema = {"type": [*SCALAR, "null"]}
+    setting_schema = {"type": [*value_schema["type"], "object"], "additionalProperties": value_schema}
+    other_table = {"type": ["object", "null"], "additionalProperties": setting_schema}
     return _make_table_schema("settings by platform, used when the job is submitted to it", tables) | {
-        "additionalProperties": other
+        "additionalProperties": other_table
     }
 
 
 def _make_table_schema(description: str, properties: dict[str, Any]) -> dict[str, Any]:
-    text = {"description": description} if description else {}
-    return text | {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+    description_schema = {"description": description} if description else {}
+    return description_schema | {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
 @functools.lru_cache(maxsize=64)
@@ -214,8 +224,8 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": r"^\s*\{|^$"}, _PAIRS_SCHEMA]}
     if parameter.param.form == "table":
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
-    text = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
-    form = FORMS.get(kind, text)
+    text_schema = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
+    form = FORMS.get(kind, text_schema)
     if words := parameter.param.words:
         form = form | {"pattern": f"{form['pattern']}|^({'|'.join(words)})$"}
     return schema | form

@@ -27,33 +27,35 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     Parameters that name programs are left out, with a comment: a file may not choose them.
     """
     job = resolution.job
-    chosen = [item for item in resolution.inputs.chosen if not item.implied]
-    sources = ["sources:"] if chosen else []
-    for role in dict.fromkeys(item.role for item in chosen):
+    chosen_inputs = [job_input for job_input in resolution.inputs.chosen if not job_input.implied]
+    sources = ["sources:"] if chosen_inputs else []
+    for role in dict.fromkeys(job_input.role for job_input in chosen_inputs):
         sources.append(f"  {role}:")
-        for item in (item for item in chosen if item.role == role):
-            text = f"{format_scalar(item.job_source.kind)}: {format_scalar(item.job_source.uri)}"
-            sources.append(f"    - {text}{_format_origin(item.origin)}")
+        for job_input in (job_input for job_input in chosen_inputs if job_input.role == role):
+            source_text = f"{format_scalar(job_input.job_source.kind)}: {format_scalar(job_input.job_source.uri)}"
+            sources.append(f"    - {source_text}{_format_origin(job_input.origin)}")
     arguments = [
         f"  - {format_scalar(argument.value)}{_format_origin(argument.origin)}" for argument in resolution.trainer_args
     ]
-    declared: type = type(resolution.settings)
-    of_platform = get_parameters(declared)
+    settings_type: type = type(resolution.settings)
+    of_platform = get_parameters(settings_type)
     of_workload = get_parameters(get_declared(resolution.workload.parameters))
     own_parameters = get_parameters(resolution.workload.parameters)[len(of_workload) :]
     fields = dict(list_fields(resolution.settings))
     settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
     values = dict(job.parameters)
-    left_out = [
+    comment_lines = [
         f"# A file cannot hold {parameter.flag}: add it to the command,"
         f" {parameter.flag} {format_scalar(values[parameter.name])}"
         for parameter in of_workload
         if _is_line_only(parameter, values[parameter.name])
         and _is_given(resolution.parameters[parameter.name], values[parameter.name])
     ]
-    left_out += [f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)]
+    comment_lines += [
+        f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)
+    ]
     blocks = [
-        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *left_out],
+        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *comment_lines],
         [f"workload: {format_scalar(job.workload)}"],
         sources,
         list(_format_table("parameters", of_workload, resolution.parameters, values)),
@@ -68,22 +70,22 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
     """Write the job file atomically. Raise Rejected if the file exists with another content, OSError."""
     assert resolution is not None, "only a resolved job can be saved"
     path = Path(name)
-    content = format_job_file(resolution, platform).encode()
+    file_bytes = format_job_file(resolution, platform).encode()
     if os.path.lexists(path):
-        if path.is_file() and path.read_bytes() == content:
+        if path.is_file() and path.read_bytes() == file_bytes:
             return
         raise Rejected([make_problem("file-in-use", given=name)])
-    files.write_atomically(path.absolute(), content)
+    files.write_atomically(path.absolute(), file_bytes)
 
 
 def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
     """Return the options of the platform that name a patch, which a file cannot hold."""
     assert resolution is not None, "only a resolved job can be saved"
-    declared: type = type(resolution.settings)
+    settings_type: type = type(resolution.settings)
     fields = dict(list_fields(resolution.settings))
     return [
         parameter.flag
-        for parameter in get_parameters(declared)
+        for parameter in get_parameters(settings_type)
         if parameter.param.form == "patch" and fields[parameter.name]
     ]
 
@@ -91,20 +93,20 @@ def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
 def _format_table(
     name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
-    allowed = [
+    written_parameters = [
         parameter
         for parameter in declared
         if not _is_line_only(parameter, resolved[parameter.name])
         and _is_given(values[parameter.name], resolved[parameter.name])
     ]
-    if allowed:
+    if written_parameters:
         yield f"{indent}{name}:"
-    for parameter in allowed:
-        entries = load_pairs(resolved[parameter.name]) if parameter.param.form == "pairs" else {}
+    for parameter in written_parameters:
+        pair_texts = load_pairs(resolved[parameter.name]) if parameter.param.form == "pairs" else {}
         texts = load_texts(resolved[parameter.name]) if parameter.param.form == "texts" else []
-        shown = "" if entries or texts else f" {format_scalar(resolved[parameter.name])}"
-        yield f"{indent}  {parameter.name}:{shown}{_format_origin(values[parameter.name].origin)}"
-        yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in entries.items())
+        scalar_text = "" if pair_texts or texts else f" {format_scalar(resolved[parameter.name])}"
+        yield f"{indent}  {parameter.name}:{scalar_text}{_format_origin(values[parameter.name].origin)}"
+        yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in pair_texts.items())
         yield from (f"{indent}    - {format_scalar(text)}" for text in texts)
 
 
@@ -114,7 +116,7 @@ def _is_line_only(parameter: Parameter, value: Any) -> bool:
     return (
         parameter.param.names == "program"
         or parameter.param.form == "patch"
-        or bool(form and any(re.fullmatch(form, text) for text in load_texts(value)))
+        or bool(form and any(re.fullmatch(form, item_text) for item_text in load_texts(value)))
     )
 
 
@@ -135,5 +137,5 @@ def format_scalar(value: Any) -> str:
     if not isinstance(value, str):
         return repr(value)
     style = '"' if len(f"{value}.".splitlines()) > 1 else None  # escapes every kind of line end
-    text = yaml.safe_dump(value, default_style=style, width=float("inf"), allow_unicode=True)
-    return str(text).removesuffix("...\n").rstrip("\n")
+    yaml_text = yaml.safe_dump(value, default_style=style, width=float("inf"), allow_unicode=True)
+    return str(yaml_text).removesuffix("...\n").rstrip("\n")

@@ -36,27 +36,36 @@ def find_misplaced_args(
     arguments: Sequence[Value], inputs: JobInputs, workload: Workload, platform: Platform, request: Request
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
-    if not arguments or workload.own_command or any(workload.roles[chosen.role].is_program for chosen in inputs.chosen):
+    if (
+        not arguments
+        or workload.own_command
+        or any(workload.roles[job_input.role].is_program for job_input in inputs.chosen)
+    ):
         return
     owner_by_flag = dict.fromkeys(request.flags, "robotrain")
     owner_by_flag |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     owner_by_flag |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
     hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
-        name, equals, value = str(argument.value).partition("=")
+        name, equals, option_value = str(argument.value).partition("=")
         if not equals and following is not None and not str(following.value).startswith("--"):
-            value = str(following.value)
+            option_value = str(following.value)
         managed = name if name in workload.managed_options else workload.get_option_name(name + equals)  # `+a.b=1`
-        needed = workload.managed_with_roles.get(name, ())
-        roles = {chosen.role for chosen in inputs.chosen}
-        if needed and roles.isdisjoint(needed):
-            way, where = suggest_leaving_out(name), argument.origin.where
+        needed_roles = workload.managed_with_roles.get(name, ())
+        roles = {job_input.role for job_input in inputs.chosen}
+        if needed_roles and roles.isdisjoint(needed_roles):
+            way, argument_place = suggest_leaving_out(name), argument.origin.where
             yield make_problem(
-                "option-owned.no-effect", way, where=where, given=name, name=name, needed=", ".join(needed)
+                "option-owned.no-effect",
+                way,
+                where=argument_place,
+                given=name,
+                name=name,
+                needed=", ".join(needed_roles),
             )
         elif managed in workload.managed_options:
-            reason, texts = replace_managed_option(managed, value, workload)
-            ways = [_place_option(text, name, request, workload, platform) for text in texts]
+            reason, option_texts = replace_managed_option(managed, option_value, workload)
+            ways = [_place_option(option_text, name, request, workload, platform) for option_text in option_texts]
             yield make_problem(
                 "option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=reason
             )
@@ -74,8 +83,8 @@ def find_misplaced_args(
                 hint=hints[name],
             )
         elif name in owner_by_flag:
-            text = _move_option(name, value, workload, platform)
-            way = _place_option(text, name, request, workload, platform)
+            option_text = _move_option(name, option_value, workload, platform)
+            way = _place_option(option_text, name, request, workload, platform)
             is_moved = way.text.partition(" ")[0] == name and not way.remark
             way = way._replace(remark="before --") if is_moved else way
             yield make_problem(
@@ -89,37 +98,37 @@ def find_misplaced_args(
             )
 
 
-def _place_option(text: str, name: str, request: Request, workload: Workload, platform: Platform) -> Suggestion:
+def _place_option(option_text: str, name: str, request: Request, workload: Workload, platform: Platform) -> Suggestion:
     """Return the suggestion of an option in the place of that of the trainer's, unless the job has that one already.
 
-    :param text: the option with its value, or what is to be done otherwise.
+    :param option_text: the option with its value, or what is to be done otherwise.
     :param name: the trainer's option.
     """
-    if text.startswith(LEAVE_OUT):
+    if option_text.startswith(LEAVE_OUT):
         return suggest_leaving_out(name)
-    flag, _, value = text.partition(" ")
-    if stated := _find_given(flag, request, workload, platform):
-        return suggest_leaving_out(name, remark=f"{stated} stays")
-    way = _suggest_override(flag, value, request, workload, platform)
-    return (way or Suggestion(text))._replace(replaces=name)
+    flag, _, option_value = option_text.partition(" ")
+    if stated_option := _find_given(flag, request, workload, platform):
+        return suggest_leaving_out(name, remark=f"{stated_option} stays")
+    way = _suggest_override(flag, option_value, request, workload, platform)
+    return (way or Suggestion(option_text))._replace(replaces=name)
 
 
 def _find_given(flag: str, request: Request, workload: Workload, platform: Platform) -> str:
     """Return an option with its value as the line has it; empty if it has not."""
-    line = request.line
-    sources = {source.origin.where: source.text for source in line.sources if source.origin.where == flag}
-    value = line.values.get(Names(workload, platform).find_spelling(flag))
-    texts = [str(value.value)] if value and value.origin.layer == "flag" else []
+    line_layer = request.line
+    sources = {source.origin.where: source.text for source in line_layer.sources if source.origin.where == flag}
+    value = line_layer.values.get(Names(workload, platform).find_spelling(flag))
+    value_texts = [str(value.value)] if value and value.origin.layer == "flag" else []
     if flag == "--platform":
-        texts.append(platform.name)
-    text = next(iter((*sources.values(), *texts)), None)
-    return "" if text is None else f"{flag} {redact(text)}"
+        value_texts.append(platform.name)
+    value_text = next(iter((*sources.values(), *value_texts)), None)
+    return "" if value_text is None else f"{flag} {redact(value_text)}"
 
 
 def _move_option(flag: str, value: str, workload: Workload, platform: Platform) -> str:
     """Return an option before `--`, with the value that it had after it; a switch has none."""
-    declared = (*get_parameters(workload.parameters), *get_parameters(platform.settings))
-    parameter = next((parameter for parameter in declared if flag in parameter.flags), None)
+    parameters = (*get_parameters(workload.parameters), *get_parameters(platform.settings))
+    parameter = next((parameter for parameter in parameters if flag in parameter.flags), None)
     if parameter and parameter.is_switch:
         return f"--no-{flag.lstrip('-')}" if value.lower() == "false" else flag
     if parameter and value and not is_kind_of_value(parameter, value):
@@ -139,8 +148,8 @@ def _suggest_override(
         return None
     field = Names(workload, platform if request.step else None).find_short(flag)
     key = f"{redact(request.step)}.{field}" if request.step else field
-    shown = value if value and _can_show(value) else "VALUE"
-    return Suggestion(f"--set {key}={shown}") if field else None
+    shown_value = value if value and _can_show(value) else "VALUE"
+    return Suggestion(f"--set {key}={shown_value}") if field else None
 
 
 def fill_in_value(hint: str, value: str) -> str:
@@ -165,10 +174,10 @@ def fill_in_value(hint: str, value: str) -> str:
     return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
 
 
-def _join_pairs(text: str) -> str:
+def _join_pairs(json_text: str) -> str:
     """Return the names and values of a JSON object as a table's text; empty if it is no object of texts."""
     with contextlib.suppress(ValueError):
-        pairs = json.loads(text)
+        pairs = json.loads(json_text)
         if isinstance(pairs, dict) and all(isinstance(value, str) for value in pairs.values()):
             return ",".join(f"{name}={value}" for name, value in pairs.items())
     return ""
@@ -178,37 +187,41 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
     """Return what to use instead of an option that robotrain sets, and why: why its parameter does not take the value,
     or why nothing takes its place.
     """
-    unfilled = workload.managed_options[option]
-    if unfilled.startswith(REMOVAL):
-        reason = unfilled.removeprefix(REMOVAL)
+    unfilled_hint = workload.managed_options[option]
+    if unfilled_hint.startswith(REMOVAL):
+        reason = unfilled_hint.removeprefix(REMOVAL)
         return f"{reason[:1].upper()}{reason[1:]}.", [f"{LEAVE_OUT}{option}"]
-    hint = _choose_alternative(unfilled, fill_in_value(unfilled, value), value)
-    flag, _, filled = hint.partition(" ")
+    hint = _choose_alternative(unfilled_hint, fill_in_value(unfilled_hint, value), value)
+    flag, _, filled_value = hint.partition(" ")
     parameter = next((parameter for parameter in get_parameters(workload.parameters) if flag in parameter.flags), None)
     if parameter and parameter.is_switch and value.lower() == "false":
         return "", [f"--no-{flag[2:]}"]
-    if parameter and not parameter.is_switch and not filled:
+    if parameter and not parameter.is_switch and not filled_value:
         return "", [f"{flag} {parameter.metavar}"]
-    if parameter and filled == shlex.quote(value) and is_refused_number(parameter, value):
+    if parameter and filled_value == shlex.quote(value) and is_refused_number(parameter, value):
         return f"{flag} takes {describe_expected_value(parameter)}.", [f"{flag} {parameter.metavar}"]
-    if not parameter or not parameter.choices or filled != shlex.quote(value):
+    if not parameter or not parameter.choices or filled_value != shlex.quote(value):
         return "", [hint]
     if value in parameter.choices:
         return "", [hint]
-    near = [way.text for way in suggest_name(value, parameter.choices, prefix=f"{flag} ")]
-    return f"{flag} takes {describe_expected_value(parameter)}.", near or [
+    choice_texts = [way.text for way in suggest_name(value, parameter.choices, prefix=f"{flag} ")]
+    return f"{flag} takes {describe_expected_value(parameter)}.", choice_texts or [
         f"{flag} {choice}" for choice in parameter.choices
     ]
 
 
-def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
+def _choose_alternative(unfilled_hint: str, filled_hint: str, value: str) -> str:
     """Return the one of two hints that fits a value: the first of a truth, else the one that was filled in."""
-    before = unfilled.split(ALTERNATIVE)
-    after = filled.split(ALTERNATIVE)
-    if len(before) != 2 or len(after) != 2:
-        return filled
-    is_switch = before[1] == f"--no-{before[0][2:]}"
+    unfilled_hints = unfilled_hint.split(ALTERNATIVE)
+    filled_hints = filled_hint.split(ALTERNATIVE)
+    if len(unfilled_hints) != 2 or len(filled_hints) != 2:
+        return filled_hint
+    is_switch = unfilled_hints[1] == f"--no-{unfilled_hints[0][2:]}"
     if value.lower() in ("true", "false") or (is_switch and not value):
-        return after[value.lower() == "false"]
-    changed = [suggestion for old, suggestion in zip(before, after, strict=True) if old != suggestion]
-    return changed[0] if len(changed) == 1 else filled
+        return filled_hints[value.lower() == "false"]
+    changed_hints = [
+        filled_part
+        for unfilled_part, filled_part in zip(unfilled_hints, filled_hints, strict=True)
+        if unfilled_part != filled_part
+    ]
+    return changed_hints[0] if len(changed_hints) == 1 else filled_hint

@@ -37,21 +37,21 @@ LOOKUP_LAYER = "looked up"
 
 
 def _find_unused_values(
-    parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], values: Mapping[str, Value]
+    parameters: Sequence[Parameter], needed_by_name: Mapping[str, Sequence[str]], values: Mapping[str, Value]
 ) -> Iterator[Problem]:
     """Yield one note for all found values that lack another parameter."""
     by_name = {parameter.name: parameter for parameter in parameters}
-    needed = list(dict.fromkeys(name for names in incomplete.values() for name in names if name in by_name))
-    if not needed:
+    needed_names = list(dict.fromkeys(name for names in needed_by_name.values() for name in names if name in by_name))
+    if not needed_names:
         return
-    flags = ", ".join(by_name[name].flag for name in incomplete)
-    missing = ", ".join(by_name[name].flag for name in needed)
+    flags = ", ".join(by_name[name].flag for name in needed_by_name)
+    missing_flags = ", ".join(by_name[name].flag for name in needed_names)
     yield make_problem(
         "found-in-part",
-        Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),
-        where=str(values[next(iter(incomplete))].origin),
+        Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed_names)),
+        where=str(values[next(iter(needed_by_name))].origin),
         flags=flags,
-        missing=missing,
+        missing=missing_flags,
     )
 
 
@@ -80,13 +80,16 @@ def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[V
     forms = parameter.param.program_texts, parameter.param.path_texts
     is_program, is_path = (re.compile(form or "(?!)") for form in forms)
     code = next(filter(is_program.fullmatch, texts), "")
-    full_texts = [os.path.join(folder, os.path.expanduser(text)) if is_path.fullmatch(text) else text for text in texts]
+    full_texts = [
+        os.path.join(folder, os.path.expanduser(value_text)) if is_path.fullmatch(value_text) else value_text
+        for value_text in texts
+    ]
     return value._replace(value=json.dumps(full_texts, ensure_ascii=False)), code
 
 
-def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[tuple[str, Value]]:
+def find_destinations(values: Mapping[str, Value], declared_type: type) -> Iterator[tuple[str, Value]]:
     """Yield flag and value of each destination (an account, an address) that a project's file set."""
-    for parameter in get_parameters(declared):
+    for parameter in get_parameters(declared_type):
         value = values.get(parameter.name) if parameter.param.destination else None
         if value and value.value and value.origin.layer in FOLDER_LAYERS:
             yield parameter.flag, value
@@ -114,29 +117,29 @@ class LayerStack:
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         """
         parameters = get_parameters(declared)
-        collected = ((p.name, list(self._collect_given(p, f"{table}.{p.name}"))) for p in parameters)
-        values_by_name = {name: values for name, values in collected if values}
+        collected_values = ((p.name, list(self._collect_given(p, f"{table}.{p.name}"))) for p in parameters)
+        values_by_name = {name: layer_values for name, layer_values in collected_values if layer_values}
         unset = [
             p.name for p in parameters if p.name in values_by_name and p.is_unset_by(values_by_name[p.name][0].value)
         ]
-        lost = {name: values_by_name.pop(name) for name in unset}
+        unset_values = {name: values_by_name.pop(name) for name in unset}
         self.unset.update(unset)
         fallbacks = self._find_fallbacks(
-            [parameter for parameter in parameters if parameter.name not in lost], values_by_name
+            [parameter for parameter in parameters if parameter.name not in unset_values], values_by_name
         )
         merged = {}
         for parameter in parameters:
             name = parameter.name
-            values = values_by_name.get(name, [])
-            gone = lost.get(name, [])
-            if name in fallbacks and (not values or parameter.param.form == "pairs"):
-                values = [*values, fallbacks[name]]
-            below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
+            layer_values = values_by_name.get(name, [])
+            replaced_values = unset_values.get(name, [])
+            if name in fallbacks and (not layer_values or parameter.param.form == "pairs"):
+                layer_values = [*layer_values, fallbacks[name]]
+            weakest_values = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.form == "pairs":
-                values = pairs.merge_values(values)
-                gone = pairs.merge_values(gone)
-            values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
-            merged[name] = values[0]._replace(overrode=(*gone, *values[1:]))
+                layer_values = pairs.merge_values(layer_values)
+                replaced_values = pairs.merge_values(replaced_values)
+            layer_values = [*layer_values, *weakest_values, Value(parameter.default, DEFAULT_ORIGIN)]
+            merged[name] = layer_values[0]._replace(overrode=(*replaced_values, *layer_values[1:]))
         return merged
 
     def problems(self) -> Iterator[Problem]:
@@ -149,13 +152,13 @@ class LayerStack:
         """Return, by name, Terraform outputs and lookups for parameters not in `set_names`; lookups for pairs."""
         if self._request.complete:
             return {}
-        missing = [
+        unset_parameters = [
             parameter for parameter in parameters if parameter.name not in set_names or parameter.param.form == "pairs"
         ]
-        outputs = {p.name: output for p in missing if (output := p.param.terraform)}
+        outputs = {p.name: output for p in unset_parameters if (output := p.param.terraform)}
         optional = {name for name, output in outputs.items() if output.is_optional or output.optional_with in set_names}
         fallbacks, layer = {}, self._request.terraform
-        for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
+        for parameter in sorted(unset_parameters, key=lambda parameter: parameter.name in optional):
             name = parameter.name
             terraform = layer.find_value(parameter, name in optional) if layer and name in outputs else None
             if value := terraform or self._look_up(parameter):
@@ -165,10 +168,10 @@ class LayerStack:
             for name, output in outputs.items()
             if name in fallbacks
         }
-        incomplete = {name: names for name, names in needed.items() if names}
-        required = {name: needed for name, needed in incomplete.items() if name not in optional}
-        self._problems += _find_unused_values(parameters, required, fallbacks)
-        return {name: value for name, value in fallbacks.items() if name not in incomplete}
+        incomplete_needs = {name: needed_names for name, needed_names in needed.items() if needed_names}
+        required_by_name = {name: needed for name, needed in incomplete_needs.items() if name not in optional}
+        self._problems += _find_unused_values(parameters, required_by_name, fallbacks)
+        return {name: value for name, value in fallbacks.items() if name not in incomplete_needs}
 
     def _look_up(self, parameter: Parameter) -> Value | None:
         """Return the value that the parameter's lookup function finds, with its place; it is called once a request."""
@@ -177,22 +180,22 @@ class LayerStack:
             return None
         if name not in lookups:
             try:
-                value, where = pkgutil.resolve_name(name)() or ("", "")
-                origin = Origin(LOOKUP_LAYER, redact(str(where)))
-                lookups[name] = Value(str(value), origin) if value != "" else None
+                lookup_value, lookup_place = pkgutil.resolve_name(name)() or ("", "")
+                origin = Origin(LOOKUP_LAYER, redact(str(lookup_place)))
+                lookups[name] = Value(str(lookup_value), origin) if lookup_value != "" else None
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # SystemExit too
                 lookups[name] = error
-        answer = lookups[name]
-        if not isinstance(answer, BaseException):
-            return answer
+        lookup_result = lookups[name]
+        if not isinstance(lookup_result, BaseException):
+            return lookup_result
         self._problems.append(
             make_problem(
                 "lookup-failed",
                 where=name,
                 flag=parameter.flag,
-                error=f"{type(answer).__name__}: {redact(str(answer))}",
+                error=f"{type(lookup_result).__name__}: {redact(str(lookup_result))}",
                 metavar=parameter.metavar,
             )
         )
@@ -206,12 +209,12 @@ class LayerStack:
         for layer in self._layers:
             value = layer.values.get(key)
             if value and parameter.param.form == "patch" and value.value not in ("", UNSET):
-                read = read_patch(parameter, value)
-                if isinstance(read, Problem):
-                    self._problems.append(read)
+                patch_value = read_patch(parameter, value)
+                if isinstance(patch_value, Problem):
+                    self._problems.append(patch_value)
                     self.unread.add(parameter.name)
                 else:
-                    yield read
+                    yield patch_value
                 continue
             if value and isinstance(value.value, ValueTable):
                 value = convert_table(parameter, value, self._problems)

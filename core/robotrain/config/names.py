@@ -20,8 +20,8 @@ class Names:
         self.tables |= {f"platforms.{platform.name}": platform.settings} if platform else {}
         self.parameters: dict[str, Parameter] = {
             f"{table}.{parameter.name}": parameter
-            for table, declared in self.tables.items()
-            for parameter in get_parameters(declared)
+            for table, declared_type in self.tables.items()
+            for parameter in get_parameters(declared_type)
         }
         roles = workload.roles if workload else ()
         self.sources = [
@@ -30,14 +30,14 @@ class Names:
 
     def find(self, key: str) -> list[str]:
         """Return the full names that a key stands for: both, if it is of a parameter and of a setting."""
-        return [full for full, parameter in self.parameters.items() if key in (parameter.name, full)]
+        return [full_name for full_name, parameter in self.parameters.items() if key in (parameter.name, full_name)]
 
     def find_pair(self, key: str) -> tuple[str, str] | None:
         """Return the full name of the parameter with pairs of which a key names one, and that one."""
-        for full, parameter in self.parameters.items():
-            for start in (f"{parameter.name}.", f"{full}.") if parameter.param.form == "pairs" else ():
+        for full_name, parameter in self.parameters.items():
+            for start in (f"{parameter.name}.", f"{full_name}.") if parameter.param.form == "pairs" else ():
                 if key.startswith(start) and key != start:
-                    return full, key.removeprefix(start)
+                    return full_name, key.removeprefix(start)
         return None
 
     def find_spelling(self, spelling: str, table: str = "") -> str:
@@ -47,10 +47,10 @@ class Names:
         :param table: where it stands in a job file; empty for anywhere.
         """
         name = spelling.lstrip("-").replace("-", "_")
-        for full, parameter in self.parameters.items():
+        for full_name, parameter in self.parameters.items():
             spellings = (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags))
-            if full.startswith(table) and name in spellings:
-                return full
+            if full_name.startswith(table) and name in spellings:
+                return full_name
         return ""
 
     def find_short(self, spelling: str, table: str = "") -> str:
@@ -59,14 +59,14 @@ class Names:
 
     def list_keys(self) -> Iterator[str]:
         """Yield the keys of `--set`: short names, then sources, then full names."""
-        short = [parameter.name for parameter in self.parameters.values()]
-        yield from (name for name in short if short.count(name) == 1)
+        short_names = [parameter.name for parameter in self.parameters.values()]
+        yield from (name for name in short_names if short_names.count(name) == 1)
         yield from (*self.sources, TRAINER_ARGS, *self.parameters)
 
     def list_choices(self, key: str) -> tuple[str, ...]:
         """Return the choices of a key's values; empty if it has none."""
-        for full in self.find(key):
-            return ("true", "false") if self.parameters[full].is_switch else self.parameters[full].choices
+        for full_name in self.find(key):
+            return ("true", "false") if self.parameters[full_name].is_switch else self.parameters[full_name].choices
         return ()
 
 
@@ -77,6 +77,9 @@ def list_flag_keys(
     for kind in kinds.values():
         for role, flag in kind.roles.items():
             yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
-    for declared in (*(platform.settings for platform in platforms), *(workload.parameters for workload in workloads)):
-        for parameter in get_parameters(declared):
+    for declared_type in (
+        *(platform.settings for platform in platforms),
+        *(workload.parameters for workload in workloads),
+    ):
+        for parameter in get_parameters(declared_type):
             yield from ((spelling, parameter.name) for spelling in parameter.flags)

@@ -33,28 +33,32 @@ BASE_ATTRIBUTE = "robotrain_declared"
 """Where a class with a user's own parameters has the one that its workload declares."""
 
 
-def extend_workload(workload: Workload, names: Iterable[str], platform: Platform | None = None) -> Workload:
+def extend_workload(workload: Workload, parameter_names: Iterable[str], platform: Platform | None = None) -> Workload:
     """Return the workload with a parameter more for each of these names that can be one of its user's own."""
-    declared = get_declared(workload.parameters)
+    declared_type = get_declared(workload.parameters)
     own_names = list_own_names(workload.parameters)
-    base = dataclasses.replace(workload, parameters=declared)
-    allowed = [
-        name for name in dict.fromkeys(names) if name not in own_names and not explain_refusal(name, base, platform)
+    base = dataclasses.replace(workload, parameters=declared_type)
+    allowed_names = [
+        name
+        for name in dict.fromkeys(parameter_names)
+        if name not in own_names and not explain_refusal(name, base, platform)
     ]
-    if not allowed or not workload.own_command:
+    if not allowed_names or not workload.own_command:
         return workload
-    return dataclasses.replace(base, parameters=_extend_class(declared, (*own_names, *allowed)))
+    return dataclasses.replace(base, parameters=_extend_class(declared_type, (*own_names, *allowed_names)))
 
 
-def extend_for_sweep(workload: Workload, request: Request, varied: Iterable[str], platform: Platform) -> Workload:
+def extend_for_sweep(workload: Workload, request: Request, varied_names: Iterable[str], platform: Platform) -> Workload:
     """Return the workload with the own parameters of a request, and with the names of values that vary which nothing
     else has, unless one is nearly the name of something else.
     """
-    extended = extend_for_request(workload, request, platform)
-    tables = (extended.parameters, platform.settings)
-    names = [parameter.name for declared in tables for parameter in get_parameters(declared)]
-    new = [name for name in varied if not any(is_misspelling(name, other) for other in names)]
-    return extend_workload(extended, new, platform)
+    extended_workload = extend_for_request(workload, request, platform)
+    tables = (extended_workload.parameters, platform.settings)
+    known_names = [parameter.name for declared_type in tables for parameter in get_parameters(declared_type)]
+    new_names = [
+        name for name in varied_names if not any(is_misspelling(name, known_name) for known_name in known_names)
+    ]
+    return extend_workload(extended_workload, new_names, platform)
 
 
 def list_given_names(request: Request) -> list[str]:
@@ -69,22 +73,22 @@ def extend_for_request(workload: Workload, request: Request, platform: Platform)
 
 def get_declared(parameters: type) -> type:
     """Return the class of parameters that a workload declares, without those of its user's own."""
-    declared: type = getattr(parameters, BASE_ATTRIBUTE, parameters)
-    return declared
+    declared_type: type = getattr(parameters, BASE_ATTRIBUTE, parameters)
+    return declared_type
 
 
 def list_own_names(parameters: type) -> list[str]:
     """Return the names that a class of parameters has beside those that its workload declares."""
-    declared = get_declared(parameters)
-    if declared is parameters:
+    declared_type = get_declared(parameters)
+    if declared_type is parameters:
         return []
-    base_names = {parameter.name for parameter in get_parameters(declared)}
+    base_names = {parameter.name for parameter in get_parameters(declared_type)}
     return [parameter.name for parameter in get_parameters(parameters) if parameter.name not in base_names]
 
 
-def parse_params(texts: Iterable[str]) -> tuple[dict[str, Value], list[Problem]]:
+def parse_params(param_texts: Iterable[str]) -> tuple[dict[str, Value], list[Problem]]:
     """Return the values of `--param NAME=VALUE` by name, and the problems of malformed and repeated ones."""
-    table = pairs.make_table(PARAM_FLAG, "NAME=VALUE", texts, Origin("flag", PARAM_FLAG))
+    table = pairs.make_table(PARAM_FLAG, "NAME=VALUE", param_texts, Origin("flag", PARAM_FLAG))
     values = {name: Value(value.value, Origin("flag", f"{PARAM_FLAG} {name}")) for name, value in table.entries}
     return values, list(table.problems)
 
@@ -93,14 +97,14 @@ def apply_params(
     request: Request, workload: Workload, platform: Platform
 ) -> tuple[Request, Workload, Sequence[Problem]]:
     """Return the request and the workload with own parameters as parameters like the others, and the problems."""
-    extended = extend_for_request(workload, request, platform)
-    own_names = list_own_names(extended.parameters)
+    extended_workload = extend_for_request(workload, request, platform)
+    own_names = list_own_names(extended_workload.parameters)
 
     def apply(layer: Layer) -> Layer:
         own_params = {name: value for name, value in layer.select("params").items() if name in own_names}
         return layer._replace(values={**prefix_names("parameters", own_params), **layer.values})
 
-    return request.change_layers(apply), extended, tuple(_find_problems(request, workload, platform))
+    return request.change_layers(apply), extended_workload, tuple(_find_problems(request, workload, platform))
 
 
 def _find_problems(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
@@ -108,19 +112,19 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
     base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
     for params in (layer.select("params") for layer in reversed(request.layers)):
         if params and not workload.own_command:
-            where = next(iter(params.values())).origin.where
+            value_place = next(iter(params.values())).origin.where
             yield make_problem(
-                "own-parameter-invalid.workload", where=where, given=", ".join(params), name=workload.name
+                "own-parameter-invalid.workload", where=value_place, given=", ".join(params), name=workload.name
             )
             continue
         for name, value in params.items():
-            where = value.origin.where
+            value_place = value.origin.where
             if reason := explain_refusal(name, base, platform):
                 fixed = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "name"
                 fixed = fixed if re.fullmatch(NAME_PATTERN, fixed) and fixed != name else f"my_{fixed}"
                 yield make_problem(
                     "own-parameter-invalid.name",
-                    where=where,
+                    where=value_place,
                     given=name,
                     name=redact(name),
                     why=reason,
@@ -128,7 +132,9 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
                 )
             elif value_holds_secret(f"{name}={value.value}") and not value_holds_secret(str(value.value)):
                 given_text = f"{name}={value.value}"
-                yield make_problem("secret-in-job.parameter", SECRET_WAY, where=where, given=given_text, name=name)
+                yield make_problem(
+                    "secret-in-job.parameter", SECRET_WAY, where=value_place, given=given_text, name=name
+                )
 
 
 def explain_refusal(name: str, workload: Workload, platform: Platform | None) -> str:
@@ -146,8 +152,8 @@ def explain_refusal(name: str, workload: Workload, platform: Platform | None) ->
     if name in workload.roles:
         return f"{workload.name} has an input {name}."
     reserved = workload.own_command.reserved_names if workload.own_command else ()
-    taken = (*reserved, *MEANINGFUL_NAMES, *ARGUMENT_KEYS, BASE_ATTRIBUTE)
-    return f"{name} has a meaning of its own." if name in taken or hasattr(workload.parameters, name) else ""
+    taken_names = (*reserved, *MEANINGFUL_NAMES, *ARGUMENT_KEYS, BASE_ATTRIBUTE)
+    return f"{name} has a meaning of its own." if name in taken_names or hasattr(workload.parameters, name) else ""
 
 
 @functools.cache
@@ -163,7 +169,7 @@ def _extend_class(declared: type, names: tuple[str, ...]) -> type:
         )
         fields.append((name, Annotated[str | None, param], dataclasses.field(default=None)))
     get_parameters(declared)  # completes a class whose fields are made when something asks for them
-    extended = dataclasses.make_dataclass(declared.__name__, fields, bases=(declared,), frozen=True, kw_only=True)
-    extended.__module__, extended.__qualname__ = declared.__module__, declared.__qualname__
-    setattr(extended, BASE_ATTRIBUTE, declared)
-    return extended
+    extended_class = dataclasses.make_dataclass(declared.__name__, fields, bases=(declared,), frozen=True, kw_only=True)
+    extended_class.__module__, extended_class.__qualname__ = declared.__module__, declared.__qualname__
+    setattr(extended_class, BASE_ATTRIBUTE, declared)
+    return extended_class

@@ -21,21 +21,23 @@ def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, ba
     :param form: what help shows for such a text.
     :param bare_names: whether a name alone has an empty value.
     """
-    entries: dict[str, Value] = {}
+    values_by_name: dict[str, Value] = {}
     problems = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if (equals or bare_names) and name.strip() and name not in entries:
-            entries[name] = Value(value, origin)
+    for pair_text in texts:
+        name, equals, value = pair_text.partition("=")
+        if (equals or bare_names) and name.strip() and name not in values_by_name:
+            values_by_name[name] = Value(value, origin)
             continue
         message = "value-invalid.no-pair"
-        shown_text = "" if looks_like_secret(text) else text
-        if name in entries:
+        shown_text = "" if looks_like_secret(pair_text) else pair_text
+        if name in values_by_name:
             message, shown_text = "value-invalid.repeated-name", name
-        where, shown = origin.where, redact(name)
-        problems.append(make_problem(message, where=where, given=shown_text, flag=flag, form=form, name=shown))
+        value_place, shown_name = origin.where, redact(name)
+        problems.append(
+            make_problem(message, where=value_place, given=shown_text, flag=flag, form=form, name=shown_name)
+        )
     refusal = make_problem("value-invalid.one-value", where=origin.where, flag=flag)
-    return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
+    return ValueTable(tuple(values_by_name.items()), refusal, problems=tuple(problems))
 
 
 def merge_values(values: Sequence[Value]) -> list[Value]:
@@ -44,18 +46,18 @@ def merge_values(values: Sequence[Value]) -> list[Value]:
     A table adds names to the layer below, and replaces the values of names that are there. A text is the whole: the
     layers below it do not count. A malformed one that counts is the first value, so that it is reported.
     """
-    texts = [value._replace(value=_format_table(value.value)) for value in values]
+    text_values = [value._replace(value=_format_table(value.value)) for value in values]
     tables = list(itertools.takewhile(lambda value: isinstance(value.value, ValueTable), values))
     if not tables:
-        return texts
-    whole = texts[len(tables)] if len(tables) < len(texts) else None
+        return text_values
+    whole_value = text_values[len(tables)] if len(tables) < len(text_values) else None
     try:
-        merged = load_pairs(whole.value) if whole else {}
+        merged = load_pairs(whole_value.value) if whole_value else {}
     except ValueError:
-        return [*([whole] if whole else ()), *texts]
-    for text in reversed(texts[: len(tables)]):
-        merged |= load_pairs(text.value)
-    return [texts[0]._replace(value=format_pairs(merged)), *texts[1:]]
+        return [*([whole_value] if whole_value else ()), *text_values]
+    for text_value in reversed(text_values[: len(tables)]):
+        merged |= load_pairs(text_value.value)
+    return [text_values[0]._replace(value=format_pairs(merged)), *text_values[1:]]
 
 
 def format_pairs(pairs: Mapping[str, str]) -> str:

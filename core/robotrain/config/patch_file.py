@@ -22,31 +22,37 @@ RUN_LAYER = "run"
 
 def read_patch(parameter: Parameter, value: Value) -> Value | Problem:
     """Return a value with the content of the file that it names, or what is wrong with it."""
-    origin, text = value.origin, str(value.value)
+    origin, path_text = value.origin, str(value.value)
     if origin.layer == RUN_LAYER:
         return value
-    flag, where = parameter.flag, origin.where or origin.layer
+    flag, value_place = parameter.flag, origin.where or origin.layer
     if origin.layer not in LINE_LAYERS:
         way = Suggestion(f"{flag} {parameter.metavar}", "on the command line")
-        return make_problem("setting-not-trusted.line-only", way, where=where, flag=flag, layer=origin.layer)
+        return make_problem("setting-not-trusted.line-only", way, where=value_place, flag=flag, layer=origin.layer)
     try:
-        content = read_limited_file(Path(text).expanduser(), MAX_LETTERS).decode()
-        patch = _parse_patch(content)
+        yaml_text = read_limited_file(Path(path_text).expanduser(), MAX_LETTERS).decode()
+        patch = _parse_patch(yaml_text)
     except OSError as error:
-        return make_problem("file-unreadable.patch", where=where, given=text, flag=flag, why=error.strerror or error)
+        return make_problem(
+            "file-unreadable.patch", where=value_place, given=path_text, flag=flag, why=error.strerror or error
+        )
     except MalformedYaml as error:
-        line = f"Line {error.line}: " if error.line else ""
-        return make_problem("file-malformed.patch", where=where, given=text, flag=flag, why=f"{line}{error.why}")
+        line_phrase = f"Line {error.line}: " if error.line else ""
+        return make_problem(
+            "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{line_phrase}{error.why}"
+        )
     except ValueError as error:  # too large, no UTF-8, a repeated key, or no mapping
-        return make_problem("file-malformed.patch", where=where, given=text, flag=flag, why=f"{error}.".capitalize())
+        return make_problem(
+            "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{error}.".capitalize()
+        )
     return value._replace(value=json.dumps(patch))
 
 
-def _parse_patch(content: str) -> dict[str, Any]:
+def _parse_patch(yaml_text: str) -> dict[str, Any]:
     """Return the mapping of a patch. Raise ValueError, MalformedYaml."""
-    root, unsupported = parse_yaml(content)
-    if unsupported:
-        raise MalformedYaml(*unsupported[0])
+    root, unsupported_nodes = parse_yaml(yaml_text)
+    if unsupported_nodes:
+        raise MalformedYaml(*unsupported_nodes[0])
     patch = json.loads(convert_to_json(root), object_pairs_hook=_check_keys) if root else None
     if not isinstance(patch, dict) or not patch:
         raise ValueError("it is not a mapping of keys")

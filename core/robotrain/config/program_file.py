@@ -44,7 +44,7 @@ class TypedProgram(NamedTuple):
 def add_program(
     file: str,
     arguments: Sequence[Value],
-    line: Layer,
+    line_layer: Layer,
     files: Iterable[Layer],
     workload: Workload,
     kinds: Mapping[str, SourceKind],
@@ -54,19 +54,19 @@ def add_program(
     The code of the job is `find_code_folder` of it, unless the line or the job file gives that.
     """
     origin = ORIGIN._replace(where=file)
-    full = Path(os.path.abspath(os.path.expanduser(file)))
+    program_path = Path(os.path.abspath(os.path.expanduser(file)))
     role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
-    source = next((source for layer in (line, *files) for source in layer.sources if source.role == role), None)
-    is_missing = source is None and not full.is_file()
+    source = next((source for layer in (line_layer, *files) for source in layer.sources if source.role == role), None)
+    is_missing = source is None and not program_path.is_file()
     if source is None and role and not is_missing:
-        folder = find_code_folder(full)
-        names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
-        source = SourceText(role, names, str(folder), origin, folder)
-        line = line._replace(sources=(*line.sources, source))
-    code = Path(source.base, os.path.expanduser(source.text)) if source else full.parent
-    path = os.path.relpath(full, code) if full.is_relative_to(os.path.abspath(code)) else file
+        folder = find_code_folder(program_path)
+        kind_names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
+        source = SourceText(role, kind_names, str(folder), origin, folder)
+        line_layer = line_layer._replace(sources=(*line_layer.sources, source))
+    code = Path(source.base, os.path.expanduser(source.text)) if source else program_path.parent
+    path = os.path.relpath(program_path, code) if program_path.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return TypedProgram(line, (*words, *arguments), code, path, is_missing)
+    return TypedProgram(line_layer, (*words, *arguments), code, path, is_missing)
 
 
 def find_code_folder(file: Path) -> Path:
@@ -76,15 +76,19 @@ def find_code_folder(file: Path) -> Path:
     a project below it with the file, such as a repository, is the code instead; and in a folder that holds
     everything, such as the home folder, it is the folder of the file.
     """
-    here = Path.cwd()
-    if not file.is_relative_to(here):
+    working_folder = Path.cwd()
+    if not file.is_relative_to(working_folder):
         return file.parent
-    too_wide = {Path("/"), Path(tempfile.gettempdir()), Path.home(), *Path.home().parents}
-    if here not in too_wide and any(_is_project(folder) for folder in (here, *here.parents) if folder not in too_wide):
-        return here
-    below = [folder for folder in file.parents if folder != here and folder.is_relative_to(here)]
-    project = next(filter(_is_project, below), None)
-    return project or (file.parent if here in too_wide else here)
+    wide_folders = {Path("/"), Path(tempfile.gettempdir()), Path.home(), *Path.home().parents}
+    if working_folder not in wide_folders and any(
+        _is_project(folder) for folder in (working_folder, *working_folder.parents) if folder not in wide_folders
+    ):
+        return working_folder
+    inner_folders = [
+        folder for folder in file.parents if folder != working_folder and folder.is_relative_to(working_folder)
+    ]
+    project = next(filter(_is_project, inner_folders), None)
+    return project or (file.parent if working_folder in wide_folders else working_folder)
 
 
 def _is_project(folder: Path) -> bool:
@@ -96,11 +100,11 @@ def find_own_switches(
 ) -> Iterator[Problem]:
     """Note the switches of robotrain's command among the arguments of a program whose text has no such option."""
     try:
-        text = (program.code / program.path).read_text(errors="replace")
+        program_text = (program.code / program.path).read_text(errors="replace")
     except OSError:
         return
     for flag in (str(argument.value) for argument in arguments):
-        if flag in switches and flag not in text and flag.strip("-").replace("-", "_") not in text:
+        if flag in switches and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
             yield make_problem("switch-of-program", where=flag, file=program.path)
 
 
@@ -120,17 +124,17 @@ def add_needs(
     needs = find_needs(program.code, program.path, words, set_names)
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
     defaults = dict[str, Value]()
-    derived = list[str]()
+    derived_options = list[str]()
     for name, (value, reason) in needs.parameters.items():
         parameter = parameters[name]
-        text = str(program.code / value) if parameter.param.path else value
-        defaults[name] = Value(text, ORIGIN._replace(where=f"{program.path}: {reason}"))
-        derived.append(f"{parameter.flag} {shlex.quote(value)} ({reason})")
+        value_text = str(program.code / value) if parameter.param.path else value
+        defaults[name] = Value(value_text, ORIGIN._replace(where=f"{program.path}: {reason}"))
+        derived_options.append(f"{parameter.flag} {shlex.quote(value)} ({reason})")
     if needs.arguments:
-        derived.append(f"`{' '.join(needs.arguments)}` after its arguments")
-    if not derived:
+        derived_options.append(f"`{' '.join(needs.arguments)}` after its arguments")
+    if not derived_options:
         return request, []
     origin = ORIGIN._replace(where=program.path)
-    added = tuple(Value(word, origin) for word in needs.arguments)
-    note = make_problem("program-read", file=program.path, derived=", ".join(derived))
-    return replace(request, after_dashes=(*request.after_dashes, *added), defaults=defaults), [note]
+    added_arguments = tuple(Value(word, origin) for word in needs.arguments)
+    note = make_problem("program-read", file=program.path, derived=", ".join(derived_options))
+    return replace(request, after_dashes=(*request.after_dashes, *added_arguments), defaults=defaults), [note]

@@ -45,7 +45,7 @@ class _ProjectReader:
     def load_file(self, path: Path) -> dict[str, Any] | None:
         """Return the file's tables; None if it cannot be read."""
         try:
-            text = read_limited(path)
+            toml_text = read_limited(path)
         except ValueError as error:
             self.add_unreadable(str(error))
             return None
@@ -53,11 +53,11 @@ class _ProjectReader:
             self.add_unreadable(f"{error.strerror}.")
             return None
         try:
-            return tomllib.loads(text, parse_float=str)  # as written, like the text of a flag
+            return tomllib.loads(toml_text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
-            line = re.search(r"line (\d+)", str(error))
-            where, reason = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
-            self.problems.append(make_problem("file-malformed.project-file", where=where, why=reason))
+            line_match = re.search(r"line (\d+)", str(error))
+            error_place, reason = (f"{self.name}:{line_match[1]}" if line_match else self.name), redact(f"{error}.")
+            self.problems.append(make_problem("file-malformed.project-file", where=error_place, why=reason))
         except (RecursionError, ValueError):
             self.problems.append(make_problem("file-malformed.project-too-deep", where=self.name))
         return None
@@ -71,14 +71,14 @@ class _ProjectReader:
         for name in body:
             if name not in (*WORD_KEYS, *TABLE_KEYS):
                 self.add_unknown_key(name, table_path)
-        before = f"{table_path}." if table_path else ""
+        path_prefix = f"{table_path}." if table_path else ""
         return ProjectLevel(
             platform=self.read_word(body, "platform", table_path),
             workload=self.read_word(body, "workload", table_path),
             terraform=self.read_word(body, "terraform", table_path),
-            parameters=self.read_values(body.get("parameters", {}), f"{before}parameters"),
-            workloads=self.read_named_tables(body.get("workloads"), f"{before}workloads"),
-            platforms=self.read_named_tables(body.get("platforms"), f"{before}platforms"),
+            parameters=self.read_values(body.get("parameters", {}), f"{path_prefix}parameters"),
+            workloads=self.read_named_tables(body.get("workloads"), f"{path_prefix}workloads"),
+            platforms=self.read_named_tables(body.get("platforms"), f"{path_prefix}platforms"),
         )
 
     def read_named_tables(self, body: Any, table_path: str) -> dict[str, dict[str, Value]]:
@@ -140,12 +140,12 @@ class _ProjectReader:
 
     def read_nested_table(self, body: dict[str, Any], name: str, table_path: str) -> ValueTable:
         """Return a table for settings that accept tables."""
-        inner = f"{table_path}.{_format_key(name)}"
+        inner_path = f"{table_path}.{_format_key(name)}"
         entries = []
         for key, entry in body.items():
             if isinstance(entry, dict | list):
-                self.add_problem(inner, f"{redact(key)} must be a single value")
-            elif value := self.read_value(body, key, inner):
+                self.add_problem(inner_path, f"{redact(key)} must be a single value")
+            elif value := self.read_value(body, key, inner_path):
                 entries.append((key, value))
         return ValueTable(tuple(entries), self.refuse_several(name, table_path))
 
@@ -165,10 +165,12 @@ class _ProjectReader:
         if name in JOB_KEYS:
             reason = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
         suggestions = () if name in JOB_KEYS else suggest_name(name, keys)
-        where = self.format_place(table_path)
-        shown = redact(name)
+        table_place = self.format_place(table_path)
+        redacted_name = redact(name)
         self.problems.append(
-            make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=reason)
+            make_problem(
+                "file-unknown-key.project-file", *suggestions, where=table_place, name=redacted_name, why=reason
+            )
         )
 
 

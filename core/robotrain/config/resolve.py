@@ -79,8 +79,8 @@ def resolve_job(
     stack = LayerStack(request, layers)
     settings = stack.merge_values(platform.settings, of_platform)
     typed_settings, settings_problems, invalid_settings = validate_values(platform.settings, settings)
-    unchanged = request.complete and not request.line.select(of_platform)
-    chosen = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
+    is_unchanged = request.complete and not request.line.select(of_platform)
+    chosen = {} if is_unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     parameters = stack.merge_values(workload.parameters, "parameters", (chosen, request.defaults))
     labels = _apply_label(parameters, request.name)
     typed_parameters, parameter_problems, invalid_parameters = validate_values(workload.parameters, parameters)
@@ -97,10 +97,10 @@ def resolve_job(
         labels=labels,
         title=_find_title(workload, typed_parameters),
     )
-    taken = _follow_runs(job, inputs, workload, kinds).items()
-    followed = {name: default for name, default in taken if name not in stack.unset}
+    followed_values = _follow_runs(job, inputs, workload, kinds).items()
+    followed_defaults = {name: default for name, default in followed_values if name not in stack.unset}
     by_image = workload.derive_image_defaults(str(getattr(typed_settings, IMAGE_SETTING, None) or ""))
-    job = _fill_defaults(job, parameters, {**by_image, **followed})
+    job = _fill_defaults(job, parameters, {**by_image, **followed_defaults})
     job = _fill_defaults(job, parameters, workload.derive_defaults(job))
     if workload.derive_profile is not None:
         job = dataclasses.replace(job, profile=workload.derive_profile(job))
@@ -155,22 +155,22 @@ def _follow_runs(
 ) -> dict[str, tuple[Any, str]]:
     """Return the defaults that a job takes over from the runs that its sources name."""
     followed_values: dict[str, tuple[Any, str]] = {}
-    for item in inputs.chosen if workload.follow_run else ():
-        for name in item.text.kinds if item.text else ():
-            assert item.text is not None
+    for job_input in inputs.chosen if workload.follow_run else ():
+        for name in job_input.text.kinds if job_input.text else ():
+            assert job_input.text is not None
             assert workload.follow_run is not None
-            if earlier := kinds[name].find_job(item.text.text):
-                followed_values = {**workload.follow_run(job, earlier), **followed_values}  # the first one decides
+            if earlier_job := kinds[name].find_job(job_input.text.text):
+                followed_values = {**workload.follow_run(job, earlier_job), **followed_values}  # the first one decides
     return followed_values
 
 
 def _apply_label(parameters: dict[str, Value], label: Value | None) -> tuple[tuple[str, Any], ...]:
     """Give tracking the name of the run unless the same line sets another; return what it was, for the job's digest."""
-    before = parameters.get(NAME_PARAMETER)
-    if not label or not before or before.origin.layer in (FLAG_NAME.layer, CALL_NAME.layer):
+    earlier_value = parameters.get(NAME_PARAMETER)
+    if not label or not earlier_value or earlier_value.origin.layer in (FLAG_NAME.layer, CALL_NAME.layer):
         return ()
     parameters[NAME_PARAMETER] = label
-    return ((NAME_PARAMETER, None if before.value is None else str(before.value)),)
+    return ((NAME_PARAMETER, None if earlier_value.value is None else str(earlier_value.value)),)
 
 
 def _find_title(workload: Workload, parameters: Any) -> str:
@@ -203,15 +203,15 @@ def _find_missing_sources(
     """Yield problems for required roles without a source, unless an invalid source is reported already."""
     files = [problem for file in (*request.files, config) if file for problem in file.problems]
     reported = bool(select_errors((*inputs.problems, *files)))
-    filled = {*request.unread, *(source.role for source in inputs.chosen)}
+    filled_roles = {*request.unread, *(source.role for source in inputs.chosen)}
     for role, rule in workload.roles.items():
-        if not rule.required or reported or role in filled:
+        if not rule.required or reported or role in filled_roles:
             continue
         runs = [kind for kind in kinds.values() if role in kind.roles and kind.all_checkpoints]  # another kind reads it
-        fitting = [*runs, *platform.capabilities.list_accepted_kinds(role, kinds)]
+        fitting_kinds = [*runs, *platform.capabilities.list_accepted_kinds(role, kinds)]
         yield make_problem(
             "source-missing",
-            *(Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting),
+            *(Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting_kinds),
             absent=(role,),
             name=workload.name,
             role=role,
@@ -220,33 +220,39 @@ def _find_missing_sources(
 
 def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
     """Yield a note about variables of other tools that are set, with what to use instead."""
-    used = [chosen.origin.where for chosen in inputs.chosen]
+    source_places = [job_input.origin.where for job_input in inputs.chosen]
     names_by_hint: dict[str, list[str]] = {}
     for layer in request.surroundings.variables:
         for name in sorted(hints.keys() & layer.values.keys()):
             value = layer.values[name]
-            if str(value.value).lower() not in OFF_VALUES and not any(value.origin.where in where for where in used):
+            if str(value.value).lower() not in OFF_VALUES and not any(
+                value.origin.where in source_place for source_place in source_places
+            ):
                 names_by_hint.setdefault(hints[name], []).append(name)
     if names_by_hint:
-        names = list(dict.fromkeys(name for names in names_by_hint.values() for name in names))
-        reason = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in names_by_hint.items())
-        yield make_problem("variable-unused", names=", ".join(names), count=len(names), why=reason)
+        variable_names = list(
+            dict.fromkeys(name for variable_names in names_by_hint.values() for name in variable_names)
+        )
+        reason = "\n".join(
+            f"{', '.join(dict.fromkeys(variable_names))}: {hint}." for hint, variable_names in names_by_hint.items()
+        )
+        yield make_problem("variable-unused", names=", ".join(variable_names), count=len(variable_names), why=reason)
 
 
-def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
+def _find_secrets(argument_groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
     """Yield a problem for each secret among arguments: of each file, also if others replace them, and of the job."""
     reported = list[Value]()
     ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.own_command else ()
-    for arguments in groups:
-        texts = [str(argument.value) for argument in arguments]
-        positions = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
+    for arguments in argument_groups:
+        argument_texts = [str(argument.value) for argument in arguments]
+        positions = [index for index in find_secret_arguments(argument_texts) if arguments[index] not in reported]
         reported += [arguments[index] for index in positions]
         for index in positions:
             yield make_problem(
                 "secret-in-job.argument",
                 *ways,
                 where=arguments[index].origin.where,
-                given=redact_argument(texts, index),
+                given=redact_argument(argument_texts, index),
                 program=workload.program,
             )
 
@@ -259,26 +265,26 @@ def _list_chosen_by_files(
     A folder counts only where what is in it leaves this machine.
     """
     stays_here = bool(platform.capabilities.feature("runs_here"))
-    lines = [
+    choice_lines = [
         f"{flag} {value.value} ({value.origin.where})"
-        for declared, values in groups
-        for flag, value in find_destinations(values, declared)
+        for declared_type, values in groups
+        for flag, value in find_destinations(values, declared_type)
     ]
     project = next((layer.folder for layer in request.files if layer.folder), Path.cwd())
-    for chosen in inputs.chosen:
-        path = str(chosen.source)
+    for job_input in inputs.chosen:
+        path = str(job_input.source)
         is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)
-        if is_outside and not stays_here and chosen.origin.layer in FOLDER_LAYERS:
-            lines.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
-    if lines:
-        reason = "\n".join(map(redact, lines))
+        if is_outside and not stays_here and job_input.origin.layer in FOLDER_LAYERS:
+            choice_lines.append(f"{job_input.source.kind} {path} ({job_input.origin.where})")
+    if choice_lines:
+        reason = "\n".join(map(redact, choice_lines))
         yield make_problem("chosen-by-file", why=reason)
 
 
 def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[Problem]:
     """Yield the note of each parameter that declares one for a value that was not given."""
-    for declared, values in groups:
-        for parameter in get_parameters(declared):
+    for declared_type, values in groups:
+        for parameter in get_parameters(declared_type):
             reason = parameter.param.default_note
             if reason and values[parameter.name].origin == DEFAULT_ORIGIN:
                 ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]

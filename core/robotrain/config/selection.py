@@ -43,8 +43,8 @@ class Surroundings(NamedTuple):
 
     def find_workload(self, files: Iterable[Layer]) -> Value | None:
         """Return the workload that one of the files of a job names, or else the project."""
-        named = (file.values["workload"] for file in files if file.find_text("workload"))
-        if workload_value := next(named, None):
+        workload_values = (file.values["workload"] for file in files if file.find_text("workload"))
+        if workload_value := next(workload_values, None):
             return Value(
                 workload_value.value,
                 workload_value.origin._replace(where=workload_value.origin.where.rpartition(":")[0]),
@@ -57,8 +57,8 @@ class Surroundings(NamedTuple):
         :param declared: what is read of variables, by where its values stand in a job file.
         """
         for variables in self.variables:
-            pairs = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
-            yield Layer(dict(pairs))
+            named_values = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
+            yield Layer(dict(named_values))
         if self.project:
             yield from self.project.list_layers(workload, platform)
 
@@ -68,15 +68,17 @@ NO_SURROUNDINGS = Surroundings()
 
 def read_surroundings(platform: Value | None = None, profile: Value | None = None) -> Surroundings:
     """Return what the environment and the files of the working folder say; a given platform and profile win."""
-    here, project = Path.cwd(), None
-    surroundings = Surroundings((read_environment(), *read_dotenv_files(here)))
+    working_folder, project = Path.cwd(), None
+    surroundings = Surroundings((read_environment(), *read_dotenv_files(working_folder)))
     profile = profile or surroundings.find_variable(PROFILE_VARIABLE)
-    if profile or find_project_file(here):
+    if profile or find_project_file(working_folder):
         from robotrain.config import project_file  # costs start-up
 
-        project = project_file.load_project(here, profile)
-    chosen = platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
-    return surroundings._replace(project=project, platform=chosen)
+        project = project_file.load_project(working_folder, profile)
+    chosen_platform = (
+        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
+    )
+    return surroundings._replace(project=project, platform=chosen_platform)
 
 
 class Choice(NamedTuple):
@@ -108,10 +110,13 @@ class Choice(NamedTuple):
 
 def choose_without_job(platform: str, profile: str = "") -> Choice:
     """Return the choice of a command that takes no job."""
-    options = [Value(text, Origin("flag", flag)) for text, flag in ((platform, "--platform"), (profile, "--profile"))]
+    options = [
+        Value(option_text, Origin("flag", flag))
+        for option_text, flag in ((platform, "--platform"), (profile, "--profile"))
+    ]
     surroundings = read_surroundings(*(value if value.value else None for value in options))
-    chosen = surroundings.platform or Value("", DEFAULT_ORIGIN)
-    return Choice("", str(chosen.value), surroundings, origins=(DEFAULT_ORIGIN, chosen.origin))
+    platform_value = surroundings.platform or Value("", DEFAULT_ORIGIN)
+    return Choice("", str(platform_value.value), surroundings, origins=(DEFAULT_ORIGIN, platform_value.origin))
 
 
 class JobScan:
@@ -133,12 +138,14 @@ class JobScan:
             lambda word: bool(self._find_runner(word)), lambda word: [(self._find_runner(word), "")], takes_value
         )
         runner = self._find_runner(self._program)
-        named = self._find_word(lambda word: word in self._workloads, lambda word: [(runner or word, "")], takes_value)
-        if runner != (named or runner):
+        workload_name = self._find_word(
+            lambda word: word in self._workloads, lambda word: [(runner or word, "")], takes_value
+        )
+        if runner != (workload_name or runner):
             self._program = ""
-        named = named or runner
-        path = self._find_word(is_job_file, lambda word: [(named, ""), (named, word)], takes_value)
-        return self._choose(named, path)._replace(program=self._program)
+        workload_name = workload_name or runner
+        path = self._find_word(is_job_file, lambda word: [(workload_name, ""), (workload_name, word)], takes_value)
+        return self._choose(workload_name, path)._replace(program=self._program)
 
     def is_word(self, word: str) -> bool:
         """Return whether a word chooses the job, so that it is no value that an option may have."""
@@ -161,13 +168,13 @@ class JobScan:
 
         :param list_readings: returns workload and file of the choices whose options tell that, the first that knows.
         """
-        for before, word in zip(["", *self._words], self._words, strict=False):
+        for previous_word, word in zip(["", *self._words], self._words, strict=False):
             if not is_meant(word):
                 continue
-            if not before.startswith("-") or "=" in before:
+            if not previous_word.startswith("-") or "=" in previous_word:
                 return word
-            answers = (takes_value(before, self._choose(*reading)) for reading in list_readings(word))
-            if not next((answer for answer in answers if answer is not None), False):
+            answers = (takes_value(previous_word, self._choose(*reading)) for reading in list_readings(word))
+            if not next((is_value_taken for is_value_taken in answers if is_value_taken is not None), False):
                 return word
         return ""
 
@@ -195,10 +202,12 @@ class JobScan:
             if parameter.name == name
             for flag in parameter.flags
         ]
-        typed = [text for flag in flags for text in _read_options(self._words, flag) if text != ""]
+        typed_values = [
+            option_value for flag in flags for option_value in _read_options(self._words, flag) if option_value != ""
+        ]
         assigned = parse_assignments(filter(None, _read_options(self._words, SET_FLAG)))
         parameters = read_given_parameters(assigned, choice.file)
-        return (typed[-1] if typed else parameters.get(name, UNSET)) != UNSET
+        return (typed_values[-1] if typed_values else parameters.get(name, UNSET)) != UNSET
 
 
 def find_starter(workload: Workload, file: str) -> tuple[str, ...]:
@@ -209,37 +218,37 @@ def find_starter(workload: Workload, file: str) -> tuple[str, ...]:
 
 def read_option(words: Sequence[str], flag: str) -> str:
     """Return the value of an option, of several the last; empty without one."""
-    return next(reversed([text for text in _read_options(words, flag) if text is not None]), "")
+    return next(reversed([option_value for option_value in _read_options(words, flag) if option_value is not None]), "")
 
 
 def _read_options(words: Sequence[str], flag: str) -> Iterator[str | None]:
     """Yield the values of an option, whatever they look like; None for one that is the last word."""
     for word, following in itertools.zip_longest(words, words[1:]):
-        name, equals, text = word.partition("=")
+        name, equals, option_value = word.partition("=")
         if name == flag:
-            yield text if equals else following
+            yield option_value if equals else following
 
 
-def split_assignment(text: str) -> tuple[str, str | None]:
+def split_assignment(assignment_text: str) -> tuple[str, str | None]:
     """Return the key and the value of `KEY=VALUE`, None without `=`; a key may be spelt as its option."""
-    key, equals, value = text.partition("=")
+    key, equals, value = assignment_text.partition("=")
     key = key.strip()
     if re.fullmatch(r"(?:parameters\.)?[a-z][a-z0-9_-]*", key):
         key = key.replace("-", "_")  # `batch-size`, as `--over` takes it
     return key, value if equals else None
 
 
-def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
+def parse_assignments(assignment_texts: Iterable[str]) -> dict[str, str]:
     """Return the parameters that `--set KEY=VALUE` gives, as texts by name; what is malformed is reported later."""
-    pairs = map(split_assignment, texts)
-    return {key.removeprefix("parameters."): value for key, value in pairs if value}
+    assignments = map(split_assignment, assignment_texts)
+    return {key.removeprefix("parameters."): value for key, value in assignments if value}
 
 
-def read_given_parameters(typed: Mapping[str, str], file: Layer | None) -> dict[str, str]:
+def read_given_parameters(typed_parameters: Mapping[str, str], file: Layer | None) -> dict[str, str]:
     """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
     in_file = file.select("parameters") if file else {}
-    below = {name: str(value.value) for name, value in in_file.items() if value.value}
-    return {**below, **typed}
+    file_parameters = {name: str(value.value) for name, value in in_file.items() if value.value}
+    return {**file_parameters, **typed_parameters}
 
 
 def is_job_file(word: str) -> bool:

@@ -29,11 +29,11 @@ def take_weights(layers: Sequence[Layer], roles: Mapping[str, Role]) -> tuple[li
 
     The layer whose sources count gives the weights, in the order of the sources.
     """
-    taken = list(layers)
+    changed_layers = list(layers)
     problems = list[Problem]()
     for role, rule in roles.items():
         is_chosen = False
-        for index, layer in enumerate(taken):
+        for index, layer in enumerate(changed_layers):
             if not rule.weights or all(source.role != role for source in layer.sources):
                 continue
             split = [split_weight(source) if source.role == role else (source, "") for source in layer.sources]
@@ -44,23 +44,23 @@ def take_weights(layers: Sequence[Layer], roles: Mapping[str, Role]) -> tuple[li
                 key, origin = f"parameters.{rule.weights}", weighted_sources[0][0].origin
                 weights = ",".join(weight or "1" for _, weight in weighted_sources)
                 layer = layer._replace(values={key: Value(weights, origin), **layer.values})
-            taken[index], is_chosen = layer, True
-    return taken, problems
+            changed_layers[index], is_chosen = layer, True
+    return changed_layers, problems
 
 
 def _find_missing_weights(sources: Sequence[tuple[SourceText, str]]) -> list[Problem]:
-    unweighted = [source for source, weight in sources if not weight]
-    if not unweighted:
+    unweighted_sources = [source for source, weight in sources if not weight]
+    if not unweighted_sources:
         return []
-    names = [redact(source.text) for source in unweighted]
+    source_texts = [redact(source.text) for source in unweighted_sources]
     return [
         make_problem(
             "weights-incomplete",
-            where=unweighted[0].origin.where,
-            given=unweighted[0].text,
-            names=" and ".join(names),
-            first=names[0],
-            count=len(names),
+            where=unweighted_sources[0].origin.where,
+            given=unweighted_sources[0].text,
+            names=" and ".join(source_texts),
+            first=source_texts[0],
+            count=len(source_texts),
             total=len(sources),
         )
     ]

@@ -76,18 +76,22 @@ def take_upload_names(
     request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], platform: Platform
 ) -> Request:
     """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`)."""
-    line, settings = request.line, platform.settings.__annotations__
+    line_layer, settings = request.line, platform.settings.__annotations__
     for role, rule in roles.items():
-        texts = [text for text in line.sources if text.role == role]
-        if rule.many or len(texts) != 2:
+        role_sources = [source_text for source_text in line_layer.sources if source_text.role == role]
+        if rule.many or len(role_sources) != 2:
             continue
-        for text in texts:
-            flag = kinds[text.kinds[0]].roles.get(role) if len(text.kinds) == 1 and text.kinds[0] in kinds else None
+        for source_text in role_sources:
+            flag = (
+                kinds[source_text.kinds[0]].roles.get(role)
+                if len(source_text.kinds) == 1 and source_text.kinds[0] in kinds
+                else None
+            )
             if flag and flag.upload_setting in settings:
-                sources = tuple(source for source in line.sources if source is not text)
+                sources = tuple(source for source in line_layer.sources if source is not source_text)
                 key = f"platforms.{platform.name}.{flag.upload_setting}"
-                named = {key: Value(text.text, text.origin), **line.values}
-                return dataclasses.replace(request, line=line._replace(sources=sources, values=named))
+                line_values = {key: Value(source_text.text, source_text.origin), **line_layer.values}
+                return dataclasses.replace(request, line=line_layer._replace(sources=sources, values=line_values))
     return request
 
 
@@ -105,44 +109,57 @@ def collect_sources(
     :param parameters: of the job, by which a role has a default.
     """
     problems: list[Problem] = []
-    chosen: list[Input] = []
-    overrode: list[SourceText] = []
-    unread: set[str] = set()
+    chosen_inputs: list[Input] = []
+    overridden_sources: list[SourceText] = []
+    unread_roles: set[str] = set()
     levels = [list(_select_known(layer.sources, kinds, roles, problems)) for layer in layers]
     for role, rule in roles.items():
-        level_texts = [texts for level in levels if (texts := [text for text in level if text.role == role])]
-        texts = level_texts[0] if level_texts else []
+        level_texts = [
+            source_texts
+            for level in levels
+            if (source_texts := [source_text for source_text in level if source_text.role == role])
+        ]
+        source_texts = level_texts[0] if level_texts else []
         if not level_texts and role not in request.unread and (default := rule.default(parameters)):
-            names = tuple(
+            kind_names = tuple(
                 name for name, kind in kinds.items() if role in kind.roles and kind.recognizes_as(role, default)
             )
-            texts = [SourceText(role, names, default, DEFAULT_ORIGIN, Path("/"))] if names else []
+            source_texts = [SourceText(role, kind_names, default, DEFAULT_ORIGIN, Path("/"))] if kind_names else []
         if rule.takes_all and parameters.get(rule.takes_all) is not None:
-            texts = [_mean_all_checkpoints(text, kinds) for text in texts]
-        overrode += [text for level in level_texts[1:] for text in level]
-        problems += _find_conflicts(texts, role, rule, kinds)
-        for text in texts:
-            parsed = parse_source(text, kinds, capabilities)
-            if isinstance(parsed, Problem):
-                problems.append(parsed)
-                unread.add(role)
+            source_texts = [_mean_all_checkpoints(source_text, kinds) for source_text in source_texts]
+        overridden_sources += [source_text for level in level_texts[1:] for source_text in level]
+        problems += _find_conflicts(source_texts, role, rule, kinds)
+        for source_text in source_texts:
+            parsed_source = parse_source(source_text, kinds, capabilities)
+            if isinstance(parsed_source, Problem):
+                problems.append(parsed_source)
+                unread_roles.add(role)
             else:
-                chosen.append(Input(role=role, source=parsed, origin=text.origin, text=text))
-                for name in text.kinds:
-                    if meaning := kinds[name].describe_meaning(text.text, parsed):
-                        problems.append(make_problem("source-found", role=text.role, meaning=redact(meaning)))
-    problems += _find_warnings(chosen, kinds)
-    return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
+                chosen_inputs.append(
+                    Input(role=role, source=parsed_source, origin=source_text.origin, text=source_text)
+                )
+                for name in source_text.kinds:
+                    if meaning := kinds[name].describe_meaning(source_text.text, parsed_source):
+                        problems.append(make_problem("source-found", role=source_text.role, meaning=redact(meaning)))
+    problems += _find_warnings(chosen_inputs, kinds)
+    return JobInputs(
+        chosen=tuple(chosen_inputs),
+        overrode=tuple(overridden_sources),
+        problems=tuple(problems),
+        unread=frozenset(unread_roles),
+    )
 
 
-def _mean_all_checkpoints(text: SourceText, kinds: Mapping[str, SourceKind]) -> SourceText:
+def _mean_all_checkpoints(source_text: SourceText, kinds: Mapping[str, SourceKind]) -> SourceText:
     """Return a text that means the newest checkpoint as one that means all of them; any other as it is."""
-    candidates = [kinds[name] for name in text.kinds]
-    fitting = [kind for kind in candidates if len(candidates) == 1 or kind.recognizes_as(text.role, text.text)]
-    suffix = fitting[0].all_checkpoints if fitting else ""
-    if not suffix or not text.text.strip() or suffix[0] in text.text:
-        return text
-    return text._replace(text=f"{text.text.strip()}{suffix}")
+    candidates = [kinds[name] for name in source_text.kinds]
+    fitting_kinds = [
+        kind for kind in candidates if len(candidates) == 1 or kind.recognizes_as(source_text.role, source_text.text)
+    ]
+    suffix = fitting_kinds[0].all_checkpoints if fitting_kinds else ""
+    if not suffix or not source_text.text.strip() or suffix[0] in source_text.text:
+        return source_text
+    return source_text._replace(text=f"{source_text.text.strip()}{suffix}")
 
 
 def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
@@ -157,11 +174,11 @@ def _select_known(
     problems: list[Problem],
 ) -> Iterator[SourceText]:
     for source in sources:
-        fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
+        fitting_names = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
             problems.append(_make_unknown_problem("role", source.role, list(roles), source.origin.where))
-        elif source.kinds[0] not in fitting:
-            problems.append(_make_unknown_problem("source kind", source.kinds[0], fitting, source.origin.where))
+        elif source.kinds[0] not in fitting_names:
+            problems.append(_make_unknown_problem("source kind", source.kinds[0], fitting_names, source.origin.where))
         else:
             yield source
 
@@ -176,30 +193,30 @@ def read_variable_sources(
             if role in kind.roles:
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
-    for (role, flag), names in by_flag.items():
+    for (role, flag), kind_names in by_flag.items():
         variables = (name for name in list_source_variables(flag) if name in layer.values)
         if (variable := next(variables, None)) is None:
             continue
-        value = layer.values[variable]
+        variable_value = layer.values[variable]
         revision = layer.find_first(flag.revision_env) if flag.revision_env else None
-        for text in _split_list(str(value.value)):
-            origin, full = value.origin, text
-            if revision and "@" not in text:
-                full = f"{text}@{revision.value}"
+        for source_address in _split_list(str(variable_value.value)):
+            origin, full_address = variable_value.origin, source_address
+            if revision and "@" not in source_address:
+                full_address = f"{source_address}@{revision.value}"
                 origin = origin._replace(where=f"{origin.where}, {revision.origin.where}")
-            yield SourceText(role=role, kinds=names, text=full, origin=origin, base=Path.cwd())
+            yield SourceText(role=role, kinds=kind_names, text=full_address, origin=origin, base=Path.cwd())
 
 
-def _split_list(text: str) -> Sequence[str]:
+def _split_list(variable_text: str) -> Sequence[str]:
     """Return the value of a variable, or the values of a JSON list."""
-    if text.lstrip().startswith("["):
+    if variable_text.lstrip().startswith("["):
         try:
-            several = json.loads(text)
+            json_list = json.loads(variable_text)
         except ValueError:
-            return [text]
-        if isinstance(several, list) and all(isinstance(part, str) for part in several):
-            return several
-    return [text]
+            return [variable_text]
+        if isinstance(json_list, list) and all(isinstance(part, str) for part in json_list):
+            return json_list
+    return [variable_text]
 
 
 def parse_source(
@@ -210,14 +227,14 @@ def parse_source(
     :param capabilities: of the platform, if known: a kind that it supports is preferred, and others are not suggested.
     """
     candidates = [kinds[name] for name in text.kinds]
-    fitting = [kind for kind in candidates if kind.recognizes_as(text.role, text.text)]
-    if not fitting and text.text and os.path.exists(path := os.path.join(text.base, text.text)):  # a relative path
-        fitting = [kind for kind in candidates if kind.recognizes_as(text.role, path)]
-    supported = [
-        kind for kind in fitting if capabilities and capabilities.source(text.role, kind)
+    matches = [kind for kind in candidates if kind.recognizes_as(text.role, text.text)]
+    if not matches and text.text and os.path.exists(path := os.path.join(text.base, text.text)):  # a relative path
+        matches = [kind for kind in candidates if kind.recognizes_as(text.role, path)]
+    supported_kinds = [
+        kind for kind in matches if capabilities and capabilities.source(text.role, kind)
     ]  # several may recognize it
-    kind = next(iter((*supported, *fitting)), candidates[0])
-    titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
+    kind = next(iter((*supported_kinds, *matches)), candidates[0])
+    titles = kind.title if matches else " or ".join(candidate.title for candidate in candidates)
     try:
         source = kind.parse_as(text.role, text.text, text.base)
         if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a parser may return another kind
@@ -226,16 +243,18 @@ def parse_source(
             raise SourceError("It contains what looks like a secret, and jobs are stored and sent unencrypted.")
         return source
     except SourceError as error:
-        offered = {name: kind for name, kind in kinds.items() if text.role in kind.roles}
+        offered_kinds = {name: kind for name, kind in kinds.items() if text.role in kind.roles}
         if capabilities:
-            levels = {name: capabilities.source(text.role, kind).level for name, kind in offered.items()}
-            offered = {name: kind for name, kind in offered.items() if levels[name] not in ("no", "not_yet")}
-        if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
-            return missing
-        schemes = tuple(scheme for each in kinds.values() for scheme in each.schemes)
+            levels = {name: capabilities.source(text.role, kind).level for name, kind in offered_kinds.items()}
+            offered_kinds = {
+                name: kind for name, kind in offered_kinds.items() if levels[name] not in ("no", "not_yet")
+            }
+        if not matches and (folder_problem := _find_missing_folder(candidates, text, offered_kinds)):
+            return folder_problem
+        schemes = tuple(scheme for source_kind in kinds.values() for scheme in source_kind.schemes)
         return make_problem(
             "source-invalid.value",
-            *_suggest_sources(text, kind, error, offered),
+            *_suggest_sources(text, kind, error, offered_kinds),
             where=text.origin.where,
             given=redact(text.text, schemes),
             flag=kind.roles[text.role].flag,
@@ -251,122 +270,131 @@ def _find_missing_folder(
 
     :param offered: the names of the kinds to suggest.
     """
-    text = source.text
+    path_text = source.text
     base = source.base
     path = os.path.join(source.base, source.text)
     kind = next((kind for kind in candidates if kind.recognizes(path)), None)
-    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", text) or os.path.exists(path):
+    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", path_text) or os.path.exists(path):
         return None
-    flag, near = kind.roles[source.role].flag, correct_folder(text, base)
-    near = near if os.path.isdir(os.path.join(base, near)) else ""
+    flag, near_folder = kind.roles[source.role].flag, correct_folder(path_text, base)
+    near_folder = near_folder if os.path.isdir(os.path.join(base, near_folder)) else ""
     kinds = sorted(
         (candidate for candidate in candidates if candidate.name in offered),
         key=lambda candidate: candidate is not kind,
     )
     return make_problem(
         "source-invalid.no-folder",
-        *(Suggestion(f"{flag} {shlex.quote(near)}"),)
-        if near
+        *(Suggestion(f"{flag} {shlex.quote(near_folder)}"),)
+        if near_folder
         else tuple(Suggestion(f"{flag} {candidate.get_form(source.role)}", candidate.title) for candidate in kinds),
         where=source.origin.where,
-        given=text,
+        given=path_text,
         flag=flag,
-        noun="file or folder" if os.path.splitext(text)[1] else "folder",
-        why="" if near else f"A relative path starts from {base}.",
+        noun="file or folder" if os.path.splitext(path_text)[1] else "folder",
+        why="" if near_folder else f"A relative path starts from {base}.",
     )
 
 
 def _suggest_sources(
-    text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
+    source_text: SourceText, kind: SourceKind, error: SourceError, offered_kinds: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
-    """Return what to use instead; `offered` are the possible kinds for the role."""
-    role_flag = kind.roles[text.role].flag
-    path = os.path.join(text.base, text.text)
-    origin_flag = text.origin.where if text.origin.where.startswith("-") else ""
+    """Return what to use instead; `offered_kinds` are the possible kinds for the role."""
+    role_flag = kind.roles[source_text.role].flag
+    path = os.path.join(source_text.base, source_text.text)
+    origin_flag = source_text.origin.where if source_text.origin.where.startswith("-") else ""
 
     def suggest(option: str) -> Suggestion:
         return Suggestion(option, replaces=origin_flag if option.startswith("-") else "")
 
-    if text.text and os.path.isdir(path):
-        for other in offered.values():
-            if other is not kind and other.recognizes(path):
-                shown = text.text if text.base == Path.cwd() else path
-                return (suggest(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
+    if source_text.text and os.path.isdir(path):
+        for other_kind in offered_kinds.values():
+            if other_kind is not kind and other_kind.recognizes(path):
+                shown_path = source_text.text if source_text.base == Path.cwd() else path
+                return (suggest(f"{other_kind.roles[source_text.role].flag} {shlex.quote(shown_path)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
         return (suggest(error.suggestion if is_command else f"{role_flag} {shlex.quote(error.suggestion)}"),)
-    for other in offered.values():
-        if other is not kind and other.recognizes(text.text):
+    for other_kind in offered_kinds.values():
+        if other_kind is not kind and other_kind.recognizes(source_text.text):
             try:
-                value = str(other.parse(text.text, text.base))
-                return (suggest(f"{other.roles[text.role].flag} {shlex.quote(value)}"),)
+                kind_address = str(other_kind.parse(source_text.text, source_text.base))
+                return (suggest(f"{other_kind.roles[source_text.role].flag} {shlex.quote(kind_address)}"),)
             except SourceError:
-                return (suggest(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
-    sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
+                return (suggest(f"{other_kind.roles[source_text.role].flag} {other_kind.get_form(source_text.role)}"),)
+    sharing_kinds = [offered_kinds[name] for name in source_text.kinds if name in offered_kinds] or [kind]
     return tuple(
-        Suggestion(f"{role_flag} {kind.get_form(text.role)}", kind.title if len(sharing) > 1 else "")
-        for kind in sharing
+        Suggestion(f"{role_flag} {kind.get_form(source_text.role)}", kind.title if len(sharing_kinds) > 1 else "")
+        for kind in sharing_kinds
     )
 
 
 def _find_conflicts(
-    texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
+    source_texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
 ) -> Iterator[Problem]:
     """Yield problems for sources of one layer that cannot be combined."""
     for kind in kinds.values():
         if role not in kind.roles:
             continue
-        kind_texts = [text for text in texts if kind.name in text.kinds]
+        kind_texts = [source_text for source_text in source_texts if kind.name in source_text.kinds]
         if len(kind_texts) > 1 and not kind.roles[role].repeatable:
             ways = _suggest_single_sources(kind_texts) if rule.many else ()  # otherwise suggested below
-            flag, where = kind.roles[role].flag, kind_texts[1].origin.where
-            yield make_problem("source-repeated.flag", *ways, where=where, given=kind_texts[1].text, flag=flag)
-    if len(texts) > 1 and not rule.many:
-        flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
+            flag, source_place = kind.roles[role].flag, kind_texts[1].origin.where
+            yield make_problem("source-repeated.flag", *ways, where=source_place, given=kind_texts[1].text, flag=flag)
+    if len(source_texts) > 1 and not rule.many:
+        flags = list(dict.fromkeys(redact(source_text.origin.where) for source_text in source_texts))
         yield make_problem(
             "source-repeated.role",
-            *_suggest_single_sources(texts),
-            where=texts[1].origin.where,
-            given=texts[1].text,
+            *_suggest_single_sources(source_texts),
+            where=source_texts[1].origin.where,
+            given=source_texts[1].text,
             role=role,
             flags=" and ".join(flags),
-            count=len(texts),
+            count=len(source_texts),
         )
-    for typed in dict.fromkeys(text.kinds for text in texts):
-        kind_texts = [text for text in texts if text.kinds == typed]
+    for typed_kinds in dict.fromkeys(source_text.kinds for source_text in source_texts):
+        kind_texts = [source_text for source_text in source_texts if source_text.kinds == typed_kinds]
         if len(kind_texts) > MAX_SOURCES:
-            where, text, kind_title = (
+            source_place, source_text, kind_title = (
                 kind_texts[MAX_SOURCES].origin.where,
                 kind_texts[MAX_SOURCES].text,
-                kinds[typed[0]].title,
+                kinds[typed_kinds[0]].title,
             )
             count = len(kind_texts)
             yield make_problem(
-                "sources-too-many", where=where, given=text, most=MAX_SOURCES, kind=kind_title, count=count
+                "sources-too-many",
+                where=source_place,
+                given=source_text,
+                most=MAX_SOURCES,
+                kind=kind_title,
+                count=count,
             )
 
 
-def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
+def _suggest_single_sources(source_texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
     """Return the suggestion to keep one source, if all were given by flags."""
-    if not all(text.origin.where.startswith("-") for text in texts):
+    if not all(source_text.origin.where.startswith("-") for source_text in source_texts):
         return ()
-    return (suggest_choosing(*(f"{text.origin.where} {redact(text.text)}" for text in texts)),)
+    return (
+        suggest_choosing(*(f"{source_text.origin.where} {redact(source_text.text)}" for source_text in source_texts)),
+    )
 
 
 def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
-    seen: set[tuple[str, str]] = set()
-    for item in inputs:
-        sentences = list(kinds[item.source.kind].warn(item.source))
-        if (item.role, str(item.source)) in seen:
+    seen_sources: set[tuple[str, str]] = set()
+    for job_input in inputs:
+        sentences = list(kinds[job_input.source.kind].warn(job_input.source))
+        if (job_input.role, str(job_input.source)) in seen_sources:
             sentences.append("the source is given twice and will be used twice")
-        seen.add((item.role, str(item.source)))
+        seen_sources.add((job_input.role, str(job_input.source)))
         for sentence in sentences:
-            yield make_problem("source-doubtful", where=item.origin.where, given=str(item.source), title=sentence)
+            yield make_problem(
+                "source-doubtful", where=job_input.origin.where, given=str(job_input.source), title=sentence
+            )
 
 
 def _make_unknown_problem(what: str, name: str, valid_names: Sequence[str], where: str) -> Problem:
     ways = suggest_name(name, valid_names) or tuple(
-        Suggestion(other) for other in valid_names if other.endswith(f"_{name}")
+        Suggestion(valid_name) for valid_name in valid_names if valid_name.endswith(f"_{name}")
     )
     return make_problem(
         "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)

@@ -28,20 +28,20 @@ OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# pa
 
 def choose_inputs(workload: Workload, inputs: Iterable[FoundInput]) -> dict[str, FoundInput]:
     """Return the first input of each role."""
-    chosen: dict[str, FoundInput] = {}
+    inputs_by_role: dict[str, FoundInput] = {}
     for job_input in inputs:
         if job_input.role in workload.roles:
-            chosen.setdefault(job_input.role, job_input)
-    return chosen
+            inputs_by_role.setdefault(job_input.role, job_input)
+    return inputs_by_role
 
 
 def format_job_file(
     workload: Workload, inputs: Sequence[FoundInput], kinds: Mapping[str, SourceKind], submit_line: str, schema: str
 ) -> str:
     """Return a commented job file with the first input of each role; the others are comments."""
-    values = dict(workload.template.parameters)
+    parameters = dict(workload.template.parameters)
     for job_input in choose_inputs(workload, inputs).values():
-        values |= job_input.parameters
+        parameters |= job_input.parameters
     blocks = [
         [
             SCHEMA_LINE.format(schema),
@@ -50,7 +50,7 @@ def format_job_file(
         ],
         [f"workload: {workload.name} # {workload.summary}"],
         list(_format_sources(workload, inputs, kinds)),
-        list(_format_parameters(workload, values)),
+        list(_format_parameters(workload, parameters)),
         [*OWN_PARAMETERS] if workload.own_command else [],
         list(
             _format_arguments(workload, next((job_input.arguments for job_input in inputs if job_input.arguments), ()))
@@ -66,10 +66,10 @@ def _format_arguments(workload: Workload, arguments: Sequence[str]) -> Iterator[
         yield from (f"{key}:", *(f"  - {format_scalar(word)}" for word in arguments))
         return
     if workload.own_command:
-        title, line = f"What starts {workload.program}", "PROGRAM"
+        title, example_line = f"What starts {workload.program}", "PROGRAM"
     else:
-        title, line = f"Options for {workload.program}, passed to it unchanged", "--NAME=VALUE"
-    yield from (f"# {title}:", f"# {key}:", f"#   - {line}")
+        title, example_line = f"Options for {workload.program}, passed to it unchanged", "--NAME=VALUE"
+    yield from (f"# {title}:", f"# {key}:", f"#   - {example_line}")
 
 
 def _join_blocks(blocks: Iterable[list[str]]) -> str:
@@ -92,35 +92,37 @@ def _format_sources(workload: Workload, inputs: Iterable[FoundInput], kinds: Map
             continue
         yield f"  {name}:"
         for number, job_input in enumerate(inputs_by_role[name]):
-            off = "# " if number else ""
+            comment_mark = "# " if number else ""
             remark = f" # {job_input.summary}" if job_input.summary else ""
-            yield f"    {off}- {job_input.kind}: {format_scalar(job_input.text)}{remark}"
+            yield f"    {comment_mark}- {job_input.kind}: {format_scalar(job_input.text)}{remark}"
 
 
 def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], indent: str = "") -> Iterator[str]:
     """Yield the parameters with their help; one without a value is a comment with its default."""
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
-    shown = {parameter.name: None for parameter in parameters.values() if parameter.required} | dict(values)
-    rows = [(parameters[name], value) for name, value in shown.items() if name in parameters]
+    values_by_name = {parameter.name: None for parameter in parameters.values() if parameter.required} | dict(values)
+    rows = [(parameters[name], value) for name, value in values_by_name.items() if name in parameters]
     if not rows:
         return
     yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
     for parameter, value in rows:
-        filled = parameter.default if value is None else value
-        text = parameter.metavar if filled is None else format_scalar(filled)
-        line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {text}"
-        yield from _add_comment(line, parameter.param.help)
+        filled_value = parameter.default if value is None else value
+        value_text = parameter.metavar if filled_value is None else format_scalar(filled_value)
+        parameter_line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {value_text}"
+        yield from _add_comment(parameter_line, parameter.param.help)
 
 
-def _add_comment(line: str, text: str) -> Iterator[str]:
+def _add_comment(setting_line: str, comment_text: str) -> Iterator[str]:
     """Yield a line with its comment, which stands above it if both are too long for one."""
-    whole = f"{line} # {text}" if text else line
-    if len(whole) <= MAX_WIDTH:
-        yield whole
+    commented_line = f"{setting_line} # {comment_text}" if comment_text else setting_line
+    if len(commented_line) <= MAX_WIDTH:
+        yield commented_line
         return
-    begin = f"{line[: len(line) - len(line.lstrip())]}# "
-    yield from textwrap.wrap(text, MAX_WIDTH, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
-    yield line
+    comment_indent = f"{setting_line[: len(setting_line) - len(setting_line.lstrip())]}# "
+    yield from textwrap.wrap(
+        comment_text, MAX_WIDTH, initial_indent=comment_indent, subsequent_indent=comment_indent, break_on_hyphens=False
+    )
+    yield setting_line
 
 
 def format_pipeline_file(
@@ -161,31 +163,35 @@ def _format_evaluation(
     evaluation: Workload,
     inputs: Sequence[FoundInput],
 ) -> Iterator[str]:
-    taken = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
-    chosen = choose_inputs(evaluation, inputs)
-    values = dict(evaluation.template.parameters)
+    policy_role = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
+    inputs_by_role = choose_inputs(evaluation, inputs)
+    parameters = dict(evaluation.template.parameters)
     if job is not None:
         job_inputs = [FoundInput(source.role, source.kinds[0], source.text) for source in job.sources]
         inputs_by_source = {(job_input.role, job_input.kind, job_input.text): job_input for job_input in inputs}
-        chosen = choose_inputs(evaluation, [inputs_by_source.get(job_input[:3], job_input) for job_input in job_inputs])
-        shared = job.select("parameters")
-        inherited = {name: shared[name].value for name in evaluation.inherits if name in shared}
-        values |= {
+        inputs_by_role = choose_inputs(
+            evaluation, [inputs_by_source.get(job_input[:3], job_input) for job_input in job_inputs]
+        )
+        training_values = job.select("parameters")
+        inherited_values = {
+            name: training_values[name].value for name in evaluation.inherits if name in training_values
+        }
+        parameters |= {
             name: inherited_value.json_text if isinstance(inherited_value, ValueTable) else inherited_value
-            for name, inherited_value in inherited.items()
+            for name, inherited_value in inherited_values.items()
         }  # a list is written as its text
-    chosen.pop(taken, None)
-    for job_input in chosen.values():
-        values |= job_input.parameters
+    inputs_by_role.pop(policy_role, None)
+    for job_input in inputs_by_role.values():
+        parameters |= job_input.parameters
     yield "  evaluate:"
     yield f"    workload: {evaluation.name} # {evaluation.summary}"
     yield "    sources:"
-    yield f"      {taken}:"
+    yield f"      {policy_role}:"
     yield "        - from: train"
-    for name, job_input in chosen.items():
+    for name, job_input in inputs_by_role.items():
         yield f"      {name}:"
         yield f"        - {job_input.kind}: {format_scalar(job_input.text)}"
-    yield from _format_parameters(evaluation, values, indent="    ")
+    yield from _format_parameters(evaluation, parameters, indent="    ")
 
 
 def make_pipeline_name(folder: Path) -> str:
@@ -195,25 +201,28 @@ def make_pipeline_name(folder: Path) -> str:
 
 
 def format_project_file(
-    chosen: str, platforms: Mapping[str, Platform], settings: Mapping[str, Mapping[str, PlatformDefault]]
+    chosen_platform: str, platforms: Mapping[str, Platform], settings: Mapping[str, Mapping[str, PlatformDefault]]
 ) -> str:
     """Return robotrain.toml with the settings found for each platform; those without a value are comments.
 
-    :param chosen: the platform of the project; empty for none.
+    :param chosen_platform: the platform of the project; empty for none.
     """
-    names = ", ".join(platforms)
+    platform_names = ", ".join(platforms)
     blocks = [
         ["# Values for all jobs of this project. Flags, job files and environment variables win over them."],
-        [f"{'' if chosen else '# '}platform = {_quote(chosen or 'NAME')} # the default of --platform: {names}"],
+        [
+            f"{'' if chosen_platform else '# '}platform = {_quote(chosen_platform or 'NAME')} # the default of "
+            f"--platform: {platform_names}"
+        ],
     ]
     for name, defaults in settings.items():
         parameters = {parameter.name: parameter for parameter in get_parameters(platforms[name].settings)}
         key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
         table = [f"[platforms.{key}] # {platforms[name].summary}"]
         for key, setting in defaults.items():
-            value = _quote(setting.value or parameters[key].metavar)
-            line = f"{'' if setting.value else '# '}{key} = {value}"
-            table += _add_comment(line, setting.why or parameters[key].param.help)
+            value_text = _quote(setting.value or parameters[key].metavar)
+            setting_line = f"{'' if setting.value else '# '}{key} = {value_text}"
+            table += _add_comment(setting_line, setting.why or parameters[key].param.help)
         blocks.append(table)
     return _join_blocks(blocks)
 
@@ -222,6 +231,8 @@ def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def replace_example_paths(content: bytes, name: str, folder: str) -> bytes:
+def replace_example_paths(file_bytes: bytes, name: str, folder: str) -> bytes:
     """Return a file of an example with the commands in it for the folder that it is copied to."""
-    return re.sub(rb"examples/(?:[a-z]+/)?" + re.escape(f"{name}/".encode()), lambda _: f"{folder}/".encode(), content)
+    return re.sub(
+        rb"examples/(?:[a-z]+/)?" + re.escape(f"{name}/".encode()), lambda _: f"{folder}/".encode(), file_bytes
+    )

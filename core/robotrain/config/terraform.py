@@ -54,25 +54,29 @@ def read_outputs(folder: Path) -> TerraformOutputs:
         raise TerraformUnreadable("The command `terraform` is not installed.", has_command=False)
     options: dict[str, Any] = {"cwd": folder, "env": os.environ | QUIET_ENVIRONMENT}
     try:
-        result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
+        command_result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
     except CommandStartError as error:
         raise TerraformUnreadable(f"`terraform` could not be started. {error}") from None
-    if result.timed_out:
+    if command_result.timed_out:
         raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.")
-    if result.exit_code:
-        plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", result.stderr)  # without the colors and the frame
-        line = next((line.strip() for line in plain.splitlines() if line.strip()), "")
-        reason = f": {redact(line).rstrip('.')}" if line else ""
-        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{reason}.")
+    if command_result.exit_code:
+        plain_text = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", command_result.stderr)  # without the colors and the frame
+        error_line = next((error_line.strip() for error_line in plain_text.splitlines() if error_line.strip()), "")
+        reason = f": {redact(error_line).rstrip('.')}" if error_line else ""
+        raise TerraformUnreadable(f"It ended with exit code {command_result.exit_code}{reason}.")
     try:
-        body = json.loads(result.stdout, parse_int=str, parse_float=str)
+        body = json.loads(command_result.stdout, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise TerraformUnreadable("Its output is not valid JSON.")
-    entries = {name: entry for name, entry in body.items() if isinstance(entry, dict)}
-    hidden = frozenset(name for name, entry in entries.items() if entry.get("sensitive", False) is not False)
-    return TerraformOutputs({name: entry for name, entry in entries.items() if name not in hidden}, hidden)
+    output_entries = {name: entry for name, entry in body.items() if isinstance(entry, dict)}
+    hidden_names = frozenset(
+        name for name, entry in output_entries.items() if entry.get("sensitive", False) is not False
+    )
+    return TerraformOutputs(
+        {name: entry for name, entry in output_entries.items() if name not in hidden_names}, hidden_names
+    )
 
 
 TERRAFORM_VARIABLE = make_variable_name("terraform")
@@ -83,8 +87,8 @@ DEFAULT_FOLDERS = ("infrastructure/terraform", "deploy/001-iac")
 
 def find_terraform_folder(surroundings: Surroundings, folder: Path) -> Path | None:
     """Return the folder of the Terraform state; None if there is none. Raise Rejected for a named one without state."""
-    if named := surroundings.find_variable(TERRAFORM_VARIABLE):
-        return _resolve_named_folder(named, folder)
+    if folder_value := surroundings.find_variable(TERRAFORM_VARIABLE):
+        return _resolve_named_folder(folder_value, folder)
     project = surroundings.project
     if project and project.terraform:
         return _resolve_named_folder(project.terraform, project.folder)
@@ -92,8 +96,8 @@ def find_terraform_folder(surroundings: Surroundings, folder: Path) -> Path | No
         (project_folder for project_folder in list_project_folders(folder) if (project_folder / ".git").exists()),
         folder,
     )
-    places = (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
-    return next(filter(_has_state, places), None)
+    candidate_folders = (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
+    return next(filter(_has_state, candidate_folders), None)
 
 
 def format_folder(folder: Path) -> str:
@@ -102,17 +106,21 @@ def format_folder(folder: Path) -> str:
 
 
 def _resolve_named_folder(value: Value, base: Path) -> Path | None:
-    text = str(value.value)
-    if text == DISABLED:
+    folder_text = str(value.value)
+    if folder_text == DISABLED:
         return None
-    folder = Path(os.path.normpath(base / os.path.expanduser(text)))
+    folder = Path(os.path.normpath(base / os.path.expanduser(folder_text)))
     if _has_state(folder):
         return folder
-    where = value.origin.where
+    value_place = value.origin.where
     if not folder.is_dir():
-        raise Rejected([make_problem("terraform-folder.missing", where=where, given=text, path=redact(str(folder)))])
-    shown = format_folder(folder)
-    raise Rejected([make_problem("terraform-folder.no-state", where=where, given=text, folder=shown)])
+        raise Rejected(
+            [make_problem("terraform-folder.missing", where=value_place, given=folder_text, path=redact(str(folder)))]
+        )
+    shown_folder = format_folder(folder)
+    raise Rejected(
+        [make_problem("terraform-folder.no-state", where=value_place, given=folder_text, folder=shown_folder)]
+    )
 
 
 def _has_state(folder: Path) -> bool:
@@ -154,9 +162,9 @@ class TerraformLayer:
         output_value: Any = self._state.outputs.values
         for part in output.path.split("."):
             output_value = output_value.get(part) if isinstance(output_value, dict) else None
-        text = {True: "true", False: "false"}[output_value] if isinstance(output_value, bool) else output_value
-        is_text = isinstance(text, str) and text
-        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
+        output_text = {True: "true", False: "false"}[output_value] if isinstance(output_value, bool) else output_value
+        is_text = isinstance(output_text, str) and output_text
+        return Value(output_text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
@@ -170,9 +178,11 @@ class TerraformLayer:
             path = parameter.param.terraform.path if parameter.param.terraform else ""
             name = path.partition(".")[0]
             if name in state.outputs.hidden:
-                where = f"{state.place} {path}"
+                output_place = f"{state.place} {path}"
                 way = Suggestion(_format_flag(parameter))
-                yield make_problem("terraform-sensitive", way, where=where, name=redact(name), flag=parameter.flag)
+                yield make_problem(
+                    "terraform-sensitive", way, where=output_place, name=redact(name), flag=parameter.flag
+                )
 
     @functools.cached_property
     def _state(self) -> _TerraformState:
@@ -182,15 +192,15 @@ class TerraformLayer:
             return _TerraformState(problems=rejected.problems)
         if folder is None:
             return _TerraformState()
-        shown = format_folder(folder)
+        shown_folder = format_folder(folder)
         path = folder.absolute()
         if path in _failed_reads:
-            return _TerraformState(shown, error=_failed_reads[path])
+            return _TerraformState(shown_folder, error=_failed_reads[path])
         try:
-            return _TerraformState(shown, read_outputs(folder))
+            return _TerraformState(shown_folder, read_outputs(folder))
         except TerraformUnreadable as error:
             _failed_reads[path] = error
-            return _TerraformState(shown, error=error)
+            return _TerraformState(shown_folder, error=error)
 
 
 def _make_unreadable_problem(folder: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:

@@ -33,24 +33,29 @@ class TrainerOption(NamedTuple):
 
 def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
     """Return the trainer's arguments: each option after `--` replaces the same one of weaker layers."""
-    below, *weaker = [layer.arguments for layer in request.layers if layer.arguments is not None] or [()]
-    shown = tuple(argument for arguments in weaker for argument in _hide_secrets(arguments))
-    below = (
-        *(argument._replace(overrode=shown) for argument in below[:1]),
-        *below[1:],
+    strongest_arguments, *weaker_arguments = [
+        layer.arguments for layer in request.layers if layer.arguments is not None
+    ] or [()]
+    replaced_arguments = tuple(argument for arguments in weaker_arguments for argument in _hide_secrets(arguments))
+    strongest_arguments = (
+        *(argument._replace(overrode=replaced_arguments) for argument in strongest_arguments[:1]),
+        *strongest_arguments[1:],
     )  # the first one shows all they replace
     options = list(split_options(request.after_dashes, workload))
-    names = {option.name for option in options}
+    option_names = {option.name for option in options}
     merged = list[Value]()
-    replaced = dict[str, list[Value]]()
-    for option in split_options(below, workload):
-        if option.name in names:
-            replaced.setdefault(option.name, []).append(option.join())
+    replaced_by_name = dict[str, list[Value]]()
+    for option in split_options(strongest_arguments, workload):
+        if option.name in option_names:
+            replaced_by_name.setdefault(option.name, []).append(option.join())
         else:
             merged += option.arguments
     for option in options:
-        first, *rest = option.arguments
-        merged += [first._replace(overrode=tuple(replaced.pop(option.name, first.overrode))), *rest]
+        first_argument, *other_arguments = option.arguments
+        merged += [
+            first_argument._replace(overrode=tuple(replaced_by_name.pop(option.name, first_argument.overrode))),
+            *other_arguments,
+        ]
     return tuple(merged)
 
 
@@ -103,8 +108,8 @@ def complete_program_options(workload: Workload, parameters: Mapping[str, object
     options = workload.program_options
     if not options or not options.load or not options.chosen_by:
         return []
-    names = options.load().complete_options(parameters, workload.managed_options)
-    return [f"{name}=" for name in names if name.startswith(incomplete)]
+    option_names = options.load().complete_options(parameters, workload.managed_options)
+    return [f"{name}=" for name in option_names if name.startswith(incomplete)]
 
 
 def _load_finder(workload: Workload | None) -> OptionFinder | None:
@@ -117,8 +122,10 @@ def _hide_value(value: str) -> str:
 
 
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
-    hidden = hide_secret_arguments([str(argument.value) for argument in arguments])
-    return tuple(argument._replace(value=text) for argument, text in zip(arguments, hidden, strict=True))
+    hidden_texts = hide_secret_arguments([str(argument.value) for argument in arguments])
+    return tuple(
+        argument._replace(value=argument_text) for argument, argument_text in zip(arguments, hidden_texts, strict=True)
+    )
 
 
 def drop_options(arguments: Sequence[Value], names: Container[str], workload: Workload) -> tuple[str, ...]:
@@ -127,17 +134,21 @@ def drop_options(arguments: Sequence[Value], names: Container[str], workload: Wo
     return tuple(str(argument.value) for option in options for argument in option.arguments)
 
 
-def compare_options(before: Sequence[str], after: Sequence[str], workload: Workload) -> tuple[list[str], list[str]]:
+def compare_options(
+    arguments_before: Sequence[str], arguments_after: Sequence[str], workload: Workload
+) -> tuple[list[str], list[str]]:
     """Return the arguments of the options that only the first has, and of those that only the second has."""
-    earlier, later = (
+    options_before, options_after = (
         [
             [str(argument.value) for argument in option.arguments]
             for option in split_options(read_after_dashes(arguments), workload)
         ]
-        for arguments in (before, after)
+        for arguments in (arguments_before, arguments_after)
     )
-    gone = [argument for option in earlier if option not in later for argument in option]
-    return gone, [argument for option in later if option not in earlier for argument in option]
+    removed_arguments = [argument for option in options_before if option not in options_after for argument in option]
+    return removed_arguments, [
+        argument for option in options_after if option not in options_before for argument in option
+    ]
 
 
 def list_argument_rows(arguments: Iterable[Value], workload: Workload) -> Iterator[tuple[Value, dict[str, str]]]:

@@ -29,19 +29,24 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     project = request.surroundings.project
     of_project = project.list_layers(workload.name, platform.name) if project else ()
     unshared_layers = [layer for layer in of_project if not layer.is_shared]
-    names = Names(workload, platform)
+    key_names = Names(workload, platform)
     owners = (f"workload {workload.name}", f"platform {platform.name}")
     for layers, file in ((request.files, "job"), (unshared_layers, "project")):
-        for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
-            valid_names = [parameter.name for parameter in get_parameters(declared)]
+        for (table, declared_type), owner in zip(key_names.tables.items(), owners, strict=True):
+            valid_names = [parameter.name for parameter in get_parameters(declared_type)]
             is_own = file == "job" and table == "parameters" and workload.own_command
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in valid_names:
                     reason = "Parameters of your own stand below `params:`." if is_own else ""
-                    ways = suggest_name(names.find_short(name, table) or name, valid_names)
-                    where, shown = value.origin.where, redact(name)
+                    ways = suggest_name(key_names.find_short(name, table) or name, valid_names)
+                    value_place, redacted_name = value.origin.where, redact(name)
                     yield make_problem(
-                        "file-unknown-key.setting", *ways, where=where, owner=owner, name=shown, why=reason
+                        "file-unknown-key.setting",
+                        *ways,
+                        where=value_place,
+                        owner=owner,
+                        name=redacted_name,
+                        why=reason,
                     )
 
 
@@ -54,22 +59,22 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     levels = project.levels if project else ()
     tables: list[tuple[bool, str, str, Value | None]] = []
     for file in files:
-        first = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
-        tables += [(True, "platform", name, first[name]) for name in reversed(first)]
+        values_by_platform = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
+        tables += [(True, "platform", name, values_by_platform[name]) for name in reversed(values_by_platform)]
     for level in levels:
-        for family, named in (("workload", level.workloads), ("platform", level.platforms)):
-            tables += [(False, family, name, next(iter(named[name].values()), None)) for name in named]
+        for family, named_tables in (("workload", level.workloads), ("platform", level.platforms)):
+            tables += [(False, family, name, next(iter(named_tables[name].values()), None)) for name in named_tables]
     for is_of_job, family, name, value in tables:
         installed = plugins.list_names(family)
         if name not in installed:
             message = "file-strange-table.job-file" if is_of_job else "file-strange-table.project-file"
             ways = suggest_name(name, installed)
-            where = value.origin.where if value else ""
-            yield make_problem(message, *ways, where=where, family=family, name=redact(name))
-    shared = {name: value for level in levels for name, value in level.parameters.items()}
-    workloads = plugins.workloads().values() if shared else ()
+            table_place = value.origin.where if value else ""
+            yield make_problem(message, *ways, where=table_place, family=family, name=redact(name))
+    shared_parameters = {name: value for level in levels for name, value in level.parameters.items()}
+    workloads = plugins.workloads().values() if shared_parameters else ()
     valid_names = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
-    for name, setting in shared.items():
+    for name, setting in shared_parameters.items():
         if name not in valid_names:
             ways = suggest_name(name, valid_names)
             yield make_problem("file-unknown-key.parameter", *ways, where=setting.origin.where, name=redact(name))

@@ -50,9 +50,9 @@ def read_user_file() -> UserFile:
     except OSError as error:
         return UserFile({}, (make_problem("file-unreadable.user-file", path=path, strerror=error.strerror),))
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        where = f"{path}:{line[1]}" if line else str(path)
-        return UserFile({}, (make_problem("file-malformed.user-file", where=where, why=redact(f"{error}.")),))
+        line_match = re.search(r"line (\d+)", str(error))
+        error_place = f"{path}:{line_match[1]}" if line_match else str(path)
+        return UserFile({}, (make_problem("file-malformed.user-file", where=error_place, why=redact(f"{error}.")),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
     values, problems, channels = {}, [], dict[str, Mapping[str, str]]()
@@ -69,7 +69,7 @@ def read_user_file() -> UserFile:
             )
         elif name == CHANNELS:
             tables = value if isinstance(value, dict) else {"": value}
-            channels = {channel: _read_channel(places) for channel, places in tables.items()}
+            channels = {channel: _read_channel(channel_places) for channel, channel_places in tables.items()}
             if not all(channels.values()):
                 channels = {}
                 problems.append(make_problem("file-malformed.user-channels", where=str(path)))
@@ -80,9 +80,9 @@ def read_user_file() -> UserFile:
     return UserFile(values, tuple(problems), channels)
 
 
-def _read_channel(places: object) -> dict[str, str]:
+def _read_channel(channel_places: object) -> dict[str, str]:
     """Return where the address of a channel is; nothing if that is malformed."""
-    table = {CHANNEL_FILE: places} if isinstance(places, str) else places
+    table = {CHANNEL_FILE: channel_places} if isinstance(channel_places, str) else channel_places
     if not isinstance(table, dict):
         return {}
     addresses = {name: address for name, address in table.items() if isinstance(address, str) and address}

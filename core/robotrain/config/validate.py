@@ -37,10 +37,10 @@ class ValueTable(NamedTuple):
     """Problems of the entries."""
 
 
-def parse_pairs(text: str | None) -> dict[str, str]:
+def parse_pairs(pairs_text: str | None) -> dict[str, str]:
     """Return names with values, in the order of the text. Raise ValueError, which does not repeat the text."""
     pairs: dict[str, str] = {}
-    for part in text.split(",") if text else ():
+    for part in pairs_text.split(",") if pairs_text else ():
         name, equals, value = part.partition("=")
         if not equals or not name.strip() or name.strip() in pairs:
             raise ValueError(f"it is not {TABLE_FORM}, each name once")
@@ -48,10 +48,10 @@ def parse_pairs(text: str | None) -> dict[str, str]:
     return pairs
 
 
-def has_pairs(text: str) -> bool:
-    """Return whether `text` has the form of names with values."""
+def has_pairs(pairs_text: str) -> bool:
+    """Return whether `pairs_text` has the form of names with values."""
     try:
-        parse_pairs(text)
+        parse_pairs(pairs_text)
     except ValueError:
         return False
     return True
@@ -66,11 +66,11 @@ def convert_table(parameter: Parameter, value: Value, problems: list[Problem]) -
         return value._replace(value=table.json_text)
     if parameter.param.form == "list" and table.json_text.startswith("["):
         return value._replace(value=",".join(map(str, json.loads(table.json_text))))
-    if wrong := list(_find_table_problems(table, parameter)):
-        problems += wrong
+    if table_problems := list(_find_table_problems(table, parameter)):
+        problems += table_problems
         return None
-    pairs = (f"{key}={cell.value}" for key, cell in table.entries if cell.value)
-    return value if parameter.param.form == "pairs" else value._replace(value=",".join(pairs))
+    pair_texts = (f"{key}={cell.value}" for key, cell in table.entries if cell.value)
+    return value if parameter.param.form == "pairs" else value._replace(value=",".join(pair_texts))
 
 
 def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Problem]:
@@ -110,81 +110,91 @@ class Validated(NamedTuple):
     """The names of the invalid values."""
 
 
-def validate_values(declared: type, raw: Mapping[str, Value]) -> Validated:
-    """Return an instance of the dataclass `declared`, and what is wrong with its values."""
-    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
-    texts = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
-    unfit = {name: refusal for name in texts if (refusal := _check_text(parameters[name], raw[name]))}
-    problems = list(unfit.values())
-    texts = {name: text for name, text in texts.items() if name not in unfit}
-    required = [parameter for parameter in parameters.values() if parameter.required]
-    if missing := [parameter for parameter in required if parameter.name not in texts]:
-        for parameter in missing:
-            if parameter.name not in unfit:
-                missed = make_problem(
+def validate_values(declared_type: type, raw_values: Mapping[str, Value]) -> Validated:
+    """Return an instance of the dataclass `declared_type`, and what is wrong with its values."""
+    parameters = {parameter.name: parameter for parameter in get_parameters(declared_type)}
+    texts_by_name = {name: value.value for name, value in raw_values.items() if value.origin.layer != "default"}
+    refusals_by_name = {
+        name: refusal for name in texts_by_name if (refusal := _check_text(parameters[name], raw_values[name]))
+    }
+    problems = list(refusals_by_name.values())
+    texts_by_name = {name: value_text for name, value_text in texts_by_name.items() if name not in refusals_by_name}
+    required_parameters = [parameter for parameter in parameters.values() if parameter.required]
+    if missing_parameters := [parameter for parameter in required_parameters if parameter.name not in texts_by_name]:
+        for parameter in missing_parameters:
+            if parameter.name not in refusals_by_name:
+                missing_problem = make_problem(
                     "value-missing", flag=parameter.flag, metavar=parameter.metavar, why=parameter.param.help
                 )
-                problems.append(missed)
-        return Validated(_make_stand_in(declared), problems, frozenset(unfit))
-    opened = {name: text for name, text in texts.items() if _is_opened(parameters[name], text, texts)}
-    texts = {name: text for name, text in texts.items() if name not in opened}
-    instance, invalid, class_problems = _make_instance(declared, texts)
+                problems.append(missing_problem)
+        return Validated(_make_stand_in(declared_type), problems, frozenset(refusals_by_name))
+    opened_values = {
+        name: value_text
+        for name, value_text in texts_by_name.items()
+        if _is_opened(parameters[name], value_text, texts_by_name)
+    }
+    texts_by_name = {name: value_text for name, value_text in texts_by_name.items() if name not in opened_values}
+    instance, invalid, class_problems = _make_instance(declared_type, texts_by_name)
     problems += [
-        make_invalid_value_problem(parameters[name], raw[name], parameters.get(parameters[name].param.open_with))
+        make_invalid_value_problem(parameters[name], raw_values[name], parameters.get(parameters[name].param.open_with))
         for name in invalid
     ]
-    if invalid and not any(parameter.name in invalid for parameter in required):
-        valid = {name: value for name, value in texts.items() if name not in invalid}
-        instance, _, class_problems = _make_instance(declared, valid)
-    for name, text in opened.items():
-        object.__setattr__(instance, name, text)
-    return Validated(instance, [*problems, *class_problems], frozenset((*unfit, *invalid)))
+    if invalid and not any(parameter.name in invalid for parameter in required_parameters):
+        valid_values = {name: value for name, value in texts_by_name.items() if name not in invalid}
+        instance, _, class_problems = _make_instance(declared_type, valid_values)
+    for name, value_text in opened_values.items():
+        object.__setattr__(instance, name, value_text)
+    return Validated(instance, [*problems, *class_problems], frozenset((*refusals_by_name, *invalid)))
 
 
-def _is_opened(parameter: Parameter, text: object, texts: Mapping[str, Any]) -> bool:
+def _is_opened(parameter: Parameter, value_text: object, texts_by_name: Mapping[str, Any]) -> bool:
     """Return whether a text is a value beside choices, since what may bring it is given too, or beside numbers."""
-    if text in parameter.param.words:
+    if value_text in parameter.param.words:
         return True
-    is_other = bool(parameter.param.open_with) and text not in parameter.choices
-    return is_other and bool(texts.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(text)))
+    is_other = bool(parameter.param.open_with) and value_text not in parameter.choices
+    return (
+        is_other and bool(texts_by_name.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(value_text)))
+    )
 
 
-def _make_instance(declared: type, texts: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
+def _make_instance(
+    declared_type: type, texts_by_name: Mapping[str, Any]
+) -> tuple[Any, Sequence[str], Sequence[Problem]]:
     """Return an instance or a stand-in, the names of invalid values, and the problems of `__post_init__`."""
-    if (instance := convert_plain_values(declared, texts)) is not None:
+    if (instance := convert_plain_values(declared_type, texts_by_name)) is not None:
         return instance, (), ()
     from pydantic import ValidationError
 
     try:
-        return _get_adapter(declared).validate_python(texts), (), ()
+        return _get_adapter(declared_type).validate_python(texts_by_name), (), ()
     except ValidationError as error:
         # the input and context may contain secrets: only the places are used
-        places = error.errors(include_input=False, include_url=False, include_context=False)
-        if wrong := dict.fromkeys(str(detail["loc"][0]) for detail in places if detail["loc"]):
-            return _make_stand_in(declared), tuple(wrong), ()
-        messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", detail["msg"]) for detail in places]
+        error_details = error.errors(include_input=False, include_url=False, include_context=False)
+        if invalid_names := dict.fromkeys(str(detail["loc"][0]) for detail in error_details if detail["loc"]):
+            return _make_stand_in(declared_type), tuple(invalid_names), ()
+        messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", detail["msg"]) for detail in error_details]
         titles = [redact(message, max_length=MAX_SENTENCE).rstrip(".") for message in messages]
-        refused = (title or "these values cannot be combined" for title in titles)
-        problems = [make_problem("value-invalid.other", title=title) for title in refused]
-        return _make_stand_in(declared), (), problems
+        refusal_titles = (title or "these values cannot be combined" for title in titles)
+        problems = [make_problem("value-invalid.other", title=title) for title in refusal_titles]
+        return _make_stand_in(declared_type), (), problems
 
 
 INT_PATTERN = r"[+-]?[0-9]{1,15}"
 FLOAT_PATTERN = r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
 
 
-def convert_plain_values(declared: type, texts: Mapping[str, Any]) -> Any:
+def convert_plain_values(declared_type: type, texts_by_name: Mapping[str, Any]) -> Any:
     """Return an instance if every value is plainly valid; None where pydantic, half of a start-up, has to decide."""
-    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
+    parameters = {parameter.name: parameter for parameter in get_parameters(declared_type)}
     values = {}
-    for name, text in texts.items():
+    for name, text in texts_by_name.items():
         if (value := _convert_plain_value(parameters[name], text)) is None:
             return None
         values[name] = value
-    if hasattr(declared, "__pydantic_config__"):
+    if hasattr(declared_type, "__pydantic_config__"):
         return None
     try:
-        return declared(**values)
+        return declared_type(**values)
     except (ValueError, AssertionError):  # pydantic calls it again and reports it
         return None
 
@@ -234,34 +244,36 @@ def is_refused_number(parameter: Parameter, text: str) -> bool:
     return not is_kind_of_value(parameter, text) or (is_plain and _convert_plain_value(parameter, text) is None)
 
 
-def _make_stand_in(declared: type) -> Any:
+def _make_stand_in(declared_type: type) -> Any:
     """Return an instance without calling `__post_init__`, so that further problems of the job can be found."""
-    instance: Any = object.__new__(declared)
-    for field in dataclasses.fields(declared):
+    instance: Any = object.__new__(declared_type)
+    for field in dataclasses.fields(declared_type):
         object.__setattr__(instance, field.name, None if field.default is dataclasses.MISSING else field.default)
     return instance
 
 
 def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     """Return the problem of a text that pydantic would accept."""
-    text = str(value.value)
-    where = value.origin.where or value.origin.layer
-    if len(text) > MAX_LETTERS:
+    value_text = str(value.value)
+    value_place = value.origin.where or value.origin.layer
+    if len(value_text) > MAX_LETTERS:
         message = "value-invalid.too-long"
-    elif any(map(value_holds_secret, _list_texts(parameter, text))):
+    elif any(map(value_holds_secret, _list_texts(parameter, value_text))):
         takes, way = "", parameter.param.instead_of_secret
         if parameter.param.metavar and not way:
             takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
-        return make_problem("secret-in-job.value", way, where=where, given=text, flag=parameter.flag, takes=takes)
-    elif any(ord(character) < 0x20 and character not in "\n\t" for character in text):
+        return make_problem(
+            "secret-in-job.value", way, where=value_place, given=value_text, flag=parameter.flag, takes=takes
+        )
+    elif any(ord(character) < 0x20 and character not in "\n\t" for character in value_text):
         message = "value-invalid.control-characters"
-    elif any("\ud800" <= character <= "\udfff" for character in text):
+    elif any("\ud800" <= character <= "\udfff" for character in value_text):
         message = "value-invalid.not-unicode"
-    elif not _has_form(parameter, text):
+    elif not _has_form(parameter, value_text):
         return make_invalid_value_problem(parameter, value)
     else:
         return None
-    return make_problem(message, where=where, given=text, flag=parameter.flag, most=MAX_LETTERS >> 10)
+    return make_problem(message, where=value_place, given=value_text, flag=parameter.flag, most=MAX_LETTERS >> 10)
 
 
 def _has_form(parameter: Parameter, text: str) -> bool:
@@ -302,7 +314,7 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
 
     :param opener: the parameter that may bring other values than its choices.
     """
-    where = value.origin.where or value.origin.layer
+    value_place = value.origin.where or value.origin.layer
     choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
     flag = parameter.flag if choice and choice.startswith("--") else ""
     ways = (
@@ -321,7 +333,7 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
     return make_problem(
         "value-invalid.takes",
         *ways,
-        where=where,
+        where=value_place,
         given=str(value.value),
         flag=parameter.flag,
         expected=describe_expected_value(parameter),
@@ -333,18 +345,20 @@ def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]
     if parameter.param.form != "table":
         return ()
     parts = re.sub(r"[{}\"']", "", str(value.value)).split(",")
-    text = ",".join(part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts)
-    return (Suggestion(f"{parameter.flag} {shlex.quote(text)}"),) if text and has_pairs(text) else ()
+    pairs_text = ",".join(
+        part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts
+    )
+    return (Suggestion(f"{parameter.flag} {shlex.quote(pairs_text)}"),) if pairs_text and has_pairs(pairs_text) else ()
 
 
 def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
     """Return the suggestion of a whole number for `20k`, `1.5M`, `1e3` or `20,000`."""
-    text = str(value.value).strip()
+    number_text = str(value.value).strip()
     if parameter.bare_type is not int:
         return ()
-    if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", text):  # 100,000
-        return (Suggestion(f"{parameter.flag} {text.replace(',', '')}"),)
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:([kKmM])|[eE]\+?([0-9]))", text)
+    if re.fullmatch(r"[0-9]{1,3}(?:,[0-9]{3})+", number_text):  # 100,000
+        return (Suggestion(f"{parameter.flag} {number_text.replace(',', '')}"),)
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:([kKmM])|[eE]\+?([0-9]))", number_text)
     if not match:
         return ()
     from fractions import Fraction
@@ -399,8 +413,8 @@ def _suggest_number_of_unit(parameter: Parameter, value: Value) -> tuple[Suggest
 def _suggest_named_form(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
     """Return the suggestion of the word that a value is nearly, of those in the description of a pattern."""
     words = re.findall(r"[a-z]+(?:-[a-z]+)+", parameter.param.pattern_help)
-    fitting = [word for word in words if parameter.param.pattern and re.fullmatch(parameter.param.pattern, word)]
-    return suggest_name(str(value.value), fitting, prefix=f"{parameter.flag} ")
+    fitting_words = [word for word in words if parameter.param.pattern and re.fullmatch(parameter.param.pattern, word)]
+    return suggest_name(str(value.value), fitting_words, prefix=f"{parameter.flag} ")
 
 
 def describe_expected_value(parameter: Parameter) -> str:
@@ -421,10 +435,10 @@ def describe_expected_value(parameter: Parameter) -> str:
     if parameter.param.pattern:
         words += f" of the form {parameter.param.pattern}"
     words_of_bounds = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
-    bounds = [(text, getattr(parameter.param, name)) for name, text in words_of_bounds.items()]
-    limits = " and ".join(f"{text} {bound:.12g}" for text, bound in bounds if bound is not None)
-    others = "".join(f", or {word}" for word in parameter.param.words)
-    return f"{words} {limits}".strip() + others
+    bounds = [(bound_phrase, getattr(parameter.param, name)) for name, bound_phrase in words_of_bounds.items()]
+    limits = " and ".join(f"{bound_phrase} {bound:.12g}" for bound_phrase, bound in bounds if bound is not None)
+    other_words = "".join(f", or {word}" for word in parameter.param.words)
+    return f"{words} {limits}".strip() + other_words
 
 
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:

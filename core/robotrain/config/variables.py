@@ -26,16 +26,16 @@ class VariableLayer:
     values: Mapping[str, Value]
     problems: tuple[Problem, ...] = ()
 
-    def find_first(self, names: tuple[str, ...]) -> Value | None:
-        """Return the value of the first of `names` that has one."""
-        for name in names:
+    def find_first(self, variable_names: tuple[str, ...]) -> Value | None:
+        """Return the value of the first of `variable_names` that has one."""
+        for name in variable_names:
             if name in self.values:
                 return self.values[name]
         return None
 
-    def find_values(self, table: str, declared: type) -> Iterator[tuple[str, Value]]:
+    def find_values(self, table: str, declared_type: type) -> Iterator[tuple[str, Value]]:
         """Yield the values of a table of a job file, each with its name there."""
-        for parameter in get_parameters(declared):
+        for parameter in get_parameters(declared_type):
             if value := self.find_first(parameter.env):
                 yield f"{table}.{parameter.name}", value
 
@@ -61,32 +61,32 @@ def read_dotenv(path: Path) -> VariableLayer:
     problems: list[Problem] = []
     variables: dict[str, Any] = dict(os.environ)
     try:
-        content = read_limited(path)
+        file_text = read_limited(path)
     except (OSError, ValueError) as error:
         reason = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        unreadable = make_problem("file-unreadable.env-file", where=path.name, why=reason)
-        return VariableLayer(path.name, {}, (unreadable,))
-    if blanks := next((match for match in re.finditer(r"[^\S\r\n]+", content) if len(match[0]) > MAX_BLANKS), None):
-        where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
-        return VariableLayer(path.name, {}, (_make_malformed_problem(where),))
-    bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
+        file_problem = make_problem("file-unreadable.env-file", where=path.name, why=reason)
+        return VariableLayer(path.name, {}, (file_problem,))
+    if blanks := next((match for match in re.finditer(r"[^\S\r\n]+", file_text) if len(match[0]) > MAX_BLANKS), None):
+        line_place = f"{path.name}:{file_text.count(chr(10), 0, blanks.start()) + 1}"
+        return VariableLayer(path.name, {}, (_make_malformed_problem(line_place),))
+    bindings, free_letters = list(parse_stream(io.StringIO(file_text))), MAX_LETTERS
     for binding in bindings:
         text = str(binding.original.string)
-        empty = text[: len(text) - len(text.lstrip())].count("\n")  # lines that the parser adds before it
-        where = f"{path.name}:{int(binding.original.line) + empty}"
+        empty_lines = text[: len(text) - len(text.lstrip())].count("\n")  # lines that the parser adds before it
+        line_place = f"{path.name}:{int(binding.original.line) + empty_lines}"
         if binding.error:
-            problems.append(_make_malformed_problem(where))
+            problems.append(_make_malformed_problem(line_place))
         elif binding.key and binding.value:
             parts = []
             for text in _expand_references(binding.value, variables):
                 parts.append(text)
-                room -= len(parts[-1])
-                if room < 0:  # each line may repeat the one before it many times
-                    too_large = make_problem("env-file-too-large", where=where, most=MAX_LETTERS >> 10)
+                free_letters -= len(parts[-1])
+                if free_letters < 0:  # each line may repeat the one before it many times
+                    too_large = make_problem("env-file-too-large", where=line_place, most=MAX_LETTERS >> 10)
                     return VariableLayer(path.name, {}, (*problems, too_large))
             text = "".join(parts)
             variables[binding.key] = os.environ.get(binding.key) or text
-            values[binding.key] = Value(text, Origin(path.name, where))
+            values[binding.key] = Value(text, Origin(path.name, line_place))
     return VariableLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
 
 
@@ -94,19 +94,19 @@ MAX_BLANKS = 200
 """Blanks in a row: python-dotenv looks for a comment after each of them."""
 
 
-def _expand_references(text: str, variables: Mapping[str, str | None]) -> Iterator[str]:
+def _expand_references(value_text: str, variables: Mapping[str, str | None]) -> Iterator[str]:
     """Yield the parts of a value, with what stands for each `${NAME}` and `${NAME:-DEFAULT}`, as python-dotenv.
 
     Its own pattern reads the rest of the value for each `${` that is not closed.
     """
     position = 0
-    while (start := text.find("${", position)) >= 0 and (end := text.find("}", start)) >= 0:
-        yield text[position:start]
-        name, _, default = text[start + 2 : end].partition(":-")
+    while (start := value_text.find("${", position)) >= 0 and (end := value_text.find("}", start)) >= 0:
+        yield value_text[position:start]
+        name, _, default = value_text[start + 2 : end].partition(":-")
         position = end + 1
-        yield text[start:position] if ":" in name else variables.get(name, default) or ""
-    yield text[position:]
+        yield value_text[start:position] if ":" in name else variables.get(name, default) or ""
+    yield value_text[position:]
 
 
-def _make_malformed_problem(where: str) -> Problem:
-    return make_problem("file-malformed.env-line", where=where)
+def _make_malformed_problem(line_place: str) -> Problem:
+    return make_problem("file-malformed.env-line", where=line_place)

@@ -61,24 +61,24 @@ SIMPLE_KEY = "scanning a simple key"
 """What PyYAML says it was doing when it missed a colon."""
 
 
-def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
+def parse_yaml(yaml_text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
     """Return the root node (None for an empty text) and the unsupported nodes. Raise MalformedYaml."""
     import yaml
 
     try:
-        composer = _YamlComposer(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        composer = _YamlComposer(yaml.parse(yaml_text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         return composer.compose_document(), composer.unsupported
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         if SIMPLE_KEY in (getattr(error, "context", None) or ""):  # it was missed when the next line began
             mark = getattr(error, "context_mark", None)
-        line = mark.line + 1 if mark else 0
-        source = (text.split("\n")[line - 1 : line] or [""])[0]
+        line_number = mark.line + 1 if mark else 0
+        source = (yaml_text.split("\n")[line_number - 1 : line_number] or [""])[0]
         if "\t" in source[: len(source) - len(source.lstrip())]:
-            raise MalformedYaml(line, "The line is indented with a tab; YAML needs spaces.") from None
+            raise MalformedYaml(line_number, "The line is indented with a tab; YAML needs spaces.") from None
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
         explanation = TOO_DEEP if PARSER_DEPTH in reason.lower() else f"{reason}.".capitalize()
-        raise MalformedYaml(line, explanation) from None
+        raise MalformedYaml(line_number, explanation) from None
 
 
 class _YamlComposer:
@@ -109,22 +109,24 @@ class _YamlComposer:
         """Return the node that begins with `event`."""
         from yaml import events
 
-        line = event.start_mark.line + 1
+        line_number = event.start_mark.line + 1
         if isinstance(event, events.AliasEvent):
-            return self.resolve_alias(event, line)
+            return self.resolve_alias(event, line_number)
         if depth > MAX_DEPTH:
-            raise MalformedYaml(line, TOO_DEEP)
+            raise MalformedYaml(line_number, TOO_DEEP)
         if event.tag is not None:
             self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
         if isinstance(event, events.ScalarEvent):
-            text = str(event.value)
+            scalar_text = str(event.value)
             is_plain = bool(event.implicit[0])
-            node = YamlNode("scalar", line, text=text, plain=is_plain, null=is_plain and text in NULLS)
+            node = YamlNode(
+                "scalar", line_number, text=scalar_text, plain=is_plain, null=is_plain and scalar_text in NULLS
+            )
         elif isinstance(event, events.SequenceStartEvent):
-            node = YamlNode("sequence", line, items=tuple(self.compose_children(events.SequenceEndEvent, depth)))
+            node = YamlNode("sequence", line_number, items=tuple(self.compose_children(events.SequenceEndEvent, depth)))
         else:
             parts = list(self.compose_children(events.MappingEndEvent, depth))
-            node = YamlNode("mapping", line, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
+            node = YamlNode("mapping", line_number, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -136,7 +138,7 @@ class _YamlComposer:
                 return
             yield self.compose_node(event, depth + 1)
 
-    def resolve_alias(self, event: Any, line: int) -> YamlNode:
+    def resolve_alias(self, event: Any, line_number: int) -> YamlNode:
         """Return the scalar that an alias stands for; an empty one if it is unsupported."""
         node = self.anchors.get(event.anchor)
         if node is None:
@@ -144,11 +146,11 @@ class _YamlComposer:
         elif node.kind == "scalar":
             self.repeated += len(node.text)
             if self.repeated > MAX_LETTERS:
-                raise MalformedYaml(line, "Its aliases repeat too much text.")
-            return node._replace(line=line)
+                raise MalformedYaml(line_number, "Its aliases repeat too much text.")
+            return node._replace(line=line_number)
         else:
             self.add_unsupported(event, f"an alias of a {node.kind} is not supported; write it out")
-        return YamlNode("scalar", line, null=True)
+        return YamlNode("scalar", line_number, null=True)
 
     def add_unsupported(self, event: Any, title: str) -> None:
         """Record an unsupported node."""

@@ -44,8 +44,8 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
     text = text.strip().lower()
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
-        begin = midnight - timedelta(days=text == "yesterday")
-        return _end_day(begin).timestamp() if is_end else begin.timestamp()
+        day_start = midnight - timedelta(days=text == "yesterday")
+        return _end_day(day_start).timestamp() if is_end else day_start.timestamp()
     try:
         return now - parse_duration(text.removesuffix("ago"))
     except ValueError:

@@ -56,23 +56,23 @@ class Capabilities:
 
     def source(self, role: str, kind: SourceKind) -> Support:
         """Return whether sources of `kind` can fill `role`; for the role `publish`, whether it can be written to."""
-        if (declared := self.sources.get((role, kind.name))) is not None:
-            return declared
-        fetched = kind.target if role == "publish" else kind.container_plugin
-        unlisted = kind.unsupported.get(role, kind.unsupported.get(ANY, UNKNOWN))
-        support = self.sources.get((role, ANY), unlisted) if fetched else unlisted
-        required = kind.requires if role != "publish" else ""
-        return self.feature(required) if support and required else support
+        if (declared_support := self.sources.get((role, kind.name))) is not None:
+            return declared_support
+        container_part = kind.target if role == "publish" else kind.container_plugin
+        default_support = kind.unsupported.get(role, kind.unsupported.get(ANY, UNKNOWN))
+        support = self.sources.get((role, ANY), default_support) if container_part else default_support
+        required_feature = kind.requires if role != "publish" else ""
+        return self.feature(required_feature) if support and required_feature else support
 
     def combination(self, kind: str, other: str) -> Support:
         """Return whether datasets of two accepted kinds can be merged in one job."""
-        declared = self.find_declared_combination(kind, other)
-        return self.feature("several_datasets") if declared is None else declared
+        declared_support = self.find_declared_combination(kind, other)
+        return self.feature("several_datasets") if declared_support is None else declared_support
 
     def find_declared_combination(self, kind: str, other: str) -> Support | None:
         """Return what is declared for two kinds, by their names or by ANY; None if nothing is."""
-        pairs = ((kind, other), (other, kind), (kind, ANY), (ANY, kind), (other, ANY), (ANY, other), (ANY, ANY))
-        return next((self.combinations[pair] for pair in pairs if pair in self.combinations), None)
+        kind_pairs = ((kind, other), (other, kind), (kind, ANY), (ANY, kind), (other, ANY), (ANY, other), (ANY, ANY))
+        return next((self.combinations[pair] for pair in kind_pairs if pair in self.combinations), None)
 
     def workload(self, name: str) -> Support:
         """Return whether the workload can run."""
@@ -87,11 +87,11 @@ class Capabilities:
 
         Both are empty where the job has the feature.
         """
-        required = self.required_settings.get(feature, "")
-        name, off = self.disabled_by.get(feature, ("", ""))
-        if required and not settings.get(required):
-            return required, ""
-        return (name, off) if name and settings.get(name) == off else ("", "")
+        required_setting = self.required_settings.get(feature, "")
+        name, off_value = self.disabled_by.get(feature, ("", ""))
+        if required_setting and not settings.get(required_setting):
+            return required_setting, ""
+        return (name, off_value) if name and settings.get(name) == off_value else ("", "")
 
     def list_accepted_kinds(self, role: str, kinds: Mapping[str, SourceKind]) -> list[SourceKind]:
         """Return those of `kinds` that can fill `role`: first the declared ones, in order of declaration."""

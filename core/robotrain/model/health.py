@@ -72,10 +72,10 @@ def find_problems(checks: Iterable[RunCheck]) -> list[Problem]:
 
 def find_results(run: RunCheck) -> list[HealthResult]:
     """Run a check; return its results, with its problems, those of Rejected included, as such. Notes are left out."""
-    shown = (
+    shown_findings = (
         finding for finding in _collect_findings(run) if isinstance(finding, HealthResult) or finding.severity != "note"
     )
-    return [convert_problem(finding) if isinstance(finding, Problem) else finding for finding in shown]
+    return [convert_problem(finding) if isinstance(finding, Problem) else finding for finding in shown_findings]
 
 
 def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
@@ -113,6 +113,8 @@ def report_failure(text: str, *suggestions: Suggestion, fix: HealthFix | None = 
 
 def convert_problem(problem: Problem) -> HealthResult:
     """Return a problem as the result of a check."""
-    about = " ".join(part for part in (redact(problem.where), problem.given) if part)
-    text = problem.title + (f" ({about})" if about else "") + (f". {problem.why.rstrip('.')}" if problem.why else "")
+    subject = " ".join(part for part in (redact(problem.where), problem.given) if part)
+    text = (
+        problem.title + (f" ({subject})" if subject else "") + (f". {problem.why.rstrip('.')}" if problem.why else "")
+    )
     return HealthResult("fail" if problem.severity == "error" else "warn", text, problem.suggestions)

@@ -75,8 +75,8 @@ class Job:
 
     def with_parameter(self, name: str, value: Scalar) -> "Job":
         """Return the job with another value of a parameter."""
-        changed = tuple((key, value if key == name else old) for key, old in self.parameters)
-        return dataclasses.replace(self, parameters=changed)
+        changed_parameters = tuple((key, value if key == name else old_value) for key, old_value in self.parameters)
+        return dataclasses.replace(self, parameters=changed_parameters)
 
     @property
     def training_gpus(self) -> int:
@@ -110,8 +110,8 @@ class Job:
 
     def without_gpus(self) -> "Job":
         """Return the job as it is for a machine that it does not train on, such as one that registers its policy."""
-        alone: dict[str, Scalar] = {GPUS_PARAMETER: None, NODES_PARAMETER: 1}
-        parameters = tuple((name, alone.get(name, value)) for name, value in self.parameters)
+        single_machine: dict[str, Scalar] = {GPUS_PARAMETER: None, NODES_PARAMETER: 1}
+        parameters = tuple((name, single_machine.get(name, value)) for name, value in self.parameters)
         return dataclasses.replace(self, parameters=parameters)
 
     @property

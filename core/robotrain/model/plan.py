@@ -26,23 +26,25 @@ class Payload:
         """Return the payload of files by their paths, in their order."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for path, content in files.items():
-                entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, content)
+            for path, file_bytes in files.items():
+                archive_member = zipfile.ZipInfo(
+                    path, date_time=(1980, 1, 1, 0, 0, 0)
+                )  # equal content gives equal bytes
+                archive_member.external_attr = 0o644 << 16
+                archive.writestr(archive_member, file_bytes)
         return cls(buffer.getvalue())
 
     @classmethod
     def merge(cls, payloads: Iterable["Payload"]) -> "Payload":
         """Return one payload with the files of all: of one installation, equal paths are equal files."""
-        different = [*dict.fromkeys(payloads)]
-        if len(different) == 1:
-            return different[0]
-        content: dict[str, bytes] = {}
-        for payload in different:
-            with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
-                content |= {name: packed.read(name) for name in packed.namelist()}
-        return cls.from_files(dict(sorted(content.items())))
+        distinct_payloads = [*dict.fromkeys(payloads)]
+        if len(distinct_payloads) == 1:
+            return distinct_payloads[0]
+        bytes_by_path: dict[str, bytes] = {}
+        for payload in distinct_payloads:
+            with zipfile.ZipFile(io.BytesIO(payload.archive)) as payload_zip:
+                bytes_by_path |= {name: payload_zip.read(name) for name in payload_zip.namelist()}
+        return cls.from_files(dict(sorted(bytes_by_path.items())))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -65,26 +67,28 @@ class Plan:
     """The paths that `render` prints."""
 
     def __post_init__(self) -> None:
-        for path, content in self.files.items():
-            if not isinstance(content, bytes):
-                raise TypeError(f"the file {path} of its plan is a {type(content).__name__}, and bytes are due")
-        if missing := [path for path in (self.spec, *self.shown) if path not in self.files]:
-            raise ValueError(f"its plan names {missing[0]}, which is none of its files")
+        for path, file_bytes in self.files.items():
+            if not isinstance(file_bytes, bytes):
+                raise TypeError(f"the file {path} of its plan is a {type(file_bytes).__name__}, and bytes are due")
+        if missing_files := [path for path in (self.spec, *self.shown) if path not in self.files]:
+            raise ValueError(f"its plan names {missing_files[0]}, which is none of its files")
 
     @property
     def digest(self) -> str:
         """The SHA-256 of all files and their paths, in hexadecimal."""
         from robotrain_runtime.contract.checkpoint import combine_digests  # costs start-up
 
-        return combine_digests({path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()})
+        return combine_digests(
+            {path: hashlib.sha256(file_bytes).hexdigest() for path, file_bytes in self.files.items()}
+        )
 
 
 def write_plan_files(plan: Plan, folder: Path) -> None:
     """Write the plan's files to `folder`, which is created. Raise OSError."""
-    for path, content in plan.files.items():
+    for path, file_bytes in plan.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        target.write_bytes(file_bytes)
 
 
 MANAGED_KEY = "managed"
@@ -105,8 +109,12 @@ def make_job_document(
     :param platform_managed: parameters that the platform handles itself, such as a place it copies checkpoints to; the
         document has None for them.
     """
-    values = dict(job.parameters)
-    managed = {name: values[name] for name in platform_managed if job.record and values.get(name) is not None}
+    parameter_values = dict(job.parameters)
+    managed_parameters = {
+        name: parameter_values[name]
+        for name in platform_managed
+        if job.record and parameter_values.get(name) is not None
+    }
     return JobDocument(
         schema=SCHEMA,
         run=run,
@@ -121,7 +129,7 @@ def make_job_document(
         program_lock=job.program_lock,
         program_python=job.program_python,
         program_files=dict(job.program_files),
-        record={**job.record, **({MANAGED_KEY: managed} if managed else {})},
+        record={**job.record, **({MANAGED_KEY: managed_parameters} if managed_parameters else {})},
     )
 
 

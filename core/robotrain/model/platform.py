@@ -276,7 +276,7 @@ def has_own_method(engine: PlatformEngine, base: type[PlatformPart], method: str
 def format_cancel_command(platform: Platform, reference: Reference) -> str:
     """Return the engine's own command that ends a run, for a terminal; empty if it has none, as for a part of a run."""
     try:
-        command = platform.cancel_command.format_map({name: shlex.quote(text) for name, text in reference.items()})
+        command = platform.cancel_command.format_map({name: shlex.quote(value) for name, value in reference.items()})
         host = reference.get(LOGIN_KEY, "")
     except KeyError:  # of the reference of a part
         return ""
@@ -299,6 +299,6 @@ def suggest_platforms(
     """Return suggestions to use another platform whose capabilities `accepts` finds sufficient."""
     return tuple(
         Suggestion(f"--platform {name}", remark)
-        for name, other in platforms().items()
-        if name != platform.name and accepts(other.capabilities)
+        for name, other_platform in platforms().items()
+        if name != platform.name and accepts(other_platform.capabilities)
     )

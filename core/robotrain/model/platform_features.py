@@ -197,5 +197,5 @@ class RunAccess(PlatformPart):
 
     def find_page(self, reference: Reference) -> str:
         """Return the address of the run's page in a browser; empty for none. By default one of what is shown of it."""
-        shown = self.platform.engine.describe_reference(reference).values()
-        return next((text for text in shown if text.startswith("https://")), "")
+        shown_values = self.platform.engine.describe_reference(reference).values()
+        return next((text for text in shown_values if text.startswith("https://")), "")

@@ -15,12 +15,12 @@ class PlatformNotLoaded(Rejected):
     """The plans or the engine of a platform cannot be imported or made."""
 
 
-def load_part(named: str | Callable[[Any], Any], platform: Any) -> Any:
+def load_part(part: str | Callable[[Any], Any], platform: Any) -> Any:
     """Return the plans or the engine of a platform, by its class or `MODULE:CLASS`. Raise PlatformNotLoaded."""
     try:
-        return (resolve_name(named) if isinstance(named, str) else named)(platform)
+        return (resolve_name(part) if isinstance(part, str) else part)(platform)
     except Exception as error:  # whatever a plugin raises
         reason = redact(f"{type(error).__name__}: {error}", max_length=MAX_SENTENCE)
         way = Suggestion(f"robotrain --without platform.{platform.name} …", "continues without it")
-        problem = make_problem("plugin-failed.platform", way, name=platform.name, named=str(named), reason=reason)
+        problem = make_problem("plugin-failed.platform", way, name=platform.name, named=str(part), reason=reason)
         raise PlatformNotLoaded([problem]) from error

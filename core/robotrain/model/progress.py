@@ -93,8 +93,8 @@ class Progress:
     @property
     def warnings(self) -> list[str]:
         """The texts of warnings and errors, and of what the events together warn of."""
-        noted = [note.text for note in self.notes if note.level != "info"]
-        return [*noted, *filter(None, (self.registration_warning,))]
+        note_texts = [note.text for note in self.notes if note.level != "info"]
+        return [*note_texts, *filter(None, (self.registration_warning,))]
 
     @property
     def guesses(self) -> list[str]:
@@ -106,9 +106,9 @@ class Progress:
         """A sentence if a policy was registered although no episode succeeded; empty otherwise."""
         if not (self.evaluated and self.registered):
             return ""
-        counted = scores.count_successes(self.evaluated, scores.find_share_metric(self.declared_metrics))
+        success_count = scores.count_successes(self.evaluated, scores.find_share_metric(self.declared_metrics))
         model = self.registered[-1]
-        failure_count = scores.format_failure_count(counted)
+        failure_count = scores.format_failure_count(success_count)
         return f"{model.name} version {model.version} is registered, though {failure_count}" if failure_count else ""
 
     @property
@@ -129,7 +129,11 @@ class Progress:
     def main_metric(self) -> Metric | None:
         """The metric that shows the progress: the loss or another curve, or else the headline score."""
         losses = [metric for metric in self.declared_metrics if metric.kind in ("loss", "curve")]
-        headlines = [m for m in self.declared_metrics if m.kind == "score" and m.headline and not m.share]
+        headlines = [
+            score_metric
+            for score_metric in self.declared_metrics
+            if score_metric.kind == "score" and score_metric.headline and not score_metric.share
+        ]
         return self._find_metric(losses) or self._find_metric(headlines, only_with_values=self._names_are_open)
 
     @property
@@ -169,65 +173,65 @@ class Progress:
 
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
-        happened = record.event
+        log_event = record.event
         self.began, self.last_event = record.time if self.began is None else self.began, record.time
-        match happened:
+        match log_event:
             case event.Metrics(step=int() as step):
-                self.add_metrics(record.time, happened.values, step, happened.total, happened.unit)
+                self.add_metrics(record.time, log_event.values, step, log_event.total, log_event.unit)
             case event.Metrics():
-                self.machine.update(happened.values)
-                for name, value in happened.values.items():
+                self.machine.update(log_event.values)
+                for name, value in log_event.values.items():
                     self.machine_series[name].add(record.time - self.began, value)
             case event.StageEvent():
-                self._add_stage(happened)
+                self._add_stage(log_event)
             case event.Download():
-                self.download = happened
+                self.download = log_event
             case event.Checkpoint():
-                self.checkpoint, self.checkpoint_step = happened.path, happened.step
+                self.checkpoint, self.checkpoint_step = log_event.path, log_event.step
             case event.Published():
-                self.published.append(happened)
+                self.published.append(log_event)
             case event.Withdrawn():
-                self.published = [copy for copy in self.published if copy.to != happened.to]
+                self.published = [copy for copy in self.published if copy.to != log_event.to]
             case event.Registered():
-                self.registered.append(happened)
+                self.registered.append(log_event)
             case event.Evaluated():
-                self.evaluated = happened
+                self.evaluated = log_event
             case event.Scored():
                 self.scored = [
-                    *(evaluation for evaluation in self.scored if evaluation.step != happened.step),
-                    happened,
+                    *(evaluation for evaluation in self.scored if evaluation.step != log_event.step),
+                    log_event,
                 ]
             case event.Delivered():
-                self.delivered.append(happened)
+                self.delivered.append(log_event)
             case event.Processes():
-                self.processes = happened
+                self.processes = log_event
             case event.Note():
-                self.notes.append(happened)
+                self.notes.append(log_event)
             case event.Track():
-                self.params.update(happened.params)
-                self.tags.update(happened.tags)
+                self.params.update(log_event.params)
+                self.tags.update(log_event.tags)
             case event.Tracking():
                 self.tracking = {
-                    "uri": happened.uri,
-                    "experiment_id": happened.experiment_id,
-                    "run_id": happened.run_id,
-                    "ui": happened.ui,
+                    "uri": log_event.uri,
+                    "experiment_id": log_event.experiment_id,
+                    "run_id": log_event.run_id,
+                    "ui": log_event.ui,
                 }
             case event.Outcome():
-                self.outcome = happened
-                if happened.state == "succeeded":
+                self.outcome = log_event
+                if log_event.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
-    def _add_stage(self, happened: event.StageEvent) -> None:
+    def _add_stage(self, stage_event: event.StageEvent) -> None:
         """Update the running stages, which may overlap; restarted work continues from a checkpoint."""
-        self._running_stages = [name for name in self._running_stages if name != happened.name]
-        if happened.state != "started":
-            self.stages.append(happened)
+        self._running_stages = [name for name in self._running_stages if name != stage_event.name]
+        if stage_event.state != "started":
+            self.stages.append(stage_event)
             self.stage = self._running_stages[-1] if self._running_stages else self.stage
             return
-        self._running_stages.append(happened.name)
-        self.stage = happened.name
-        if happened.name == "work":
+        self._running_stages.append(stage_event.name)
+        self.stage = stage_event.name
+        if stage_event.name == "work":
             self._first_measurement, self.step, self.outcome, self.evaluated = None, None, None, None
             self.episodes.clear()
 
@@ -252,8 +256,8 @@ class Progress:
 
     def _find_summed_metric(self, name: str) -> Metric | None:
         """Return the metric that summarizes a value over all episodes."""
-        summed = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
-        return next((metric for metric in summed if re.fullmatch(metric.name, name)), None)
+        summed_metrics = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
+        return next((metric for metric in summed_metrics if re.fullmatch(metric.name, name)), None)
 
     def add_later_copy(self, step: int, to: str, target: str) -> None:
         """Add a copy that was made after the run; warnings that it is missing at the place no longer hold."""
@@ -309,10 +313,12 @@ class Progress:
         """Steps per second since the first measurement; None before the second one."""
         if self._first_measurement is None or self.step is None or self.step == self._first_measurement[1]:
             return None
-        took = self._newest_time - self._first_measurement[0]
-        if took < (1 if self.unit == "episode" else SHORTEST_SECONDS):  # parallel episodes that ended together
+        elapsed_seconds = self._newest_time - self._first_measurement[0]
+        if elapsed_seconds < (
+            1 if self.unit == "episode" else SHORTEST_SECONDS
+        ):  # parallel episodes that ended together
             return None
-        return (self.step - self._first_measurement[1]) / took
+        return (self.step - self._first_measurement[1]) / elapsed_seconds
 
     @property
     def seconds_left(self) -> float | None:
@@ -321,11 +327,11 @@ class Progress:
             return None
         return (self.total - self.step) / self.rate
 
-    def format_line(self, ended: bool = False) -> str:
+    def format_line(self, has_ended: bool = False) -> str:
         """Return the progress as one line; without the time left if the run has ended, or waits."""
         if self.step is None:
             if self.stage == "data":
-                return self._format_download(ended)
+                return self._format_download(has_ended)
             if self.stage == "work" and self.total:  # a start continues from a checkpoint
                 return f"{self.unit} {self.checkpoint_step or 0}/{self.total}"
             return self.stage
@@ -339,7 +345,7 @@ class Progress:
             parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:MAX_UNDECLARED_METRICS]]
         if self.rate:
             parts.append(f"{self.rate_text} {self.unit}s/s")
-        if self.seconds_left is not None and not ended:
+        if self.seconds_left is not None and not has_ended:
             parts.append(f"{format_duration(self.seconds_left)} left")
         return "  ".join(parts)
 
@@ -356,18 +362,20 @@ class Progress:
         if self.evaluated:
             return scores.format_answer(self.evaluated) or scores.format_scores(self.evaluated, self.declared_metrics)
         for metric in self.declared_metrics:
-            if values := [value for name, value in self.episodes.items() if self._find_summed_metric(name) == metric]:
+            if episodes := [value for name, value in self.episodes.items() if self._find_summed_metric(name) == metric]:
                 if metric.share:
-                    return f"{metric.brief} {sum(value >= 0.5 for value in values)}/{len(values)}"
-                return f"{metric.brief} {scores.format_number(sum(values) / len(values))}{scores.format_unit(metric)}"
+                    return f"{metric.brief} {sum(value >= 0.5 for value in episodes)}/{len(episodes)}"
+                return (
+                    f"{metric.brief} {scores.format_number(sum(episodes) / len(episodes))}{scores.format_unit(metric)}"
+                )
         return ""
 
     @property
     def newest_value_text(self) -> str:
         """The newest value of the main metric: `loss 0.25`; empty if there is none, or the score is shown instead."""
-        if not (main := self.main_metric) or not self.curve or (main.kind == "score" and self.score_text):
+        if not (main_metric := self.main_metric) or not self.curve or (main_metric.kind == "score" and self.score_text):
             return ""
-        return f"{main.brief or main.title} {self.curve[-1][1]:.4g}{scores.format_unit(main)}"
+        return f"{main_metric.brief or main_metric.title} {self.curve[-1][1]:.4g}{scores.format_unit(main_metric)}"
 
     @property
     def validation_text(self) -> str:
@@ -383,78 +391,90 @@ class Progress:
             return ""
         return f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
 
-    def _format_download(self, ended: bool) -> str:
+    def _format_download(self, has_ended: bool) -> str:
         """Return the progress of the download; the stage alone before it is known."""
         if self.download is None:
             return self.stage
-        done, total = self.download.done, self.download.total
-        share = f" ({done / total:.0%})" if total else ""
-        parts = [f"{self.stage}  {format_size(done)} of {format_size(total)}{share}"]
-        if self.download.seconds_left and not ended:
+        downloaded_bytes, total_bytes = self.download.done, self.download.total
+        share = f" ({downloaded_bytes / total_bytes:.0%})" if total_bytes else ""
+        parts = [f"{self.stage}  {format_size(downloaded_bytes)} of {format_size(total_bytes)}{share}"]
+        if self.download.seconds_left and not has_ended:
             parts += [f"{format_size(self.download.rate)}/s", f"{format_duration(self.download.seconds_left)} left"]
         return "  ".join(parts)
 
     @staticmethod
-    def describe_event(happened: event.Event, declared: Sequence[Metric] = ()) -> str:
+    def describe_event(log_event: event.Event, declared_metrics: Sequence[Metric] = ()) -> str:
         """Return an event as a line for users; empty for events without a meaning of their own."""
-        match happened:
+        match log_event:
             case event.StageEvent():
-                took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
-                return f"{happened.name}: {happened.state}{took}" + (f" ({happened.detail})" if happened.detail else "")
+                duration_text = f" in {format_duration(log_event.seconds)}" if log_event.seconds is not None else ""
+                return f"{log_event.name}: {log_event.state}{duration_text}" + (
+                    f" ({log_event.detail})" if log_event.detail else ""
+                )
             case event.Metrics(step=int(), values=measured) if measured:
-                values = "  ".join(f"{name} {value:.4g}" for name, value in happened.values.items())
-                return f"{happened.unit} {happened.step}: {values}"
+                metrics_text = "  ".join(f"{name} {value:.4g}" for name, value in log_event.values.items())
+                return f"{log_event.unit} {log_event.step}: {metrics_text}"
             case event.Checkpoint():
-                return f"checkpoint of step {happened.step}: {happened.path}"
+                return f"checkpoint of step {log_event.step}: {log_event.path}"
             case event.Published():
-                took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
-                return f"checkpoint of step {happened.step} published to {happened.file or happened.to}{took}"
+                duration_text = f" in {format_duration(log_event.seconds)}" if log_event.seconds is not None else ""
+                return (
+                    f"checkpoint of step {log_event.step} published to {log_event.file or log_event.to}{duration_text}"
+                )
             case event.Discarded():
-                return f"checkpoint of step {happened.step} is removed: the program keeps newer ones"
+                return f"checkpoint of step {log_event.step} is removed: the program keeps newer ones"
             case event.Withdrawn():
-                return f"{happened.to} is removed: newer checkpoints exist"
+                return f"{log_event.to} is removed: newer checkpoints exist"
             case event.Registered():
-                what = f"the policy{f' of step {happened.step}' if happened.step else ''} is"
-                uri = f": {happened.uri}" if happened.uri else ""
-                note = scores.format_registration_note(happened)
-                version = f"{happened.name}, version {happened.version}{uri}"
-                return f"{what} registered as {version}{f'; {note}' if note else ''}"
+                policy_text = f"the policy{f' of step {log_event.step}' if log_event.step else ''} is"
+                uri = f": {log_event.uri}" if log_event.uri else ""
+                note = scores.format_registration_note(log_event)
+                version = f"{log_event.name}, version {log_event.version}{uri}"
+                return f"{policy_text} registered as {version}{f'; {note}' if note else ''}"
             case event.Evaluated():
-                episodes = f"{happened.episodes} episodes" if happened.episodes else "the policy is"
-                count = "1 episode" if happened.episodes == 1 else episodes
-                result = scores.format_scores_with_conditions(happened, declared)
-                verdict = "; below the required score" if happened.passed is False else ""
-                return f"{count} evaluated" + (f": {result}" if result else "") + verdict
+                episodes = f"{log_event.episodes} episodes" if log_event.episodes else "the policy is"
+                count = "1 episode" if log_event.episodes == 1 else episodes
+                scores_text = scores.format_scores_with_conditions(log_event, declared_metrics)
+                verdict = "; below the required score" if log_event.passed is False else ""
+                return f"{count} evaluated" + (f": {scores_text}" if scores_text else "") + verdict
             case event.Scored():
-                evaluated = event.Evaluated(episodes=happened.episodes, scores=happened.scores, results="")
-                result = happened.error or scores.format_scores(evaluated, declared)
-                return f"checkpoint of step {happened.step}{' not evaluated' if happened.error else ''}: {result}"
+                evaluated = event.Evaluated(episodes=log_event.episodes, scores=log_event.scores, results="")
+                scores_text = log_event.error or scores.format_scores(evaluated, declared_metrics)
+                return (
+                    f"checkpoint of step {log_event.step}{' not evaluated' if log_event.error else ''}: {scores_text}"
+                )
             case event.Delivered():
-                took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
-                return f"copied to {happened.to}{took}"
+                duration_text = f" in {format_duration(log_event.seconds)}" if log_event.seconds is not None else ""
+                return f"copied to {log_event.to}{duration_text}"
             case event.Note():
-                return f"{happened.level}: {happened.text}"
+                return f"{log_event.level}: {log_event.text}"
             case event.Outcome():
-                return f"{happened.state}, exit code {happened.exit_code}" + (
-                    f": {happened.reason}" if happened.reason else ""
+                return f"{log_event.state}, exit code {log_event.exit_code}" + (
+                    f": {log_event.reason}" if log_event.reason else ""
                 )
         return ""
 
 
-def _is_settled(text: str, target: str, steps: Iterable[int]) -> bool:
+def _is_settled(warning_text: str, target: str, steps: Iterable[int]) -> bool:
     """Return whether a warning is about checkpoints that are not at a place, where they are by now."""
-    match = re.match(rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(target)}[:;]", text)
+    match = re.match(
+        rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(target)}[:;]", warning_text
+    )
     return bool(match) and {int(name) for name in re.findall(r"\d+", match[1] if match else "")} <= {*steps}
 
 
-def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Progress:
+def read_newest_progress(lines: Iterable[str], declared_metrics: Sequence[Metric]) -> Progress:
     """Return only the newest step and main metric, parsing no more of a log, or of its end, than they need."""
-    progress = Progress(declared)
-    main = progress.main_metric
-    shown = [main] if main else [metric for metric in declared if metric.kind in ("loss", "curve")]
+    progress = Progress(declared_metrics)
+    main_metric = progress.main_metric
+    shown_metrics = (
+        [main_metric] if main_metric else [metric for metric in declared_metrics if metric.kind in ("loss", "curve")]
+    )
 
     def is_shown(name: str) -> bool:
-        return any(re.fullmatch(metric.name, name) if metric.pattern else metric.name == name for metric in shown)
+        return any(
+            re.fullmatch(metric.name, name) if metric.pattern else metric.name == name for metric in shown_metrics
+        )
 
     records: list[event.EventRecord] = []
     for line in reversed(list(lines)):

@@ -85,15 +85,15 @@ class StepStatus:
     """The model version that it registered: `NAME version 3`."""
 
 
-def measure_seconds(status: Status | StepStatus, now: float, seen: float | None = None) -> float | None:
+def measure_seconds(status: Status | StepStatus, now: float, last_seen: float | None = None) -> float | None:
     """Return how long a run or step took until now; None if it did not start or nobody saw its end.
 
-    :param seen: when it was last known to work, which counts as an end that nobody saw.
+    :param last_seen: when it was last known to work, which counts as an end that nobody saw.
     """
     if status.started is None:
         return None
-    until = status.ended or (seen if status.state in (*FINAL_STATES, "skipped") else now)
-    return None if until is None else max(until - status.started, 0.0)
+    end_time = status.ended or (last_seen if status.state in (*FINAL_STATES, "skipped") else now)
+    return None if end_time is None else max(end_time - status.started, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,18 +30,18 @@ SHARE_UNIT = "share"
 """The unit of a score between 0 and 1, in an evaluation that describes it."""
 
 
-def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> Sequence[Metric]:
+def add_described_metrics(declared_metrics: Sequence[Metric], evaluated: Evaluated) -> Sequence[Metric]:
     """Return the metrics that a workload declares, and after them those that the evaluation itself describes.
 
     Its description of a declared one counts, but for a share.
     """
-    share_names = {metric.name for metric in declared if metric.share}
-    described = [name for name in evaluated.scores if name in evaluated.units and name not in share_names]
-    if not described:
-        return declared
-    directions = {metric.name: metric.better for metric in declared}
-    metrics = [metric for metric in declared if metric.name not in described]
-    for name in described[:MAX_DESCRIBED]:
+    share_names = {metric.name for metric in declared_metrics if metric.share}
+    described_names = [name for name in evaluated.scores if name in evaluated.units and name not in share_names]
+    if not described_names:
+        return declared_metrics
+    directions = {metric.name: metric.better for metric in declared_metrics}
+    metrics = [metric for metric in declared_metrics if metric.name not in described_names]
+    for name in described_names[:MAX_DESCRIBED]:
         unit, better = evaluated.units[name], evaluated.better.get(name)
         metrics.append(
             Metric(
@@ -61,10 +61,10 @@ def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> S
     return metrics
 
 
-def expand_patterns(declared: Sequence[Metric], evaluated: Evaluated) -> list[Metric]:
+def expand_patterns(declared_metrics: Sequence[Metric], evaluated: Evaluated) -> list[Metric]:
     """Return the metrics with, for each pattern of shares, one metric for each score of that name."""
     metrics: list[Metric] = []
-    for metric in declared:
+    for metric in declared_metrics:
         if metric.pattern and metric.share and metric.kind == "score":
             metrics += _expand_pattern(metric, evaluated)
         else:
@@ -88,9 +88,9 @@ def _expand_pattern(metric: Metric, evaluated: Evaluated) -> list[Metric]:
     ]
 
 
-def list_group_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
+def list_group_scores(evaluated: Evaluated, declared_metrics: Sequence[Metric]) -> list[tuple[str, str]]:
     """Return the shares of parts of an evaluation, such as its tasks: each label and `17 of 20, 85% (64-95%)`."""
-    patterns = [metric for metric in declared if metric.pattern and metric.share and metric.kind == "score"]
+    patterns = [metric for metric in declared_metrics if metric.pattern and metric.share and metric.kind == "score"]
     if not patterns:
         return []
     return [
@@ -99,18 +99,18 @@ def list_group_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[
     ]
 
 
-def format_group_scores(evaluated: Evaluated, declared: Sequence[Metric], run: str) -> list[str]:
+def format_group_scores(evaluated: Evaluated, declared_metrics: Sequence[Metric], run: str) -> list[str]:
     """Return a line for each of the first shares of `list_group_scores`, and how to see the others."""
-    group_scores = list_group_scores(evaluated, declared)
+    group_scores = list_group_scores(evaluated, declared_metrics)
     width = max((len(label) for label, _ in group_scores), default=0)
-    lines = [f"{label:{width}}  {text}" for label, text in group_scores[:MAX_GROUPS]]
-    more = len(group_scores) - len(lines)
-    return [*lines, f"and {more} more: robotrain report {run}"] if more else lines
+    group_lines = [f"{label:{width}}  {text}" for label, text in group_scores[:MAX_GROUPS]]
+    remaining_count = len(group_scores) - len(group_lines)
+    return [*group_lines, f"and {remaining_count} more: robotrain report {run}"] if remaining_count else group_lines
 
 
-def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
+def format_scores(evaluated: Evaluated, declared_metrics: Sequence[Metric]) -> str:
     """Return the scores as `success 17 of 20, 85% (64-95%)  error 0.41  p95 1.9 ms`."""
-    return "  ".join(f"{name} {text}" for name, text in list_scores(evaluated, declared))
+    return "  ".join(f"{name} {text}" for name, text in list_scores(evaluated, declared_metrics))
 
 
 def format_answer(evaluated: Evaluated) -> str:
@@ -120,17 +120,19 @@ def format_answer(evaluated: Evaluated) -> str:
 
 def format_winner(evaluated: Evaluated) -> str:
     """Return the answer of a comparison as a cell: `new@8000 wins, 40 pairs`; empty without one."""
-    if not (compared := evaluated.compared):
+    if not (comparison := evaluated.compared):
         return ""
-    winner = compared.get("winner")
+    winner = comparison.get("winner")
     text = f"{winner} wins" if winner else "no winner"
-    return redact_if_secret(f"{text}, {compared.get('pairs')} pairs")
+    return redact_if_secret(f"{text}, {comparison.get('pairs')} pairs")
 
 
-def format_scores_with_conditions(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
+def format_scores_with_conditions(evaluated: Evaluated, declared_metrics: Sequence[Metric]) -> str:
     """Return the scores with the conditions: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
-    within = format_conditions(evaluated)
-    return "  ".join(filter(None, (format_scores(evaluated, declared), f"({within})" if within else "")))
+    conditions = format_conditions(evaluated)
+    return "  ".join(
+        filter(None, (format_scores(evaluated, declared_metrics), f"({conditions})" if conditions else ""))
+    )
 
 
 def format_conditions(evaluated: Evaluated) -> str:
@@ -174,9 +176,9 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
     return [(redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES]]
 
 
-def find_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> tuple[Metric, float] | None:
+def find_headline_score(scores: Mapping[str, float], declared_metrics: Sequence[Metric]) -> tuple[Metric, float] | None:
     """Return the metric of the main score and its value; None if there is none."""
-    for metric in declared:
+    for metric in declared_metrics:
         if metric.kind != "curve" and (metric.kind != "score" or not metric.headline):
             continue
         value = get_share(scores, metric.name) if metric.share else get_number(scores, metric.name)
@@ -185,9 +187,9 @@ def find_headline_score(scores: Mapping[str, float], declared: Sequence[Metric])
     return None
 
 
-def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
+def format_headline_score(scores: Mapping[str, float], declared_metrics: Sequence[Metric]) -> str:
     """Return the main score as `85%` or `error 0.41`; empty if there is none."""
-    if (headline := find_headline_score(scores, declared)) is None:
+    if (headline := find_headline_score(scores, declared_metrics)) is None:
         return ""
     metric, value = headline
     return f"{value:.0%}" if metric.share else f"{metric.brief or metric.title} {format_value(metric, value)}"
@@ -198,9 +200,11 @@ def format_value(metric: Metric, value: float) -> str:
     return f"{value:.0%}" if metric.share else f"{format_number(value)}{format_unit(metric)}"
 
 
-def find_share_metric(declared: Sequence[Metric]) -> Metric | None:
+def find_share_metric(declared_metrics: Sequence[Metric]) -> Metric | None:
     """Return the headline metric that is a share of episodes."""
-    return next((metric for metric in declared if metric.kind == "score" and metric.headline and metric.share), None)
+    return next(
+        (metric for metric in declared_metrics if metric.kind == "score" and metric.headline and metric.share), None
+    )
 
 
 def format_unit(metric: Metric) -> str:
@@ -229,44 +233,56 @@ def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, i
     if metric is None:
         return None
     rate = get_share(evaluated.scores, metric.name)
-    tried = get_number(evaluated.scores, metric.count)
+    episode_count = get_number(evaluated.scores, metric.count)
     group = metric.name.partition("/")[0]
-    if tried is None and all(name.partition("/")[0] == group for name in evaluated.scores):
-        tried = evaluated.episodes
-    return (round(rate * tried), round(tried)) if rate is not None and tried and 0 < tried < MAX_EPISODES else None
+    if episode_count is None and all(name.partition("/")[0] == group for name in evaluated.scores):
+        episode_count = evaluated.episodes
+    return (
+        (round(rate * episode_count), round(episode_count))
+        if rate is not None and episode_count and 0 < episode_count < MAX_EPISODES
+        else None
+    )
 
 
-def format_failure_count(counted: tuple[int, int] | None) -> str:
+def format_failure_count(success_count: tuple[int, int] | None) -> str:
     """Return `0 of 20 episodes succeeded` if none did; empty if one did, and for None.
 
-    :param counted: what `count_successes` returns.
+    :param success_count: what `count_successes` returns.
     """
-    return f"0 of {counted[1]} episodes succeeded" if counted and not counted[0] else ""
+    return f"0 of {success_count[1]} episodes succeeded" if success_count and not success_count[0] else ""
 
 
 def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
     """Return the confidence interval as `64-95%`; empty if unknown."""
-    low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
-    return format_share_bounds(low, high)
+    lower_bound, upper_bound = (
+        get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", ""))
+    )
+    return format_share_bounds(lower_bound, upper_bound)
 
 
-def format_share_bounds(low: float | None, high: float | None) -> str:
+def format_share_bounds(lower_bound: float | None, upper_bound: float | None) -> str:
     """Return the interval of a share as `64-95%`; empty if an end is unknown."""
-    return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
+    return "" if lower_bound is None or upper_bound is None else f"{lower_bound * 100:.0f}-{upper_bound * 100:.0f}%"
 
 
 def format_bounds(evaluated: Evaluated, metric: Metric) -> str:
     """Return the confidence interval of a score that is no share as `0.3 to 0.5`; empty if unknown."""
-    low, high = (get_number(evaluated.scores, name) for name in (metric.low, metric.high))
-    return "" if low is None or high is None else f"{format_number(low)} to {format_number(high)}"
+    lower_bound, upper_bound = (get_number(evaluated.scores, name) for name in (metric.low, metric.high))
+    return (
+        ""
+        if lower_bound is None or upper_bound is None
+        else f"{format_number(lower_bound)} to {format_number(upper_bound)}"
+    )
 
 
-def format_registration_note(registered: Registered) -> str:
+def format_registration_note(registration: Registered) -> str:
     """Return `existed already; scores of RUN replaced`; empty for a new version."""
-    if registered.new:
+    if registration.new:
         return ""
-    replaced = f"; scores of {redact_if_secret(registered.replaced)} replaced" if registered.replaced else ""
-    return f"existed already{replaced}"
+    replacement_note = (
+        f"; scores of {redact_if_secret(registration.replaced)} replaced" if registration.replaced else ""
+    )
+    return f"existed already{replacement_note}"
 
 
 def get_number(scores: Mapping[str, float], name: str) -> float | None:

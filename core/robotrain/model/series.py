@@ -34,45 +34,45 @@ class Series:
 
     def add(self, position: float, value: float) -> None:
         """Add a point; it replaces earlier ones from `position` on, which a restarted run repeats."""
-        closed, tail = self.closed, self.tail
-        while tail and tail[-1][0] >= position:
-            tail.pop()
-        if not tail:
-            while closed and closed[-1][0] >= position:
-                closed.pop()
-            if not closed:
+        closed_points, tail_points = self.closed, self.tail
+        while tail_points and tail_points[-1][0] >= position:
+            tail_points.pop()
+        if not tail_points:
+            while closed_points and closed_points[-1][0] >= position:
+                closed_points.pop()
+            if not closed_points:
                 self.size, self.count = 1, 0
         if self.size == 1:
-            if len(closed) < MAX_POINTS:
-                closed.append((position, value))
+            if len(closed_points) < MAX_POINTS:
+                closed_points.append((position, value))
                 return
             self._merge_sections(4)
         if self.count >= self.size:
-            self.closed += _select_extremes(tail)
-            tail.clear()
+            self.closed += _select_extremes(tail_points)
+            tail_points.clear()
             self.count = 0
             if len(self.closed) > MAX_POINTS:
                 self._merge_sections(2)
-        elif len(tail) >= MAX_TAIL:
-            tail[:] = _select_extremes(tail)
-        tail.append((position, value))
+        elif len(tail_points) >= MAX_TAIL:
+            tail_points[:] = _select_extremes(tail_points)
+        tail_points.append((position, value))
         self.count += 1
 
     def _merge_sections(self, factor: int) -> None:
         """Make sections larger by a factor: of four points, two remain."""
-        first, inner = self.closed[0], self.closed[1:]
-        parts = [inner[start : start + 4] for start in range(0, len(inner), 4)]
-        self.closed = [first, *(point for part in parts for point in _select_extremes(part))]
+        first_point, inner_points = self.closed[0], self.closed[1:]
+        parts = [inner_points[start : start + 4] for start in range(0, len(inner_points), 4)]
+        self.closed = [first_point, *(point for part in parts for point in _select_extremes(part))]
         self.size *= factor
 
 
-def thin_points(points: Sequence[Point], most: int) -> list[Point]:
-    """Return at most `most` points: the first, the last, and the lowest and highest of each section between them."""
-    if len(points) <= most:
+def thin_points(points: Sequence[Point], limit: int) -> list[Point]:
+    """Return at most `limit` points: the first, the last, and the lowest and highest of each section between them."""
+    if len(points) <= limit:
         return list(points)
-    inner, count = points[1:-1], (most - 2) // 2
-    edges = [round(index * len(inner) / count) for index in range(count + 1)]
-    sections = (_select_extremes(inner[start:end]) for start, end in itertools.pairwise(edges))
+    inner_points, count = points[1:-1], (limit - 2) // 2
+    edges = [round(index * len(inner_points) / count) for index in range(count + 1)]
+    sections = (_select_extremes(inner_points[start:end]) for start, end in itertools.pairwise(edges))
     return [points[0], *itertools.chain.from_iterable(sections), points[-1]]
 
 
@@ -81,9 +81,15 @@ def _select_extremes(points: Sequence[Point]) -> list[Point]:
     finite = [point for point in points if math.isfinite(point[1])]
     if not finite:
         return list(points[:1])
-    low = min(finite, key=_GET_VALUE)
-    high = max(finite, key=_GET_VALUE)
-    return [low] if low is high else [low, high] if low[0] < high[0] else [high, low]
+    lowest_point = min(finite, key=_GET_VALUE)
+    highest_point = max(finite, key=_GET_VALUE)
+    return (
+        [lowest_point]
+        if lowest_point is highest_point
+        else [lowest_point, highest_point]
+        if lowest_point[0] < highest_point[0]
+        else [highest_point, lowest_point]
+    )
 
 
 _GET_VALUE = operator.itemgetter(1)

@@ -29,26 +29,34 @@ def hand_over_checkpoints(
     problems: list[Problem],
 ) -> None:
     """Let each step hand over the checkpoints that others take of it; add a problem if it can hand over one only."""
-    taken: dict[str, set[str]] = {}
+    choices_by_maker: dict[str, set[str]] = {}
     for name, job in prepared.items():
         for step_input in by_name[name].inputs:
             role = workloads[name].roles.get(step_input.role)
-            if role and (which := find_taken_checkpoints(job.job, role)) is not None and step_input.step in prepared:
-                taken.setdefault(step_input.step, set()).add(which)
-    for maker, each in taken.items():
+            if (
+                role
+                and (checkpoint_choice := find_taken_checkpoints(job.job, role)) is not None
+                and step_input.step in prepared
+            ):
+                choices_by_maker.setdefault(step_input.step, set()).add(checkpoint_choice)
+    for maker, taken_choices in choices_by_maker.items():
         parameter = workloads[maker].evaluated_with
         if not parameter:
-            where = by_name[maker].where
+            step_location = by_name[maker].where
             problems.append(
-                make_problem("step-output-missing.newest-only", where=where, maker=maker, name=workloads[maker].name)
+                make_problem(
+                    "step-output-missing.newest-only", where=step_location, maker=maker, name=workloads[maker].name
+                )
             )
             continue
-        which = each.pop() if len(each) == 1 else checkpoint.ALL
+        checkpoint_choice = taken_choices.pop() if len(taken_choices) == 1 else checkpoint.ALL
         job = prepared[maker]
         origin = str(Origin(PIPELINE_LAYER, "the steps that read it"))
-        changed = job.job.with_parameter(parameter, which)
+        changed_job = job.job.with_parameter(parameter, checkpoint_choice)
         rows = [
-            {**row, "value": which, "origin": origin} if row["name"] == parameter and row["value"] != which else row
+            {**row, "value": checkpoint_choice, "origin": origin}
+            if row["name"] == parameter and row["value"] != checkpoint_choice
+            else row
             for row in job.values
         ]
-        prepared[maker] = dataclasses.replace(job, job=changed, values=tuple(rows))
+        prepared[maker] = dataclasses.replace(job, job=changed_job, values=tuple(rows))

@@ -47,26 +47,26 @@ class DrivenEngine(PipelineEngine):
             if step.name not in jobs.plan.finished:
                 yield from self._preflight_step(jobs.complete_job(step, {}), plan.job)
 
-    def _preflight_step(self, prepared: PreparedJob, whole: Job) -> Iterator[Problem]:
+    def _preflight_step(self, prepared: PreparedJob, pipeline_job: Job) -> Iterator[Problem]:
         """Yield the problems of a step under the name that it would have, as its driver chooses it.
 
-        :param whole: the job that stands for the pipeline.
+        :param pipeline_job: the job that stands for the pipeline.
         """
-        taken = 0
+        taken_attempt = 0
         while True:
-            lock, _ = name_lock.claim_run_name(prepared.job, lambda record: False, above=taken)
-            taken = parse_attempt(lock.run)
+            lock, _ = name_lock.claim_run_name(prepared.job, lambda record: False, last_attempt=taken_attempt)
+            taken_attempt = parse_attempt(lock.run)
             try:
-                problems = list(self.step_platform.engine.preflight(prepared.render_plan(taken)))
+                problems = list(self.step_platform.engine.preflight(prepared.render_plan(taken_attempt)))
             finally:
                 lock.release_and_remove()
             refusal = Rejected(problems)
-            text = find_name_holder(refusal, self.step_platform)
-            if not text:
+            holder_name = find_name_holder(refusal, self.step_platform)
+            if not holder_name:
                 yield from problems
                 return
-            if not whole.record.get(BESIDE_KEY):
-                holder = describe_step_holder(text, refusal, whole.same_key, prepared, self._plugins)
+            if not pipeline_job.record.get(BESIDE_KEY):
+                holder = describe_step_holder(holder_name, refusal, pipeline_job.same_key, prepared, self._plugins)
                 yield holder
                 if holder.severity == "error":
                     return
@@ -78,9 +78,9 @@ class DrivenEngine(PipelineEngine):
 
     def find(self, plan: Plan) -> Reference | None:
         """Return the pipeline if a driver of it has started."""
-        until = time.monotonic() + FIND_SECONDS
+        deadline = time.monotonic() + FIND_SECONDS
         while progress.read_progress(plan.run) is None:
-            if not progress.is_driven(plan.run) or time.monotonic() > until:
+            if not progress.is_driven(plan.run) or time.monotonic() > deadline:
                 return None
             time.sleep(POLL_SECONDS)
         return {REFERENCE_KEY: plan.run}
@@ -137,9 +137,9 @@ class DrivenEngine(PipelineEngine):
         if self.read_progress(reference).finished:
             return
         (records.get_run_folder(run) / progress.CANCEL_FILE).touch()
-        until = time.monotonic() + CANCEL_SECONDS
+        deadline = time.monotonic() + CANCEL_SECONDS
         folder = os.getcwd()
-        while not self.read_progress(reference).finished and time.monotonic() < until:
+        while not self.read_progress(reference).finished and time.monotonic() < deadline:
             if not progress.is_driven(run):
                 try:
                     driver.drive_pipeline(run, self._plugins)
@@ -153,28 +153,28 @@ class DrivenEngine(PipelineEngine):
         Return the bytes freed; None if the platform keeps them. Raise Rejected, after all that can be removed: it is
         RemovedInPart if some of it is gone.
         """
-        freed: list[int | None] = []
+        freed_sizes: list[int | None] = []
         errors: list[Rejected] = []
         run = reference[REFERENCE_KEY]
         attempts = f"{run.rpartition('-')[0]}-"  # one that resumes another has its finished steps
-        others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
-        other_pipelines = filter(None, map(progress.read_progress, others))
-        shared = {
+        other_runs = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
+        other_pipelines = filter(None, map(progress.read_progress, other_runs))
+        shared_runs = {
             step.run for pipeline_progress in other_pipelines for step in pipeline_progress.steps.values() if step.run
         }
         for _, record in self._list_records(reference):
-            if record.run not in shared:
+            if record.run not in shared_runs:
                 if dry_run:
-                    freed.append(self.step_platform.engine.remove_outputs(record.reference, dry_run=True))
+                    freed_sizes.append(self.step_platform.engine.remove_outputs(record.reference, dry_run=True))
                     continue
                 try:
-                    freed.append(remove_run(record, self.step_platform))
+                    freed_sizes.append(remove_run(record, self.step_platform))
                 except Rejected as error:
                     errors.append(error)
         if errors:
-            is_begun = freed or any(isinstance(error, RemovedInPart) for error in errors)
+            is_begun = freed_sizes or any(isinstance(error, RemovedInPart) for error in errors)
             raise (RemovedInPart if is_begun else Rejected)([problem for error in errors for problem in error.problems])
-        return None if None in freed else sum(size or 0 for size in freed)
+        return None if None in freed_sizes else sum(size or 0 for size in freed_sizes)
 
     def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:
         """Return the steps whose runs were submitted, with their records."""
@@ -197,15 +197,15 @@ def start_driver(run: str, plugins: Plugins) -> None:
         pid = background.start_module("robotrain.pipelines.driver", run, log, environ, files.PRIVATE_FILE)
     except OSError as error:
         raise Rejected([_make_not_started_problem(f"{error.strerror or error}.")]) from error
-    until = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while not _has_begun(run):
         # a driver ends at once if one of an interrupted submit has the lock: that one begins
         if background.has_exited(pid) and not progress.is_driven(run) and not _has_begun(run):
-            lines: list[str] = []
+            log_lines: list[str] = []
             with contextlib.suppress(OSError, ValueError):
-                lines = files.read_state_file(log)[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
-            raise Rejected([_make_not_started_problem(lines[-1] if lines else "It ended without a message.")])
-        if time.monotonic() > until:
+                log_lines = files.read_state_file(log)[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+            raise Rejected([_make_not_started_problem(log_lines[-1] if log_lines else "It ended without a message.")])
+        if time.monotonic() > deadline:
             background.kill(pid)
             raise Rejected([_make_not_started_problem(f"It did not begin within {START_SECONDS:.0f} s.")])
         time.sleep(POLL_SECONDS)

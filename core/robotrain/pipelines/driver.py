@@ -62,9 +62,9 @@ class PipelineDriver:
         self.run, self._plugins = run, plugins
         record = records.read_record(run)
         self._platform = plugins.platform(record.platform)
-        stored = plans.read_stored_plan(run)
-        self._whole = stored.plan.job
-        self._jobs = StepJobs(stored.plan, stored.values, self._platform, plugins)
+        stored_plan = plans.read_stored_plan(run)
+        self._whole = stored_plan.plan.job
+        self._jobs = StepJobs(stored_plan.plan, stored_plan.values, self._platform, plugins)
         self._progress = read_progress(run) or _make_first_progress(self._jobs.plan)
         self._retry_at: dict[str, float] = {}
         self._save()
@@ -76,10 +76,10 @@ class PipelineDriver:
         while not self._progress.finished:
             if self._is_cancelled:
                 self._cancel_all()
-            changed = [self._follow(step) for step in self._jobs.plan.steps]
+            step_changes = [self._follow(step) for step in self._jobs.plan.steps]
             self._mark_ends()
-            changed += [] if self._is_cancelled else [self._advance(step) for step in self._jobs.plan.steps]
-            pause = MIN_POLL_SECONDS if any(changed) else min(pause * 1.3, self._max_pause)
+            step_changes += [] if self._is_cancelled else [self._advance(step) for step in self._jobs.plan.steps]
+            pause = MIN_POLL_SECONDS if any(step_changes) else min(pause * 1.3, self._max_pause)
             if not self._progress.finished:
                 self._sleep(pause)
 
@@ -96,9 +96,9 @@ class PipelineDriver:
         return min(max(PAUSE_SHARE * (time.time() - max(began)), MIN_POLL_SECONDS), MAX_POLL_SECONDS)
 
     def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         was_cancelled = self._is_cancelled
-        while time.monotonic() < until and self._is_cancelled == was_cancelled:
+        while time.monotonic() < deadline and self._is_cancelled == was_cancelled:
             time.sleep(min(MIN_POLL_SECONDS, seconds))
 
     def _save(self) -> None:
@@ -110,19 +110,21 @@ class PipelineDriver:
         if state.finished or state.state == "running":
             return False
         if not self._is_sent(step, state):
-            needed = self._list_needed(step)
-            failed = (
+            needed_steps = self._list_needed(step)
+            failed_names = (
                 name
-                for name, needed_step in needed.items()
+                for name, needed_step in needed_steps.items()
                 if needed_step.finished and needed_step.state != "succeeded"
             )
-            if blocked := next(failed, None):
-                return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
-            most = self._jobs.plan.at_most
-            others = [other for other in self._progress.steps.values() if other is not state]
-            active = sum(other.state in ("pending", "running") for other in others)
-            unmet = [name for name, needed_step in needed.items() if needed_step.state != "succeeded"]
-            if (most is not None and active >= most) or not all(self._can_follow(step, name) for name in unmet):
+            if blocking_step := next(failed_names, None):
+                return self._end(state, "skipped", f"step {blocking_step} {needed_steps[blocking_step].state}")
+            max_active = self._jobs.plan.at_most
+            other_steps = [other_step for other_step in self._progress.steps.values() if other_step is not state]
+            active = sum(other_step.state in ("pending", "running") for other_step in other_steps)
+            unmet_steps = [name for name, needed_step in needed_steps.items() if needed_step.state != "succeeded"]
+            if (max_active is not None and active >= max_active) or not all(
+                self._can_follow(step, name) for name in unmet_steps
+            ):
                 return False
         if time.monotonic() < self._retry_at.get(step.name, 0.0):
             return False
@@ -132,8 +134,8 @@ class PipelineDriver:
                 state.started = state.started or time.time()
                 self._save()
                 source = self._progress.steps[step.policy_from].run  # its platform registers the same one only once
-                registered = registration.register_checkpoint(source, step.model, None, self._plugins)
-                state.registered = asdict(registered)
+                model_version = registration.register_checkpoint(source, step.model, None, self._plugins)
+                state.registered = asdict(model_version)
                 return self._end(state, "succeeded")
             self._submit(step, state)
         except Rejected as rejected:
@@ -145,8 +147,8 @@ class PipelineDriver:
     def _list_needed(self, step: PlannedStep) -> dict[str, StepState]:
         """Return the steps that must succeed before: those that it needs, and those that these follow."""
         follows = {planned.name: planned.follows for planned in self._jobs.plan.steps if planned.follows}
-        names = [*step.needs, *(follows[name] for name in step.needs if name in follows)]
-        return {name: self._progress.steps[name] for name in names}
+        needed_names = [*step.needs, *(follows[name] for name in step.needs if name in follows)]
+        return {name: self._progress.steps[name] for name in needed_names}
 
     def _is_sent(self, step: PlannedStep, state: StepState) -> bool:
         """Return whether an earlier driver submitted a step that follows another one, which may have ended since."""
@@ -196,9 +198,9 @@ class PipelineDriver:
             ).record
             site.notify_run_changed(self._plugins, record)
         elif record.phase == "sending":
-            stored = plans.read_stored_plan(record.run)
+            stored_plan = plans.read_stored_plan(record.run)
             record = submitter.submit_plan(
-                stored, self._platform, lambda problems: None, lambda run: None, self._plugins, owner
+                stored_plan, self._platform, lambda problems: None, lambda run: None, self._plugins, owner
             ).record
         state.run, state.state, state.reason = record.run, "running", ""
         state.started = state.started or time.time()
@@ -208,33 +210,35 @@ class PipelineDriver:
         """Return the job of a step that begins. Raise Rejected."""
         steps = self._progress.steps
         follows = [step.follows] if step.follows and not steps[step.follows].finished else []
-        growing = {name: str(get_end_marker(self.run, name)) for name in follows}
-        return self._jobs.complete_job(step, {name: step_state.run for name, step_state in steps.items()}, growing)
+        end_marker_by_step = {name: str(get_end_marker(self.run, name)) for name in follows}
+        return self._jobs.complete_job(
+            step, {name: step_state.run for name, step_state in steps.items()}, end_marker_by_step
+        )
 
     def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""
         record = records.find_record(run)
         return record if record and (record.pipeline, record.step) == owner else None
 
-    def _handle_rejection(self, step: PlannedStep, state: StepState, rejected: Rejected) -> bool:
+    def _handle_rejection(self, step: PlannedStep, state: StepState, refusal: Rejected) -> bool:
         """Try again later if the platform did not answer; else the step failed."""
-        errors = select_errors(rejected.problems) or list(rejected.problems)
+        errors = select_errors(refusal.problems) or list(refusal.problems)
         if any(problem.code == ELSEWHERE_CODE for problem in errors):
             self._end_unsent(f"step {step.name}: {errors[0].title}")
         reason = "; ".join(problem.title for problem in errors)
-        if not rejected.transient and not any(problem.code in UNSURE_CODES for problem in errors):
+        if not refusal.transient and not any(problem.code in UNSURE_CODES for problem in errors):
             return self._end(state, "failed", f"it was not submitted: {reason}")
         self._retry_at[step.name] = time.monotonic() + RETRY_SECONDS
-        changed = state.reason != reason
+        has_changed = state.reason != reason
         state.reason = reason
         self._save()
-        return changed
+        return has_changed
 
     def _end_unsent(self, reason: str) -> None:
         """End all steps that were not sent: another machine sends them."""
-        for other in self._progress.steps.values():
-            if other.state == "waiting":
-                self._end(other, "skipped", reason)
+        for step_state in self._progress.steps.values():
+            if step_state.state == "waiting":
+                self._end(step_state, "skipped", reason)
 
     def _follow(self, step: PlannedStep) -> bool:
         """Ask for the status of a running step; return whether it ended."""
@@ -278,9 +282,9 @@ class PipelineDriver:
 
     def _cancel_all(self) -> None:
         """Cancel the running steps; those that have not begun never do."""
-        running = [state for state in self._progress.steps.values() if state.state == "running"]
+        running_steps = [state for state in self._progress.steps.values() if state.state == "running"]
         with ThreadPoolExecutor(MAX_CANCELS) as pool:  # each may take a while to save a checkpoint
-            list(pool.map(self._cancel, running))
+            list(pool.map(self._cancel, running_steps))
         for name, state in self._progress.steps.items():
             if not state.finished and state.state != "running":
                 self._cancel_unsent(name, state)
@@ -317,8 +321,8 @@ def _note_other_machine(state: StepState, problems: Iterable[Problem]) -> None:
 
 def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:
     """Return the progress before the first step: what an earlier run of the pipeline finished stays finished."""
-    finished = {name: parse_step({**step, "by_earlier_run": True}) for name, step in plan.finished.items()}
-    return PipelineProgress(steps={step.name: finished.get(step.name) or StepState() for step in plan.steps})
+    finished_steps = {name: parse_step({**step, "by_earlier_run": True}) for name, step in plan.finished.items()}
+    return PipelineProgress(steps={step.name: finished_steps.get(step.name) or StepState() for step in plan.steps})
 
 
 @contextlib.contextmanager

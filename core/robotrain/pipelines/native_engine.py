@@ -72,24 +72,26 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         :param payloads: the archives of its steps, by the path in the plan.
         :param jobs: the job of each step; of a registration, as `make_registration_job` makes it.
         """
-        described = render_pipeline(job, plan, payloads, values)
+        described_plan = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
         readers = {name for step in steps for name in list_read_steps(step)}
         copies = {name: state[COPY_KEY] for name, state in plan.finished.items() if COPY_KEY in state}
-        made = [self._make_step(step, jobs, step.name in readers, copies) for step in steps]
-        finished = {
+        native_steps = [self._make_step(step, jobs, step.name in readers, copies) for step in steps]
+        finished_references = {
             name: {**records.read_record(state["run"]).reference, STEP_KEY: name}
             for name, state in plan.finished.items()
             if name in readers and name not in copies
         }
-        rendered = self.step_platform.get_plans_for(PipelinePlans).render_pipeline(made, job, plan.run, finished)
-        return self._describe_native(described, rendered)
+        native_plan = self.step_platform.get_plans_for(PipelinePlans).render_pipeline(
+            native_steps, job, plan.run, finished_references
+        )
+        return self._describe_native(described_plan, native_plan)
 
-    def _describe_native(self, described: RenderedPlan, rendered: Plan) -> RenderedPlan:
+    def _describe_native(self, described_plan: RenderedPlan, native_plan: Plan) -> RenderedPlan:
         """Return the engine's plan, with the files that describe the steps. Raise Rejected."""
-        whole = dataclasses.replace(rendered, files={**described.plan.files, **rendered.files})
-        raise_if_any(find_secrets_in_plan(whole))
-        return dataclasses.replace(described, plan=whole, native=True)
+        complete_plan = dataclasses.replace(native_plan, files={**described_plan.plan.files, **native_plan.files})
+        raise_if_any(find_secrets_in_plan(complete_plan))
+        return dataclasses.replace(described_plan, plan=complete_plan, native=True)
 
     def _make_step(
         self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool, copies: Mapping[str, Any]
@@ -110,10 +112,10 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         if step.policy_from:
             source = JobSource(role="policy", kind=STEP_KIND, uri=step.policy_from)
             job = dataclasses.replace(job, sources=(source,))
-            takes = {step.policy_from: POLICY_FOLDER}
+            taken_outputs = {step.policy_from: POLICY_FOLDER}
         else:
             roles = self._plugins.workload(job.workload).roles
-            takes = {
+            taken_outputs = {
                 step_input.step: _choose_folder(job, roles[step_input.role])
                 for step_input in step.inputs
                 if step_input.step not in copies
@@ -124,8 +126,8 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
             job=job,
             settings=prepared.settings,
             payload=prepared.payload or Payload(b""),
-            container_plugins={**prepared.container_plugins, **(STEP_SOURCE if takes else {})},
-            takes=takes,
+            container_plugins={**prepared.container_plugins, **(STEP_SOURCE if taken_outputs else {})},
+            takes=taken_outputs,
             hands_over=hands_over,
             registers=step.model,
         )
@@ -173,11 +175,11 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
 
         The whole has succeeded only if no step failed, was cancelled or never began, whatever its engine says of it.
         """
-        status, listed = self.step_platform.get_engine_for(PipelineRuns).query_pipeline(reference)
-        steps = self._complete_steps(reference, listed)
+        status, step_statuses = self.step_platform.get_engine_for(PipelineRuns).query_pipeline(reference)
+        steps = self._complete_steps(reference, step_statuses)
         is_sweep = bool(self._read_plan(reference).sweep)  # its engine may end one before all trials began
-        judged = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
-        if status.state == "succeeded" and (failure := find_first_failure(judged)):
+        judged_steps = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
+        if status.state == "succeeded" and (failure := find_first_failure(judged_steps)):
             status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
         if status.finished and status.state != "succeeded":
             with contextlib.suppress(Rejected, OSError):  # the next query records it
@@ -224,19 +226,19 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         if name not in versions:
             with contextlib.suppress(Rejected, OSError):  # the step's state is known without it
                 for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), False):
-                    logged = event.parse_event(line) if line.startswith(event.PREFIX) else None
-                    if logged and isinstance(logged.event, event.Registered):
-                        versions[name] = f"{logged.event.name} version {logged.event.version}"
+                    event_record = event.parse_event(line) if line.startswith(event.PREFIX) else None
+                    if event_record and isinstance(event_record.event, event.Registered):
+                        versions[name] = f"{event_record.event.name} version {event_record.event.version}"
                         files.write_checked_json(path, versions)
         return versions.get(name, "")
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps that have begun, in this run or, finished, in an earlier one."""
-        begun = {step.name for step in self.list_steps(reference) if step.state in BEGUN_STATES}
+        begun_steps = {step.name for step in self.list_steps(reference) if step.state in BEGUN_STATES}
         return [
             SentStep(name=step.name, reference=self.refer_to_step(reference, step.name), produces=step.produces)
             for step in self._read_plan(reference).steps
-            if step.workload and step.name in begun
+            if step.workload and step.name in begun_steps
         ]
 
     def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
@@ -249,8 +251,8 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
     def refer_to_step(self, reference: Reference, name: str) -> Reference:
         """Return the reference of one step, in the run that ran it."""
         state = self._read_plan(reference).finished.get(name)
-        whole = records.read_record(state["run"]).reference if state else reference
-        return {**whole, STEP_KEY: name}
+        run_reference = records.read_record(state["run"]).reference if state else reference
+        return {**run_reference, STEP_KEY: name}
 
     def has_log(self, step: StepStatus) -> bool:
         """Return whether the step has begun."""
@@ -285,10 +287,10 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         """Return the plan of a pipeline, which never changes. Raise RunGone if it is gone."""
         run = reference[REFERENCE_KEY]
         if run not in self._plans:
-            stored = plans.find_stored_plan(run)
-            if stored is None:
+            stored_plan = plans.find_stored_plan(run)
+            if stored_plan is None:
                 raise RunGone(f"the plan of {run} is gone")
-            self._plans[run] = parse_pipeline(stored.plan.files[PIPELINE_FILE])
+            self._plans[run] = parse_pipeline(stored_plan.plan.files[PIPELINE_FILE])
         return self._plans[run]
 
 

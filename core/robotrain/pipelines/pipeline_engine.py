@@ -112,14 +112,16 @@ class PipelineEngine(PlatformPlans, PlatformEngine, PipelinePlans, PipelineRuns)
 
     def download(self, reference: Reference, output: Output, to: Path) -> Sequence[str] | None:
         """Copy one output of a step, and return what of it was left out. Raise Rejected."""
-        name, _, inside = output.name.partition("/")
+        name, _, inner_path = output.name.partition("/")
         step = next(sent_step for sent_step in self.list_sent(reference) if sent_step.name == name)
-        return self.step_platform.engine.download(step.reference, dataclasses.replace(output, name=inside), to)
+        return self.step_platform.engine.download(step.reference, dataclasses.replace(output, name=inner_path), to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the last step that has one. Raise Rejected."""
-        sent = reversed(self.list_sent(reference))
-        producer = next((sent_step for sent_step in sent if sent_step.produces in ("checkpoints", "results")), None)
+        sent_steps = reversed(self.list_sent(reference))
+        producer = next(
+            (sent_step for sent_step in sent_steps if sent_step.produces in ("checkpoints", "results")), None
+        )
         if producer is None:
             raise Rejected([make_problem("step-output-missing.nothing-to-register")])
         return self.step_platform.engine.register(producer.reference, name, step)
@@ -139,31 +141,31 @@ class _StepLogFollower:
 
     def follow(self) -> Iterator[str]:
         """Yield the lines."""
-        ended = False
+        has_ended = False
         while True:
-            if not ended:
-                status, listed = self.step_platform.query_pipeline(self._reference)
-                ended = status.finished
-                steps = {step_status.name: step_status for step_status in listed}
+            if not has_ended:
+                status, step_statuses = self.step_platform.query_pipeline(self._reference)
+                has_ended = status.finished
+                steps = {step_status.name: step_status for step_status in step_statuses}
                 with_log = {name for name, step in steps.items() if self.step_platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):
                     self._start(steps[name])
-            yield from self._drain_lines(ENDED_SECONDS if ended else self.step_platform.follow_seconds)
-            unread = with_log - self._readers.keys()
-            if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
+            yield from self._drain_lines(ENDED_SECONDS if has_ended else self.step_platform.follow_seconds)
+            unread_steps = with_log - self._readers.keys()
+            if has_ended and not unread_steps and not any(reader.is_alive() for reader in self._readers.values()):
                 yield from self._drain_lines(0.0)
                 return
 
     def _is_after_unread(self, step: StepStatus, steps: Mapping[str, StepStatus]) -> bool:
         """Return whether the log of a step that ended before this one began is not read to its end."""
-        ended = [
+        ended_steps = [
             step_status
             for step_status in steps.values()
             if step_status.ended and step_status.ended <= (step.started or 0.0)
         ]
-        before = [step_status.name for step_status in ended if self.step_platform.has_log(step_status)]
-        return any(name not in self._readers or self._readers[name].is_alive() for name in before)
+        earlier_names = [step_status.name for step_status in ended_steps if self.step_platform.has_log(step_status)]
+        return any(name not in self._readers or self._readers[name].is_alive() for name in earlier_names)
 
     def _start(self, step: StepStatus) -> None:
         def read() -> None:
@@ -177,9 +179,9 @@ class _StepLogFollower:
         self._readers[step.name].start()
 
     def _drain_lines(self, seconds: float) -> Iterator[str]:
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                yield self._lines.get(timeout=max(0.0, until - time.monotonic()))
+                yield self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return

@@ -88,14 +88,14 @@ def _add_trainer_args(
             else step
             for step in steps
         ], []
-    texts = json.dumps([redact(text) for text in hide_secret_arguments(list(trainer_args))])
-    named = training or [step.name for step in steps if step.request]
+    arguments_json = json.dumps([redact(argument) for argument in hide_secret_arguments(list(trainer_args))])
+    step_names = training or [step.name for step in steps if step.request]
     ways = [
         Suggestion(
-            f"{SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={texts}')}",
+            f"{SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={arguments_json}')}",
             "in place of those in its job file",
         )
-        for name in named
+        for name in step_names
     ]
     message = "step-ambiguous.several-train" if training else "step-ambiguous.none-trains"
     return list(steps), [make_problem(message, *ways, steps=", ".join(map(redact, training)))]
@@ -139,31 +139,35 @@ class _PipelineReader(JobReader):
             if not node.null:
                 self.add_problem(node, "steps must be a mapping of names to steps")
             return
-        for key, value in node.pairs:
+        for key, step_node in node.pairs:
             if key.kind == "scalar":
-                yield self.read_step(key.text, key.line, value)
+                yield self.read_step(key.text, key.line, step_node)
             else:
                 self.add_problem(key, "the name of a step must be plain text")
 
     def read_step(self, name: str, line: int, node: YamlNode) -> StepRequest:
         """Return a step."""
-        what = f"step {redact(name)}"
-        where = self.format_place(line)
-        entries = dict(self.read_mapping(node, what, STEP_KEYS))
-        after = tuple(self.read_names(entries[AFTER_KEY], f"{what}.{AFTER_KEY}")) if AFTER_KEY in entries else ()
-        if REGISTER_KEY not in entries:
-            if FROM_KEY in entries:
-                title = f"{what}: `from` belongs to a source, such as sources.policy, or beside `register`"
-                self.add_problem(entries[FROM_KEY], title)
-            return self.make_step(name, where, tuple(self.read_step_job(entries, what)), after)
-        for key in entries:
+        subject = f"step {redact(name)}"
+        location = self.format_place(line)
+        node_by_key = dict(self.read_mapping(node, subject, STEP_KEYS))
+        after_steps = (
+            tuple(self.read_names(node_by_key[AFTER_KEY], f"{subject}.{AFTER_KEY}")) if AFTER_KEY in node_by_key else ()
+        )
+        if REGISTER_KEY not in node_by_key:
+            if FROM_KEY in node_by_key:
+                title = f"{subject}: `from` belongs to a source, such as sources.policy, or beside `register`"
+                self.add_problem(node_by_key[FROM_KEY], title)
+            return self.make_step(name, location, tuple(self.read_step_job(node_by_key, subject)), after_steps)
+        for key in node_by_key:
             if key not in REGISTRATION_KEYS:
-                self.add_problem(entries[key], f"{what} registers a policy: {key} does not belong to it")
-        if FROM_KEY not in entries:
-            self.add_problem(entries[REGISTER_KEY], f"{what} registers a policy, but `from` does not name its step")
-        model = self.read_text(entries[REGISTER_KEY], f"{what}.{REGISTER_KEY}")
-        policy_from = self.read_text(entries[FROM_KEY], f"{what}.{FROM_KEY}") if FROM_KEY in entries else ""
-        return StepRequest(name=name, where=where, model=model, policy_from=policy_from, after=after)
+                self.add_problem(node_by_key[key], f"{subject} registers a policy: {key} does not belong to it")
+        if FROM_KEY not in node_by_key:
+            self.add_problem(
+                node_by_key[REGISTER_KEY], f"{subject} registers a policy, but `from` does not name its step"
+            )
+        model = self.read_text(node_by_key[REGISTER_KEY], f"{subject}.{REGISTER_KEY}")
+        policy_from = self.read_text(node_by_key[FROM_KEY], f"{subject}.{FROM_KEY}") if FROM_KEY in node_by_key else ""
+        return StepRequest(name=name, where=location, model=model, policy_from=policy_from, after=after_steps)
 
     def make_step(self, name: str, where: str, files: tuple[Layer, ...], after: tuple[str, ...]) -> StepRequest:
         """Return a step with a job."""
@@ -185,20 +189,20 @@ class _PipelineReader(JobReader):
 
     def read_names(self, node: YamlNode, what: str) -> Iterator[str]:
         """Yield one name, or those of a list."""
-        for item in node.items if node.kind == "sequence" else [node]:
-            if not item.null:
-                yield self.read_text(item, what)
+        for name_node in node.items if node.kind == "sequence" else [node]:
+            if not name_node.null:
+                yield self.read_text(name_node, what)
 
-    def read_step_job(self, entries: dict[str, YamlNode], what: str) -> Iterator[Layer]:
+    def read_step_job(self, node_by_key: dict[str, YamlNode], subject: str) -> Iterator[Layer]:
         """Yield what the step itself says, and its job file."""
-        inline = self.make_job(entries)
+        inline = self.make_job(node_by_key)
         sources = [
             source._replace(kinds=(STEP_KIND,)) if FROM_KEY in source.kinds else source for source in inline.sources
         ]
         yield inline._replace(sources=tuple(sources), problems=())
-        if JOB_KEY not in entries:
+        if JOB_KEY not in node_by_key:
             return
-        path = self.folder / self.read_text(entries[JOB_KEY], f"{what}.{JOB_KEY}")
+        path = self.folder / self.read_text(node_by_key[JOB_KEY], f"{subject}.{JOB_KEY}")
         if path not in self.files:
             self.files[path] = read_job_file(path)
         yield self.files[path]
@@ -208,23 +212,25 @@ def change_steps(
     steps: Sequence[StepRequest], sets: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
 ) -> list[StepRequest]:
     """Return the steps with the values of `STEP.KEY=VALUE` texts; what is wrong with these is added to `problems`."""
-    names, changes_by_step = [step.name for step in steps], dict[str, list[str]]()
-    for text in sets:
-        name, dot, change = text.partition(".")
-        if dot and name in names:
+    step_names, changes_by_step = [step.name for step in steps], dict[str, list[str]]()
+    for assignment in sets:
+        name, dot, change = assignment.partition(".")
+        if dot and name in step_names:
             changes_by_step.setdefault(name, []).append(change)
             continue
-        key = text.partition("=")[0]
-        message = "value-invalid.key-of-step" if not dot and key in names else "value-invalid.no-step"
-        rest = (
+        key = assignment.partition("=")[0]
+        message = "value-invalid.key-of-step" if not dot and key in step_names else "value-invalid.no-step"
+        change_suffix = (
             f".{redact(change)}"
             if "=" in change and can_repeat(change)
             else f".{redact(change.partition('=')[0])}=VALUE"
         )
-        nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
-        near = tuple(Suggestion(suggestion.text + shlex.quote(rest), replaces=f"--set={key}") for suggestion in nearest)
-        steps_known = ", ".join(map(redact, names))
-        problems.append(make_problem(message, *near, where=SET_FLAG, key=redact(key), names=steps_known))
+        nearest = suggest_name(name, step_names, f"{SET_FLAG} ") if dot else ()
+        ways = tuple(
+            Suggestion(suggestion.text + shlex.quote(change_suffix), replaces=f"--set={key}") for suggestion in nearest
+        )
+        steps_known = ", ".join(map(redact, step_names))
+        problems.append(make_problem(message, *ways, where=SET_FLAG, key=redact(key), names=steps_known))
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()

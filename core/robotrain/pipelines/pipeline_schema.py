@@ -17,9 +17,9 @@ def make_pipeline_schema(
     workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind], default: str
 ) -> dict[str, Any]:
     """Return the schema of a pipeline file for these workloads and platforms."""
-    every = list(workloads)
-    taking = {name: True for workload in every for name, role in workload.roles.items() if role.takes}
-    job = make_job_schema(every, platforms, {**kinds, FROM_KEY: make_step_kind(taking, FROM_KEY)}, default)
+    all_workloads = list(workloads)
+    step_roles = {name: True for workload in all_workloads for name, role in workload.roles.items() if role.takes}
+    job = make_job_schema(all_workloads, platforms, {**kinds, FROM_KEY: make_step_kind(step_roles, FROM_KEY)}, default)
     name = {"type": "string", "pattern": f"^({NAME_PATTERN})$"}
     inputs = {key: value for key, value in job["properties"].items() if key in INPUT_KEYS}
     step = {

@@ -145,8 +145,10 @@ def _dump_step(step: PlannedStep) -> dict[str, Any]:
     body = {field.name: getattr(step, field.name) for field in fields(step)}
     body["inputs"] = [{"role": step_input.role, "step": step_input.step} for step_input in step.inputs]
     body["sources"] = [collect_fields(source) for source in step.sources]
-    required = ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
-    required_names = ("name", "needs", *required)
+    required_keys = (
+        ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
+    )
+    required_names = ("name", "needs", *required_keys)
     return {name: value for name, value in body.items() if name in required_names or (value and name != "produces")}
 
 
@@ -184,7 +186,7 @@ def list_stored_parts(stored: RenderedPlan) -> list[JobPart]:
     return list_parts(parse_pipeline(stored.plan.files[PIPELINE_FILE]), stored.values)
 
 
-def list_step_values(values: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:
+def list_step_values(value_rows: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:
     """Return the values of one step of a pipeline, with their own names."""
     start = f"{step}."
-    return [{**row, "name": row["name"].removeprefix(start)} for row in values if row["name"].startswith(start)]
+    return [{**row, "name": row["name"].removeprefix(start)} for row in value_rows if row["name"].startswith(start)]

@@ -74,8 +74,8 @@ class PreparedPipeline(PreparedJob):
     def list_input_steps(self) -> list[InputStep]:
         """Return all steps with a job, of the trials of a sweep the first."""
         steps = self.steps[:1] if self.sweep else self.steps
-        read = {step_input.step for step in steps for step_input in step.inputs}
-        return [InputStep(step.job, step.name, step.name in read) for step in steps if step.job]
+        read_step_names = {step_input.step for step in steps for step_input in step.inputs}
+        return [InputStep(step.job, step.name, step.name in read_step_names) for step in steps if step.job]
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""
@@ -112,12 +112,12 @@ class PreparedPipeline(PreparedJob):
         engine = cast(PipelineEngine, self.platform.engine)
         job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
         if isinstance(engine, NativeEngine):
-            made = {step.name: step.job or step.registration for step in self.steps}
-            jobs = {name: packer.complete(job) for name, job in made.items() if job}
+            job_by_step = {step.name: step.job or step.registration for step in self.steps}
+            jobs = {name: packer.complete(job) for name, job in job_by_step.items() if job}
             return engine.render_steps(job, plan, packer.files, jobs, self.values)
-        rendered = render_pipeline(job, plan, packer.files, self.values)
-        raise_if_any(find_secrets_in_plan(rendered.plan))
-        return rendered
+        rendered_plan = render_pipeline(job, plan, packer.files, self.values)
+        raise_if_any(find_secrets_in_plan(rendered_plan.plan))
+        return rendered_plan
 
 
 def prepare_pipeline(
@@ -132,10 +132,12 @@ def prepare_pipeline(
         problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
     by_name = {step_request.name: step_request for step_request in request.steps}
     workloads = _find_workloads(request, plugins, problems)
-    taking: dict[str, bool] = {}  # every role, and whether what a step makes can fill it in one of the workloads
-    for role, declared in (pair for workload in workloads.values() for pair in workload.roles.items()):
-        taking[role] = taking.get(role, False) or declared.takes is not None
-    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(taking)}
+    has_maker_by_role: dict[
+        str, bool
+    ] = {}  # every role, and whether what a step makes can fill it in one of the workloads
+    for role, role_rule in (pair for workload in workloads.values() for pair in workload.roles.items()):
+        has_maker_by_role[role] = has_maker_by_role.get(role, False) or role_rule.takes is not None
+    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(has_maker_by_role)}
     prepared: dict[str, PreparedJob] = {}
     for name, workload in workloads.items():
         step_request = by_name[name]
@@ -169,15 +171,17 @@ def prepare_pipeline(
     if is_sent and select_errors(problems):
         for name, job in prepared.items():
             folder_problems = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
-            reported = {(problem.code, problem.given) for problem in problems}
+            reported_problems = {(problem.code, problem.given) for problem in problems}
             problems += label_problems(
-                by_name[name], (problem for problem in folder_problems if (problem.code, problem.given) not in reported)
+                by_name[name],
+                (problem for problem in folder_problems if (problem.code, problem.given) not in reported_problems),
             )
     raise_if_any(deduplicate_problems(problems))
     is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
-    whole = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
+    pipeline_platform = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
     by_name = {
-        name: settle_following(step_request, prepared, whole, problems) for name, step_request in by_name.items()
+        name: settle_following(step_request, prepared, pipeline_platform, problems)
+        for name, step_request in by_name.items()
     }
     order = order_steps({step_request.name: step_request.needs for step_request in request.steps})
     steps = tuple(
@@ -187,7 +191,7 @@ def prepare_pipeline(
     trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
-        platform=whole,
+        platform=pipeline_platform,
         settings=NoSettings(),
         kinds=kinds,
         container_plugins={},
@@ -230,14 +234,14 @@ def pin_pipeline(
     :param pinning: whether to ask at all, now and when a driver submits a step. Programs are locked in any case.
     :param say: shows a line while that takes long.
     """
-    pinned, problems = _pin_sources(prepared, pinning)
-    jobs = {step.name: step.job for step in pinned.steps if step.job}
+    pinned_pipeline, problems = _pin_sources(prepared, pinning)
+    jobs = {step.name: step.job for step in pinned_pipeline.steps if step.job}
     locked, lock_problems = lock_programs(jobs, say)
     if locked == jobs:
-        return pinned, [*problems, *_label_locks(lock_problems)]
-    steps = tuple(dataclasses.replace(step, job=locked.get(step.name)) for step in pinned.steps)
-    pinned = dataclasses.replace(pinned, steps=steps, values=tuple(_list_values(steps)))
-    return pinned, [*problems, *_label_locks(lock_problems)]
+        return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
+    steps = tuple(dataclasses.replace(step, job=locked.get(step.name)) for step in pinned_pipeline.steps)
+    pinned_pipeline = dataclasses.replace(pinned_pipeline, steps=steps, values=tuple(_list_values(steps)))
+    return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
 
 
 def _label_locks(lock_problems: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
@@ -250,14 +254,14 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
         pipeline, problems = _settle_steps(prepared, [])
         return dataclasses.replace(pipeline, unpinned=True), problems
     pins: dict[JobSource, JobSource] = {}
-    pinned, problems = _pin_steps(prepared, pins, only_certain=True)
-    settled, problems = _settle_steps(pinned, problems)
-    if settled is not pinned and not select_errors(problems):
-        settled, new_problems = _pin_steps(settled, pins)
+    pinned_pipeline, problems = _pin_steps(prepared, pins, only_certain=True)
+    settled_pipeline, problems = _settle_steps(pinned_pipeline, problems)
+    if settled_pipeline is not pinned_pipeline and not select_errors(problems):
+        settled_pipeline, new_problems = _pin_steps(settled_pipeline, pins)
         problems += map(drop_no_pin, new_problems)  # without pins, nobody would know of what was added
-    steps = {step.name: step for step in settled.steps}
-    made = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
-    jobs = {name: job for name, job in made.items() if job}
+    steps = {step.name: step for step in settled_pipeline.steps}
+    job_by_step = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
+    jobs = {name: job for name, job in job_by_step.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
         jobs = dict(list(jobs.items())[:1])
     for name, (job, new_problems) in zip(
@@ -270,7 +274,7 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
             registration, notes = settle_registration_job(job, steps[name].settings)
             steps[name] = dataclasses.replace(steps[name], registration=registration)
             problems += notes
-    return dataclasses.replace(settled, steps=tuple(steps.values())), deduplicate_problems(problems)
+    return dataclasses.replace(settled_pipeline, steps=tuple(steps.values())), deduplicate_problems(problems)
 
 
 def _pin_steps(
@@ -283,20 +287,20 @@ def _pin_steps(
     jobs = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
     pinned_sources = {*pins, *pins.values()}
     candidates = (source for source in jobs if not (only_certain and source.uncertain))
-    new = {source: None for source in candidates if dataclasses.replace(source, tags=()) not in pinned_sources}
-    every = dataclasses.replace(prepared.job, sources=tuple(new))
-    pinned, problems = pin_job(
-        every,
+    new_sources = {source: None for source in candidates if dataclasses.replace(source, tags=()) not in pinned_sources}
+    combined_job = dataclasses.replace(prepared.job, sources=tuple(new_sources))
+    pinned_job, problems = pin_job(
+        combined_job,
         prepared.kinds,
         pin_by_platform=lambda source: jobs[source].pin_source(source),
         is_remote_folder=lambda source: jobs[source].is_remote_folder(source),
     )
-    pins.update(zip(new, pinned.sources, strict=True))
+    pins.update(zip(new_sources, pinned_job.sources, strict=True))
     steps = []
     for step in prepared.steps:
         if job := step.job:
             step_sources = tuple(
-                _add_tags(pins[source], job) if source in new else pins.get(source, source)
+                _add_tags(pins[source], job) if source in new_sources else pins.get(source, source)
                 for source in job.job.sources
             )
             step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=step_sources)))
@@ -310,15 +314,15 @@ def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
 
 def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
     """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
-    read = {step_input.step for step in prepared.steps for step_input in step.inputs}
-    inputs = [InputStep(step.job, step.name, step.name in read) for step in prepared.steps if step.job]
+    read_step_names = {step_input.step for step in prepared.steps for step_input in step.inputs}
+    inputs = [InputStep(step.job, step.name, step.name in read_step_names) for step in prepared.steps if step.job]
     jobs, all_problems = settle_steps(inputs, problems)
     if all(jobs[step.name] is step.job for step in inputs):
         return prepared, all_problems
     steps = tuple(dataclasses.replace(step, job=jobs.get(step.name)) for step in prepared.steps)
     files = next((job.source_files for job in jobs.values() if job.source_files), None)
-    changed = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
-    return changed, all_problems
+    settled_pipeline = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
+    return settled_pipeline, all_problems
 
 
 def _prepare_step(
@@ -337,10 +341,12 @@ def _prepare_step(
     model = dict(job.job.parameters).get(parameter)
     if workload.produces != "checkpoints" or not model:
         return job, notes
-    changed = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
+    changed_parameters = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
     rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
     notes.append(make_problem("step-registers-nothing", name=step_request.name, model=model))
-    return dataclasses.replace(job, job=dataclasses.replace(job.job, parameters=changed), values=tuple(rows)), notes
+    return dataclasses.replace(
+        job, job=dataclasses.replace(job.job, parameters=changed_parameters), values=tuple(rows)
+    ), notes
 
 
 def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
@@ -375,7 +381,7 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
 
 def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
     """Return the job that stands for the pipeline: its digest is that of everything its steps do."""
-    described = [
+    step_parameters = [
         (step.name, json.dumps([step.job.job.digest if step.job else step.model, step.policy_from, *step.needs]))
         for step in steps
     ]
@@ -384,7 +390,7 @@ def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
     for profile in jobs:
         for metric in profile.metrics:
             metrics.setdefault(metric.name, metric)
-    parameters = (("at_most", request.at_most), *described)
+    parameters = (("at_most", request.at_most), *step_parameters)
     if request.sweep:
         parameters = (*parameters, ("sweep", json.dumps(request.sweep, sort_keys=True)))
     outputs = OutputProfile(noun=SWEEP_NOUN if request.sweep else "pipeline", resumable=False)

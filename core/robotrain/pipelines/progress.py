@@ -76,19 +76,25 @@ class PipelineProgress:
         :param has_driver: `is_driven`, asked before the progress was read: a driver writes the end before it exits.
         """
         new_steps = [step for step in self.steps.values() if not step.by_earlier_run]
-        started = min((step.started for step in new_steps if step.started), default=None)
-        ended = max((step.ended for step in new_steps if step.ended), default=None)
+        start_time = min((step.started for step in new_steps if step.started), default=None)
+        end_time = max((step.ended for step in new_steps if step.ended), default=None)
         if not self.finished:
             if not has_driver:
-                return Status(state="lost", reason=LOST_REASON.format(run), started=started)
-            waiting = {name: step.reason for name, step in self.steps.items() if step.reason and not step.finished}
-            reasons = [f"step {name}: {reason}" for name, reason in waiting.items()]
-            has_begun = started or any(step.shown_state == "running" for step in new_steps)  # not each engine says when
-            return Status(state="running" if has_begun else "pending", reason="; ".join(reasons), started=started)
+                return Status(state="lost", reason=LOST_REASON.format(run), started=start_time)
+            waiting_reasons = {
+                name: step.reason for name, step in self.steps.items() if step.reason and not step.finished
+            }
+            reasons = [f"step {name}: {reason}" for name, reason in waiting_reasons.items()]
+            has_begun = start_time or any(
+                step.shown_state == "running" for step in new_steps
+            )  # not each engine says when
+            return Status(state="running" if has_begun else "pending", reason="; ".join(reasons), started=start_time)
         if (failure := find_first_failure(self.steps)) is None:
-            return Status(state="succeeded", started=started, ended=ended)
+            return Status(state="succeeded", started=start_time, ended=end_time)
         exit_code = self.steps[failure.step].exit_code
-        return Status(state=failure.state, reason=failure.reason, exit_code=exit_code, started=started, ended=ended)
+        return Status(
+            state=failure.state, reason=failure.reason, exit_code=exit_code, started=start_time, ended=end_time
+        )
 
 
 class StepFailure(NamedTuple):
@@ -102,14 +108,14 @@ class StepFailure(NamedTuple):
 def find_first_failure(steps: Mapping[str, StepState | StepStatus]) -> StepFailure | None:
     """Return the step that failed first; one that was cancelled or never began only if none failed. None if all ran."""
     states = {name: step.state for name, step in steps.items()}
-    failed = [name for name, state in states.items() if state in FAILED]
-    cancelled = [name for name, state in states.items() if state == "cancelled"]
-    skipped = [name for name, state in states.items() if state == "skipped"]
-    if not (candidates := failed or cancelled or skipped):
+    failed_names = [name for name, state in states.items() if state in FAILED]
+    cancelled_names = [name for name, state in states.items() if state == "cancelled"]
+    skipped_names = [name for name, state in states.items() if state == "skipped"]
+    if not (candidates := failed_names or cancelled_names or skipped_names):
         return None
     name = min(candidates, key=lambda step_name: steps[step_name].ended or float("inf"))
     reason = f"step {name} {states[name]}" + (f": {steps[name].reason}" if steps[name].reason else "")
-    return StepFailure(name, "failed" if failed else "cancelled", reason)
+    return StepFailure(name, "failed" if failed_names else "cancelled", reason)
 
 
 def make_step_status(name: str, step: StepState) -> StepStatus:

@@ -37,13 +37,13 @@ def make_registration_job(
     :param user_settings: the names of those that its user gave it.
     """
     platform = source.platform
-    inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
-    values = {
+    inherited_values = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
+    setting_values = {
         name: setting_value
-        for name, setting_value in {**inherited, **chosen_values}.items()
+        for name, setting_value in {**inherited_values, **chosen_values}.items()
         if setting_value.value is not None
     }
-    settings, problems, _ = validate_values(type(source.settings), values)
+    settings, problems, _ = validate_values(type(source.settings), setting_values)
     raise_if_any(problems)
     changes = {name: getattr(settings, name) for name in chosen_values}
     origins = {name: str(setting_value.origin) for name, setting_value in chosen_values.items()}

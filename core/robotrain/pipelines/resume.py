@@ -64,24 +64,24 @@ class RepeatedPipeline(PreparedJob):
 
 def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return the unchanged pipeline of a run, all steps of which run again. Raise Rejected."""
-    stored = read_plan_to_repeat(record.run)
-    plan = dataclasses.replace(parse_pipeline(stored.plan.files[PIPELINE_FILE]), resumes="", finished={})
+    stored_plan = read_plan_to_repeat(record.run)
+    plan = dataclasses.replace(parse_pipeline(stored_plan.plan.files[PIPELINE_FILE]), resumes="", finished={})
     platform = plugins.platform(record.platform)
-    step_jobs = StepJobs(stored.plan, stored.values, platform, plugins)
+    step_jobs = StepJobs(stored_plan.plan, stored_plan.values, platform, plugins)
     payloads = {get_payload_path(step.payload): b"" for step in plan.steps if step.payload}
     return RepeatedPipeline(
-        job=stored.plan.job,
+        job=stored_plan.plan.job,
         platform=plugins.platform_of(record),
         settings=NoSettings(),
         kinds=plugins.source_kinds(),
         container_plugins={},
-        values=stored.values,
-        produces=stored.produces,
+        values=stored_plan.values,
+        produces=stored_plan.produces,
         default_name=record.name,
         platforms=plugins.platforms,
         warnings=tuple(_find_taken_branches(plan)),
         plan=plan,
-        payloads={path: stored.plan.files[path] for path in payloads},
+        payloads={path: stored_plan.plan.files[path] for path in payloads},
         jobs={step.name: step_jobs.make_engine_job(step) for step in plan.steps} if record.native else {},
     )
 
@@ -107,36 +107,38 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
             (folder / name).unlink(missing_ok=True)
         driven_engine.start_driver(record.run, plugins)
         return None
-    finished = {
+    finished_steps = {
         name: asdict(step)
         for name, step in (pipeline_progress.steps if pipeline_progress else {}).items()
         if step.state == "succeeded" and (not step.run or records.has_record(step.run))
     }
-    return _leave_out(record, finished, plugins)
+    return _leave_out(record, finished_steps, plugins)
 
 
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
     platform = plugins.platform_of(record)
-    earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
+    state_by_step = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
     try:
         status, steps = platform.get_engine_for(PipelineRuns).query_pipeline(record.reference)
     except RunGone as gone:
-        ended = None if record.is_sweep else read_ended_steps(record.run)
-        if ended is None:
+        ended_steps = None if record.is_sweep else read_ended_steps(record.run)
+        if ended_steps is None:
             problem = dataclasses.replace(gone.problems[0], suggestions=(_suggest_resubmit(record.run),))
             raise Rejected([problem]) from None
-        done = [*earlier, *ended]
+        finished_names = [*state_by_step, *ended_steps]
     else:
         if not status.finished:
             raise _make_running_error(record.run)
-        done = [step.name for step in steps if step.state == "succeeded"]
-    finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
-    left = _leave_out(record, finished, plugins)
+        finished_names = [step.name for step in steps if step.state == "succeeded"]
+    finished_steps = {
+        name: state_by_step.get(name) or {"state": "succeeded", "run": record.run} for name in finished_names
+    }
+    remaining_pipeline = _leave_out(record, finished_steps, plugins)
     if record.is_sweep:
         ways = [_suggest_resubmit(record.run, "runs all trials again")]
         raise Rejected([make_problem("sweep-not-resumable", *ways, platform=record.platform)])
-    return left
+    return remaining_pipeline
 
 
 def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
@@ -144,20 +146,23 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
 
     Raise Rejected if such an output was not published.
     """
-    finished = dict(plan.finished)
+    finished_steps = dict(plan.finished)
     problems = list[Problem]()
-    left = [step for step in plan.steps if step.name not in finished]
+    remaining_steps = [step for step in plan.steps if step.name not in finished_steps]
     for step, name in [
-        (left_step, name) for left_step in left for name in list_read_steps(left_step) if name in finished
+        (left_step, name)
+        for left_step in remaining_steps
+        for name in list_read_steps(left_step)
+        if name in finished_steps
     ]:
-        run = finished[name]["run"]
-        if COPY_KEY not in finished[name]:
+        run = finished_steps[name]["run"]
+        if COPY_KEY not in finished_steps[name]:
             if engine.step_platform.get_engine_for(PipelineRuns).has_step_output(
                 {**records.read_record(run).reference, STEP_KEY: name}
             ):
                 continue
-            finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
-        if step.model or not finished[name][COPY_KEY]:
+            finished_steps[name] = {**finished_steps[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
+        if step.model or not finished_steps[name][COPY_KEY]:
             reason = "A policy is registered from that output." if step.model else "Its policy was not published."
             problems.append(
                 make_problem(
@@ -171,19 +176,19 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
                 )
             )
     raise_if_any(problems)
-    return dataclasses.replace(plan, finished=finished)
+    return dataclasses.replace(plan, finished=finished_steps)
 
 
-def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: Plugins) -> RepeatedPipeline:
+def _leave_out(record: RunRecord, finished_steps: dict[str, dict[str, Any]], plugins: Plugins) -> RepeatedPipeline:
     """Return the pipeline without its finished steps. Raise Rejected if nothing is left."""
-    repeated = repeat_pipeline(record, plugins)
-    if len(finished) == len(repeated.plan.steps):
+    repeated_pipeline = repeat_pipeline(record, plugins)
+    if len(finished_steps) == len(repeated_pipeline.plan.steps):
         ways = [_suggest_resubmit(record.run)]
         raise Rejected([make_problem("pipeline-complete", *ways, run=record.run)])
-    plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
-    if isinstance(repeated.platform.engine, NativeEngine):
-        plan = _find_copies(plan, repeated.platform.engine)
-    return dataclasses.replace(repeated, plan=plan, warnings=tuple(_find_taken_branches(plan)))
+    plan = dataclasses.replace(repeated_pipeline.plan, resumes=record.run, finished=finished_steps)
+    if isinstance(repeated_pipeline.platform.engine, NativeEngine):
+        plan = _find_copies(plan, repeated_pipeline.platform.engine)
+    return dataclasses.replace(repeated_pipeline, plan=plan, warnings=tuple(_find_taken_branches(plan)))
 
 
 def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:

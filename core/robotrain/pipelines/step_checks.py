@@ -38,13 +38,13 @@ def check_inputs(step_request: StepRequest, workload: Workload, workloads: Mappi
         if role is None or step_input.step == step_request.name:  # reported as an unknown role, or as a cycle
             continue
         if role.takes is None:
-            taking = [name for name, other in workload.roles.items() if other.takes]
+            taking_roles = [name for name, other_role in workload.roles.items() if other_role.takes]
             yield make_problem(
                 "step-input-refused",
                 where=step_request.where,
                 role=step_input.role,
                 name=workload.name,
-                taking=", ".join(taking) or "none",
+                taking=", ".join(taking_roles) or "none",
             )
         elif maker is not None and maker.produces != role.takes:
             output = "policy" if role.takes == "checkpoints" else role.takes
@@ -90,9 +90,9 @@ def check_registration(
 def _find_refused_registration(step_request: StepRequest, source: PreparedJob, workload: Workload) -> Iterator[Problem]:
     """Yield what the workload of the step that made a policy says against a job that registers it."""
     parameter = workload.profile.outputs.register_parameter
-    earlier = [*workload.check(source.job)]
+    earlier_problems = [*workload.check(source.job)]
     for problem in workload.check(source.job.with_parameter(parameter, step_request.model)):
-        if problem.severity == "error" and problem not in earlier:
+        if problem.severity == "error" and problem not in earlier_problems:
             yield dataclasses.replace(problem, where=step_request.where)
 
 
@@ -104,11 +104,13 @@ def settle_following(
     :param engine: what runs the steps.
     """
     decision = AFTER
-    if followed := prepared.get(step.follows):
-        decision = engine.get_plans_for(PipelinePlans).decide_following(followed.job, followed.settings)
+    if followed_job := prepared.get(step.follows):
+        decision = engine.get_plans_for(PipelinePlans).decide_following(followed_job.job, followed_job.settings)
     if decision.why:
-        when = f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
-        problems.append(make_problem("evaluation-placed", name=step.name, when=when, why=decision.why))
+        start_text = (
+            f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
+        )
+        problems.append(make_problem("evaluation-placed", name=step.name, when=start_text, why=decision.why))
     return step if decision.is_beside else dataclasses.replace(step, follows="")
 
 
@@ -135,6 +137,6 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Return each problem once; of those that several steps share, the first."""
     problem_by_key: dict[tuple[str, ...], Problem] = {}
     for problem in problems:
-        where = re.sub(r"^step [^\s:]+(?:: |$)", "", problem.where)
-        problem_by_key.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
+        location = re.sub(r"^step [^\s:]+(?:: |$)", "", problem.where)
+        problem_by_key.setdefault((problem.code, problem.title, location, problem.given, problem.why), problem)
     return list(problem_by_key.values())

@@ -50,8 +50,8 @@ class StepJobs:
 
     def make_job(self, step: PlannedStep) -> PreparedJob:
         """Return the job of a step. Raise Rejected."""
-        settings, invalid = restore_settings(step.settings, self._platform, Origin("pipeline", self.plan.run))
-        raise_if_any(invalid)
+        settings, setting_problems = restore_settings(step.settings, self._platform, Origin("pipeline", self.plan.run))
+        raise_if_any(setting_problems)
         job = Job(
             workload=step.workload,
             parameters=tuple(step.parameters.items()),
@@ -84,11 +84,11 @@ class StepJobs:
         return make_registration_job(self.make_job(source), chosen_values, step.own_settings)
 
     def complete_job(
-        self, step: PlannedStep, runs: Mapping[str, str], growing: Mapping[str, str] | None = None
+        self, step: PlannedStep, runs: Mapping[str, str], end_marker_by_step: Mapping[str, str] | None = None
     ) -> PreparedJob:
         """Return the job of a step with what it takes from the runs of other steps. Raise Rejected.
 
-        :param growing: by step that still runs, the file that appears once it has ended.
+        :param end_marker_by_step: by step that still runs, the file that appears once it has ended.
         """
         prepared = self.make_job(step)
         if not step.inputs:
@@ -96,7 +96,7 @@ class StepJobs:
         maker = {step_input.role: step_input.step for step_input in step.inputs}
         source_by_role = {
             role: dataclasses.replace(
-                self._find_input(role, runs[name], name, prepared), grows_until=(growing or {}).get(name, "")
+                self._find_input(role, runs[name], name, prepared), grows_until=(end_marker_by_step or {}).get(name, "")
             )
             for role, name in maker.items()
         }
@@ -107,8 +107,8 @@ class StepJobs:
             role: {"value": f"{source.kind} {source.uri}", "origin": f"step {maker[role]}, {runs[maker[role]]}"}
             for role, source in source_by_role.items()
         }
-        values = tuple({**row, **rows.get(row["name"], {})} for row in prepared.values)
-        prepared = dataclasses.replace(prepared, values=values)
+        value_rows = tuple({**row, **rows.get(row["name"], {})} for row in prepared.values)
+        prepared = dataclasses.replace(prepared, values=value_rows)
         prepared = replace_sources(prepared, sources, self._plugins)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(prepared.job), *self._platform.plans.check(prepared.job, prepared.settings)])
@@ -121,8 +121,8 @@ class StepJobs:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""
         record = records.read_record(run)
         host = record.reference.get(LOGIN_KEY, "")
-        listed = self._plugins.platform(record.platform).engine.outputs(record.reference)
-        outputs = [locate_output(output, host) for output in listed]
+        listed_outputs = self._plugins.platform(record.platform).engine.outputs(record.reference)
+        outputs = [locate_output(output, host) for output in listed_outputs]
         rule = self._plugins.workload(prepared.job.workload).roles[role]
         try:
             if rule.takes == "checkpoints":
@@ -161,23 +161,27 @@ def _find_policy(
     checkpoints = [output for output in outputs if output.kind == "checkpoint"]
     if not checkpoints:
         raise SourceError(f"{run} has no complete checkpoint.")
-    newest = checkpoints[-1]
-    if newest.source == LOCAL_KIND and newest.digest and (wrong := checkpoint.validate_checkpoint(Path(newest.uri))):
-        raise SourceError(f"{wrong}.")
+    newest_checkpoint = checkpoints[-1]
+    if (
+        newest_checkpoint.source == LOCAL_KIND
+        and newest_checkpoint.digest
+        and (damage := checkpoint.validate_checkpoint(Path(newest_checkpoint.uri)))
+    ):
+        raise SourceError(f"{damage}.")
     reader = prepared.kinds.get(RUN_KIND)
-    if reader is not None and role in reader.roles and newest.step is not None:
-        which = reader.all_checkpoints if has_all else f"@{newest.step}"
-        source = reader.parse(f"{run}{which}", Path("/"))
+    if reader is not None and role in reader.roles and newest_checkpoint.step is not None:
+        checkpoint_suffix = reader.all_checkpoints if has_all else f"@{newest_checkpoint.step}"
+        source = reader.parse(f"{run}{checkpoint_suffix}", Path("/"))
     else:
-        source = prepared.kinds[newest.source].parse(newest.uri, Path("/"))
+        source = prepared.kinds[newest_checkpoint.source].parse(newest_checkpoint.uri, Path("/"))
     return JobSource(role=role, kind=source.kind, uri=str(source))  # type: ignore[arg-type] # a role of the workload
 
 
 def list_distinct_roots(plan: PipelinePlan) -> Iterator[PlannedStep]:
     """Yield the steps that take nothing from others, but only one of those that read the same in the same way."""
-    seen = set[str]()
+    seen_keys = set[str]()
     for step in plan.steps:
         key = repr((step.workload, step.sources, step.settings))
-        if step.workload and not step.inputs and key not in seen:
-            seen.add(key)
+        if step.workload and not step.inputs and key not in seen_keys:
+            seen_keys.add(key)
             yield step

@@ -59,7 +59,7 @@ def make_step_kind(roles: Mapping[str, bool], name: str = STEP_KIND) -> SourceKi
         roles=dict.fromkeys(roles, RoleFlag("from:", repeatable=False)),
         recognizes=lambda text: False,
         parse=parse,
-        unsupported={ANY: YES} | {role: no("No step makes it.") for role, taken in roles.items() if not taken},
+        unsupported={ANY: YES} | {role: no("No step makes it.") for role, is_taken in roles.items() if not is_taken},
     )
 
 
@@ -92,7 +92,7 @@ class StepRequest:
             source_texts += [
                 source_text
                 for source_text in layer.sources
-                if source_text.role not in {stronger.role for stronger in source_texts}
+                if source_text.role not in {stronger_text.role for stronger_text in source_texts}
             ]
         return tuple(
             StepInput(source_text.role, source_text.text.strip())
@@ -132,12 +132,12 @@ def order_steps(needs: Mapping[str, Sequence[str]]) -> list[str]:
     position = {name: index for index, name in enumerate(needs)}
     sorter = graphlib.TopologicalSorter(needs)
     sorter.prepare()
-    ready: list[tuple[int, str]] = []
+    ready_steps: list[tuple[int, str]] = []
     order: list[str] = []
     while sorter.is_active():
         for name in sorter.get_ready():
-            heapq.heappush(ready, (position[name], name))
-        _, name = heapq.heappop(ready)
+            heapq.heappush(ready_steps, (position[name], name))
+        _, name = heapq.heappop(ready_steps)
         order.append(name)
         sorter.done(name)
     return order
@@ -152,10 +152,12 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
     if not steps:
         yield make_problem("pipeline-empty")
     limit = engine.capabilities.limits.get("steps", MAX_STEPS) if engine else MAX_STEPS
-    most = min(limit, MAX_STEPS)
-    if len(steps) > most:
+    max_steps = min(limit, MAX_STEPS)
+    if len(steps) > max_steps:
         name = engine.name if engine and limit < MAX_STEPS else "robotrain"
-        yield make_problem("steps-over-limit", where=steps[most].where, name=name, most=most, count=len(steps))
+        yield make_problem(
+            "steps-over-limit", where=steps[max_steps].where, name=name, most=max_steps, count=len(steps)
+        )
     if engine and at_most is not None:
         yield make_problem("options-conflict.at-most", name=engine.name)
     yield from _check_names(steps)
@@ -171,31 +173,33 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
                     wanted=redact(name),
                 )
     for cycle in _find_cycles(steps):
-        shown = [*cycle[:MAX_SHOWN], "…"] if len(cycle) > MAX_SHOWN + 1 else cycle
-        where = next(step.where for step in steps if step.name == cycle[0])
-        yield make_problem("step-cycle", where=where, shown=" → ".join(map(redact, shown)))
+        cycle_names = [*cycle[:MAX_SHOWN], "…"] if len(cycle) > MAX_SHOWN + 1 else cycle
+        location = next(step.where for step in steps if step.name == cycle[0])
+        yield make_problem("step-cycle", where=location, shown=" → ".join(map(redact, cycle_names)))
 
 
 def _find_cycles(steps: Sequence[StepRequest]) -> Iterator[list[str]]:
     """Yield cycles without a common step, from a step that is needed to the one that needs it."""
-    left = {step.name: step.needs for step in steps}
+    needs_by_step = {step.name: step.needs for step in steps}
     while True:
         try:
-            order_steps({step: [name for name in needs if name in left] for step, needs in left.items()})
+            order_steps(
+                {step: [name for name in needs if name in needs_by_step] for step, needs in needs_by_step.items()}
+            )
             return
         except graphlib.CycleError as error:
             yield list(reversed(error.args[1]))
-            left = {name: needs for name, needs in left.items() if name not in error.args[1]}
+            needs_by_step = {name: needs for name, needs in needs_by_step.items() if name not in error.args[1]}
 
 
 def _check_names(steps: Sequence[StepRequest]) -> Iterator[Problem]:
-    first: dict[str, StepRequest] = {}
+    step_by_name: dict[str, StepRequest] = {}
     for step in steps:
         if not re.fullmatch(NAME_PATTERN, step.name):
             yield make_problem("step-name-invalid", where=step.where, name=redact(step.name))
-        same = first.setdefault(step.name.casefold().replace("-", "_"), step)
-        if same is not step:
-            message = "step-name-repeated.same" if same.name == step.name else "step-name-repeated.alike"
+        same_named_step = step_by_name.setdefault(step.name.casefold().replace("-", "_"), step)
+        if same_named_step is not step:
+            message = "step-name-repeated.same" if same_named_step.name == step.name else "step-name-repeated.alike"
             name = redact(step.name)
-            other = redact(same.name)
-            yield make_problem(message, where=step.where, name=name, other=other, place=same.where)
+            other_name = redact(same_named_step.name)
+            yield make_problem(message, where=step.where, name=name, other=other_name, place=same_named_step.where)

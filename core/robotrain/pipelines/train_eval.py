@@ -51,24 +51,24 @@ def find_evaluation(training: str, plugins: Plugins) -> Workload | None:
 
 
 def make_train_eval(
-    training: Request, workload: Workload, wanted: TrainEval, problems: list[Problem]
+    training: Request, workload: Workload, train_eval: TrainEval, problems: list[Problem]
 ) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
-    named = _find_value(training, workload, NAME_KEY)
-    names = str(named.value) if named and named.value else NAME
-    origin = named.origin if named else ORIGIN
-    training_values = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
-    line = training.line._replace(values={**training.line.values, **training_values})
-    train = dataclasses.replace(training, line=line, name=_name_run(training.name, TRAIN))
+    name_value = _find_value(training, workload, NAME_KEY)
+    job_name = str(name_value.value) if name_value and name_value.value else NAME
+    origin = name_value.origin if name_value else ORIGIN
+    training_values = {**_name_job(job_name, TRAIN, origin), **train_eval.settings.get(TRAIN, {})}
+    line_layer = training.line._replace(values={**training.line.values, **training_values})
+    train = dataclasses.replace(training, line=line_layer, name=_name_run(training.name, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
-    if wanted.evaluation is not None:
-        request = _request_evaluation(training, workload, wanted, _name_job(names, EVALUATE, origin))
-        follows = TRAIN if wanted.checkpoints else ""
-        steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name, follows=follows))
-    if wanted.model:
-        settings = {key.rpartition(".")[2]: value for key, value in wanted.settings.get(REGISTER, {}).items()}
-        steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name, settings=settings))
-    name = names if re.fullmatch(RUN_NAME_PATTERN, names) else NAME
+    if train_eval.evaluation is not None:
+        request = _request_evaluation(training, workload, train_eval, _name_job(job_name, EVALUATE, origin))
+        follows = TRAIN if train_eval.checkpoints else ""
+        steps.append(StepRequest(name=EVALUATE, request=request, workload=train_eval.evaluation.name, follows=follows))
+    if train_eval.model:
+        settings = {key.rpartition(".")[2]: value for key, value in train_eval.settings.get(REGISTER, {}).items()}
+        steps.append(StepRequest(name=REGISTER, model=train_eval.model, policy_from=steps[-1].name, settings=settings))
+    name = job_name if re.fullmatch(RUN_NAME_PATTERN, job_name) else NAME
     return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
 
 
@@ -83,8 +83,10 @@ def describe_fine_tuning(training: Request) -> list[Problem]:
 
 def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     """Return the problem of a policy that does not exist with what the user probably meant by it."""
-    texts = [(source.origin.where, source.text) for source in training.line.sources if source.role == POLICY_ROLE]
-    flag = next((flag for flag, text in texts if text in f"{problem.given} {problem.title}"), "")
+    source_texts = [
+        (source.origin.where, source.text) for source in training.line.sources if source.role == POLICY_ROLE
+    ]
+    flag = next((flag for flag, source_text in source_texts if source_text in f"{problem.given} {problem.title}"), "")
     if not flag or problem.severity != "error":
         return problem
     way = suggest_leaving_out(flag, remark="the pipeline evaluates the policy that it trains")
@@ -118,40 +120,40 @@ def _name_run(label: Value | None, step: str) -> Value | None:
 
 
 def _request_evaluation(
-    training: Request, workload: Workload, wanted: TrainEval, named: Mapping[str, Value]
+    training: Request, workload: Workload, train_eval: TrainEval, name_values: Mapping[str, Value]
 ) -> Request:
     """Return the request for the evaluation: of the policy that it trains, on its data unless only it can read them."""
-    assert wanted.evaluation is not None
-    declared = wanted.evaluation.roles
+    assert train_eval.evaluation is not None
+    evaluation_roles = train_eval.evaluation.roles
     switch = workload.roles[DATASET_ROLE].training_only_with if DATASET_ROLE in workload.roles else ""
     is_shared = not (switch and _is_on(training, workload, switch))
-    roles = {*([DATASET_ROLE] * is_shared), *({BACKBONE_ROLE} & declared.keys())}
+    roles = {*([DATASET_ROLE] * is_shared), *({BACKBONE_ROLE} & evaluation_roles.keys())}
 
     def is_read(source: SourceText) -> bool:
-        return source.role not in declared or declared[source.role].reads(source.text)
+        return source.role not in evaluation_roles or evaluation_roles[source.role].reads(source.text)
 
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=Path.cwd())
-    useless = () if is_shared else declared[DATASET_ROLE].described_by
-    inherited = [f"parameters.{name}" for name in wanted.evaluation.inherits if name not in useless]
+    useless_parameters = () if is_shared else evaluation_roles[DATASET_ROLE].described_by
+    inherited_keys = [f"parameters.{name}" for name in train_eval.evaluation.inherits if name not in useless_parameters]
 
     def share(layer: Layer) -> Layer:
         """Return what a training and its evaluation have in common; a model repository takes no results."""
-        values = {
+        shared_values = {
             key: value
             for key, value in layer.values.items()
             if key.startswith("platforms.")
-            or (key in inherited and not (key == PUBLISH_KEY and str(value.value).startswith(HUB_SCHEME)))
+            or (key in inherited_keys and not (key == PUBLISH_KEY and str(value.value).startswith(HUB_SCHEME)))
         }
-        data = tuple(source for source in layer.sources if source.role in roles and is_read(source))
-        return Layer(values, data, folder=layer.folder)
+        shared_sources = tuple(source for source in layer.sources if source.role in roles and is_read(source))
+        return Layer(shared_values, shared_sources, folder=layer.folder)
 
     request = training.change_layers(share)
-    which = {f"parameters.{declared[POLICY_ROLE].takes_all}": Value(wanted.checkpoints, ORIGIN)}
+    checkpoint_values = {f"parameters.{evaluation_roles[POLICY_ROLE].takes_all}": Value(train_eval.checkpoints, ORIGIN)}
     evaluation_values = {
-        **named,
-        **(which if wanted.checkpoints else {}),
-        **prefix_names("parameters", wanted.parameters),
-        **wanted.settings.get(EVALUATE, {}),
+        **name_values,
+        **(checkpoint_values if train_eval.checkpoints else {}),
+        **prefix_names("parameters", train_eval.parameters),
+        **train_eval.settings.get(EVALUATE, {}),
     }
-    line = Layer({**request.line.values, **evaluation_values}, (*request.line.sources, policy))
-    return dataclasses.replace(request, line=line, after_dashes=(), name=_name_run(training.name, EVALUATE))
+    line_layer = Layer({**request.line.values, **evaluation_values}, (*request.line.sources, policy))
+    return dataclasses.replace(request, line=line_layer, after_dashes=(), name=_name_run(training.name, EVALUATE))

@@ -102,9 +102,9 @@ class Claim(NamedTuple):
 def make_claim(point: str, value: str, package: str, version: str = "") -> Claim:
     """Return the claim of an entry point by its name."""
     family, _, name = point.partition(".")
-    names = (family, name) if name and family in FAMILIES else ("", point)
+    claim_names = (family, name) if name and family in FAMILIES else ("", point)
     built_in = normalize_name(package) in list_built_in_distributions()
-    return Claim(*names, value, package, version, built_in)
+    return Claim(*claim_names, value, package, version, built_in)
 
 
 def read_claims() -> tuple[Claim, ...]:
@@ -147,16 +147,22 @@ def normalize_name(distribution: str) -> str:
 
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
     """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
-    names = list(dict.fromkeys(without))
+    excluded_names = list(dict.fromkeys(without))
     problems = list[Problem]()
-    for name in names:
+    for name in excluded_names:
         if any(claim.matches(name) for claim in claims):
             continue
-        full = dict.fromkeys(text for claim in claims for text in (claim.package, claim.dotted))
-        bare = {claim.name: claim.dotted for claim in claims}
-        meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
-        way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
+        full_names = dict.fromkeys(claim_name for claim in claims for claim_name in (claim.package, claim.dotted))
+        full_by_bare_name = {claim.name: claim.dotted for claim in claims}
+        meant_name = find_nearest_name(name, full_names) or full_by_bare_name.get(
+            find_nearest_name(name, full_by_bare_name) or ""
+        )
+        way = (
+            Suggestion(f"--without {meant_name}")
+            if meant_name
+            else Suggestion("robotrain plugins", "lists what is installed")
+        )
         problem = make_problem("plugin-unknown", way, given=name, name=redact(name))
         problems.append(problem)
     raise_if_any(problems)
-    return tuple(claim for claim in claims if not any(map(claim.matches, names)))
+    return tuple(claim for claim in claims if not any(map(claim.matches, excluded_names)))

@@ -80,8 +80,8 @@ class PluginNotInstalled(PluginError):
     def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
         from robotrain.installation import format_install_command
 
-        of_name = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
-        off = next((excluded for excluded in without for claim in of_name if claim.matches(excluded)), "")
+        matching_claims = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
+        off = next((exclusion for exclusion in without for claim in matching_claims if claim.matches(exclusion)), "")
         self.misspelled = not off
         installed_names = ", ".join(installed) or "none"
         problem = make_problem("plugin-failed.off", family=family, name=name, off=off, installed=installed_names)
@@ -89,8 +89,10 @@ class PluginNotInstalled(PluginError):
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
             package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
             ways = [*_suggest_robotrain(name), package, file]
-            shown = redact(name)
-            problem = make_problem("plugin-failed.missing", *ways, family=family, name=shown, installed=installed_names)
+            redacted_name = redact(name)
+            problem = make_problem(
+                "plugin-failed.missing", *ways, family=family, name=redacted_name, installed=installed_names
+            )
         Rejected.__init__(self, [problem])
 
 
@@ -108,9 +110,9 @@ def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
     """Suggest an extra of robotrain of about that name, and all its plugins where there is only its core."""
     from robotrain.installation import DISTRIBUTION, format_install_command, list_extras
 
-    if extra and (near := find_nearest_name(extra, list_extras())):
-        command = format_install_command(f"{DISTRIBUTION}[{near}]")
-        yield Suggestion(command, f"installs {'it' if near == extra else near}")
+    if extra and (nearest_extra := find_nearest_name(extra, list_extras())):
+        command = format_install_command(f"{DISTRIBUTION}[{nearest_extra}]")
+        yield Suggestion(command, f"installs {'it' if nearest_extra == extra else nearest_extra}")
     if not discovery.list_built_in_distributions():
         yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
 
@@ -148,9 +150,9 @@ def _get_top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _count_shared_parts(name: str, other: str) -> int:
-    pairs = zip(name.split("."), other.split("."), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _count_shared_parts(name: str, other_name: str) -> int:
+    part_pairs = zip(name.split("."), other_name.split("."), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], part_pairs))
 
 
 def suggest_exclusion(claim: Claim) -> Suggestion:
@@ -164,12 +166,12 @@ def _format_install_command(claim: Claim, error: ImportError) -> str:
     """Return the command that installs the plugin's missing requirements, else the package named like the module."""
     from robotrain.installation import find_version, format_install_command
 
-    wanted = (error.name or "").partition(".")[0]
-    if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
+    missing_module = (error.name or "").partition(".")[0]
+    if missing_module in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
         return format_install_command("robotrain-core", claim.package, change="upgrade")
-    if wanted == claim.top_package:
+    if missing_module == claim.top_package:
         return format_install_command(claim.package, change="reinstall")
     needs = [need for need in discovery.read_requirements(claim.project) if ";" not in need]
-    lacking = [need for need in needs if not find_version(discovery.parse_requirement_name(need))]
-    needed = lacking or [discovery.normalize_name(wanted)]
-    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in needed))
+    lacking_packages = [need for need in needs if not find_version(discovery.parse_requirement_name(need))]
+    needed_packages = lacking_packages or [discovery.normalize_name(missing_module)]
+    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in needed_packages))

@@ -70,9 +70,9 @@ class Plugins:
 
     def copy(self) -> Plugins:
         """Return the same plugins for another job: failures are retried and reported again."""
-        other = Plugins(self.mode, self.without, self._file)
-        other.claims = self.claims  # a plugin file runs once
-        return other
+        plugins_copy = Plugins(self.mode, self.without, self._file)
+        plugins_copy.claims = self.claims  # a plugin file runs once
+        return plugins_copy
 
     @property
     def choice(self) -> dict[str, str]:
@@ -116,11 +116,13 @@ class Plugins:
         platform = self.platform(record.platform)
         return self.make_pipeline_platform(platform, record.native, record.is_sweep) if record.steps else platform
 
-    def platform_of_plan(self, rendered: RenderedPlan) -> Platform:
+    def platform_of_plan(self, rendered_plan: RenderedPlan) -> Platform:
         """Return the platform of a plan, as `platform_of` does of its run. Raise PluginError."""
-        platform = self.platform(rendered.plan.platform)
-        is_sweep = rendered.plan.job.profile.outputs.is_sweep
-        return self.make_pipeline_platform(platform, rendered.native, is_sweep) if rendered.steps else platform
+        platform = self.platform(rendered_plan.plan.platform)
+        is_sweep = rendered_plan.plan.job.profile.outputs.is_sweep
+        return (
+            self.make_pipeline_platform(platform, rendered_plan.native, is_sweep) if rendered_plan.steps else platform
+        )
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
         """Return a platform for a pipeline as one run: its engine starts the steps, or a driver of this machine."""
@@ -149,11 +151,19 @@ class Plugins:
 
     def default_problems(self) -> list[Problem]:
         """Return a warning if several workloads declare that they are the default."""
-        names = [name for name, workload in self.workloads().items() if workload.default]
-        if len(names) < 2:
+        workload_names = [name for name, workload in self.workloads().items() if workload.default]
+        if len(workload_names) < 2:
             return []
-        ways = [Suggestion(name, "names it") for name in names]
-        return [make_problem("workload-defaults", *ways, count=len(names), names=", ".join(names), used=names[0])]
+        ways = [Suggestion(name, "names it") for name in workload_names]
+        return [
+            make_problem(
+                "workload-defaults",
+                *ways,
+                count=len(workload_names),
+                names=", ".join(workload_names),
+                used=workload_names[0],
+            )
+        ]
 
     def source_kind(self, name: str) -> SourceKind:
         """Return the source kind that a plugin claims as `name`. Raise PluginError."""
@@ -162,11 +172,11 @@ class Plugins:
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         kind_by_name: dict[str, SourceKind] = {}
-        claimed = self._list_working("source")
-        names = self.list_names("source")
+        claimed_kinds = self._list_working("source")
+        claimed_names = self.list_names("source")
         for owners, kind in self.list_provided("source"):  # built-in ones first
-            of_platform = kind.name not in names and any(owner.family == "platform" for owner in owners)
-            if of_platform or claimed.get(kind.name) is kind:
+            is_of_platform = kind.name not in claimed_names and any(owner.family == "platform" for owner in owners)
+            if is_of_platform or claimed_kinds.get(kind.name) is kind:
                 kind_by_name.setdefault(kind.name, kind)
         return kind_by_name
 
@@ -202,9 +212,11 @@ class Plugins:
 
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
-        failed = [claim for claim in self.list_claims("") if not self._load(claim) and claim not in self._reported]
-        self._reported.update(failed)
-        return [self.failures[claim] for claim in failed]
+        failed_claims = [
+            claim for claim in self.list_claims("") if not self._load(claim) and claim not in self._reported
+        ]
+        self._reported.update(failed_claims)
+        return [self.failures[claim] for claim in failed_claims]
 
     def list_implementations(self, hook: str) -> list[tuple[list[Claim], Any]]:
         """Return a hook's loaded implementations, each with the claims of its module; built-in ones first."""
@@ -217,7 +229,7 @@ class Plugins:
     def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
         """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
         for owners, implementation in self.list_implementations(HOOKS[family]):
-            yield from ((owners, declared) for declared in self._call_once(family, implementation))
+            yield from ((owners, declaration) for declaration in self._call_once(family, implementation))
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
@@ -253,9 +265,9 @@ class Plugins:
         """Raise UnsuitablePlugin for a name that another plugin claims too, or that is a command of robotrain."""
         rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
         if len(rivals) > 1:
-            who = " and ".join(rival.distribution for rival in rivals)
-            others = [rival for rival in rivals if rival.project != claim.project and not rival.built_in]
-            raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
+            claimants = " and ".join(rival.distribution for rival in rivals)
+            other_claims = [rival for rival in rivals if rival.project != claim.project and not rival.built_in]
+            raise UnsuitablePlugin(f"claimed by {claimants}; uninstall one", *map(suggest_exclusion, other_claims))
         if claim.family == "command" and claim.name in COMMANDS:
             raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
 
@@ -263,9 +275,11 @@ class Plugins:
         """Return what a module provides under a claim's name. Raise KeyError if that is nothing."""
         hooks = getattr(self._manager.hook, HOOKS[claim.family]).get_hookimpls()
         module_hooks = [hook for hook in hooks if hook.plugin is module]
-        return {declared.name: declared for hook in module_hooks for declared in self._call_once(claim.family, hook)}[
-            claim.name
-        ]
+        return {
+            declaration.name: declaration
+            for hook in module_hooks
+            for declaration in self._call_once(claim.family, hook)
+        }[claim.name]
 
     def _call_once(self, family: str, implementation: Any) -> list[Any]:
         """Return what a hook provides, which is called once."""
@@ -293,8 +307,8 @@ class Plugins:
         """Return everything of a family that does not fail, by name."""
         working: dict[str, Any] = {}
         for claim in sorted(self.list_claims(family), key=lambda claim: claim.name):
-            if (thing := self._get(claim)) is not None:
-                working.setdefault(claim.name, thing)
+            if (implementation := self._get(claim)) is not None:
+                working.setdefault(claim.name, implementation)
         return working
 
 
@@ -331,10 +345,10 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
     mode = mode or os.environ.get("ROBOTRAIN_PLUGINS") or "all"
     if mode not in get_args(PluginMode):
         raise Rejected([make_problem("value-invalid", modes=", ".join(get_args(PluginMode)))])
-    named = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
-    left_out = tuple(filter(None, (*without, *named)))
-    plugins = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))
-    if left_out:
+    environment_names = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
+    excluded_names = tuple(filter(None, (*without, *environment_names)))
+    plugins = Plugins(cast(PluginMode, mode), excluded_names, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))
+    if excluded_names:
         _ = plugins.claims  # reports a name that excludes nothing at once
     return plugins
 

@@ -24,10 +24,10 @@ def read_plugin_file(folder: str) -> list[Claim]:
     """Return the claims of a folder's plugin file. Raise Rejected, with the line, if it cannot be loaded."""
     path = Path(folder).absolute() / f"{PLUGIN_MODULE}.py"
     if not path.is_file():
-        lacks = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
+        lack_text = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
         parent = str(path.parent.parent) if path.parent.is_file() else "FOLDER"
         folder = str(path.parent)
-        raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lacks, folder=parent)])
+        raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lack_text, folder=parent)])
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         claims = _load_claims(claim, path)
@@ -36,8 +36,8 @@ def read_plugin_file(folder: str) -> list[Claim]:
     except BaseException as cause:  # SystemExit too, and what ends a task
         places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
         places += [(cause.filename or "", cause.lineno)] if isinstance(cause, SyntaxError) else []
-        lines = [f":{line}" for name, line in places if name == str(path)]
-        failure, position = make_failure(claim, cause), f"{path}{lines[-1] if lines else ''}"
+        line_suffixes = [f":{line_number}" for name, line_number in places if name == str(path)]
+        failure, position = make_failure(claim, cause), f"{path}{line_suffixes[-1] if line_suffixes else ''}"
         title = f"the plugin file does not load: {failure.reason}"
         problem = dataclasses.replace(failure.make_problem(), title=title, where="--plugins-from", given=position)
         raise Rejected([problem]) from cause
@@ -60,7 +60,9 @@ def _load_claims(claim: Claim, path: Path) -> list[Claim]:
     if not isinstance(commands := getattr(module, "commands", {}), dict):
         raise UnsuitablePlugin("`commands` is a mapping of names to Typer apps")
     families = sorted(HOOKS.keys() & FAMILIES)
-    names = [f"{family}.{thing.name}" for family in families for thing in getattr(module, HOOKS[family], tuple)()]
-    claims = [make_claim(name, PLUGIN_MODULE, claim.package) for name in names]
+    dotted_names = [
+        f"{family}.{declaration.name}" for family in families for declaration in getattr(module, HOOKS[family], tuple)()
+    ]
+    claims = [make_claim(name, PLUGIN_MODULE, claim.package) for name in dotted_names]
     claims += [make_claim(f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}", claim.package) for name in commands]
     return [*claims, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else [])]

@@ -47,10 +47,10 @@ def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugi
     return Progress()
 
 
-def render_all_page(rows: Sequence[RunRow], written: float, run_pages: Mapping[str, str] | None = None) -> str:
+def render_all_page(rows: Sequence[RunRow], written_time: float, run_pages: Mapping[str, str] | None = None) -> str:
     """Return the page; equal rows give equal pages.
 
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
     title = f"{len(rows)} runs" if len(rows) != 1 else "1 run"
-    return render_template("all_runs.html", title, written, run_pages, rows=rows)
+    return render_template("all_runs.html", title, written_time, run_pages, rows=rows)

@@ -97,14 +97,15 @@ class _Axes:
             return self.height * math.log(self.top / value) / math.log(self.top / self.bottom)
         return self.height * (self.top - value) / (self.top - self.bottom)
 
-    def make_span(self, start: float, end: float, text: str) -> tuple[float, float, str]:
-        left, right = (min(100.0, max(0.0, self.x(position))) for position in (start, end))
-        return left, right - left, text
+    def make_span(self, start: float, end: float, span_text: str) -> tuple[float, float, str]:
+        left_edge, right_edge = (min(100.0, max(0.0, self.x(position))) for position in (start, end))
+        return left_edge, right_edge - left_edge, span_text
 
     def make_line(self, name: str, number: int, points: Points, format_at: Callable[[float], str]) -> Line:
-        few = thin_points(points, MAX_DOTS)
+        thinned_points = thin_points(points, MAX_DOTS)
         dots = [
-            (self.x(position), self.y(value), f"{name} {value:.6g} at {format_at(position)}") for position, value in few
+            (self.x(position), self.y(value), f"{name} {value:.6g} at {format_at(position)}")
+            for position, value in thinned_points
         ]
         return Line(
             name=name,
@@ -123,7 +124,7 @@ def make_chart(
     better: str = "",
     best_of: str = "",
     checkpoints: Sequence[int] = (),
-    others: Sequence[Points] = (),
+    other_series: Sequence[Points] = (),
     spans: Sequence[Span] = (),
     format_at: Callable[[float], str] = "{:.0f}".format,
 ) -> Chart:
@@ -133,46 +134,48 @@ def make_chart(
     :param better: `lower` or `higher`, if the best value is to be marked.
     :param best_of: the series whose best value that is; by default of all.
     :param checkpoints: the steps that are marked.
-    :param others: what other charts show, for a horizontal axis that is the same.
+    :param other_series: what other charts show, for a horizontal axis that is the same.
     :param spans: the parts that are marked.
     :param format_at: returns how the text of a point names its place.
     """
-    drawable = {name: _select_drawable(points) for name, points in series.items()}
-    omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
-    thinned = {name: thin_points(points, MAX_POINTS) for name, points in drawable.items()}
-    points = list(itertools.chain(*thinned.values()))
+    drawable_series = {name: _select_drawable(points) for name, points in series.items()}
+    omitted_count = sum(map(len, series.values())) - sum(map(len, drawable_series.values()))
+    thinned_series = {name: thin_points(points, MAX_POINTS) for name, points in drawable_series.items()}
+    points = list(itertools.chain(*thinned_series.values()))
     if not points:
-        return Chart(height=height, omitted=omitted)
-    steps = [position for shown in (*series.values(), *others) for position, _ in shown if math.isfinite(position)]
-    first = min(steps)
-    last = max(steps)
+        return Chart(height=height, omitted=omitted_count)
+    steps = [
+        position for shown in (*series.values(), *other_series) for position, _ in shown if math.isfinite(position)
+    ]
+    first_step = min(steps)
+    last_step = max(steps)
     values = [value for _, value in points]
     is_log = is_loss and spans_decades(values)
     bottom, top = (min(values) / 1.2, max(values) * 1.2) if is_log else _choose_range(values)
-    axes = _Axes(0.0 if 0 < first <= last / 5 else first, last, bottom, top, height, is_log)
+    axes = _Axes(0.0 if 0 < first_step <= last_step / 5 else first_step, last_step, bottom, top, height, is_log)
     ticks = (
         compute_log_ticks(bottom, top) if is_log else compute_ticks(bottom, top, min(GRID_LINES, height // GRID_HEIGHT))
     )
     has_best = bool(better) and min(values) < max(values)
     sign = -1 if better == "higher" else 1
-    best_at, best = min(thinned.get(best_of) or points, key=lambda point: sign * point[1])
+    best_at, best = min(thinned_series.get(best_of) or points, key=lambda point: sign * point[1])
     return Chart(
         height=height,
         lines=tuple(
             axes.make_line(name, number, points, format_at)
-            for number, (name, points) in enumerate(thinned.items(), 1)
+            for number, (name, points) in enumerate(thinned_series.items(), 1)
             if points
         ),
         ticks=tuple(zip(map(axes.y, ticks), format_ticks(ticks), strict=True)),
         steps=tuple(_list_step_ticks(axes)),
         unit=unit,
         checkpoints=tuple(
-            (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last
+            (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last_step
         ),
         best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {unit} {best_at:.0f}") if has_best else None,
         spans=tuple(axes.make_span(*span) for span in spans if span[0] <= axes.last and span[1] >= axes.first),
         is_log=is_log,
-        omitted=omitted,
+        omitted=omitted_count,
         invalid=tuple(_list_invalid(series, axes, format_at)),
     )
 
@@ -183,12 +186,12 @@ def _list_invalid(
     """Yield where values are that cannot be drawn; one mark for several series."""
     texts_by_position: dict[float, list[str]] = {}
     for name, points in series.items():
-        drawable = {position for position, _ in _select_drawable(points)}
+        drawable_positions = {position for position, _ in _select_drawable(points)}
         for position, value in points:
-            if position not in drawable and axes.first <= position <= axes.last:
+            if position not in drawable_positions and axes.first <= position <= axes.last:
                 texts_by_position.setdefault(position, []).append(f"{name} {value:.6g} at {format_at(position)}")
-    for position, texts in list(texts_by_position.items())[:MAX_DOTS]:
-        yield axes.x(position), "\n".join(texts)
+    for position, point_texts in list(texts_by_position.items())[:MAX_DOTS]:
+        yield axes.x(position), "\n".join(point_texts)
 
 
 def _select_drawable(points: Points) -> list[tuple[float, float]]:
@@ -209,20 +212,28 @@ def split_panels(series: Mapping[str, Points]) -> list[dict[str, Points]]:
 
     Each chart names all of them, so that colors do not change.
     """
-    drawn = ([value for _, value in _select_drawable(points)] for points in series.values())
-    spans = [(min(values), max(values)) for values in drawn if values]
-    moving = [high - low for low, high in spans if high > low]
-    whole = max((high for _, high in spans), default=0.0) - min((low for low, _ in spans), default=0.0)
-    if len(spans) < 2 or (moving and min(moving) >= MIN_SHARE * whole):
+    drawn_values = ([value for _, value in _select_drawable(points)] for points in series.values())
+    spans = [(min(values), max(values)) for values in drawn_values if values]
+    moving_ranges = [
+        highest_value - lowest_value for lowest_value, highest_value in spans if highest_value > lowest_value
+    ]
+    whole_range = max((highest_value for _, highest_value in spans), default=0.0) - min(
+        (lowest_value for lowest_value, _ in spans), default=0.0
+    )
+    if len(spans) < 2 or (moving_ranges and min(moving_ranges) >= MIN_SHARE * whole_range):
         return [dict(series)]
-    return [{other: series[other] if other == name else () for other in series} for name in series if series[name]]
+    return [
+        {series_name: series[series_name] if series_name == name else () for series_name in series}
+        for name in series
+        if series[name]
+    ]
 
 
 def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
     """Yield the ticks of the horizontal axis: whole numbers, but of a time of less than a second parts of it."""
     ticks = compute_ticks(axes.first, axes.last) if axes.last > axes.first else [axes.first]
-    whole = [tick for tick in ticks if tick == round(tick)]
-    for tick in ticks if len(whole) < 2 else whole:
+    whole_ticks = [tick for tick in ticks if tick == round(tick)]
+    for tick in ticks if len(whole_ticks) < 2 else whole_ticks:
         position = axes.x(tick)
         yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(tick)
 
@@ -234,59 +245,64 @@ def make_sparkline(
 
     :param ends: values that are on its scale in any case, so that lines can be compared.
     """
-    drawn = thin_points(_select_drawable(points), MAX_SPARKS)
-    if len(drawn) < 2:
+    drawn_points = thin_points(_select_drawable(points), MAX_SPARKS)
+    if len(drawn_points) < 2:
         return []
-    (first, _), (last, _) = drawn[0], drawn[-1]
-    values = [*(value for _, value in drawn), *(ends or ())]
-    low = min(values)
-    high = max(values)
+    (first_position, _), (last_position, _) = drawn_points[0], drawn_points[-1]
+    values = [*(value for _, value in drawn_points), *(ends or ())]
+    lowest_value = min(values)
+    highest_value = max(values)
     return [
-        (width * (position - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
-        for position, value in drawn
+        (
+            width * (position - first_position) / ((last_position - first_position) or 1.0),
+            height * (highest_value - value) / ((highest_value - lowest_value) or 1.0),
+        )
+        for position, value in drawn_points
     ]
 
 
 def _choose_range(values: Sequence[float]) -> tuple[float, float]:
     """Return the range of the vertical axis; it begins at zero if the lowest value is near."""
-    low = min(values)
-    high = max(values)
-    if 0 < low < high / 2:
-        low = 0.0
-    margin = (high - low) * 0.05 or abs(high) * 0.1 or 1.0
-    return (low if low == 0 else low - margin), high + margin
+    lowest_value = min(values)
+    highest_value = max(values)
+    if 0 < lowest_value < highest_value / 2:
+        lowest_value = 0.0
+    margin = (highest_value - lowest_value) * 0.05 or abs(highest_value) * 0.1 or 1.0
+    return (lowest_value if lowest_value == 0 else lowest_value - margin), highest_value + margin
 
 
-def compute_ticks(low: float, high: float, count: int = GRID_LINES) -> list[float]:
-    """Return round numbers from `low` to `high`, about `count` of them."""
-    rough = (high - low) / count or 1.0
+def compute_ticks(lowest_value: float, highest_value: float, count: int = GRID_LINES) -> list[float]:
+    """Return round numbers from `lowest_value` to `highest_value`, about `count` of them."""
+    rough = (highest_value - lowest_value) / count or 1.0
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in TICK_FACTORS if factor * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    first_index = math.ceil(lowest_value / step - 1e-9)
+    return [index * step for index in range(first_index, math.floor(highest_value / step + 1e-9) + 1)]
 
 
-def compute_log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten from `low` to `high`, not more than about seven of them."""
-    first = math.ceil(math.log10(low) - 1e-9)
-    last = math.floor(math.log10(high) + 1e-9)
-    return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 7)]
+def compute_log_ticks(lowest_value: float, highest_value: float) -> list[float]:
+    """Return powers of ten from `lowest_value` to `highest_value`, not more than about seven of them."""
+    first_power = math.ceil(math.log10(lowest_value) - 1e-9)
+    last_power = math.floor(math.log10(highest_value) + 1e-9)
+    return [10.0**power for power in range(first_power, last_power + 1, 1 + (last_power - first_power) // 7)]
 
 
 def format_ticks(ticks: Sequence[float]) -> list[str]:
     """Return the ticks of an axis as short texts that differ."""
-    labels = ([format_tick(value, digits) for value in ticks] for digits in range(4, 10))
-    return next((texts for texts in labels if len({*texts}) == len(texts)), [f"{value:g}" for value in ticks])
+    labels = ([format_tick(tick, digits) for tick in ticks] for digits in range(4, 10))
+    return next(
+        (tick_texts for tick_texts in labels if len({*tick_texts}) == len(tick_texts)), [f"{tick:g}" for tick in ticks]
+    )
 
 
-def format_tick(value: float, digits: int = 4) -> str:
+def format_tick(tick: float, digits: int = 4) -> str:
     """Return a tick as a short text: `16k`, `2.5M`, `5e-5`."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):.{digits - 1}g}{letter}"
-    if value and abs(value) < 1e-3:
-        return f"{value:.{digits - 2}g}".replace("e-0", "e-")
-    return f"{value:.{digits}g}"
+        if abs(tick) >= size:
+            return f"{tick / (1e3 if letter == 'k' else size):.{digits - 1}g}{letter}"
+    if tick and abs(tick) < 1e-3:
+        return f"{tick:.{digits - 2}g}".replace("e-0", "e-")
+    return f"{tick:.{digits}g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class ContinuedRun:
 def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[ContinuedRun, ...]:
     """Return the runs that a run continues, oldest first, as far as they are recorded and their platforms answer."""
     earlier_runs = list[ContinuedRun]()
-    while (name := find_resumed_run(record)) and all(name != earlier.record.run for earlier in earlier_runs):
+    while (name := find_resumed_run(record)) and all(name != earlier_run.record.run for earlier_run in earlier_runs):
         try:
             resumed = records.read_record(name)
             platform = plugins.platform_of(resumed)
@@ -86,19 +86,19 @@ def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[Continued
 
 def join_curves(progress: Progress, earlier_runs: Sequence[ContinuedRun]) -> Progress:
     """Return the progress of a run with the curves of those that it continues, each up to its checkpoint."""
-    later = progress
-    for earlier in reversed(earlier_runs):
-        series = later.series.copy()
-        for name in earlier.progress.series:
-            own = later.get_points(name)
-            before = [
+    joined_progress = progress
+    for earlier_run in reversed(earlier_runs):
+        series = joined_progress.series.copy()
+        for name in earlier_run.progress.series:
+            own_points = joined_progress.get_points(name)
+            earlier_points = [
                 point
-                for point in earlier.progress.get_points(name)
-                if point[0] <= earlier.step and not (own and point[0] >= own[0][0])
+                for point in earlier_run.progress.get_points(name)
+                if point[0] <= earlier_run.step and not (own_points and point[0] >= own_points[0][0])
             ]
-            series[name] = Series(closed=[*before, *own])
-        later = dataclasses.replace(later, series=series)
-    return later
+            series[name] = Series(closed=[*earlier_points, *own_points])
+        joined_progress = dataclasses.replace(joined_progress, series=series)
+    return joined_progress
 
 
 def find_evaluations(
@@ -106,30 +106,33 @@ def find_evaluations(
 ) -> tuple[RelatedRun, ...]:
     """Return the recorded runs that evaluated a policy of this run, newest first."""
     checkpoint_uris = (output.uri for output in outputs if output.kind == "checkpoint")
-    places = {
+    output_places = {
         *checkpoint_uris,
         *(copy.to for copy in progress.published),
         *(model.uri for model in progress.registered if model.uri),
     }
-    names = {record.run, str((progress.tracking or {}).get("run_id") or "")} - {""}
-    if progress.evaluated or not (places or progress.checkpoint):
+    run_names = {record.run, str((progress.tracking or {}).get("run_id") or "")} - {""}
+    if progress.evaluated or not (output_places or progress.checkpoint):
         return ()
-    others = [name for name in records.iterate_newest_runs() if name != record.run]
+    other_runs = [name for name in records.iterate_newest_runs() if name != record.run]
     policies = {
-        name: [source for source in plans.read_stored_sources(name) if source.role == POLICY_ROLE] for name in others
+        name: [source for source in plans.read_stored_sources(name) if source.role == POLICY_ROLE]
+        for name in other_runs
     }
-    direct = [name for name in others if any(_is_policy_of(source, places, names) for source in policies[name])]
-    related_runs = [_query_run(name, plugins) for name in direct[:MAX_RELATED]]
-    digests = {related.policy_digest for related in related_runs} - {""}
-    indirect = [name for name in others if policies[name] and name not in direct[:MAX_RELATED]]
-    for name in indirect[:MAX_RELATED]:  # their policy may be a copy, for example from a registry
-        related = _query_run(name, plugins)
-        if related.training_run in names or related.policy_digest in digests:
-            related_runs.append(related)
+    direct_runs = [
+        name for name in other_runs if any(_is_policy_of(source, output_places, run_names) for source in policies[name])
+    ]
+    related_runs = [_query_run(name, plugins) for name in direct_runs[:MAX_RELATED]]
+    digests = {queried_run.policy_digest for queried_run in related_runs} - {""}
+    indirect_runs = [name for name in other_runs if policies[name] and name not in direct_runs[:MAX_RELATED]]
+    for name in indirect_runs[:MAX_RELATED]:  # their policy may be a copy, for example from a registry
+        queried_run = _query_run(name, plugins)
+        if queried_run.training_run in run_names or queried_run.policy_digest in digests:
+            related_runs.append(queried_run)
     return tuple(
         sorted(
             (related_run for related_run in related_runs if related_run.evaluated),
-            key=lambda related_run: others.index(related_run.run),
+            key=lambda related_run: other_runs.index(related_run.run),
         )
     )
 
@@ -165,10 +168,12 @@ def _name_checkpoint(run: str, address: str) -> str:
     return f"{find_name(run) or run}{f'@{step[1]}' if step else ''}"
 
 
-def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:
+def _is_policy_of(source: JobSource, output_places: Collection[str], run_names: set[str]) -> bool:
     """Return whether a source is below one of the places, or its address contains one of the names."""
-    below = any(source.uri == address or source.uri.startswith(address.rstrip("/") + "/") for address in places)
-    return below or not names.isdisjoint(URI_SEPARATORS.split(source.uri))
+    is_below = any(
+        source.uri == address or source.uri.startswith(address.rstrip("/") + "/") for address in output_places
+    )
+    return is_below or not run_names.isdisjoint(URI_SEPARATORS.split(source.uri))
 
 
 def _query_run(run: str, plugins: Plugins) -> RelatedRun:
@@ -243,12 +248,12 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     platform = plugins.platform_of(record)
     if record.phase == "sending":
         record = interrupted_submit.adopt_run(record, platform)
-    stored = plans.find_stored_plan(record.run)
+    stored_plan = plans.find_stored_plan(record.run)
     engine = platform.engine
     jobs = list(engine.list_jobs(record.reference)) if isinstance(engine, PipelineEngine) else []
-    sources = stored.plan.job.sources if stored else ()
+    sources = stored_plan.plan.job.sources if stored_plan else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
-    progress, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
+    progress, log_lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.engine.outputs(record.reference))
     status, steps = (
         platform.get_engine_for(PipelineRuns).query_pipeline(record.reference) if record.steps else (None, ())
@@ -262,11 +267,11 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
         record=record,
         status=status or platform.engine.status(record.reference),
         progress=join_curves(progress, earlier_runs),
-        last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
+        last_lines=tuple(redact(log_line, max_length=MAX_LINE) for log_line in log_lines),
         outputs=outputs,
         sources=sources,
-        values=stored.values if stored else (),
-        payload=stored.payload.digest if stored else "",
+        values=stored_plan.values if stored_plan else (),
+        payload=stored_plan.payload.digest if stored_plan else "",
         written=time.time(),
         evaluation=evaluation.collect_evaluation(
             record, platform, progress, outputs, results_file, on_progress, complete
@@ -293,16 +298,16 @@ def collect_all_facts(runs: Sequence[str], plugins: Plugins, on_progress: Callab
 
     Raise Rejected with the problems of all runs.
     """
-    names = list(dict.fromkeys(_collect_all(runs, name_index.find_run)))
-    return _collect_all(names, lambda name: collect_facts(name, plugins, on_progress, complete=len(names) == 1))
+    run_names = list(dict.fromkeys(_collect_all(runs, name_index.find_run)))
+    return _collect_all(run_names, lambda name: collect_facts(name, plugins, on_progress, complete=len(run_names) == 1))
 
 
 def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
     """Return the answer for each run. Raise Rejected with the problems of all runs."""
-    collected = list[T]()
+    collected_results = list[T]()
     problems = list[Problem]()
     for run in runs:
         with collect_problems(problems):
-            collected.append(collect(run))
+            collected_results.append(collect(run))
     raise_if_any(problems)
-    return collected
+    return collected_results

@@ -64,13 +64,16 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         raise_if_any([_make_conditions_problem(evaluations, conditions)])
     if differ:
         raise_if_any(_find_success_rules(evaluations))
-    names = _name_conditions(conditions) if differ else [None] * len(evaluations)
+    condition_names = _name_conditions(conditions) if differ else [None] * len(evaluations)
     policy = _name_policy(evaluations[0][1]) if differ else ""
-    sides = [Side(policy or label, name and redact(name)) for (label, _), name in zip(evaluations, names, strict=True)]
+    sides = [
+        Side(policy or label, name and redact(name))
+        for (label, _), name in zip(evaluations, condition_names, strict=True)
+    ]
     episodes = [
         episode for (_, facts), side in zip(evaluations, sides, strict=True) for episode in _list_episodes(facts, side)
     ]
-    described = [
+    descriptions = [
         _describe(facts, side, episodes, has_conditions=bool(differ))
         for (_, facts), side in zip(evaluations, sides, strict=True)
     ]
@@ -78,7 +81,7 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         episodes=episodes,
         sides=[
             ComparedSide(side=side, facts=description, is_complete=_is_complete(facts))
-            for side, description, (_, facts) in zip(sides, described, evaluations, strict=True)
+            for side, description, (_, facts) in zip(sides, descriptions, evaluations, strict=True)
         ],
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
         tasks=max(1, *(len({outcome.task for outcome in _list_outcomes(facts)}) for _, facts in evaluations)),
@@ -88,21 +91,25 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
 def _find_success_rules(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
     """Yield a problem for evaluations of one policy that differ only in what counts as a success."""
     conditions = [_dump_conditions(facts) for _, facts in evaluations]
-    played = [{name: own_conditions.get(name) for name in EPISODE_KEYS} for own_conditions in conditions]
+    played_conditions = [{name: own_conditions.get(name) for name in EPISODE_KEYS} for own_conditions in conditions]
     rules = [own_conditions.get("success_reward") for own_conditions in conditions]
     for index in range(1, len(evaluations)):
-        if played[index]["env"] and played[index] == played[0] and rules[index] != rules[0]:
+        if (
+            played_conditions[index]["env"]
+            and played_conditions[index] == played_conditions[0]
+            and rules[index] != rules[0]
+        ):
             yield make_problem("not-comparable.success-rule", first=evaluations[0][0], second=evaluations[index][0])
 
 
 def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[Problem]:
     """Yield a problem for each evaluation of the same policy as an earlier one under the same conditions."""
-    first: dict[tuple[Any, ...], str] = {}
+    labels_by_policy: dict[tuple[Any, ...], str] = {}
     for label, facts in evaluations:
         key = (get_digest(facts), *_list_conditions(facts))
-        earlier = first.setdefault(key, label)
-        if key[0] and earlier != label:
-            yield make_problem("not-comparable.same-policy", first=earlier, second=label, digest=key[0][:12])
+        earlier_label = labels_by_policy.setdefault(key, label)
+        if key[0] and earlier_label != label:
+            yield make_problem("not-comparable.same-policy", first=earlier_label, second=label, digest=key[0][:12])
 
 
 def have_common_start(evaluations: Sequence[tuple[str, RunFacts]]) -> bool:
@@ -110,11 +117,14 @@ def have_common_start(evaluations: Sequence[tuple[str, RunFacts]]) -> bool:
     if any(find_same_policies(evaluations)):
         return False
     try:
-        made = make_table(evaluations)
+        evaluation_table = make_table(evaluations)
     except Rejected:
         return False
-    first, second = made.sides
-    return bool(table.choose_measure(made.episodes) and pair_sides(made.episodes, first.side, second.side).pairs)
+    first_side, second_side = evaluation_table.sides
+    return bool(
+        table.choose_measure(evaluation_table.episodes)
+        and pair_sides(evaluation_table.episodes, first_side.side, second_side.side).pairs
+    )
 
 
 def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:
@@ -124,10 +134,10 @@ def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:
     """
     trainings = list(range(len(evaluations)))
     marks = [_list_training_marks(facts) for facts in evaluations]
-    for later, earlier in itertools.combinations(reversed(trainings), 2):
-        if not marks[later].isdisjoint(marks[earlier]):
-            first, joined = sorted((trainings[later], trainings[earlier]))
-            trainings = [first if training == joined else training for training in trainings]
+    for later_index, earlier_index in itertools.combinations(reversed(trainings), 2):
+        if not marks[later_index].isdisjoint(marks[earlier_index]):
+            first_training, joined_training = sorted((trainings[later_index], trainings[earlier_index]))
+            trainings = [first_training if training == joined_training else training for training in trainings]
     return trainings
 
 
@@ -154,42 +164,42 @@ def list_training_marks(sources: Iterable[JobSource], training_run: str, digest:
     return marks
 
 
-def _compare_groups(compared: Sequence[RunFacts]) -> list[Comparison]:
+def _compare_groups(compared_facts: Sequence[RunFacts]) -> list[Comparison]:
     """Return the comparison of each group of evaluations with equal conditions; one alone, or too many, have none.
 
     Of several evaluations of one policy the first counts.
     """
-    groups: dict[tuple[str, ...], list[RunFacts]] = {}
-    for facts in compared:
+    facts_by_conditions: dict[tuple[str, ...], list[RunFacts]] = {}
+    for facts in compared_facts:
         label = facts.label or facts.record.run
         if not any(_find_problems(label, facts)):
-            group = groups.setdefault(_list_conditions(facts), [])
+            group = facts_by_conditions.setdefault(_list_conditions(facts), [])
             if not (digest := get_digest(facts)) or digest not in map(get_digest, group):
                 group.append(facts)
     comparisons: list[Comparison] = []
-    for group in groups.values():
+    for group in facts_by_conditions.values():
         if 1 < len(group) <= MAX_COMPARED:
-            made = make_table([(facts.label or facts.record.run, facts) for facts in group])
-            if measure := table.choose_measure(made.episodes):
-                plan = ComparisonPlan(measure=measure, block=made.tasks)
-                comparisons.append(table.compare_sides(made.episodes, made.sides, plan))
+            evaluation_table = make_table([(facts.label or facts.record.run, facts) for facts in group])
+            if measure := table.choose_measure(evaluation_table.episodes):
+                plan = ComparisonPlan(measure=measure, block=evaluation_table.tasks)
+                comparisons.append(table.compare_sides(evaluation_table.episodes, evaluation_table.sides, plan))
     return comparisons
 
 
-def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
+def list_verdicts(compared_facts: Sequence[RunFacts]) -> list[str]:
     """Return what `robotrain compare` says about each pair that shares a start, and the notes to it."""
-    texts: list[str] = []
-    for comparison in _compare_groups(compared):
-        texts += [describe_verdict(verdict, comparison.plan) for verdict in comparison.verdicts if verdict.pairs]
-        texts += comparison.notes
-    return [f"{text[:1].upper()}{text[1:]}." for text in texts]
+    sentences: list[str] = []
+    for comparison in _compare_groups(compared_facts):
+        sentences += [describe_verdict(verdict, comparison.plan) for verdict in comparison.verdicts if verdict.pairs]
+        sentences += comparison.notes
+    return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences]
 
 
-def dump_verdicts(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
+def dump_verdicts(compared_facts: Sequence[RunFacts]) -> list[dict[str, Any]]:
     """Return the verdicts as `robotrain compare --json` has them, with the names of both sides; the keys are an API."""
     return [
         {**asdict(verdict), "sentence": describe_verdict(verdict, comparison.plan)}
-        for comparison in _compare_groups(compared)
+        for comparison in _compare_groups(compared_facts)
         for verdict in comparison.verdicts
     ]
 
@@ -219,15 +229,15 @@ def _find_problems(label: str, facts: RunFacts) -> Iterable[Problem]:
 def _make_conditions_problem(
     evaluations: Sequence[tuple[str, RunFacts]], conditions: Sequence[tuple[str, ...]]
 ) -> Problem:
-    other = next(index for index, condition in enumerate(conditions) if condition != conditions[0])
-    first, second = conditions[0], conditions[other]
+    other_index = next(index for index, condition in enumerate(conditions) if condition != conditions[0])
+    first_conditions, other_conditions = conditions[0], conditions[other_index]
     return make_problem(
         "not-comparable.conditions",
         Suggestion("robotrain scores", "shows which evaluations have equal conditions"),
         first=evaluations[0][0],
-        second=evaluations[other][0],
-        of_first=redact(", ".join(part for part in first if part not in second) or PLAIN),
-        of_second=redact(", ".join(part for part in second if part not in first) or PLAIN),
+        second=evaluations[other_index][0],
+        of_first=redact(", ".join(part for part in first_conditions if part not in other_conditions) or PLAIN),
+        of_second=redact(", ".join(part for part in other_conditions if part not in first_conditions) or PLAIN),
     )
 
 
@@ -235,23 +245,28 @@ def _list_conditions(facts: RunFacts) -> tuple[str, ...]:
     return list_conditions(facts.progress.evaluated, facts.values)
 
 
-def list_conditions(evaluated: Evaluated | None, values: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def list_conditions(evaluated: Evaluated | None, value_rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the parts of the conditions, with the cameras that were renamed, which no sentence names.
 
-    :param values: those of the evaluation's job.
+    :param value_rows: those of the evaluation's job.
     """
-    text, _ = scores.split_selection(scores.format_conditions(evaluated)) if evaluated else ("", "")
-    renames = next((value["value"] for value in values if value["name"] == "rename" and value["value"]), "")
-    return (*filter(None, text.split(", ")), *([f"renamed {renames}"] if renames else []))
+    conditions_text, _ = scores.split_selection(scores.format_conditions(evaluated)) if evaluated else ("", "")
+    renames = next(
+        (value_row["value"] for value_row in value_rows if value_row["name"] == "rename" and value_row["value"]), ""
+    )
+    return (*filter(None, conditions_text.split(", ")), *([f"renamed {renames}"] if renames else []))
 
 
 def _name_conditions(conditions: Sequence[tuple[str, ...]]) -> list[str]:
     """Return of each evaluation the parts of its conditions that are not those of all."""
     counts = Counter(part for condition in conditions for part in {*condition})
-    names = [
+    condition_names = [
         ", ".join(part for part in condition if counts[part] < len(conditions)) or PLAIN for condition in conditions
     ]
-    return [name if names.count(name) == 1 else f"{name}, {number}" for number, name in enumerate(names, 1)]
+    return [
+        name if condition_names.count(name) == 1 else f"{name}, {number}"
+        for number, name in enumerate(condition_names, 1)
+    ]
 
 
 def _name_policy(facts: RunFacts) -> str:
@@ -295,16 +310,16 @@ def _list_episodes(facts: RunFacts, side: Side) -> list[Observation]:
         )
         for outcome in outcomes
     ]
-    repeated = {id(observation) for observation in find_repeated(observations)}
-    return [observation for observation in observations if id(observation) not in repeated]
+    repeated_ids = {id(observation) for observation in find_repeated(observations)}
+    return [observation for observation in observations if id(observation) not in repeated_ids]
 
 
 def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, has_conditions: bool) -> dict[str, Any]:
     policy = facts.results.policy if facts.results else {}
     policy_facts = {name: value for name, value in policy.items() if value is not None}
-    counted = {name: value for name, value in describe_side(episodes, side).items() if value is not None}
+    counted_facts = {name: value for name, value in describe_side(episodes, side).items() if value is not None}
     return {
-        **counted,
+        **counted_facts,
         "name": _name_policy(facts),
         **policy_facts,
         "run": facts.record.run,
@@ -316,6 +331,6 @@ def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, h
 
 def _dump_conditions(facts: RunFacts) -> dict[str, Any]:
     conditions = facts.results.conditions if facts.results else {}
-    values = {value["name"]: value["value"] for value in facts.values}
+    values_by_name = {value["name"]: value["value"] for value in facts.values}
     reported = {name: value for name, value in conditions.items() if value is not None}
-    return {"renames": values.get("rename"), "lerobot": values.get("lerobot_version"), **reported}
+    return {"renames": values_by_name.get("rename"), "lerobot": values_by_name.get("lerobot_version"), **reported}

@@ -24,9 +24,9 @@ def list_policies(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def list_sentences(record: Mapping[str, Any]) -> list[str]:
     """Return the sentence about each pair, with the names of the table."""
-    pairs = sorted(zip(_list_names(record), _list_labels(record), strict=True), key=lambda pair: -len(pair[0]))
+    label_pairs = sorted(zip(_list_names(record), _list_labels(record), strict=True), key=lambda pair: -len(pair[0]))
     return [
-        functools.reduce(lambda sentence, pair: sentence.replace(*pair), pairs, str(verdict["sentence"]))
+        functools.reduce(lambda sentence, pair: sentence.replace(*pair), label_pairs, str(verdict["sentence"]))
         for verdict in record["verdicts"]
     ]
 
@@ -35,13 +35,13 @@ def list_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what limits the answers, and how many more episodes may decide what a job left open."""
     notes = [*map(str, record.get("notes") or ())]
     verdicts = record["verdicts"]
-    undecided = [verdict for verdict in verdicts if verdict["verdict"] == "not decided"]
-    if record.get("ended") != "given" and any(not verdict.get("withheld") for verdict in undecided):
-        names = ("confidence", "detect", "equal_within", "margin", "measure")
-        plan = ComparisonPlan(**{name: record[name] for name in names})
-        pairs = min(verdict["pairs"] for verdict in verdicts)
-        discordance = max(verdict["discordance"] for verdict in undecided)
-        notes += table.list_needs(pairs, discordance, plan, len(verdicts))
+    undecided_verdicts = [verdict for verdict in verdicts if verdict["verdict"] == "not decided"]
+    if record.get("ended") != "given" and any(not verdict.get("withheld") for verdict in undecided_verdicts):
+        field_names = ("confidence", "detect", "equal_within", "margin", "measure")
+        plan = ComparisonPlan(**{name: record[name] for name in field_names})
+        pair_count = min(verdict["pairs"] for verdict in verdicts)
+        discordance = max(verdict["discordance"] for verdict in undecided_verdicts)
+        notes += table.list_needs(pair_count, discordance, plan, len(verdicts))
     return notes
 
 
@@ -51,9 +51,9 @@ def _list_names(record: Mapping[str, Any]) -> list[str]:
 
 def _list_labels(record: Mapping[str, Any]) -> list[str]:
     """Return the names of policies, those that are addresses of checkpoints of runs as RUN@STEP."""
-    names = _list_names(record)
-    short_names = [collect.name_checkpoint(name) or name for name in names]
-    return short_names if len({*short_names}) == len(short_names) else names
+    policy_names = _list_names(record)
+    short_names = [collect.name_checkpoint(name) or name for name in policy_names]
+    return short_names if len({*short_names}) == len(short_names) else policy_names
 
 
 def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:

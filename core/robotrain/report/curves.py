@@ -39,19 +39,21 @@ def find_curve_metrics(progresses: Sequence[Progress]) -> dict[str, Metric]:
     }
 
 
-def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
+def list_curves(run_curves: Sequence[Curves]) -> Iterator[Panel]:
     """Yield a panel for each main and validation metric of the runs."""
-    progresses = [curves.progress for curves in shown if curves.progress]
+    progresses = [curves.progress for curves in run_curves if curves.progress]
     curve_metrics = find_curve_metrics(progresses)
     units = {progress.unit for progress in progresses}
     unit = units.pop() if len(units) == 1 else "step"
-    everything = [progress.get_points(name) for progress in progresses for name in curve_metrics]
+    all_points = [progress.get_points(name) for progress in progresses for name in curve_metrics]
     for metric in curve_metrics.values():
-        series = {curves.label: curves.progress.get_points(metric.name) if curves.progress else [] for curves in shown}
-        declaring = [curves.label for curves in shown if curves.record and metric in curves.record.metrics]
+        series = {
+            curves.label: curves.progress.get_points(metric.name) if curves.progress else [] for curves in run_curves
+        }
+        declaring_runs = [curves.label for curves in run_curves if curves.record and metric in curves.record.metrics]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
-            chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, others=everything)
-            yield Panel(capitalize(metric.title), series, chart, [run for run in declaring if not series[run]])
+            chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, other_series=all_points)
+            yield Panel(capitalize(metric.title), series, chart, [run for run in declaring_runs if not series[run]])
 
 
 def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[Span] = ()) -> Iterator[Panel]:
@@ -61,24 +63,26 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
 
     :param spans: the parts that are marked: those of earlier runs.
     """
-    declared = {metric.title: metric for metric in (progress.main_metric, progress.validation_metric) if metric}
-    series = {title: points for title, metric in declared.items() if (points := progress.get_points(metric.name))}
-    judged = next(reversed(series), "")
+    metrics_by_title = {metric.title: metric for metric in (progress.main_metric, progress.validation_metric) if metric}
+    series = {
+        title: points for title, metric in metrics_by_title.items() if (points := progress.get_points(metric.name))
+    }
+    judged_title = next(reversed(series), "")
     for panel in split_panels(series) if series else ():
-        shown = [title for title, points in panel.items() if points]
+        drawn_titles = [title for title, points in panel.items() if points]
         chart = make_chart(
             panel,
             "step"
-            if progress.unit == "episode" and declared[shown[0]].is_loss
+            if progress.unit == "episode" and metrics_by_title[drawn_titles[0]].is_loss
             else progress.unit,  # of a later evaluation
-            is_loss=declared[shown[0]].is_loss,
-            better=declared[judged].direction if judged in shown else "",
-            best_of=judged,
+            is_loss=metrics_by_title[drawn_titles[0]].is_loss,
+            better=metrics_by_title[judged_title].direction if judged_title in drawn_titles else "",
+            best_of=judged_title,
             checkpoints=checkpoints,
-            others=[*series.values()],
+            other_series=[*series.values()],
             spans=spans,
         )
-        yield Panel("Loss" if len(shown) > 1 else capitalize(shown[0]), panel, chart)
+        yield Panel("Loss" if len(drawn_titles) > 1 else capitalize(drawn_titles[0]), panel, chart)
 
 
 def capitalize(text: str) -> str:

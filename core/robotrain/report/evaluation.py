@@ -157,22 +157,22 @@ class OmittedFile:
 
 def load_media(folder: Path) -> tuple[list[MediaFile], list[OmittedFile]]:
     """Return the valid files that fit into the page, the most informative first, and those that do not."""
-    taken: list[MediaFile] = []
-    left: list[OmittedFile] = []
-    room = MAX_MEDIA_BYTES
+    media_files: list[MediaFile] = []
+    omitted_files: list[OmittedFile] = []
+    free_bytes = MAX_MEDIA_BYTES
     for name in _list_media_names(folder):
         path = resolve_inside(folder, name)
         if path is None or not is_valid_media(path):
             continue
         size = path.stat().st_size
-        if size > room:
-            left.append(OmittedFile(name, size))
+        if size > free_bytes:
+            omitted_files.append(OmittedFile(name, size))
             continue
         with path.open("rb") as file:
-            data = file.read(size)
-        room -= len(data)
-        taken.append(MediaFile(name, TYPES[path.suffix], data))
-    return taken, left
+            file_bytes = file.read(size)
+        free_bytes -= len(file_bytes)
+        media_files.append(MediaFile(name, TYPES[path.suffix], file_bytes))
+    return media_files, omitted_files
 
 
 def resolve_inside(folder: Path, name: str) -> Path | None:
@@ -193,13 +193,13 @@ def is_valid_media(path: Path) -> bool:
 
 def _list_media_names(folder: Path) -> Iterator[str]:
     """Yield the files about all episodes, then a panel and a video of each, then the other plots."""
-    plotted = _list_matching(folder / "plots", PLOTS_FOLDER_PATTERN)
+    plotted_names = _list_matching(folder / "plots", PLOTS_FOLDER_PATTERN)
     videos = _list_matching(folder / "videos", VIDEO_PATTERN)
     yield from (SUMMARY, GRID)
     yield from sorted(path.relative_to(folder).as_posix() for path in folder.glob("videos/*/*.mp4"))
-    yield from (f"plots/{name}/{PLOTS[0]}.png" for name in plotted)
+    yield from (f"plots/{name}/{PLOTS[0]}.png" for name in plotted_names)
     yield from (f"videos/{name}" for name in videos)
-    yield from (f"plots/{name}/{plot}.png" for name in plotted for plot in PLOTS[1:])
+    yield from (f"plots/{name}/{plot}.png" for name in plotted_names for plot in PLOTS[1:])
 
 
 def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
@@ -257,11 +257,11 @@ def collect_evaluation(
     with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
         folder = _find_local_results(platform, evaluated, outputs)
         reason = ""
-        shown = str(folder or "")
+        folder_text = str(folder or "")
         if folder is None and complete:
-            named = (output for output in outputs if _is_results_output(output, evaluated))
+            named_outputs = (output for output in outputs if _is_results_output(output, evaluated))
             copies = (output for output in outputs if output.kind == "file" and output.uri in progress.results)
-            output = next(iter([*named, *copies]), None)
+            output = next(iter([*named_outputs, *copies]), None)
             folder, reason = _download_results(record, platform, output, Path(scratch) / "results", on_progress, name)
         if folder is None:
             remarks = (f"{reason}; the page shows what the log contains",) if reason else ()
@@ -269,17 +269,17 @@ def collect_evaluation(
         results, remarks = _parse_results_file(folder, name, reader)
         comparison = _read_comparison(folder)
         media = list[MediaFile]()
-        omitted = list[OmittedFile]()
+        omitted_files = list[OmittedFile]()
         if complete:
             with contextlib.suppress(OSError):
-                media, omitted = load_media(folder)
+                media, omitted_files = load_media(folder)
     return EvaluationFacts(
         evaluated=evaluated,
         results=results,
         comparison=comparison,
         media=tuple(media),
-        omitted=tuple(omitted),
-        folder=shown,
+        omitted=tuple(omitted_files),
+        folder=folder_text,
         remarks=remarks,
     )
 
@@ -294,31 +294,33 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
     return None
 
 
-def _is_comparison(data: Mapping[str, Any]) -> bool:
+def _is_comparison(record: Mapping[str, Any]) -> bool:
     """Return whether an object has what is shown of a comparison, in the types that it has."""
-    policies = data.get("policies")
-    verdicts = data.get("verdicts")
+    policies = record.get("policies")
+    verdicts = record.get("verdicts")
     if not isinstance(policies, list) or not isinstance(verdicts, list):
         return False
-    numbers = [policy.get(name) for policy in policies if isinstance(policy, dict) for name in POLICY_NUMBERS]
+    policy_numbers = [policy.get(name) for policy in policies if isinstance(policy, dict) for name in POLICY_NUMBERS]
     ends = [policy.get("success_interval") or [0, 0] for policy in policies if isinstance(policy, dict)]
     return (
         all(isinstance(row, dict) for row in (*policies, *verdicts))
         and all(
             isinstance(verdict.get("sentence"), str) and isinstance(verdict.get("verdict"), str) for verdict in verdicts
         )
-        and all(isinstance(number, int | float | None) for number in numbers)
+        and all(isinstance(number, int | float | None) for number in policy_numbers)
         and all(isinstance(end, list) and len(end) == 2 for end in ends)
-        and isinstance(data.get("conditions"), dict | None)
+        and isinstance(record.get("conditions"), dict | None)
     )
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:
     """Return the folder of the results if it is on this machine."""
-    places = [output.uri for output in outputs if output.source == LOCAL_KIND and _is_results_output(output, evaluated)]
+    result_paths = [
+        output.uri for output in outputs if output.source == LOCAL_KIND and _is_results_output(output, evaluated)
+    ]
     if evaluated.results and platform.capabilities.feature("runs_here"):
-        places.append(evaluated.results)
-    return next((path for path in map(Path, places) if path.is_absolute() and path.is_dir()), None)
+        result_paths.append(evaluated.results)
+    return next((path for path in map(Path, result_paths) if path.is_absolute() and path.is_dir()), None)
 
 
 def _is_results_output(output: Output, evaluated: Evaluated) -> bool:
@@ -362,5 +364,5 @@ def _parse_results_file(
     except (OSError, ValueError) as error:
         reason = redact(str(error), max_length=300)
         return None, (f"{name} cannot be read: {reason}; the page shows what the log contains",)
-    damaged = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
-    return results, (damaged,) if results.damaged else ()
+    damage_remark = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
+    return results, (damage_remark,) if results.damaged else ()

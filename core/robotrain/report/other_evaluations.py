@@ -42,23 +42,39 @@ class OtherEvaluation:
 
 def list_notes(evaluations: Sequence[tuple[str, RunFacts]], plugins: Plugins) -> Iterator[str]:
     """Yield a sentence about each compared evaluation beside which there are others that may have chosen it."""
-    compared = {facts.record.run for _, facts in evaluations}
-    others = [*_list_others(compared, plugins)]
+    compared_runs = {facts.record.run for _, facts in evaluations}
+    other_evaluations = [*_list_others(compared_runs, plugins)]
     for label, facts in evaluations:
         own_evaluation = _describe(facts.record, facts.progress, facts.values)
         if own_evaluation is None:
             continue
-        equal = [other for other in others if other.conditions == own_evaluation.conditions]
-        repeated = [other for other in equal if own_evaluation.digest and other.digest == own_evaluation.digest]
-        rivals = [other for other in equal if other not in repeated and other.seed == own_evaluation.seed]
-        marks = own_evaluation.list_marks() if rivals else set[tuple[str, str]]()
-        checkpoints = [other for other in rivals if not other.list_marks().isdisjoint(marks)]
-        if repeated:
+        equal_evaluations = [
+            other_evaluation
+            for other_evaluation in other_evaluations
+            if other_evaluation.conditions == own_evaluation.conditions
+        ]
+        repeated_evaluations = [
+            other_evaluation
+            for other_evaluation in equal_evaluations
+            if own_evaluation.digest and other_evaluation.digest == own_evaluation.digest
+        ]
+        rival_evaluations = [
+            other_evaluation
+            for other_evaluation in equal_evaluations
+            if other_evaluation not in repeated_evaluations and other_evaluation.seed == own_evaluation.seed
+        ]
+        marks = own_evaluation.list_marks() if rival_evaluations else set[tuple[str, str]]()
+        checkpoints = [
+            other_evaluation
+            for other_evaluation in rival_evaluations
+            if not other_evaluation.list_marks().isdisjoint(marks)
+        ]
+        if repeated_evaluations:
             yield (
-                f"{label} is one of {1 + len(repeated)} evaluations of its policy under equal conditions"
-                f" ({_name(repeated)}): they count as well"
+                f"{label} is one of {1 + len(repeated_evaluations)} evaluations of its policy under equal conditions"
+                f" ({_name(repeated_evaluations)}): they count as well"
             )
-        if checkpoints and all(own_evaluation.result >= other.result for other in checkpoints):
+        if checkpoints and all(own_evaluation.result >= other_evaluation.result for other_evaluation in checkpoints):
             count = f"{1 + len(checkpoints)} checkpoints of its training"
             yield (
                 f"{label} is the best of {count} on these starts (the others: {_name(checkpoints)}): if its score chose"
@@ -66,8 +82,8 @@ def list_notes(evaluations: Sequence[tuple[str, RunFacts]], plugins: Plugins) ->
             )
 
 
-def _name(others: Sequence[OtherEvaluation]) -> str:
-    return ", ".join(other.name for other in others)
+def _name(other_evaluations: Sequence[OtherEvaluation]) -> str:
+    return ", ".join(other_evaluation.name for other_evaluation in other_evaluations)
 
 
 def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluation]:
@@ -78,16 +94,22 @@ def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluati
                 continue
             progress = all_runs.read_progress(record, (), plugins)
             progress.evaluated = progress.evaluated or _read_listed(run)
-            if other := _describe(record, progress, plans.read_stored_values(run)):
-                yield other
+            if other_evaluation := _describe(record, progress, plans.read_stored_values(run)):
+                yield other_evaluation
 
 
 def _read_listed(run: str) -> Evaluated | None:
     """Return the result of an evaluation elsewhere, as `robotrain runs` stored it."""
-    if (ended := listed_results.read_ended_run(run)) is None:
+    if (ended_run := listed_results.read_ended_run(run)) is None:
         return None
-    listed = ended.progress
-    return Evaluated(episodes=0, scores=listed.scores, results="", conditions=listed.conditions, digest=listed.digest)
+    listed_progress = ended_run.progress
+    return Evaluated(
+        episodes=0,
+        scores=listed_progress.scores,
+        results="",
+        conditions=listed_progress.conditions,
+        digest=listed_progress.digest,
+    )
 
 
 def _describe(record: RunRecord, progress: Progress, values: Sequence[Mapping[str, Any]]) -> OtherEvaluation | None:
@@ -99,7 +121,7 @@ def _describe(record: RunRecord, progress: Progress, values: Sequence[Mapping[st
     headline = scores.find_headline_score(evaluated.scores, record.metrics)
     if selection or headline is None:
         return None
-    metric, result = headline
+    metric, headline_score = headline
     return OtherEvaluation(
         run=record.run,
         name=record.name or record.run,
@@ -107,5 +129,5 @@ def _describe(record: RunRecord, progress: Progress, values: Sequence[Mapping[st
         conditions=compared_evaluations.list_conditions(evaluated, values),
         seed=next((row["value"] for row in values if row["name"] == "seed"), None),
         trained_by=progress.tags.get(collect.TRAINING_RUN_TAG, ""),
-        result=-result if metric.direction == "lower" else result,
+        result=-headline_score if metric.direction == "lower" else headline_score,
     )

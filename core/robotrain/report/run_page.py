@@ -38,9 +38,9 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     """
     progress, record = facts.progress, facts.record
     series = {name: curve.points for name, curve in progress.series.items()}
-    values = select_shared_values(facts.values, facts.sweep) if facts.sweep else facts.values
-    settings = list(run_values.merge_option_rows(values))
-    defaults = [value for value in settings if value["origin"] == "default"]
+    value_rows = select_shared_values(facts.values, facts.sweep) if facts.sweep else facts.values
+    settings = list(run_values.merge_option_rows(value_rows))
+    defaults = [value_row for value_row in settings if value_row["origin"] == "default"]
     main_names = [metric.name for metric in (progress.main_metric, progress.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     return render_template(
@@ -51,7 +51,8 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         record=record,
         run_name=name,
         earlier_runs=[
-            (earlier.record.run, earlier.record.name, earlier.step) for earlier in reversed(facts.earlier_runs)
+            (earlier_run.record.run, earlier_run.record.name, earlier_run.step)
+            for earlier_run in reversed(facts.earlier_runs)
         ],
         status=facts.status,
         known=progress,
@@ -71,7 +72,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
             if output.kind == "checkpoint"
         ],
         score_rows=checkpoint_table.list_table_rows(progress, MAX_ROWS),
-        related_runs=[_describe_related_run(related) for related in facts.evaluations],
+        related_runs=[_describe_related_run(related_run) for related_run in facts.evaluations],
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
         **describe_sweep(record.run, facts.sweep),
@@ -86,11 +87,13 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         training_name=facts.training_name,
         identifiers=_list_identifiers(facts),
         values=facts.values,
-        chosen_values=[_make_setting_row(value) for value in settings if value["origin"] != "default"],
+        chosen_values=[_make_setting_row(value_row) for value_row in settings if value_row["origin"] != "default"],
         default_values=[
-            (value["name"], format_value(value["value"])) for value in defaults if value["value"] is not None
+            (value_row["name"], format_value(value_row["value"]))
+            for value_row in defaults
+            if value_row["value"] is not None
         ],
-        unset=sum(value["value"] is None for value in defaults),
+        unset=sum(value_row["value"] is None for value_row in defaults),
         stages=[
             (
                 stage.name,
@@ -116,29 +119,29 @@ def _list_panels(facts: RunFacts) -> list[Panel]:
 
 def _list_spans(facts: RunFacts) -> list[Span]:
     """Return the parts of the curves that are of earlier runs."""
-    ends = [earlier.step for earlier in facts.earlier_runs]
+    ends = [earlier_run.step for earlier_run in facts.earlier_runs]
     return [
         (
-            begin,
-            earlier.step,
-            f"of {earlier.record.name or earlier.record.run}, up to {facts.progress.unit} {earlier.step}",
+            begin_step,
+            earlier_run.step,
+            f"of {earlier_run.record.name or earlier_run.record.run}, up to {facts.progress.unit} {earlier_run.step}",
         )
-        for begin, earlier in zip([0, *ends], facts.earlier_runs, strict=False)
+        for begin_step, earlier_run in zip([0, *ends], facts.earlier_runs, strict=False)
     ]
 
 
 def _list_earlier_checkpoints(facts: RunFacts) -> Iterator[tuple[RunRecord, Output]]:
     """Yield the checkpoints that the run goes back to, each with the earlier run that has it."""
-    for earlier in facts.earlier_runs:
-        for output in earlier.outputs:
-            if output.kind == "checkpoint" and output.step is not None and output.step <= earlier.step:
-                yield earlier.record, output
+    for earlier_run in facts.earlier_runs:
+        for output in earlier_run.outputs:
+            if output.kind == "checkpoint" and output.step is not None and output.step <= earlier_run.step:
+                yield earlier_run.record, output
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
     seconds = measure_seconds(step, now)
-    took = "" if seconds is None else format_duration(seconds)
-    return step.name, step.state, took, step.registered or step.run, redact_text(step.reason)
+    duration_text = "" if seconds is None else format_duration(seconds)
+    return step.name, step.state, duration_text, step.registered or step.run, redact_text(step.reason)
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
@@ -172,8 +175,8 @@ def _list_other_metrics(progress: Progress, main_names: Collection[str]) -> Iter
 def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
     progress = facts.progress
     registered: dict[int | None, str] = {model.step: _format_version(model) for model in progress.registered}
-    own = [(facts.record, output) for output in facts.outputs if output.kind == "checkpoint"]
-    for record, output in (*_list_earlier_checkpoints(facts), *own):
+    own_checkpoints = [(facts.record, output) for output in facts.outputs if output.kind == "checkpoint"]
+    for record, output in (*_list_earlier_checkpoints(facts), *own_checkpoints):
         size = format_size(output.size) if output.size is not None else ""
         loss = validation_loss = None
         if output.step is not None:
@@ -185,14 +188,16 @@ def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
         yield str(output.step), size, format_number(loss), format_number(validation_loss), version, run
 
 
-def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:
+def _describe_related_run(related_run: RelatedRun) -> tuple[RelatedRun, str, str]:
     """Return an evaluation with its scores and conditions."""
-    evaluated = related.evaluated
+    evaluated = related_run.evaluated
     if evaluated is None:
-        return related, "", ""
+        return related_run, "", ""
     step = f"step {evaluated.step}: " if evaluated.step else ""
-    listed = "; ".join(f"{name} {text}" for name, text in scores.list_scores(evaluated, related.metrics))
-    return related, redact_text(step + listed), scores.format_conditions(evaluated)
+    scores_text = "; ".join(
+        f"{name} {score_text}" for name, score_text in scores.list_scores(evaluated, related_run.metrics)
+    )
+    return related_run, redact_text(step + scores_text), scores.format_conditions(evaluated)
 
 
 def _format_version(model: Registered) -> str:
@@ -222,28 +227,32 @@ def _list_identifiers(facts: RunFacts) -> list[tuple[str, str]]:
     ]
 
 
-def _make_setting_row(value: Mapping[str, Any]) -> tuple[str, ...]:
+def _make_setting_row(value_row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a row of the table of settings; an option of the trainer has its own name, an own program `command`."""
-    step, _, name = value["name"].rpartition(".")
-    text, option = format_value(value["value"]), value.get("option")
+    step, _, name = value_row["name"].rpartition(".")
+    value_text, option = format_value(value_row["value"]), value_row.get("option")
     if name == TRAINER_ARGS:
-        name, text = (option, text.removeprefix(option).lstrip(" =")) if option else ("command", text)
+        name, value_text = (option, value_text.removeprefix(option).lstrip(" =")) if option else ("command", value_text)
         name = f"{step} {name}".strip()
     else:
-        name = value["name"]
-    overrode = [f"{lost['value']} ({lost['origin']})" for lost in value["overrode"] if lost["value"] is not None]
-    return name, text, value["origin"], ", ".join(overrode)
+        name = value_row["name"]
+    overridden_values = [
+        f"{overridden_value['value']} ({overridden_value['origin']})"
+        for overridden_value in value_row["overrode"]
+        if overridden_value["value"] is not None
+    ]
+    return name, value_text, value_row["origin"], ", ".join(overridden_values)
 
 
-def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> dict[str, Any]:
+def _describe_evaluation(evaluation: EvaluationFacts, declared_metrics: Sequence[Metric]) -> dict[str, Any]:
     """Return the values of the templates `headline.html` and `evaluation.html`."""
     results, media = evaluation.results, evaluation.media
-    images = [item for item in media if item.type == "image/png"]
+    images = [media_file for media_file in media if media_file.type == "image/png"]
     plots: dict[int, list[MediaFile]] = {}
     for image in images:
         if image.episode is not None:
             plots.setdefault(image.episode, []).append(image)
-    tiles = _list_score_tiles(evaluation, declared)
+    tiles = _list_score_tiles(evaluation, declared_metrics)
     headline = next((tile for tile in tiles if tile.is_headline and tile.text), None)
     return {
         "conditions": scores.format_conditions(evaluation.evaluated),
@@ -252,15 +261,17 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
         "score_tiles": [(tile.title, tile.text, tile.remark) for tile in tiles if tile is not headline],
         "results_tables": results.tables if results else (),
         "max_rows": MAX_ROWS,
-        "grid_videos": [item for item in media if item.type == "video/mp4" and item.episode is None],
+        "grid_videos": [
+            media_file for media_file in media if media_file.type == "video/mp4" and media_file.episode is None
+        ],
         "cards": _list_cards(evaluation),
         "video_note": results.video_note if results else "",
         "summary_plots": [image for image in images if image.name == SUMMARY],
         "episode_plots": plots,
-        "omitted_size": format_size(sum(item.size for item in evaluation.omitted)),
+        "omitted_size": format_size(sum(media_file.size for media_file in evaluation.omitted)),
         "omitted_files": [
-            (item.name, format_size(item.size), (Path(evaluation.folder) / item.name).as_uri())
-            for item in (evaluation.omitted if evaluation.folder else ())
+            (media_file.name, format_size(media_file.size), (Path(evaluation.folder) / media_file.name).as_uri())
+            for media_file in (evaluation.omitted if evaluation.folder else ())
         ],
     }
 
@@ -270,18 +281,22 @@ def _describe_comparison(record: Mapping[str, Any] | None) -> dict[str, Any]:
     if record is None:
         return {"compared_rows": []}
     rows = [tuple(map(redact_text, row)) for row in comparison_record.list_policies(record)]
-    texts = [*comparison_record.list_sentences(record), *comparison_record.list_notes(record)]
+    sentences = [*comparison_record.list_sentences(record), *comparison_record.list_notes(record)]
     verdicts = len(record["verdicts"])
     return {
         "compared_rows": rows,
         "compared_verdicts": verdicts,
-        "compared_texts": [redact_text(f"{text[:1].upper()}{text[1:]}.") for text in texts],
+        "compared_texts": [redact_text(f"{sentence[:1].upper()}{sentence[1:]}.") for sentence in sentences],
     }
 
 
 def _list_cards(evaluation: EvaluationFacts) -> list[tuple[int, MediaFile | None, str, str]]:
     """Return each episode with its video, how it ended, and what it reached."""
-    videos = {item.episode: item for item in evaluation.media if item.type == "video/mp4" and item.episode is not None}
+    videos = {
+        media_file.episode: media_file
+        for media_file in evaluation.media
+        if media_file.type == "video/mp4" and media_file.episode is not None
+    }
     outcomes = {outcome.episode: outcome for outcome in evaluation.results.outcomes} if evaluation.results else {}
     words = {True: "success", False: "failure", None: ""}
     cards = []
@@ -299,10 +314,10 @@ class _ScoreTile(NamedTuple):
     is_headline: bool = False
 
 
-def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> list[_ScoreTile]:
+def _list_score_tiles(evaluation: EvaluationFacts, declared_metrics: Sequence[Metric]) -> list[_ScoreTile]:
     evaluated = evaluation.evaluated
-    values = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
-    metrics = scores.add_described_metrics(declared, evaluated)
+    reported_scores = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
+    metrics = scores.add_described_metrics(declared_metrics, evaluated)
     in_share = {name for metric in metrics if metric.share for name in (metric.low, metric.high, metric.count)}
     tiles = []
     for metric in metrics:
@@ -310,21 +325,23 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
             bar = None
             if metric.share:
                 share = scores.get_share(evaluated.scores, metric.name)
-                text = "" if share is None else f"{share:.0%}"
+                score_text = "" if share is None else f"{share:.0%}"
                 remarks = [scores.format_success_count(evaluated, metric)]
                 if interval := scores.format_interval(evaluated, metric):
                     remarks.append(f"95% interval {interval}")
                 if share is not None:
-                    low, high = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
-                    bar = Bar(metric.title, share, text, low, high)
+                    lower_bound, upper_bound = (
+                        scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high)
+                    )
+                    bar = Bar(metric.title, share, score_text, lower_bound, upper_bound)
             else:
-                value = format_number(scores.get_number(values, metric.name), 3)
+                number_text = format_number(scores.get_number(reported_scores, metric.name), 3)
                 remarks = []
-                text = f"{value}{scores.format_unit(metric)}" if value else ""
-                if text and (bounds := scores.format_bounds(evaluated, metric)):
+                score_text = f"{number_text}{scores.format_unit(metric)}" if number_text else ""
+                if score_text and (bounds := scores.format_bounds(evaluated, metric)):
                     remarks.append(f"95% interval {bounds}")
             remark = "; ".join(filter(None, remarks))
-            tiles.append(_ScoreTile(metric.title, text, remark, bar, metric.headline))
+            tiles.append(_ScoreTile(metric.title, score_text, remark, bar, metric.headline))
     if any(tile.text for tile in tiles):
         return tiles
-    return [_ScoreTile(name, text) for name, text in scores.list_scores(evaluated, declared)]
+    return [_ScoreTile(name, score_text) for name, score_text in scores.list_scores(evaluated, declared_metrics)]

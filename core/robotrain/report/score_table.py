@@ -57,25 +57,25 @@ def make_row(
     metrics = scores.add_described_metrics(declared, evaluated)
     if (headline := scores.find_headline_score(evaluated.scores, metrics)) is None:
         return None
-    metric, value = headline
-    counted = scores.count_successes(evaluated, metric) if metric.share else None
-    conditions, chosen = scores.split_selection(scores.format_conditions(evaluated))
+    metric, headline_score = headline
+    success_counts = scores.count_successes(evaluated, metric) if metric.share else None
+    conditions, selection = scores.split_selection(scores.format_conditions(evaluated))
     bound = scores.get_share if metric.share else scores.get_number
     return ScoredPolicy(
         conditions=conditions,
         policy=policy[0],
         policy_type=policy[1],
         metric=metric.brief or metric.title,
-        value=value,
-        episodes=counted[1] if counted else None,
-        successes=counted[0] if counted else None,
+        value=headline_score,
+        episodes=success_counts[1] if success_counts else None,
+        successes=success_counts[0] if success_counts else None,
         low=bound(evaluated.scores, metric.low),
         high=bound(evaluated.scores, metric.high),
         unit="share" if metric.share else metric.unit,
         date=format_date(created),
         run=run,
         name=name,
-        selection=chosen,
+        selection=selection,
         digest=evaluated.digest,
     )
 
@@ -90,11 +90,11 @@ def group_rows(rows: Iterable[ScoredPolicy]) -> list[list[ScoredPolicy]]:
 
     Those of unknown conditions are groups of one row each: nobody knows whether they can be compared.
     """
-    groups: dict[tuple[str, ...], list[ScoredPolicy]] = {}
+    rows_by_key: dict[tuple[str, ...], list[ScoredPolicy]] = {}
     for row in rows:
         key = (row.conditions, row.metric, "" if row.conditions else row.run)
-        groups.setdefault(key, []).append(row)
-    return [*groups.values()]
+        rows_by_key.setdefault(key, []).append(row)
+    return [*rows_by_key.values()]
 
 
 def format_conditions(group: Sequence[ScoredPolicy]) -> str:
@@ -104,8 +104,8 @@ def format_conditions(group: Sequence[ScoredPolicy]) -> str:
 
 def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
     """Return the rows of a group as texts, the head first, without columns in which nothing stands."""
-    first, *others = HEAD
-    head = (first, others[0], "n", group[0].metric, *others[1:])
+    first_title, *other_titles = HEAD
+    head = (first_title, other_titles[0], "n", group[0].metric, *other_titles[1:])
     rows = [
         (
             row.policy,
@@ -122,20 +122,23 @@ def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
     return [tuple(row[column] for column in columns) for row in (head, *rows)]
 
 
-def list_repeated(groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:
+def list_repeated(row_groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]:
     """Yield a sentence for each policy, or copies of it, that was evaluated several times under equal conditions."""
-    for group in groups:
+    for group in row_groups:
         by_policy: dict[str, list[ScoredPolicy]] = {}
         for row in group:
             if (row.digest or row.policy) and row.conditions and not row.selection:
                 by_policy.setdefault(row.digest or row.policy, []).append(row)
         for rows in by_policy.values():
             if len(rows) > 1:
-                names = list(dict.fromkeys(row.policy for row in rows if row.policy))
-                policy = " and ".join(names) or f"the policy sha256:{rows[0].digest[:SHORT_DIGEST]}"
-                values = ", ".join(f"{_format_value(row)} in {row.name or row.run}" for row in rows)
-                was = "are one policy, which was" if len(names) > 1 else "was"
-                yield f"{policy} {was} evaluated {len(rows)} times under equal conditions: {values}; report all of them"
+                policy_names = list(dict.fromkeys(row.policy for row in rows if row.policy))
+                policy = " and ".join(policy_names) or f"the policy sha256:{rows[0].digest[:SHORT_DIGEST]}"
+                value_texts = ", ".join(f"{_format_value(row)} in {row.name or row.run}" for row in rows)
+                verb = "are one policy, which was" if len(policy_names) > 1 else "was"
+                yield (
+                    f"{policy} {verb} evaluated {len(rows)} times under equal conditions: {value_texts}; report "
+                    "all of them"
+                )
 
 
 def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
@@ -146,24 +149,24 @@ def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
 def _format_markdown_group(group: Sequence[ScoredPolicy]) -> Iterator[str]:
     yield f"**{_escape(format_conditions(group))}**"
     head, *rows = list_table(group)
-    lines = (head, ["---"] * len(head), *([*map(_escape, row)] for row in rows))
-    yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    table_rows = (head, ["---"] * len(head), *([*map(_escape, row)] for row in rows))
+    yield "\n".join(f"| {' | '.join(cells)} |" for cells in table_rows)
     if group[0].unit == "share" and any(row.low is not None for row in group):
         yield "In parentheses: the 95% confidence interval."
-    for text in list_repeated([group]):
-        yield _escape(f"{text[:1].upper()}{text[1:]}.")
+    for sentence in list_repeated([group]):
+        yield _escape(f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
-def format_csv(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
+def format_csv(row_groups: Sequence[Sequence[ScoredPolicy]]) -> str:
     """Return the rows of all groups as CSV; what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*ScoredPolicy.__dataclass_fields__], lineterminator="\n")
+    csv_buffer = io.StringIO()
+    writer = csv.DictWriter(csv_buffer, [*ScoredPolicy.__dataclass_fields__], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for group in groups for row in group)
-    return text.getvalue().rstrip("\n")
+    writer.writerows(asdict(row) for group in row_groups for row in group)
+    return csv_buffer.getvalue().rstrip("\n")
 
 
-def dump_groups(groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
+def dump_groups(row_groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
     """Return the groups as data; the keys are an API."""
     return {
         "groups": [
@@ -172,16 +175,16 @@ def dump_groups(groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
                 "metric": group[0].metric,
                 "evaluations": [asdict(row) for row in group],
             }
-            for group in groups
+            for group in row_groups
         ]
     }
 
 
 def _format_value(row: ScoredPolicy) -> str:
     if row.unit != "share":
-        value = f"{scores.format_number(row.value)} {row.unit}".rstrip()
+        value_text = f"{scores.format_number(row.value)} {row.unit}".rstrip()
         bounds = "" if row.low is None or row.high is None else f"{row.low:.3g} to {row.high:.3g}"
-        return f"{value} ({bounds})" if bounds else value
+        return f"{value_text} ({bounds})" if bounds else value_text
     interval = scores.format_share_bounds(row.low, row.high)
     return f"{row.value:.0%}{f' ({interval})' if interval else ''}"
 

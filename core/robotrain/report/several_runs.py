@@ -34,83 +34,85 @@ class DifferingRow:
     values: tuple[str | float | None, ...]
 
 
-def compare_metrics(compared: Sequence[RunFacts]) -> list[DifferingRow]:
+def compare_metrics(compared_facts: Sequence[RunFacts]) -> list[DifferingRow]:
     """Return the newest value of each metric, without scores and metrics of single episodes."""
-    progresses = [facts.progress for facts in compared]
-    names = sorted({name for progress in progresses for name in progress.metrics})
-    shown = (
+    progresses = [facts.progress for facts in compared_facts]
+    metric_names = sorted({name for progress in progresses for name in progress.metrics})
+    shown_names = (
         name
-        for name in names
+        for name in metric_names
         if not any(progress.is_episode_metric(name) or progress.is_score(name) for progress in progresses)
     )
-    return [DifferingRow(name, tuple(progress.metrics.get(name) for progress in progresses)) for name in shown]
+    return [DifferingRow(name, tuple(progress.metrics.get(name) for progress in progresses)) for name in shown_names]
 
 
-def compare_jobs(compared: Sequence[RunFacts]) -> list[Difference]:
+def compare_jobs(compared_facts: Sequence[RunFacts]) -> list[Difference]:
     """Return the sources and settings that differ, also between workloads; runs without a stored plan do not count."""
-    return find_differences([_collect_values(facts) for facts in compared])
+    return find_differences([_collect_values(facts) for facts in compared_facts])
 
 
-def list_unknown_jobs(compared: Sequence[RunFacts]) -> list[str]:
+def list_unknown_jobs(compared_facts: Sequence[RunFacts]) -> list[str]:
     """Return the labels of the runs whose plan is not stored here: their settings are not known."""
-    return [facts.label or facts.record.run for facts in compared if not facts.values]
+    return [facts.label or facts.record.run for facts in compared_facts if not facts.values]
 
 
 def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
     if not facts.values:
         return {}
     values = collect_stored_values(facts.values, facts.sources, is_sweep=facts.record.is_sweep)
-    own = {"workload": RunValue(facts.record.workload), "platform": RunValue(facts.record.platform)}
-    return values | own
+    run_facts = {"workload": RunValue(facts.record.workload), "platform": RunValue(facts.record.platform)}
+    return values | run_facts
 
 
 MAX_COLUMNS = 6
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 
 
-def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str, str] | None = None) -> str:
+def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mapping[str, str] | None = None) -> str:
     """Return the page; equal facts give equal pages.
 
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
-    labels = label_runs([facts.record for facts in compared])
-    compared = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared]
-    differences = compare_jobs(compared)
+    labels = label_runs([facts.record for facts in compared_facts])
+    compared_facts = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared_facts]
+    differences = compare_jobs(compared_facts)
     sources = [difference for difference in differences if difference.is_source]
     settings = [
         difference for difference in differences if not difference.is_source and difference.name not in IDENTITIES
     ]
-    few = settings if len(settings) <= MAX_COLUMNS else []
-    run_head, *run_rows = _list_run_rows(compared, sources, few)
+    few_settings = settings if len(settings) <= MAX_COLUMNS else []
+    run_head, *run_rows = _list_run_rows(compared_facts, sources, few_settings)
     return render_template(
         "comparison.html",
-        f"{len(compared)} runs compared",
-        max(facts.written for facts in compared),
+        f"{len(compared_facts)} runs compared",
+        max(facts.written for facts in compared_facts),
         run_pages,
         run_head=run_head,
         run_rows=run_rows,
-        curves=list(list_curves([Curves(facts.label, facts.record, facts.progress) for facts in compared[:MAX_LINES]])),
-        metric_head=_make_head(compared),
-        metrics=_make_rows(compare_metrics(compared)),
-        settings=[] if few else _make_difference_rows(settings),
+        curves=list(
+            list_curves([Curves(facts.label, facts.record, facts.progress) for facts in compared_facts[:MAX_LINES]])
+        ),
+        metric_head=_make_head(compared_facts),
+        metrics=_make_rows(compare_metrics(compared_facts)),
+        settings=[] if few_settings else _make_difference_rows(settings),
         is_equal=not differences,
-        without_plan=list_unknown_jobs(compared),
+        without_plan=list_unknown_jobs(compared_facts),
         sources=_make_difference_rows(sources),
-        **_describe_success_rates(compared),
-        **_describe_scores(compared),
+        **_describe_success_rates(compared_facts),
+        **_describe_scores(compared_facts),
     )
 
 
 def _list_run_rows(
-    compared: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
+    compared_facts: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
 ) -> list[tuple[str, ...]]:
     """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
-    progresses = [facts.progress for facts in compared]
+    progresses = [facts.progress for facts in compared_facts]
     columns: dict[str, list[str]] = {
-        "run": [facts.label for facts in compared],
-        "state": [facts.status.state for facts in compared],
-        "workload": [facts.record.workload for facts in compared],
-        "platform": [facts.record.platform for facts in compared],
+        "run": [facts.label for facts in compared_facts],
+        "state": [facts.status.state for facts in compared_facts],
+        "workload": [facts.record.workload for facts in compared_facts],
+        "platform": [facts.record.platform for facts in compared_facts],
         "steps": [
             f"{progress.step} of {progress.total} {progress.unit}s" if progress.total else str(progress.step or "")
             for progress in progresses
@@ -118,21 +120,25 @@ def _list_run_rows(
     }
     columns = {name: cells for name, cells in columns.items() if name in ("run", "state") or len({*cells}) > 1}
     for role in (difference.name for difference in sources):
-        columns[role] = shorten_texts([name_sources(facts.sources, role, facts.training_run) for facts in compared])
-    columns |= {redact_text(difference.name): [text or "" for text in difference.texts] for difference in settings}
+        columns[role] = shorten_texts(
+            [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
+        )
+    columns |= {
+        redact_text(difference.name): [value_text or "" for value_text in difference.texts] for difference in settings
+    }
     for metric in find_curve_metrics(progresses).values():
         columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
     columns["score"] = [
         scores.format_headline_score(progress.evaluated.scores, facts.record.metrics) if progress.evaluated else ""
-        for facts, progress in zip(compared, progresses, strict=True)
+        for facts, progress in zip(compared_facts, progresses, strict=True)
     ]
-    columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared]
-    columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
+    columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]
+    columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared_facts]
     return [tuple(columns), *zip(*columns.values(), strict=True)]
 
 
-def _make_head(compared: Sequence[RunFacts]) -> tuple[str, ...]:
-    return ("", *(facts.label for facts in compared))
+def _make_head(compared_facts: Sequence[RunFacts]) -> tuple[str, ...]:
+    return ("", *(facts.label for facts in compared_facts))
 
 
 def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
@@ -146,20 +152,23 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
 
 
 def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    return [(redact_text(difference.name), *(text or "" for text in difference.texts)) for difference in differences]
+    return [
+        (redact_text(difference.name), *(value_text or "" for value_text in difference.texts))
+        for difference in differences
+    ]
 
 
-def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
+def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:
     """Return the bars of the success rates with their intervals, their conditions, and whether one is better."""
-    metric = _find_rate_metric(compared)
+    metric = _find_rate_metric(compared_facts)
     if metric is None:
         return {"rate_bars": []}
-    bars = [(facts, _make_bar(facts, metric, number)) for number, facts in enumerate(compared, 1)]
-    shown = [facts for facts, bar in bars if bar]
+    bars = [(facts, _make_bar(facts, metric, number)) for number, facts in enumerate(compared_facts, 1)]
+    facts_with_rate = [facts for facts, bar in bars if bar]
     return {
         "rate_title": capitalize(metric.title),
-        "rate_conditions": [*_describe_conditions(shown)],
-        "rate_verdicts": compared_evaluations.list_verdicts(shown),
+        "rate_conditions": [*_describe_conditions(facts_with_rate)],
+        "rate_verdicts": compared_evaluations.list_verdicts(facts_with_rate),
         "rate_bars": [bar for _, bar in bars if bar],
     }
 
@@ -183,74 +192,80 @@ def _describe_conditions(compared: Sequence[RunFacts]) -> Iterator[str]:
         yield f"Conditions of all: {next(iter(by_conditions))}."
 
 
-def _find_rate_metric(compared: Sequence[RunFacts]) -> Metric | None:
-    return next(filter(None, (scores.find_share_metric(facts.record.metrics) for facts in compared)), None)
+def _find_rate_metric(compared_facts: Sequence[RunFacts]) -> Metric | None:
+    return next(filter(None, (scores.find_share_metric(facts.record.metrics) for facts in compared_facts)), None)
 
 
 def _make_bar(facts: RunFacts, metric: Metric, number: int) -> Bar | None:
     evaluated = facts.progress.evaluated
-    value = scores.get_share(evaluated.scores, metric.name) if evaluated else None
-    if evaluated is None or value is None:
+    success_rate = scores.get_share(evaluated.scores, metric.name) if evaluated else None
+    if evaluated is None or success_rate is None:
         return None
-    low, high = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
-    text = scores.format_success(evaluated, metric)
-    return Bar(facts.label, value, text, low, high, min(number, MAX_LINES))
+    lower_bound, upper_bound = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
+    rate_text = scores.format_success(evaluated, metric)
+    return Bar(facts.label, success_rate, rate_text, lower_bound, upper_bound, min(number, MAX_LINES))
 
 
-def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
+def _describe_scores(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:
     """Return the table of all scores, the training run of each policy, and notes about the scores."""
-    evaluated_runs = [(facts, evaluated) for facts in compared if (evaluated := facts.progress.evaluated)]
+    evaluated_runs = [(facts, evaluated) for facts in compared_facts if (evaluated := facts.progress.evaluated)]
     if not evaluated_runs:
         return {"score_rows": []}
     evaluations = [evaluated for _, evaluated in evaluated_runs]
-    described = (
+    described_metrics = (
         scores.expand_patterns(scores.add_described_metrics(facts.record.metrics, evaluated), evaluated)
         for facts, evaluated in evaluated_runs
     )
-    declared = list(dict.fromkeys(metric for metrics in described for metric in metrics))
-    rows = [row for row in _list_score_rows(evaluations, declared) if any(row[1:])]
+    declared_metrics = list(dict.fromkeys(metric for metrics in described_metrics for metric in metrics))
+    rows = [row for row in _list_score_rows(evaluations, declared_metrics) if any(row[1:])]
     return {
         "score_head": _make_head([facts for facts, _ in evaluated_runs]),
         "score_rows": [("policy of", *(facts.training_run for facts, _ in evaluated_runs)), *rows],
-        "score_notes": list(_list_score_notes(evaluations, declared)),
+        "score_notes": list(_list_score_notes(evaluations, declared_metrics)),
         "evaluation_remarks": [
-            f"{facts.label}: {text}" for facts in compared if facts.evaluation for text in facts.evaluation.remarks
+            f"{facts.label}: {remark}"
+            for facts in compared_facts
+            if facts.evaluation
+            for remark in facts.evaluation.remarks
         ],
     }
 
 
-def _list_score_notes(evaluations: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[str]:
+def _list_score_notes(evaluations: Sequence[Evaluated], declared_metrics: Sequence[Metric]) -> Iterator[str]:
     """Yield the notes of the scores that are shown and, for several runs, which direction is better."""
-    shown = [
+    shown_metrics = [
         metric
-        for metric in declared
+        for metric in declared_metrics
         if metric.kind == "score" and any(metric.name in evaluated.scores for evaluated in evaluations)
     ]
-    yield from dict.fromkeys(metric.note for metric in shown if metric.note)
+    yield from dict.fromkeys(metric.note for metric in shown_metrics if metric.note)
     for better in ("higher", "lower"):
-        names = [metric.title for metric in shown if metric.better == better]
-        if names and len(evaluations) > 1:
-            yield f"{better.capitalize()} is better: {'; '.join(names)}."
+        metric_titles = [metric.title for metric in shown_metrics if metric.better == better]
+        if metric_titles and len(evaluations) > 1:
+            yield f"{better.capitalize()} is better: {'; '.join(metric_titles)}."
 
 
-def _list_score_rows(evaluations: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
+def _list_score_rows(evaluations: Sequence[Evaluated], declared_metrics: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
     yield "at step", *(str(evaluated.step or "") for evaluated in evaluations)
     yield "conditions", *map(scores.format_conditions, evaluations)
-    shown: set[str] = set()
-    for metric in declared:
+    listed_names: set[str] = set()
+    for metric in declared_metrics:
         if metric.kind == "score" and metric.share:
             yield metric.title, *(scores.format_success(evaluated, metric) for evaluated in evaluations)
-            shown.add(metric.name)
-        shown |= {metric.low, metric.high, *([metric.count] if metric.share else [])}
-    metric_by_name = {metric.name: metric for metric in declared if metric.kind == "score"}
-    names = {name for evaluated in evaluations for name in evaluated.scores} - shown
-    for name in (*(name for name in metric_by_name if name in names), *sorted(names.difference(metric_by_name))):
+            listed_names.add(metric.name)
+        listed_names |= {metric.low, metric.high, *([metric.count] if metric.share else [])}
+    metric_by_name = {metric.name: metric for metric in declared_metrics if metric.kind == "score"}
+    score_names = {name for evaluated in evaluations for name in evaluated.scores} - listed_names
+    for name in (
+        *(name for name in metric_by_name if name in score_names),
+        *sorted(score_names.difference(metric_by_name)),
+    ):
         title = metric_by_name[name].title if name in metric_by_name else redact_text(name)
         yield title, *(_format_score(evaluated, name, metric_by_name.get(name)) for evaluated in evaluations)
 
 
 def _format_score(evaluated: Evaluated, name: str, metric: Metric | None) -> str:
     unit = scores.format_unit(metric) if metric else ""
-    value = format_number(scores.get_number(evaluated.scores, name), 3 if unit else 4)
+    score_text = format_number(scores.get_number(evaluated.scores, name), 3 if unit else 4)
     bounds = scores.format_bounds(evaluated, metric) if metric else ""
-    return f"{value}{unit}{f' ({bounds})' if bounds else ''}" if value else ""
+    return f"{score_text}{unit}{f' ({bounds})' if bounds else ''}" if score_text else ""

@@ -43,36 +43,43 @@ def collect_sweep(record: RunRecord, plugins: Plugins) -> SweepFacts | None:
     return SweepFacts(sweep_results, progress_by_trial)
 
 
-def select_shared_values(values: Sequence[Mapping[str, Any]], sweep: SweepFacts) -> list[Mapping[str, Any]]:
+def select_shared_values(value_rows: Sequence[Mapping[str, Any]], sweep: SweepFacts) -> list[Mapping[str, Any]]:
     """Return the settings that all trials have, once: those of the first one, but for what the sweep changes."""
-    first = f"{sweep.results.trials[0].name}." if sweep.results.trials else ""
-    named = [{**row, "name": row["name"].removeprefix(first)} for row in values if row["name"].startswith(first)]
-    return [row for row in named if row["name"] not in sweep.results.over]
+    trial_prefix = f"{sweep.results.trials[0].name}." if sweep.results.trials else ""
+    trial_rows = [
+        {**row, "name": row["name"].removeprefix(trial_prefix)}
+        for row in value_rows
+        if row["name"].startswith(trial_prefix)
+    ]
+    return [row for row in trial_rows if row["name"] not in sweep.results.over]
 
 
 def rank_trials(sweep_results: SweepResults) -> list[tuple[Trial, int | None]]:
     """Return the trials with their ranks, best first; those without a score have none, and follow."""
-    scored = results.rank_scored(sweep_results.trials, sweep_results.better)
-    others = [trial for trial in sweep_results.trials if trial not in scored]
-    return [*((trial, rank) for rank, trial in enumerate(scored, 1)), *((trial, None) for trial in others)]
+    scored_trials = results.rank_scored(sweep_results.trials, sweep_results.better)
+    unscored_trials = [trial for trial in sweep_results.trials if trial not in scored_trials]
+    return [
+        *((trial, rank) for rank, trial in enumerate(scored_trials, 1)),
+        *((trial, None) for trial in unscored_trials),
+    ]
 
 
 def list_sweep_tiles(sweep: SweepFacts) -> list[tuple[str, str, str]]:
     """Return the important numbers of a sweep: a name, a text and a remark each."""
     sweep_results, best = sweep.results, sweep.results.best
-    ended = sum(trial.state == "succeeded" for trial in sweep_results.trials)
-    reached = [(f"best {sweep_results.metric}", format_value(best.score), format_point(best.values))] if best else []
-    return [("trials", f"{ended} of {len(sweep_results.trials)}", ""), *reached]
+    succeeded_count = sum(trial.state == "succeeded" for trial in sweep_results.trials)
+    best_tiles = [(f"best {sweep_results.metric}", format_value(best.score), format_point(best.values))] if best else []
+    return [("trials", f"{succeeded_count} of {len(sweep_results.trials)}", ""), *best_tiles]
 
 
 def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
     """Return the values of the template `sweep.html`."""
     if sweep is None:
         return {"trial_rows": ()}
-    sweep_results, ranked = sweep.results, rank_trials(sweep.results)
-    labels = {trial.name: f"{trial.name}: {format_point(trial.values)}" for trial, _ in ranked}
+    sweep_results, ranked_trials = sweep.results, rank_trials(sweep.results)
+    labels = {trial.name: f"{trial.name}: {format_point(trial.values)}" for trial, _ in ranked_trials}
     best = sweep_results.best
-    shown = [(trial, sweep.progress.get(trial.name)) for trial, _ in ranked[:MAX_LINES]]
+    shown_trials = [(trial, sweep.progress.get(trial.name)) for trial, _ in ranked_trials[:MAX_LINES]]
     return {
         "trial_head": ("trial", *sweep_results.over, sweep_results.metric, "rank", "state", "run"),
         "trial_rows": [
@@ -84,10 +91,12 @@ def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
                 trial.state,
                 trial.run,
             )
-            for trial, rank in ranked
+            for trial, rank in ranked_trials
         ],
         "trial_curves": list(
-            list_curves([Curves(labels[trial.name], *(recorded or (None, None))) for trial, recorded in shown])
+            list_curves(
+                [Curves(labels[trial.name], *(trial_record or (None, None))) for trial, trial_record in shown_trials]
+            )
         ),
         "group_rows": results.list_group_rows(sweep_results),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",

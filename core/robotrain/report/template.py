@@ -27,7 +27,7 @@ FIRST_ROWS, FIRST_BARS, FIRST_PLOTS, FIRST_CARDS = 50, 12, 3, 20
 def render_template(
     name: str,
     title: str,
-    written: float,
+    written_time: float,
     run_pages: Mapping[str, str] | None = None,
     package: str = "robotrain.report",
     **values: Any,
@@ -38,7 +38,7 @@ def render_template(
     :param package: the package whose folder `templates` has the template; it may extend and import those of reports.
     """
     template = _get_environment(package).get_template(name)
-    return template.render(title=title, written=written, run_pages=run_pages or {}, **values)
+    return template.render(title=title, written=written_time, run_pages=run_pages or {}, **values)
 
 
 def redact_text(text: str) -> str:
@@ -49,8 +49,8 @@ def redact_text(text: str) -> str:
 def drop_empty_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[list[str]]:
     """Return the head and the rows of a table without columns that have no value; nothing if there are no rows."""
     listed_rows = list(rows)
-    shown = [index for index in range(len(head)) if any(row[index] for row in listed_rows)]
-    return [[row[index] for index in shown] for row in (head, *listed_rows)] if listed_rows else []
+    column_indexes = [index for index in range(len(head)) if any(row[index] for row in listed_rows)]
+    return [[row[index] for index in column_indexes] for row in (head, *listed_rows)] if listed_rows else []
 
 
 def find_number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
@@ -64,8 +64,10 @@ def find_number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
 
 def split_constant(series: Mapping[str, Points]) -> tuple[dict[str, Points], dict[str, float]]:
     """Return the series that change, and the values of those that do not."""
-    moving = {name: points for name, points in series.items() if len({value for _, value in points}) > 1}
-    return moving, {name: points[-1][1] for name, points in series.items() if points and name not in moving}
+    moving_series = {name: points for name, points in series.items() if len({value for _, value in points}) > 1}
+    return moving_series, {
+        name: points[-1][1] for name, points in series.items() if points and name not in moving_series
+    }
 
 
 @functools.cache

@@ -80,14 +80,18 @@ class ScriptAnswer(io.RawIOBase):
         """Read up to the line that begins the answer; return whether there is one."""
         noise, size = b"", 0
         while not self.began and size < MAX_NOISE_BYTES:
-            line, newline, rest = self._held.partition(b"\n")
+            line_bytes, newline, remaining_bytes = self._held.partition(b"\n")
             if newline:
-                self.began, self._held, size = line.strip() == self._begin, rest, size + len(line)
-                noise = line if line.strip() and not self.began else noise
+                self.began, self._held, size = (
+                    line_bytes.strip() == self._begin,
+                    remaining_bytes,
+                    size + len(line_bytes),
+                )
+                noise = line_bytes if line_bytes.strip() and not self.began else noise
             elif len(self._held) < MAX_NOISE_BYTES and (chunk := self._receive()):
                 self._held += chunk
             else:
-                noise = line if line.strip() else noise
+                noise = line_bytes if line_bytes.strip() else noise
                 break
         self.noise = noise[:MAX_ERROR_BYTES].decode(errors="replace")
         return self.began
@@ -98,14 +102,14 @@ class ScriptAnswer(io.RawIOBase):
             end_index = self._held.find(self._end)
             size = end_index if end_index >= 0 else len(self._held) - self._count_mark_bytes()
             if size > 0:
-                content = self._held[: min(size, len(buffer))]
-                buffer[: len(content)] = content
-                self._held = self._held[len(content) :]
-                return len(content)
-            last = self._held.removeprefix(self._end)
-            if end_index == 0 and re.fullmatch(rb"[0-9]{3}\n", last[:CODE_BYTES]):
-                self.exit_code = int(last[:CODE_BYTES])
-            elif (end_index == 0 and len(last) >= CODE_BYTES) or not (chunk := self._receive()):
+                answer_bytes = self._held[: min(size, len(buffer))]
+                buffer[: len(answer_bytes)] = answer_bytes
+                self._held = self._held[len(answer_bytes) :]
+                return len(answer_bytes)
+            end_bytes = self._held.removeprefix(self._end)
+            if end_index == 0 and re.fullmatch(rb"[0-9]{3}\n", end_bytes[:CODE_BYTES]):
+                self.exit_code = int(end_bytes[:CODE_BYTES])
+            elif (end_index == 0 and len(end_bytes) >= CODE_BYTES) or not (chunk := self._receive()):
                 break  # it was cut
             else:
                 self._held += chunk
@@ -113,8 +117,8 @@ class ScriptAnswer(io.RawIOBase):
 
     def _count_mark_bytes(self) -> int:
         """Return how many of the last bytes may be the beginning of the mark of the end."""
-        most = min(len(self._end) - 1, len(self._held))
-        return next((size for size in range(most, 0, -1) if self._held.endswith(self._end[:size])), 0)
+        max_size = min(len(self._end) - 1, len(self._held))
+        return next((size for size in range(max_size, 0, -1) if self._held.endswith(self._end[:size])), 0)
 
     def finish(self) -> None:
         """Wait for the end of the script, or of what was started to reach it."""
@@ -159,12 +163,12 @@ class ScriptAnswer(io.RawIOBase):
 
         Nothing is empty bytes if something else happened.
         """
-        left = self._until - time.monotonic()
-        if left < 0:
+        remaining_seconds = self._until - time.monotonic()
+        if remaining_seconds < 0:
             self.timed_out = True
             raise AnswerFailed("It was not done in time")
-        events = self._selector.select(min(seconds, left))
-        content = b""
+        events = self._selector.select(min(seconds, remaining_seconds))
+        stdout_bytes = b""
         for key, _ in events:
             chunk = os.read(key.fd, CHUNK_BYTES)
             if not chunk:
@@ -172,7 +176,7 @@ class ScriptAnswer(io.RawIOBase):
             if key.fileobj is not self._process.stdout:
                 self._errors = (self._errors + chunk)[-MAX_ERROR_BYTES:]
             elif chunk:
-                content = chunk
+                stdout_bytes = chunk
             else:
                 self._stdout = None
-        return content if events else None
+        return stdout_bytes if events else None

@@ -44,40 +44,40 @@ def stop_all(
     :param signalled: the running jobs that an earlier cancel has stopped.
     :param note_signalled: keeps all of them.
     """
-    requested: set[tuple[str, Stop]] = {(job, "running") for job in signalled}
-    until = time.monotonic() + SAVE_SECONDS
+    requested_stops: set[tuple[str, Stop]] = {(job, "running") for job in signalled}
+    deadline = time.monotonic() + SAVE_SECONDS
     pause = FIRST_PAUSE
     has_begun = False
     while True:
-        late = time.monotonic() - until
+        seconds_late = time.monotonic() - deadline
         try:
             jobs = list_jobs()
         except Rejected as rejected:
-            if not (rejected.transient and has_begun) or late > END_SECONDS:
+            if not (rejected.transient and has_begun) or seconds_late > END_SECONDS:
                 raise
         else:
             if not jobs:
                 return None
             has_begun = True
-            chosen = _choose_stops(jobs, requested, is_late=late > 0)
-            refusals = [stop_jobs(chosen[how], how) for how in ORDER if chosen[how]]
-            if chosen["running"] and not any(refusals):
-                note_signalled({job for job, how in requested if how == "running"})
-            if any(refusals) or late > END_SECONDS:
+            jobs_by_stop = _choose_stops(jobs, requested_stops, is_late=seconds_late > 0)
+            refusals = [stop_jobs(jobs_by_stop[stop], stop) for stop in ORDER if jobs_by_stop[stop]]
+            if jobs_by_stop["running"] and not any(refusals):
+                note_signalled({job for job, stop in requested_stops if stop == "running"})
+            if any(refusals) or seconds_late > END_SECONDS:
                 return next(filter(None, refusals), "")
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _choose_stops(
-    jobs: Mapping[str, NeededStop], requested: set[tuple[str, Stop]], *, is_late: bool
+    jobs: Mapping[str, NeededStop], requested_stops: set[tuple[str, Stop]], *, is_late: bool
 ) -> Mapping[Stop, list[str]]:
-    """Return the jobs to stop now, by how. Adds them to `requested`."""
-    chosen = defaultdict[Stop, list[str]](list)
+    """Return the jobs to stop now, by how. Adds them to `requested_stops`."""
+    jobs_by_stop = defaultdict[Stop, list[str]](list)
     for job, stop in jobs.items():
-        had_time = is_late and (stop == "ending" or (job, "running") in requested)
-        how: NeededStop = "for good" if had_time and stop != "waiting" else stop
-        if how == "waiting" or (how != "ending" and (job, how) not in requested):
-            chosen[how].append(job)
-            requested.add((job, how))
-    return chosen
+        had_time = is_late and (stop == "ending" or (job, "running") in requested_stops)
+        needed_stop: NeededStop = "for good" if had_time and stop != "waiting" else stop
+        if needed_stop == "waiting" or (needed_stop != "ending" and (job, needed_stop) not in requested_stops):
+            jobs_by_stop[needed_stop].append(job)
+            requested_stops.add((job, needed_stop))
+    return jobs_by_stop

@@ -8,9 +8,9 @@ from pathlib import Path
 
 def is_inside(path: str | Path, folder: str | Path) -> bool:
     """Return whether what a path leads to is a folder, or below it."""
-    resolved = os.path.realpath(path)
+    real_path = os.path.realpath(path)
     top = os.path.realpath(folder)
-    return os.path.commonpath((resolved, top)) == top
+    return os.path.commonpath((real_path, top)) == top
 
 
 def copy_output(source: Path, to: Path) -> list[str]:
@@ -22,20 +22,20 @@ def copy_output(source: Path, to: Path) -> list[str]:
         shutil.copy2(source, to)
         return []
     links = dict[str, str]()
-    left_out = list[str]()
-    for folder, names, files in os.walk(source, onerror=_raise):
-        inside = os.path.relpath(folder, source)
-        (to / inside).mkdir()
-        for name in (*names, *files):
+    omitted_paths = list[str]()
+    for folder, folder_names, files in os.walk(source, onerror=_raise):
+        inner_folder = os.path.relpath(folder, source)
+        (to / inner_folder).mkdir()
+        for name in (*folder_names, *files):
             path = os.path.join(folder, name)
-            there = os.path.normpath(os.path.join(inside, name))
+            inner_path = os.path.normpath(os.path.join(inner_folder, name))
             if os.path.islink(path):
-                links[there] = os.readlink(path)
+                links[inner_path] = os.readlink(path)
             elif os.path.isfile(path):
-                shutil.copy2(path, to / there, follow_symlinks=False)
+                shutil.copy2(path, to / inner_path, follow_symlinks=False)
             elif not os.path.isdir(path):
-                left_out.append(there)
-    return sorted([*left_out, *make_links(to, links, str(source))])
+                omitted_paths.append(inner_path)
+    return sorted([*omitted_paths, *make_links(to, links, str(source))])
 
 
 def _raise(error: OSError) -> None:
@@ -49,15 +49,15 @@ def make_links(top: Path, links: Mapping[str, str], source: str) -> list[str]:
 
     :param source: the folder that was copied, in which an absolute target may be.
     """
-    made = []
+    made_links = []
     for name, target in links.items():
         folder = os.path.dirname(name)
         if os.path.isabs(target):
             target = os.path.relpath(target, os.path.join(source, folder))
         if os.path.normpath(os.path.join(folder, target)).split(os.sep)[0] != os.pardir:
             (top / name).symlink_to(target)
-            made.append(name)
-    broken = [name for name in made if not ((top / name).exists() and is_inside(top / name, top))]
-    for name in broken:  # to nothing, or out through another link
+            made_links.append(name)
+    broken_links = [name for name in made_links if not ((top / name).exists() and is_inside(top / name, top))]
+    for name in broken_links:  # to nothing, or out through another link
         (top / name).unlink()
-    return sorted({*links}.difference(made).union(broken))
+    return sorted({*links}.difference(made_links).union(broken_links))

@@ -38,7 +38,7 @@ class EventsCopy:
 
     def update(self) -> bool:
         """Add what is new now; return False if there are no events. Raise ValueError for more than a run has."""
-        wanted: int | None = None
+        wanted_size: int | None = None
         is_anew = False
         while True:
             size, probe = self._describe()
@@ -48,15 +48,15 @@ class EventsCopy:
                 return False
             if state.size > MAX_EVENTS_BYTES:
                 raise ValueError(f"the events have {state.size} bytes")
-            wanted = state.size if wanted is None else wanted
+            wanted_size = state.size if wanted_size is None else wanted_size
             if state.content.startswith(probe):
                 self.add(size, state.content[len(probe) :])
-                if start + len(state.content) >= wanted or not state.content[len(probe) :]:
+                if start + len(state.content) >= wanted_size or not state.content[len(probe) :]:
                     return True
             elif is_anew:
                 raise ValueError("the events are others with each reading")
             else:  # another file: the run has begun anew
-                is_anew, wanted = True, None
+                is_anew, wanted_size = True, None
                 self.remove()
 
     def _describe(self) -> tuple[int, bytes]:

@@ -74,17 +74,17 @@ def read_facts(folder: Path, files: Mapping[str, int] = FACT_FILES) -> FolderFac
     :param files: as FACT_FILES.
     """
     user, owner, fact_files = folder.stat().st_uid, None, {}
-    for name, most in files.items():
+    for name, max_bytes in files.items():
         with suppress(OSError):
             status = (folder / name).stat()
-            fact_files[name] = FactFile(_read_end(folder / name, status.st_size, most), status.st_mtime)
+            fact_files[name] = FactFile(_read_end(folder / name, status.st_size, max_bytes), status.st_mtime)
     with suppress(OSError, ValueError):
         owner = claim.find_owner(folder)
     return FolderFacts(folder=folder, user=user, owner=owner, files=fact_files)
 
 
-def _read_end(path: Path, size: int, most: int) -> bytes:
+def _read_end(path: Path, size: int, max_bytes: int) -> bytes:
     with suppress(OSError), open_regular_file(path) as file:
-        file.seek(max(0, size - most))
-        return file.read(most)
+        file.seek(max(0, size - max_bytes))
+        return file.read(max_bytes)
     return b""

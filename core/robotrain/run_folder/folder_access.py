@@ -34,14 +34,14 @@ class FolderState:
 
 def read_folder_state(folder: Path) -> FolderState:
     """Return what there is on this machine where a folder is, or is to be created."""
-    above = find_existing_parent(folder)
+    existing_parent = find_existing_parent(folder)
     return FolderState(
         path=str(folder),
-        above=str(above),
-        owner=format_user(find_owner(above)),
-        is_folder=above.is_dir(),
-        is_writable=not files.explain_uncreatable(above),
-        free_bytes=shutil.disk_usage(above).free,
+        above=str(existing_parent),
+        owner=format_user(find_owner(existing_parent)),
+        is_folder=existing_parent.is_dir(),
+        is_writable=not files.explain_uncreatable(existing_parent),
+        free_bytes=shutil.disk_usage(existing_parent).free,
     )
 
 

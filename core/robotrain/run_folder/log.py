@@ -52,8 +52,8 @@ class LogReader:
         """Yield the new lines that are complete."""
         while chunk := self.read_chunk():
             self._at += len(chunk)
-            *whole, self._rest = (self._rest + chunk).split(b"\n")
-            yield from map(_decode_line, whole)
+            *complete_lines, self._rest = (self._rest + chunk).split(b"\n")
+            yield from map(_decode_line, complete_lines)
             if len(self._rest) > MAX_LINE_BYTES:
                 yield from self.read_rest()
             if len(chunk) < self.chunk_size:
@@ -65,9 +65,9 @@ class LogReader:
 
     def read_rest(self) -> Iterator[str]:
         """Yield the last line if it is incomplete."""
-        rest, self._rest = self._rest, b""
-        if rest:
-            yield _decode_line(rest)
+        incomplete_line, self._rest = self._rest, b""
+        if incomplete_line:
+            yield _decode_line(incomplete_line)
 
 
 def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None, start: int = 0) -> Iterator[str]:
@@ -77,9 +77,9 @@ def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None =
     """
     reader = LogReader(path, tail, start)
     while True:
-        ended = has_ended()  # before reading, so that the last lines are read
+        is_last_read = has_ended()  # before reading, so that the last lines are read
         yield from reader.read_lines()
-        if ended:
+        if is_last_read:
             yield from reader.read_rest()
             return
         time.sleep(POLL_SECONDS)
@@ -91,17 +91,17 @@ def _find_tail_start(path: Path, count: int) -> int:
     if count <= 0 or not size:
         return size
     offset = size
-    remaining = count + (_read_chunk(path, size - 1, 1) == b"\n")
+    remaining_lines = count + (_read_chunk(path, size - 1, 1) == b"\n")
     while offset > 0:
-        begin = max(0, offset - CHUNK_SIZE)
-        chunk = _read_chunk(path, begin, offset - begin)
+        chunk_start = max(0, offset - CHUNK_SIZE)
+        chunk = _read_chunk(path, chunk_start, offset - chunk_start)
         newlines = chunk.count(b"\n")
-        if newlines >= remaining:
+        if newlines >= remaining_lines:
             offset = len(chunk)
-            for _ in range(remaining):
+            for _ in range(remaining_lines):
                 offset = chunk.rindex(b"\n", 0, offset)
-            return begin + offset + 1
-        offset, remaining = begin, remaining - newlines
+            return chunk_start + offset + 1
+        offset, remaining_lines = chunk_start, remaining_lines - newlines
     return 0
 
 
@@ -144,18 +144,18 @@ class FolderLog:
 
         What the engine adds when it ends a job comes last, unless the run went on since.
         """
-        main, printed = self._open(tail)
-        after = deque[str](maxlen=MAX_END_LINES)
+        main_log, printed_log = self._open(tail)
+        end_lines = deque[str](maxlen=MAX_END_LINES)
         went_on = self.get_modified(LOG_FILE) > self.get_modified(self.output_file)
 
         def read_before() -> Iterator[str]:
-            for line in chain(printed.read_lines(), printed.read_rest()) if printed else ():
+            for line in chain(printed_log.read_lines(), printed_log.read_rest()) if printed_log else ():
                 if self.end_sign and line.startswith(self.end_sign) and not went_on:
-                    after.append(self.prefix + line)
+                    end_lines.append(self.prefix + line)
                 else:
                     yield self.prefix + line
 
-        lines = chain(read_before(), main.read_lines(), main.read_rest(), after)
+        lines = chain(read_before(), main_log.read_lines(), main_log.read_rest(), end_lines)
         return lines if tail is None else iter(deque(lines, maxlen=tail))
 
     def follow(
@@ -166,20 +166,20 @@ class FolderLog:
         :param query_status: raises RunGone, or Rejected, which may pass.
         :param query_seconds: between two questions.
         """
-        main, printed = self._open(tail)
-        begun = chain(self._read_printed(printed), main.read_lines())
-        yield from begun if tail is None else deque(begun, maxlen=tail)
-        due, waited = 0.0, ""
+        main_log, printed_log = self._open(tail)
+        first_lines = chain(self._read_printed(printed_log), main_log.read_lines())
+        yield from first_lines if tail is None else deque(first_lines, maxlen=tail)
+        next_query, waited = 0.0, ""
         while True:
             status, now = None, time.monotonic()
             has_outcome = bool(self.get_modified(OUTCOME_FILE))
-            if now >= due - (max(0.0, query_seconds - END_QUERY_SECONDS) if has_outcome else 0.0):
-                due = now + query_seconds
+            if now >= next_query - (max(0.0, query_seconds - END_QUERY_SECONDS) if has_outcome else 0.0):
+                next_query = now + query_seconds
                 status = _try_query(query_status)  # before reading: the last lines are read
-            yield from self._read_printed(printed)
-            yield from main.read_lines()
+            yield from self._read_printed(printed_log)
+            yield from main_log.read_lines()
             if status and status.finished:
-                yield from main.read_rest()
+                yield from main_log.read_rest()
                 return
             if status:
                 reason = status.reason if status.state == "pending" else ""
@@ -190,8 +190,8 @@ class FolderLog:
 
     def _open(self, tail: int | None) -> tuple[LogReader, LogReader | None]:
         """Return readers of the log, and of what the job printed."""
-        printed = self.open(self.output_file, tail) if self.output_file else None
-        return self.open(LOG_FILE, tail), printed
+        printed_log = self.open(self.output_file, tail) if self.output_file else None
+        return self.open(LOG_FILE, tail), printed_log
 
     def open(self, name: str, tail: int | None) -> LogReader:
         """Return a reader of a file of the run folder."""
@@ -204,8 +204,8 @@ class FolderLog:
         except FileNotFoundError:
             return 0.0
 
-    def _read_printed(self, printed: LogReader | None) -> Iterator[str]:
-        return (self.prefix + line for line in printed.read_lines()) if printed else iter(())
+    def _read_printed(self, printed_log: LogReader | None) -> Iterator[str]:
+        return (self.prefix + line for line in printed_log.read_lines()) if printed_log else iter(())
 
 
 def _try_query(query_status: Callable[[], Status]) -> Status | None:
@@ -244,8 +244,8 @@ def read_published(folder: Path) -> Progress:
     """Return what the run reported of copies and registered models of its checkpoints."""
     progress = Progress()
     events: list[event.Event] = [*_read_events(folder, Published), *_read_events(folder, Withdrawn)]
-    for happened in (*events, *_read_events(folder, Registered)):
-        progress.add_event(EventRecord(event=happened, time=0.0))
+    for publish_event in (*events, *_read_events(folder, Registered)):
+        progress.add_event(EventRecord(event=publish_event, time=0.0))
     return progress
 
 
@@ -257,9 +257,9 @@ def read_evaluation(folder: Path) -> Evaluated | None:
 def _read_events(folder: Path, kind: type[EventKind]) -> Iterator[EventKind]:
     marker = f'"{kind.__name__.lower()}"'.encode()
     try:
-        with io.BufferedReader(open_regular_file(folder / EVENTS_FILE)) as lines:
-            for line in lines:
-                record = event.parse_event(_decode_line(line)) if marker in line else None
+        with io.BufferedReader(open_regular_file(folder / EVENTS_FILE)) as events_file:
+            for line_bytes in events_file:
+                record = event.parse_event(_decode_line(line_bytes)) if marker in line_bytes else None
                 if record and isinstance(record.event, kind):
                     yield record.event
     except FileNotFoundError:

@@ -62,14 +62,14 @@ def register_model(
         if reason := find_other_writer(path):
             raise Rejected([_make_open_folder_problem(folder, name, path, reason)])
     arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
-    completed = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
-    if completed.returncode:
-        _, separator, message = f"\n{completed.stderr}".rpartition("\nerror: ")
-        reason = message.strip() if separator else failure.explain_output(completed.stderr.splitlines())
-        reason = reason or f"It ended with exit code {completed.returncode}."
+    process_result = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
+    if process_result.returncode:
+        _, separator, message = f"\n{process_result.stderr}".rpartition("\nerror: ")
+        reason = message.strip() if separator else failure.explain_output(process_result.stderr.splitlines())
+        reason = reason or f"It ended with exit code {process_result.returncode}."
         raise Rejected([_make_registration_problem(folder, name, step, reason)])
     try:
-        return parse_fields(Registered, completed.stdout.splitlines()[-1])
+        return parse_fields(Registered, process_result.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         reason = "The runtime did not report the version."
         raise Rejected([_make_registration_problem(folder, name, step, reason)]) from None
@@ -83,7 +83,7 @@ def _make_open_folder_problem(folder: Path, name: str, path: Path, reason: str) 
 
 def _make_registration_problem(folder: Path, name: str, step: int | None, message: str) -> Problem:
     evaluated = log.read_evaluation(folder)
-    last = "the policy that it evaluated" if evaluated else "its last checkpoint"
-    which = last if step is None or evaluated else f"the checkpoint of step {step}"
+    default_policy = "the policy that it evaluated" if evaluated else "its last checkpoint"
+    policy_text = default_policy if step is None or evaluated else f"the checkpoint of step {step}"
     reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in message.splitlines())
-    return make_problem("not-registered", given=folder.name, which=which, name=name, why=reason)
+    return make_problem("not-registered", given=folder.name, which=policy_text, name=name, why=reason)

@@ -38,10 +38,10 @@ def open_outline(transport: Transport, folder: str) -> Iterator[Path]:
                 raise ValueError(f"{entry.path!r} with {entry.size} bytes: {error.strerror}") from None
         manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
         for name, state in transport.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
-            content = state.content if state else b""
-            if state and len(content) < state.size <= MAX_MANIFEST_BYTES:
-                content = transport.read_whole(name, MAX_MANIFEST_BYTES) or b""
-            manifests[name].write_bytes(content)
+            file_bytes = state.content if state else b""
+            if state and len(file_bytes) < state.size <= MAX_MANIFEST_BYTES:
+                file_bytes = transport.read_whole(name, MAX_MANIFEST_BYTES) or b""
+            manifests[name].write_bytes(file_bytes)
         if (top / file_names.EVENTS_FILE).exists():
             events = shlex.quote(os.path.join(folder, file_names.EVENTS_FILE))
             matches = transport.query(f"grep -aE '{OUTPUT_EVENTS}' -- {events} || [ $? = 1 ]").stdout
@@ -60,30 +60,30 @@ def _make_entry(path: Path, entry: Entry) -> None:
         os.truncate(path, entry.size)
 
 
-def _move_event(line: str, there: Path, here: Path) -> str:
+def _move_event(line: str, run_folder: Path, outline_folder: Path) -> str:
     """Return the line of an event with the paths that it has in an outline; empty if it is of another folder."""
     record = event.parse_event(line)
     if record is None:
         return ""
-    moved: dict[str, Any] = {}
+    moved_paths: dict[str, Any] = {}
     for name in PATH_FIELDS.get(type(record.event), ()):
         path = Path(getattr(record.event, name))
-        if path.parts and (not path.is_relative_to(there) or ".." in path.parts):
+        if path.parts and (not path.is_relative_to(run_folder) or ".." in path.parts):
             return ""
-        moved[name] = str(here / path.relative_to(there)) if path.parts else ""
-    happened: Any = record.event
-    return event.format_event(replace(happened, **moved), record.time)
+        moved_paths[name] = str(outline_folder / path.relative_to(run_folder)) if path.parts else ""
+    moved_event: Any = record.event
+    return event.format_event(replace(moved_event, **moved_paths), record.time)
 
 
-def _write_sized(path: Path, content: bytes) -> None:
+def _write_sized(path: Path, file_bytes: bytes) -> None:
     """Write the beginning of a file, which keeps its size."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        file.write(content)
-        file.truncate(max(size, len(content)))
+        file.write(file_bytes)
+        file.truncate(max(size, len(file_bytes)))
 
 
-def move_output(output: Output, here: str, there: str) -> Output:
+def move_output(output: Output, outline_folder: str, run_folder: str) -> Output:
     """Return an output of an outline as that of the run folder."""
-    return replace(output, uri=output.uri.replace(here, there, 1))
+    return replace(output, uri=output.uri.replace(outline_folder, run_folder, 1))

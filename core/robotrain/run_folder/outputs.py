@@ -37,9 +37,9 @@ class FolderCheckpoint:
 def list_checkpoints(folder: Path) -> list[FolderCheckpoint]:
     """Return the existing checkpoints of a run that have an event or a manifest, oldest first."""
     events = {Path(event.path): event for event in log.read_checkpoint_events(folder)}
-    sealed = (manifest.parents[1] for manifest in folder.glob(SEALED_PATTERN))  # an event may be missing
+    sealed_folders = (manifest.parents[1] for manifest in folder.glob(SEALED_PATTERN))  # an event may be missing
     checkpoints = []
-    for parent in dict.fromkeys([*(path.parent for path in events), *sealed]):
+    for parent in dict.fromkeys([*(path.parent for path in events), *sealed_folders]):
         for step, path in checkpoint.list_checkpoints(parent):
             manifest = checkpoint.read_manifest(path)
             if manifest and (manifest.run == folder.name or path in events):
@@ -52,11 +52,11 @@ def list_checkpoints(folder: Path) -> list[FolderCheckpoint]:
 def describe_surviving_checkpoints(folder: Path) -> Iterator[str]:
     """Yield sentences, without a period, about the last complete checkpoint and a newer one without a manifest."""
     checkpoints = list_checkpoints(folder)
-    if complete := [item for item in checkpoints if item.digest]:
+    if complete := [listed_checkpoint for listed_checkpoint in checkpoints if listed_checkpoint.digest]:
         yield f"Its last complete checkpoint, of step {complete[-1].step}, is at {complete[-1].folder}"
     if checkpoints and checkpoints[-1:] != complete[-1:]:
-        last = checkpoints[-1]
-        yield f"Its last checkpoint, of step {last.step}, is at {last.folder}; it may be incomplete"
+        newest = checkpoints[-1]
+        yield f"Its last checkpoint, of step {newest.step}, is at {newest.folder}; it may be incomplete"
 
 
 RUNTIME_FILES = (file_names.LOG_FILE, file_names.EVENTS_FILE, file_names.OUTCOME_FILE, DOCUMENT_FILE)
@@ -69,19 +69,28 @@ def list_outputs(folder: Path) -> Iterator[Output]:
     """Yield the checkpoints, oldest first, then the runtime's files, then other files in the work folder."""
     checkpoints = list_checkpoints(folder)
     progress = log.read_published(folder)
-    for item in checkpoints:
-        name = f"{item.folder.parent.name}/{item.folder.name}"
-        output = _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)
-        yield replace(output, addresses=progress.list_addresses(item.step))
+    for listed_checkpoint in checkpoints:
+        name = f"{listed_checkpoint.folder.parent.name}/{listed_checkpoint.folder.name}"
+        output = _make_output(
+            name,
+            "checkpoint",
+            listed_checkpoint.folder,
+            step=listed_checkpoint.step,
+            model=listed_checkpoint.model,
+            digest=listed_checkpoint.digest,
+        )
+        yield replace(output, addresses=progress.list_addresses(listed_checkpoint.step))
     yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
-    listed = {item.folder for item in checkpoints} | {item.folder.parent for item in checkpoints}
-    parents = [item.folder.parent for item in checkpoints]
-    work = [parent.parent if parent.name == CHECKPOINTS_FOLDER else parent for parent in parents]
-    for parent in dict.fromkeys([folder / OUTPUTS_FOLDER, *work]):
-        others = [path for path in _list_visible_paths(parent) if path not in listed]
-        listed.update(others)
-        yield from map(_make_file_output, others)
-    yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed)
+    listed_paths = {listed_checkpoint.folder for listed_checkpoint in checkpoints} | {
+        listed_checkpoint.folder.parent for listed_checkpoint in checkpoints
+    }
+    parents = [listed_checkpoint.folder.parent for listed_checkpoint in checkpoints]
+    work_folders = [parent.parent if parent.name == CHECKPOINTS_FOLDER else parent for parent in parents]
+    for parent in dict.fromkeys([folder / OUTPUTS_FOLDER, *work_folders]):
+        other_paths = [path for path in _list_visible_paths(parent) if path not in listed_paths]
+        listed_paths.update(other_paths)
+        yield from map(_make_file_output, other_paths)
+    yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed_paths)
 
 
 def download_output(output: Output, to: Path, folder: Path) -> list[str]:
@@ -89,19 +98,19 @@ def download_output(output: Output, to: Path, folder: Path) -> list[str]:
 
     :param folder: that of the run; an output that is a link out of it is refused.
     """
-    source, left_out = Path(output.uri), list[str]()
+    source, omitted_paths = Path(output.uri), list[str]()
     if not source.exists():
         raise Rejected([make_problem("output-gone", given=output.uri, name=output.name)])
     if not is_inside(source, folder):
         raise make_outside_error(output, os.path.realpath(source))
 
     def copy(scratch: Path) -> None:
-        left_out.extend(copy_output(source, scratch))
-        if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
-            raise OSError(wrong.replace(str(scratch), str(source)))
+        omitted_paths.extend(copy_output(source, scratch))
+        if output.digest and (damage := checkpoint.validate_checkpoint(scratch)):
+            raise OSError(damage.replace(str(scratch), str(source)))
 
     download_atomically(output, to, copy)
-    return left_out
+    return omitted_paths
 
 
 def make_outside_error(output: Output, path: str) -> Rejected:

@@ -42,44 +42,44 @@ class JudgedRun(NamedTuple):
 
 
 def judge_parts(
-    run: str, parts: Mapping[str, RunPart], facts: Mapping[str, FolderFacts], judged: Mapping[str, JudgedRun]
+    run: str, parts: Mapping[str, RunPart], facts: Mapping[str, FolderFacts], judged_parts: Mapping[str, JudgedRun]
 ) -> tuple[Status, list[StepStatus]]:
     """Return the status of the whole, and those of its parts, except trials of a sweep that wait for their turn.
 
     :param facts: those of each part.
-    :param judged: each part as a run by itself.
+    :param judged_parts: each part as a run by itself.
     """
     states: dict[str, StepState] = {}
     for name, part in parts.items():
         has_turn = not part.is_trial and all(states[need].state == "succeeded" for need in part.needs)
-        states[name] = _judge_part(facts[name], judged[name], has_turn)
+        states[name] = _judge_part(facts[name], judged_parts[name], has_turn)
         blocker = next((need for need in part.needs if states[need].state in STOPPED_STATES), "")
         if blocker and facts[name].owner is None:
             states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
-    waiting = {
+    waiting_states = {
         name: replace(state, reason="") if state.shown_state == "running" else state for name, state in states.items()
     }
-    whole = PipelineProgress(steps=waiting, folder="").compute_status(run, has_driver=True)
-    if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
-        whole = replace(
-            whole,
+    whole_status = PipelineProgress(steps=waiting_states, folder="").compute_status(run, has_driver=True)
+    if whole_status.state == "pending" and not whole_status.reason:  # no trial has begun: all of them wait for the same
+        whole_status = replace(
+            whole_status,
             reason=next(
-                (judged_part.status.reason for judged_part in judged.values() if judged_part.status.reason), ""
+                (judged_part.status.reason for judged_part in judged_parts.values() if judged_part.status.reason), ""
             ),
         )
-    return whole, [
+    return whole_status, [
         StepStatus(name=name, state=state.shown_state, reason=state.reason, started=state.started, ended=state.ended)
         for name, state in states.items()
         if not (parts[name].is_trial and state.state == "waiting")
     ]
 
 
-def _judge_part(facts: FolderFacts, judged: JudgedRun, has_turn: bool) -> StepState:
+def _judge_part(facts: FolderFacts, judged_part: JudgedRun, has_turn: bool) -> StepState:
     """Return the state of a part by itself, whatever became of those that it needs.
 
     :param has_turn: whether it waits for no other part.
     """
-    status = judged.status
+    status = judged_part.status
     if facts.owner or status.state == "succeeded":
         is_pending = status.state == "pending"
         return StepState(

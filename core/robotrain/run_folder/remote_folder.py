@@ -103,7 +103,9 @@ read_link() {
 def _parse_facts(folder: str, files: Mapping[str, int], lines: Iterator[str]) -> FolderFacts | None:
     """Return the facts in some lines. Raise ValueError for those of no answer."""
     user, *states, link = islice(lines, len(files) + 2)
-    state_by_name = {name: parse_file(line, -most) for (name, most), line in zip(files.items(), states, strict=True)}
+    state_by_name = {
+        name: parse_file(line, -max_bytes) for (name, max_bytes), line in zip(files.items(), states, strict=True)
+    }
     if not user:
         return None
     owner = None
@@ -133,8 +135,8 @@ class FolderLogReader(LogReader):
             self._at = end.size - len(self._known)
         elif tail is not None:
             name = shlex.quote(str(path))
-            last = transport.query(f"head -c {end.size} -- {name} | tail -n {tail} | wc -c").text.strip()
-            self._at = max(0, end.size - parse_count(last))
+            tail_size = transport.query(f"head -c {end.size} -- {name} | tail -n {tail} | wc -c").text.strip()
+            self._at = max(0, end.size - parse_count(tail_size))
 
     def read_chunk(self) -> bytes:
         """Return what stands in the file from where this is."""
@@ -145,8 +147,8 @@ class FolderLogReader(LogReader):
         return state.content if state else b""
 
 
-def _keep_last_lines(content: bytes, count: int) -> bytes:
-    lines = content.split(b"\n")
+def _keep_last_lines(log_bytes: bytes, count: int) -> bytes:
+    lines = log_bytes.split(b"\n")
     return b"\n".join(lines[-(count + (lines[-1] == b"")) :]) if count > 0 else b""
 
 
@@ -177,12 +179,12 @@ def _fetch_output(transport: Transport, output: Output, scratch: Path) -> list[s
     """Copy an output to a new file or folder, and return the links that were left out. Raise OSError."""
     parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
     links = dict[str, str]()
-    find = f"{FIND_PATH}has_path {shlex.quote(output.uri)} || exit {GONE_CODE}\ncd {parent} || exit 1"
+    find_script = f"{FIND_PATH}has_path {shlex.quote(output.uri)} || exit {GONE_CODE}\ncd {parent} || exit 1"
     files = f"find ./{name} \\( -type f -o -type d -o -type l \\) -print0 2>/dev/null"
     pack = "tar --format=gnu --null --no-recursion --hard-dereference -cf - -T -"
     receive = partial(_unpack, scratch, links, (output.size or 0) + GROWTH_BYTES)
     try:
-        script = f"{find}\n{files} | {pack}"
+        script = f"{find_script}\n{files} | {pack}"
         result = transport.run(script, seconds=DAY_SECONDS, receive=receive, stall_seconds=STALL_SECONDS)
     except tarfile.TarError:
         raise OSError("what came is no archive") from None
@@ -192,10 +194,10 @@ def _fetch_output(transport: Transport, output: Output, scratch: Path) -> list[s
         raise OSError(result.stderr.strip().rpartition("\n")[2] or f"tar ended with {result.exit_code}")
     if not os.path.lexists(scratch):
         raise OSError("nothing came")
-    left_out = make_links(scratch, links, output.uri)
-    if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
-        raise OSError(wrong.replace(str(scratch), output.uri))
-    return left_out
+    omitted_links = make_links(scratch, links, output.uri)
+    if output.digest and (damage := checkpoint.validate_checkpoint(scratch)):
+        raise OSError(damage.replace(str(scratch), output.uri))
+    return omitted_links
 
 
 class ArchiveMember(tarfile.TarInfo):
@@ -220,26 +222,26 @@ def _unpack(top: Path, links: dict[str, str], max_bytes: int, stream: IO[bytes])
 
     The other machine decides no mode but whether its user may run a file. Links are only noted.
     """
-    left = max_bytes
+    remaining_bytes = max_bytes
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=ArchiveMember) as archive:
         for count, member in enumerate(archive):
             if count >= MAX_ENTRIES:
                 raise OSError(f"it has more than {MAX_ENTRIES} files")
-            inside = [part for part in member.name.split("/") if part != "."][1:]
-            if ".." in inside:
+            inner_parts = [part for part in member.name.split("/") if part != "."][1:]
+            if ".." in inner_parts:
                 raise OSError(f"{member.name!r} leads out of the output")
-            path = top.joinpath(*inside)
+            path = top.joinpath(*inner_parts)
             if member.isdir():
                 path.mkdir(exist_ok=True)
             elif member.issym():
-                links["/".join(inside)] = member.linkname
-            elif member.isfile() and (content := archive.extractfile(member)):
-                left -= member.size
-                if left < 0:
+                links["/".join(inner_parts)] = member.linkname
+            elif member.isfile() and (member_file := archive.extractfile(member)):
+                remaining_bytes -= member.size
+                if remaining_bytes < 0:
                     raise OSError("it is larger than its size was said to be")
                 mode = 0o777 if member.mode & 0o100 else 0o666
                 with open(path, "xb", opener=partial(os.open, mode=mode)) as file:
-                    while chunk := content.read(CHUNK_BYTES):
+                    while chunk := member_file.read(CHUNK_BYTES):
                         file.write(chunk)
     return b""
 
@@ -256,10 +258,10 @@ class RemoteRunFolders(RunFolders):
 
     def read_file(self, file: Path) -> bytes:
         """Return a file. Raise OSError, ValueError."""
-        content = self._at.read_whole(str(file), MAX_RUN_FILE_BYTES)
-        if content is None:
+        file_bytes = self._at.read_whole(str(file), MAX_RUN_FILE_BYTES)
+        if file_bytes is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
-        return content
+        return file_bytes
 
     def write_file(self, file: Path, content: bytes = b"") -> None:
         """Write a file as a whole. Raise OSError."""
@@ -272,7 +274,7 @@ class RemoteRunFolders(RunFolders):
             quoted_folder = shlex.quote(folder)
             link = shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
             script.append(f"if [ -d {quoted_folder} ]; then stat -L -c %u -- {quoted_folder} || exit; else echo; fi")
-            script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
+            script += [format_file(os.path.join(folder, name), -max_bytes) for name, max_bytes in files.items()]
             script.append(f"read_link {link}")
         lines = iter(self._at.query("\n".join(script)).text.splitlines())
         return [_parse_facts(folder, files, lines) for folder in folders]
@@ -285,8 +287,8 @@ class RemoteRunFolders(RunFolders):
 
     def open_log(self, folder: Path, output_file: str, prefix: str, end_sign: str) -> FolderLog | None:
         """Return the log of a run; None if there is no such folder."""
-        whole = RemoteLog(folder, output_file, prefix, end_sign, at=self._at)
-        return whole if any(whole.ends.values()) or self.exists(str(folder)) else None
+        remote_log = RemoteLog(folder, output_file, prefix, end_sign, at=self._at)
+        return remote_log if any(remote_log.ends.values()) or self.exists(str(folder)) else None
 
     def find_events_file(self, folder: Path) -> Path | None:
         """Return this machine's copy of the events, which is kept up to date from now on; None before there are any."""
@@ -316,9 +318,9 @@ class RemoteRunFolders(RunFolders):
         real_path, top, _ = self._at.query(f"realpath -mz -- {paths}").text.split("\0")
         if not f"{real_path}/".startswith(f"{top}/"):
             raise outputs.make_outside_error(output, real_path)
-        left_out = list[str]()
-        download_atomically(output, to, lambda scratch: left_out.extend(_fetch_output(self._at, output, scratch)))
-        return left_out
+        omitted_links = list[str]()
+        download_atomically(output, to, lambda scratch: omitted_links.extend(_fetch_output(self._at, output, scratch)))
+        return omitted_links
 
     def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
         """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
@@ -329,8 +331,8 @@ class RemoteRunFolders(RunFolders):
     def find_other_writer(self, path: Path) -> str:
         """Return how somebody else may have written what is at a path there, as `ownership` does here."""
         access = f"stat -L --printf '%u\\n%U\\n%a\\n%G\\n' -- {shlex.quote(str(path))}"
-        lines = self._at.query(f"{access} && id -u && id -un && id -gn").text.splitlines()
-        owner_id, owner, mode, group, user_id, user, own_group = lines
+        access_fields = self._at.query(f"{access} && id -u && id -un && id -gn").text.splitlines()
+        owner_id, owner, mode, group, user_id, user, own_group = access_fields
         is_private = group == own_group == user
         return explain_access(Access(int(owner_id), owner, int(mode, 8), group, is_private, int(user_id), user))
 
@@ -339,17 +341,19 @@ class RemoteRunFolders(RunFolders):
     ) -> subprocess.CompletedProcess[str]:
         """Run the runtime of a run, as `model_registration` does here. `search`: what finds a Python."""
         words = shlex.join(["/bin/sh", str(search), "-m", "robotrain_runtime", *arguments])
-        lines = (
+        script_lines = (
             f"cd {shlex.quote(str(folder))} || exit 1",
             f"unset {' '.join(TRACKING_VARIABLES)}",
             f"export PYTHONPATH={shlex.quote(str(payload))}",
         )
-        most = math.ceil(QUIET_SECONDS / BEAT_SECONDS)
-        work = WORK.format(words=words, seconds=BEAT_SECONDS, most_beats=most, quiet=QUIET_SECONDS, code=QUIET_CODE)
+        max_beats = math.ceil(QUIET_SECONDS / BEAT_SECONDS)
+        work_script = WORK.format(
+            words=words, seconds=BEAT_SECONDS, most_beats=max_beats, quiet=QUIET_SECONDS, code=QUIET_CODE
+        )
         stall = QUIET_SECONDS + STALL_SECONDS
-        result = self._at.run("\n".join((*lines, work)), seconds=DAY_SECONDS, stall_seconds=stall)
-        printed = "\n".join(line for line in result.text.splitlines() if line)
-        return subprocess.CompletedProcess(words, result.exit_code, printed, result.stderr)
+        result = self._at.run("\n".join((*script_lines, work_script)), seconds=DAY_SECONDS, stall_seconds=stall)
+        printed_text = "\n".join(line for line in result.text.splitlines() if line)
+        return subprocess.CompletedProcess(words, result.exit_code, printed_text, result.stderr)
 
     def remove(self, folder: Path, dry_run: bool) -> int | None:
         """Remove a run folder unless `dry_run` is set. Return the bytes freed; None if it is another user's.
@@ -357,26 +361,28 @@ class RemoteRunFolders(RunFolders):
         Raise OSError.
         """
         quoted_folder = shlex.quote(str(folder))
-        left = removal.make_removed_path(folder)
-        removed = shlex.quote(str(left))
+        removed_path = removal.make_removed_path(folder)
+        quoted_removed = shlex.quote(str(removed_path))
         script = (
             f"if [ -L {quoted_folder} ]; then echo {shlex.quote(removal.LINKED)} >&2; exit 1; fi",
             f"owner=$(stat -L -c %u -- {quoted_folder}) && me=$(id -u) || exit 1",
             f'if [ "$owner" != "$me" ]; then echo {OTHERS}; exit; fi',
             f"size=$(du -s -B1 -- {quoted_folder}) || exit 1",
-            "" if dry_run else f"mv -T {quoted_folder} {removed} || exit 1; rm -rf {removed} || exit {FILES_LEFT}",
+            ""
+            if dry_run
+            else f"mv -T {quoted_folder} {quoted_removed} || exit 1; rm -rf {quoted_removed} || exit {FILES_LEFT}",
             "echo ${size%%[!0-9]*}",
         )
         result = self._at.run("\n".join(script), seconds=600.0)
         reason = result.stderr.strip().rpartition("\n")[2]
         if result.exit_code == FILES_LEFT:
-            raise removal.make_files_left_error(folder, left, reason)
+            raise removal.make_files_left_error(folder, removed_path, reason)
         if result.exit_code:
             raise OSError(reason)
-        answer = result.text.removesuffix("\n")
-        if answer == OTHERS:
+        size_text = result.text.removesuffix("\n")
+        if size_text == OTHERS:
             return None
-        size = parse_count(answer)
+        size = parse_count(size_text)
         if not dry_run:
             EventsCopy(self._at, str(folder)).remove()
         return size

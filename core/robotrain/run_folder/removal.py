@@ -28,9 +28,11 @@ def make_removed_path(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
 
 
-def make_files_left_error(folder: Path, left: Path, reason: str) -> RemovedInPart:
+def make_files_left_error(folder: Path, removed_path: Path, reason: str) -> RemovedInPart:
     """Return the error of a run folder of which something is left under the name that it has while it is removed."""
-    return RemovedInPart([make_problem("run-files-left", name=folder.name, folder=left, why=reason.rstrip("."))])
+    return RemovedInPart(
+        [make_problem("run-files-left", name=folder.name, folder=removed_path, why=reason.rstrip("."))]
+    )
 
 
 def remove_folder(folder: Path, dry_run: bool) -> int | None:
@@ -42,15 +44,15 @@ def remove_folder(folder: Path, dry_run: bool) -> int | None:
         raise OSError(errno.ELOOP, LINKED)
     if folder.stat().st_uid != os.geteuid():
         return None
-    freed = disk_cache.measure_folder(folder).reclaimable
+    freed_bytes = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
-        removed = make_removed_path(folder)
-        os.rename(folder, removed)
+        removed_path = make_removed_path(folder)
+        os.rename(folder, removed_path)
         try:
-            shutil.rmtree(removed)
+            shutil.rmtree(removed_path)
         except OSError as error:
-            raise make_files_left_error(folder, removed, error.strerror or str(error)) from error
-    return freed
+            raise make_files_left_error(folder, removed_path, error.strerror or str(error)) from error
+    return freed_bytes
 
 
 def remove_run_folder(

@@ -16,16 +16,16 @@ DIGEST_FILE = "plan.digest"
 """In the run folder: the digest of the plan whose files it has. It is written last."""
 
 
-def pack_run_folder(plan: Plan, spec: SchedulerSpec, others: Mapping[str, bytes]) -> bytes:
+def pack_run_folder(plan: Plan, spec: SchedulerSpec, other_files: Mapping[str, bytes]) -> bytes:
     """Return an archive of what the run folder begins with: the plan, its unpacked payload and the user's code.
 
     Raise OSError.
 
-    :param others: further files, by their path.
+    :param other_files: further files, by their path.
     """
     with zipfile.ZipFile(io.BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         paths = [path for path in payload.namelist() if not path.endswith("/")]
-        files = {**plan.files, **others, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
+        files = {**plan.files, **other_files, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
     copies = {folder: source for source, folder in list_code_copies(plan.files, spec.jobs)}
     folders = {
         os.path.relpath(folder, spec.folder): code_folder.stage_folder(Path(source.uri), source.pin)
@@ -40,8 +40,8 @@ def pack_files(files: Mapping[str, bytes], folders: Mapping[str, Path] = {}) -> 
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, folder in folders.items():
             archive.add(folder, path)
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o666
-            archive.addfile(entry, io.BytesIO(content))
+        for path, file_bytes in files.items():
+            archive_member = tarfile.TarInfo(path)
+            archive_member.size, archive_member.mode = len(file_bytes), 0o666
+            archive.addfile(archive_member, io.BytesIO(file_bytes))
     return buffer.getvalue()

@@ -56,8 +56,8 @@ class ScheduledParts(RunFolderEngine):
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return the name of the job, and the login node that knows it."""
-        shown = {name: reference.get(name, "") for name in (JOB_KEY, JOBS_KEY, LOGIN_KEY)}
-        return {name: text for name, text in shown.items() if text}
+        value_by_key = {name: reference.get(name, "") for name in (JOB_KEY, JOBS_KEY, LOGIN_KEY)}
+        return {name: value for name, value in value_by_key.items() if value}
 
     def _list_trials(self, reference: Reference) -> dict[str, Reference]:
         """Return the references of the trials of a sweep, by name. They all have the name of the sweep."""
@@ -81,5 +81,5 @@ def _refer_to_step(reference: Reference, name: str) -> Reference:
 
 
 def _refer_to_part(reference: Reference, suffix: str, folder: str, job: str) -> Reference:
-    rest = {key: text for key, text in reference.items() if key not in OF_WHOLE}
-    return {**rest, "run": reference["run"] + suffix, "folder": folder, JOB_KEY: job}
+    common_values = {key: value for key, value in reference.items() if key not in OF_WHOLE}
+    return {**common_values, "run": reference["run"] + suffix, "folder": folder, JOB_KEY: job}

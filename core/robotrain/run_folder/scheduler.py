@@ -94,12 +94,16 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
             for reference, run_facts in zip(single_runs, facts, strict=True)
             if run_facts
         }
-        here = [reference for reference, _ in facts_by_id.values()]
-        jobs = self.query_jobs(here, [run_facts for _, run_facts in facts_by_id.values()]) if here else None
-        later = self.find_facts([reference["folder"] for reference in here])
+        existing_runs = [reference for reference, _ in facts_by_id.values()]
+        jobs = (
+            self.query_jobs(existing_runs, [run_facts for _, run_facts in facts_by_id.values()])
+            if existing_runs
+            else None
+        )
+        later_facts = self.find_facts([reference["folder"] for reference in existing_runs])
         statuses = {
-            id(reference): self._find_listed_status(reference, now, jobs)
-            for reference, now in zip(here, later, strict=True)
+            id(reference): self._find_listed_status(reference, newer_facts, jobs)
+            for reference, newer_facts in zip(existing_runs, later_facts, strict=True)
         }
         return [statuses.get(id(reference)) for reference in references]
 
@@ -130,6 +134,9 @@ MovedScheduler = TypeVar("MovedScheduler", bound=SchedulerEngine)
 
 def move_to(scheduler: MovedScheduler, transport: Transport) -> MovedScheduler:
     """Return a scheduler whose commands and run folders are on another machine."""
-    moved = copy.copy(scheduler)
-    moved.commands, moved.folders = move_commands(scheduler.commands, transport), RemoteRunFolders(transport)
-    return moved
+    moved_scheduler = copy.copy(scheduler)
+    moved_scheduler.commands, moved_scheduler.folders = (
+        move_commands(scheduler.commands, transport),
+        RemoteRunFolders(transport),
+    )
+    return moved_scheduler

@@ -59,26 +59,28 @@ class SchedulerCommands:
 
         :param stdin: what the command reads, such as a batch script that is in no file there.
         """
-        line = " ".join(word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *words))
+        command_line = " ".join(
+            word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *words)
+        )
         if stdin:
-            line = f"head -c {len(stdin)} | {line}"
-        missing = f"command -v {command} >/dev/null || {{ printf '\\n{MISSING_CODE}'; exit 0; }}"
-        lines = ("export LC_ALL=C", self.environment_script, missing, line, "printf '\\n%s' $?")
+            command_line = f"head -c {len(stdin)} | {command_line}"
+        missing_check = f"command -v {command} >/dev/null || {{ printf '\\n{MISSING_CODE}'; exit 0; }}"
+        script_lines = ("export LC_ALL=C", self.environment_script, missing_check, command_line, "printf '\\n%s' $?")
         seconds = seconds or self.seconds
         try:
-            done = self.at.run("\n".join(lines), stdin, seconds, is_question=True)
+            script_result = self.at.run("\n".join(script_lines), stdin, seconds, is_question=True)
         except Unreached as failure:
             if failure.timed_out:
                 reason = f"`{command}` was not done within {seconds:g} seconds."
             else:
                 reason = f"`{command}` was ended from outside. {quote_message(failure.text)}".strip()
             raise self.make_away_error(reason) from None
-        printed, _, code = done.text.rpartition("\n")
-        result = ProcessResult(parse_count(code), printed, done.stderr)
+        printed_text, _, code = script_result.text.rpartition("\n")
+        result = ProcessResult(parse_count(code), printed_text, script_result.stderr)
         if result.exit_code == MISSING_CODE:
             raise Rejected([make_problem("submit-command-missing", self.elsewhere, command=command)])
-        if result.exit_code and re.search(self.away_pattern, result.stderr or printed):
-            raise self.make_away_error(self.quote(result.stderr or printed))
+        if result.exit_code and re.search(self.away_pattern, result.stderr or printed_text):
+            raise self.make_away_error(self.quote(result.stderr or printed_text))
         return result
 
     def quote(self, text: str) -> str:
@@ -96,6 +98,6 @@ Commands = TypeVar("Commands", bound=SchedulerCommands)
 
 def move_commands(commands: Commands, transport: Transport) -> Commands:
     """Return the commands of a scheduler on another machine."""
-    moved = copy.copy(commands)
-    object.__setattr__(moved, "at", transport)
-    return moved
+    moved_commands = copy.copy(commands)
+    object.__setattr__(moved_commands, "at", transport)
+    return moved_commands

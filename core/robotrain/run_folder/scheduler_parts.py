@@ -105,15 +105,15 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
     def make_start_script(self, job: Job, settings: Any, sent: SchedulerJob) -> str:
         """Return the script that the program of a job is: it becomes the runtime in the job's folder. Pure."""
         top = "../../" if sent.step or sent.trials else ""
-        below = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if sent.trials else ""
+        trial_folder = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if sent.trials else ""
         name = f"${{{self.job_variable}}}"
         if sent.trials:  # some engines have one number for all elements of an array
             name = self.format_trial(name, f"${{{self.array_variable}}}")
         runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {file_names.LOG_FILE}")
-        become = format_become_python(top + SEARCH_FILE, top + file_names.PAYLOAD_FOLDER, *runtime, "</dev/null")
-        ended = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
-        guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": ended, "file": file_names.OUTCOME_FILE}
-        return START_SCRIPT.format(below=below, become=become, events=file_names.EVENTS_FILE, **guard)
+        become_words = format_become_python(top + SEARCH_FILE, top + file_names.PAYLOAD_FOLDER, *runtime, "</dev/null")
+        outcome_json = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
+        guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": outcome_json, "file": file_names.OUTCOME_FILE}
+        return START_SCRIPT.format(below=trial_folder, become=become_words, events=file_names.EVENTS_FILE, **guard)
 
     def format_trial(self, array: str, number: int | str) -> str:
         """Return the name of the job of a trial; for `native_sweep`. Pure.
@@ -164,27 +164,31 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
     def check_steps(self, steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         """Check what the steps of a pipeline cannot do as jobs that wait for each other."""
         for name, flag in self.run_settings.items():
-            values = {getattr(step.settings, name): step.name for step in steps}
-            if len(values) > 1:
-                text, (first, second, *_) = ", ".join(map(str, values)), values.values()
-                yield make_problem("steps-differ", where=flag, given=text, first=first, second=second)
+            step_by_value = {getattr(step.settings, name): step.name for step in steps}
+            if len(step_by_value) > 1:
+                values_text, (first_step, second_step, *_) = ", ".join(map(str, step_by_value)), step_by_value.values()
+                yield make_problem("steps-differ", where=flag, given=values_text, first=first_step, second=second_step)
 
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
         """Return why an array cannot run a sweep: what its jobs ask for is that of all trials."""
-        filled = [fill_settings(job, sweep.settings) for job in sweep.jobs]
+        trial_settings = [fill_settings(job, sweep.settings) for job in sweep.jobs]
         for name in list_needed_resources(sweep.jobs[0]):
-            if len({getattr(filled_settings, name) for filled_settings in filled}) > 1:
+            if len({getattr(filled_settings, name) for filled_settings in trial_settings}) > 1:
                 return f"--{name} of the job changes with the values"
         return ""
 
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
         """Return the plan: how the job is sent, its document, the payload and the start script."""
-        placed_job, placed = self.place(job, settings)
-        folder = os.path.join(placed.runs_dir, run)
-        mounts = self.list_mounts(job, settings, placed.cache_dir, run)
-        document = self._render_document(placed_job, placed, run, folder, container_plugins, job.digest, mounts=mounts)
-        sent = SchedulerJob(name=run, folder=folder)
-        return self._make_plan([self._make_part(placed_job, placed, sent, [document])], job, run, payload, settings)
+        placed_job, placed_settings = self.place(job, settings)
+        folder = os.path.join(placed_settings.runs_dir, run)
+        mounts = self.list_mounts(job, settings, placed_settings.cache_dir, run)
+        document = self._render_document(
+            placed_job, placed_settings, run, folder, container_plugins, job.digest, mounts=mounts
+        )
+        scheduler_job = SchedulerJob(name=run, folder=folder)
+        return self._make_plan(
+            [self._make_part(placed_job, placed_settings, scheduler_job, [document])], job, run, payload, settings
+        )
 
     def render_pipeline(
         self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
@@ -194,19 +198,19 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         A step hands over through it. All steps have the same payload, at the top. Raise Rejected.
         """
         raise_if_any(list(self.check_steps(steps)))
-        placed = [self.place(step.job, step.settings) for step in steps]
-        root = os.path.join(placed[0][1].runs_dir, run)
+        placed_steps = [self.place(step.job, step.settings) for step in steps]
+        root = os.path.join(placed_steps[0][1].runs_dir, run)
         handovers = {name: _get_handover(reference["folder"], name) for name, reference in finished.items()}
         handovers |= {step.name: _get_handover(root, step.name) for step in steps}
-        names = {step.name for step in steps}
+        step_names = {step.name for step in steps}
         parts = [
             self._render_step(
                 replace(step, job=placed_job, settings=settings),
-                *(run, root, handovers, names),
+                *(run, root, handovers, step_names),
                 step.job.digest,
                 [*self.list_mounts(step.job, step.settings, settings.cache_dir, run)],
             )
-            for step, (placed_job, settings) in zip(steps, placed, strict=True)
+            for step, (placed_job, settings) in zip(steps, placed_steps, strict=True)
         ]
         return self._make_plan(parts, job, run, Payload.merge(step.payload for step in steps), steps[0].settings)
 
@@ -241,41 +245,41 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
             registers=step.registers,
         )
         needs = tuple(need for need in step.needs if need in names)
-        sent = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
-        return self._make_part(step.job, step.settings, sent, [document])
+        scheduler_job = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
+        return self._make_part(step.job, step.settings, scheduler_job, [document])
 
     def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
         """Return the plan of an array, in which each trial has a folder of its own, `trials/NUMBER`.
 
         The values of all trials are chosen here, and stand in their job documents.
         """
-        first, settings = self.place(sweep.jobs[0], sweep.settings)
+        first_job, settings = self.place(sweep.jobs[0], sweep.settings)
         folder = os.path.join(settings.runs_dir, run)
         count = len(sweep.trials)
         at_most = sweep.at_most if sweep.at_most and sweep.at_most < count else 0
-        sent = SchedulerJob(name=run, folder=folder, trials=sweep.trials, at_most=at_most)
-        documents = [*self._render_trials(sweep, first, settings, sent)]
+        scheduler_job = SchedulerJob(name=run, folder=folder, trials=sweep.trials, at_most=at_most)
+        documents = [*self._render_trials(sweep, first_job, settings, scheduler_job)]
         return self._make_plan(
-            [self._make_part(first, settings, sent, documents)], job, run, sweep.payload, sweep.settings
+            [self._make_part(first_job, settings, scheduler_job, documents)], job, run, sweep.payload, sweep.settings
         )
 
-    def _render_trials(self, sweep: SweepSpec, job: Job, settings: Any, sent: SchedulerJob) -> Iterator[bytes]:
+    def _render_trials(self, sweep: SweepSpec, job: Job, settings: Any, scheduler_job: SchedulerJob) -> Iterator[bytes]:
         """Yield the job document of each trial."""
         parameters = dict(job.parameters)
         as_given = sweep.jobs[0]
-        mounts = [*self.list_mounts(as_given, sweep.settings, settings.cache_dir, sent.name)]
-        chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
-        for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
-            trial_values = fit_values(values, parameters)
-            changed = tuple({**parameters, **trial_values}.items())
+        mounts = [*self.list_mounts(as_given, sweep.settings, settings.cache_dir, scheduler_job.name)]
+        chosen_values = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
+        for number, (trial, sampled_values) in enumerate(zip(sweep.trials, chosen_values, strict=True), start=1):
+            trial_values = fit_values(sampled_values, parameters)
+            trial_parameters = tuple({**parameters, **trial_values}.items())
             yield self._render_document(
-                replace(job, parameters=changed),
+                replace(job, parameters=trial_parameters),
                 settings,
-                f"{sent.name}-{trial}",
-                os.path.join(sent.folder, TRIALS_FOLDER, str(number)),
+                f"{scheduler_job.name}-{trial}",
+                os.path.join(scheduler_job.folder, TRIALS_FOLDER, str(number)),
                 sweep.container_plugins,
-                replace(as_given, parameters=changed).digest,
-                code_folder=os.path.join(sent.folder, CODE_FOLDER),
+                replace(as_given, parameters=trial_parameters).digest,
+                code_folder=os.path.join(scheduler_job.folder, CODE_FOLDER),
                 mounts=mounts,
                 space={name: Dimension(choices=(value,)) for name, value in trial_values.items()},
             )
@@ -321,17 +325,21 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         )
         return format_document(replace(document, job=digest, **parts)).encode()
 
-    def _make_part(self, job: Job, settings: Any, sent: SchedulerJob, documents: Sequence[bytes]) -> _RenderedJob:
+    def _make_part(
+        self, job: Job, settings: Any, scheduler_job: SchedulerJob, documents: Sequence[bytes]
+    ) -> _RenderedJob:
         """Return a job with the program that starts it."""
-        filled = fill_settings(job, settings)
-        below = os.path.join(TRIALS_FOLDER, self.array_index) if sent.trials else ""
-        sent = replace(
-            sent,
-            program=("/bin/sh", os.path.join(sent.folder, self.start_file)),
-            output=os.path.join(below, self.output_file),
+        filled_settings = fill_settings(job, settings)
+        trial_folder = os.path.join(TRIALS_FOLDER, self.array_index) if scheduler_job.trials else ""
+        scheduler_job = replace(
+            scheduler_job,
+            program=("/bin/sh", os.path.join(scheduler_job.folder, self.start_file)),
+            output=os.path.join(trial_folder, self.output_file),
         )
-        sent = replace(sent, own=self.make_own_values(job, filled, sent, documents[0]))
-        return _RenderedJob(job, filled, sent, documents)
+        scheduler_job = replace(
+            scheduler_job, own=self.make_own_values(job, filled_settings, scheduler_job, documents[0])
+        )
+        return _RenderedJob(job, filled_settings, scheduler_job, documents)
 
     def _make_plan(self, parts: Sequence[_RenderedJob], job: Job, run: str, payload: Payload, settings: Any) -> Plan:
         """Return the plan of a run of these jobs.
@@ -341,8 +349,8 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         """
         interpreters = dict.fromkeys(name for part in parts for name in part.job.profile.container.interpreters)
         search = make_python_search([*interpreters], *self.python_search)
-        unmarked, scripts = self._render_jobs(parts, "")
-        token = make_token(unmarked, scripts, [part.documents for part in parts], search, payload.digest)
+        unmarked_jobs, scripts = self._render_jobs(parts, "")
+        token = make_token(unmarked_jobs, scripts, [part.documents for part in parts], search, payload.digest)
         jobs, scripts = self._render_jobs(parts, token)
         login = getattr(settings, "login", "") or ""
         spec = SchedulerSpec(run=run, folder=jobs[0].root, jobs=tuple(jobs), login=login)
@@ -357,18 +365,18 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
             SEARCH_FILE: search.encode(),
             PAYLOAD_FILE: payload.archive,
         }
-        name, shown = self.choose_shown(jobs)
-        return Plan(platform=self.platform.name, run=run, job=job, spec=name, files=files, shown=tuple(shown))
+        name, shown_files = self.choose_shown(jobs)
+        return Plan(platform=self.platform.name, run=run, job=job, spec=name, files=files, shown=tuple(shown_files))
 
     def _render_jobs(self, parts: Sequence[_RenderedJob], token: str) -> tuple[list[SchedulerJob], dict[str, bytes]]:
         """Return the jobs as they are sent, marked with a token, and their scripts by the path in the plan."""
         jobs = list[SchedulerJob]()
         scripts = dict[str, bytes]()
-        for job, settings, sent, _ in parts:
-            marked = replace(sent, token=token)
-            jobs.append(replace(marked, words=tuple(self.make_submit_words(job, settings, marked))))
-            script = self.make_start_script(job, settings, marked)
-            scripts[os.path.join(sent.path, self.start_file)] = script.encode()
+        for job, settings, unmarked_job, _ in parts:
+            marked_job = replace(unmarked_job, token=token)
+            jobs.append(replace(marked_job, words=tuple(self.make_submit_words(job, settings, marked_job))))
+            script = self.make_start_script(job, settings, marked_job)
+            scripts[os.path.join(unmarked_job.path, self.start_file)] = script.encode()
         return jobs, scripts
 
 

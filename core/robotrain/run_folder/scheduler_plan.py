@@ -104,8 +104,8 @@ def format_become_python(search: str, payload: str, *words: str) -> str:
 
 def make_spec_file(platform: str, engine: str = "") -> SubmissionSpecFile[SchedulerSpec]:
     """Return the file of the jobs in a plan. `engine`: the platform's name in messages."""
-    required = (SEARCH_FILE, PAYLOAD_FILE)
-    return SubmissionSpecFile(SchedulerSpec, f"{platform}.json", SCHEMA, engine or platform, required)
+    required_files = (SEARCH_FILE, PAYLOAD_FILE)
+    return SubmissionSpecFile(SchedulerSpec, f"{platform}.json", SCHEMA, engine or platform, required_files)
 
 
 def read_placements(plan: Plan) -> list[Placement]:

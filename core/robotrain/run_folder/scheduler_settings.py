@@ -148,12 +148,12 @@ Settings = TypeVar("Settings", bound=Any)
 
 def list_needed_resources(job: "Job") -> Mapping[str, Any]:
     """Return what a job needs where its settings do not say it: the values of `time`, `gpus`, `cpus` and `memory`."""
-    declared = job.profile.resources
+    resources = job.profile.resources
     return {
-        "time": declared.time_limit,
+        "time": resources.time_limit,
         "gpus": job.used_gpus,
-        "cpus": declared.cpu,
-        "memory": declared.memory,
+        "cpus": resources.cpu,
+        "memory": resources.memory,
     }
 
 
@@ -166,11 +166,11 @@ def derive_defaults(job: "Job") -> dict[str, PlatformDefault]:
 
 def fill_settings(job: "Job", settings: Settings) -> Settings:
     """Return the settings with what the job needs in place of those that are not set."""
-    needed = list_needed_resources(job)
-    filled: Settings = replace(
-        settings, **{name: value for name, value in needed.items() if getattr(settings, name) is None}
+    needed_resources = list_needed_resources(job)
+    filled_settings: Settings = replace(
+        settings, **{name: value for name, value in needed_resources.items() if getattr(settings, name) is None}
     )
-    return filled
+    return filled_settings
 
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
@@ -182,15 +182,15 @@ def choose_registration_settings(job: "Job", settings: Settings, user_settings: 
 
     :param user_settings: the names of the settings that its user gave it.
     """
-    filled = fill_settings(job, settings)
-    changes = {"gpus": 0, "cpus": min(filled.cpus, REGISTER_CPUS), "secrets": None}
-    if (size := parse_memory(filled.memory, unit="M")) is not None:  # 0 is all memory of a node
+    filled_settings = fill_settings(job, settings)
+    changes = {"gpus": 0, "cpus": min(filled_settings.cpus, REGISTER_CPUS), "secrets": None}
+    if (size := parse_memory(filled_settings.memory, unit="M")) is not None:  # 0 is all memory of a node
         is_less = 0 < size <= (parse_memory(REGISTER_MEMORY) or 0)
-        changes["memory"] = filled.memory if is_less else REGISTER_MEMORY
-    chosen: Settings = replace(
+        changes["memory"] = filled_settings.memory if is_less else REGISTER_MEMORY
+    step_settings: Settings = replace(
         settings, **{name: value for name, value in changes.items() if name not in user_settings}
     )
-    return chosen
+    return step_settings
 
 
 def parse_time(text: str, forms: Sequence[str] = TIME_FORMS) -> int | None:

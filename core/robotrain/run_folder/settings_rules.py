@@ -31,8 +31,8 @@ def check_tracking_uri(address: str) -> Iterator[Problem]:
     if address and address not in (NO_TRACKING, "databricks") and not parts.scheme:
         yield make_problem("value-invalid.tracking-folder", given=address)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        yield make_problem("secret-in-job", given=address, bare=bare)
+        bare_uri = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        yield make_problem("secret-in-job", given=address, bare=bare_uri)
 
 
 TORCH_BACKEND_FLAG = "--torch-backend"
@@ -67,16 +67,24 @@ def _parse_secret_file(name: str, file: str) -> None:
         raise ValueError("It is the absolute path of a file that holds the secret.")
 
 
-def check_requested_gpus(job: Job, requested: int | None, engine: str, flag: str = "--gpus") -> Iterator[Problem]:
+def check_requested_gpus(job: Job, requested_gpus: int | None, engine: str, flag: str = "--gpus") -> Iterator[Problem]:
     """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for.
 
-    :param requested: None for as many as the job uses.
+    :param requested_gpus: None for as many as the job uses.
     """
-    needed = job.used_gpus
-    if requested is None or requested >= needed:
+    needed_gpus = job.used_gpus
+    if requested_gpus is None or requested_gpus >= needed_gpus:
         return
-    fewer = f"--num-gpus {requested}" if requested else "--device cpu" if "device" in dict(job.parameters) else ""
-    ways = (f"{flag} {needed}", fewer)
+    fewer_gpus_way = (
+        f"--num-gpus {requested_gpus}" if requested_gpus else "--device cpu" if "device" in dict(job.parameters) else ""
+    )
+    ways = (f"{flag} {needed_gpus}", fewer_gpus_way)
     yield make_problem(
-        "gpus-too-few", *ways, where=flag, given=str(requested), needed=needed, engine=engine, requested=requested
+        "gpus-too-few",
+        *ways,
+        where=flag,
+        given=str(requested_gpus),
+        needed=needed_gpus,
+        engine=engine,
+        requested=requested_gpus,
     )

@@ -55,21 +55,21 @@ class SshTransport(Transport):
 
     def __init__(self, host: str, engine_command: str = "") -> None:
         self.host = host
-        find = FIND.replace("{command}", engine_command).replace("{code}", str(NO_COMMAND_CODE))
-        self._remote = RUN.replace("{find}", find if engine_command else "")
+        find_script = FIND.replace("{command}", engine_command).replace("{code}", str(NO_COMMAND_CODE))
+        self._remote = RUN.replace("{find}", find_script if engine_command else "")
 
     @property
     def command(self) -> tuple[str, ...]:  # type: ignore[override]  # the base class has the same for all
         """The ssh, with the connection that all commands of this process share."""
-        shared = _share_connection(self.host)
-        return ("ssh", "-T", *_format_options(OPTIONS | shared), "--", self.host, self._remote)
+        shared_options = _share_connection(self.host)
+        return ("ssh", "-T", *_format_options(OPTIONS | shared_options), "--", self.host, self._remote)
 
     def make_terminal_words(self, words: Sequence[str], has_terminal: bool) -> Sequence[str]:
         """Return the ssh that runs words there. The shell of the user reads only letters, digits, `+`, `/` and `=`."""
         script = base64.b64encode(RUN_WORDS.replace("{words}", shlex.join(words)).encode()).decode()
-        remote = f"exec /bin/sh -c 'eval \"$(echo {script} | base64 -d)\"'"
+        remote_command = f"exec /bin/sh -c 'eval \"$(echo {script} | base64 -d)\"'"
         options = OPTIONS | _share_connection(self.host) | QUIET
-        return ("ssh", "-t" if has_terminal else "-T", *_format_options(options), "--", self.host, remote)
+        return ("ssh", "-t" if has_terminal else "-T", *_format_options(options), "--", self.host, remote_command)
 
     def make_forward_words(self, here: int, target: str) -> Sequence[str]:
         """Return the ssh that forwards a port to one that this host reaches, on a connection of its own."""

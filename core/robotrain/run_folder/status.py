@@ -133,14 +133,16 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
-        says = jobs[reference["folder"]]
+        engine_state = jobs[reference["folder"]]
         earlier_state = facts.read(ENGINE_END_FILE).decode(errors="replace")
-        job = self.explain_state(says or earlier_state)
+        job = self.explain_state(engine_state or earlier_state)
         status = get_run_status(facts, job, self.platform.name)
-        if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
-            status = replace(status, reason=f"{status.reason}: {line}")
+        if status is job and status.state in ("failed", "lost") and (last_line := self._find_last_line(facts)):
+            status = replace(status, reason=f"{status.reason}: {last_line}")
         return JudgedRun(
-            status, facts.outcome, says.encode() if job.finished and says not in ("", earlier_state) else b""
+            status,
+            facts.outcome,
+            engine_state.encode() if job.finished and engine_state not in ("", earlier_state) else b"",
         )
 
     def status(self, reference: Reference) -> Status:
@@ -162,8 +164,8 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
         references = [part.reference for part in parts.values()]
         jobs = self.query_jobs(references, self.read_all_facts(references))
         facts = dict(zip(parts, self.read_all_facts(references), strict=True))
-        judged = {name: self.conclude_run(part.reference, facts[name], jobs) for name, part in parts.items()}
-        return judge_parts(reference["run"], parts, facts, judged)
+        judged_parts = {name: self.conclude_run(part.reference, facts[name], jobs) for name, part in parts.items()}
+        return judge_parts(reference["run"], parts, facts, judged_parts)
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps of a pipeline, or the trials of a sweep that have begun. Raise RunGone or Rejected."""
@@ -192,26 +194,30 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
 
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
-        judged = self.judge_run(reference, facts, jobs)
-        if judged.status.finished and facts.has_damaged_outcome:
-            reasons = filter(None, (judged.status.reason, log.DAMAGED_OUTCOME))
-            judged = judged._replace(status=replace(judged.status, reason="; ".join(reasons)))
-        if judged.end:
+        judged_run = self.judge_run(reference, facts, jobs)
+        if judged_run.status.finished and facts.has_damaged_outcome:
+            reasons = filter(None, (judged_run.status.reason, log.DAMAGED_OUTCOME))
+            judged_run = judged_run._replace(status=replace(judged_run.status, reason="; ".join(reasons)))
+        if judged_run.end:
             with suppress(OSError):  # the folder may be another user's
-                self.folders.write_file(facts.folder / ENGINE_END_FILE, judged.end)
-        if not judged.was_stopped:
-            return judged
-        left = "".join(f". {sentence}" for sentence in self.folders.describe_surviving_checkpoints(facts.folder))
-        return judged._replace(status=replace(judged.status, reason=judged.status.reason + left))
+                self.folders.write_file(facts.folder / ENGINE_END_FILE, judged_run.end)
+        if not judged_run.was_stopped:
+            return judged_run
+        checkpoint_text = "".join(
+            f". {sentence}" for sentence in self.folders.describe_surviving_checkpoints(facts.folder)
+        )
+        return judged_run._replace(status=replace(judged_run.status, reason=judged_run.status.reason + checkpoint_text))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log, and before them what its job printed. Raise RunGone."""
         part = self.select_step(reference)
         prefix = f"[{self.platform.name}] "
-        whole = self.folders.open_log(Path(part["folder"]), self.output_file, prefix, self.end_sign) or raise_gone(part)
+        run_log = self.folders.open_log(Path(part["folder"]), self.output_file, prefix, self.end_sign) or raise_gone(
+            part
+        )
         if not follow:
-            return whole.read_present(tail)
-        return whole.follow(lambda: self.status(reference), tail, self.query_seconds)
+            return run_log.read_present(tail)
+        return run_log.follow(lambda: self.status(reference), tail, self.query_seconds)
 
     def events_file(self, reference: Reference) -> Path | None:
         """Return the events file, once it is there. Raise RunGone."""
@@ -307,8 +313,8 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
     def _find_last_line(self, facts: FolderFacts) -> str:
         """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""
         lines = facts.read(self.output_file).decode(errors="replace").split("\n")
-        printed = [line.strip() for line in lines if line.strip()]
-        return redact(printed[-1], max_length=MAX_SENTENCE) if printed else ""
+        printed_lines = [line.strip() for line in lines if line.strip()]
+        return redact(printed_lines[-1], max_length=MAX_SENTENCE) if printed_lines else ""
 
 
 def _get_job(reference: Reference, facts: FolderFacts) -> str:

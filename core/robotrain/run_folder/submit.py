@@ -90,16 +90,16 @@ class SchedulerRuns(SubmitScripts):
     def submit(self, plan: Plan) -> Reference:
         """Send the plan, once. Raise Rejected when the scheduler refused it, Unanswered when that is not known."""
         spec = self.load_spec(plan)
-        others = self.fetch_other_files(plan)
+        other_files = self.fetch_other_files(plan)
         waiting_jobs: dict[str, str] = {}
         try:
-            archive = pack_run_folder(plan, spec, others)
+            archive = pack_run_folder(plan, spec, other_files)
         except OSError as error:  # of a folder of code
             raise Rejected([_make_refused_folder_problem(spec, error.strerror or str(error))]) from None
-        lines = ["create_folder"]
+        script_lines = ["create_folder"]
         if spec.is_pipeline:
-            lines.append('[ "$state" = new ] || exit 0')
-        report = self._run_submit(plan, spec, [*lines, *self.format_sending(spec, {}, {})], archive)
+            script_lines.append('[ "$state" = new ] || exit 0')
+        report = self._run_submit(plan, spec, [*script_lines, *self.format_sending(spec, {}, {})], archive)
         if report.state == "same" and spec.is_pipeline:
             with self._as_unanswered():
                 waiting_jobs = self._find_waiting_jobs(spec, report)
@@ -111,31 +111,33 @@ class SchedulerRuns(SubmitScripts):
                     return reference
         self._raise_if_refused(spec, report)
         jobs = {**report.jobs, **waiting_jobs}
-        missing = next((job for job in spec.jobs if job.step not in jobs), None)
-        if missing is None:
+        missing_job = next((job for job in spec.jobs if job.step not in jobs), None)
+        if missing_job is None:
             with self._as_unanswered():
                 self._raise_if_held(spec, report)
             return self.make_reference(spec, jobs, report.cluster)
-        answer, _ = _split_answer(report.answers[missing.step] or "")
-        if report.code is None or self._is_unsure(missing, report):
+        command_output, _ = _split_answer(report.answers[missing_job.step] or "")
+        if report.code is None or self._is_unsure(missing_job, report):
             with contextlib.suppress(Rejected):
                 if reference := self.find(plan):
                     return reference
-            raise Unanswered(self.make_away_error(answer).problems)
-        earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
+            raise Unanswered(self.make_away_error(command_output).problems)
+        earlier_steps = [job.step for job in spec.jobs[: spec.jobs.index(missing_job)]]
         refusal = ""
-        sent = [jobs[step] for step in jobs if step in earlier or step in waiting_jobs]
-        if sent:
+        sent_jobs = [jobs[step] for step in jobs if step in earlier_steps or step in waiting_jobs]
+        if sent_jobs:
             with self._as_unanswered():
-                refusal = self.stop_jobs(sent, "waiting")
-        problem = self.make_refusal(plan, missing, answer)
-        if missing.step:
-            left = "" if refusal else ", and none is left in the queue"
-            title = f"step {missing.step}: {problem.title}; no step has begun{left}"
+                refusal = self.stop_jobs(sent_jobs, "waiting")
+        problem = self.make_refusal(plan, missing_job, command_output)
+        if missing_job.step:
+            queue_note = "" if refusal else ", and none is left in the queue"
+            title = f"step {missing_job.step}: {problem.title}; no step has begun{queue_note}"
             problem = dataclasses.replace(problem, title=title)
         if refusal:
-            command = self.platform.cancel_command.format(job=sent[0])
-            raise Unanswered([problem, make_problem("steps-left", jobs=" ".join(sent), why=refusal, command=command)])
+            command = self.platform.cancel_command.format(job=sent_jobs[0])
+            raise Unanswered(
+                [problem, make_problem("steps-left", jobs=" ".join(sent_jobs), why=refusal, command=command)]
+            )
         with contextlib.suppress(OSError, Rejected, Unreached):
             self.at.remove(spec.folder)
         raise Rejected([problem])
@@ -160,11 +162,11 @@ class SchedulerRuns(SubmitScripts):
 
     def inspect_folder(self, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
         """Return what is in the run folder of a plan, once no submit command of it is at work. Raise Rejected."""
-        answers = " ".join(shlex.quote(self.get_answer_file(job)) for job in spec.jobs)
+        answer_paths = " ".join(shlex.quote(self.get_answer_file(job)) for job in spec.jobs)
         folder = '[ -e "$folder" ] || [ -L "$folder" ] || exit 0'
-        lines = [folder, "state=taken", "has_plan || exit 0", 'cd "$folder"', f"wait_for {answers}"]
+        script_lines = [folder, "state=taken", "has_plan || exit 0", 'cd "$folder"', f"wait_for {answer_paths}"]
         try:
-            return self.run_script(plan, spec, [*lines, "state=same", "is_sent && state=sent"])
+            return self.run_script(plan, spec, [*script_lines, "state=same", "is_sent && state=sent"])
         except Unreached:
             raise self.make_away_error("") from None
 
@@ -175,11 +177,13 @@ class SchedulerRuns(SubmitScripts):
         if report.state in ("taken", "sent"):
             yield make_existing_folder_problem(spec, report, Stage.PREFLIGHT)
 
-    def _run_submit(self, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
+    def _run_submit(
+        self, plan: Plan, spec: SchedulerSpec, script_lines: Iterable[str], archive: bytes = b""
+    ) -> SubmitReport:
         """Run a script that sends. Raise Unanswered if its end was not seen."""
         try:
             has_command = f"command -v {self.submit_command} >/dev/null || end missing"
-            return self.run_script(plan, spec, [has_command, *lines], archive)
+            return self.run_script(plan, spec, [has_command, *script_lines], archive)
         except LostAnswer as lost:
             advice = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
             problems = [
@@ -223,11 +227,11 @@ class SchedulerRuns(SubmitScripts):
             return
         if not report.error.strip() or re.search(self.commands.away_pattern, report.error):
             raise Unanswered(self.make_away_error(report.error).problems)
-        if held := [
+        if held_jobs := [
             queued_job.job for queued_job in self._search(spec.jobs) if queued_job.is_held
         ]:  # others were cancelled meanwhile
             reason = self.commands.quote(report.error)
-            command = shlex.join([*self.release_command, *held])
+            command = shlex.join([*self.release_command, *held_jobs])
             raise Unanswered([make_problem("steps-held", given=spec.run, why=reason, command=command)])
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
@@ -238,22 +242,24 @@ class SchedulerRuns(SubmitScripts):
         answer = report.answers[job.step]
         if answer is None or job.step in report.jobs:
             return False
-        text, code = _split_answer(answer)
-        is_refusal = code is not None and code not in UNSURE_CODES and text.strip()
-        return not is_refusal or bool(re.search(self.unsure_pattern or self.commands.away_pattern, text))
+        output_text, code = _split_answer(answer)
+        is_refusal = code is not None and code not in UNSURE_CODES and output_text.strip()
+        return not is_refusal or bool(re.search(self.unsure_pattern or self.commands.away_pattern, output_text))
 
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
         """Return the jobs of a plan that the scheduler has. Raise Rejected."""
-        wanted = {(job.name, job.token) for job in jobs}
-        return [queued_job for queued_job in self.search_jobs(jobs) if (queued_job.name, queued_job.token) in wanted]
+        job_keys = {(job.name, job.token) for job in jobs}
+        return [queued_job for queued_job in self.search_jobs(jobs) if (queued_job.name, queued_job.token) in job_keys]
 
     def _ask_for_job(self, job: SchedulerJob) -> str:
         """Return a job that the scheduler has now or in a moment, or that has begun in its folder. Raise Rejected."""
         if queued_jobs := self._search([job]):
             return queued_jobs[0].job
         folders = [os.path.dirname(os.path.join(job.root, document)) for document in job.documents]
-        if begun := next(filter(None, (self.find_begun_job(facts) for facts in self.find_facts(folders) if facts)), ""):
-            return begun
+        if begun_job := next(
+            filter(None, (self.find_begun_job(facts) for facts in self.find_facts(folders) if facts)), ""
+        ):
+            return begun_job
         time.sleep(self.settle_seconds)
         return next((queued_job.job for queued_job in self._search([job])), "")
 
@@ -269,13 +275,13 @@ class SchedulerRuns(SubmitScripts):
             return {}
         if errors:
             return {}
-        held = [
+        held_jobs = [
             queued_job.job
             for queued_job in self._search(spec.jobs)
             if queued_job.is_held and queued_job.job in jobs.values()
         ]
-        if held:
-            self._raise_if_held(spec, self._run_submit(plan, spec, [f"release {shlex.join(held)}"]))
+        if held_jobs:
+            self._raise_if_held(spec, self._run_submit(plan, spec, [f"release {shlex.join(held_jobs)}"]))
         return jobs
 
     def _find_waiting_jobs(self, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
@@ -291,35 +297,42 @@ class SchedulerRuns(SubmitScripts):
         queue = [queued_job for queued_job in self._search(jobs) if queued_job.is_waiting]
         job_by_step: dict[str, str] = {}
         for job in jobs:
-            needed = {job_by_step.get(name, "") for name in job.needs}
+            needed_jobs = {job_by_step.get(name, "") for name in job.needs}
             for queued_job in queue:
-                if queued_job.name == job.name and needed <= {*queued_job.needs}:
+                if queued_job.name == job.name and needed_jobs <= {*queued_job.needs}:
                     job_by_step[job.step] = queued_job.job
         return job_by_step
 
     def make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], cluster: str) -> Reference:
         """Return what finds a run again. `jobs`: by step. `cluster`: the value of `cluster_variable` where it is."""
-        first = spec.jobs[0]
-        named = {JOB_KEY: jobs[first.step]}
+        first_job = spec.jobs[0]
+        job_keys = {JOB_KEY: jobs[first_job.step]}
         if spec.is_pipeline:
-            named = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
-        trials = {TRIALS_KEY: str(len(first.trials))} if first.trials else {}
+            job_keys = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
+        trials = {TRIALS_KEY: str(len(first_job.trials))} if first_job.trials else {}
         named_cluster = {CLUSTER_KEY: cluster} if self.cluster_variable else {}
         login = {LOGIN_KEY: spec.login} if spec.login else {}
-        return {"run": spec.run, "folder": spec.folder, **named, **trials, **named_cluster, **login}
+        return {"run": spec.run, "folder": spec.folder, **job_keys, **trials, **named_cluster, **login}
 
 
 def _split_answer(answer: str) -> tuple[str, int | None]:
     """Return what a submit command printed that named no job, and its exit code; None if it was killed."""
-    text, mark, code = answer.rpartition(f"\n{ENDED}")
-    return (text, int(code)) if mark and code.strip().isdecimal() else (answer, None)
+    output_text, mark, code = answer.rpartition(f"\n{ENDED}")
+    return (output_text, int(code)) if mark and code.strip().isdecimal() else (answer, None)
 
 
 def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:
     """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
-    lines = [line for line in error.splitlines() if line.strip() and "Exiting with failure" not in line]  # tar's last
-    line = next((line for line in lines if any(sign in line for sign in FULL)), lines[-1] if lines else "")
-    reason = f"{line.rpartition(': ')[2].rstrip('.') or 'It cannot be written to'}."
+    error_lines = [
+        error_line
+        for error_line in error.splitlines()
+        if error_line.strip() and "Exiting with failure" not in error_line
+    ]  # tar's last
+    error_line = next(
+        (error_line for error_line in error_lines if any(sign in error_line for sign in FULL)),
+        error_lines[-1] if error_lines else "",
+    )
+    reason = f"{error_line.rpartition(': ')[2].rstrip('.') or 'It cannot be written to'}."
     code = "run-folder-full.at-submit" if any(sign in error for sign in FULL) else "run-folder-refused.not-created"
     return make_problem(code, given=os.path.dirname(spec.folder), where="--runs-dir", why=reason)
 
@@ -328,9 +341,9 @@ def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stag
     """Return the problem of a run folder with another run in it."""
     folder = spec.folder
     reason = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
-    another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
+    folder_suggestion = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
-    problem = make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=reason)
+    problem = make_problem("run-folder-taken", folder_suggestion, remove, given=folder, stage=stage, why=reason)
     is_single = not spec.is_pipeline and not spec.jobs[0].trials
     return dataclasses.replace(problem, taken_by=_format_address(spec) if is_single else "")
 

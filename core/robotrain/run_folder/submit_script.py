@@ -101,7 +101,7 @@ class SubmitScripts(ScheduledParts):
         parent, name = os.path.split(folder)
         files = [os.path.join(folder, self.get_answer_file(job)) for job in spec.jobs]
         variable = self.cluster_variable
-        values = {
+        script_values = {
             "folder": folder,
             "parent": parent,
             "name": name,
@@ -115,11 +115,11 @@ class SubmitScripts(ScheduledParts):
             "ended": ENDED,
         }
         reading = [f"printf '%s\\n' \"$(find_job {shlex.quote(file)})\"\n{format_file(file, 0)}" for file in files]
-        text = "\n".join(
+        script = "\n".join(
             (
                 self.commands.environment_script,
                 f'cluster="${{{variable}-}}"' if variable else "cluster=",
-                *(f"{key}={shlex.quote(value)}" for key, value in values.items()),
+                *(f"{key}={shlex.quote(value)}" for key, value in script_values.items()),
                 READ_FILE,
                 "read_answers() {",
                 *reading,
@@ -134,18 +134,18 @@ class SubmitScripts(ScheduledParts):
         seconds = 600.0 + PATIENCE_SECONDS * (len(spec.jobs) + 1)
         notice = f"{self.engine_name} has not answered yet; {self.submit_command} may try again"
         with _notice_after(QUIET_SECONDS, "" if self.at.host else notice):  # another machine has a notice of its own
-            result = self.at.run(text, archive, seconds, is_question=True)
-        first, *rest = result.text.split("\n")
-        state, code, me, user, owner, cluster = first.split(" ", 5)
+            script_result = self.at.run(script, archive, seconds, is_question=True)
+        first_line, *remaining_lines = script_result.text.split("\n")
+        state, code, me, user, owner, cluster = first_line.split(" ", 5)
         job_by_step = dict[str, str]()
-        answers = dict[str, str | None]()
+        answer_by_step = dict[str, str | None]()
         number = 0
         for number, job in enumerate(spec.jobs):
-            answer = parse_file(rest[2 * number + 1])
-            answers[job.step] = answer.content.decode(errors="replace") if answer else None
-            if sent := rest[2 * number]:
-                job_by_step[job.step] = sent
-        record = parse_file(rest[2 * number + 2])
+            answer_file = parse_file(remaining_lines[2 * number + 1])
+            answer_by_step[job.step] = answer_file.content.decode(errors="replace") if answer_file else None
+            if job_id := remaining_lines[2 * number]:
+                job_by_step[job.step] = job_id
+        record = parse_file(remaining_lines[2 * number + 2])
         return SubmitReport(
             state=state,
             code=None if code == "-" else int(code),
@@ -153,13 +153,13 @@ class SubmitScripts(ScheduledParts):
             owner=owner,
             cluster=cluster,
             jobs=job_by_step,
-            answers=answers,
+            answers=answer_by_step,
             sent=record.content.decode(errors="replace") if record else "",
-            error=result.stderr,
+            error=script_result.stderr,
         )
 
     def format_sending(
-        self, spec: SchedulerSpec, waiting_jobs: Mapping[str, str], gone: Mapping[str, str]
+        self, spec: SchedulerSpec, waiting_jobs: Mapping[str, str], earlier_jobs: Mapping[str, str]
     ) -> Iterator[str]:
         """Yield the lines that send the jobs of a run.
 
@@ -169,7 +169,7 @@ class SubmitScripts(ScheduledParts):
         schedulers forget jobs that ended.
 
         :param waiting_jobs: the jobs of steps that wait in the queue.
-        :param gone: the jobs of steps that an earlier submit sent.
+        :param earlier_jobs: the jobs of steps that an earlier submit sent.
         """
         yield 'cd "$folder" || end refused'
         variables = {job.step: f"job_{number}" for number, job in enumerate(spec.jobs)}
@@ -177,27 +177,31 @@ class SubmitScripts(ScheduledParts):
             if job.step in waiting_jobs:
                 yield f"{variables[job.step]}={shlex.quote(waiting_jobs[job.step])}"
                 continue
-            answer, earlier = (shlex.quote(text) for text in (self.get_answer_file(job), gone.get(job.step, "")))
+            answer_file, earlier_job = (
+                shlex.quote(text) for text in (self.get_answer_file(job), earlier_jobs.get(job.step, ""))
+            )
             words = [*self._format_waiting(job, variables)] if spec.is_pipeline else []
             words += [shlex.quote(word) for word in job.words]
-            yield f"send {answer} {earlier} {self.submit_command} {' '.join(words)}"
+            yield f"send {answer_file} {earlier_job} {self.submit_command} {' '.join(words)}"
             yield f"{variables[job.step]}=$job"
         if spec.is_pipeline:
-            pairs = ", ".join(f'"{job.step}": "%s"' for job in spec.jobs)
+            json_pairs = ", ".join(f'"{job.step}": "%s"' for job in spec.jobs)
             jobs = " ".join(f'"${variable}"' for variable in variables.values())
-            yield f"printf '{{{pairs}}}' {jobs} >.{SENT_FILE} || end unfinished"
+            yield f"printf '{{{json_pairs}}}' {jobs} >.{SENT_FILE} || end unfinished"
             yield f"keep .{SENT_FILE} && mv -T .{SENT_FILE} {SENT_FILE} || end unfinished"
             yield f"keep {SENT_FILE} ."
-            first = " ".join(f'"${variables[job.step]}"' for job in spec.jobs if not job.needs)
-            yield f"release {first}"
+            first_jobs = " ".join(f'"${variables[job.step]}"' for job in spec.jobs if not job.needs)
+            yield f"release {first_jobs}"
 
     def _format_waiting(self, job: SchedulerJob, variables: Mapping[str, str]) -> Iterator[str]:
         """Yield the words with which a step waits, as the shell reads them."""
         jobs = self.job_separator.join(f"${{{variables[name]}}}" for name in job.needs)
         for word in self.dependency_words if job.needs else self.hold_words:
-            before, placeholder, after = word.partition("{jobs}")
+            word_start, placeholder, word_end = word.partition("{jobs}")
             yield (
-                shlex.quote(before) + f'"{jobs}"' + (after and shlex.quote(after)) if placeholder else shlex.quote(word)
+                shlex.quote(word_start) + f'"{jobs}"' + (word_end and shlex.quote(word_end))
+                if placeholder
+                else shlex.quote(word)
             )
 
 

@@ -29,38 +29,40 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
     """
     transport = scheduler.at
     spec_file = make_spec_file(scheduler.platform.name, scheduler.engine_name)
-    content = _read_document(transport, folder, spec_file.name)
-    if content is None:
+    spec_bytes = _read_document(transport, folder, spec_file.name)
+    if spec_bytes is None:
         name = shlex.quote(folder)
         script = f"{FIND_PATH}if has_path {name} && [ -d {name} ] && [ ! -x {name} ]; then echo {CLOSED}; fi"
         if transport.query(script).text.strip() == CLOSED:
             raise Rejected([make_problem("run-not-adopted.closed", given=folder)])
         return None
     try:
-        spec = spec_file.parse(content)
+        spec = spec_file.parse(spec_bytes)
     except ValueError as error:
         raise _make_unreadable_error(folder, str(error)) from None
     if not spec.jobs:
         raise _make_unreadable_error(folder, f"{spec_file.name} has no job")
-    first = spec.jobs[0]
-    if spec.is_pipeline or first.trials:
+    first_job = spec.jobs[0]
+    if spec.is_pipeline or first_job.trials:
         raise Rejected([make_problem("run-not-adopted.parts", given=folder)])
     if not scheduler.folders.exists(spec.folder):  # seen under another path from here
         spec = replace(spec, folder=folder)
     job = _find_sent_job(scheduler, spec)
-    document = _read_document(transport, folder, first.documents[0])
+    document = _read_document(transport, folder, first_job.documents[0])
     digest_file = os.path.join(folder, DIGEST_FILE)
-    written = transport.read({digest_file: 0})[digest_file]
+    digest_state = transport.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable
     cluster = transport.query(f'printf %s "${{{variable}-}}"').text if variable else ""
     reference = dict(scheduler.make_reference(replace(spec, login=transport.host), {"": job}, cluster))
-    return SubmittedRun(document or b"", lambda job, settings: reference, written.modified if written else None)
+    return SubmittedRun(
+        document or b"", lambda job, settings: reference, digest_state.modified if digest_state else None
+    )
 
 
 def _find_sent_job(scheduler: SchedulerRuns, spec: SchedulerSpec) -> str:
     """Return the job that the submit command named. Raise RunGone if it has named none."""
-    answer = _read_document(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
-    if match := re.search(scheduler.job_pattern, (answer or b"").decode(errors="replace"), re.M):
+    answer_bytes = _read_document(scheduler.at, spec.folder, scheduler.get_answer_file(spec.jobs[0]))
+    if match := re.search(scheduler.job_pattern, (answer_bytes or b"").decode(errors="replace"), re.M):
         return match[1]
     raise RunGone(f"{spec.folder} has a run that was not sent yet: its submit goes on, or was interrupted")
 
@@ -81,8 +83,8 @@ def split_address(text: str) -> tuple[str, str]:
     """Return the host, empty for this machine, and the folder or job of `HOST:FOLDER`."""
     if text.startswith(("/", "~", ".")) or ":" not in text:
         return "", text
-    host, _, rest = text.partition(":")
-    return host, rest
+    host, _, path = text.partition(":")
+    return host, path
 
 
 def names_folder(text: str) -> bool:

@@ -146,37 +146,37 @@ class Transport:
         :param receive: reads what the script prints, while it runs; what it returns is `stdout`.
         """
         mark = f"robotrain-{os.urandom(8).hex()}"
-        text = f"{BEGIN.format(mark=mark)}{script}\n".encode()
-        words = [word.replace("{size}", str(len(text))) for word in self.command]
-        writer = None if isinstance(stdin, bytes) else _InputWriter(text, stdin)
-        process = _start(words, text + stdin if isinstance(stdin, bytes) else writer)
-        answer = ScriptAnswer(process, mark, limit_seconds(seconds), stall_seconds, self.tell_silence)
-        content, limit, how = b"", "", signal.SIGTERM
+        script_bytes = f"{BEGIN.format(mark=mark)}{script}\n".encode()
+        words = [word.replace("{size}", str(len(script_bytes))) for word in self.command]
+        writer = None if isinstance(stdin, bytes) else _InputWriter(script_bytes, stdin)
+        process = _start(words, script_bytes + stdin if isinstance(stdin, bytes) else writer)
+        script_answer = ScriptAnswer(process, mark, limit_seconds(seconds), stall_seconds, self.tell_silence)
+        stdout_bytes, limit, end_signal = b"", "", signal.SIGTERM
         try:
-            if answer.skip_noise():
-                stream = io.BufferedReader(answer, CHUNK_BYTES)
-                content = (receive or _read_all)(stream)
-            answer.finish()
+            if script_answer.skip_noise():
+                stream = io.BufferedReader(script_answer, CHUNK_BYTES)
+                stdout_bytes = (receive or _read_all)(stream)
+            script_answer.finish()
         except AnswerFailed as failure:
-            limit, how = str(failure), signal.SIGKILL
+            limit, end_signal = str(failure), signal.SIGKILL
         finally:
             if process.poll() is None:
-                signal_group(process.pid, how)
+                signal_group(process.pid, end_signal)
                 wait_or_kill(process, END_SECONDS)
-            answer.close()
+            script_answer.close()
             if writer:
                 writer.join()
         if writer and writer.error:
             raise writer.error
-        if answer.exit_code is None or (answer.exit_code and is_question):
+        if script_answer.exit_code is None or (script_answer.exit_code and is_question):
             raise Unreached(
-                limit or answer.errors or answer.noise,
-                answer.exit_code or process.returncode,
-                began=answer.began,
-                timed_out=answer.timed_out,
+                limit or script_answer.errors or script_answer.noise,
+                script_answer.exit_code or process.returncode,
+                began=script_answer.began,
+                timed_out=script_answer.timed_out,
                 passed_limit=bool(limit),
             )
-        return Result(answer.exit_code, content, answer.errors)
+        return Result(script_answer.exit_code, stdout_bytes, script_answer.errors)
 
     def query(self, script: str, seconds: float = SECONDS) -> Result:
         """Run a script that answers a question: it ends with 0. Raise Unreached: a part of an answer says nothing."""
@@ -205,21 +205,21 @@ class Transport:
 
     def read_whole(self, path: str, max_bytes: int) -> bytes | None:
         """Return a file, in pieces; None if it cannot be read. Raise ValueError if it has more than `max_bytes`."""
-        content = b""
-        while (state := self.read({path: len(content)})[path]) and state.content:
-            content += state.content
-            if max(state.size, len(content)) > max_bytes:
+        file_bytes = b""
+        while (state := self.read({path: len(file_bytes)})[path]) and state.content:
+            file_bytes += state.content
+            if max(state.size, len(file_bytes)) > max_bytes:
                 raise ValueError(f"{os.path.basename(path)} is larger than {max_bytes >> 10} KiB")
-            if len(content) >= state.size:
+            if len(file_bytes) >= state.size:
                 break
-        return content if state else None
+        return file_bytes if state else None
 
     def list(self, folder: str) -> list[Entry]:
         """Return all that is below a folder; nothing if it is missing. Raise ValueError for an answer that is none."""
-        answer = self.query(LIST_FOLDER.format(folder=shlex.quote(folder))).stdout
-        if answer.count(b"\0") > MAX_ENTRIES:
+        listing = self.query(LIST_FOLDER.format(folder=shlex.quote(folder))).stdout
+        if listing.count(b"\0") > MAX_ENTRIES:
             raise ValueError(f"there are more than {MAX_ENTRIES} files")
-        return [_parse_entry(row) for row in answer.split(b"\0") if row]
+        return [_parse_entry(row) for row in listing.split(b"\0") if row]
 
     def has_folder(self, folder: str) -> bool:
         """Return whether there is such a folder. Raise ValueError for an answer that is none."""
@@ -268,8 +268,8 @@ def parse_file(line: str, offset: int = 0) -> FileState | None:
     """
     if not line:
         return None
-    size, modified, content = line.split(" ")
-    state = FileState(base64.b64decode(content, validate=True), parse_count(size), _parse_time(modified))
+    size, modified, encoded_bytes = line.split(" ")
+    state = FileState(base64.b64decode(encoded_bytes, validate=True), parse_count(size), _parse_time(modified))
     part = max(0, state.size - offset) if offset >= 0 else min(-offset, state.size)
     if not min(part, CHUNK_BYTES) <= len(state.content) <= CHUNK_BYTES:
         raise ValueError(f"{len(state.content)} of {part} bytes came")
@@ -346,7 +346,7 @@ def _start(words: Sequence[str], source: bytes | _InputWriter | None) -> "subpro
 
 
 def _read_all(output: IO[bytes]) -> bytes:
-    content = output.read(MAX_ANSWER_BYTES + 1)
-    if len(content) > MAX_ANSWER_BYTES:
+    answer_bytes = output.read(MAX_ANSWER_BYTES + 1)
+    if len(answer_bytes) > MAX_ANSWER_BYTES:
         raise AnswerFailed(f"Its answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-    return content
+    return answer_bytes

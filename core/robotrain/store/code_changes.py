@@ -34,17 +34,25 @@ class CodeChanges(NamedTuple):
         return ", ".join(f"{_join_paths(paths)} {verb}" for verb, paths in verbs.items() if paths)
 
 
-def find_code_changes(before: Iterable[JobSource], after: Iterable[JobSource]) -> CodeChanges | None:
+def find_code_changes(earlier_sources: Iterable[JobSource], later_sources: Iterable[JobSource]) -> CodeChanges | None:
     """Return how the code of two runs differs; None if it is equal, or a copy of one is not kept here."""
-    copies = [_find_copy(sources) for sources in (before, after)]
-    first, second = copies
-    if first is None or second is None or first == second:
+    copies = [_find_copy(sources) for sources in (earlier_sources, later_sources)]
+    earlier_copy, later_copy = copies
+    if earlier_copy is None or later_copy is None or earlier_copy == later_copy:
         return None
-    old, new = (code_folder.scan_folder(copy, is_staged=True).files for copy in (first, second))
-    changed = [path for path in old if path in new and not filecmp.cmp(old[path], new[path], shallow=False)]
-    added = [path for path in new if path not in old]
-    removed = [path for path in old if path not in new]
-    return CodeChanges(first, second, changed, added, removed) if changed or added or removed else None
+    old_files, new_files = (code_folder.scan_folder(copy, is_staged=True).files for copy in (earlier_copy, later_copy))
+    changed_paths = [
+        path
+        for path in old_files
+        if path in new_files and not filecmp.cmp(old_files[path], new_files[path], shallow=False)
+    ]
+    added_paths = [path for path in new_files if path not in old_files]
+    removed_paths = [path for path in old_files if path not in new_files]
+    return (
+        CodeChanges(earlier_copy, later_copy, changed_paths, added_paths, removed_paths)
+        if changed_paths or added_paths or removed_paths
+        else None
+    )
 
 
 def _find_copy(sources: Iterable[JobSource]) -> Path | None:
@@ -53,5 +61,5 @@ def _find_copy(sources: Iterable[JobSource]) -> Path | None:
 
 
 def _join_paths(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - MAX_FILES} more" if len(paths) > MAX_FILES else ""
-    return f"{', '.join(paths[:MAX_FILES])}{more}"
+    count_note = f" and {len(paths) - MAX_FILES} more" if len(paths) > MAX_FILES else ""
+    return f"{', '.join(paths[:MAX_FILES])}{count_note}"

@@ -69,14 +69,14 @@ def find_working_tree(folder: Path) -> WorkingTree | None:
 
 def read_commit(tree: WorkingTree) -> str:
     """Return the commit that is checked out; empty if there is none."""
-    text = ""
+    reference_text = ""
     with suppress(OSError, ValueError):
-        text = _read_text(tree.git / "HEAD")
+        reference_text = _read_text(tree.git / "HEAD")
         for _ in range(MAX_REFERENCES):
-            if not text.startswith("ref:"):
+            if not reference_text.startswith("ref:"):
                 break
-            text = _read_reference(tree, text.removeprefix("ref:").strip())
-    return text if COMMIT_PATTERN.fullmatch(text) else ""
+            reference_text = _read_reference(tree, reference_text.removeprefix("ref:").strip())
+    return reference_text if COMMIT_PATTERN.fullmatch(reference_text) else ""
 
 
 def _read_reference(tree: WorkingTree, name: str) -> str:
@@ -86,8 +86,8 @@ def _read_reference(tree: WorkingTree, name: str) -> str:
         if (folder / name).is_file():
             return _read_text(folder / name)
     for line in read_limited_file(tree.common / "packed-refs", MAX_METADATA).decode(errors="replace").splitlines():
-        commit, _, packed = line.partition(" ")
-        if packed == name:
+        commit, _, packed_name = line.partition(" ")
+        if packed_name == name:
             return commit
     return ""
 
@@ -96,23 +96,23 @@ def _read_text(path: Path) -> str:
     return read_limited_file(path, MAX_METADATA).decode(errors="replace").strip()
 
 
-def save_difference(staged: Path, commit: CodeCommit) -> None:
+def save_difference(staged_copy: Path, commit: CodeCommit) -> None:
     """Write the difference of a staged copy beside it, for `store_difference`. Raise OSError."""
-    files.write_private_file(get_difference_file(staged), commit.difference.encode())
+    files.write_private_file(get_difference_file(staged_copy), commit.difference.encode())
 
 
 def store_difference(source: JobSource, file: Path) -> None:
     """Write how the code of a job differs from its commit to `file`, if it was saved."""
     with suppress(OSError):
-        staged = stage_folder(Path(source.uri), source.pin)
-        files.write_private_file(file, get_difference_file(staged).read_bytes())
+        staged_copy = stage_folder(Path(source.uri), source.pin)
+        files.write_private_file(file, get_difference_file(staged_copy).read_bytes())
 
 
-def describe_commit(folder: Path, content: CodeContent, sent: Path) -> CodeCommit | None:
+def describe_commit(folder: Path, code_content: CodeContent, sent_copy: Path) -> CodeCommit | None:
     """Return the commit of a folder, and how what is sent differs from it; None outside a repository.
 
-    :param content: of the folder.
-    :param sent: the copy of its files that is sent.
+    :param code_content: of the folder.
+    :param sent_copy: the copy of its files that is sent.
     """
     tree = find_working_tree(folder)
     commit = read_commit(tree) if tree else ""
@@ -120,7 +120,7 @@ def describe_commit(folder: Path, content: CodeContent, sent: Path) -> CodeCommi
         return None
     try:
         with tempfile.TemporaryDirectory(prefix="robotrain-code-") as scratch:
-            return _CommitReader(tree, commit, Path(scratch)).compare(folder, content, sent)
+            return _CommitReader(tree, commit, Path(scratch)).compare(folder, code_content, sent_copy)
     except (OSError, ValueError, subprocess.SubprocessError):  # without git, or of a repository with parts elsewhere
         return CodeCommit(commit)
 
@@ -147,15 +147,19 @@ class _CommitReader:
     def compare(self, folder: Path, content: CodeContent, sent: Path) -> CodeCommit:
         """Return how the files in `sent` differ from the commit. Raise OSError, ValueError or SubprocessError."""
         prefix = Path(os.path.realpath(folder)).relative_to(self._tree.root).as_posix()
-        tracked = self._list_files("" if prefix == "." else f"{prefix}/")
-        changed = [
-            path for path in content.files if not self._is_unchanged(tracked.get(path), folder / path, sent / path)
+        tracked_files = self._list_files("" if prefix == "." else f"{prefix}/")
+        changed_paths = [
+            path
+            for path in content.files
+            if not self._is_unchanged(tracked_files.get(path), folder / path, sent / path)
         ]
-        removed = [path for path in tracked if path not in content.files and not os.path.lexists(folder / path)]
-        if not changed and not removed:
+        removed_paths = [
+            path for path in tracked_files if path not in content.files and not os.path.lexists(folder / path)
+        ]
+        if not changed_paths and not removed_paths:
             return CodeCommit(self._commit, False)
-        old = {path: tracked[path] for path in (*changed, *removed) if path in tracked}
-        return CodeCommit(self._commit, True, self._format_difference(old, changed, sent))
+        old_files = {path: tracked_files[path] for path in (*changed_paths, *removed_paths) if path in tracked_files}
+        return CodeCommit(self._commit, True, self._format_difference(old_files, changed_paths, sent))
 
     def _list_files(self, prefix: str) -> dict[str, _TrackedFile]:
         """Return the files of the commit below a folder, which ends with `/`, by their paths in it."""
@@ -168,13 +172,13 @@ class _CommitReader:
                 tracked_files[os.fsdecode(path).removeprefix(prefix)] = _TrackedFile(mode, digest)
         return tracked_files
 
-    def _is_unchanged(self, tracked: _TrackedFile | None, path: Path, sent: Path) -> bool:
-        if tracked is None:
+    def _is_unchanged(self, tracked_file: _TrackedFile | None, path: Path, sent_copy: Path) -> bool:
+        if tracked_file is None:
             return False
-        if tracked.mode == LINK_MODE:
-            return path.is_symlink() and self._digest(os.fsencode(os.readlink(path))) == tracked.digest
-        text = sent.read_bytes()
-        return tracked.digest in (self._digest(text), self._digest(_make_lfs_pointer(text)))
+        if tracked_file.mode == LINK_MODE:
+            return path.is_symlink() and self._digest(os.fsencode(os.readlink(path))) == tracked_file.digest
+        file_bytes = sent_copy.read_bytes()
+        return tracked_file.digest in (self._digest(file_bytes), self._digest(_make_lfs_pointer(file_bytes)))
 
     def _digest(self, text: bytes) -> str:
         return hashlib.new(self._hash, b"blob %d\0" % len(text) + text).hexdigest()
@@ -183,21 +187,21 @@ class _CommitReader:
         """Return the difference as `git diff` prints it: old files are written to `a`, those that are sent to `b`."""
         for folder in ("a", "b"):
             (self._scratch / folder).mkdir()
-        left = MAX_DIFFERENCE
-        for path, tracked in old.items():
-            before = self._run("cat-file", "blob", tracked.digest) if left > 0 else b""
-            left -= len(before)
-            _write_file(self._scratch / "a" / path, before)
+        remaining_bytes = MAX_DIFFERENCE
+        for path, tracked_file in old.items():
+            old_bytes = self._run("cat-file", "blob", tracked_file.digest) if remaining_bytes > 0 else b""
+            remaining_bytes -= len(old_bytes)
+            _write_file(self._scratch / "a" / path, old_bytes)
         for path in changed:
-            new = (sent / path).read_bytes() if left > 0 else b""
-            left -= len(new)
-            _write_file(self._scratch / "b" / path, new)
+            new_bytes = (sent / path).read_bytes() if remaining_bytes > 0 else b""
+            remaining_bytes -= len(new_bytes)
+            _write_file(self._scratch / "b" / path, new_bytes)
         options = ("--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-prefix")
         output = self._run("diff", *options, "--", "a", "b", succeeds=(0, 1))
-        text = output[:MAX_DIFFERENCE].decode(errors="replace")
-        if left <= 0 or len(output) > MAX_DIFFERENCE:
-            text = text[: text.rfind("\n") + 1] + CUT_LINE
-        return "".join(_hide_secrets(text))
+        difference = output[:MAX_DIFFERENCE].decode(errors="replace")
+        if remaining_bytes <= 0 or len(output) > MAX_DIFFERENCE:
+            difference = difference[: difference.rfind("\n") + 1] + CUT_LINE
+        return "".join(_hide_secrets(difference))
 
     def _run(self, *arguments: str, succeeds: tuple[int, ...] = (0,)) -> bytes:
         environ = {
@@ -212,7 +216,7 @@ class _CommitReader:
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
         }
-        done = subprocess.run(
+        git_process = subprocess.run(
             ["git", *arguments],
             cwd=self._scratch,
             env=environ,
@@ -220,15 +224,15 @@ class _CommitReader:
             capture_output=True,
             timeout=max(0.1, self._deadline - time.monotonic()),
         )
-        if done.returncode not in succeeds:
+        if git_process.returncode not in succeeds:
             raise ValueError("git cannot read the commit")
-        return done.stdout
+        return git_process.stdout
 
 
-def _make_lfs_pointer(text: bytes) -> bytes:
+def _make_lfs_pointer(file_bytes: bytes) -> bytes:
     """Return what Git LFS keeps in a commit in place of a file's content."""
-    digest = hashlib.sha256(text).hexdigest()
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(text)}\n".encode()
+    digest = hashlib.sha256(file_bytes).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(file_bytes)}\n".encode()
 
 
 def _write_file(path: Path, text: bytes) -> None:

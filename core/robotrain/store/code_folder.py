@@ -95,9 +95,9 @@ class CodeContent:
             path = _find_heaviest({name: weight for name, weight in weights.items() if name != keep}, keep=keep)
             if not path:
                 break
-            inside = {name for name in sizes if name == path or (path.endswith("/") and name.startswith(path))}
-            parts.append(CodePart(path, sum(sizes[name] for name in inside), len(inside)))
-            sizes = {name: size for name, size in sizes.items() if name not in inside}
+            inner_paths = {name for name in sizes if name == path or (path.endswith("/") and name.startswith(path))}
+            parts.append(CodePart(path, sum(sizes[name] for name in inner_paths), len(inner_paths)))
+            sizes = {name: size for name, size in sizes.items() if name not in inner_paths}
             names = {name: count for name, count in names.items() if not name.startswith(path)}
             if not _exceeds_limits(sum(sizes.values()), len(sizes), is_large=not self.is_too_large):
                 break
@@ -114,12 +114,12 @@ def _find_heaviest(weights: Mapping[str, int], prefix: str = "", keep: str = "")
 
     :param keep: a path that has to stay.
     """
-    below: Counter[str] = Counter()
+    weight_by_path: Counter[str] = Counter()
     for path, weight in weights.items():
         if path.startswith(prefix) and path != prefix:
             name, slash, _ = path.removeprefix(prefix).partition("/")
-            below[f"{prefix}{name}{slash}"] += weight
-    heaviest, weight = max(below.items(), key=lambda item: item[1], default=("", 0))
+            weight_by_path[f"{prefix}{name}{slash}"] += weight
+    heaviest, weight = max(weight_by_path.items(), key=lambda item: item[1], default=("", 0))
     has_to_stay = keep.startswith(prefix)
     total = sum(weight for path, weight in weights.items() if path.startswith(prefix))
     if not has_to_stay and (not heaviest or 2 * weight < total):
@@ -136,9 +136,9 @@ def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
     content = CodeContent()
     root = os.path.realpath(folder)
     notice = SlowNotice(f"reading the names of the folder of code {folder}")
-    above, ignored = ("", (("", _parse_rules(["!*"])),)) if is_staged else _read_ignore_files_above(root)
+    repository_path, ignore_rules = ("", (("", _parse_rules(["!*"])),)) if is_staged else _read_ignore_files_above(root)
     end: float | None = None
-    for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", above, ignored))):
+    for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", repository_path, ignore_rules))):
         notice.update(count)
         content.names[path[: path.rfind("/") + 1]] += 1
         if end is None and content.is_too_large:
@@ -148,14 +148,14 @@ def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
             break
         if entry is None:
             continue
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        is_outside = entry.is_symlink() and not real.startswith(root + os.sep)
+        real_path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+        is_outside = entry.is_symlink() and not real_path.startswith(root + os.sep)
         if is_outside or not entry.is_file():
             content.links.append(path)
         else:
-            if has_secret_name(entry.name) or has_secret_name(os.path.basename(real)):
+            if has_secret_name(entry.name) or has_secret_name(os.path.basename(real_path)):
                 content.secrets.append(path)
-            content.files[path] = real
+            content.files[path] = real_path
             content.sizes[path] = entry.stat().st_size
             content.size += content.sizes[path]
     return content
@@ -179,18 +179,18 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
     """
     path = Path(folder)
     root = find_repository_root(folder)
-    ignored: IgnoreRules = ()
+    ignore_rules: IgnoreRules = ()
     if root == path:
         return "", ()
     for parent in [parent for parent in reversed(path.parents) if parent.is_relative_to(root)]:
-        above = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
+        repository_path = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
         for name in IGNORE_FILES:
             with contextlib.suppress(OSError):
-                ignored = _add_rules(ignored, above, str(parent / name))
+                ignore_rules = _add_rules(ignore_rules, repository_path, str(parent / name))
     parts = path.relative_to(root).parts
-    if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignored) for end in range(len(parts))):
+    if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignore_rules) for end in range(len(parts))):
         return "", ()
-    return f"{'/'.join(parts)}/", ignored
+    return f"{'/'.join(parts)}/", ignore_rules
 
 
 def find_repository_root(folder: str) -> Path:
@@ -199,29 +199,29 @@ def find_repository_root(folder: str) -> Path:
     return next((folder for folder in (path, *path.parents) if os.path.lexists(folder / ".git")), path)
 
 
-def _add_rules(ignored: IgnoreRules, above: str, file: str) -> IgnoreRules:
-    with open(file, encoding="utf-8", errors="replace") as lines:
-        return (*ignored, (above, _parse_rules(lines.readlines())))
+def _add_rules(ignore_rules: IgnoreRules, repository_path: str, file: str) -> IgnoreRules:
+    with open(file, encoding="utf-8", errors="replace") as rules_file:
+        return (*ignore_rules, (repository_path, _parse_rules(rules_file.readlines())))
 
 
-def _parse_rules(lines: list[str]) -> Any:
+def _parse_rules(rule_lines: list[str]) -> Any:
     """Return the rules of an ignore file, without lines that are no pattern, such as `!` alone, as git does."""
     from pathspec import GitIgnoreSpec  # costs start-up
 
     try:
         with warnings.catch_warnings(action="ignore"):  # of expressions that a pattern becomes
-            return GitIgnoreSpec.from_lines(lines)
+            return GitIgnoreSpec.from_lines(rule_lines)
     except (ValueError, re.error):
-        if len(lines) > 1:
-            return sum((_parse_rules([line]) for line in lines), GitIgnoreSpec([]))
+        if len(rule_lines) > 1:
+            return sum((_parse_rules([rule_line]) for rule_line in rule_lines), GitIgnoreSpec([]))
         return GitIgnoreSpec([])
 
 
-def _is_ignored(path: str, ignored: IgnoreRules) -> bool | None:
+def _is_ignored(path: str, ignore_rules: IgnoreRules) -> bool | None:
     """Return whether the rules leave a path out; None if they say nothing of it."""
-    for above, rules in reversed(ignored):
-        if (answer := rules.check_file(path.removeprefix(above)).include) is not None:
-            return bool(answer)
+    for rules_folder, rules in reversed(ignore_rules):
+        if (is_match := rules.check_file(path.removeprefix(rules_folder)).include) is not None:
+            return bool(is_match)
     return None
 
 
@@ -230,12 +230,12 @@ def _list_entries(
 ) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
     """Yield path and entry of everything below a folder, without an entry for folders and for what is ignored."""
     with os.scandir(folder) as entries:
-        shown = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
-        ordered = sorted(islice(shown, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
+        visible_entries = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
+        ordered_entries = sorted(islice(visible_entries, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
     for file in (os.path.join(folder, name) for name in IGNORE_FILES):
         if os.path.isfile(file):
             ignored = _add_rules(ignored, f"{above}{parent_path}", file)
-    for entry in ordered:
+    for entry in ordered_entries:
         path = f"{parent_path}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
         is_ignored = _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored)
@@ -256,15 +256,15 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
 
     :param pin: the copy that was pinned so is preferred, whatever changed since; copies of the last contents are kept.
     """
-    if pin and (pinned := find_staged_copy(folder, pin)):
-        return pinned
+    if pin and (pinned_copy := find_staged_copy(folder, pin)):
+        return pinned_copy
     parent = _get_copies_folder(folder)
-    content = scan_folder(folder)
-    if content.is_too_large:
+    code_content = scan_folder(folder)
+    if code_content.is_too_large:
         raise CodeTooLarge(errno.EFBIG, "More files or bytes than code may have", str(folder))
     hasher = hashlib.sha256()
-    for path, real in content.files.items():
-        status = os.stat(real)
+    for path, real_path in code_content.files.items():
+        status = os.stat(real_path)
         hasher.update(b"%s\0%d\0%d\0%d\n" % (os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ino))
     target = parent / hasher.hexdigest()[:32]
     if target.is_dir():
@@ -272,9 +272,9 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
     try:
         with make_atomically(target) as scratch:
             scratch.mkdir()
-            for path, real in content.files.items():
+            for path, real_path in code_content.files.items():
                 (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(real, scratch / path)
+                shutil.copy(real_path, scratch / path)
     except OSError:
         if not target.is_dir():  # else another command staged it meanwhile
             raise
@@ -284,39 +284,39 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
 
 def stage_file(file: Path) -> Path:
     """Return a folder with nothing but a file, for uploads that take folders. Raise OSError."""
-    real = os.path.realpath(file)
-    status = os.stat(real)
+    real_path = os.path.realpath(file)
+    status = os.stat(real_path)
     key = hashlib.sha256(
-        b"%s\0%s\0%d\0%d" % (os.fsencode(real), os.fsencode(file.name), status.st_size, status.st_mtime_ns)
+        b"%s\0%s\0%d\0%d" % (os.fsencode(real_path), os.fsencode(file.name), status.st_size, status.st_mtime_ns)
     )
     target = files.get_cache_folder() / "files" / key.hexdigest()[:32]
     if not target.is_dir():
         with make_atomically(target) as scratch:
             scratch.mkdir()
             try:
-                os.link(real, scratch / file.name)
+                os.link(real_path, scratch / file.name)
             except OSError:  # another disk
-                shutil.copy(real, scratch / file.name)
+                shutil.copy(real_path, scratch / file.name)
     return target
 
 
-def _remove_old_copies(parent: Path, newest: Path) -> None:
+def _remove_old_copies(parent: Path, newest_copy: Path) -> None:
     """Remove the oldest copies of a folder. Those that were pinned are kept for longer: runs are repeated with them."""
-    others = [copy for copy in parent.iterdir() if copy != newest and not copy.name.startswith(".")]
+    other_copies = [copy for copy in parent.iterdir() if copy != newest_copy and not copy.name.startswith(".")]
     size = 0
-    for count, old in enumerate(sorted(others, key=lambda copy: copy.stat().st_mtime, reverse=True), 2):
-        size += _read_pinned_size(old)
+    for count, old_copy in enumerate(sorted(other_copies, key=lambda copy: copy.stat().st_mtime, reverse=True), 2):
+        size += _read_pinned_size(old_copy)
         if count <= MIN_STAGED or (count <= MAX_STAGED and size <= MAX_STAGED_BYTES):
             continue
-        shutil.rmtree(old, ignore_errors=True)
-        for companion in (_get_pin_file(old), get_difference_file(old)):
+        shutil.rmtree(old_copy, ignore_errors=True)
+        for companion in (_get_pin_file(old_copy), get_difference_file(old_copy)):
             companion.unlink(missing_ok=True)
 
 
-def _read_pinned_size(staged: Path) -> int:
+def _read_pinned_size(staged_copy: Path) -> int:
     """Return the bytes of a copy by its pin, `folder:…:BYTES`; more than are kept if it was not pinned."""
     try:
-        return int(_get_pin_file(staged).read_text(encoding="ascii").rpartition(":")[2])
+        return int(_get_pin_file(staged_copy).read_text(encoding="ascii").rpartition(":")[2])
     except (OSError, ValueError):
         return MAX_STAGED_BYTES + 1
 
@@ -336,18 +336,18 @@ def find_staged_copy(folder: Path, pin: str) -> Path | None:
     return None
 
 
-def _get_pin_file(staged: Path) -> Path:
-    return staged.with_name(f".{staged.name}.pin")
+def _get_pin_file(staged_copy: Path) -> Path:
+    return staged_copy.with_name(f".{staged_copy.name}.pin")
 
 
-def get_difference_file(staged: Path) -> Path:
+def get_difference_file(staged_copy: Path) -> Path:
     """Return the file beside a staged copy with its difference from the commit of its repository."""
-    return staged.with_name(f".{staged.name}.diff")
+    return staged_copy.with_name(f".{staged_copy.name}.diff")
 
 
-def load_or_compute_pin(staged: Path, compute: Callable[[], str]) -> str:
+def load_or_compute_pin(staged_copy: Path, compute: Callable[[], str]) -> str:
     """Return the pin of a staged copy, whose files never change: computed once. Raise OSError."""
-    file = _get_pin_file(staged)
+    file = _get_pin_file(staged_copy)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="ascii")
     pin = compute()

@@ -62,9 +62,9 @@ def load_computed(key: str, folder: str = COMPUTED) -> bytes | None:
     import hashlib  # costs start-up
 
     with suppress(OSError):
-        content = (get_cache_folder() / folder / key).read_bytes()
-        if hashlib.sha256(content[32:]).digest() == content[:32]:
-            return content[32:]
+        cached_bytes = (get_cache_folder() / folder / key).read_bytes()
+        if hashlib.sha256(cached_bytes[32:]).digest() == cached_bytes[:32]:
+            return cached_bytes[32:]
     return None
 
 
@@ -78,28 +78,28 @@ def load_or_compute(
     """
     import hashlib  # costs start-up
 
-    if (computed := load_computed(key, folder)) is not None:
-        return computed
-    result = compute()
+    if (cached_bytes := load_computed(key, folder)) is not None:
+        return cached_bytes
+    result_bytes = compute()
     path = get_cache_folder() / folder / key
     with suppress(OSError):
         make_private_folder(get_cache_folder())
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, hashlib.sha256(result).digest() + result)
-        for old in sorted(path.parent.iterdir(), key=lambda file: file.stat().st_mtime)[:-max_kept]:
-            old.unlink()
-    return result
+        write_atomically(path, hashlib.sha256(result_bytes).digest() + result_bytes)
+        for old_file in sorted(path.parent.iterdir(), key=lambda file: file.stat().st_mtime)[:-max_kept]:
+            old_file.unlink()
+    return result_bytes
 
 
-def _get_folder(name: str, xdg_name: str, xdg_default: str, elsewhere: str) -> Path:
-    if value := os.environ.get(name):
-        return _make_path(os.path.abspath(os.path.expanduser(value)))
+def _get_folder(name: str, xdg_name: str, xdg_default: str, folder_function: str) -> Path:
+    if folder_text := os.environ.get(name):
+        return _make_path(os.path.abspath(os.path.expanduser(folder_text)))
     if sys.platform == "linux":  # by the XDG base directory specification, as platformdirs, which takes 5 % of a start
         base = os.environ.get(xdg_name, "")
         return _make_path(os.path.join(base if os.path.isabs(base) else os.path.expanduser(xdg_default), "robotrain"))
     import platformdirs
 
-    return Path(getattr(platformdirs, elsewhere)("robotrain", appauthor=False))
+    return Path(getattr(platformdirs, folder_function)("robotrain", appauthor=False))
 
 
 _make_path = functools.cache(Path)  # a list of runs asks for the same one a hundred times
@@ -132,10 +132,10 @@ def make_tree_private(folder: Path) -> None:
 
     Links are left as they are, symbolic or not: they may lead to what others share.
     """
-    for parent, _, names in os.walk(folder):
+    for parent, _, file_names in os.walk(folder):
         with suppress(OSError):
             os.chmod(parent, PRIVATE_FOLDER)
-        for name in names:
+        for name in file_names:
             path = os.path.join(parent, name)
             with suppress(OSError):
                 status = os.lstat(path)
@@ -143,9 +143,9 @@ def make_tree_private(folder: Path) -> None:
                     os.chmod(path, stat.S_IMODE(status.st_mode) & 0o700)
 
 
-def write_private_file(path: Path, content: bytes) -> None:
+def write_private_file(path: Path, file_bytes: bytes) -> None:
     """Replace the content of `path` in one step; only its owner can read it. Raise OSError."""
-    write_atomically(path, content, PRIVATE_FILE)
+    write_atomically(path, file_bytes, PRIVATE_FILE)
 
 
 def read_state_file(path: Path) -> bytes:
@@ -162,9 +162,9 @@ def read_state_file(path: Path) -> bytes:
 
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file of the state. Raise OSError, and ValueError if it is not JSON."""
-    content = read_state_file(path)
+    json_bytes = read_state_file(path)
     try:
-        return json.loads(content)
+        return json.loads(json_bytes)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -255,18 +255,22 @@ def get_filesystem(path: Path) -> str:
 
 def explain_uncreatable(folder: Path) -> str:
     """Return why a folder cannot be created, or written to, as a sentence; empty if it can."""
-    above = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.exists(parent))
-    if not above.is_dir():
-        return f"{above} is not a folder."
-    is_writable = os.access(above, os.W_OK | os.X_OK) and get_filesystem(above) not in KERNEL_FILESYSTEMS
-    return "" if is_writable else f"{above} is not writable."
+    existing_parent = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.exists(parent)
+    )
+    if not existing_parent.is_dir():
+        return f"{existing_parent} is not a folder."
+    is_writable = (
+        os.access(existing_parent, os.W_OK | os.X_OK) and get_filesystem(existing_parent) not in KERNEL_FILESYSTEMS
+    )
+    return "" if is_writable else f"{existing_parent} is not writable."
 
 
 def find_mount(path: str, mounts: str) -> MountPoint:
     """Return what an existing path, without links, is on. `mounts`: the content of MOUNTS_FILE on its machine."""
     unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
-    lines = (fields for line in mounts.splitlines() if len(fields := line.split(" ")) > 3)
-    mount_points = [MountPoint(unescape(point), kind, options) for _, point, kind, options, *_ in lines]
+    mount_fields = (fields for mount_line in mounts.splitlines() if len(fields := mount_line.split(" ")) > 3)
+    mount_points = [MountPoint(unescape(point), kind, options) for _, point, kind, options, *_ in mount_fields]
     matches = [mount for mount in mount_points if f"{path}/".startswith(f"{mount.point.rstrip('/')}/")]
     return max(reversed(matches), key=lambda mount: len(mount.point), default=MountPoint())  # the last mount is on top
 

@@ -42,12 +42,12 @@ REGISTRABLE = RunNeed("the newest with a policy to register", _is_registrable)
 
 def find_latest_run(need: RunNeed | None = None) -> str:
     """Return the newest run that has what is needed; the newest of all where none has it, and empty without any."""
-    newest = ""
+    newest_run = ""
     for run in records.iterate_runs(with_steps=False):
-        newest = newest or run
+        newest_run = newest_run or run
         if need is None or _has(run, need):
             return run
-    return newest
+    return newest_run
 
 
 def _has(run: str, need: RunNeed) -> bool:

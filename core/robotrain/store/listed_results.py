@@ -52,17 +52,17 @@ class EndedRun(NamedTuple):
 
 def summarize_progress(progress: Progress) -> ListedProgress:
     """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
-    main = progress.main_metric
-    newest = progress.curve[-1][1] if progress.curve else None
+    main_metric = progress.main_metric
+    newest_value = progress.curve[-1][1] if progress.curve else None
     scores: Mapping[str, float] = progress.evaluated.scores if progress.evaluated else {}
     validated = progress.get_points(progress.validation_metric.name) if progress.validation_metric else []
-    if not progress.evaluated and main and main.kind in ("score", "curve") and newest is not None:
-        scores = {main.name: newest}
+    if not progress.evaluated and main_metric and main_metric.kind in ("score", "curve") and newest_value is not None:
+        scores = {main_metric.name: newest_value}
     return ListedProgress(
         progress.step,
         progress.total,
         progress.unit,
-        newest if main and main.kind == "loss" else None,
+        newest_value if main_metric and main_metric.kind == "loss" else None,
         scores,
         format_conditions(progress.evaluated) if progress.evaluated else "",
         validated[-1][1] if validated else None,

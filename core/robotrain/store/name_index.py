@@ -38,18 +38,18 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     part of a run.
     """
     if text in NEWEST_NAMES:
-        if latest := find_latest_run(need):
-            return latest
+        if latest_run := find_latest_run(need):
+            return latest_run
     elif records.has_record(text):
         return text
     matches = [*records.iterate_runs(lambda name: name.startswith(text))]
     if len(matches) == 1:
         return matches[0]
-    if named := find_named_runs(text):
-        return named[0]
-    names = read_names()
+    if named_runs := find_named_runs(text):
+        return named_runs[0]
+    name_by_run = read_names()
     if not matches:
-        beginning = {run: name for run, name in names.items() if text and name.startswith(text)}
+        beginning = {run: name for run, name in name_by_run.items() if text and name.startswith(text)}
         if len({*beginning.values()}) == 1:
             return next(iter(beginning))
         matches = [*beginning] or [*records.iterate_runs(lambda name: text in name)]
@@ -57,9 +57,9 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        shown = _format_runs(matches, names)
+        runs_text = _format_runs(matches, name_by_run)
         raise records.UnknownRun(
-            f"{len(matches)} runs match {text!r}: {shown}; give more of the name", is_ambiguous=True
+            f"{len(matches)} runs match {text!r}: {runs_text}; give more of the name", is_ambiguous=True
         )
     runs = records.list_runs()
     if not runs:
@@ -67,12 +67,21 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
     if of_step := _find_run_of_step(text):
         raise of_step
-    spelled = {name.lower(): name for name in [LATEST, *runs, *filter(None, names.values())]}
-    near = [spelled[close_match] for close_match in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(runs, names)}"
-    meant = [name for name in near if is_misspelling(text.lower(), name.lower())]
-    ways = (Suggestion(meant[0]),) if len(meant) == 1 else ()
-    raise records.UnknownRun(f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant))
+    spelling_by_lower = {name.lower(): name for name in [LATEST, *runs, *filter(None, name_by_run.values())]}
+    similar_names = [
+        spelling_by_lower[close_match]
+        for close_match in get_close_matches(text.lower(), spelling_by_lower, n=3, cutoff=0.5)
+    ]
+    hint = (
+        f"did you mean {', '.join(similar_names)}?"
+        if similar_names
+        else f"the newest are {_format_runs(runs, name_by_run)}"
+    )
+    meant_names = [name for name in similar_names if is_misspelling(text.lower(), name.lower())]
+    ways = (Suggestion(meant_names[0]),) if len(meant_names) == 1 else ()
+    raise records.UnknownRun(
+        f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant_names)
+    )
 
 
 def _find_run_of_step(text: str) -> records.UnknownRun | None:
@@ -127,10 +136,10 @@ def describe_choice(text: str, run: str) -> str:
     if not (name := _find_meant_name(text, run)):
         return ""
     named_runs = find_named_runs(name)
-    which = "the newest" if run == named_runs[0] else "the only unfinished one"
+    choice_text = "the newest" if run == named_runs[0] else "the only unfinished one"
     if name == text:
-        return f"{which} of {len(named_runs)} runs of this name" if len(named_runs) > 1 else ""
-    return f"{which} of {len(named_runs)} runs named {name}" if len(named_runs) > 1 else f"named {name}"
+        return f"{choice_text} of {len(named_runs)} runs of this name" if len(named_runs) > 1 else ""
+    return f"{choice_text} of {len(named_runs)} runs named {name}" if len(named_runs) > 1 else f"named {name}"
 
 
 def _find_meant_name(text: str, run: str) -> str:
@@ -141,9 +150,9 @@ def _find_meant_name(text: str, run: str) -> str:
 
 def find_unique_name(run: str) -> str:
     """Return what to call a run in a command: its name if that means no other run, or else the run itself."""
-    names = read_names()
-    name = names.get(run, "")
-    is_shared = sum(name == other for other in names.values()) > 1 or any(
+    name_by_run = read_names()
+    name = name_by_run.get(run, "")
+    is_shared = sum(name == other_name for other_name in name_by_run.values()) > 1 or any(
         records.iterate_runs(lambda other: other.startswith(name))
     )
     return run if not name or is_shared else name
@@ -153,9 +162,9 @@ def list_file_names() -> dict[str, str]:
     """Return what a file about each run is called, without suffix: the run's name; with the run behind it where several
     runs have that name; the run alone if it has none.
     """
-    names = read_names()
-    counts = collections.Counter(names.values())
-    return {run: f"{name}.{run}" if name and counts[name] > 1 else name or run for run, name in names.items()}
+    name_by_run = read_names()
+    counts = collections.Counter(name_by_run.values())
+    return {run: f"{name}.{run}" if name and counts[name] > 1 else name or run for run, name in name_by_run.items()}
 
 
 def complete_run_names(incomplete: str) -> list[str]:
@@ -174,27 +183,27 @@ def read_names(newest: int | None = None) -> dict[str, str]:
     :param newest: of so many runs; None for all.
     """
     path = files.get_state_folder() / ("names.index" if newest is None else f"names-{newest}.index")
-    indexed: dict[str, NamedRun] = {}
+    indexed_runs: dict[str, NamedRun] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
-        indexed = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
+        indexed_runs = {run: NamedRun(*named_run) for run, named_run in files.read_checked_json(path).items()}
     named_runs = dict[str, NamedRun]()
     top = str(records.get_runs_folder())
     for run in itertools.islice(records.iterate_runs(), newest):
         with contextlib.suppress(OSError, Rejected):
             stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
-            entry = indexed.get(run)
+            named_run = indexed_runs.get(run)
             version = f"{stat.st_ino} {stat.st_mtime_ns}"
-            if entry is None or entry.version != version:
+            if named_run is None or named_run.version != version:
                 record = records.read_record(run)
-                entry = NamedRun(version, record.name, bool(record.pipeline))
-            named_runs[run] = entry
-    if len(named_runs) >= MIN_INDEXED and named_runs != indexed:
+                named_run = NamedRun(version, record.name, bool(record.pipeline))
+            named_runs[run] = named_run
+    if len(named_runs) >= MIN_INDEXED and named_runs != indexed_runs:
         with contextlib.suppress(OSError):
             files.write_checked_json(path, named_runs)
-    return {run: entry.name for run, entry in named_runs.items() if not entry.is_step}
+    return {run: named_run.name for run, named_run in named_runs.items() if not named_run.is_step}
 
 
 def _format_runs(runs: list[str], names: dict[str, str]) -> str:
     """Return some of the runs, each with its name in brackets."""
-    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in runs[:MAX_NAMES]]
-    return ", ".join(shown) + (", …" if len(runs) > MAX_NAMES else "")
+    run_texts = [f"{run} ({names[run]})" if names.get(run) else run for run in runs[:MAX_NAMES]]
+    return ", ".join(run_texts) + (", …" if len(runs) > MAX_NAMES else "")

@@ -125,23 +125,25 @@ def check_state_folder() -> list[Problem]:
         return [records.make_unwritable_problem(error)]
 
 
-def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool], above: int = 0) -> tuple[NameLock, RunRecord | None]:
+def claim_run_name(
+    job: Job, adopt: Callable[[RunRecord], bool], last_attempt: int = 0
+) -> tuple[NameLock, RunRecord | None]:
     """Claim and lock a run name for `job`.
 
     If an interrupted submit of this job left a record that `adopt` accepts, return its name and the record; otherwise
     the name of the lowest free attempt, after that of the run which the job repeats: this machine may not know that,
     and places that runs publish to tell runs apart by their names. Raise Rejected.
 
-    :param above: the last attempt whose name the engine does not give.
+    :param last_attempt: the last attempt whose name the engine does not give.
     """
     parent = str(job.record.get("parent", ""))
-    repeated = parse_attempt(parent) if parent == job.run_name(parse_attempt(parent)) else 0
-    first = 1 + max(repeated, above)
+    repeated_attempt = parse_attempt(parent) if parent == job.run_name(parse_attempt(parent)) else 0
+    first_attempt = 1 + max(repeated_attempt, last_attempt)
     with report_write_errors():
         for attempt in list_attempts(job):
             if interrupted := _lock_interrupted(job.run_name(attempt), adopt):
                 return interrupted
-        names = map(job.run_name, itertools.count(first))
+        names = map(job.run_name, itertools.count(first_attempt))
         return next((lock, None) for name in names if (lock := _lock_free_name(name)))
 
 
@@ -208,8 +210,11 @@ def removal_of_record(run: str) -> Iterator[None]:
     with lock:
         yield
         try:
-            others = [path for path in home.iterdir() if path.name not in (REMOVED_FILE, LOCK_FILE, RECORD_FILE)]
-            for path in (*others, home / RECORD_FILE):  # the record last: as long as it is there, this can be repeated
+            other_paths = [path for path in home.iterdir() if path.name not in (REMOVED_FILE, LOCK_FILE, RECORD_FILE)]
+            for path in (
+                *other_paths,
+                home / RECORD_FILE,
+            ):  # the record last: as long as it is there, this can be repeated
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
@@ -225,11 +230,11 @@ def list_attempts(job: Job) -> list[int]:
     """Return the attempts of `job` that have a folder, lowest first."""
     stem = job.run_name(1).rpartition("-")[0] + "-"
     try:
-        names = os.listdir(get_runs_folder())
+        folder_names = os.listdir(get_runs_folder())
     except FileNotFoundError:
         return []
-    numbers = [name.removeprefix(stem) for name in names if name.startswith(stem)]
-    return sorted(int(number) for number in numbers if number.isdecimal())
+    attempt_texts = [name.removeprefix(stem) for name in folder_names if name.startswith(stem)]
+    return sorted(int(number) for number in attempt_texts if number.isdecimal())
 
 
 def _lock_interrupted(run: str, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord] | None:

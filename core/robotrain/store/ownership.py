@@ -50,16 +50,16 @@ def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
     if status.st_uid == os.geteuid():
         recursive = "-R " if stat.S_ISDIR(status.st_mode) else ""
         ways.insert(0, Suggestion(f"chmod {recursive}go-w {shlex.quote(place)}"))
-    about = "robotrain runs what lies there as you: first look for what others left."
+    advice = "robotrain runs what lies there as you: first look for what others left."
     if folder.programs and not status.st_mode & 0o002:
-        about += " A group cannot share a cache; it can share data, as a folder that jobs read."
-    return make_problem("folder-open-to-others", *ways, place=place, why=why, reason=about)
+        advice += " A group cannot share a cache; it can share data, as a folder that jobs read."
+    return make_problem("folder-open-to-others", *ways, place=place, why=why, reason=advice)
 
 
 def suggest_closing(folder: str | Path, reason: str) -> list[Suggestion]:
     """Return what keeps others from writing to a folder, by a reason of `find_other_writer`; nothing for theirs."""
-    line = f"chmod -R go-w {shlex.quote(str(folder))}"
-    return [Suggestion(line, "after a look for what others left")] if "can be written" in reason else []
+    command_line = f"chmod -R go-w {shlex.quote(str(folder))}"
+    return [Suggestion(command_line, "after a look for what others left")] if "can be written" in reason else []
 
 
 def find_other_writer(path: str | Path) -> str:

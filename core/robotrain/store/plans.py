@@ -98,16 +98,16 @@ class OtherFormat(ValueError):
     """A robotrain with another format wrote the manifest."""
 
 
-def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
+def write_plan_folder(rendered_plan: RenderedPlan, folder: Path, shared_payload: Path | None = None) -> None:
     """Write a plan to `folder`, its manifest last. Raise OSError.
 
-    :param shared: a file that has the payload, to link instead of a copy.
+    :param shared_payload: a file that has the payload, to link instead of a copy.
     """
-    plan, payload = rendered.plan, rendered.payload.archive
+    plan, payload = rendered_plan.plan, rendered_plan.payload.archive
     mode = files.PRIVATE_FILE if folder.is_relative_to(files.get_state_folder()) else 0o666
-    packed = next((path for path, content in plan.files.items() if content == payload), PAYLOAD_FILE)
-    for path, content in {**plan.files, packed: payload}.items():
-        _write_file(folder / path, content, shared if content == payload else None, mode)
+    payload_path = next((path for path, file_bytes in plan.files.items() if file_bytes == payload), PAYLOAD_FILE)
+    for path, file_bytes in {**plan.files, payload_path: payload}.items():
+        _write_file(folder / path, file_bytes, shared_payload if file_bytes == payload else None, mode)
     body = {
         "schema": SCHEMA,
         "robotrain": __version__,
@@ -118,19 +118,19 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
             "profile": dataclasses.asdict(plan.job.profile),
             "sources": [collect_fields(source) for source in plan.job.sources],
         },
-        "settings": dict(rendered.settings),
-        "container_plugins": dict(rendered.container_plugins),
-        "makes": rendered.produces,
-        **({"steps": list(rendered.steps)} if rendered.steps else {}),
-        **({"native": True} if rendered.native else {}),
-        "payload": packed,
-        "payload_digest": rendered.payload.digest,
+        "settings": dict(rendered_plan.settings),
+        "container_plugins": dict(rendered_plan.container_plugins),
+        "makes": rendered_plan.produces,
+        **({"steps": list(rendered_plan.steps)} if rendered_plan.steps else {}),
+        **({"native": True} if rendered_plan.native else {}),
+        "payload": payload_path,
+        "payload_digest": rendered_plan.payload.digest,
         "spec": plan.spec,
         "shown": list(plan.shown),
-        "files": {path: hashlib.sha256(content).hexdigest() for path, content in plan.files.items()},
-        "values": [dict(value) for value in rendered.values],
+        "files": {path: hashlib.sha256(file_bytes).hexdigest() for path, file_bytes in plan.files.items()},
+        "values": [dict(value_row) for value_row in rendered_plan.values],
     }
-    indent = 1 if len(rendered.values) <= MAX_INDENTED_VALUES else None  # many times as fast without
+    indent = 1 if len(rendered_plan.values) <= MAX_INDENTED_VALUES else None  # many times as fast without
     files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=indent) + "\n").encode(), mode)
 
 
@@ -148,7 +148,9 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
 
     try:
         manifest = _get_manifest_adapter().validate_python(_read_manifest(folder))
-        content = {path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in manifest.files}
+        bytes_by_path = {
+            path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in manifest.files
+        }
         payload = Payload(files.read_limited_file(_resolve_path(folder, manifest.payload), MAX_PLAN_FILE))
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
@@ -161,18 +163,22 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {error}")]) from None
-    if wrong := _validate_manifest(manifest):
-        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {wrong}")])
-    changed = [path for path, text in content.items() if hashlib.sha256(text).hexdigest() != manifest.files[path]]
-    if manifest.payload not in content and payload.digest != manifest.payload_digest:
-        changed.append(manifest.payload)
+    if manifest_error := _validate_manifest(manifest):
+        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {manifest_error}")])
+    changed_paths = [
+        path
+        for path, file_bytes in bytes_by_path.items()
+        if hashlib.sha256(file_bytes).hexdigest() != manifest.files[path]
+    ]
+    if manifest.payload not in bytes_by_path and payload.digest != manifest.payload_digest:
+        changed_paths.append(manifest.payload)
     return RenderedPlan(
         plan=Plan(
             platform=manifest.platform,
             run=manifest.run,
             job=manifest.job,
             spec=manifest.spec,
-            files=content,
+            files=bytes_by_path,
             shown=manifest.shown,
         ),
         settings=manifest.settings,
@@ -182,7 +188,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         produces=manifest.makes,
         steps=manifest.steps,
         native=manifest.native,
-        changed=tuple(changed),
+        changed=tuple(changed_paths),
     )
 
 
@@ -218,8 +224,8 @@ def _validate_manifest(manifest: PlanManifest) -> str:
     """Return what is wrong with a manifest beyond its types; empty if nothing is."""
     if os.sep in manifest.run or manifest.run != manifest.job.run_name(parse_attempt(manifest.run)):
         return f"{manifest.run} is not the name of its job"
-    missing = [path for path in (manifest.spec, *manifest.shown) if path not in manifest.files]
-    return f"the file {missing[0]} is missing" if missing else ""
+    missing_paths = [path for path in (manifest.spec, *manifest.shown) if path not in manifest.files]
+    return f"the file {missing_paths[0]} is missing" if missing_paths else ""
 
 
 def _make_unreadable_problem(folder: Path, reason: str) -> Problem:
@@ -238,27 +244,27 @@ def get_plan_folder(run: str) -> Path:
     return records.get_run_folder(run) / PLAN_FOLDER
 
 
-def store_plan(rendered: RenderedPlan) -> None:
+def store_plan(rendered_plan: RenderedPlan) -> None:
     """Store a plan before it is submitted, unless it is stored already. Raise Rejected."""
-    folder = get_plan_folder(rendered.plan.run)
-    stored = find_stored_plan(rendered.plan.run)
-    if stored and not stored.changed and stored.plan.digest == rendered.plan.digest:
+    folder = get_plan_folder(rendered_plan.plan.run)
+    stored_plan = find_stored_plan(rendered_plan.plan.run)
+    if stored_plan and not stored_plan.changed and stored_plan.plan.digest == rendered_plan.plan.digest:
         return
     with records.report_write_errors():
         if folder.exists():  # the remains of an interrupted submit
             shutil.rmtree(folder)
-        write_plan_folder(rendered, folder, shared=_store_payload(rendered))
+        write_plan_folder(rendered_plan, folder, shared_payload=_store_payload(rendered_plan))
         from robotrain.store import code_commit  # costs start-up
 
-        for source in rendered.plan.job.sources:
+        for source in rendered_plan.plan.job.sources:
             if code_commit_tags.is_dirty(source):
                 code_commit.store_difference(source, folder / DIFFERENCE_FILE)
 
 
-def store_document(run: str, content: bytes) -> None:
+def store_document(run: str, document_bytes: bytes) -> None:
     """Store the job document of a run that another machine submitted. Raise Rejected."""
     with records.report_write_errors():
-        files.write_private_file(records.get_run_folder(run) / ADOPTED_FILE, content)
+        files.write_private_file(records.get_run_folder(run) / ADOPTED_FILE, document_bytes)
 
 
 def read_stored_document(run: str) -> bytes:
@@ -287,7 +293,7 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     They are read in any format, also a later one: what a run was started from is not removed.
     """
     try:
-        entries = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
+        source_rows = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
         return tuple(
             JobSource(
                 role=row["role"],
@@ -297,7 +303,7 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
                 tags=tuple(map(str, row.get("tags", ()))),
                 implied=bool(row.get("implied")),
             )
-            for row in entries
+            for row in source_rows
         )
     except (OSError, ValueError, KeyError, TypeError):
         return ()
@@ -312,15 +318,15 @@ def read_stored_values(run: str) -> list[dict[str, Any]]:
         return []
 
 
-def _store_payload(rendered: RenderedPlan) -> Path | None:
+def _store_payload(rendered_plan: RenderedPlan) -> Path | None:
     """Return the shared copy of a payload, to which all plans link; None if it cannot be written."""
-    path = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip"
-    content = rendered.payload.archive
+    path = files.get_state_folder() / "payloads" / f"{rendered_plan.payload.digest}.zip"
+    archive_bytes = rendered_plan.payload.archive
     with contextlib.suppress(OSError):
         files.make_private_folder(path.parent)
         files.close_to_others(path.parent)
-        if not path.exists() or path.read_bytes() != content:  # damaged by a power failure, for example
-            files.write_private_file(path, content)
+        if not path.exists() or path.read_bytes() != archive_bytes:  # damaged by a power failure, for example
+            files.write_private_file(path, archive_bytes)
             path.chmod(0o400)  # the plans of many runs link to it
         return path
     return None

@@ -52,7 +52,7 @@ def read_run_log(
     :param on_error: is given what the platform raises; what was read before then counts.
     """
     progress = Progress(record.metrics)
-    ordinary = deque[str](maxlen=max_lines)
+    ordinary_lines = deque[str](maxlen=max_lines)
     if record.is_sweep:
         return progress, []
     try:
@@ -60,10 +60,10 @@ def read_run_log(
             progress, _ = read_events_file(record, path)
         if path and not max_lines:
             return progress, []
-        tail = {"tail": TAIL_LINES} if path else {}
-        for line in platform.engine.logs(record.reference, follow=False, **tail):
+        tail_option = {"tail": TAIL_LINES} if path else {}
+        for line in platform.engine.logs(record.reference, follow=False, **tail_option):
             if not line.startswith(event.PREFIX):
-                ordinary.append(line)
+                ordinary_lines.append(line)
             elif not path and (event_record := event.parse_event(line)):
                 progress.add_event(event_record)
         if not path:
@@ -72,7 +72,7 @@ def read_run_log(
         if on_error is None:
             raise
         on_error(error)
-    return progress, list(ordinary)
+    return progress, list(ordinary_lines)
 
 
 def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True) -> tuple[Progress, int]:
@@ -85,28 +85,30 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
     with files.open_regular_file(path) as file:
         progress, start = _load(record, file) or (Progress(record.metrics), 0)
         file.seek(start)
-        offset, rest = start, b""
+        offset, incomplete_line = start, b""
         while block := file.read(BLOCK_SIZE):
-            whole, newline, rest = (rest + block).rpartition(b"\n")
+            complete_lines, newline, incomplete_line = (incomplete_line + block).rpartition(b"\n")
             if newline:
-                _add_lines(progress, whole)
-                offset += len(whole) + 1
-            elif len(rest) > MAX_LINE_BYTES:  # no event
-                offset, rest = offset + len(rest), b""
+                _add_lines(progress, complete_lines)
+                offset += len(complete_lines) + 1
+            elif len(incomplete_line) > MAX_LINE_BYTES:  # no event
+                offset, incomplete_line = offset + len(incomplete_line), b""
         if offset - start >= MIN_STORED_BYTES:
             with contextlib.suppress(OSError):
                 identity = _identify(record, file, offset)
                 data = {"schema": SCHEMA, "offset": offset, "file": identity, "progress": _dump_progress(progress)}
                 files.write_checked_json(get_run_folder(record.run) / PROGRESS_FILE, data)
-    if rest and with_incomplete:
-        _add_lines(progress, rest)
+    if incomplete_line and with_incomplete:
+        _add_lines(progress, incomplete_line)
     return progress, offset
 
 
-def _add_lines(progress: Progress, lines: bytes) -> None:
+def _add_lines(progress: Progress, event_bytes: bytes) -> None:
     """Add the events of whole lines, without the last line's end."""
-    for line in lines.split(b"\n"):
-        if line.startswith(PREFIX) and (event_record := event.parse_event(line.decode(errors="replace").rstrip("\r"))):
+    for line_bytes in event_bytes.split(b"\n"):
+        if line_bytes.startswith(PREFIX) and (
+            event_record := event.parse_event(line_bytes.decode(errors="replace").rstrip("\r"))
+        ):
             progress.add_event(event_record)
 
 
@@ -175,11 +177,16 @@ def _parse_field(name: str, value: Any) -> Any:
     if name in _EVENTS:
         return value and _parse_stored_event(value)
     if name in _EVENT_LISTS:
-        return [_parse_stored_event(line) for line in value]
+        return [_parse_stored_event(event_line) for event_line in value]
     if name in _SERIES:
         series_by_name = {
-            key: Series([*zip(a, b, strict=True)], [*zip(c, d, strict=True)], size, count)
-            for key, (a, b, c, d, size, count) in value.items()
+            key: Series(
+                [*zip(closed_positions, closed_values, strict=True)],
+                [*zip(tail_positions, tail_values, strict=True)],
+                size,
+                count,
+            )
+            for key, (closed_positions, closed_values, tail_positions, tail_values, size, count) in value.items()
         }
         return defaultdict(Series, series_by_name)
     return tuple(value) if name == "_first_measurement" and value else value

@@ -39,31 +39,35 @@ class PrunePlan:
     kept_reasons: Mapping[str, str]
 
 
-def select_old_runs(runs: Sequence[str], created: Mapping[str, float], *, before: float | None, keep: int) -> list[str]:
+def select_old_runs(
+    runs: Sequence[str], created: Mapping[str, float], *, cutoff_time: float | None, keep: int
+) -> list[str]:
     """Return those of `runs`, newest first, beyond the newest `keep` and submitted before a time."""
-    return [run for run in runs[keep:] if before is None or created.get(run, 0.0) < before]
+    return [run for run in runs[keep:] if cutoff_time is None or created.get(run, 0.0) < cutoff_time]
 
 
 def plan_pruning(
-    candidates: Iterable[PruneCandidate], started_from: Mapping[str, Sequence[str]], *, before: float | None
+    candidates: Iterable[PruneCandidate], started_from: Mapping[str, Sequence[str]], *, cutoff_time: float | None
 ) -> PrunePlan:
     """Return which candidates to remove.
 
     :param started_from: the addresses of the sources of every recorded run.
-    :param before: remove only runs that ended before this time.
+    :param cutoff_time: remove only runs that ended before this time.
     """
-    staying: dict[str, str] = {}
-    going: dict[str, PruneCandidate] = {}
+    kept_reasons: dict[str, str] = {}
+    removed_candidates: dict[str, PruneCandidate] = {}
     for candidate in candidates:
         if reason := _explain_unfinished(candidate):
-            staying[candidate.run] = reason
-        elif before is None or candidate.gone or candidate.end_time < before:
-            going[candidate.run] = candidate
-    while needed := dict(_find_needed_runs(going, started_from)):  # each run that stays may need another one
-        for run, user in needed.items():
-            del going[run]
-            staying[run] = f"{user} was started from it"
-    return PrunePlan(removed=tuple(going.values()), kept_reasons=staying)
+            kept_reasons[candidate.run] = reason
+        elif cutoff_time is None or candidate.gone or candidate.end_time < cutoff_time:
+            removed_candidates[candidate.run] = candidate
+    while user_by_run := dict(
+        _find_needed_runs(removed_candidates, started_from)
+    ):  # each run that stays may need another one
+        for run, user in user_by_run.items():
+            del removed_candidates[run]
+            kept_reasons[run] = f"{user} was started from it"
+    return PrunePlan(removed=tuple(removed_candidates.values()), kept_reasons=kept_reasons)
 
 
 def _explain_unfinished(candidate: PruneCandidate) -> str:
@@ -76,11 +80,11 @@ def _explain_unfinished(candidate: PruneCandidate) -> str:
 
 
 def _find_needed_runs(
-    going: Mapping[str, PruneCandidate], started_from: Mapping[str, Sequence[str]]
+    removed_candidates: Mapping[str, PruneCandidate], started_from: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, str]]:
     """Yield runs to remove that a remaining run was started from, each with that run."""
-    sources = [(run, uri) for run, uris in started_from.items() if run not in going for uri in uris]
-    for candidate in going.values():
+    sources = [(run, uri) for run, uris in started_from.items() if run not in removed_candidates for uri in uris]
+    for candidate in removed_candidates.values():
         users = (run for run, uri in sources if any(_overlaps(uri, output) for output in candidate.outputs))
         if user := next(users, None):
             yield candidate.run, user

@@ -16,8 +16,8 @@ def add_published(run: str, copies: Iterable[tuple[int, str]], target: str) -> N
         rows = [
             {"step": step, "to": to, "place": copy_target} for (step, to), copy_target in sorted(target_by_copy.items())
         ]
-        content = json.dumps(rows, indent=1) + "\n"
-        files.write_atomically(records.get_run_folder(run) / PUBLISHED_FILE, content.encode())
+        json_text = json.dumps(rows, indent=1) + "\n"
+        files.write_atomically(records.get_run_folder(run) / PUBLISHED_FILE, json_text.encode())
 
 
 def read_published(run: str) -> list[tuple[int, str, str]]:

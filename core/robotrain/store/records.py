@@ -38,9 +38,9 @@ def make_unwritable_problem(error: OSError) -> Problem:
     """Return the problem of a state folder that cannot be written."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     message = "state-folder-unwritable.full" if is_full else "state-folder-unwritable.refused"
-    where = _find_state_variable()
+    variable_name = _find_state_variable()
     folder = str(files.get_state_folder())
-    return make_problem(message, where=where, given=folder, why=error.strerror or str(error))
+    return make_problem(message, where=variable_name, given=folder, why=error.strerror or str(error))
 
 
 def _find_state_variable() -> str:
@@ -78,10 +78,10 @@ def _suggest_removal(path: Path) -> Suggestion:
     return Suggestion(f"rm -r {shlex.quote(str(path.parent))}", "removes the record, not the run itself")
 
 
-def describe_format(schema: object, expected: int, writer: str = "") -> str:
+def describe_format(schema: object, expected_format: int, writer: str = "") -> str:
     """Return why a file in another format is not read, as the start of a sentence."""
-    by = f" of robotrain {redact(writer)}" if writer else ""
-    return f"It has format {redact(str(schema))}{by}; robotrain {__version__} reads format {expected}"
+    writer_text = f" of robotrain {redact(writer)}" if writer else ""
+    return f"It has format {redact(str(schema))}{writer_text}; robotrain {__version__} reads format {expected_format}"
 
 
 SCHEMA = 1
@@ -125,10 +125,10 @@ def write_record(record: RunRecord) -> None:
     notes = tuple(map(redact_if_secret, record.notes))
     record = dataclasses.replace(record, note=redact_if_secret(record.note), notes=notes)
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_convert_to_mapping) + "\n"
+    record_json = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_convert_to_mapping) + "\n"
     with report_write_errors():
         files.make_private_folder(home)
-        files.write_private_file(home / RECORD_FILE, text.encode())
+        files.write_private_file(home / RECORD_FILE, record_json.encode())
         files.sync_folder(home.parent)
 
 
@@ -165,7 +165,7 @@ def refers_to(record: RunRecord, keys: Reference) -> bool:
     A key that it lacks is empty, such as the login node of a run here.
     """
     reference = record.reference
-    return all(_resolve_path(reference.get(key, "")) == _resolve_path(text) for key, text in keys.items())
+    return all(_resolve_path(reference.get(key, "")) == _resolve_path(key_value) for key, key_value in keys.items())
 
 
 def _resolve_path(text: str) -> str:
@@ -237,29 +237,29 @@ UNSETTLED_NANOSECONDS = 2_000_000_000
 
 def _list_names_by_age(top: str) -> list[str]:
     """Return all claimed names in the folder of runs, newest first: by its index, if that is of the folder as it is."""
-    names: list[str]
+    run_names: list[str]
     try:
         version = _get_version(top)
         with contextlib.suppress(OSError, ValueError):  # there is no index, or it is damaged
-            head, *names = files.read_checked_json(get_index_path())
+            head, *run_names = files.read_checked_json(get_index_path())
             if head == version:
-                return names
-        entries = os.listdir(top)
+                return run_names
+        folder_names = os.listdir(top)
     except (FileNotFoundError, NotADirectoryError):
         return []
     dated_names = []
-    for name in entries:
+    for name in folder_names:
         if name.startswith("."):  # being removed
             continue
         with contextlib.suppress(OSError):
             dated_names.append((_get_claim_time(f"{top}/{name}"), name))
     dated_names.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
-    names = [name for _, name in dated_names]
-    if len(names) >= MIN_INDEXED:
+    run_names = [name for _, name in dated_names]
+    if len(run_names) >= MIN_INDEXED:
         with contextlib.suppress(OSError):
             if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
-                files.write_checked_json(get_index_path(), [version, *names])
-    return names
+                files.write_checked_json(get_index_path(), [version, *run_names])
+    return run_names
 
 
 def _get_version(top: str) -> str:
@@ -292,21 +292,23 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
         raise Rejected([make_broken_record_problem(path, "it has no format number")])
     if schema != SCHEMA:
         raise Rejected([_make_other_format_problem(path, data)])
-    listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
-    named = (entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str))
-    metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
+    metric_entries = data["metrics"] if isinstance(data.get("metrics"), list) else []
+    named_metrics = (
+        entry for entry in metric_entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+    )
+    metrics = tuple(_parse_declaration(Metric, entry) for entry in named_metrics)
     field_names = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
     fields = {name: value for name, value in data.items() if name in field_names}
     open_mappings = {name: fields[name] for name in OPEN_MAPPINGS if isinstance(fields.get(name), dict)}
     errors: list[str] = []
     record: RunRecord = convert_json(RunRecord, fields | {name: {} for name in open_mappings}, "", errors)
-    wrong = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
-    if not wrong and any(len(pair) != 2 for pair in record.values.values()):
-        wrong = {"values": None}
-    if not wrong and not is_time(record.created):
-        wrong = {"created": None}
-    if wrong:
-        raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
+    wrong_fields = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
+    if not wrong_fields and any(len(pair) != 2 for pair in record.values.values()):
+        wrong_fields = {"values": None}
+    if not wrong_fields and not is_time(record.created):
+        wrong_fields = {"created": None}
+    if wrong_fields:
+        raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong_fields)}")])
     if record.run != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     outputs = _parse_declaration(OutputProfile, data.get("outputs"))
@@ -320,10 +322,16 @@ def is_time(value: Any) -> bool:
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
     """Return a declaration of a workload with its valid fields; invalid ones get their defaults."""
-    values = data if isinstance(data, dict) else {}
+    field_values = data if isinstance(data, dict) else {}
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     defaults |= {"name": ""} if kind is Metric else {}
-    return kind(**{name: values[name] for name, default in defaults.items() if type(values.get(name)) is type(default)})
+    return kind(
+        **{
+            name: field_values[name]
+            for name, default in defaults.items()
+            if type(field_values.get(name)) is type(default)
+        }
+    )
 
 
 def _convert_to_mapping(value: Any) -> dict[str, Any]:
@@ -346,8 +354,8 @@ def save_final_status(run: str, status: Status) -> None:
     """Store the status of an ended run, if the folder can be written."""
     if status.finished and read_final_status(run) != status:
         with contextlib.suppress(OSError):
-            text = json.dumps(dataclasses.asdict(status))
-            files.write_private_file(get_run_folder(run) / FINAL_STATUS_FILE, text.encode())
+            status_json = json.dumps(dataclasses.asdict(status))
+            files.write_private_file(get_run_folder(run) / FINAL_STATUS_FILE, status_json.encode())
 
 
 def read_final_status(run: str) -> Status | None:

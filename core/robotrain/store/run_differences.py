@@ -67,52 +67,54 @@ def collect_stored_values(
     :param sources: what the run reads, with pins.
     :param is_sweep: whether the steps are trials of one job: then each value stands once, with all that trials have.
     """
-    described = describe_sources(sources)
-    roles = described.keys()
-    values = {role: RunValue(text, is_source=True) for role, text in described.items()}
+    text_by_role = describe_sources(sources)
+    roles = text_by_role.keys()
+    value_by_name = {role: RunValue(text, is_source=True) for role, text in text_by_role.items()}
     for name, value in _iterate_rows(rows):
         if name.rpartition(".")[2] not in roles:
-            values[name] = value
-    return _join_trials(values) if is_sweep else values
+            value_by_name[name] = value
+    return _join_trials(value_by_name) if is_sweep else value_by_name
 
 
-def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
+def collect_values(rendered_plan: RenderedPlan) -> dict[str, tuple[str, ...]]:
     """Return what the record of a run keeps: each value that is not its default, with that default, as texts."""
-    rows, sources = rendered.values, rendered.plan.job.sources
-    if rendered.steps:
-        stored = collect_stored_values(rows, is_sweep=rendered.plan.job.profile.outputs.is_sweep)
-        chosen = {name: value for name, value in stored.items() if value.is_chosen and value.text != value.default}
-        recorded = chosen if len(chosen) <= MAX_RECORDED else {}
-        return {name: (value.text, value.default) for name, value in recorded.items()}
+    rows, sources = rendered_plan.values, rendered_plan.plan.job.sources
+    if rendered_plan.steps:
+        stored_values = collect_stored_values(rows, is_sweep=rendered_plan.plan.job.profile.outputs.is_sweep)
+        chosen_values = {
+            name: value for name, value in stored_values.items() if value.is_chosen and value.text != value.default
+        }
+        recorded_values = chosen_values if len(chosen_values) <= MAX_RECORDED else {}
+        return {name: (value.text, value.default) for name, value in recorded_values.items()}
     source_values = _join_sources(source for source in sources if not source.implied)
-    values = source_values | collect_chosen(rows, sources)
-    implied = _join_sources(source for source in sources if source.implied and source.role not in values)
-    return values | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
+    texts_by_name = source_values | collect_chosen(rows, sources)
+    implied = _join_sources(source for source in sources if source.implied and source.role not in texts_by_name)
+    return texts_by_name | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
 
 
 def _join_sources(sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
-    joined: dict[str, tuple[str, ...]] = {}
+    texts_by_role: dict[str, tuple[str, ...]] = {}
     for source in sources:
-        text = format_value(source.uri) + (f" @ {source.pin[:RECORDED_PIN_LENGTH]}" if source.pin else "")
-        joined[source.role] = (", ".join([*joined.get(source.role, ())[:1], text]), "")
-    return joined
+        source_text = format_value(source.uri) + (f" @ {source.pin[:RECORDED_PIN_LENGTH]}" if source.pin else "")
+        texts_by_role[source.role] = (", ".join([*texts_by_role.get(source.role, ())[:1], source_text]), "")
+    return texts_by_role
 
 
-def collect_recorded_values(recorded: Mapping[str, Sequence[str]]) -> dict[str, RunValue]:
+def collect_recorded_values(recorded_texts: Mapping[str, Sequence[str]]) -> dict[str, RunValue]:
     """Return the values that the record of a run keeps: those that are not defaults, each with its default."""
-    return {name: RunValue(text, default) for name, (text, default) in recorded.items()}
+    return {name: RunValue(text, default) for name, (text, default) in recorded_texts.items()}
 
 
 def describe_sources(sources: Iterable[JobSource]) -> dict[str, str]:
     """Return the sources of each role as text, with pins and commits; those that the job implies are left out."""
-    described: dict[str, list[str]] = {}
+    texts_by_role: dict[str, list[str]] = {}
     for source in sources:
         if not source.implied:
             pin = f" @ {source.pin[:PIN_LENGTH]}" if source.pin else ""
             commit = format_commit(source)
-            text = f"{source.kind} {format_value(source.uri)}{pin}{f' ({commit})' if commit else ''}"
-            described.setdefault(source.role, []).append(text)
-    return {role: ", ".join(texts) for role, texts in described.items()}
+            source_text = f"{source.kind} {format_value(source.uri)}{pin}{f' ({commit})' if commit else ''}"
+            texts_by_role.setdefault(source.role, []).append(source_text)
+    return {role: ", ".join(source_texts) for role, source_texts in texts_by_role.items()}
 
 
 def find_differences(runs: Sequence[RunValues], *, fills_defaults: bool = False) -> list[Difference]:
@@ -121,10 +123,10 @@ def find_differences(runs: Sequence[RunValues], *, fills_defaults: bool = False)
     :param runs: the values of each run; a run without any is one of which nothing is known, and does not count.
     :param fills_defaults: take the default for a value that a run lacks, as where only chosen values are known.
     """
-    names = dict.fromkeys(name for values in reversed(runs) for name in values)
-    differences = [_compare(name, runs, fills_defaults=fills_defaults) for name in names]
-    differing = [difference for difference in differences if difference is not None]
-    return sorted(differing, key=lambda difference: (not difference.is_source, is_option(difference.name)))
+    value_names = dict.fromkeys(name for run_values in reversed(runs) for name in run_values)
+    differences = [_compare(name, runs, fills_defaults=fills_defaults) for name in value_names]
+    real_differences = [difference for difference in differences if difference is not None]
+    return sorted(real_differences, key=lambda difference: (not difference.is_source, is_option(difference.name)))
 
 
 def is_option(name: str) -> bool:
@@ -133,15 +135,15 @@ def is_option(name: str) -> bool:
 
 
 def _compare(name: str, runs: Sequence[RunValues], *, fills_defaults: bool) -> Difference | None:
-    present_values = [values[name] for values in runs if name in values]
+    present_values = [run_values[name] for run_values in runs if name in run_values]
     default = present_values[0].default or None
-    texts = [values[name].text if name in values else None for values in runs]
+    texts = [run_values[name].text if name in run_values else None for run_values in runs]
     if fills_defaults:
-        texts = [default if text is None and values else text for text, values in zip(texts, runs, strict=True)]
-    compared = {text for text, values in zip(texts, runs, strict=True) if values}
-    is_missing = None in compared
-    if len(compared - {None}) > 1 or (
-        is_missing and len(compared) > 1 and any(value.is_chosen for value in present_values)
+        texts = [default if text is None and run_values else text for text, run_values in zip(texts, runs, strict=True)]
+    distinct_texts = {text for text, run_values in zip(texts, runs, strict=True) if run_values}
+    is_missing = None in distinct_texts
+    if len(distinct_texts - {None}) > 1 or (
+        is_missing and len(distinct_texts) > 1 and any(value.is_chosen for value in present_values)
     ):
         return Difference(name, tuple(texts), present_values[0].is_source)
     return None
@@ -155,38 +157,38 @@ def _iterate_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, RunV
         if name == TRAINER_ARGS:
             arguments.setdefault(step, []).append({**row, "name": name})
             continue
-        text = format_value(row["value"])
+        value_text = format_value(row["value"])
         is_chosen = is_chosen_row(row)
-        yield row["name"], RunValue(text, format_default(row) if is_chosen else text, is_chosen)
+        yield row["name"], RunValue(value_text, format_default(row) if is_chosen else value_text, is_chosen)
     for step, step_rows in arguments.items():
-        for option, text in join_trainer_args(step_rows).items():
-            yield f"{step} {option}".strip(), RunValue(text)
+        for option, value_text in join_trainer_args(step_rows).items():
+            yield f"{step} {option}".strip(), RunValue(value_text)
 
 
-def _join_trials(values: Mapping[str, RunValue]) -> dict[str, RunValue]:
+def _join_trials(value_by_name: Mapping[str, RunValue]) -> dict[str, RunValue]:
     """Return the values of a sweep by their names in a trial: what several trials have differently is a list."""
-    by_name: dict[str, list[RunValue]] = {}
-    for name, value in values.items():
+    values_by_name: dict[str, list[RunValue]] = {}
+    for name, value in value_by_name.items():
         own_name = name.partition(" ")[2] if is_option(name) else name.partition(".")[2] or name
-        by_name.setdefault(own_name, []).append(value)
-    joined: dict[str, RunValue] = {}
-    for name, trial_values in by_name.items():
-        texts = dict.fromkeys(value.text for value in trial_values)
+        values_by_name.setdefault(own_name, []).append(value)
+    joined_values: dict[str, RunValue] = {}
+    for name, trial_values in values_by_name.items():
+        distinct_texts = dict.fromkeys(value.text for value in trial_values)
         is_chosen = any(value.is_chosen for value in trial_values)
-        joined[name] = trial_values[0]._replace(text=", ".join(texts), is_chosen=is_chosen)
-    return joined
+        joined_values[name] = trial_values[0]._replace(text=", ".join(distinct_texts), is_chosen=is_chosen)
+    return joined_values
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Difference]:
     """Return the differences between the recorded values of two runs."""
-    runs = [collect_recorded_values(recorded) for recorded in (before, after)]
+    runs = [collect_recorded_values(recorded_texts) for recorded_texts in (before, after)]
     return find_differences(runs, fills_defaults=True) if before and after else []
 
 
 def format_changes(changes: Sequence[Difference]) -> str:
     """Return changes as a line: `batch_size 8 → 16, seed 1 → 2`."""
-    texts = [_format_change(change) for change in changes[:MAX_CHANGES]]
-    return ", ".join([*texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
+    change_texts = [_format_change(change) for change in changes[:MAX_CHANGES]]
+    return ", ".join([*change_texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
 
 
 def _format_change(change: Difference) -> str:
@@ -197,21 +199,23 @@ def _format_change(change: Difference) -> str:
     return f"{change.name} {' → '.join(words)}"
 
 
-def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
+def label_runs(run_records: Sequence[RunRecord]) -> dict[str, str]:
     """Return labels that distinguish runs: their names, and where several have one name also the only value that
     differs, or else their ids.
     """
-    names = Counter(record.name for record in compared if record.name)
-    recorded = [collect_recorded_values(record.values) for record in compared]
-    comparable = all(recorded) and len({record.workload for record in compared}) == 1
-    differences = find_differences(recorded, fills_defaults=True) if comparable else []
-    texts = shorten_texts([text or "" for text in differences[0].texts]) if len(differences) == 1 else []
+    name_counts = Counter(record.name for record in run_records if record.name)
+    recorded_values = [collect_recorded_values(record.values) for record in run_records]
+    comparable = all(recorded_values) and len({record.workload for record in run_records}) == 1
+    differences = find_differences(recorded_values, fills_defaults=True) if comparable else []
+    short_texts = shorten_texts([text or "" for text in differences[0].texts]) if len(differences) == 1 else []
     labels = dict[str, str]()
-    for at, record in enumerate(compared):
+    for index, record in enumerate(run_records):
         label = record.name or record.run
-        if names[record.name] > 1:
+        if name_counts[record.name] > 1:
             run_id = record.run.removeprefix(f"{record.workload}-")
-            is_told_by_value = len({*texts}) == len(compared)
-            label += f": {differences[0].name} {texts[at] or 'not set'}" if is_told_by_value else f" ({run_id})"
+            is_told_by_value = len({*short_texts}) == len(run_records)
+            label += (
+                f": {differences[0].name} {short_texts[index] or 'not set'}" if is_told_by_value else f" ({run_id})"
+            )
         labels[record.run] = label
     return labels

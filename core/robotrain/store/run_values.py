@@ -29,13 +29,13 @@ PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 
 def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
     """Return each parameter and setting that is not its default, with that default, as texts."""
-    left_out = {TRAINER_ARGS, *IDENTITIES, *(source.role for source in sources if not source.implied)}
-    chosen: dict[str, tuple[str, ...]] = {}
+    omitted_names = {TRAINER_ARGS, *IDENTITIES, *(source.role for source in sources if not source.implied)}
+    texts_by_name: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        if row["name"] not in (*left_out, *chosen) and is_chosen_row(row):
-            texts = (format_value(row["value"]), format_default(row))
-            chosen |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    return chosen
+        if row["name"] not in (*omitted_names, *texts_by_name) and is_chosen_row(row):
+            value_texts = (format_value(row["value"]), format_default(row))
+            texts_by_name |= {row["name"]: value_texts} if value_texts[0] != value_texts[1] else {}
+    return texts_by_name
 
 
 def is_chosen_row(row: Mapping[str, Any]) -> bool:
@@ -45,7 +45,16 @@ def is_chosen_row(row: Mapping[str, Any]) -> bool:
 
 def format_default(row: Mapping[str, Any]) -> str:
     """Return the default that a chosen value of a plan overrode, as text; empty for none."""
-    return format_value(next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None))
+    return format_value(
+        next(
+            (
+                overridden_value["value"]
+                for overridden_value in row["overrode"]
+                if overridden_value["origin"] == "default"
+            ),
+            None,
+        )
+    )
 
 
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -61,8 +70,8 @@ def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             continue
         argument = format_value(row["value"])
         if "option" in row:
-            first, _, argument = argument.partition("=")
-            name, is_command = row["option"] or first, not row["option"]
+            option_word, _, argument = argument.partition("=")
+            name, is_command = row["option"] or option_word, not row["option"]
             argument_by_name[name] = argument
             continue
         if is_command and get_option_name(argument):
@@ -75,26 +84,28 @@ def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
     """Yield the rows of a plan: an option of the trainer and its value in several words are one row, and so is the
     command line of a program.
     """
-    merged: dict[str, Any] = {}
+    merged_values: dict[str, Any] = {}
     for row in rows:
         is_value = row["name"].rpartition(".")[2] == TRAINER_ARGS and "option" not in row
-        if is_value and "option" in merged and merged["name"] == row["name"]:
-            merged["value"] = f"{merged['value']} {row['value']}"
-            if row["origin"] not in merged["origin"]:
-                merged["origin"] += f", {row['origin']}"
+        if is_value and "option" in merged_values and merged_values["name"] == row["name"]:
+            merged_values["value"] = f"{merged_values['value']} {row['value']}"
+            if row["origin"] not in merged_values["origin"]:
+                merged_values["origin"] += f", {row['origin']}"
             continue
-        if merged:
-            yield merged
-        merged = dict(row)
-    if merged:
-        yield merged
+        if merged_values:
+            yield merged_values
+        merged_values = dict(row)
+    if merged_values:
+        yield merged_values
 
 
 def format_value(value: Any) -> str:
     """Return a value as a job file has it, without secrets and cut; empty for none."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    if not can_repeat(text) and (pairs := _read_pairs(text)):  # what is hidden in JSON would take the rest with it
-        return truncate(",".join(redact(f"{name}={pair_value}") for name, pair_value in pairs.items()), MAX_TEXT)
+    if not can_repeat(text) and (
+        value_by_key := _read_pairs(text)
+    ):  # what is hidden in JSON would take the rest with it
+        return truncate(",".join(redact(f"{name}={pair_value}") for name, pair_value in value_by_key.items()), MAX_TEXT)
     return redact(text, max_length=MAX_TEXT)
 
 
@@ -118,16 +129,16 @@ def find_resumed_run(record: RunRecord) -> str:
     row = next((row for row in plans.read_stored_values(record.run) if row["name"] == RESUME_ROLE), {})
     if (origin := str(row.get("origin"))).startswith("run "):
         return origin.removeprefix("run ")
-    resumed = records.find_record_of_outputs(str(row.get("value", "")))
-    return resumed.run if resumed and resumed.run != record.run else ""
+    resumed_record = records.find_record_of_outputs(str(row.get("value", "")))
+    return resumed_record.run if resumed_record and resumed_record.run != record.run else ""
 
 
-def shorten_texts(texts: list[str]) -> list[str]:
+def shorten_texts(source_texts: list[str]) -> list[str]:
     """Return sources without pins and without the folders above them, as far as that still tells them apart."""
     for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
-        shorter = [*map(shorten, texts)]
-        texts = shorter if len({*shorter}) == len({*texts}) else texts
-    return texts
+        shorter_texts = [*map(shorten, source_texts)]
+        source_texts = shorter_texts if len({*shorter_texts}) == len({*source_texts}) else source_texts
+    return source_texts
 
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:
@@ -136,11 +147,13 @@ def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted
 
     name = name if name.startswith("-") else name.replace("-", "_")
     if name in recorded:
-        text = PIN.sub("", recorded[name][0])
+        value_text = PIN.sub("", recorded[name][0])
     else:  # a default, which only the plan has
         rows = plans.read_stored_values(run)
-        text = next((format_value(row["value"]) for row in rows if row["name"] == name), "")
+        value_text = next((format_value(row["value"]) for row in rows if row["name"] == name), "")
     try:
-        return any(fnmatchcase(part, wanted) for part in (text, *text.split(", "))) or float(text) == float(wanted)
+        return any(fnmatchcase(part, wanted) for part in (value_text, *value_text.split(", "))) or float(
+            value_text
+        ) == float(wanted)
     except ValueError:
         return False

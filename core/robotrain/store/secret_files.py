@@ -74,8 +74,8 @@ def holds_token(path: str, size: int) -> bool:
 def _search_file(path: str, state: tuple[int, ...]) -> bool:
     """Return whether a file has a token; kept, as a command checks its job for each suggestion. Raise OSError."""
     with open(path, "rb") as file:
-        content = file.read(MAX_TEXT_BYTES)
-    return b"\0" not in content and has_token(content.decode(errors="replace"))
+        file_bytes = file.read(MAX_TEXT_BYTES)
+    return b"\0" not in file_bytes and has_token(file_bytes.decode(errors="replace"))
 
 
 def find_files_with_tokens(

@@ -30,32 +30,32 @@ MAX_KINDS = 3
 
 def find_absent_parts(
     base: RenderedPlan,
-    personal: Mapping[str, Any],
-    changed: Collection[str],
+    kind_by_setting: Mapping[str, Any],
+    changed_keys: Collection[str],
     platform: Platform,
     plugins: Plugins,
 ) -> Iterator[Problem]:
     """Yield the folders, files and programs of a job that this machine lacks, or whose user has to trust them.
 
     :param base: its plan for the platform.
-    :param personal: the settings of its run that name something of its user.
-    :param changed: the keys of the values that the user gives.
+    :param kind_by_setting: the settings of its run that name something of its user.
+    :param changed_keys: the keys of the values that the user gives.
     """
     job, kinds = base.plan.job, plugins.source_kinds()
-    names = {part for key in changed for part in key.split(".")[-2:]}  # of secrets: `secrets.NAME`
-    roles = {key.split(".")[1] for key in changed if key.startswith("sources.")}
+    changed_names = {part for key in changed_keys for part in key.split(".")[-2:]}  # of secrets: `secrets.NAME`
+    roles = {key.split(".")[1] for key in changed_keys if key.startswith("sources.")}
     settings, _ = resubmit.restore_settings(base.settings, platform, Origin("run", base.plan.run))
     for source in job.sources:
         if source.role not in roles and not source.implied and not platform.plans.is_remote_folder(source, settings):
             yield from _find_absent_source(source, platform, kinds)
     setting_names = {name for name, value in base.settings.items() if value is not None}
     for parameter in get_parameters(platform.settings):
-        if parameter.name in personal and parameter.name not in setting_names | names:
-            value, is_pairs = personal[parameter.name], parameter.param.form == "pairs"
-            text = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
+        if parameter.name in kind_by_setting and parameter.name not in setting_names | changed_names:
+            value, is_pairs = kind_by_setting[parameter.name], parameter.param.form == "pairs"
+            setting_text = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
             key = f"{parameter.name}.NAME" if is_pairs else parameter.name
-            yield make_problem("not-on-this-machine.setting", where=parameter.name, given=text, key=key)
-    yield from _find_absent_values(job, names, plugins.workload(job.workload).parameters)
+            yield make_problem("not-on-this-machine.setting", where=parameter.name, given=setting_text, key=key)
+    yield from _find_absent_values(job, changed_names, plugins.workload(job.workload).parameters)
 
 
 def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
@@ -68,11 +68,11 @@ def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[st
         yield make_problem("not-on-this-machine", *ways, where=source.role, given=text, commit=commit)
 
 
-def _find_absent_values(job: Job, names: Collection[str], declared: type) -> Iterator[Problem]:
-    values = dict(job.parameters)
-    for parameter in get_parameters(declared):
-        value = values.get(parameter.name)
-        if not value or parameter.name in names:
+def _find_absent_values(job: Job, changed_names: Collection[str], parameters_class: type) -> Iterator[Problem]:
+    parameter_values = dict(job.parameters)
+    for parameter in get_parameters(parameters_class):
+        value = parameter_values.get(parameter.name)
+        if not value or parameter.name in changed_names:
             continue
         is_read = parameter.param.path and not job.program_lock  # a lock has what was read of it
         if parameter.param.names == "program":
@@ -92,8 +92,8 @@ def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, Source
     """Yield what gives a source from a place that this machine reaches."""
     tags = code_commit_tags.parse_tags(source)
     commit = "" if code_commit_tags.is_dirty(source) else tags.get(code_commit_tags.COMMIT, "")
-    accepted = platform.capabilities.list_accepted_kinds(source.role, kinds)
-    for kind in sorted(accepted, key=lambda source_kind: source_kind.name != LOCAL_KIND)[:MAX_KINDS]:
+    accepted_kinds = platform.capabilities.list_accepted_kinds(source.role, kinds)
+    for kind in sorted(accepted_kinds, key=lambda source_kind: source_kind.name != LOCAL_KIND)[:MAX_KINDS]:
         form, remark = kind.get_form(source.role), kind.title
         form = re.sub("REVISION|COMMIT", lambda name: commit or name[0], form)
         if kind.name == LOCAL_KIND:

@@ -81,9 +81,9 @@ def read_found_run(
     """
     text = format_address(text)
     document = read_submitted_document(text, submitted_run.document)
-    prepared, left_out = _restore_prepared(text, document, platform, plugins, local_settings)
+    prepared, left_out_settings = _restore_prepared(text, document, platform, plugins, local_settings)
     reference = require_no_secrets(submitted_run.refer(prepared.job, prepared.settings), platform.name)
-    return AdoptableRun(document, prepared, reference, submitted_run.created, left_out)
+    return AdoptableRun(document, prepared, reference, submitted_run.created, left_out_settings)
 
 
 def format_address(text: str) -> str:
@@ -130,31 +130,37 @@ def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
 
 def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
     """Return the run, and its platform. Raise Rejected if none has it, or several."""
-    if tracked := _find_tracked_run(text, plugins):
-        platform_name, text = platform_name or tracked[0], tracked[1]
+    if tracked_run := _find_tracked_run(text, plugins):
+        platform_name, text = platform_name or tracked_run[0], tracked_run[1]
     platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
-    able = [platform for platform in platforms.values() if platform.capabilities.feature("adopt")]
-    answers = _ask_platforms(able, partial(_ask_platform, text=text))
+    adopting_platforms = [platform for platform in platforms.values() if platform.capabilities.feature("adopt")]
+    replies = _ask_platforms(adopting_platforms, partial(_ask_platform, text=text))
     matches = [
-        (platform, reply.value) for platform, reply in zip(able, answers, strict=True) if reply.value is not None
+        (platform, reply.value)
+        for platform, reply in zip(adopting_platforms, replies, strict=True)
+        if reply.value is not None
     ]
-    errors = [reply.error for reply in answers if reply.error is not None]
-    if able and not matches and RUN_PATTERN.fullmatch(text):  # not what an engine calls it, but what `runs` shows
+    errors = [reply.error for reply in replies if reply.error is not None]
+    if (
+        adopting_platforms and not matches and RUN_PATTERN.fullmatch(text)
+    ):  # not what an engine calls it, but what `runs` shows
         errors = [error for error in errors if not isinstance(error, RunGone)]
-        matches, silent = _find_named_run(text, able)
-        names = ", ".join(platform.name for platform in able)
-        errors += silent or [Rejected([make_problem("run-not-adopted.not-listed", given=text, names=names)])]
+        matches, silent_errors = _find_named_run(text, adopting_platforms)
+        platform_names = ", ".join(platform.name for platform in adopting_platforms)
+        errors += silent_errors or [
+            Rejected([make_problem("run-not-adopted.not-listed", given=text, names=platform_names)])
+        ]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        names = ", ".join(platform.name for platform, _ in matches)
-        raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=names)])
+        platform_names = ", ".join(platform.name for platform, _ in matches)
+        raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=platform_names)])
     failures = [error for error in errors if not isinstance(error, RunGone)] or errors
     problems = [problem for error in failures if isinstance(error, Rejected) for problem in error.problems]
-    scheme, _, rest = text.partition(":")
+    scheme, _, path = text.partition(":")
     kinds = [source_kind for source_kind in plugins.source_kinds().values() if scheme in source_kind.schemes]
     if (
-        kinds and rest[:1] == "/" != rest[1:2] and not platform_name
+        kinds and path[:1] == "/" != path[1:2] and not platform_name
     ):  # `models:/arm/3`: whoever asked that host is wrong
         address = format_address(text)
         raise Rejected([make_problem("run-not-adopted.of-server", given=address, title=kinds[0].title)])
@@ -162,7 +168,7 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in failures))
     if failures:
         raise failures[0]
-    if platform_name and not able:
+    if platform_name and not adopting_platforms:
         raise make_feature_error(platforms[platform_name], "adopt")
     raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
 
@@ -186,19 +192,19 @@ def _find_named_run(
     """
     errors: list[BaseException] = []
     for everyone in (False, True):
-        answers = _ask_platforms(platforms, partial(_list_named, run=run, everyone=everyone))
-        listed = [
-            (platform, row) for platform, reply in zip(platforms, answers, strict=True) for row in reply.value or ()
+        replies = _ask_platforms(platforms, partial(_list_named, run=run, everyone=everyone))
+        platform_rows = [
+            (platform, row) for platform, reply in zip(platforms, replies, strict=True) for row in reply.value or ()
         ]
-        errors = [reply.error for reply in answers if reply.error is not None]
-        if len(listed) > 1:
+        errors = [reply.error for reply in replies if reply.error is not None]
+        if len(platform_rows) > 1:
             ways = [
                 Suggestion(shlex.quote(row.text), ", ".join(filter(None, (row.state, row.user, f"on {platform.name}"))))
-                for platform, row in listed[:MAX_NAMED]
+                for platform, row in platform_rows[:MAX_NAMED]
             ]
-            raise Rejected([make_problem("run-not-adopted.same-name", *ways, given=run, count=len(listed))])
-        if listed:
-            [(platform, row)] = listed
+            raise Rejected([make_problem("run-not-adopted.same-name", *ways, given=run, count=len(platform_rows))])
+        if platform_rows:
+            [(platform, row)] = platform_rows
             submitted = _ask_platform(platform, row.text)
             return ([(platform, submitted)] if submitted else []), errors
     return [], errors
@@ -215,15 +221,15 @@ def _list_named(platform: Platform, run: str, everyone: bool) -> list[ListedSubm
     ]
 
 
-def read_submitted_document(text: str, content: bytes) -> JobDocument:
+def read_submitted_document(text: str, document_bytes: bytes) -> JobDocument:
     """Return the job document of a run. Raise Rejected if this robotrain cannot read it."""
     try:
-        data = json.loads(content)
-        writer = str((data.get("record") or {}).get(carried_record.WRITER_KEY, ""))
+        json_document = json.loads(document_bytes)
+        writer = str((json_document.get("record") or {}).get(carried_record.WRITER_KEY, ""))
     except (ValueError, AttributeError, RecursionError):
         raise Rejected([make_problem("run-not-adopted.other-tool", given=text)]) from None
     try:
-        document = parse_document(content.decode())
+        document = parse_document(document_bytes.decode())
     except ValueError:
         writer = redact(writer) or "another version"
         problem = make_problem("run-not-adopted.other-version", given=text, writer=writer, own=__version__)
@@ -241,33 +247,43 @@ def _restore_prepared(
     kinds = plugins.source_kinds()
     try:
         job = carried_record.restore_job(document, workload)
-        carried = dict(document.record.get("settings", {}))
+        carried_settings = dict(document.record.get("settings", {}))
         is_right = document.run == job.run_name(parse_attempt(document.run)) and document.platform == platform.name
     except (ValueError, TypeError, LookupError, AttributeError):  # of a document that somebody edited
         is_right = False
     if not is_right:
         raise Rejected([make_problem("run-not-adopted.changed", given=text)])
-    personal = carried_record.list_personal_settings(platform)
-    dropped = [name for name in personal if carried.pop(name, None) is not None and local_settings is None]
-    left_out = [(name, personal[name]) for name in dropped if carried_record.was_chosen(document, name)]
-    carried |= {name: value for name in personal if (value := getattr(local_settings, name, None)) is not None}
+    kind_by_setting = carried_record.list_personal_settings(platform)
+    dropped_names = [
+        name for name in kind_by_setting if carried_settings.pop(name, None) is not None and local_settings is None
+    ]
+    left_out_settings = [
+        (name, kind_by_setting[name]) for name in dropped_names if carried_record.was_chosen(document, name)
+    ]
+    carried_settings |= {
+        name: value for name in kind_by_setting if (value := getattr(local_settings, name, None)) is not None
+    }
     for parameter in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
-        if parameter.param.path and local_settings is None and str(carried.get(parameter.name)).startswith("~"):
-            del carried[parameter.name]
-    settings, problems = restore_settings(carried, platform, Origin("run", document.run))
+        if (
+            parameter.param.path
+            and local_settings is None
+            and str(carried_settings.get(parameter.name)).startswith("~")
+        ):
+            del carried_settings[parameter.name]
+    settings, problems = restore_settings(carried_settings, platform, Origin("run", document.run))
     raise_if_any(problems)
-    values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
+    value_rows = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
     prepared = PreparedJob(
         job=job,
         platform=platform,
         settings=settings,
         kinds=kinds,
         container_plugins=collect_container_plugins(job, workload, kinds, platform, settings),
-        values=tuple(values),
+        values=tuple(value_rows),
         produces=workload.produces,
         workload=workload,
     )
-    return prepared, left_out
+    return prepared, left_out_settings
 
 
 def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:
@@ -287,8 +303,8 @@ def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRec
 def _is_same_run(record: RunRecord, platform: Platform, reference: Reference) -> bool:
     if records.refers_to(record, reference):
         return True
-    shown = platform.engine.describe_reference(reference)
-    return bool(shown) and platform.engine.describe_reference(record.reference) == shown
+    description = platform.engine.describe_reference(reference)
+    return bool(description) and platform.engine.describe_reference(record.reference) == description
 
 
 def _complete_interrupted(adoptable_run: AdoptableRun) -> RunRecord | None:
@@ -298,8 +314,8 @@ def _complete_interrupted(adoptable_run: AdoptableRun) -> RunRecord | None:
         record = records.find_record(run)
         is_interrupted = record and record.phase == "sending" and not name_lock.is_being_submitted(run)
         if record and is_interrupted and (record.platform, record.job) == (prepared.platform.name, prepared.job.digest):
-            completed = interrupted_submit.adopt_run(record, prepared.platform)
-            return completed if _is_same_run(completed, prepared.platform, reference) else None
+            completed_record = interrupted_submit.adopt_run(record, prepared.platform)
+            return completed_record if _is_same_run(completed_record, prepared.platform, reference) else None
     return None
 
 
@@ -315,10 +331,10 @@ def _record_run(adoptable_run: AdoptableRun) -> Adoption:
             make_problem("adopted-in-part.left-out", run=lock.run, name=name, kind=kind)
             for name, kind in adoptable_run.left_out
         ]
-        rendered: RenderedPlan | None = None
+        rendered_plan: RenderedPlan | None = None
         try:
-            rendered = prepared.render(parse_attempt(lock.run))
-            plans.store_plan(rendered)
+            rendered_plan = prepared.render(parse_attempt(lock.run))
+            plans.store_plan(rendered_plan)
         except Rejected as rejected:  # such as a folder of code that this machine does not have
             notes.append(make_problem("adopted-in-part.no-plan", run=lock.run, why=rejected.problems[0].title))
         record = RunRecord(
@@ -326,7 +342,7 @@ def _record_run(adoptable_run: AdoptableRun) -> Adoption:
             platform=prepared.platform.name,
             phase="sending",
             job=job.digest,
-            plan=rendered.plan.digest if rendered else "",
+            plan=rendered_plan.plan.digest if rendered_plan else "",
             created=created,
             workload=job.workload,
             settings=dict(list_fields(prepared.settings)),
@@ -336,11 +352,11 @@ def _record_run(adoptable_run: AdoptableRun) -> Adoption:
             outputs=job.profile.outputs,
             metrics=job.profile.metrics,
             **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
-            values=run_differences.collect_values(rendered) if rendered else {},
+            values=run_differences.collect_values(rendered_plan) if rendered_plan else {},
         )
         plans.store_document(lock.run, document.to_json().encode())
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
-        told = tuple(note.title for note in notes)
-        sent = make_sent_record(record, prepared.platform, adoptable_run.reference, *told)
-        records.write_record(sent)
-    return Adoption(sent, is_new=True, notes=tuple(notes))
+        note_titles = tuple(note.title for note in notes)
+        sent_record = make_sent_record(record, prepared.platform, adoptable_run.reference, *note_titles)
+        records.write_record(sent_record)
+    return Adoption(sent_record, is_new=True, notes=tuple(notes))

@@ -25,37 +25,37 @@ WRITER_KEY = "robotrain"
 LABEL_KEYS = ("name", "note", "parent")
 
 
-def carry_labels(job: Job, labels: RunLabels, *, new: bool = False) -> Job:
+def carry_labels(job: Job, labels: RunLabels, *, is_new: bool = False) -> Job:
     """Return the job with what its user calls the run, for its document.
 
-    :param new: whether the user wants it beside the same job of another machine.
+    :param is_new: whether the user wants it beside the same job of another machine.
     """
-    record: dict[str, Any] = {key: text for key in LABEL_KEYS if (text := getattr(labels, key))}
+    record: dict[str, Any] = {key: label for key in LABEL_KEYS if (label := getattr(labels, key))}
     if PIPELINE_KEY in job.record:
         record[PIPELINE_KEY] = job.record[PIPELINE_KEY]
-    if new:
+    if is_new:
         record[BESIDE_KEY] = True
     return dataclasses.replace(job, record=record)
 
 
 def carry_record(
-    job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool, default_name: str, same: str
+    job: Job, settings: Any, value_rows: Iterable[Mapping[str, Any]], is_placed: bool, default_name: str, same_key: str
 ) -> Job:
     """Return the job with what its document needs beside what the runtime reads: settings, chosen values, labels.
 
-    :param values: as those of a plan.
+    :param value_rows: as those of a plan.
     :param is_placed: whether the document may have other addresses and kinds than its sources.
     :param default_name: the name of a run whose user gives it none.
-    :param same: what the same job has on every machine.
+    :param same_key: what the same job has on every machine.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
         "name": default_name,
         **{key: job.record[key] for key in (*LABEL_KEYS, PIPELINE_KEY, INTERRUPTED_KEY) if key in job.record},
         WRITER_KEY: __version__,
-        SAME_KEY: same,
+        SAME_KEY: same_key,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},
-        "values": {name: list(pair) for name, pair in run_values.collect_chosen(values, job.sources).items()},
+        "values": {name: list(pair) for name, pair in run_values.collect_chosen(value_rows, job.sources).items()},
         "labels": dict(job.labels),
         "title": job.title,
         "uris": [source.uri for source in job.sources] if is_placed else [],
@@ -67,8 +67,10 @@ def carry_record(
 def restore_job(document: JobDocument, workload: Workload) -> Job:
     """Return the job of a document. Raise ValueError, TypeError, LookupError, AttributeError: it is damaged."""
     record = document.record
-    values = {**document.parameters, **record.get(MANAGED_KEY, {})}
-    declared = [parameter.name for parameter in get_parameters(workload.parameters) if parameter.name in values]
+    parameter_values = {**document.parameters, **record.get(MANAGED_KEY, {})}
+    declared_names = [
+        parameter.name for parameter in get_parameters(workload.parameters) if parameter.name in parameter_values
+    ]
     uris = record.get("uris") or [source.uri for source in document.sources]
     kinds = record.get("kinds") or [source.kind for source in document.sources]
     for text in (*uris, *kinds, record.get("title", ""), *(record.get(key, "") for key in LABEL_KEYS)):
@@ -79,7 +81,9 @@ def restore_job(document: JobDocument, workload: Workload) -> Job:
             raise TypeError("the record has a chosen value that is no text")
     return Job(
         workload=document.workload,
-        parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),
+        parameters=tuple(
+            (name, parameter_values[name]) for name in dict.fromkeys([*declared_names, *parameter_values])
+        ),
         sources=tuple(
             dataclasses.replace(source, uri=uri, kind=kind)
             for source, uri, kind in zip(document.sources, uris, kinds, strict=True)
@@ -104,7 +108,7 @@ def _restore_labels(record: Mapping[str, Any]) -> dict[str, str]:
         "note": note[:MAX_NOTE],
         "parent": parent if RUN_PATTERN.fullmatch(parent) else "",
     }
-    return {key: text for key, text in labels.items() if text}
+    return {key: label for key, label in labels.items() if label}
 
 
 def list_personal_settings(platform: Platform) -> dict[str, str]:
@@ -118,23 +122,28 @@ def list_personal_settings(platform: Platform) -> dict[str, str]:
 
 def was_chosen(document: JobDocument, name: str) -> bool:
     """Return whether whoever submitted a run gave a value, not the platform, as far as its document tells."""
-    chosen = document.record.get("values")
-    return not isinstance(chosen, Mapping) or name in chosen
+    chosen_values = document.record.get("values")
+    return not isinstance(chosen_values, Mapping) or name in chosen_values
 
 
 def restore_values(
     document: JobDocument, job: Job, settings: Mapping[str, Any], workload: Workload
 ) -> Iterator[dict[str, Any]]:
     """Yield the values of a job, as those of a plan: who chose them is known, and not where."""
-    chosen = document.record.get("values", {})
+    chosen_values = document.record.get("values", {})
     origin = str(Origin("run", document.run))
     for source in job.sources:
         made_by = Origin("run", job.record.get("parent", "")) if source.role == RESUME_ROLE else origin
         text = "implied" if source.implied else str(made_by)
         yield {"name": source.role, "value": f"{source.kind} {source.uri}", "origin": text, "overrode": []}
     for name, value in {**dict(job.parameters), **settings}.items():
-        default = [{"value": chosen[name][1] or None, "origin": "default"}] if name in chosen else []
-        yield {"name": name, "value": value, "origin": origin if name in chosen else "default", "overrode": default}
+        default = [{"value": chosen_values[name][1] or None, "origin": "default"}] if name in chosen_values else []
+        yield {
+            "name": name,
+            "value": value,
+            "origin": origin if name in chosen_values else "default",
+            "overrode": default,
+        }
     arguments = [Value(text, Origin("run", document.run)) for text in job.trainer_args]
-    for argument, named in list_argument_rows(arguments, workload):
-        yield {"name": TRAINER_ARGS, "value": argument.value, "origin": origin, "overrode": [], **named}
+    for argument, option_columns in list_argument_rows(arguments, workload):
+        yield {"name": TRAINER_ARGS, "value": argument.value, "origin": origin, "overrode": [], **option_columns}

@@ -32,12 +32,16 @@ def suggest_waiting(record: RunRecord, settings: Mapping[str, Any]) -> Iterable[
 
     :param settings: those of the platform for a job with these channels.
     """
-    wanted = _read_channels(settings)
-    told = {} if record.is_adopted else _read_channels(record.settings)
-    if missing := [variable for variable, where in wanted.items() if told.get(variable) != where]:
-        names = _read_names()
+    wanted_channels = _read_channels(settings)
+    run_channels = {} if record.is_adopted else _read_channels(record.settings)
+    if missing_channels := [
+        variable for variable, address in wanted_channels.items() if run_channels.get(variable) != address
+    ]:
+        name_by_variable = _read_names()
         channels = shlex.quote(
-            ",".join(names.get(variable, variable.removeprefix(CHANNEL_PREFIX)) for variable in missing)
+            ",".join(
+                name_by_variable.get(variable, variable.removeprefix(CHANNEL_PREFIX)) for variable in missing_channels
+            )
         )
         yield Suggestion(f"robotrain wait {NOTIFY_FLAG} {channels} {record.run}", "tells when it has ended")
 
@@ -45,7 +49,7 @@ def suggest_waiting(record: RunRecord, settings: Mapping[str, Any]) -> Iterable[
 def _read_channels(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the channels among the secrets of a job: where their addresses are, by variable."""
     secrets = load_pairs(settings.get(SECRETS_SETTING))
-    return {name: where for name, where in secrets.items() if name.startswith(CHANNEL_PREFIX)}
+    return {name: address for name, address in secrets.items() if name.startswith(CHANNEL_PREFIX)}
 
 
 def _read_names() -> dict[str, str]:
@@ -59,16 +63,16 @@ def name_channels(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _name_channel(problem: Problem) -> Problem:
-    texts = [problem.where, problem.title, problem.why]
-    if not any(CHANNEL_PREFIX in text for text in texts):
+    problem_texts = [problem.where, problem.title, problem.why]
+    if not any(CHANNEL_PREFIX in text for text in problem_texts):
         return problem
-    names = _read_names()
+    name_by_variable = _read_names()
 
     def name_match(match: re.Match[str]) -> str:
-        before, _, variable = match[0].rpartition(" ")
-        return f"{TERMS[before]}{names.get(variable, variable.removeprefix(CHANNEL_PREFIX))}"
+        prefix, _, variable = match[0].rpartition(" ")
+        return f"{TERMS[prefix]}{name_by_variable.get(variable, variable.removeprefix(CHANNEL_PREFIX))}"
 
-    where, title, reason = (re.sub(VARIABLE_PATTERN, name_match, text) for text in texts)
-    where = NOTIFY_FLAG if where == SECRET_FLAG else where
+    option, title, reason = (re.sub(VARIABLE_PATTERN, name_match, text) for text in problem_texts)
+    option = NOTIFY_FLAG if option == SECRET_FLAG else option
     suggestions = tuple(way for way in problem.suggestions if not way.text.startswith(SECRET_FLAG))
-    return dataclasses.replace(problem, where=where, title=title, why=reason, suggestions=suggestions)
+    return dataclasses.replace(problem, where=option, title=title, why=reason, suggestions=suggestions)

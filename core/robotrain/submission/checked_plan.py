@@ -46,17 +46,17 @@ def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[Pr
     if not pinning:
         return pinned_job.settle_sources(prepared, problems, pinning=False)
     query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
-    described = _find_describing_files(prepared)
-    job, pin_problems = pinned_job.pin_prepared(prepared, described)
+    describing_files = _find_describing_files(prepared)
+    job, pin_problems = pinned_job.pin_prepared(prepared, describing_files)
     completed, query_problems = query.result()
     all_problems = [*problems, *pin_problems, *query_problems]
-    return pinned_job.settle_sources(completed.with_job(job), all_problems, described)
+    return pinned_job.settle_sources(completed.with_job(job), all_problems, describing_files)
 
 
 def _find_describing_files(prepared: PreparedJob) -> pin.DescribingFiles:
     """Return the files of which sources have one; none on a platform that runs here and sees the data."""
-    is_here = prepared.platform.capabilities.feature("runs_here")
-    plugin = None if is_here else load_workload_container(prepared.container_plugins)
+    runs_here = prepared.platform.capabilities.feature("runs_here")
+    plugin = None if runs_here else load_workload_container(prepared.container_plugins)
     if plugin is None:
         return pin.NO_DESCRIBING_FILES
     document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
@@ -103,8 +103,8 @@ def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: Subm
     try:
         return _render_and_preflight(pinned, attempt, existing, problems, check.options)
     except Rejected as rejected:
-        placed = place_missing_folders(rejected.problems, prepared.resolution)
-        raise Rejected([*placed, *existing.notes], transient=rejected.transient) from rejected
+        placed_problems = place_missing_folders(rejected.problems, prepared.resolution)
+        raise Rejected([*placed_problems, *existing.notes], transient=rejected.transient) from rejected
 
 
 def _render_and_preflight(
@@ -118,18 +118,18 @@ def _render_and_preflight(
 
     Preflight asks services, and may build an environment: inputs that do not fit end before it.
     """
-    earlier = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
-    inputs = input_check.check_inputs(prepared, options, is_rejected=bool(select_errors(earlier)))
-    problems = [*earlier, *inputs.problems]
+    job_problems = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
+    inputs = input_check.check_inputs(prepared, options, is_rejected=bool(select_errors(job_problems)))
+    problems = [*job_problems, *inputs.problems]
     try:
         if select_errors(inputs.problems):
             raise Rejected(pin.deduplicate_problems(problems))
-        rendered = prepared.render(attempt)
-        notes = run_preflight(rendered, prepared.platform, problems, confirm=options.confirm)
+        rendered_plan = prepared.render(attempt)
+        notes = run_preflight(rendered_plan, prepared.platform, problems, confirm=options.confirm)
     except Rejected as rejected:
         failure = input_check.suggest_copies(rejected, prepared)
         raise Rejected(pin.merge_failures(failure.problems), transient=failure.transient) from rejected
-    return Checked(rendered, existing, [*existing.notes, *notes], inputs)
+    return Checked(rendered_plan, existing, [*existing.notes, *notes], inputs)
 
 
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:

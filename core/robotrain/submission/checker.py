@@ -89,26 +89,28 @@ def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
 
     A file of the working folder that names a checker is a problem.
     """
-    untrusted = tuple(_find_untrusted())
+    untrusted_problems = tuple(_find_untrusted())
     if flag:
-        return Value(flag, Origin("flag", FLAG)), untrusted
-    if chosen := os.environ.get(VARIABLE):
-        return Value(chosen, Origin("environment", VARIABLE)), untrusted
+        return Value(flag, Origin("flag", FLAG)), untrusted_problems
+    if environment_choice := os.environ.get(VARIABLE):
+        return Value(environment_choice, Origin("environment", VARIABLE)), untrusted_problems
     user_file = read_user_file()
-    return user_file.values.get(KEY), (*untrusted, *user_file.problems)
+    return user_file.values.get(KEY), (*untrusted_problems, *user_file.problems)
 
 
 def _find_untrusted() -> Iterator[Problem]:
     for layer in read_dotenv_files(Path.cwd()):
         if value := layer.values.get(VARIABLE):
-            where, text = value.origin.where, str(value.value)
+            file_location, text = value.origin.where, str(value.value)
             yield make_problem(
-                "setting-not-trusted", where=where, given=text, flag=FLAG, layer=layer.layer, variable=VARIABLE
+                "setting-not-trusted", where=file_location, given=text, flag=FLAG, layer=layer.layer, variable=VARIABLE
             )
 
 
-def find_checker(required: PythonEnvironment, options: CheckOptions, own_environment: str = "") -> FoundChecker:
-    """Return the checker for a job with the environment `required`.
+def find_checker(
+    required_environment: PythonEnvironment, options: CheckOptions, own_environment: str = ""
+) -> FoundChecker:
+    """Return the checker for a job with the environment `required_environment`.
 
     :param own_environment: the user's environment on this machine that the job will run in, if there is one: it is
         asked unless the user chose another, or it cannot be used.
@@ -119,33 +121,38 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
         return FoundChecker(None, problems, is_off=True)
     if choice is None and own_environment:
         python = environment.get_python(Path(own_environment))
-        if not _explain_unusable(python, required):
-            return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
+        if not _explain_unusable(python, required_environment):
+            return FoundChecker(
+                Checker(python, _name_checker(python, required_environment), _identify(python)), problems
+            )
     if choice is None or text == BUILD:
-        built = find_built_environment(required)
-        if built is None and text == BUILD:
-            text = f"building the environment of {required.lock.stem} for the checks, with a PyTorch for the CPU, once"
-            built, failures = build_environment(required, options.say, text, CPU_BUILD)
+        built_folder = find_built_environment(required_environment)
+        if built_folder is None and text == BUILD:
+            text = (
+                f"building the environment of {required_environment.lock.stem} for the checks, with a PyTorch "
+                "for the CPU, once"
+            )
+            built_folder, failures = build_environment(required_environment, options.say, text, CPU_BUILD)
             problems += failures
-        return FoundChecker(built, problems, is_off=choice is None and bool(own_environment))
+        return FoundChecker(built_folder, problems, is_off=choice is None and bool(own_environment))
     python = environment.get_python(_make_path(text, choice.origin))
-    if reason := _explain_unusable(python, required):
+    if reason := _explain_unusable(python, required_environment):
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
-        where, choice_text = choice.origin.where, text
+        choice_location, choice_text = choice.origin.where, text
         remarks = {BUILD: "builds one", NONE: "checks without one"}
-        near = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
-        ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*near, *remarks]))
-        unusable = make_problem(
+        similar_choices = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
+        ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*similar_choices, *remarks]))
+        unusable_problem = make_problem(
             "checker-unusable.not-used",
             *ways,
-            where=where,
+            where=choice_location,
             given=choice_text,
             severity=severity,
             python=python,
             why=reason,
         )
-        return FoundChecker(None, (*problems, unusable))
-    return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
+        return FoundChecker(None, (*problems, unusable_problem))
+    return FoundChecker(Checker(python, _name_checker(python, required_environment), _identify(python)), problems)
 
 
 def _make_path(text: str, origin: Origin) -> Path:
@@ -168,61 +175,70 @@ def get_asked_environment(plugin: WorkloadContainerPlugin) -> PythonEnvironment:
     return plugin.PROGRAM_ENVIRONMENT or plugin.ENVIRONMENT
 
 
-def can_build(required: PythonEnvironment) -> bool:
+def can_build(required_environment: PythonEnvironment) -> bool:
     """Return whether the environment of a lock can be built on this machine."""
-    return required.platform in ("", f"{platform.system()}-{platform.machine()}")
+    return required_environment.platform in ("", f"{platform.system()}-{platform.machine()}")
 
 
-def find_built_environment(required: PythonEnvironment) -> Checker | None:
+def find_built_environment(required_environment: PythonEnvironment) -> Checker | None:
     """Return the environment of the job's lock in robotrain's cache or in the image, whatever its PyTorch."""
-    built = environment.find_any_build(required.lock, files.get_cache_folder())
-    return _make_built_checker(built, required) if built else None
+    built_folder = environment.find_any_build(required_environment.lock, files.get_cache_folder())
+    return _make_built_checker(built_folder, required_environment) if built_folder else None
 
 
-def _make_built_checker(built: Path, required: PythonEnvironment) -> Checker:
-    python = environment.get_python(built)
-    return Checker(python, _name_checker(built, required), _identify(python), built)
+def _make_built_checker(built_folder: Path, required_environment: PythonEnvironment) -> Checker:
+    python = environment.get_python(built_folder)
+    return Checker(python, _name_checker(built_folder, required_environment), _identify(python), built_folder)
 
 
-def read_locked_versions(required: PythonEnvironment) -> dict[str, str]:
+def read_locked_versions(required_environment: PythonEnvironment) -> dict[str, str]:
     """Return the locked version of each package that an environment must have, by name."""
-    lock = required.lock.read_text(encoding="utf-8")
+    lock = required_environment.lock.read_text(encoding="utf-8")
     matches = (
-        (name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M)) for name in required.required_packages
+        (name, re.search(rf"^{re.escape(name)}==([^\s;\\]+)", lock, re.M))
+        for name in required_environment.required_packages
     )
     return {name: match[1] for name, match in matches if match}
 
 
-def _name_checker(path: Path, required: PythonEnvironment) -> str:
-    versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required).items())
+def _name_checker(path: Path, required_environment: PythonEnvironment) -> str:
+    versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required_environment).items())
     return f"{versions} of {path}" if versions else str(path)
 
 
-def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
+def _explain_unusable(python: Path, required_environment: PythonEnvironment) -> str:
     """Return why a Python of the user cannot be asked, as the end of a sentence; empty if it can."""
-    locked = read_locked_versions(required)
+    locked = read_locked_versions(required_environment)
     if not os.path.isfile(python):
         return "there is no such file"
     try:
         versions = _read_versions(python, tuple(locked))
     except OSError:
         return "it does not run"
-    others = [(name, versions[name], wanted) for name, wanted in locked.items() if versions[name] != wanted]
-    for name, version, wanted in others:
-        return f"it has {name} {version}, and the job runs with {wanted}" if version else f"it does not have {name}"
+    differing_versions = [
+        (name, versions[name], locked_version)
+        for name, locked_version in locked.items()
+        if versions[name] != locked_version
+    ]
+    for name, version, locked_version in differing_versions:
+        return (
+            f"it has {name} {version}, and the job runs with {locked_version}"
+            if version
+            else f"it does not have {name}"
+        )
     return ""
 
 
-def _read_versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
+def _read_versions(python: Path, package_names: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
 
     def read() -> bytes:
-        versions = environment_check.read_versions(python, dict.fromkeys(names, ""))
+        versions = environment_check.read_versions(python, dict.fromkeys(package_names, ""))
         if versions is None:
             raise OSError(f"{python} does not run")
         return json.dumps(versions).encode()
 
-    key = hashlib.sha256(json.dumps([names, _identify(python)]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([package_names, _identify(python)]).encode()).hexdigest()
     versions: dict[str, str] = json.loads(files.load_or_compute(f"versions-{key}", read))
     return versions
 

@@ -32,8 +32,8 @@ def may_be_continued(record: RunRecord, plugins: Plugins) -> bool:
 
 def find_run_of_same_name(record: RunRecord, plugins: Plugins) -> str:
     """Return the newest other run of the name of a run that has a checkpoint; empty if there is none."""
-    others = (run for run in name_index.find_named_runs(record.name) if run != record.run)
-    for run in itertools.islice(others, MAX_QUERIED):
+    other_runs = (run for run in name_index.find_named_runs(record.name) if run != record.run)
+    for run in itertools.islice(other_runs, MAX_QUERIED):
         try:
             if has_checkpoint(records.read_record(run), plugins):
                 return run

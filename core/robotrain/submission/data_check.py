@@ -25,13 +25,13 @@ def read_data(steps: Sequence[InputStep], options: CheckOptions) -> Iterator[Dat
     choice = read_choice(options.checker)[0]
     if choice and choice.value == NONE:
         return
-    seen = list[tuple[JobSource, Any]]()
+    described_sources = list[tuple[JobSource, Any]]()
     for step in steps:
         describe = step.job.workload.describe_data if step.job.workload else None
         for source in step.job.job.sources if describe else ():
-            if (source, describe) in seen or (files := _find_files(source, step.job)) is None:
+            if (source, describe) in described_sources or (files := _find_files(source, step.job)) is None:
                 continue
-            seen.append((source, describe))
+            described_sources.append((source, describe))
             starts_here = step.job.platform.capabilities.feature("runs_here") and not options.is_dry_run
             if isinstance(files, RemoteFiles) and starts_here:  # the run reads it in a moment
                 continue
@@ -53,12 +53,12 @@ def make_remote_files(source: JobSource, kinds: Mapping[str, SourceKind]) -> Rem
     pinning = kinds[source.kind].pinning if source.kind in kinds else None
     if not (source.pin and pinning and pinning.list_files):
         return None
-    parsed = parse_source(source, kinds)
+    parsed_source = parse_source(source, kinds)
     return RemoteFiles(
         source.uri,
         f"{source.kind} {source.uri} {source.pin}",
-        partial(pinning.list_files, parsed, source.role, source.pin),
-        partial(pinning.read_ranges, parsed, source.role, source.pin),
+        partial(pinning.list_files, parsed_source, source.role, source.pin),
+        partial(pinning.read_ranges, parsed_source, source.role, source.pin),
     )
 
 
@@ -71,5 +71,5 @@ def find_data_problems(report: DataReport, options: CheckOptions) -> Iterator[Pr
     if not report.errors:
         number = report.warnings
         findings = f"{number} finding{'s' * (number != 1)}: {report.command}"
-        more = findings if number else f"no errors; {report.command} looks closer"
-        options.say(f"data: {report.text}; {more}")
+        outcome = findings if number else f"no errors; {report.command} looks closer"
+        options.say(f"data: {report.text}; {outcome}")

@@ -29,22 +29,22 @@ def dry_run_job(
     prepared: PreparedJob,
     plugins: Plugins,
     *,
-    new: bool = False,
+    is_new: bool = False,
     pinning: bool = True,
     labels: RunLabels = NO_LABELS,
     checks: CheckOptions = NO_OPTIONS,
 ) -> Checked:
     """Do everything but submit the job, and return the plan and what to tell of it. Raise Rejected."""
     raise_if_any(name_lock.check_state_folder())
-    prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
+    prepared = prepared.with_job(carry_labels(prepared.job, labels, is_new=is_new))
     claim = name_lock.claim_run_name(
-        prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
+        prepared.job, lambda record: not is_new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
     run, notes = _release_claim(claim)
     attempt = parse_attempt(run)
     check = SubmitCheck(
         pinning=pinning,
-        asks_existing=not new,
+        asks_existing=not is_new,
         joins_existing=False,
         options=checks._replace(is_dry_run=True),
     )
@@ -53,7 +53,7 @@ def dry_run_job(
             checked = checked_plan.check_job(prepared, attempt, plugins, check)
         except Rejected as refusal:
             note = _make_held_name_note(refusal, prepared.platform, prepared.settings, plugins, can_be_new=True)
-            notes += [] if new else [note]
+            notes += [] if is_new else [note]
         else:
             return checked._replace(problems=[*notes, *checked.problems])
         attempt += 1
@@ -65,11 +65,11 @@ def _make_held_name_note(
     refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
 ) -> Problem:
     """Return the note about another machine's run that has the name. Raise the refusal, as submit does."""
-    text = find_name_holder(refusal, platform)
-    if not text:
+    holder_name = find_name_holder(refusal, platform)
+    if not holder_name:
         raise refusal
-    read_name_holder(text, refusal, platform, settings, plugins, can_be_new=can_be_new)
-    return make_problem("run-sent-elsewhere.found", given=text)
+    read_name_holder(holder_name, refusal, platform, settings, plugins, can_be_new=can_be_new)
+    return make_problem("run-sent-elsewhere.found", given=holder_name)
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
@@ -80,20 +80,20 @@ def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     return pin.merge_failures(pin.deduplicate_problems([*problems, *inputs.problems]))
 
 
-def dry_run_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -> list[Problem]:
+def dry_run_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[Problem]:
     """Do everything but submit the plan, and return what to tell of it.
 
     Raise Rejected if preflight fails or the plan's name is taken.
     """
     raise_if_any(name_lock.check_state_folder())
-    existing = existing_run.find_run_of_plan(rendered, plugins)
+    existing = existing_run.find_run_of_plan(rendered_plan, plugins)
     if existing.running:
         return list(existing.notes)
-    _, notes = _release_claim(submitter.claim_plan_name(rendered))
+    _, notes = _release_claim(submitter.claim_plan_name(rendered_plan))
     try:
-        return [*notes, *checked_plan.run_preflight(rendered, platform, confirm=lambda problem: True)]
+        return [*notes, *checked_plan.run_preflight(rendered_plan, platform, confirm=lambda problem: True)]
     except Rejected as refusal:
-        settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
+        settings, _ = restore_settings(rendered_plan.settings, platform, Origin("plan", rendered_plan.plan.run))
         return [*notes, _make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)]
 
 

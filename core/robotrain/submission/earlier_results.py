@@ -20,10 +20,10 @@ def add_earlier_results(resolution: Resolution, plugins: Plugins) -> Resolution:
     workload = resolution.workload
     if workload.continue_runs is None:
         return resolution
-    followed = workload.continue_runs(resolution.job, lambda: list_answers(workload.name, plugins))
+    continued_values = workload.continue_runs(resolution.job, lambda: list_answers(workload.name, plugins))
     defaults = {
         name: Value(value, Origin(DEFAULT_ORIGIN.layer, owner))
-        for name, (value, owner) in followed.items()
+        for name, (value, owner) in continued_values.items()
         if resolution.parameters[name].origin == DEFAULT_ORIGIN and name not in resolution.unset
     }
     if not defaults:
@@ -44,14 +44,14 @@ def list_answers(workload: str, plugins: Plugins) -> dict[str, Mapping[str, Any]
 
     No platform is asked over a network: of runs elsewhere it is known what this machine has seen.
     """
-    answers: dict[str, Mapping[str, Any]] = {}
+    answer_by_run: dict[str, Mapping[str, Any]] = {}
     for run in records.iterate_newest_runs():
         with contextlib.suppress(Rejected, OSError):
             record = records.read_record(run)
             is_comparison = record.workload == workload and REFERENCE_ROLE in record.values
             if is_comparison and (answer := _read_answer(record, plugins)):
-                answers[run] = answer
-    return dict(reversed(answers.items()))
+                answer_by_run[run] = answer
+    return dict(reversed(answer_by_run.items()))
 
 
 def _read_answer(record: RunRecord, plugins: Plugins) -> Mapping[str, Any]:

@@ -45,28 +45,28 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
 
     :param name: what the user wants to call the run.
     """
-    same, notes = unfinished.find_same_run(prepared, plugins)
-    if same:
-        notes.append(unfinished.make_same_run_note(same, dict(list_fields(prepared.settings)), name))
-    elif left := left_run.find_left_run(prepared, plugins):
-        notes.append(left_run.make_left_note(left))
+    same_run, notes = unfinished.find_same_run(prepared, plugins)
+    if same_run:
+        notes.append(unfinished.make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
+    elif resumable_run := left_run.find_left_run(prepared, plugins):
+        notes.append(left_run.make_left_note(resumable_run))
     elif parts := left_run.find_left_parts(prepared, plugins):
         return ExistingRun(None, (*notes, left_run.make_parts_note(parts)), parts)
-    return ExistingRun(same, tuple(notes))
+    return ExistingRun(same_run, tuple(notes))
 
 
-def find_run_of_plan(rendered: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
+def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
     """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
-    same = unfinished.find_unfinished_run_of_plan(rendered, plugins)
-    return join_run(same, rendered.settings, name) if same else NO_RUN
+    same_run = unfinished.find_unfinished_run_of_plan(rendered_plan, plugins)
+    return join_run(same_run, rendered_plan.settings, name) if same_run else NO_RUN
 
 
-def join_run(same: UnfinishedRun, settings: Mapping[str, Any], name: str = "") -> ExistingRun:
+def join_run(same_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "") -> ExistingRun:
     """Return a run that a plan is not sent beside.
 
     :param settings: those of the platform.
     """
-    return ExistingRun(same, (unfinished.make_same_run_note(same, settings, name, new=False),))
+    return ExistingRun(same_run, (unfinished.make_same_run_note(same_run, settings, name, can_be_new=False),))
 
 
 def describe_attempt(record: RunRecord) -> str:
@@ -78,18 +78,24 @@ def describe_attempt(record: RunRecord) -> str:
     stem = record.run.removesuffix(f"{attempt}")
     with suppress(Rejected):
         for number in range(attempt - 1, 0, -1):
-            if earlier := records.find_record(f"{stem}{number}"):
-                changes = run_differences.find_changes(earlier.values, record.values)
+            if earlier_record := records.find_record(f"{stem}{number}"):
+                changes = run_differences.find_changes(earlier_record.values, record.values)
                 changes = [change for change in changes if not _lacks_pin(change)]
                 if not changes:
                     break
-                files = code_changes.find_code_changes(*map(plans.read_stored_sources, (earlier.run, record.run)))
-                names = [f"code: {files}" if files and change.name == "code" else change.name for change in changes]
-                return f"attempt {attempt} of this job, with changes since {earlier.run}: {'; '.join(names)}"
+                files = code_changes.find_code_changes(
+                    *map(plans.read_stored_sources, (earlier_record.run, record.run))
+                )
+                change_texts = [
+                    f"code: {files}" if files and change.name == "code" else change.name for change in changes
+                ]
+                return (
+                    f"attempt {attempt} of this job, with changes since {earlier_record.run}: {'; '.join(change_texts)}"
+                )
     return f"attempt {attempt} of the same job" if attempt > 1 else ""
 
 
 def _lacks_pin(change: Difference) -> bool:
     """Return whether a source differs only in that one run has no pin of it: it counts as the same."""
-    without = {PIN.sub("", text or "") for text in change.texts}
-    return len(without) == 1 and without <= {*change.texts}
+    pinless_texts = {PIN.sub("", text or "") for text in change.texts}
+    return len(pinless_texts) == 1 and pinless_texts <= {*change.texts}

@@ -35,11 +35,13 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
     if plugin is None:
         return
     with contextlib.suppress(Exception):  # the run will report it
-        described = descriptions.find_folders(prepared, plugin)
+        description_folders = descriptions.find_folders(prepared, plugin)
         document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-        findings = list(plugin.compare(document, described)) if described else []
+        findings = list(plugin.compare(document, description_folders)) if description_folders else []
         yield from map(make_data_problem, findings)
-        for sentence in plugin.list_warnings(document, described) if described and not findings else ():
+        for sentence in (
+            plugin.list_warnings(document, description_folders) if description_folders and not findings else ()
+        ):
             yield make_problem("data-unexpected", title=sentence)
 
 
@@ -87,21 +89,21 @@ def check_inputs(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, i
             facts_of_steps.append((step, facts))
             if workload := step.job.workload:
                 for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts):
-                    where = ": ".join(filter(None, (step.where, problem.where)))
-                    problems.append(dataclasses.replace(problem, where=where))
+                    location = ": ".join(filter(None, (step.where, problem.where)))
+                    problems.append(dataclasses.replace(problem, where=location))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")
         is_asked = not is_rejected and not select_errors(problems) and not (runs_here and _lacks_folder(prepared))
-        data = []
+        data_reports = []
         if is_asked:
             for report in data_check.read_data(steps, options):
-                data.append(report)
+                data_reports.append(report)
                 problems += data_check.find_data_problems(report, options)
             is_asked = not select_errors(problems)
         if is_asked and (options.is_dry_run or options.checker or not runs_here):
             problems += _ask_trainers(steps, descriptions, Path(scratch), options)
-        return InputCheck([*problems, *files.notes], facts_of_steps, data)
+        return InputCheck([*problems, *files.notes], facts_of_steps, data_reports)
 
 
 def _lacks_folder(prepared: PreparedJob) -> bool:
@@ -113,38 +115,38 @@ def _ask_trainers(
     steps: Sequence[InputStep], descriptions: InputDescriptions, scratch: Path, options: CheckOptions
 ) -> Iterator[Problem]:
     """Yield why the trainer of a step refuses its options; the same problem of several steps once."""
-    seen = set[Problem]()
+    reported_problems = set[Problem]()
     for number, step in enumerate(steps):
         plugin = load_workload_container(step.job.container_plugins)
         if plugin is None:
             continue
-        described = {
+        description_folders = {
             source: folder
             for source, folder in descriptions.find_folders(step.job, plugin).items()
             if source.kind != STEP_KIND  # a prediction is not complete
         }
         check_folder = scratch / f"check-{number}"
         check_folder.mkdir()
-        for problem in trainer_check.find_option_problems(step.job, described, check_folder, options):
-            if problem not in seen:
-                seen.add(problem)
+        for problem in trainer_check.find_option_problems(step.job, description_folders, check_folder, options):
+            if problem not in reported_problems:
+                reported_problems.add(problem)
                 is_own = problem.code == trainer_check.REFUSED
-                where = ": ".join(filter(None, (step.where, problem.where)))
-                yield dataclasses.replace(problem, where=where) if step.where and is_own else problem
+                location = ": ".join(filter(None, (step.where, problem.where)))
+                yield dataclasses.replace(problem, where=location) if step.where and is_own else problem
 
 
 UNAVAILABLE = ("pin-unknown", "pin-unknown.lost", "source-missing", "source-unreachable")
 
 
-def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
+def suggest_copies(refusal: Rejected, prepared: PreparedJob) -> Rejected:
     """Return the problems; the first one of each source that is not available suggests its copies here."""
     sources = {source.uri: source for source in prepared.job.sources}
     problems = []
-    for problem in rejected.problems:
+    for problem in refusal.problems:
         source = sources.pop(problem.source or problem.given, None) if problem.message in UNAVAILABLE else None
         copies = tuple(_list_suggestions(source, prepared)) if source else ()
         problems.append(dataclasses.replace(problem, suggestions=copies + problem.suggestions) if copies else problem)
-    return Rejected(problems, transient=rejected.transient)
+    return Rejected(problems, transient=refusal.transient)
 
 
 def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:

@@ -30,8 +30,12 @@ class InputDescriptions:
     def find_folders(self, prepared: PreparedJob, plugin: WorkloadContainerPlugin) -> dict[JobSource, Path]:
         """Return the folder of each source that can be read, is on this machine or is predicted."""
         folders = {}
-        there = (source for source in prepared.job.sources if not (source.uri in self._made or source.uri[:1] == "/"))
-        self._files.read_all({source: plugin.DESCRIBED.get(source.role, ()) for source in there}, prepared.kinds)
+        remote_sources = (
+            source for source in prepared.job.sources if not (source.uri in self._made or source.uri[:1] == "/")
+        )
+        self._files.read_all(
+            {source: plugin.DESCRIBED.get(source.role, ()) for source in remote_sources}, prepared.kinds
+        )
         for source in prepared.job.sources:
             folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
             if folder and not folder.is_absolute():
@@ -57,8 +61,8 @@ class InputDescriptions:
         files = self._files.read(source, prepared.kinds, paths)
         if files and source not in self._folders:
             folder = self._place / f"source-{len(self._folders)}"
-            for path, content in files.items():
+            for path, file_bytes in files.items():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(content)
+                (folder / path).write_bytes(file_bytes)
             self._folders[source] = folder
         return self._folders.get(source)

@@ -63,9 +63,9 @@ def _remove_outputs(record: RunRecord, platform: Platform) -> int | None:
 SAME_COMMAND = "the same command"
 
 
-def make_adopted_note(record: RunRecord, new: bool) -> Problem:
-    """Return the note about an interrupted submit whose run was found; `new` tells if it can offer `--new`."""
-    way = suggest_new(record) if new else ""
+def make_adopted_note(record: RunRecord, can_be_new: bool) -> Problem:
+    """Return the note about an interrupted submit whose run was found; `can_be_new` tells if it can offer `--new`."""
+    way = suggest_new(record) if can_be_new else ""
     return make_problem("run-adopted.found", way, given=record.run, platform=record.platform)
 
 
@@ -75,8 +75,8 @@ def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
         submit = f"the submit of {record.run} to {record.platform}{_format_from_machine(record)}"
         reason = "It has other settings, pins or payload."
         if is_from_other_machine(record):
-            hidden = "runs on that machine itself are not visible."
-            reason = f"{record.platform} does not have it as seen from here; {hidden}"
+            hidden_note = "runs on that machine itself are not visible."
+            reason = f"{record.platform} does not have it as seen from here; {hidden_note}"
         yield make_problem(
             "run-interrupted.not-continued",
             submit=submit,
@@ -97,16 +97,18 @@ def make_other_machine_problem(record: RunRecord) -> Problem:
     )
 
 
-def make_unsure_problem(record: RunRecord, reason: str, answer: Unanswered | None = None, new: bool = False) -> Problem:
+def make_unsure_problem(
+    record: RunRecord, reason: str, answer: Unanswered | None = None, can_be_new: bool = False
+) -> Problem:
     """Return the problem of a submit with an unknown result.
 
-    :param answer: what the platform answered; then its suggestions are offered, and with `new` also `--new`.
+    :param answer: what the platform answered; then its suggestions are offered, and with `can_be_new` also `--new`.
     """
     ways = [Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")]
     if answer:
         reason = redact(str(answer), max_length=MAX_SENTENCE)
         ways += list_other_ways(answer.problems)
-        ways += [suggest_new(record)] if new else []
+        ways += [suggest_new(record)] if can_be_new else []
     return make_problem("submit-unsure.no-answer", *ways, platform=record.platform, run=record.run, why=reason)
 
 
@@ -189,19 +191,19 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
     Raise RunNotSubmitted if the platform does not have it, Rejected if it is being submitted or the platform does not
     answer.
     """
-    claimed = name_lock.claim_exact_name(record.run, lambda interrupted: True)
-    if claimed is None or claimed[1] is None:
-        if claimed:
-            claimed[0].release_and_remove()
+    name_claim = name_lock.claim_exact_name(record.run, lambda interrupted: True)
+    if name_claim is None or name_claim[1] is None:
+        if name_claim:
+            name_claim[0].release_and_remove()
         return name_lock.read_submitted_record(record.run)  # another process finished it, or works on it
-    lock, record = claimed[0], claimed[1]
+    lock, record = name_claim[0], name_claim[1]
     with lock:
         reference = _find_recorded_run(record, platform)
         if reference is None:
             raise RunNotSubmitted([make_not_found_problem(record, is_from_other_machine(record))])
-        adopted = make_sent_record(record, platform, reference, ADOPTED_NOTE)
-        records.write_record(adopted)
-    return adopted
+        adopted_record = make_sent_record(record, platform, reference, ADOPTED_NOTE)
+        records.write_record(adopted_record)
+    return adopted_record
 
 
 def is_certainly_gone(record: RunRecord, platform: Platform) -> bool:
@@ -211,10 +213,10 @@ def is_certainly_gone(record: RunRecord, platform: Platform) -> bool:
 
 def read_recorded_plan(record: RunRecord) -> RenderedPlan:
     """Return the stored plan of a record. Raise Rejected if it is missing or damaged."""
-    stored = plans.find_stored_plan(record.run)
-    if stored is None or stored.plan.digest != record.plan:
+    stored_plan = plans.find_stored_plan(record.run)
+    if stored_plan is None or stored_plan.plan.digest != record.plan:
         raise Rejected([make_damaged_plan_problem(record, plans.get_plan_folder(record.run))])
-    return stored
+    return stored_plan
 
 
 def find_on_platform(
@@ -243,16 +245,16 @@ def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | Non
 
 def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     """Return the problem of an interrupted submit whose run the platform does not have."""
-    missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
+    absence_text = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
     reason = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
-    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
+    retry_remark = f"looks for it on {record.platform} again, and submits it if it is still missing"
     ways = [
-        Suggestion("the same submit command", retry),
+        Suggestion("the same submit command", retry_remark),
         Suggestion(f"robotrain resubmit {record.run}", "does the same"),
     ]
     if not other_machine:
         ways.append(Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record"))
-    return make_problem("run-not-sent", *ways, run=record.run, missing=missing, why=reason)
+    return make_problem("run-not-sent", *ways, run=record.run, missing=absence_text, why=reason)
 
 
 def make_unknown_outcome_problem(record: RunRecord, reason: str, answer: Unanswered | None) -> Problem:

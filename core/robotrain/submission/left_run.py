@@ -41,8 +41,8 @@ class LeftRun(NamedTuple):
     @property
     def text(self) -> str:
         """What it left, as the part of a sentence."""
-        by = f", which {self.continued_by} continues" if self.continued_by else ""
-        return f"{self.record.run} is {self.state}, and left a checkpoint of step {self.step}{by}"
+        continuation = f", which {self.continued_by} continues" if self.continued_by else ""
+        return f"{self.record.run} is {self.state}, and left a checkpoint of step {self.step}{continuation}"
 
 
 def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
@@ -57,18 +57,20 @@ def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
         return None
 
 
-def make_left_note(left: LeftRun) -> Problem:
+def make_left_note(left_run: LeftRun) -> Problem:
     """Return the note that a job starts again although an earlier run can be continued."""
-    run, by = left.record.run, left.continued_by
+    run, continuing_run = left_run.record.run, left_run.continued_by
     way = (
-        Suggestion(f"robotrain watch {by}", "follows it")
-        if by
+        Suggestion(f"robotrain watch {continuing_run}", "follows it")
+        if continuing_run
         else Suggestion(f"robotrain resume {run}", "continues it")
     )
     ways = [
-        suggestion._replace(remark="continues it") for problem in left.problems for suggestion in problem.suggestions
+        suggestion._replace(remark="continues it")
+        for problem in left_run.problems
+        for suggestion in problem.suggestions
     ]
-    return make_problem("run-left-checkpoint", *ways or [way], text=left.text)
+    return make_problem("run-left-checkpoint", *ways or [way], text=left_run.text)
 
 
 def _find_last_left(prepared: PreparedJob, plugins: Plugins, left_run: LeftRun | None = None) -> LeftRun | None:
@@ -83,29 +85,29 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, left_run: LeftRun |
             return None
         if not status.finished:
             return left_run and left_run._replace(continued_by=record.run)
-        stored, again = _repeat_run(record, prepared, plugins)
+        stored_plan, repeated_job = _repeat_run(record, prepared, plugins)
         try:
-            checkpoint = resume.find_last_checkpoint(record, stored, again, plugins, lambda text: None)
+            checkpoint = resume.find_last_checkpoint(record, stored_plan, repeated_job, plugins, lambda text: None)
         except Rejected:  # it left none
             continue
         progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
         step = checkpoint.step if checkpoint.step is not None else progress.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
-            if problems := tuple(resume.check_branch(again.job, stored, plugins, "resume")):
+            if problems := tuple(resume.check_branch(repeated_job.job, stored_plan, plugins, "resume")):
                 return LeftRun(record, status.state, step, None, problems)
-            resumed = resume.resume_job(again, stored, checkpoint, plugins)
-            return _find_last_left(resumed, plugins, LeftRun(record, status.state, step, resumed))
+            resumed_job = resume.resume_job(repeated_job, stored_plan, checkpoint, plugins)
+            return _find_last_left(resumed_job, plugins, LeftRun(record, status.state, step, resumed_job))
     return left_run
 
 
 def _repeat_run(record: RunRecord, prepared: PreparedJob, plugins: Plugins) -> tuple[RenderedPlan, PreparedJob]:
     """Return the plan of a run of the job, and the job with its pins; with its payload if this machine submitted it."""
     if not record.is_adopted:
-        stored = resubmit.read_plan_to_repeat(record.run)
-        return stored, resubmit.repeat_job(stored, plugins)
-    stored = other_machine_run.read_adopted_run(record, plugins).stored
-    again = resubmit.replace_sources(prepared, stored.plan.job.sources, plugins)
-    return stored, program_lock.keep_lock(again, stored.plan.job, stored.values)
+        stored_plan = resubmit.read_plan_to_repeat(record.run)
+        return stored_plan, resubmit.repeat_job(stored_plan, plugins)
+    stored_plan = other_machine_run.read_adopted_run(record, plugins).stored
+    repeated_job = resubmit.replace_sources(prepared, stored_plan.plan.job.sources, plugins)
+    return stored_plan, program_lock.keep_lock(repeated_job, stored_plan.plan.job, stored_plan.values)
 
 
 def _list_runs(prepared: PreparedJob) -> Iterator[RunRecord]:
@@ -143,29 +145,29 @@ def find_left_parts(prepared: PreparedJob, plugins: Plugins) -> LeftParts | None
         return None
 
 
-def make_parts_note(left: LeftParts) -> Problem:
+def make_parts_note(left_parts: LeftParts) -> Problem:
     """Return the note that a job goes on from what an earlier run finished."""
-    return make_problem("run-left-parts", run=left.run, state=left.state, count=left.parts)
+    return make_problem("run-left-parts", run=left_parts.run, state=left_parts.state, count=left_parts.parts)
 
 
-def take_over_parts(prepared: PreparedJob, left: LeftParts) -> PreparedJob:
+def take_over_parts(prepared: PreparedJob, left_parts: LeftParts) -> PreparedJob:
     """Return the job that goes on from what an earlier run finished."""
-    record = {**prepared.job.record, INTERRUPTED_KEY: left.folder}
+    record = {**prepared.job.record, INTERRUPTED_KEY: left_parts.folder}
     return prepared.with_job(dataclasses.replace(prepared.job, record=record))
 
 
 def _find_most_parts(prepared: PreparedJob, plugins: Plugins) -> LeftParts | None:
     """Return those of the run that finished most. Raise whatever a plugin raises."""
-    most: LeftParts | None = None
+    most_parts: LeftParts | None = None
     for record in _list_runs(prepared):
         platform = plugins.platform_of(record)
         status = records.read_final_status(record.run) or platform.engine.status(record.reference)
         progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
         if status.state == "succeeded" or progress.evaluated is not None:
-            return most
+            return most_parts
         folder = prepared.describe_run(record.run).folder
-        names = prepared.job.profile.outputs.parts
-        count = sum(len([*Path(folder).glob(f"*/{name}/[!.]*")]) for name in names) if folder else 0
-        if status.finished and count > (most.parts if most else 0):
-            most = LeftParts(record.run, status.state, folder, count)
-    return most
+        part_names = prepared.job.profile.outputs.parts
+        count = sum(len([*Path(folder).glob(f"*/{name}/[!.]*")]) for name in part_names) if folder else 0
+        if status.finished and count > (most_parts.parts if most_parts else 0):
+            most_parts = LeftParts(record.run, status.state, folder, count)
+    return most_parts

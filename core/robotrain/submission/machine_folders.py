@@ -35,8 +35,8 @@ def find_folder_problems(
         return
     from robotrain_runtime.contract.container_plugin import ContainerContext  # costs start-up
 
-    missing = (source for source in job.sources if source.kind == LOCAL_KIND and not os.path.exists(source.uri))
-    for source in missing:
+    missing_sources = (source for source in job.sources if source.kind == LOCAL_KIND and not os.path.exists(source.uri))
+    for source in missing_sources:
         plugin = importlib.import_module(kinds[LOCAL_KIND].container_plugin)
         for problem in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
             yield make_data_problem(problem, code=UNREACHABLE, given=source.uri)
@@ -48,22 +48,26 @@ def find_folder_problems(
 
 def place_missing_folders(problems: Iterable[Problem], resolution: Resolution | None) -> list[Problem]:
     """Return problems, those of a folder that does not exist with where it was given: the request is wrong."""
-    chosen = resolution.inputs.chosen if resolution else ()
-    origins = {item.job_source.uri: item.origin.where for item in chosen if item.job_source.kind == LOCAL_KIND}
-    placed = list[Problem]()
+    chosen_inputs = resolution.inputs.chosen if resolution else ()
+    origins = {
+        chosen_input.job_source.uri: chosen_input.origin.where
+        for chosen_input in chosen_inputs
+        if chosen_input.job_source.kind == LOCAL_KIND
+    }
+    placed_problems = list[Problem]()
     for problem in problems:
         is_missing = problem.code == UNREACHABLE and problem.given in origins and not os.path.exists(problem.given)
-        where = origins.get(problem.given, "")
-        placed.append(dataclasses.replace(problem, where=where, stage=Stage.USAGE) if is_missing else problem)
-    return placed
+        origin = origins.get(problem.given, "")
+        placed_problems.append(dataclasses.replace(problem, where=origin, stage=Stage.USAGE) if is_missing else problem)
+    return placed_problems
 
 
 def find_output_problems(job: Job, workload: Workload | None, platform: Platform) -> Iterator[Problem]:
     """Yield why the folder of the run that a parameter names cannot be created on this machine, which will run it."""
-    values = dict(job.parameters)
+    parameter_values = dict(job.parameters)
     if workload and platform.capabilities.feature("runs_here"):
         for parameter in get_parameters(workload.parameters):
-            folder = str(values.get(parameter.name) or "") if parameter.param.own_folder else ""
+            folder = str(parameter_values.get(parameter.name) or "") if parameter.param.own_folder else ""
             if os.path.isabs(folder):
                 yield from _check_new_folder(parameter.flag, folder)
 

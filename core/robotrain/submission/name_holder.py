@@ -21,12 +21,12 @@ make_problem = Messages(__file__)
 
 def find_name_holder(refusal: Rejected, platform: Platform) -> str:
     """Return how the platform names the run because of which it refuses a plan; empty if that is not the reason."""
-    names = (problem.taken_by for problem in refusal.problems if problem.taken_by)
-    return next(names, "") if platform.capabilities.feature("adopt") else ""
+    holder_names = (problem.taken_by for problem in refusal.problems if problem.taken_by)
+    return next(holder_names, "") if platform.capabilities.feature("adopt") else ""
 
 
 def read_name_holder(
-    text: str, refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
+    holder_name: str, refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
 ) -> AdoptableRun:
     """Return the run that holds the name. Raise the refusal, with the reason, if this machine cannot record that run.
 
@@ -34,10 +34,10 @@ def read_name_holder(
     :param can_be_new: whether suggestions can offer `--new`.
     """
     try:
-        submitted_run = platform.get_engine_for(SharedRuns).find_submitted(text, settings)
+        submitted_run = platform.get_engine_for(SharedRuns).find_submitted(holder_name, settings)
         if submitted_run is None:
-            raise RunGone(f"{platform.name} has no run {text}")
-        return read_found_run(text, submitted_run, platform, plugins, settings)
+            raise RunGone(f"{platform.name} has no run {holder_name}")
+        return read_found_run(holder_name, submitted_run, platform, plugins, settings)
     except Rejected as rejected:
         way = Suggestion("--new", "starts a run of another name")
         if not can_be_new:
@@ -51,7 +51,7 @@ def read_name_holder(
         raise Rejected(problems, transient=rejected.transient) from rejected
 
 
-def record_name_holder(text: str, holder: AdoptableRun) -> tuple[RunRecord, list[Problem]]:
+def record_name_holder(holder_name: str, holder: AdoptableRun) -> tuple[RunRecord, list[Problem]]:
     """Return the record of the run that holds the name, made here if it is not recorded yet, with notes on that.
 
     Raise Rejected. This process holds the lock of the job.
@@ -59,10 +59,15 @@ def record_name_holder(text: str, holder: AdoptableRun) -> tuple[RunRecord, list
     adoption = record_found_run(holder, is_locked=True)
     if not adoption.is_new:
         return adoption.record, []
-    return adoption.record, [make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes]
+    return adoption.record, [
+        make_problem("run-sent-elsewhere", given=holder_name, run=adoption.record.run),
+        *adoption.notes,
+    ]
 
 
-def describe_step_holder(text: str, refusal: Rejected, key: str, prepared: PreparedJob, plugins: Plugins) -> Problem:
+def describe_step_holder(
+    holder_name: str, refusal: Rejected, key: str, prepared: PreparedJob, plugins: Plugins
+) -> Problem:
     """Return the problem of a run that holds the name of a step: an error while the same pipeline runs elsewhere.
 
     For anything else the step takes another name, of which the user is warned. Raise the refusal if the platform does
@@ -73,15 +78,15 @@ def describe_step_holder(text: str, refusal: Rejected, key: str, prepared: Prepa
     """
     platform = prepared.platform
     try:
-        holder = read_name_holder(text, refusal, platform, prepared.settings, plugins, can_be_new=True)
+        holder = read_name_holder(holder_name, refusal, platform, prepared.settings, plugins, can_be_new=True)
         status = platform.engine.status(holder.reference)
     except RunGone:
-        return make_problem("step-sent-elsewhere.ended", given=text)
+        return make_problem("step-sent-elsewhere.ended", given=holder_name)
     except Rejected as rejected:
         if rejected.transient:
             raise
-        return make_problem("step-sent-elsewhere", given=text)
+        return make_problem("step-sent-elsewhere", given=holder_name)
     if status.finished:
-        return make_problem("step-sent-elsewhere.ended", given=text)
+        return make_problem("step-sent-elsewhere.ended", given=holder_name)
     is_same = key and holder.document.record.get(PIPELINE_KEY) == key
-    return make_problem("pipeline-sent-elsewhere" if is_same else "step-sent-elsewhere", given=text)
+    return make_problem("pipeline-sent-elsewhere" if is_same else "step-sent-elsewhere", given=holder_name)

@@ -59,19 +59,23 @@ class OtherMachineRun(NamedTuple):
 
         Other settings of the run stay, if it ran on that platform and they are known.
         """
-        moved = resubmit.move_plan(self.stored, platform)
+        moved_plan = resubmit.move_plan(self.stored, platform)
         if self.stored.plan.platform != platform.name or not self.stored.settings:
-            return moved
-        is_here = bool(platform.capabilities.feature("runs_here"))
-        declared = get_parameters(platform.settings)
-        local_names = {parameter.name for parameter in declared if parameter.param.path or parameter.param.names}
-        local_names |= {parameter.name for parameter in declared if parameter.param.destination and is_here}
-        carried = {name: value for name, value in self.stored.settings.items() if name not in local_names}
-        accounts = {parameter.name for parameter in declared if parameter.param.destination}
-        moved_settings = {
-            name: value for name, value in moved.settings.items() if name in accounts or name not in carried
+            return moved_plan
+        runs_here = bool(platform.capabilities.feature("runs_here"))
+        declared_settings = get_parameters(platform.settings)
+        local_names = {
+            parameter.name for parameter in declared_settings if parameter.param.path or parameter.param.names
         }
-        return dataclasses.replace(moved, settings={**carried, **moved_settings})
+        local_names |= {parameter.name for parameter in declared_settings if parameter.param.destination and runs_here}
+        carried_settings = {name: value for name, value in self.stored.settings.items() if name not in local_names}
+        accounts = {parameter.name for parameter in declared_settings if parameter.param.destination}
+        moved_settings = {
+            name: value
+            for name, value in moved_plan.settings.items()
+            if name in accounts or name not in carried_settings
+        }
+        return dataclasses.replace(moved_plan, settings={**carried_settings, **moved_settings})
 
 
 def find_other_machine_run(
@@ -117,8 +121,8 @@ def _find_submitted(text: str, plugins: Plugins, unknown: UnknownRun, platform_n
         if is_name and unknown.is_misspelt:
             raise unknown from None
         if isinstance(error, Rejected) and error.problems[0].message == "run-not-adopted.unknown":
-            shown = adoption.format_address(text)
-            raise unknown if is_name else Rejected([make_problem("job-not-known", given=shown)]) from None
+            address = adoption.format_address(text)
+            raise unknown if is_name else Rejected([make_problem("job-not-known", given=address)]) from None
         raise
 
 
@@ -146,8 +150,8 @@ def _is_checkpoint_of(kind: SourceKind, text: str) -> bool:
 
 def _find_manifest(folder: Path) -> CheckpointManifest | None:
     """Return the manifest of a checkpoint, of the model in one, or of the newest one in a folder; None if none has."""
-    newest = (path for _, path in checkpoint.list_checkpoints(folder))
-    manifests = map(checkpoint.read_manifest, (folder, folder.absolute().parent, *newest))
+    checkpoint_paths = (path for _, path in checkpoint.list_checkpoints(folder))
+    manifests = map(checkpoint.read_manifest, (folder, folder.absolute().parent, *checkpoint_paths))
     return next((manifest for manifest in manifests if manifest), None)
 
 
@@ -158,12 +162,18 @@ def _read_manifest(text: str, kind: SourceKind) -> CheckpointManifest:
     try:
         source = kind.parse(text, Path("/"))
         pin = kind.pinning.resolve(source, RESUME_ROLE)
-        content = kind.pinning.read_files(source, RESUME_ROLE, pin, [MANIFEST]).get(MANIFEST, b"")
+        manifest_bytes = kind.pinning.read_files(source, RESUME_ROLE, pin, [MANIFEST]).get(MANIFEST, b"")
     except SourceError as error:
-        near = text.replace(str(source), error.suggestion) if source and error.suggestion else error.suggestion
-        ways = [f"robotrain resubmit {shlex.quote(near)}" if _is_checkpoint_of(kind, near) else error.suggestion]
+        suggested_address = (
+            text.replace(str(source), error.suggestion) if source and error.suggestion else error.suggestion
+        )
+        ways = [
+            f"robotrain resubmit {shlex.quote(suggested_address)}"
+            if _is_checkpoint_of(kind, suggested_address)
+            else error.suggestion
+        ]
         raise Rejected([make_problem("job-not-known.unread", *ways, given=address, why=error.why)]) from None
-    if manifest := checkpoint.parse_manifest(content):
+    if manifest := checkpoint.parse_manifest(manifest_bytes):
         return manifest
     raise Rejected([make_problem("job-not-known.unsealed", given=address)])
 
@@ -177,8 +187,8 @@ def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
         return parse_document(json.dumps(collect_portable(parse_document(json.dumps(manifest.document)))))
     except (ValueError, TypeError):
         record = manifest.document.get("record") if isinstance(manifest.document, dict) else None
-        written = record.get(carried_record.WRITER_KEY, "") if isinstance(record, dict) else ""
-        writer = redact(str(written)) or "another version"
+        writer_version = record.get(carried_record.WRITER_KEY, "") if isinstance(record, dict) else ""
+        writer = redact(str(writer_version)) or "another version"
         problem = make_problem("job-not-known.other-version", given=text, writer=writer, own=__version__)
         raise Rejected([problem]) from None
 
@@ -195,38 +205,42 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> OtherMac
     if not is_right:
         raise Rejected([make_problem("job-not-known.changed", given=text)])
     own_platform = plugins.platforms().get(document.platform)
-    personal: dict[str, Any] = {}
+    personal_settings: dict[str, Any] = {}
     if own_platform and settings:
-        carried, (typed, _) = (
+        carried_names, (typed_settings, _) = (
             {*settings},
             resubmit.restore_settings(settings, own_platform, Origin("run", document.run)),
         )
-        settings = dict(list_fields(typed))
+        settings = dict(list_fields(typed_settings))
         if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
             settings[same_job.SECRETS_SETTING] = same_job.leave_out_channels(settings[same_job.SECRETS_SETTING])
-        for name in carried.intersection(carried_record.list_personal_settings(own_platform)):
+        for name in carried_names.intersection(carried_record.list_personal_settings(own_platform)):
             value = settings.pop(name)
             if value and carried_record.was_chosen(document, name):
-                personal[name] = value
+                personal_settings[name] = value
     if path := document.placement.environment:
-        personal.setdefault(ENVIRONMENT_SETTING, path)
-    chosen = document.record.get("values") or _guess_chosen(job, workload.parameters)
-    document = dataclasses.replace(document, record={**document.record, "values": chosen})
-    content = document.to_json().encode()
+        personal_settings.setdefault(ENVIRONMENT_SETTING, path)
+    chosen_values = document.record.get("values") or _guess_chosen(job, workload.parameters)
+    document = dataclasses.replace(document, record={**document.record, "values": chosen_values})
+    document_bytes = document.to_json().encode()
     plan = Plan(
-        platform=document.platform, run=document.run, job=job, spec=DOCUMENT_FILE, files={DOCUMENT_FILE: content}
+        platform=document.platform, run=document.run, job=job, spec=DOCUMENT_FILE, files={DOCUMENT_FILE: document_bytes}
     )
-    values = tuple(carried_record.restore_values(document, job, settings, workload))
-    stored = RenderedPlan(plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=values)
-    return OtherMachineRun(stored, job.record.get("name", ""), personal)
+    value_rows = tuple(carried_record.restore_values(document, job, settings, workload))
+    stored_plan = RenderedPlan(
+        plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=value_rows
+    )
+    return OtherMachineRun(stored_plan, job.record.get("name", ""), personal_settings)
 
 
-def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
+def _guess_chosen(job: Job, parameters_class: type) -> dict[str, tuple[str, str]]:
     """Return the parameters that differ from their defaults, as somebody may have chosen them."""
-    defaults = {parameter.name: parameter.default for parameter in get_parameters(declared)}
+    defaults = {parameter.name: parameter.default for parameter in get_parameters(parameters_class)}
     rows = ((name, value, defaults.get(name)) for name, value in job.parameters)
-    texts = ((name, run_values.format_value(value), run_values.format_value(default)) for name, value, default in rows)
-    return {name: (value, default) for name, value, default in texts if value != default}
+    value_texts = (
+        (name, run_values.format_value(value), run_values.format_value(default)) for name, value, default in rows
+    )
+    return {name: (value, default) for name, value, default in value_texts if value != default}
 
 
 def repeat_other_machine_run(
@@ -246,31 +260,33 @@ def repeat_other_machine_run(
     :param replaced_roles: the roles whose sources are not used.
     """
     base = run.move_to(platform)
-    changed = {split_assignment(text)[0] for text in sets} | {f"sources.{role}." for role in replaced_roles}
-    problems = list(absent_parts.find_absent_parts(base, run.personal, changed, platform, plugins))
-    if not is_pinned_again and (line := find_other_line(base.plan.job.program_lock)):
-        problems.append(make_problem("not-on-this-machine.lock", given=line))
+    changed_keys = {split_assignment(assignment)[0] for assignment in sets} | {
+        f"sources.{role}." for role in replaced_roles
+    }
+    problems = list(absent_parts.find_absent_parts(base, run.personal, changed_keys, platform, plugins))
+    if not is_pinned_again and (lock_line := find_other_line(base.plan.job.program_lock)):
+        problems.append(make_problem("not-on-this-machine.lock", given=lock_line))
     prepared: PreparedJob | None = None
     with collect_problems(problems):
-        repeated = resubmit.remove_plan_pins(base) if is_pinned_again else base
-        prepared = resubmit.change_job(repeated, sets, plugins, trainer_args, flags)
+        repeated_plan = resubmit.remove_plan_pins(base) if is_pinned_again else base
+        prepared = resubmit.change_job(repeated_plan, sets, plugins, trainer_args, flags)
     raise_if_any(problems)
     assert prepared
     return prepared if is_pinned_again else _keep_pins(prepared, base.plan.job, plugins)
 
 
-def _keep_pins(prepared: PreparedJob, before: Job, plugins: Plugins) -> PreparedJob:
+def _keep_pins(prepared: PreparedJob, earlier_job: Job, plugins: Plugins) -> PreparedJob:
     """Return the job with the pins that its folders had on another machine: a folder in their place is the same."""
     pins: dict[str, list[str]] = {}
-    for source in before.sources:
+    for source in earlier_job.sources:
         if source.kind == LOCAL_KIND and not source.implied:
             pins.setdefault(source.role, []).append(source.pin)
     sources, count = [], dict[str, int]()
     for source in prepared.job.sources:
-        same = pins.get(source.role, [])
+        role_pins = pins.get(source.role, [])
         if source.kind == LOCAL_KIND and not source.implied:
             index = count[source.role] = count.get(source.role, -1) + 1
-            if not source.pin and index < len(same):
-                source = dataclasses.replace(source, pin=same[index])
+            if not source.pin and index < len(role_pins):
+                source = dataclasses.replace(source, pin=role_pins[index])
         sources.append(source)
     return resubmit.replace_sources(prepared, tuple(sources), plugins)

@@ -46,14 +46,14 @@ def pack_modules(modules: Iterable[str]) -> Payload:
         packages += [name] if is_data else _find_packages(module.rpartition(".")[0] or module)
     files: dict[str, str] = {}
     for name in dict.fromkeys(packages):
-        package, _, chosen = name.partition(":")
+        package, _, file_list = name.partition(":")
         package_files = dict(_list_package_files(package))
-        chosen_files = {f"{package.replace('.', '/')}/{file}" for file in chosen.split(",")}
+        chosen_files = {f"{package.replace('.', '/')}/{file}" for file in file_list.split(",")}
         files.update(
             {
                 path: file
                 for path, file in package_files.items()
-                if not chosen or path in chosen_files or path.endswith(".py")
+                if not file_list or path in chosen_files or path.endswith(".py")
             }
         )
     states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))
@@ -81,8 +81,8 @@ def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payloa
 def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]], plugin_folder: Path | None) -> bytes:
     """Return the archive, without modules that need core unless they are in the folder of a plugin file."""
     contents = {name: _read_packed_file(name, path, state, plugin_folder) for name, path, state in files}
-    packed = {name: content for name, content in contents.items() if content is not None}
-    return Payload.from_files(packed).archive
+    packed_files = {name: file_bytes for name, file_bytes in contents.items() if file_bytes is not None}
+    return Payload.from_files(packed_files).archive
 
 
 @functools.lru_cache(maxsize=1024)
@@ -91,16 +91,16 @@ def _read_packed_file(name: str, path: str, state: tuple[int, ...], plugin_folde
 
     It is kept for the next payload of this process: the steps of a pipeline have most modules in common.
     """
-    content = Path(path).read_bytes()
-    is_packed = not needs_core(name, content) or (plugin_folder and plugin_folder in Path(path).parents)
-    return content if is_packed else None
+    file_bytes = Path(path).read_bytes()
+    is_packed = not needs_core(name, file_bytes) or (plugin_folder and plugin_folder in Path(path).parents)
+    return file_bytes if is_packed else None
 
 
-def needs_core(name: str, content: bytes) -> bool:
+def needs_core(name: str, file_bytes: bytes) -> bool:
     """Return whether a file is a module that cannot be imported where core is not installed."""
     is_module = name.endswith(".py") and not name.endswith("/__init__.py")
-    names_core = is_module and re.search(rb" robotrain[.\s]", content)  # a fast filter
-    return bool(names_core) and re.search(rb"^(?:from|import) robotrain[.\s]", content, re.M) is not None
+    names_core = is_module and re.search(rb" robotrain[.\s]", file_bytes)  # a fast filter
+    return bool(names_core) and re.search(rb"^(?:from|import) robotrain[.\s]", file_bytes, re.M) is not None
 
 
 def _find_packages(package: str) -> list[str]:
@@ -109,18 +109,18 @@ def _find_packages(package: str) -> list[str]:
     Modules that import core do not run in the container, so their names do not count.
     """
     packages = [package]
-    for current in packages:
-        top = current.partition(".")[0]
-        file = _find_module_file(current)
-        for path in [file] if file else sorted(_find_package_folder(current).glob("*.py")):
+    for current_package in packages:
+        top = current_package.partition(".")[0]
+        file = _find_module_file(current_package)
+        for path in [file] if file else sorted(_find_package_folder(current_package).glob("*.py")):
             text = path.read_text(encoding="utf-8")
             names_core = " robotrain." in text or " robotrain " in text  # a fast filter
             if not (names_core and CORE_IMPORT.search(text)):
                 packages += [name for name in _find_plugin_file_modules(text) if name not in packages]
-                named = {*CARRIER_PACKAGE.findall(text)} | {
+                named_packages = {*CARRIER_PACKAGE.findall(text)} | {
                     f"{top}.{name}" for name in _find_named_siblings(top, text) if not _find_module_file(top)
                 }
-                packages += sorted(name for name in named - {*packages} if importlib.util.find_spec(name))
+                packages += sorted(name for name in named_packages - {*packages} if importlib.util.find_spec(name))
     return packages
 
 
@@ -137,35 +137,35 @@ def _get_plugin_file_folder() -> Path | None:
     return Path(module.__file__).parent if module and module.__file__ else None
 
 
-def _find_plugin_file_modules(text: str) -> list[str]:
+def _find_plugin_file_modules(module_text: str) -> list[str]:
     """Return the modules beside a plugin file that a module imports, or names in a string: it may start a program."""
     folder = _get_plugin_file_folder()
-    names = frozenset().union(*_parse_names(text)) - {PLUGIN_FILE_MODULE, "__main__"} if folder else ()
-    return [name for name in sorted(names) if folder and name.isidentifier() and _is_module(folder, name)]
+    named_modules = frozenset().union(*_parse_names(module_text)) - {PLUGIN_FILE_MODULE, "__main__"} if folder else ()
+    return [name for name in sorted(named_modules) if folder and name.isidentifier() and _is_module(folder, name)]
 
 
 def _find_named_files(module: Path) -> dict[str, str]:
     """Return the files beside a module of the plugin file's folder that it names, by name."""
     if module.parent != _get_plugin_file_folder():
         return {}
-    texts = _parse_names(module.read_text(encoding="utf-8"))[1]
-    paths = [module.with_name(name) for name in sorted(texts) if DATA_FILE_NAME.fullmatch(name)]
+    string_constants = _parse_names(module.read_text(encoding="utf-8"))[1]
+    paths = [module.with_name(name) for name in sorted(string_constants) if DATA_FILE_NAME.fullmatch(name)]
     return {path.name: str(path) for path in paths if path.suffix != ".py" and os.path.isfile(path)}
 
 
 @functools.lru_cache(maxsize=64)
 def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the top-level names that a module imports, and its string constants."""
-    imported = set[str]()
-    texts = set[str]()
+    imported_modules = set[str]()
+    string_constants = set[str]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            imported |= {name.name.partition(".")[0] for name in node.names}
+            imported_modules |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported.add(node.module.partition(".")[0])
+            imported_modules.add(node.module.partition(".")[0])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            texts.add(node.value)
-    return frozenset(imported), frozenset(texts)
+            string_constants.add(node.value)
+    return frozenset(imported_modules), frozenset(string_constants)
 
 
 def _is_module(folder: Path, name: str) -> bool:
@@ -178,27 +178,27 @@ def _is_module(folder: Path, name: str) -> bool:
 
 def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
     """Yield the files of a package or module, and the `__init__.py` of its parents, with their paths in the archive."""
-    inside = package.replace(".", "/")
+    package_path = package.replace(".", "/")
     if file := _find_module_file(package):
-        yield f"{inside}.py", str(file)
+        yield f"{package_path}.py", str(file)
         if "." not in package:
             yield from _find_named_files(file).items()
     else:
-        yield from _walk_folder(str(_find_package_folder(package)), inside)
+        yield from _walk_folder(str(_find_package_folder(package)), package_path)
     while "." in package:
         package = package.rpartition(".")[0]
         yield f"{package.replace('.', '/')}/__init__.py", str(_find_package_folder(package) / "__init__.py")
 
 
-def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, str]]:
+def _walk_folder(folder: str, archive_folder: str, *above: str) -> Iterator[tuple[str, str]]:
     """Yield the files of a folder, following links except those that lead back; not what locks were compiled from."""
-    real = os.path.realpath(folder)
-    entries = {} if real in above else {entry.name: entry for entry in os.scandir(folder)}
+    real_path = os.path.realpath(folder)
+    entries = {} if real_path in above else {entry.name: entry for entry in os.scandir(folder)}
     for name, entry in entries.items():
         is_compiled = name.endswith(".in") and f"{name[:-3]}.txt" in entries
         if not is_compiled and not EXCLUDED_FILES.fullmatch(name):
-            path = f"{inside}/{name}"
-            yield from _walk_folder(entry.path, path, real, *above) if entry.is_dir() else [(path, entry.path)]
+            path = f"{archive_folder}/{name}"
+            yield from _walk_folder(entry.path, path, real_path, *above) if entry.is_dir() else [(path, entry.path)]
 
 
 def _find_module_file(name: str) -> Path | None:
@@ -229,19 +229,19 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
     try:
         pack_modules([module])
     except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
-        what = f"packing its container plugin {module}"
+        action = f"packing its container plugin {module}"
         dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
         if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):
-            return failures.make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
-        failure = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
+            return failures.make_failure(claim, _explain_missing_module(claim, module, cause), action).make_problem()
+        failure = redact(f"{name} failed in {action}: {type(cause).__name__}: {cause}", max_length=500)
         return make_problem("plugin-failed.packing", failure=failure)
     return None
 
 
 def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
     """Return the error for a missing module; of a plugin file, it is missing beside the file."""
-    missing = str(getattr(cause, "name", "")).partition(".")[0]
-    if not claim.from_file or missing != module.partition(".")[0]:
+    missing_module = str(getattr(cause, "name", "")).partition(".")[0]
+    if not claim.from_file or missing_module != module.partition(".")[0]:
         return cause
     path = Path(claim.package).parent / f"{module.replace('.', '/')}.py"
     return failures.UnsuitablePlugin(

@@ -53,14 +53,14 @@ def pin_job(
     def pin_source(source: document.JobSource) -> tuple[document.JobSource, Problem | None]:
         if is_remote_folder(source):
             return source, None
-        pinned, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+        pinned_source, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
         if problem and source.uncertain and problem.message == UNSEEN:
             problem = None  # nobody says yet that the job needs it, and its pin is known
         elif problem and source.uncertain:
             problem = dataclasses.replace(problem, severity="warning", why=f"{problem.why} {_PERHAPS_NEEDED}")
-        if problem or pinned.tags:
-            return pinned, problem
-        return dataclasses.replace(pinned, tags=read_tags(pinned)), None
+        if problem or pinned_source.tags:
+            return pinned_source, problem
+        return dataclasses.replace(pinned_source, tags=read_tags(pinned_source)), None
 
     pins = query_in_parallel(pin_source, job.sources)
     problems = [problem for _, problem in pins if problem]
@@ -78,10 +78,10 @@ def find_lost_pins(
     :param list_uploaded: return the sources that the platform already has; called only if pins are lost.
     """
     sources = [source for source in job.sources if not is_remote_folder(source)]
-    answers = query_in_parallel(lambda source: _find_lost_pin(source, kinds), sources)
-    lost = [(source, problem) for source, problem in zip(sources, answers, strict=True) if problem]
-    uploaded = list_uploaded() if lost else ()
-    return _merge_warnings([problem for source, problem in lost if source not in uploaded])
+    lost_problems = query_in_parallel(lambda source: _find_lost_pin(source, kinds), sources)
+    lost_sources = [(source, problem) for source, problem in zip(sources, lost_problems, strict=True) if problem]
+    uploaded = list_uploaded() if lost_sources else ()
+    return _merge_warnings([problem for source, problem in lost_sources if source not in uploaded])
 
 
 def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Asked]) -> list[Answer]:
@@ -96,7 +96,7 @@ def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Aske
 
 
 def _pin_source(
-    source: document.JobSource, kinds: SourceKinds, described: Sequence[str], pin_by_platform: PinByPlatform
+    source: document.JobSource, kinds: SourceKinds, describing_files: Sequence[str], pin_by_platform: PinByPlatform
 ) -> tuple[document.JobSource, Problem | None]:
     """Return the source, pinned if it can be, and what is wrong."""
     kind = kinds.get(source.kind)
@@ -123,13 +123,17 @@ def _pin_source(
         ways = (*suggestions, *copies, _SUGGEST_DOCTOR, _SUGGEST_NO_PIN)
         reason = explain_error(error, source.kind)
         return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=reason)
-    missing: Sequence[str] = ()
+    missing_files: Sequence[str] = ()
     with contextlib.suppress(*FAILURES):  # the source exists: the run will report it
-        missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
-    if described and not set(described) - set(missing):
-        lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
+        missing_files = (
+            pinning.find_missing(parse_source(source, kinds), source.role, describing_files) if describing_files else ()
+        )
+    if describing_files and not set(describing_files) - set(missing_files):
+        lacking_files = " or ".join(filter(None, (", ".join(describing_files[:-1]), describing_files[-1])))
         location = _locate(source)
-        return source, make_problem("source-undescribed", **location, uri=source.uri, role=source.role, lacks=lacks)
+        return source, make_problem(
+            "source-undescribed", **location, uri=source.uri, role=source.role, lacks=lacking_files
+        )
     tags: Sequence[str] = ()
     with contextlib.suppress(*FAILURES):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
@@ -218,21 +222,23 @@ def _merge_alike(
     problems: Iterable[Problem], titles: Mapping[str, str], get_key: Callable[[Problem], object]
 ) -> list[Problem]:
     """Return the problems, with those of a code that has a title merged if their keys are equal."""
-    alike: dict[object, list[Problem]] = {}
+    problems_by_key: dict[object, list[Problem]] = {}
     for index, problem in enumerate(problems):
         key = (problem.code, get_key(problem)) if problem.code in titles else index
-        alike.setdefault(key, []).append(problem)
-    merged = []
-    for group in alike.values():
-        first, more = group[0], len(group) - MAX_NAMED_SOURCES
+        problems_by_key.setdefault(key, []).append(problem)
+    merged_problems = []
+    for group in problems_by_key.values():
+        merged_problem, unnamed_count = group[0], len(group) - MAX_NAMED_SOURCES
         if len(group) > 1:
-            title = titles[first.code].format(len(group))
-            where = ", ".join(dict.fromkeys(problem.where for problem in group))
-            text = ", ".join(problem.given for problem in group[:MAX_NAMED_SOURCES])
-            text += f" and {more} more" if more > 0 else ""
-            first = dataclasses.replace(first, title=title, where=where, given=text, source="")
-        merged.append(first)
-    return merged
+            title = titles[merged_problem.code].format(len(group))
+            locations = ", ".join(dict.fromkeys(problem.where for problem in group))
+            joined_values = ", ".join(problem.given for problem in group[:MAX_NAMED_SOURCES])
+            joined_values += f" and {unnamed_count} more" if unnamed_count > 0 else ""
+            merged_problem = dataclasses.replace(
+                merged_problem, title=title, where=locations, given=joined_values, source=""
+            )
+        merged_problems.append(merged_problem)
+    return merged_problems
 
 
 def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
@@ -240,22 +246,24 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
 
     A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
     """
-    distinct = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
-    errors = select_errors(distinct)
+    distinct_problems = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
+    errors = select_errors(distinct_problems)
     titles = {(p.message, p.title) for p in errors}
-    failed = {_get_source(p) for p in errors}
-    distinct = [
+    failed_sources = {_get_source(p) for p in errors}
+    distinct_problems = [
         p
-        for p in distinct
+        for p in distinct_problems
         if p.severity == "error"
-        or not ((p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed))
+        or not (
+            (p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed_sources)
+        )
     ]
-    unresolved = {_get_source(p) for p in distinct if p.code == _UNKNOWN}
-    both = unresolved & {_get_source(p) for p in distinct if p.message == _UNREACHABLE}
+    unpinned_sources = {_get_source(p) for p in distinct_problems if p.code == _UNKNOWN}
+    unread_sources = unpinned_sources & {_get_source(p) for p in distinct_problems if p.message == _UNREACHABLE}
     return [
-        drop_no_pin(p) if p.code == _UNKNOWN and _get_source(p) in both else p
-        for p in distinct
-        if p.message != _UNREACHABLE or _get_source(p) not in both
+        drop_no_pin(p) if p.code == _UNKNOWN and _get_source(p) in unread_sources else p
+        for p in distinct_problems
+        if p.message != _UNREACHABLE or _get_source(p) not in unread_sources
     ]
 
 
@@ -273,8 +281,8 @@ def explain_error(error: BaseException, kind: str = "") -> str:
     """Return an error of a source kind as a sentence, without secrets; one that is no SourceError names the kind."""
     if isinstance(error, SourceError):
         return error.why
-    text = redact(f"{type(error).__name__}: {error}".rstrip(": "))
-    return f"The source kind {kind} failed: {text}." if kind else f"{text}."
+    error_text = redact(f"{type(error).__name__}: {error}".rstrip(": "))
+    return f"The source kind {kind} failed: {error_text}." if kind else f"{error_text}."
 
 
 class _SourceFacts(TypedDict):
@@ -286,6 +294,6 @@ class _SourceFacts(TypedDict):
 
 
 def _locate(source: document.JobSource) -> _SourceFacts:
-    where = f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role
-    text = f"{source.uri} at {source.pin}" if source.pin else source.uri
-    return {"where": where, "given": text, "address": source.uri}
+    role_text = f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role
+    pinned_uri = f"{source.uri} at {source.pin}" if source.pin else source.uri
+    return {"where": role_text, "given": pinned_uri, "address": source.uri}

@@ -38,10 +38,10 @@ def pin_prepared(
     Those of which others decide whether they are needed wait for `settle_sources`.
     """
     job = prepared.job
-    certain = tuple(source for source in job.sources if not source.uncertain)
-    pinned, problems = _pin_all(prepared.with_job(dataclasses.replace(job, sources=certain)), describing_files)
-    waiting = tuple(source for source in job.sources if source.uncertain)
-    return dataclasses.replace(pinned, sources=(*pinned.sources, *waiting)), problems
+    certain_sources = tuple(source for source in job.sources if not source.uncertain)
+    pinned, problems = _pin_all(prepared.with_job(dataclasses.replace(job, sources=certain_sources)), describing_files)
+    uncertain_sources = tuple(source for source in job.sources if source.uncertain)
+    return dataclasses.replace(pinned, sources=(*pinned.sources, *uncertain_sources)), problems
 
 
 def _pin_all(prepared: PreparedJob, describing_files: DescribingFiles) -> tuple[Job, list[Problem]]:
@@ -58,14 +58,14 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     pinned, all_problems = settle_sources(prepared.with_job(job), problems)
     pinned, lock_problems = lock_program(pinned)
     all_problems += lock_problems
-    uncertain = {source.uri for source in pinned.job.sources if source.uncertain}
+    uncertain_uris = {source.uri for source in pinned.job.sources if source.uncertain}
     notes = [
         problem
         for problem in all_problems
-        if problem.severity == "note" or problem.message == UNSEEN or problem.source in uncertain
+        if problem.severity == "note" or problem.message == UNSEEN or problem.source in uncertain_uris
     ]
-    failed = (problem for problem in all_problems if problem not in notes)
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
+    pin_problems = (problem for problem in all_problems if problem not in notes)
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(pin_problems))
     return pinned, notes
 
 
@@ -85,13 +85,15 @@ def settle_sources(
     if not pinning or select_errors(all_problems):
         return settled, all_problems
     old_sources = set(prepared.job.sources)
-    new = [
+    new_sources = [
         source for source in settled.job.sources if source.implied and (source.uncertain or source not in old_sources)
     ]
-    job, failed = _pin_all(settled.with_job(dataclasses.replace(settled.job, sources=tuple(new))), describing_files)
-    pins = dict(zip(new, job.sources, strict=True))
+    job, pin_problems = _pin_all(
+        settled.with_job(dataclasses.replace(settled.job, sources=tuple(new_sources))), describing_files
+    )
+    pins = dict(zip(new_sources, job.sources, strict=True))
     sources = tuple(pins.get(source, source) for source in settled.job.sources)
-    all_problems += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
+    all_problems += map(drop_no_pin, pin_problems)  # without pins, nobody would know of these sources
     return settled.with_job(dataclasses.replace(settled.job, sources=sources)), all_problems
 
 
@@ -107,9 +109,9 @@ def settle_steps(
     """
     problems = list(problems)
     jobs = {step.name: step.job for step in steps}
-    before = {source for job in jobs.values() for source in job.job.sources if source.implied}
-    uris = {source.uri for source in before}
-    named = {source.uri for job in jobs.values() for source in job.job.sources if not source.implied}
+    earlier_sources = {source for job in jobs.values() for source in job.job.sources if source.implied}
+    uris = {source.uri for source in earlier_sources}
+    named_uris = {source.uri for job in jobs.values() for source in job.job.sources if not source.implied}
     is_refused = any(problem.source not in uris for problem in select_errors(problems))
     if not any(map(_may_imply, jobs.values())):
         return jobs, problems
@@ -119,15 +121,15 @@ def settle_steps(
         descriptions = InputDescriptions(Path(scratch), files)
         for step in steps:
             if _may_imply(step.job):
-                job, job_problems = _settle_job(step.job, descriptions, named)
+                job, job_problems = _settle_job(step.job, descriptions, named_uris)
                 jobs[step.name] = dataclasses.replace(job, source_files=files)
                 step_problems += (
                     dataclasses.replace(problem, where=step.where or problem.where) for problem in job_problems
                 )
             if step.is_read:
                 descriptions.describe_output(step.name, jobs[step.name])
-    dropped = uris - {source.uri for job in jobs.values() for source in job.job.sources}
-    problems = [problem for problem in problems if problem.source not in dropped]
+    dropped_uris = uris - {source.uri for job in jobs.values() for source in job.job.sources}
+    problems = [problem for problem in problems if problem.source not in dropped_uris]
     if is_refused:  # the job is not sent: what else could not be read is of no interest
         step_problems = select_errors(step_problems)
     if select_errors(step_problems):
@@ -142,13 +144,13 @@ def _may_imply(prepared: PreparedJob) -> bool:
 
 
 def _settle_job(
-    prepared: PreparedJob, descriptions: InputDescriptions, named: Collection[str]
+    prepared: PreparedJob, descriptions: InputDescriptions, named_uris: Collection[str]
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with the sources that it implies now; those that it had keep their pins.
 
     While a source that decides cannot be read, all that it had stay.
 
-    :param named: the URIs of the sources that the user names.
+    :param named_uris: the URIs of the sources that the user names.
     """
     job, workload = prepared.job, prepared.workload
     plugin = load_workload_container(prepared.container_plugins)
@@ -158,20 +160,26 @@ def _settle_job(
     implied_sources: dict[tuple[str, str, str], JobSource] = {}
     problems: list[Problem] = []
     if workload.implies_sources(job):
-        described = descriptions.find_folders(prepared, plugin)
+        description_folders = descriptions.find_folders(prepared, plugin)
         inputs, problems = list_implied_inputs(
-            job, workload, described, prepared.platform, prepared.kinds, prepared.container_plugins, named
+            job,
+            workload,
+            description_folders,
+            prepared.platform,
+            prepared.kinds,
+            prepared.container_plugins,
+            named_uris,
         )
-        unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
+        unread_sources = list(_list_unread(prepared, description_folders, plugin.DESCRIBED))
         # those that could be read: not pinned, or not reached
-        readable = [
+        readable_uris = [
             unread_source.uri
-            for unread_source in unread
+            for unread_source in unread_sources
             if unread_source.kind in prepared.kinds and prepared.kinds[unread_source.kind].pinning
         ]
-        if readable:
-            problems.append(make_problem("implied-sources-unknown.not-read", names=", ".join(readable)))
-        implied_sources = {**(earlier_sources if unread or problems else {})}
+        if readable_uris:
+            problems.append(make_problem("implied-sources-unknown.not-read", names=", ".join(readable_uris)))
+        implied_sources = {**(earlier_sources if unread_sources or problems else {})}
         for implied_input in inputs:
             source = implied_input.job_source
             implied_sources[source.key] = dataclasses.replace(
@@ -185,12 +193,12 @@ def _settle_job(
 
 
 def _list_unread(
-    prepared: PreparedJob, described: Mapping[JobSource, Path], describing_files: DescribingFiles
+    prepared: PreparedJob, description_folders: Mapping[JobSource, Path], describing_files: DescribingFiles
 ) -> Iterator[JobSource]:
     """Yield the sources that may imply others and were not read."""
     for source in prepared.job.sources:
-        decides = not source.implied and source.role != DATASET and bool(describing_files.get(source.role))
-        if decides and source not in described:
+        is_deciding = not source.implied and source.role != DATASET and bool(describing_files.get(source.role))
+        if is_deciding and source not in description_folders:
             yield source
 
 
@@ -203,14 +211,14 @@ def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:
     yield from (row for row in rows if row["name"] not in roles)
 
 
-def _check_sources(before: PreparedJob, after: PreparedJob) -> Iterator[Problem]:
+def _check_sources(earlier_job: PreparedJob, settled_job: PreparedJob) -> Iterator[Problem]:
     """Yield why the platform does not accept the implied sources, and which rules only they break."""
-    platform, settings = after.platform, after.settings
-    yield from check_implied_sources(after.job, platform, settings, after.kinds, after.platforms)
+    platform, settings = settled_job.platform, settled_job.settings
+    yield from check_implied_sources(settled_job.job, platform, settings, settled_job.kinds, settled_job.platforms)
 
     def check(job: Job) -> list[Problem]:
-        workload_problems = after.workload.check(job) if after.workload else ()
-        return [*workload_problems, *platform.plans.check(job, settings), *after.check_site(job)]
+        workload_problems = settled_job.workload.check(job) if settled_job.workload else ()
+        return [*workload_problems, *platform.plans.check(job, settings), *settled_job.check_site(job)]
 
-    earlier_problems = check(before.job)
-    yield from (problem for problem in check(after.job) if problem not in earlier_problems)
+    earlier_problems = check(earlier_job.job)
+    yield from (problem for problem in check(settled_job.job) if problem not in earlier_problems)

@@ -16,12 +16,12 @@ ENCODED_ARCHIVE = r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
 
 def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
     """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
-    for path, content in sorted(plan.files.items()):
+    for path, file_bytes in sorted(plan.files.items()):
         try:
-            text = content.decode()
+            file_text = file_bytes.decode()
         except UnicodeDecodeError:
             continue
-        if "\0" not in text and holds_secret(re.sub(ENCODED_ARCHIVE, "", text)):
+        if "\0" not in file_text and holds_secret(re.sub(ENCODED_ARCHIVE, "", file_text)):
             title = f"platform {plan.platform} failed in render: its {redact(path)} contains a secret"
             yield make_secret_problem(title)
             return

@@ -93,8 +93,8 @@ class PreparedJob:
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
         is_placed = any(map(self.is_remote_folder, self.job.sources))
-        same = make_same_key(self.job, self.list_parts(), self.platform)
-        job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same)
+        same_key = make_same_key(self.job, self.list_parts(), self.platform)
+        job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same_key)
         plan = self.platform.plans.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(
             [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]
@@ -113,9 +113,16 @@ class PreparedJob:
         """The folder of its job file; empty without one."""
         if self.resolution is None:
             return ""
-        texts: list[Value | SourceText] = [*self.resolution.parameters.values()]
-        texts += [item.text for item in self.resolution.inputs.chosen if item.text]
-        return next((str(text.base) for text in texts if text.origin.layer == JOB_FILE_LAYER and text.base), "")
+        job_values: list[Value | SourceText] = [*self.resolution.parameters.values()]
+        job_values += [chosen_input.text for chosen_input in self.resolution.inputs.chosen if chosen_input.text]
+        return next(
+            (
+                str(job_value.base)
+                for job_value in job_values
+                if job_value.origin.layer == JOB_FILE_LAYER and job_value.base
+            ),
+            "",
+        )
 
     @property
     def needs_lock(self) -> bool:
@@ -147,9 +154,9 @@ class PreparedJob:
     def read_tags(self, source: JobSource) -> tuple[str, ...]:
         """Return the tags of a registered model that the workload reads, as `NAME=VALUE`."""
         plugin = load_workload_container(self.container_plugins)
-        names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
-        tags = self.platform.get_engine_for(SourceVersions).read_tags(source, self.settings) if names else {}
-        candidates = (f"{name}={tags[name]}" for name in names if tags.get(name))
+        tag_names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
+        tags = self.platform.get_engine_for(SourceVersions).read_tags(source, self.settings) if tag_names else {}
+        candidates = (f"{name}={tags[name]}" for name in tag_names if tags.get(name))
         return tuple(tag for tag in candidates if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 
     def list_input_steps(self) -> list[InputStep]:
@@ -162,12 +169,12 @@ class PreparedJob:
 
     def with_settings(self, settings: Any, changes: Mapping[str, Any], origins: Mapping[str, str]) -> PreparedJob:
         """Return a copy with settings of the platform; `changes` and `origins` describe the new ones by name."""
-        added = {
+        row_by_name = {
             name: {"name": name, "value": value, "origin": origins[name], "overrode": []}
             for name, value in changes.items()
         }
-        values = [{**row, **added.pop(row["name"], {})} for row in self.values]
-        return dataclasses.replace(self, settings=settings, values=(*values, *added.values()))
+        value_rows = [{**row, **row_by_name.pop(row["name"], {})} for row in self.values]
+        return dataclasses.replace(self, settings=settings, values=(*value_rows, *row_by_name.values()))
 
     def with_job(self, job: Job) -> PreparedJob:
         """Return a copy with a job that differs only in its pins."""
@@ -200,24 +207,24 @@ def check_request(
         from robotrain.submission.earlier_results import add_earlier_results  # costs start-up
 
         resolution = add_earlier_results(resolution, plugins)
-    full = resolution.workload
+    full_workload = resolution.workload
     implied: list[Problem] = []
-    is_run = platform.capabilities.workload(full.name) and not select_errors(resolution.problems)
-    if is_run and full.implies_sources(resolution.job):
-        resolution, implied = add_known_sources(resolution, full, platform, kinds)
+    is_run = platform.capabilities.workload(full_workload.name) and not select_errors(resolution.problems)
+    if is_run and full_workload.implies_sources(resolution.job):
+        resolution, implied = add_known_sources(resolution, full_workload, platform, kinds)
 
     def matters(problem: Problem) -> bool:
         return not (assets_only and problem.absent)
 
     problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
-    job_problems = list(filter(matters, check_job(resolution, full, platform, kinds, plugins.platforms)))
+    job_problems = list(filter(matters, check_job(resolution, full_workload, platform, kinds, plugins.platforms)))
     # an invalid value was checked as its default, so warnings about it may be wrong
     problems += select_errors(job_problems) if select_errors(problems) else job_problems
     if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
         problems += implied
-    elif unused := dict(unused_values.find_unused_values(problems, resolution)):
-        request = dataclasses.replace(request, left_out=request.left_out | unused.keys())
-        earlier_problems = (*earlier_problems, *unused.values())
+    elif unused_by_problem := dict(unused_values.find_unused_values(problems, resolution)):
+        request = dataclasses.replace(request, left_out=request.left_out | unused_by_problem.keys())
+        earlier_problems = (*earlier_problems, *unused_by_problem.values())
         return check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
     return resolution, problems
 

@@ -44,7 +44,7 @@ def list_preview_rows(
     platform: Platform,
     run_place: RunPlace,
     facts: JobFacts,
-    values: Iterable[Mapping[str, Any]] = (),
+    value_rows: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[PreviewRow]:
     """Yield what a submit will do, a dozen rows."""
     parameter_by_name = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
@@ -70,11 +70,11 @@ def list_preview_rows(
     device = "auto: the CPU, since there is no GPU" if is_on_cpu and dict(job.parameters)[DEVICE] == "auto" else ""
     yield from list_rows(DEVICE, DEVICE, device)
     if GPUS_PARAMETER in parameter_by_name or DEVICE in parameter_by_name:
-        each = " on each node" if job.training_nodes > 1 else ""
+        node_suffix = " on each node" if job.training_nodes > 1 else ""
         has_no_gpu = is_on_cpu or (DEVICE not in parameter_by_name and run_place.lacks_gpu())
-        gpus = "0" if has_no_gpu else f"{job.used_gpus}{each}"
-        shown = [*list_rows("GPUs", GPUS_PARAMETER, gpus)]
-        yield from [PreviewRow("GPUs", gpus)] if has_no_gpu or not shown else shown
+        gpus = "0" if has_no_gpu else f"{job.used_gpus}{node_suffix}"
+        gpu_rows = [*list_rows("GPUs", GPUS_PARAMETER, gpus)]
+        yield from [PreviewRow("GPUs", gpus)] if has_no_gpu or not gpu_rows else gpu_rows
     yield from (
         list_rows("nodes", NODES_PARAMETER) if NODES_PARAMETER in parameter_by_name else (PreviewRow("nodes", "1"),)
     )
@@ -85,17 +85,17 @@ def list_preview_rows(
         yield PreviewRow(workload.produces, outputs)
     if run_place.tracking:
         yield PreviewRow("tracking", redact_if_secret(run_place.tracking))
-    if locked := program_lock.describe_lock(values):
+    if locked := program_lock.describe_lock(value_rows):
         yield PreviewRow("packages", locked)
 
 
-def list_hidden_differences(values: Iterable[Mapping[str, Any]], names: Collection[str]) -> str:
+def list_hidden_differences(value_rows: Iterable[Mapping[str, Any]], shown_names: Collection[str]) -> str:
     """Return the defaults that are robotrain's own and that no row shows, as text.
 
-    :param names: the parameters that rows show.
+    :param shown_names: the parameters that rows show.
     """
-    marked = (row for row in values if TRAINER_DEFAULT in row and row["name"] not in names)
-    return ", ".join(f"{row['name']} {row['value']} ({row[TRAINER_DEFAULT]})" for row in marked)
+    differing_rows = (row for row in value_rows if TRAINER_DEFAULT in row and row["name"] not in shown_names)
+    return ", ".join(f"{row['name']} {row['value']} ({row[TRAINER_DEFAULT]})" for row in differing_rows)
 
 
 def _format_value(value: object) -> str:
@@ -118,26 +118,32 @@ def _find_difference(parameter: Parameter, value: Any, workload: Workload) -> st
 
 def _describe_source(source: JobSource, facts: JobFacts) -> PreviewRow:
     commit = f" ({commit})" if (commit := format_commit(source)) else ""
-    text = f": {facts.data[source]}" if source in facts.data else ""
-    return PreviewRow(source.role, f"{redact_if_secret(source.uri)}{commit}{text}")
+    data_text = f": {facts.data[source]}" if source in facts.data else ""
+    return PreviewRow(source.role, f"{redact_if_secret(source.uri)}{commit}{data_text}")
 
 
 def _describe_outputs(job: Job, parameter_by_name: Mapping[str, Parameter], outputs: str, folder: str) -> str:
-    values = dict(job.parameters)
+    parameter_values = dict(job.parameters)
     own_folder = next(
-        (values[name] for name, parameter in parameter_by_name.items() if parameter.param.own_folder), None
+        (parameter_values[name] for name, parameter in parameter_by_name.items() if parameter.param.own_folder), None
     )
-    below = os.path.join(folder, str(own_folder or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
-    copies = [f"copied to {redact(str(values[PUBLISH_PARAMETER]))}"] if values.get(PUBLISH_PARAMETER) else []
-    register = values.get(job.profile.outputs.register_parameter)
+    output_folder = (
+        os.path.join(folder, str(own_folder or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
+    )
+    copies = (
+        [f"copied to {redact(str(parameter_values[PUBLISH_PARAMETER]))}"]
+        if parameter_values.get(PUBLISH_PARAMETER)
+        else []
+    )
+    register = parameter_values.get(job.profile.outputs.register_parameter)
     copies += [f"registered as {register}"] if register else []
-    return "; ".join([*filter(None, (outputs or below,)), *copies])
+    return "; ".join([*filter(None, (outputs or output_folder,)), *copies])
 
 
 def count_epochs(job: Job, workload: Workload, facts: JobFacts) -> float:
     """Return how often a training sees each frame; 0 if that is unknown."""
-    values, rows = dict(job.parameters), workload.preview.rows
-    steps, batch = (values.get(rows.get(word, "")) for word in (STEPS, BATCH))
+    parameter_values, rows = dict(job.parameters), workload.preview.rows
+    steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))
     if not (isinstance(steps, int) and isinstance(batch, int) and facts.frames):
         return 0.0
     return steps * batch * max(1, job.training_gpus) * job.training_nodes / facts.frames
@@ -151,9 +157,9 @@ def computes_on_cpu(job: Job, run_place: RunPlace) -> bool:
 
 def find_doubts(job: Job, workload: Workload, run_place: RunPlace, facts: JobFacts) -> Iterator[Problem]:
     """Yield a warning for a training that is probably not meant: too long for a CPU, or for its data."""
-    values, rows = dict(job.parameters), workload.preview.rows
+    parameter_values, rows = dict(job.parameters), workload.preview.rows
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
-    steps, batch = (values.get(rows.get(word, "")) for word in (STEPS, BATCH))
+    steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))
     if isinstance(steps, int) and steps >= CPU_STEPS and computes_on_cpu(job, run_place):
         yield make_problem("training-doubtful.cpu", where=flags[rows[STEPS]], given=str(steps), least=f"{CPU_STEPS:,}")
     if isinstance(batch, int) and facts.frames and batch > facts.frames:

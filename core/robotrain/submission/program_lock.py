@@ -65,8 +65,8 @@ def lock_programs(
             locked[name], lock_problems = lock_program(job, say)
             problems += ((name, problem) for problem in lock_problems)
             locked_jobs[key] = locked[name] if locked[name].job.program_lock else None
-        elif same := locked_jobs[key]:
-            locked[name] = copy_lock(same, job)
+        elif equal_job := locked_jobs[key]:
+            locked[name] = copy_lock(equal_job, job)
     return locked, problems
 
 
@@ -90,28 +90,28 @@ def add_known_lock(prepared: PreparedJob) -> PreparedJob:
     return _with_lock(prepared, locked) if locked else prepared
 
 
-def keep_lock(prepared: PreparedJob, before: Job, values: Iterable[Mapping[str, Any]]) -> PreparedJob:
+def keep_lock(prepared: PreparedJob, earlier_job: Job, value_rows: Iterable[Mapping[str, Any]]) -> PreparedJob:
     """Return a changed job with the lock that it had, unless the change is about its packages or its code.
 
-    :param values: those of the earlier job.
+    :param value_rows: those of the earlier job.
     """
     locker = _load_locker(prepared)
-    if locker is None or not before.program_lock:
+    if locker is None or not earlier_job.program_lock:
         return prepared
-    if _list_inputs(prepared.job, locker.PARAMETERS) != _list_inputs(before, locker.PARAMETERS):
+    if _list_inputs(prepared.job, locker.PARAMETERS) != _list_inputs(earlier_job, locker.PARAMETERS):
         return prepared
-    return _with_values(prepared, before, _find_row(values))
+    return _with_values(prepared, earlier_job, _find_row(value_rows))
 
 
-def describe_lock(values: Iterable[Mapping[str, Any]]) -> str:
+def describe_lock(value_rows: Iterable[Mapping[str, Any]]) -> str:
     """Return what was locked, as `uv.lock: 43 packages, …`; empty for nothing."""
-    row = _find_row(values)
+    row = _find_row(value_rows)
     return f"{row['origin']}: {row['value']}" if row else ""
 
 
-def remove_row(values: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+def remove_row(value_rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """Return values of a job without that of the lock."""
-    return tuple(row for row in values if row["name"] != LOCK_ROW)
+    return tuple(row for row in value_rows if row["name"] != LOCK_ROW)
 
 
 def _find_row(values: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -133,8 +133,8 @@ def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:
 
 def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:
     digest = hashlib.sha256(locked.lock.encode()).hexdigest()[:DIGEST_DIGITS]
-    value = f"{locked.summary}, sha256:{digest}"
-    row = {"name": LOCK_ROW, "value": value, "origin": locked.origin, "overrode": []}
+    summary = f"{locked.summary}, sha256:{digest}"
+    row = {"name": LOCK_ROW, "value": summary, "origin": locked.origin, "overrode": []}
     job = dataclasses.replace(
         prepared.job, program_lock=locked.lock, program_python=locked.python, program_files=locked.files
     )

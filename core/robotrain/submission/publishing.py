@@ -78,14 +78,14 @@ def publish_outputs(
 
     with contextlib.ExitStack() as stack:
         try:
-            opened = _open_publication(record, job, kind, address, plugins, show_line)
-            late = stack.enter_context(contextlib.closing(opened))
-            points = {name: progresses[0].get_points(name) for name in late.metric_names}
-            late.add_facts(points, _list_evaluations(progresses))
+            opened_publication = _open_publication(record, job, kind, address, plugins, show_line)
+            late_publication = stack.enter_context(contextlib.closing(opened_publication))
+            points = {name: progresses[0].get_points(name) for name in late_publication.metric_names}
+            late_publication.add_facts(points, _list_evaluations(progresses))
             log_line(f"publishing {len(outputs)} checkpoint{'s' * (len(outputs) != 1)} of {record.run} to {address}")
             for output in outputs:
                 with _open_checkpoint(platform, record, output, log_line) as folder:
-                    copy = late.publish(folder)
+                    copy = late_publication.publish(folder)
                 yield PublishedOutput(step=output.step or 0, to=copy.address, new=copy.is_new)
         except JobFailed as failed:
             raise Rejected([_make_unpublished_problem(record.run, address, failed.reason)]) from None
@@ -94,11 +94,11 @@ def publish_outputs(
 def _list_evaluations(progresses: Sequence[Progress]) -> Iterator[Evaluated]:
     """Yield what the runs reported of the policy, and of each checkpoint: of another run only what names its step."""
     for progress in progresses:
-        scored = {evaluated.step: evaluated for evaluated in progress.scored if not evaluated.error}
+        evaluation_by_step = {evaluated.step: evaluated for evaluated in progress.scored if not evaluated.error}
         best = progress.evaluated
-        if best and best.step not in scored and (best.step or progress is progresses[0]):
+        if best and best.step not in evaluation_by_step and (best.step or progress is progresses[0]):
             yield best
-        for step, evaluated in scored.items():
+        for step, evaluated in evaluation_by_step.items():
             yield Evaluated(
                 episodes=evaluated.episodes,
                 scores=evaluated.scores,
@@ -122,10 +122,10 @@ def _open_publication(
     document = make_job_document(
         job, run=record.run, platform=record.platform, container_plugins=modules, placement=placement
     )
-    late = LatePublication(document, address, log_line)
-    problems, warnings = late.inspect()
+    late_publication = LatePublication(document, address, log_line)
+    problems, warnings = late_publication.inspect()
     if problems:
-        late.close()
+        late_publication.close()
         raise Rejected(
             [
                 dataclasses.replace(
@@ -138,7 +138,7 @@ def _open_publication(
         )
     for warning in warnings:
         log_line(f"warning: {warning}")
-    return late
+    return late_publication
 
 
 def _suggest_way(run: str, kind: SourceKind, way: Suggestion) -> Suggestion:
@@ -149,9 +149,9 @@ def _suggest_way(run: str, kind: SourceKind, way: Suggestion) -> Suggestion:
 @contextlib.contextmanager
 def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_line: LogFunction) -> Iterator[Path]:
     """Return the folder of a checkpoint, named by its step; download one from elsewhere. Raise Rejected."""
-    here = Path(output.uri)
-    if output.source == LOCAL_KIND and here.is_dir() and here.name.isdecimal():
-        yield here
+    local_folder = Path(output.uri)
+    if output.source == LOCAL_KIND and local_folder.is_dir() and local_folder.name.isdecimal():
+        yield local_folder
         return
     with tempfile.TemporaryDirectory(prefix="robotrain-publish-") as scratch:
         folder = Path(scratch, f"{output.step:06}")

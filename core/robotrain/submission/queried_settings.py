@@ -21,30 +21,34 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     """
     platform, settings = prepared.platform, prepared.settings
     try:
-        answers = dict(platform.engine.query_settings(prepared.job, settings))
+        default_by_setting = dict(platform.engine.query_settings(prepared.job, settings))
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except OSError as error:
         return prepared, [make_problem("platform-away", name=platform.name, why=redact(str(error)))]
-    unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
-    return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
+    unset_names = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
+    return _apply_answers(
+        prepared, {name: answer for name, answer in default_by_setting.items() if name in unset_names}
+    )
 
 
-def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
-    if not answers:
+def _apply_answers(
+    prepared: PreparedJob, default_by_setting: Mapping[str, PlatformDefault]
+) -> tuple[PreparedJob, list[Problem]]:
+    if not default_by_setting:
         return prepared, []
     platform, settings = prepared.platform, prepared.settings
-    raw = {
-        name: Value(answer.value, Origin(PLATFORM_LAYER, f"{platform.name}: {answer.why}"))
-        for name, answer in answers.items()
+    raw_values = {
+        name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
+        for name, default in default_by_setting.items()
     }
-    current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
-    typed, problems, _ = validate_values(type(settings), current | raw)
+    current_values = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
+    typed_settings, problems, _ = validate_values(type(settings), current_values | raw_values)
     if problems:
         return prepared, problems
-    changes = {name: getattr(typed, name) for name in raw}
-    origins = {name: str(value.origin) for name, value in raw.items()}
-    changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
+    changes = {name: getattr(typed_settings, name) for name in raw_values}
+    origins = {name: str(value.origin) for name, value in raw_values.items()}
+    changed_job = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
     earlier_problems = [*platform.plans.check(prepared.job, settings)]
-    new_problems = platform.plans.check(changed.job, changed.settings)
-    return changed, [problem for problem in new_problems if problem not in earlier_problems]
+    new_problems = platform.plans.check(changed_job.job, changed_job.settings)
+    return changed_job, [problem for problem in new_problems if problem not in earlier_problems]

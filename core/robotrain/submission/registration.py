@@ -65,9 +65,11 @@ def check_model_name(name: str) -> Iterator[Problem]:
 
 
 def _find_model_name(record: RunRecord) -> str:
-    stored = plans.find_stored_plan(record.run)
-    values = dict(stored.plan.job.parameters) if stored else {}
-    name = next((values[parameter] for parameter in MODEL_PARAMETERS if values.get(parameter)), None)
+    stored_plan = plans.find_stored_plan(record.run)
+    parameter_values = dict(stored_plan.plan.job.parameters) if stored_plan else {}
+    name = next(
+        (parameter_values[parameter] for parameter in MODEL_PARAMETERS if parameter_values.get(parameter)), None
+    )
     if not name:
         raise Rejected([make_problem("value-missing.model-name", run=record.run)])
     return str(name)

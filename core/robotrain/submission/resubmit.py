@@ -39,53 +39,55 @@ make_problem = Messages(__file__)
 def read_plan_to_repeat(run: str) -> RenderedPlan:
     """Return the plan that a run was submitted with. Raise Rejected if it is missing or changed."""
     try:
-        stored = plans.read_stored_plan(run)
+        stored_plan = plans.read_stored_plan(run)
     except Rejected as rejected:
         cause, folder = rejected.problems[0], str(plans.get_plan_folder(run))
         ways = cause.suggestions[:-1]  # the last one is to render a folder
         problem = make_problem("plan-not-kept.unreadable", *ways, given=folder, run=run, why=cause.why)
         raise Rejected([problem]) from rejected
-    if stored.changed:
+    if stored_plan.changed:
         folder = str(plans.get_plan_folder(run))
-        changed = ", ".join(stored.changed)
-        raise Rejected([make_problem("plan-not-kept.changed", given=folder, run=run, changed=changed)])
-    return stored
+        changed_files = ", ".join(stored_plan.changed)
+        raise Rejected([make_problem("plan-not-kept.changed", given=folder, run=run, changed=changed_files)])
+    return stored_plan
 
 
-def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
+def remove_plan_pins(stored_plan: RenderedPlan) -> RenderedPlan:
     """Return a plan whose job has no pins, and no lock of its program."""
-    job = stored.plan.job
+    job = stored_plan.plan.job
     sources = tuple(dataclasses.replace(source, pin="", tags=()) for source in job.sources)
     return dataclasses.replace(
-        stored,
+        stored_plan,
         plan=dataclasses.replace(
-            stored.plan,
+            stored_plan.plan,
             job=dataclasses.replace(job, sources=sources, program_lock="", program_python="", program_files=()),
         ),
-        values=program_lock.remove_row(stored.values),
+        values=program_lock.remove_row(stored_plan.values),
     )
 
 
-def move_plan(stored: RenderedPlan, platform: Platform) -> RenderedPlan:
+def move_plan(stored_plan: RenderedPlan, platform: Platform) -> RenderedPlan:
     """Return a plan for a platform, with the settings that this machine's configuration gives that."""
     configured: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
     defaults = {field.name: field.default for field in dataclasses.fields(configured)}
     settings = {name: value for name, value in list_fields(configured) if value != defaults[name]}
-    return dataclasses.replace(stored, plan=dataclasses.replace(stored.plan, platform=platform.name), settings=settings)
+    return dataclasses.replace(
+        stored_plan, plan=dataclasses.replace(stored_plan.plan, platform=platform.name), settings=settings
+    )
 
 
-def repeat_job(stored: RenderedPlan, plugins: Plugins, is_pinned_again: bool = False) -> PreparedJob:
+def repeat_job(stored_plan: RenderedPlan, plugins: Plugins, is_pinned_again: bool = False) -> PreparedJob:
     """Return the unchanged job of a plan, with its pins and payload. Raise Rejected.
 
     :param is_pinned_again: whether its sources may become other ones, which imply others.
     """
-    platform = plugins.platform(stored.plan.platform)
+    platform = plugins.platform(stored_plan.plan.platform)
     kinds = plugins.source_kinds()
-    settings, invalid = restore_settings(stored.settings, platform, Origin("run", stored.plan.run))
-    job = stored.plan.job
+    settings, setting_problems = restore_settings(stored_plan.settings, platform, Origin("run", stored_plan.plan.run))
+    job = stored_plan.plan.job
     problems = [
-        *invalid,
-        *capability_checks.recheck_plan(stored.plan, platform, plugins),
+        *setting_problems,
+        *capability_checks.recheck_plan(stored_plan.plan, platform, plugins),
         *site.find_site_problems(plugins, job, platform.name),
     ]
     raise_if_any(problems)
@@ -94,23 +96,27 @@ def repeat_job(stored: RenderedPlan, plugins: Plugins, is_pinned_again: bool = F
         platform=platform,
         settings=settings,
         kinds=kinds,
-        container_plugins=stored.container_plugins,
+        container_plugins=stored_plan.container_plugins,
         warnings=tuple(problems),
-        payload=stored.payload,
-        values=stored.values,
-        produces=stored.produces,
+        payload=stored_plan.payload,
+        values=stored_plan.values,
+        produces=stored_plan.produces,
         workload=plugins.workload(job.workload) if is_pinned_again else None,
         check_site=lambda job: site.find_site_problems(plugins, job, platform.name),
     )
 
 
-def restore_settings(stored: Mapping[str, Any], platform: Platform, origin: Origin) -> tuple[Any, list[Problem]]:
+def restore_settings(
+    stored_settings: Mapping[str, Any], platform: Platform, origin: Origin
+) -> tuple[Any, list[Problem]]:
     """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
     setting_names = {field.name for field in dataclasses.fields(platform.settings)}
-    values = {
-        name: Value(value, origin) for name, value in stored.items() if name in setting_names and value is not None
+    setting_values = {
+        name: Value(value, origin)
+        for name, value in stored_settings.items()
+        if name in setting_names and value is not None
     }
-    settings, problems, _ = validate_values(platform.settings, values)
+    settings, problems, _ = validate_values(platform.settings, setting_values)
     return settings, problems
 
 
@@ -136,51 +142,51 @@ def change_job(
     request, problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored, file)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
-    replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)
-    resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
-    pinned = {source.key: source for source in job.sources}
+    has_resume_source = any(source.role == RESUME_ROLE for source in prepared.job.sources)
+    resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not has_resume_source)
+    pinned_sources = {source.key: source for source in job.sources}
     sources = tuple(
-        dataclasses.replace(pinned.get(source.key, source), implied=source.implied, uncertain=source.uncertain)
+        dataclasses.replace(pinned_sources.get(source.key, source), implied=source.implied, uncertain=source.uncertain)
         for source in prepared.job.sources
     )
-    present = {source.key for source in sources}
+    present_keys = {source.key for source in sources}
     sources += tuple(
-        source for key, source in pinned.items() if source.implied and key not in present
+        source for key, source in pinned_sources.items() if source.implied and key not in present_keys
     )  # it may be still
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
     prepared = replace_sources(prepared, (*sources, *resume_sources), plugins)
     return program_lock.keep_lock(prepared, job, stored.values)
 
 
-def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> PreparedJob:
+def name_job(prepared: PreparedJob, stored_plan: RenderedPlan, name: str) -> PreparedJob:
     """Return the job with the name that tracking shows, unless it has no such parameter, or it was just changed."""
     job, parameter_values = prepared.job, dict(prepared.job.parameters)
-    before = parameter_values.get(NAME_PARAMETER)
+    earlier_name = parameter_values.get(NAME_PARAMETER)
     if (
         not name
         or NAME_PARAMETER not in parameter_values
-        or before != dict(stored.plan.job.parameters).get(NAME_PARAMETER)
+        or earlier_name != dict(stored_plan.plan.job.parameters).get(NAME_PARAMETER)
     ):
         return prepared
-    named = _set_parameter(prepared, NAME_PARAMETER, name, FLAG_NAME)
+    named_job = _set_parameter(prepared, NAME_PARAMETER, name, FLAG_NAME)
     return dataclasses.replace(
-        named, job=dataclasses.replace(named.job, labels=job.labels or ((NAME_PARAMETER, before),))
+        named_job, job=dataclasses.replace(named_job.job, labels=job.labels or ((NAME_PARAMETER, earlier_name),))
     )
 
 
 def list_measuring_parameters(prepared: PreparedJob, sets: Sequence[str], workload: Workload) -> list[Parameter]:
     """Return the parameters that have a word for a number which a run measures, without those that `sets` give."""
-    values, given_texts = dict(prepared.job.parameters), parse_assignments(sets)
+    parameter_values, given_texts = dict(prepared.job.parameters), parse_assignments(sets)
     return [
         parameter
         for parameter in get_parameters(workload.parameters)
-        if values[parameter.name] in parameter.param.words and parameter.name not in given_texts
+        if parameter_values[parameter.name] in parameter.param.words and parameter.name not in given_texts
     ]
 
 
-def set_measured_numbers(prepared: PreparedJob, measured: Mapping[str, Scalar], run: str) -> PreparedJob:
+def set_measured_numbers(prepared: PreparedJob, measured_numbers: Mapping[str, Scalar], run: str) -> PreparedJob:
     """Return the job with the numbers that a run measured, by the names of parameters."""
-    for name, number in measured.items():
+    for name, number in measured_numbers.items():
         prepared = _set_parameter(prepared, name, number, Origin("run", run))
     return prepared
 
@@ -188,8 +194,8 @@ def set_measured_numbers(prepared: PreparedJob, measured: Mapping[str, Scalar], 
 def _set_parameter(prepared: PreparedJob, name: str, value: Scalar, origin: Origin) -> PreparedJob:
     """Return the job with another value of a parameter, and with its payload and pins."""
     row = {"value": value, "origin": str(origin)}
-    values = tuple({**value_row, **(row if value_row["name"] == name else {})} for value_row in prepared.values)
-    return dataclasses.replace(prepared, job=prepared.job.with_parameter(name, value), values=values)
+    value_rows = tuple({**value_row, **(row if value_row["name"] == name else {})} for value_row in prepared.values)
+    return dataclasses.replace(prepared, job=prepared.job.with_parameter(name, value), values=value_rows)
 
 
 def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[Difference]:
@@ -197,10 +203,10 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
 
     Values that the platform will look up again do not count.
     """
-    before, now = stored.plan.job, after.job
+    earlier_job, changed_job = stored.plan.job, after.job
     settings = dict(list_fields(after.settings))
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
-    pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
+    pending_settings = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     earlier_settings: Mapping[str, Any] = stored.settings
     if stored.plan.platform != after.platform.name:  # only a patch is of a spec that the other platform does not have
         earlier_settings, settings = (
@@ -208,26 +214,26 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
         )
     elif not stored.settings:  # those of a published checkpoint are not known
         settings = {}
-    values = [
-        collect_job_values(before, earlier_settings, stored.plan.platform, stored.values, workload),
-        collect_job_values(now, settings, after.platform.name, after.values, workload),
+    job_values = [
+        collect_job_values(earlier_job, earlier_settings, stored.plan.platform, stored.values, workload),
+        collect_job_values(changed_job, settings, after.platform.name, after.values, workload),
     ]
-    differences = [row for row in run_differences.find_differences(values) if row.name not in pending]
-    lines = [shlex.join(job.trainer_args) for job in (before, now)]
-    if not differences and lines[0] != lines[1]:  # just their order differs
-        differences = [Difference(TRAINER_ARGS, tuple(lines))]
+    differences = [row for row in run_differences.find_differences(job_values) if row.name not in pending_settings]
+    argument_lines = [shlex.join(job.trainer_args) for job in (earlier_job, changed_job)]
+    if not differences and argument_lines[0] != argument_lines[1]:  # just their order differs
+        differences = [Difference(TRAINER_ARGS, tuple(argument_lines))]
     if not stored.payload.archive:  # of a run that is not recorded here
         yield from differences
         return
-    carried = after.with_job(dataclasses.replace(now, record=before.record))
-    rendered = carried.render(parse_attempt(stored.plan.run))
-    digests = (stored.payload.digest[:12], rendered.payload.digest[:12])
+    carried_job = after.with_job(dataclasses.replace(changed_job, record=earlier_job.record))
+    rendered_plan = carried_job.render(parse_attempt(stored.plan.run))
+    digests = (stored.payload.digest[:12], rendered_plan.payload.digest[:12])
     if digests[0] != digests[1]:
         differences.append(Difference("payload", digests))
     yield from differences
-    if not differences and not pending:  # otherwise the files must differ by a change of robotrain
-        for path in sorted({*stored.plan.files, *rendered.plan.files}):
-            if stored.plan.files.get(path) != rendered.plan.files.get(path):
+    if not differences and not pending_settings:  # otherwise the files must differ by a change of robotrain
+        for path in sorted({*stored.plan.files, *rendered_plan.plan.files}):
+            if stored.plan.files.get(path) != rendered_plan.plan.files.get(path):
                 yield Difference(path, ("as it was submitted", "as it is rendered now"))
 
 
@@ -238,15 +244,19 @@ def collect_job_values(
 
     :param rows: its values as a plan has them: the lock of its program is one of them.
     """
-    described = run_differences.describe_sources(job.sources)
-    sources = {role: RunValue(text, is_source=True) for role, text in described.items()}
+    source_texts = run_differences.describe_sources(job.sources)
+    sources = {role: RunValue(text, is_source=True) for role, text in source_texts.items()}
     lock = program_lock.describe_lock(rows)
-    plain = {**dict(job.parameters), "platform": platform, **settings, program_lock.LOCK_ROW: lock or None}
-    values = {name: RunValue(run_values.format_value(value)) for name, value in plain.items() if value is not None}
+    plain_values = {**dict(job.parameters), "platform": platform, **settings, program_lock.LOCK_ROW: lock or None}
+    value_by_name = {
+        name: RunValue(run_values.format_value(value)) for name, value in plain_values.items() if value is not None
+    }
     arguments = list_argument_rows([Value(text, Origin("run")) for text in job.trainer_args], workload)
-    argument_rows = ({"name": TRAINER_ARGS, "value": argument.value, **named} for argument, named in arguments)
+    argument_rows = (
+        {"name": TRAINER_ARGS, "value": argument.value, **option_columns} for argument, option_columns in arguments
+    )
     options = run_values.join_trainer_args(argument_rows)
-    return sources | values | {name: RunValue(text) for name, text in options.items()}
+    return sources | value_by_name | {name: RunValue(text) for name, text in options.items()}
 
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: Plugins) -> PreparedJob:
@@ -254,33 +264,38 @@ def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ..
     return prepared.with_sources(sources, plugins.workload(prepared.job.workload))
 
 
-def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) -> tuple[Mapping[str, Any], ...]:
+def _restore_origins(
+    value_rows: Sequence[Mapping[str, Any]], stored_plan: RenderedPlan
+) -> tuple[Mapping[str, Any], ...]:
     """Return the values with their first origins: an unchanged value keeps that of the earlier run."""
-    before = {(row["name"], str(row["value"])): row for row in stored.values}
-    origin = str(Origin("run", stored.plan.run))
-    replaced = any(row["name"] == RESUME_ROLE for row in values)
-    resume_rows = [row for row in stored.values if row["name"] == RESUME_ROLE and not replaced]
-    rows = [before.get((row["name"], str(row["value"])), row) if row["origin"] == origin else row for row in values]
+    row_by_value = {(row["name"], str(row["value"])): row for row in stored_plan.values}
+    origin = str(Origin("run", stored_plan.plan.run))
+    has_resume_row = any(row["name"] == RESUME_ROLE for row in value_rows)
+    resume_rows = [row for row in stored_plan.values if row["name"] == RESUME_ROLE and not has_resume_row]
+    rows = [
+        row_by_value.get((row["name"], str(row["value"])), row) if row["origin"] == origin else row
+        for row in value_rows
+    ]
     return (*resume_rows, *rows)
 
 
-def _complete_request(request: Request, stored: RenderedPlan, file: Layer) -> Request:
+def _complete_request(request: Request, stored_plan: RenderedPlan, file: Layer) -> Request:
     """Return the request with all values of the plan that it does not change.
 
     With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
-    names = [Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels]
-    request = dataclasses.replace(request, name=next(iter(names), None))
-    table = f"platforms.{stored.plan.platform}"
+    name_values = [Value(stored_plan.plan.job[name], FLAG_NAME) for name, _ in stored_plan.plan.job.labels]
+    request = dataclasses.replace(request, name=next(iter(name_values), None))
+    table = f"platforms.{stored_plan.plan.platform}"
     if not request.line.select(table):
         return request
-    origins = {row["name"]: row["origin"] for row in stored.values}
-    platform_given = list_platform_given_names(stored.values, stored.plan.platform)
+    origins = {row["name"]: row["origin"] for row in stored_plan.values}
+    platform_given = list_platform_given_names(stored_plan.values, stored_plan.plan.platform)
     parameters = file.select("parameters")
     defaults = {name: value for name, value in parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
-    left = [f"parameters.{name}" for name in (*defaults, *platform_given)]
-    left += [f"{table}.{name}" for name in platform_given]
-    return dataclasses.replace(request, files=(file.without(left),), defaults=defaults)
+    omitted_keys = [f"parameters.{name}" for name in (*defaults, *platform_given)]
+    omitted_keys += [f"{table}.{name}" for name in platform_given]
+    return dataclasses.replace(request, files=(file.without(omitted_keys),), defaults=defaults)
 
 
 def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
@@ -292,12 +307,14 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
         if source.role != RESUME_ROLE and not source.implied
     ]
     parameters = _format_values({**dict(job.parameters), **dict(job.labels)}, origin)
-    declared = {parameter.name for parameter in get_parameters(workload.parameters)}
-    own_names = {name for name in parameters if workload.own_command and name not in declared}
-    values = {f"{'params' if name in own_names else 'parameters'}.{name}": value for name, value in parameters.items()}
-    values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))
+    declared_names = {parameter.name for parameter in get_parameters(workload.parameters)}
+    own_names = {name for name in parameters if workload.own_command and name not in declared_names}
+    layer_values = {
+        f"{'params' if name in own_names else 'parameters'}.{name}": value for name, value in parameters.items()
+    }
+    layer_values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))
     arguments = tuple(Value(argument, origin) for argument in job.trainer_args) or None
-    return Layer(values, tuple(sources), arguments, folder=Path("/"))
+    return Layer(layer_values, tuple(sources), arguments, folder=Path("/"))
 
 
 def _format_values(values: Mapping[str, Any], origin: Origin) -> dict[str, Value]:

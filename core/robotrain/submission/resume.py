@@ -40,15 +40,15 @@ def find_last_intact_checkpoint(
     """
     for output in reversed(outputs):
         folder = Path(output.uri)
-        local = output.source == LOCAL_KIND and output.digest and _is_here(prepared, folder) and folder.is_dir()
-        if not (reason := checkpoint.validate_checkpoint(folder) if local else ""):
+        is_local = output.source == LOCAL_KIND and output.digest and _is_here(prepared, folder) and folder.is_dir()
+        if not (reason := checkpoint.validate_checkpoint(folder) if is_local else ""):
             return output
         print_warning(f"warning: {reason}: skipped")
     return outputs[-1]
 
 
 def find_last_checkpoint(
-    record: RunRecord, stored: RenderedPlan, prepared: PreparedJob, plugins: Plugins, say: Callable[[str], None]
+    record: RunRecord, stored_plan: RenderedPlan, prepared: PreparedJob, plugins: Plugins, say: Callable[[str], None]
 ) -> Output:
     """Return the newest intact checkpoint; where the run's own are gone, a published one.
 
@@ -68,19 +68,19 @@ def find_last_checkpoint(
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
         title = gone.problems[0].title
-    if copy := find_published_checkpoint(stored, prepared, plugins):
+    if copy := find_published_checkpoint(stored_plan, prepared, plugins):
         say(f"{title}: resuming from a published copy")
         return copy
-    other = find_run_of_same_name(record, plugins) or None
-    raise Rejected([make_problem("checkpoint-missing", title=title, run=run, name=record.name, other=other)])
+    other_run = find_run_of_same_name(record, plugins) or None
+    raise Rejected([make_problem("checkpoint-missing", title=title, run=run, name=record.name, other=other_run)])
 
 
-def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plugins: Plugins) -> PreparedJob:
+def resume_job(prepared: PreparedJob, stored_plan: RenderedPlan, output: Output, plugins: Plugins) -> PreparedJob:
     """Return the job continued from a checkpoint of a run, with its optimizer state and step. Raise Rejected.
 
-    :param stored: the plan of the run.
+    :param stored_plan: the plan of the run.
     """
-    raise_if_any(check_branch(prepared.job, stored, plugins, "resume"))
+    raise_if_any(check_branch(prepared.job, stored_plan, plugins, "resume"))
     workload = plugins.workload(prepared.job.workload)
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
@@ -91,39 +91,43 @@ def resume_job(prepared: PreparedJob, stored: RenderedPlan, output: Output, plug
         ways.append(Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"))
         raise Rejected([make_problem("resume-not-accepted", *ways, name=name, why=support.reason)])
     if holds_secret(output.uri):
-        of = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
-        raise Rejected([make_secret_problem(f"{of} contains a secret")])
+        failure_text = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
+        raise Rejected([make_secret_problem(f"{failure_text} contains a secret")])
     source = document.JobSource(role="resume", kind=output.source, uri=output.uri)
     kept_sources = [source for source in prepared.job.sources if source.role not in REPLACED_ROLES]
     row = {
         "name": RESUME_ROLE,
         "value": f"{source.kind} {source.uri}",
-        "origin": f"run {stored.plan.run}",
+        "origin": f"run {stored_plan.plan.run}",
         "overrode": [],
     }
-    values = [value for value in prepared.values if value["name"] not in REPLACED_ROLES]
-    prepared = dataclasses.replace(prepared, values=(row, *values))
+    value_rows = [value_row for value_row in prepared.values if value_row["name"] not in REPLACED_ROLES]
+    prepared = dataclasses.replace(prepared, values=(row, *value_rows))
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
     raise_if_any([*workload.check(prepared.job), *prepared.platform.plans.check(prepared.job, prepared.settings)])
     return prepared
 
 
-def check_branch(job: Job, stored: RenderedPlan, plugins: Plugins, command: str) -> Iterator[Problem]:
+def check_branch(job: Job, stored_plan: RenderedPlan, plugins: Plugins, command: str) -> Iterator[Problem]:
     """Yield a problem if the job publishes to the branch of the Hub that belongs to an earlier run.
 
-    :param stored: the plan of that run.
+    :param stored_plan: the plan of that run.
     :param command: what submits the job.
     """
     if not job.publishes_to_hub:
         return
-    earlier = stored.plan.job
-    run = stored.plan.run
+    earlier_job = stored_plan.plan.job
+    run = stored_plan.plan.run
     kinds = plugins.source_kinds()
-    before, after = (publish_targets.find_address(compared_job, kinds) for compared_job in (earlier, job))
-    if before == after:
-        target = after.partition("@")[0]
-        where = PUBLISH_PARAMETER
-        yield make_problem("publish-branch-taken", where=where, after=after, run=run, command=command, place=target)
+    earlier_address, job_address = (
+        publish_targets.find_address(compared_job, kinds) for compared_job in (earlier_job, job)
+    )
+    if earlier_address == job_address:
+        target = job_address.partition("@")[0]
+        parameter_name = PUBLISH_PARAMETER
+        yield make_problem(
+            "publish-branch-taken", where=parameter_name, after=job_address, run=run, command=command, place=target
+        )
 
 
 def _is_here(prepared: PreparedJob, folder: Path) -> bool:
@@ -132,12 +136,12 @@ def _is_here(prepared: PreparedJob, folder: Path) -> bool:
     return not prepared.is_remote_folder(source)
 
 
-def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugins: Plugins) -> Output | None:
+def find_published_checkpoint(stored_plan: RenderedPlan, prepared: PreparedJob, plugins: Plugins) -> Output | None:
     """Return the place where a run published checkpoints; None if it has none.
 
     For a folder of this machine, return its newest valid checkpoint; the run itself looks into other places.
     """
-    job, run = stored.plan.job, stored.plan.run
+    job, run = stored_plan.plan.job, stored_plan.plan.run
     for kind, uri in publish_targets.list_published_copies(
         job, plugins.workload(job.workload), plugins.source_kinds(), RESUME_ROLE
     ):
@@ -152,8 +156,10 @@ def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugi
 def parse_checkpoint(text: str, flag: str, plugins: Plugins) -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = plugins.source_kinds()
-    names = tuple(name for name, kind in kinds.items() if RESUME_ROLE in kind.roles)
-    source_text = SourceText(role=RESUME_ROLE, kinds=names, text=text, origin=Origin("flag", flag), base=Path.cwd())
+    kind_names = tuple(name for name, kind in kinds.items() if RESUME_ROLE in kind.roles)
+    source_text = SourceText(
+        role=RESUME_ROLE, kinds=kind_names, text=text, origin=Origin("flag", flag), base=Path.cwd()
+    )
     source = parse_source(source_text, kinds)
     if isinstance(source, Problem):
         raise Rejected([source])

@@ -39,17 +39,17 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
     :param name_line: the words before the name, in a line to type.
     """
     problems = []
-    where = name_line if name_line.startswith("-") else "NAME"
-    for flag, text in ((where, name), ("--note", note)):
+    name_flag = name_line if name_line.startswith("-") else "NAME"
+    for flag, text in ((name_flag, name), ("--note", note)):
         if value_holds_secret(text):
             problems.append(make_problem("secret-in-job", where=flag, given=text))
     if name and not is_valid_name(name) and not value_holds_secret(name):
         reason = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
         if name in NEWEST_NAMES:
             reason = f"`{name}` means the newest run."
-        cleaned = clean_name(name) if can_repeat(name) else ""
-        ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
-        problems.append(make_problem("value-invalid.run-name", *ways, where=where, given=name, why=reason))
+        cleaned_name = clean_name(name) if can_repeat(name) else ""
+        ways = [Suggestion(f"{name_line} {cleaned_name}")] if is_valid_name(cleaned_name) else []
+        problems.append(make_problem("value-invalid.run-name", *ways, where=name_flag, given=name, why=reason))
     if len(note) > MAX_NOTE:
         problems.append(make_problem("value-invalid.note", most=MAX_NOTE))
     raise_if_any(problems)

@@ -74,76 +74,78 @@ class SubmitContext:
     labels: RunLabels = NO_LABELS
 
 
-def store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> Submission:
+def store_and_submit(lock: NameLock, rendered_plan: RenderedPlan, context: SubmitContext) -> Submission:
     """Store the plan and its record, then send it. Raise Rejected; the name is free again if the platform refused."""
     with release_on_failure(lock):
         context.on_claim(lock.run)
         with records.report_write_errors():
             mark = lock.folder / records.STEP_FILE
             mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
-        plans.store_plan(rendered)
-        records.write_record(_make_record(rendered, (), context))
-    return submit_to_platform(lock, rendered, context)
+        plans.store_plan(rendered_plan)
+        records.write_record(_make_record(rendered_plan, (), context))
+    return submit_to_platform(lock, rendered_plan, context)
 
 
-def submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> Submission:
+def submit_to_platform(lock: NameLock, rendered_plan: RenderedPlan, context: SubmitContext, *notes: str) -> Submission:
     """Send a plan that is stored, and record the answer. Raise Rejected.
 
     :param notes: what the record says of it.
     """
-    ahead = _make_record(rendered, notes, context)
+    sending_record = _make_record(rendered_plan, notes, context)
     try:
-        reference = require_no_secrets(context.platform.engine.submit(rendered.plan), ahead.platform)
+        reference = require_no_secrets(context.platform.engine.submit(rendered_plan.plan), sending_record.platform)
     except Rejected as rejected:
         lock.release_and_remove()
         raise Rejected(name_channels(rejected.problems), rejected.transient) from rejected
     except Unanswered as unanswered:
-        raise Rejected([make_unsure_problem(ahead, "", unanswered, context.can_be_new)]) from unanswered
+        raise Rejected([make_unsure_problem(sending_record, "", unanswered, context.can_be_new)]) from unanswered
     except NotSubmitted:
         lock.release_and_remove()
-        context.report([make_problem("submit-interrupted", given=ahead.run, platform=ahead.platform)])
+        context.report([make_problem("submit-interrupted", given=sending_record.run, platform=sending_record.platform)])
         raise
     except KeyboardInterrupt:
-        context.report([make_unsure_problem(ahead, "It was interrupted.")])
+        context.report([make_unsure_problem(sending_record, "It was interrupted.")])
         raise
     except BaseException as error:  # whatever a plugin raises, or answers: the engine may have the run
-        raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
-    return end_submit(rendered, ahead, reference, context)
+        raise Rejected([make_unsure_problem(sending_record, format_error(error))]) from error
+    return end_submit(rendered_plan, sending_record, reference, context)
 
 
 def end_submit(
-    rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
+    rendered_plan: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
 ) -> Submission:
     """Record the run that the platform has, and report those that it has beside. Raise Rejected."""
     submission = Submission(_announce_and_record(record, reference, context, *notes))
     if not context.is_new:
-        context.report(_find_runs_beside(rendered, context))
+        context.report(_find_runs_beside(rendered_plan, context))
     return submission
 
 
-def _find_runs_beside(rendered: RenderedPlan, context: SubmitContext) -> Iterator[Problem]:
+def _find_runs_beside(rendered_plan: RenderedPlan, context: SubmitContext) -> Iterator[Problem]:
     """Yield a warning about runs of the same job that another machine sent, if the platform listed any."""
     with contextlib.suppress(Exception):  # whatever a plugin raises: the run is sent
-        names = context.platform.get_engine_for(SharedRuns).list_runs_beside(rendered.plan)
-        if not names:
+        run_names = context.platform.get_engine_for(SharedRuns).list_runs_beside(rendered_plan.plan)
+        if not run_names:
             return
-        can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered.steps
-        ways = [Suggestion(f"robotrain adopt {shlex.quote(names[0])}", "records it here")] if can_be_recorded else []
-        run = rendered.plan.run
-        yield make_problem("run-sent-elsewhere.beside", *ways, given=", ".join(names), run=run)
+        can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered_plan.steps
+        ways = (
+            [Suggestion(f"robotrain adopt {shlex.quote(run_names[0])}", "records it here")] if can_be_recorded else []
+        )
+        run = rendered_plan.plan.run
+        yield make_problem("run-sent-elsewhere.beside", *ways, given=", ".join(run_names), run=run)
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:
     """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
-    sent = make_sent_record(record, context.platform, reference, *notes)
+    sent_record = make_sent_record(record, context.platform, reference, *notes)
     try:
-        context.announce(sent.run)
+        context.announce(sent_record.run)
     finally:
         try:
-            records.write_record(sent)
+            records.write_record(sent_record)
         except Rejected as rejected:
-            raise Rejected([make_unrecorded_problem(sent, rejected.problems[0])]) from rejected
-    return sent
+            raise Rejected([make_unrecorded_problem(sent_record, rejected.problems[0])]) from rejected
+    return sent_record
 
 
 @contextlib.contextmanager
@@ -156,8 +158,8 @@ def release_on_failure(lock: NameLock) -> Iterator[None]:
         raise
 
 
-def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
-    plan, owner = rendered.plan, context.owner
+def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
+    plan, owner = rendered_plan.plan, context.owner
     return RunRecord(
         run=plan.run,
         platform=plan.platform,
@@ -166,20 +168,20 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitCo
         plan=plan.digest,
         created=time.time(),
         workload=plan.job.workload,
-        settings=rendered.settings,
+        settings=rendered_plan.settings,
         reference={},
         host=os.uname().nodename,
         notes=tuple(notes),
-        makes=rendered.produces,
+        makes=rendered_plan.produces,
         pipeline=owner.pipeline,
         step=owner.step,
-        steps=rendered.steps,
-        native=rendered.native,
+        steps=rendered_plan.steps,
+        native=rendered_plan.native,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
         name=context.labels.name,
         note=context.labels.note,
         parent=context.labels.parent,
         job_folder=context.labels.job_folder,
-        values=run_differences.collect_values(rendered),
+        values=run_differences.collect_values(rendered_plan),
     )

@@ -38,12 +38,12 @@ def make_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> str
     Settings that name a program of one machine do not count, nor what `has_same_values` leaves out.
     """
     programs = {name for name, kind in list_personal_settings(platform).items() if kind == "program"}
-    content: list[object] = [platform.name, job.digest]
+    key_parts: list[object] = [platform.name, job.digest]
     for part in parts:
-        names = _list_given_names(part, platform.name) - programs
-        settings = {name: value for name in names if (value := _read_setting(part, name)) is not None}
-        content += [[source.pin for source in part.sources], part.program_lock, settings]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+        setting_names = _list_given_names(part, platform.name) - programs
+        settings = {name: value for name in setting_names if (value := _read_setting(part, name)) is not None}
+        key_parts += [[source.pin for source in part.sources], part.program_lock, settings]
+    return hashlib.sha256(json.dumps(key_parts, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 
 
 def carry_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> Job:
@@ -51,18 +51,18 @@ def carry_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> Jo
     return dataclasses.replace(job, record={**job.record, SAME_KEY: make_same_key(job, parts, platform)})
 
 
-def has_same_values(mine: JobPart, theirs: JobPart, platform: str) -> bool:
+def has_same_values(own_part: JobPart, other_part: JobPart, platform: str) -> bool:
     """Return whether settings and pins are equal. A source that is not pinned fits any pin.
 
     Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
     """
-    pins = zip((source.pin for source in mine.sources), (source.pin for source in theirs.sources), strict=False)
-    if any(pin != other and pin and other for pin, other in pins):
+    pins = zip((source.pin for source in own_part.sources), (source.pin for source in other_part.sources), strict=False)
+    if any(pin != other_pin and pin and other_pin for pin, other_pin in pins):
         return False
-    if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
+    if own_part.program_lock != other_part.program_lock and own_part.program_lock and other_part.program_lock:
         return False
-    chosen_names = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
-    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in chosen_names)
+    chosen_names = _list_given_names(own_part, platform) | _list_given_names(other_part, platform)
+    return all(_read_setting(own_part, name) == _read_setting(other_part, name) for name in chosen_names)
 
 
 def _read_setting(part: JobPart, name: str) -> Scalar | None:
@@ -76,13 +76,15 @@ def _list_given_names(part: JobPart, platform: str) -> set[str]:
     return {name for name, value in part.settings.items() if value is not None and name not in looked_up}
 
 
-def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
+def list_platform_given_names(value_rows: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
     """Return the names of the values that come from the platform itself."""
     prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
-    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
+    return {str(row["name"]) for row in value_rows if str(row["origin"]).startswith(prefix)}
 
 
-def leave_out_channels(text: str | None) -> str | None:
+def leave_out_channels(secrets_text: str | None) -> str | None:
     """Return the setting of a job's secrets without channels."""
-    remaining = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
-    return json.dumps(remaining) if remaining else None
+    remaining_secrets = {
+        name: address for name, address in load_pairs(secrets_text).items() if not name.startswith(CHANNEL_PREFIX)
+    }
+    return json.dumps(remaining_secrets) if remaining_secrets else None

@@ -100,19 +100,19 @@ def submit_job(
         on_claim=on_claim,
         labels=labels,
     )
-    prepared = prepared.with_job(carry_labels(prepared.job, labels, new=new))
+    prepared = prepared.with_job(carry_labels(prepared.job, labels, is_new=new))
     with _lock_job(prepared.job, context, new):
         return _submit_once(prepared, context, check)
 
 
 def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitCheck) -> Submission:
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
-    taken = 0  # the last attempt whose name another machine's run has at the engine
+    taken_attempt = 0  # the last attempt whose name another machine's run has at the engine
     while True:
         lock, interrupted = name_lock.claim_run_name(
             prepared.job,
             lambda record: not context.is_new and _must_finish_submit(record, prepared, context.owner, left_alone),
-            above=taken,
+            last_attempt=taken_attempt,
         )
         with lock:
             if interrupted is not None:
@@ -121,8 +121,10 @@ def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitChe
                     context.report(existing.notes)
                     if existing.running:
                         return Submission(existing.running.record, is_new=False)
-                if finished := _finish_interrupted(lock, interrupted, read_recorded_plan(interrupted), context):
-                    return finished
+                if finished_submission := _finish_interrupted(
+                    lock, interrupted, read_recorded_plan(interrupted), context
+                ):
+                    return finished_submission
                 left_alone[interrupted.run] = interrupted
                 continue
             context.report(list_left_alone_warnings(left_alone.values()))
@@ -136,7 +138,7 @@ def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitChe
                     return submission._replace(data=tuple(checked.inputs.data))
             except Rejected as refusal:  # the name is free again
                 _record_name_holder(refusal, prepared, context)
-                taken = attempt
+                taken_attempt = attempt
                 continue
             lock.release_and_remove()
             assert checked.existing.running is not None
@@ -149,46 +151,46 @@ def _record_name_holder(refusal: Rejected, prepared: PreparedJob, context: Submi
     That of a step is not recorded, but reported. Raise the refusal if it has another reason, or if that run cannot be
     recorded; raise Rejected if it is a step of the same pipeline.
     """
-    text = find_name_holder(refusal, context.platform)
-    if not text:
+    holder_name = find_name_holder(refusal, context.platform)
+    if not holder_name:
         raise refusal
     if context.is_new:
         return
     if context.owner != NO_OWNER:
         key = prepared.job.record.get(PIPELINE_KEY, "")
-        problem = describe_step_holder(text, refusal, key, prepared, context.plugins)
+        problem = describe_step_holder(holder_name, refusal, key, prepared, context.plugins)
         raise_if_any([problem])
         context.report([problem])
         return
-    _, notes = record_name_holder(text, _read_name_holder(text, refusal, context))
+    _, notes = record_name_holder(holder_name, _read_name_holder(holder_name, refusal, context))
     context.report(notes)
 
 
-def _read_name_holder(text: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
+def _read_name_holder(holder_name: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
     platform, settings, plugins = context.platform, context.settings, context.plugins
-    return read_name_holder(text, refusal, platform, settings, plugins, can_be_new=context.can_be_new)
+    return read_name_holder(holder_name, refusal, platform, settings, plugins, can_be_new=context.can_be_new)
 
 
-def _join_name_holder(refusal: Rejected, rendered: RenderedPlan, context: SubmitContext, name: str) -> Submission:
+def _join_name_holder(refusal: Rejected, rendered_plan: RenderedPlan, context: SubmitContext, name: str) -> Submission:
     """Return the run of another machine that has the name of a plan, and record it: it is of the same job.
 
     Raise the refusal if it is not, or has ended.
 
     :param name: what the user wants to call the run.
     """
-    text = find_name_holder(refusal, context.platform)
-    if not text or context.owner != NO_OWNER:
+    holder_name = find_name_holder(refusal, context.platform)
+    if not holder_name or context.owner != NO_OWNER:
         raise refusal
-    holder = _read_name_holder(text, refusal, context)
-    if holder.document.record.get(SAME_KEY) != rendered.plan.job.same_key:
+    holder = _read_name_holder(holder_name, refusal, context)
+    if holder.document.record.get(SAME_KEY) != rendered_plan.plan.job.same_key:
         raise refusal
-    record, notes = record_name_holder(text, holder)
+    record, notes = record_name_holder(holder_name, holder)
     context.report(notes)
-    same = unfinished.choose_running(unfinished.list_unfinished([record], context.plugins))
-    if same is None:
+    same_run = unfinished.choose_running(unfinished.list_unfinished([record], context.plugins))
+    if same_run is None:
         raise refusal
-    context.report(existing_run.join_run(same, rendered.settings, name).notes)
-    return Submission(same.record, is_new=False)
+    context.report(existing_run.join_run(same_run, rendered_plan.settings, name).notes)
+    return Submission(same_run.record, is_new=False)
 
 
 def submit_plan(
@@ -232,14 +234,14 @@ def submit_plan(
                     return store_and_submit(lock, rendered, context)
                 except Rejected as refusal:  # the name is free again
                     return _join_name_holder(refusal, rendered, context, labels.name)
-            if finished := _finish_interrupted(lock, interrupted, rendered, context):
-                return finished
+            if finished_submission := _finish_interrupted(lock, interrupted, rendered, context):
+                return finished_submission
             raise Rejected([make_other_machine_problem(interrupted)])
 
 
-def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib.AbstractContextManager[None]:
+def _lock_job(job: Job, context: SubmitContext, is_new: bool = False) -> contextlib.AbstractContextManager[None]:
     """Return a context without other submits of the job; one for anything that may run beside the same job."""
-    if new or context.owner != NO_OWNER:
+    if is_new or context.owner != NO_OWNER:
         return contextlib.nullcontext()
 
     def report_waiting() -> None:
@@ -248,10 +250,10 @@ def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib
     return name_lock.lock_job(job, context.platform.name, report_waiting)
 
 
-def claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
+def claim_plan_name(rendered_plan: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
     """Claim the name that a plan was rendered for; with the record of an interrupted submit. Raise Rejected."""
-    run = rendered.plan.run
-    claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered.plan.digest)
+    run = rendered_plan.plan.run
+    claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered_plan.plan.digest)
     if claim is None:
         phase = "held" if name_lock.is_being_submitted(run) else ""
         with contextlib.suppress(Rejected):  # a record that cannot be read
@@ -261,28 +263,28 @@ def claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]
 
 
 def _finish_interrupted(
-    lock: NameLock, record: RunRecord, rendered: RenderedPlan, context: SubmitContext
+    lock: NameLock, record: RunRecord, rendered_plan: RenderedPlan, context: SubmitContext
 ) -> Submission | None:
     """Finish an interrupted submit: adopt the run if the platform has it, or else submit it under the same name.
 
     Return None if another machine submitted it, because its platform may have a run that is not visible here.
     """
-    make_unsure = partial(make_unsure_problem, record, new=context.can_be_new)
-    reference = find_on_platform(rendered.plan, context.platform, make_unsure)
+    make_unsure = partial(make_unsure_problem, record, can_be_new=context.can_be_new)
+    reference = find_on_platform(rendered_plan.plan, context.platform, make_unsure)
     if reference is not None:
         context.report([make_adopted_note(record, context.can_be_new)])
-        return end_submit(rendered, record, reference, context, ADOPTED_NOTE)
+        return end_submit(rendered_plan, record, reference, context, ADOPTED_NOTE)
     if is_from_other_machine(record):
         return None
     context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])
     try:
-        context.report(checked_plan.run_preflight(rendered, context.platform, confirm=lambda problem: True))
+        context.report(checked_plan.run_preflight(rendered_plan, context.platform, confirm=lambda problem: True))
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         way = suggest_new(record) if context.can_be_new else ""
         note = make_problem("run-interrupted.not-finished", way, given=record.run)
         raise Rejected([*rejected.problems, note]) from rejected
-    plans.store_plan(rendered)
-    return submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
+    plans.store_plan(rendered_plan)
+    return submit_to_platform(lock, rendered_plan, context, RESUBMITTED_NOTE)
 
 
 def _must_finish_submit(

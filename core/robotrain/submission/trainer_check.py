@@ -90,15 +90,18 @@ def find_option_problems(
     command = plugin.check_command(document, described, scratch)
     if command is None:
         return []
-    required = get_checked_environment(plugin, document, scratch)
+    required_environment = get_checked_environment(plugin, document, scratch)
     runs_here = prepared.platform.capabilities.feature("runs_here")
     environment = (
         getattr(prepared.settings, "environment", None) if runs_here else None
     )  # a platform may lack that setting
-    choice = find_checker(required, options, environment or "")
+    choice = find_checker(required_environment, options, environment or "")
     if choice.checker is None:
         is_explained = choice.is_off or any(problem.code == UNUSABLE for problem in choice.problems)
-        return [*choice.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
+        return [
+            *choice.problems,
+            *(() if is_explained else (_make_missing_note(prepared, required_environment, options),)),
+        ]
     question = _Question(prepared, plugin, document, command, described, scratch)
     return [*choice.problems, *_ask_checker(question, choice.checker, options)]
 
@@ -138,8 +141,8 @@ class _Question(NamedTuple):
 
 def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -> list[Problem]:
     """Return the problems of the verdicts, from the cache if the same was asked before."""
-    named = dict(zip(question.command.arguments[1:], question.command.arguments, strict=False))
-    modules = {module: module for module, flag in named.items() if flag == "-m"}  # no job carries these
+    flag_by_argument = dict(zip(question.command.arguments[1:], question.command.arguments, strict=False))
+    modules = {module: module for module, flag in flag_by_argument.items() if flag == "-m"}  # no job carries these
     payload = pack_payload({**question.prepared.container_plugins, **modules})
     key = _make_key(question, checker, payload.digest)
     verdicts = _read_cached(key)
@@ -183,8 +186,8 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     """Return the verdicts that the checker prints, or what is wrong with it."""
     code = question.place / "code"
     home = question.place / "home"
-    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-        packed.extractall(code)
+    with zipfile.ZipFile(io.BytesIO(archive)) as payload_zip:
+        payload_zip.extractall(code)
     home.mkdir()
     variables = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
@@ -196,27 +199,38 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
         if checker.folder:
             lease.acquire(checker.folder)
         try:
-            done = run_bounded_command(
+            command_result = run_bounded_command(
                 str(checker.python),
                 *question.command.arguments,
                 seconds=seconds,
                 limit=MAX_OUTPUT,
-                after=(SLOW_SECONDS, lambda: options.say(message)),
+                late_call=(SLOW_SECONDS, lambda: options.say(message)),
                 env=environ,
                 cwd=child_python.NEUTRAL_FOLDER,
             )
         except CommandStartError as error:
             return _make_unusable(checker, f"it does not start: {error}", options)
-    if done.timed_out:
+    if command_result.timed_out:
         reason = f"it gave no answer within {seconds:g} s"
         longer = Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
         return _make_unusable(checker, reason, options, longer)
-    verdicts = [verdict for line in done.stdout.splitlines() if (verdict := parse_verdict(line))]
+    verdicts = [verdict for line in command_result.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
-        return _Answer(verdicts, is_final=done.exit_code == 0)
-    last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
-    end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
-    reason = f"it ended without a verdict ({end})" + (f": {redact(last, max_length=300)}" if last else "")
+        return _Answer(verdicts, is_final=command_result.exit_code == 0)
+    last_line = next(
+        (
+            line.strip()
+            for line in reversed((command_result.stderr or command_result.stdout).splitlines())
+            if line.strip()
+        ),
+        "",
+    )
+    ending = (
+        f"exit code {command_result.exit_code}"
+        if command_result.exit_code >= 0
+        else f"signal {-command_result.exit_code}"
+    )
+    reason = f"it ended without a verdict ({ending})" + (f": {redact(last_line, max_length=300)}" if last_line else "")
     return _make_unusable(checker, reason, options)
 
 
@@ -250,12 +264,14 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
         )
 
 
-def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:
+def _make_missing_note(
+    prepared: PreparedJob, required_environment: PythonEnvironment, options: CheckOptions
+) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
     program = prepared.workload.program if prepared.workload else "the trainer"
     build = options.suggest(BUILD, BUILD_REMARK)
-    others = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
-    ways = (build, *others) if can_build(required) else others
+    other_ways = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
+    ways = (build, *other_ways) if can_build(required_environment) else other_ways
     return make_problem("options-unchecked.not-here", *ways, program=program)
 
 
@@ -285,5 +301,5 @@ def _write_cached(key: str, verdicts: Sequence[Verdict]) -> None:
             lease.acquire(folder)
             files.write_atomically(folder / key, "\n".join(map(format_verdict, verdicts)).encode())
             verdict_files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
-            for old in verdict_files[:-MAX_VERDICTS]:
-                old.unlink()
+            for old_verdict_file in verdict_files[:-MAX_VERDICTS]:
+                old_verdict_file.unlink()

@@ -43,21 +43,23 @@ def list_unfinished(run_records: Iterable[RunRecord], plugins: Plugins) -> list[
         return plugins.platform_of(record).engine.status(record.reference)
 
     def has_ended(record: RunRecord) -> bool:
-        ended = records.read_final_status(record.run)
-        return ended is not None and ended.state != LOST  # a run that was lost may be found again
+        final_status = records.read_final_status(record.run)
+        return final_status is not None and final_status.state != LOST  # a run that was lost may be found again
 
-    sent = [record for record in run_records if record.phase == "sent" and not has_ended(record)]
-    groups: dict[str, list[RunRecord]] = {}
-    for record in sent:
-        groups.setdefault(record.platform, []).append(record)
-    questions = [[partial(query, record) for record in group] for group in groups.values()]
+    sent_records = [record for record in run_records if record.phase == "sent" and not has_ended(record)]
+    records_by_platform: dict[str, list[RunRecord]] = {}
+    for record in sent_records:
+        records_by_platform.setdefault(record.platform, []).append(record)
+    questions = [[partial(query, record) for record in group] for group in records_by_platform.values()]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
-    answers = {
-        record.run: answer
-        for group, answered in zip(groups.values(), network_deadline.ask_all(questions, limit), strict=True)
-        for record, answer in zip(group, answered, strict=True)
+    reply_by_run = {
+        record.run: reply
+        for group, group_replies in zip(
+            records_by_platform.values(), network_deadline.ask_all(questions, limit), strict=True
+        )
+        for record, reply in zip(group, group_replies, strict=True)
     }
-    return list(filter(None, (_read_answer(record, answers[record.run]) for record in sent)))
+    return list(filter(None, (_read_answer(record, reply_by_run[record.run]) for record in sent_records)))
 
 
 def _read_answer(record: RunRecord, answer: network_deadline.Reply) -> UnfinishedRun | None:
@@ -77,37 +79,45 @@ def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRu
 
     Raise Rejected if it is not known whether one goes on.
     """
-    of_job: list[RunRecord] = []
+    job_records: list[RunRecord] = []
     for attempt in reversed(name_lock.list_attempts(prepared.job)):
         with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
             record = records.find_record(prepared.job.run_name(attempt))
             if record and not record.pipeline and is_same_job(record, prepared):
-                of_job.append(record)
-    alike = list_unfinished(of_job, plugins)
-    same = [unfinished_run for unfinished_run in alike if has_same_inputs(unfinished_run.record, prepared)]
-    others = [unfinished_run for unfinished_run in alike if unfinished_run not in same and unfinished_run.status]
-    return choose_running(same), list(map(_make_alike_note, others))
+                job_records.append(record)
+    unfinished_runs = list_unfinished(job_records, plugins)
+    same_runs = [
+        unfinished_run for unfinished_run in unfinished_runs if has_same_inputs(unfinished_run.record, prepared)
+    ]
+    other_runs = [
+        unfinished_run
+        for unfinished_run in unfinished_runs
+        if unfinished_run not in same_runs and unfinished_run.status
+    ]
+    return choose_running(same_runs), list(map(_make_alike_note, other_runs))
 
 
-def find_unfinished_run_of_plan(rendered: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
+def find_unfinished_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
     """Return the run that a plan was submitted as, if it has not ended. Raise Rejected if that is not known."""
-    record = records.find_readable_record(rendered.plan.run)
-    is_same = record is not None and record.plan == rendered.plan.digest
+    record = records.find_readable_record(rendered_plan.plan.run)
+    is_same = record is not None and record.plan == rendered_plan.plan.digest
     return choose_running(list_unfinished([record], plugins)) if record and is_same else None
 
 
-def choose_running(same: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
+def choose_running(same_runs: Sequence[UnfinishedRun]) -> UnfinishedRun | None:
     """Return the first run that goes on; None without any. Raise Rejected if that is not known of one."""
-    running = [unfinished_run for unfinished_run in same if unfinished_run.status and not unfinished_run.is_lost]
-    if same and not running:
+    running_runs = [
+        unfinished_run for unfinished_run in same_runs if unfinished_run.status and not unfinished_run.is_lost
+    ]
+    if same_runs and not running_runs:
         raise Rejected(
             [
                 _make_lost_problem(unfinished_run) if unfinished_run.is_lost else _make_silent_problem(unfinished_run)
-                for unfinished_run in same
+                for unfinished_run in same_runs
             ],
             transient=True,
         )
-    return running[0] if running else None
+    return running_runs[0] if running_runs else None
 
 
 def is_same_job(record: RunRecord, prepared: PreparedJob) -> bool:
@@ -122,36 +132,38 @@ def is_same_submission(record: RunRecord, prepared: PreparedJob, owner: tuple[st
     """
     if (record.pipeline, record.step) != owner or not is_same_job(record, prepared):
         return False
-    stored = plans.find_stored_plan(record.run) if prepared.payload else None
-    return (stored is None or stored.payload == prepared.payload) and has_same_inputs(record, prepared)
+    stored_plan = plans.find_stored_plan(record.run) if prepared.payload else None
+    return (stored_plan is None or stored_plan.payload == prepared.payload) and has_same_inputs(record, prepared)
 
 
 def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
     """Return whether a run of the same job has its settings and pins; True if its plan cannot be read."""
-    stored = plans.find_stored_plan(record.run)
-    if stored is None:
+    stored_plan = plans.find_stored_plan(record.run)
+    if stored_plan is None:
         return True
     try:
-        mine, theirs = prepared.list_parts(), prepared.list_stored_parts(stored)
+        own_parts, stored_parts = prepared.list_parts(), prepared.list_stored_parts(stored_plan)
     except ValueError:
         return True
     platform = prepared.platform.name
-    return len(mine) == len(theirs) and all(has_same_values(*pair, platform) for pair in zip(mine, theirs, strict=True))
+    return len(own_parts) == len(stored_parts) and all(
+        has_same_values(*pair, platform) for pair in zip(own_parts, stored_parts, strict=True)
+    )
 
 
 def make_same_run_note(
-    unfinished_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "", new: bool = True
+    unfinished_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "", can_be_new: bool = True
 ) -> Problem:
     """Return the note that a run of the same job goes on.
 
     :param settings: those of the platform, with the channels that the user wanted to be told.
     :param name: what the user wanted to call the run.
-    :param new: whether it can offer `--new`.
+    :param can_be_new: whether it can offer `--new`.
     """
     record = unfinished_run.record
     ways = [
         Suggestion("--new", "starts another run of it")
-        if new
+        if can_be_new
         else Suggestion(f"robotrain resubmit {record.run} --new", "starts another run of it"),
         *suggest_waiting(record, settings),
     ]

@@ -28,13 +28,13 @@ class SweepDriver(PipelineDriver):
         if not state.values:
             state.values = tpe.choose_values(self._sweep, list(self._progress.steps.values()))
             self._save()
-        values = fit_values(state.values, step.parameters)
-        step = dataclasses.replace(step, parameters={**step.parameters, **values})
+        trial_values = fit_values(state.values, step.parameters)
+        step = dataclasses.replace(step, parameters={**step.parameters, **trial_values})
         job = super()._complete_job(step, state)
         workload = self._plugins.workload(step.workload)
         raise_if_any([*workload.check(job.job), *self._platform.plans.check(job.job, job.settings)])
-        chosen = {name: {"value": value, "origin": "sampler"} for name, value in values.items()}
-        return dataclasses.replace(job, values=tuple({**row, **chosen.get(row["name"], {})} for row in job.values))
+        row_by_name = {name: {"value": value, "origin": "sampler"} for name, value in trial_values.items()}
+        return dataclasses.replace(job, values=tuple({**row, **row_by_name.get(row["name"], {})} for row in job.values))
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":

@@ -87,14 +87,14 @@ class _SweepPreparer:
             problems += tpe.check_installed()
             problems += self._check_dimensions()
         obstacle = sweep_engine.find_request_obstacle(request, self.platform, metrics)
-        checked = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
-        logged = self._select_logged(metrics, [job.job for job in checked.values()], problems)
-        if metrics and not (obstacle or logged):
+        job_by_sample = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
+        logged_metrics = self._select_logged(metrics, [job.job for job in job_by_sample.values()], problems)
+        if metrics and not (obstacle or logged_metrics):
             obstacle = "there is no metric that every trial reports"
-        metrics = logged or metrics
+        metrics = logged_metrics or metrics
         is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
-        space = dict(self._list_dimensions(checked)) if is_later else {}
-        names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
+        space = dict(self._list_dimensions(job_by_sample)) if is_later else {}
+        trial_names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
         plan = SweepPlan(
             over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
             metrics=metrics,
@@ -103,36 +103,36 @@ class _SweepPreparer:
             space=space,
         )
         if not obstacle and space:
-            spec = sweep_engine.make_spec(plan, list(checked.values()), names, request.at_most)
+            spec = sweep_engine.make_spec(plan, list(job_by_sample.values()), trial_names, request.at_most)
             obstacle = sweep_engine.find_obstacle(spec, self.platform)
         if not obstacle:
             plan = dataclasses.replace(plan, native=True)
             points = self._repeat_first_values() if request.sampler == "random" else points
         elif not self.is_tpe:
-            values = dict(zip(names, (point.values for point in points), strict=True))
-            plan = dataclasses.replace(plan, space={}, points=values)
+            values_by_trial = dict(zip(trial_names, (point.values for point in points), strict=True))
+            plan = dataclasses.replace(plan, space={}, points=values_by_trial)
         requests = [self._make_request(point, problems) for point in points]
         steps = [
             StepRequest(name=name, where=name, request=point_request, workload=request.workload.name)
-            for name, point_request in zip(names, requests, strict=True)
+            for name, point_request in zip(trial_names, requests, strict=True)
         ]
-        most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
+        trial_limit = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
         pipeline = PipelineRequest(
             name=NAME,
             steps=tuple(steps),
-            at_most=request.at_most or most,
+            at_most=request.at_most or trial_limit,
             problems=tuple(problems),
             sweep=dump_sweep(plan),
         )
         try:
             prepared = prepare_pipeline(pipeline, self.platform, self.plugins, is_sent=True)
         except Rejected as rejected:
-            named_problems = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
+            named_problems = _name_points(rejected.problems, dict(zip(trial_names, points, strict=True)))
             raise Rejected(dict.fromkeys(named_problems)) from None
         raise_if_any(_check_folders(prepared, request.workload))
-        logged = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
+        logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
         raise_if_any(problems)
-        plan = dataclasses.replace(plan, metrics=logged or metrics)
+        plan = dataclasses.replace(plan, metrics=logged_metrics or metrics)
         prepared = dataclasses.replace(prepared, sweep=dump_sweep(plan))
         return PreparedSweep(pipeline=_name_model(prepared, plan), obstacle=obstacle)
 
@@ -141,13 +141,13 @@ class _SweepPreparer:
     ) -> tuple[tuple[str, str], ...]:
         """Return the metrics that every job reports; that a named one is none of these is a problem."""
         workload = self.request.workload
-        logged = tuple(pair for pair in metrics if all(workload.logs_metric(job, pair[0]) for job in jobs))
-        if not self.request.metric or logged == metrics:
-            return logged
+        logged_metrics = tuple(pair for pair in metrics if all(workload.logs_metric(job, pair[0]) for job in jobs))
+        if not self.request.metric or logged_metrics == metrics:
+            return logged_metrics
         name, flag = metrics[0][0], self.request.metric_flag
-        declared = [metric.name for metric in workload.profile.metrics if metric.better and not metric.pattern]
+        declared_names = [metric.name for metric in workload.profile.metrics if metric.better and not metric.pattern]
         logged_names = [
-            metric_name for metric_name in declared if all(workload.logs_metric(job, metric_name) for job in jobs)
+            metric_name for metric_name in declared_names if all(workload.logs_metric(job, metric_name) for job in jobs)
         ]
         ways = tuple(Suggestion(f"{flag} {metric_name}") for metric_name in logged_names[:1])
         problems.append(
@@ -187,15 +187,17 @@ class _SweepPreparer:
     def _find_integers(self) -> set[str]:
         """Return the names whose values are whole numbers."""
         tables = (self.request.workload.parameters, self.platform.settings)
-        parameters = (parameter for declared in tables for parameter in get_parameters(declared))
+        parameters = (parameter for parameters_class in tables for parameter in get_parameters(parameters_class))
         own_names = list_own_names(self.request.workload.parameters)  # texts: the ends of a range say what they are
-        whole = [axis.name for axis in self.request.axes if axis.is_range and all(map(is_whole, axis.samples))]
-        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own_names} & {*whole}
+        integer_axes = [axis.name for axis in self.request.axes if axis.is_range and all(map(is_whole, axis.samples))]
+        return {parameter.name for parameter in parameters if parameter.bare_type is int} | {*own_names} & {
+            *integer_axes
+        }
 
     def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
-        texts = [f"{name}={value}" for name, value in point.values.items()]
+        assignments = [f"{name}={value}" for name, value in point.values.items()]
         request, new_problems = apply_assignments(
-            self.request.job, texts, self.request.workload, self.platform, self.kinds, flag=point.where
+            self.request.job, assignments, self.request.workload, self.platform, self.kinds, flag=point.where
         )
         new_problems = [self._repeat_values(problem) for problem in new_problems]
         problems += (problem for problem in new_problems if problem not in problems)
@@ -222,10 +224,10 @@ class _SweepPreparer:
         Return the jobs.
         """
         job_by_sample: dict[tuple[str, str], PreparedJob] = {}
-        first = {axis.name: axis.samples[0] for axis in self.request.axes}
+        first_values = {axis.name: axis.samples[0] for axis in self.request.axes}
         for axis in self.request.axes:
             for value in axis.samples if all_values or axis.is_range else ():
-                request = self._make_request(SpacePoint({**first, axis.name: value}), problems)
+                request = self._make_request(SpacePoint({**first_values, axis.name: value}), problems)
                 try:
                     job = prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
                     job_by_sample[axis.name, value] = job
@@ -244,15 +246,18 @@ class _SweepPreparer:
     def _list_dimensions(self, checked: Mapping[tuple[str, str], PreparedJob]) -> Iterator[tuple[str, Dimension]]:
         integers = self._find_integers()
         for axis in self.request.axes:
-            values = [dict(checked[axis.name, value].job.parameters)[axis.name] for value in axis.samples]
+            axis_values = [dict(checked[axis.name, value].job.parameters)[axis.name] for value in axis.samples]
             if not axis.is_range:
-                yield axis.name, Dimension(choices=tuple(values))
+                yield axis.name, Dimension(choices=tuple(axis_values))
                 continue
-            low, high = values
+            lower_end, upper_end = axis_values
             yield (
                 axis.name,
                 Dimension(
-                    low=float(str(low)), high=float(str(high)), log=axis.scale == "log", integer=axis.name in integers
+                    low=float(str(lower_end)),
+                    high=float(str(upper_end)),
+                    log=axis.scale == "log",
+                    integer=axis.name in integers,
                 ),
             )
 
@@ -271,18 +276,18 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
         if request.workload.own_command and not ways:
             message = "sweep-metric-unknown.no-direction"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
-        where = request.metric_flag
+        metric_flag = request.metric_flag
         metrics = ", ".join(metric_by_name) or "none"
         workload = request.workload.name
-        problems.append(make_problem(message, *ways, where=where, workload=workload, name=name, known=metrics))
+        problems.append(make_problem(message, *ways, where=metric_flag, workload=workload, name=name, known=metrics))
         return ()
-    main = [
+    main_metrics = [
         metric
         for metric in metric_by_name.values()
         if metric.headline or metric.kind in ("validation", "loss", "curve")
     ]
-    ranked = sorted(main, key=lambda metric: metric.kind != "validation")
-    return tuple((metric.name, metric.better) for metric in ranked)
+    ranked_metrics = sorted(main_metrics, key=lambda metric: metric.kind != "validation")
+    return tuple((metric.name, metric.better) for metric in ranked_metrics)
 
 
 def _parse_metric(request: SweepRequest) -> tuple[str, str]:
@@ -290,15 +295,15 @@ def _parse_metric(request: SweepRequest) -> tuple[str, str]:
 
     A program of the user's own may report any metric: the workload knows some by a pattern, of others its user says it.
     """
-    declared = {metric.name: metric.better for metric in request.workload.profile.metrics if not metric.pattern}
-    if declared.get(request.metric) or not request.workload.own_command:
-        return request.metric, declared.get(request.metric, "")
+    better_by_metric = {metric.name: metric.better for metric in request.workload.profile.metrics if not metric.pattern}
+    if better_by_metric.get(request.metric) or not request.workload.own_command:
+        return request.metric, better_by_metric.get(request.metric, "")
     name, _, word = request.metric.rpartition(":")
     if name and word in BETTER:
         return name, word
     patterns = [metric for metric in request.workload.profile.metrics if metric.pattern and metric.better]
-    fitting = (metric.better for metric in patterns if re.fullmatch(metric.name, request.metric))
-    return request.metric, next(fitting, "")
+    directions = (metric.better for metric in patterns if re.fullmatch(metric.name, request.metric))
+    return request.metric, next(directions, "")
 
 
 def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:
@@ -310,8 +315,8 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
             continue
         point, position = points[match[1]], problem.where[match.end() :]
         has_location = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
-        where = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
-        yield dataclasses.replace(problem, where=where)
+        location = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
+        yield dataclasses.replace(problem, where=location)
 
 
 def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[Problem]:
@@ -319,10 +324,12 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
     jobs = [dict(step.job.job.parameters) for step in prepared.steps if step.job]
     for parameter in get_parameters(workload.parameters):
         folders = [str(job[parameter.name]) for job in jobs if job.get(parameter.name)]
-        shared = next((folder for folder in folders if folders.count(folder) > 1 and os.path.isabs(folder)), None)
-        if parameter.param.own_folder and shared:
+        shared_folder = next(
+            (folder for folder in folders if folders.count(folder) > 1 and os.path.isabs(folder)), None
+        )
+        if parameter.param.own_folder and shared_folder:
             way = suggest_leaving_out(parameter.flag, remark="each trial has a folder of its own")
-            yield make_problem("sweep-folder-shared", way, where=parameter.flag, given=shared)
+            yield make_problem("sweep-folder-shared", way, where=parameter.flag, given=shared_folder)
 
 
 def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:

@@ -71,8 +71,8 @@ def make_register_command(run: str, results: SweepResults) -> str:
     if results.best is None:
         return ""
     best = results.best  # a trial that an engine ran is no run of its own
-    what = best.run if best.run and records.is_step(best.run) else f"{run} --step {best.name}"
-    return f"robotrain register {what} {results.model or 'MODEL'}"
+    policy_words = best.run if best.run and records.is_step(best.run) else f"{run} --step {best.name}"
+    return f"robotrain register {policy_words} {results.model or 'MODEL'}"
 
 
 def read_results(run: str) -> SweepResults | None:
@@ -99,8 +99,8 @@ def read_results(run: str) -> SweepResults | None:
     groups = _group_trials(plan.over, trials)
     best = _find_best(trials, groups, better)
     is_scoreless = not name and any(trial.state == "succeeded" for trial in trials)
-    missing = tuple(metric_name for metric_name, _ in plan.metrics) if is_scoreless else ()
-    return SweepResults(plan.over, name, better, trials, groups, best, plan.model, missing)
+    missing_metrics = tuple(metric_name for metric_name, _ in plan.metrics) if is_scoreless else ()
+    return SweepResults(plan.over, name, better, trials, groups, best, plan.model, missing_metrics)
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:
@@ -111,39 +111,43 @@ def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple
 def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGroup, ...]:
     if SEED not in over:
         return ()
-    grouped: dict[tuple[tuple[str, Any], ...], list[Trial]] = {}
+    trials_by_values: dict[tuple[tuple[str, Any], ...], list[Trial]] = {}
     for trial in filter(lambda trial: trial.values, trials):  # values that are chosen later are not known before
         key = tuple((name, value) for name, value in trial.values.items() if name != SEED)
-        grouped.setdefault(key, []).append(trial)
-    if all(len(group) == 1 for group in grouped.values()):
+        trials_by_values.setdefault(key, []).append(trial)
+    if all(len(group) == 1 for group in trials_by_values.values()):
         return ()
     groups = []
-    for key, group in grouped.items():
+    for key, group in trials_by_values.items():
         finite_scores = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
         mean = statistics.fmean(finite_scores) if finite_scores else None
-        low = None
-        high = None
+        lower_bound = None
+        upper_bound = None
         if mean is not None and len(finite_scores) > 1:
             quantile = T_VALUES[len(finite_scores) - 2] if len(finite_scores) - 2 < len(T_VALUES) else NORMAL_VALUE
             half = quantile * statistics.stdev(finite_scores) / math.sqrt(len(finite_scores))
-            low = mean - half
-            high = mean + half
-        groups.append(TrialGroup(dict(key), tuple(group), mean, low, high))
+            lower_bound = mean - half
+            upper_bound = mean + half
+        groups.append(TrialGroup(dict(key), tuple(group), mean, lower_bound, upper_bound))
     return tuple(groups)
 
 
 def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: str) -> Trial | None:
     sign = -1.0 if better == "higher" else 1.0
-    ranked = [(sign * group.mean, group) for group in groups if group.mean is not None and math.isfinite(group.mean)]
-    among = min(ranked, key=lambda pair: pair[0])[1].trials if ranked else trials
-    return next(iter(rank_scored(among, better)), None)
+    ranked_groups = [
+        (sign * group.mean, group) for group in groups if group.mean is not None and math.isfinite(group.mean)
+    ]
+    candidate_trials = min(ranked_groups, key=lambda pair: pair[0])[1].trials if ranked_groups else trials
+    return next(iter(rank_scored(candidate_trials, better)), None)
 
 
 def rank_scored(trials: Sequence[Trial], better: str) -> list[Trial]:
     """Return the trials with a finite score, best first."""
     sign = -1.0 if better == "higher" else 1.0
-    scored = [(sign * trial.score, trial) for trial in trials if trial.score is not None and math.isfinite(trial.score)]
-    return [trial for _, trial in sorted(scored, key=lambda pair: pair[0])]
+    scored_trials = [
+        (sign * trial.score, trial) for trial in trials if trial.score is not None and math.isfinite(trial.score)
+    ]
+    return [trial for _, trial in sorted(scored_trials, key=lambda pair: pair[0])]
 
 
 def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:

@@ -81,13 +81,13 @@ def fit_values(values: Mapping[str, Scalar], parameters: Mapping[str, Scalar]) -
     return {name: str(value) if isinstance(parameters.get(name), str) else value for name, value in values.items()}
 
 
-def parse_axes(texts: Sequence[str]) -> list[Axis]:
+def parse_axes(assignments: Sequence[str]) -> list[Axis]:
     """Return the axes of all `NAME=VALUES`. Raise Rejected with all problems."""
     problems: list[Problem] = []
-    axes = [axis for text in texts if (axis := _parse_axis(text, problems)) is not None]
-    names = [axis.name for axis in axes]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
+    axes = [axis for assignment in assignments if (axis := _parse_axis(assignment, problems)) is not None]
+    axis_names = [axis.name for axis in axes]
+    for name in dict.fromkeys(axis_names):
+        if axis_names.count(name) > 1:
             title = f"{redact(name)} has more than one {OVER_FLAG}"
             problems.append(make_over_problem(title, name, ways=(f"{OVER_FLAG} {redact(name)}=VALUE,VALUE",)))
     raise_if_any(problems)
@@ -97,8 +97,8 @@ def parse_axes(texts: Sequence[str]) -> list[Axis]:
 def make_over_problem(title: str, text: str = "", reason: str = "", ways: Sequence[str] = ()) -> Problem:
     """Return the problem of values that cannot be read."""
     name = f"{OVER_FLAG}={text.partition('=')[0]}" if text and not re.search(r"\s", text) else ""
-    texts = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
-    suggestions = (Suggestion(text, replaces=name) for text in texts)
+    option_lines = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
+    suggestions = (Suggestion(text, replaces=name) for text in option_lines)
     return make_problem("value-invalid", *suggestions, given=text, title=title, why=reason)
 
 
@@ -110,45 +110,56 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
         forms = (f"{OVER_FLAG} {redact(f'{pair[1]}={pair[2]}')}",) if pair else ()
         problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text, ways=forms))
         return None
-    scale, colon, ends = values_text.strip().partition(":")
+    scale, colon, range_text = values_text.strip().partition(":")
     if colon and scale in ("log", "uniform"):
-        return _parse_range(name, scale, ends, problems)  # type: ignore[arg-type] # one of the two
-    values: list[str] = []
+        return _parse_range(name, scale, range_text, problems)  # type: ignore[arg-type] # one of the two
+    axis_values: list[str] = []
     for part in (part.strip() for part in values_text.split(",")):
-        low, dots, high = part.partition("..")
-        if dots and is_whole(low) and is_whole(high):
-            room = MAX_TRIALS - len(values)
-            if max(len(low), len(high)) > MAX_DIGITS or not 0 <= int(high) - int(low) < room:
+        lower_end, dots, upper_end = part.partition("..")
+        if dots and is_whole(lower_end) and is_whole(upper_end):
+            free_count = MAX_TRIALS - len(axis_values)
+            if (
+                max(len(lower_end), len(upper_end)) > MAX_DIGITS
+                or not 0 <= int(upper_end) - int(lower_end) < free_count
+            ):
                 reason = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
                 title = f"{redact(name)}: the range is empty or too long"
-                turned = (f"{OVER_FLAG} {redact(name)}={high}..{low}",) if 0 < int(low) - int(high) < room else ()
-                problems.append(make_over_problem(title, part, reason, turned))
+                turned_range = (
+                    (f"{OVER_FLAG} {redact(name)}={upper_end}..{lower_end}",)
+                    if 0 < int(lower_end) - int(upper_end) < free_count
+                    else ()
+                )
+                problems.append(make_over_problem(title, part, reason, turned_range))
                 return None
-            values += map(str, range(int(low), int(high) + 1))
-        elif dots and re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high):
+            axis_values += map(str, range(int(lower_end), int(upper_end) + 1))
+        elif dots and re.fullmatch(NUMBER, lower_end) and re.fullmatch(NUMBER, upper_end):
             ways = (f"{OVER_FLAG} {redact(name)}=uniform:{part}", f"{OVER_FLAG} {redact(name)}=log:{part}")
             problems.append(make_over_problem(f"{redact(name)}: this range is not of whole numbers", part, ways=ways))
             return None
         else:
-            values.append(part)
-    if not all(values) or len({*values}) < len(values):
+            axis_values.append(part)
+    if not all(axis_values) or len({*axis_values}) < len(axis_values):
         problems.append(make_over_problem(f"{redact(name)} has an empty value, or the same value twice", text))
         return None
-    return Axis(name, tuple(values))
+    return Axis(name, tuple(axis_values))
 
 
-def _parse_range(name: str, scale: Scale, ends: str, problems: list[Problem]) -> Axis | None:
-    low, _, high = (part.strip() for part in ends.partition(".."))
-    are_numbers = re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high)
-    are_ends = are_numbers and float(low) < float(high) and math.isfinite(float(high) - float(low))
-    if not are_ends or (scale == "log" and float(low) <= 0):
+def _parse_range(name: str, scale: Scale, range_text: str, problems: list[Problem]) -> Axis | None:
+    lower_end, _, upper_end = (part.strip() for part in range_text.partition(".."))
+    are_numbers = re.fullmatch(NUMBER, lower_end) and re.fullmatch(NUMBER, upper_end)
+    are_ends = (
+        are_numbers and float(lower_end) < float(upper_end) and math.isfinite(float(upper_end) - float(lower_end))
+    )
+    if not are_ends or (scale == "log" and float(lower_end) <= 0):
         title = f"{redact(name)}: {scale}: needs two numbers, the smaller one first"
-        reason = "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(low) <= 0 else ""
+        reason = (
+            "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(lower_end) <= 0 else ""
+        )
         example = {"log": "1e-5..1e-2", "uniform": "0.1..0.5"}[scale]
         ways = (f"{OVER_FLAG} {redact(name)}={scale}:{example}",)
-        problems.append(make_over_problem(title, ends, reason, ways))
+        problems.append(make_over_problem(title, range_text, reason, ways))
         return None
-    return Axis(name, scale=scale, low=low, high=high)
+    return Axis(name, scale=scale, low=lower_end, high=upper_end)
 
 
 def _normalize_name(text: str) -> str:
@@ -161,10 +172,10 @@ def combine_axes(axes: Sequence[Axis]) -> list[SpacePoint]:
     """Return every combination of lists, the last name changing fastest. Raise Rejected if there are too many."""
     count = math.prod(len(axis.values) for axis in axes)
     raise_if_any(check_count(count))
-    names = [axis.name for axis in axes]
+    axis_names = [axis.name for axis in axes]
     return [
-        SpacePoint(dict(zip(names, chosen, strict=True)))
-        for chosen in itertools.product(*(axis.values for axis in axes))
+        SpacePoint(dict(zip(axis_names, combination, strict=True)))
+        for combination in itertools.product(*(axis.values for axis in axes))
     ]
 
 
@@ -186,8 +197,8 @@ def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collectio
 def list_trial_values(space: Mapping[str, Dimension], sampler: str, count: int, seed: int) -> list[dict[str, Scalar]]:
     """Return the values of each trial: the combinations of a grid, or `count` random ones; equal calls, equal ones."""
     if sampler == "grid":
-        chosen = itertools.product(*(dimension.choices for dimension in space.values()))
-        return [dict(zip(space, combination, strict=True)) for combination in chosen]
+        combinations = itertools.product(*(dimension.choices for dimension in space.values()))
+        return [dict(zip(space, combination, strict=True)) for combination in combinations]
     axes = [
         Axis(
             name,
@@ -198,8 +209,8 @@ def list_trial_values(space: Mapping[str, Dimension], sampler: str, count: int, 
         )
         for name, dimension in space.items()
     ]
-    drawn = draw_points(axes, count, seed, {name for name, dimension in space.items() if dimension.integer})
-    return [{name: _parse_value(space[name], text) for name, text in point.values.items()} for point in drawn]
+    drawn_points = draw_points(axes, count, seed, {name for name, dimension in space.items() if dimension.integer})
+    return [{name: _parse_value(space[name], text) for name, text in point.values.items()} for point in drawn_points]
 
 
 def _parse_value(dimension: Dimension, text: str) -> Scalar:
@@ -211,46 +222,48 @@ def _parse_value(dimension: Dimension, text: str) -> Scalar:
 def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
     if not axis.is_range:
         return source.choice(axis.values)
-    low = float(axis.low)
-    high = float(axis.high)
-    drawn = (
-        math.exp(source.uniform(math.log(low), math.log(high))) if axis.scale == "log" else source.uniform(low, high)
+    lower_bound = float(axis.low)
+    upper_bound = float(axis.high)
+    drawn_number = (
+        math.exp(source.uniform(math.log(lower_bound), math.log(upper_bound)))
+        if axis.scale == "log"
+        else source.uniform(lower_bound, upper_bound)
     )
     if axis.name in integers:
-        return str(min(max(round(drawn), math.ceil(low)), math.floor(high)))
-    text = f"{drawn:.{DIGITS}g}"
-    return text if low <= float(text) <= high else repr(drawn)
+        return str(min(max(round(drawn_number), math.ceil(lower_bound)), math.floor(upper_bound)))
+    text = f"{drawn_number:.{DIGITS}g}"
+    return text if lower_bound <= float(text) <= upper_bound else repr(drawn_number)
 
 
 def read_points(path: Path) -> list[SpacePoint]:
     """Return the points of a CSV file: names in its first line, a point in each of the others. Raise Rejected."""
     try:
-        text = read_limited_file(path, MAX_POINTS_BYTES).decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""))
+        csv_text = read_limited_file(path, MAX_POINTS_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(csv_text, newline=""))
         rows = [(reader.line_num, row) for row in reader if any(row)]
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{reason}.")])
         raise AssertionError from error
-    names = [_normalize_name(name) for name in rows[0][1]] if rows else []
+    column_names = [_normalize_name(name) for name in rows[0][1]] if rows else []
     problems = []
     if not rows[1:]:
         problems.append(_make_points_problem("the file has no points", str(path)))
-    if not all(names) or len({*names}) < len(names):
+    if not all(column_names) or len({*column_names}) < len(column_names):
         problems.append(_make_points_problem("a name in the first line is empty or repeated", f"{path}:1"))
     for number, row in rows[1:]:
-        if len(row) != len(names) or not all(cell.strip() for cell in row):
-            title = f"the point has {sum(map(bool, row))} values for {len(names)} names"
+        if len(row) != len(column_names) or not all(cell.strip() for cell in row):
+            title = f"the point has {sum(map(bool, row))} values for {len(column_names)} names"
             problems.append(_make_points_problem(title, f"{path}:{number}"))
     raise_if_any([*problems, *check_count(len(rows) - 1)])
     return [
-        SpacePoint({name: cell.strip() for name, cell in zip(names, row, strict=True)}, f"{path}:{number}:")
+        SpacePoint({name: cell.strip() for name, cell in zip(column_names, row, strict=True)}, f"{path}:{number}:")
         for number, row in rows[1:]
     ]
 
 
-def _make_points_problem(title: str, where: str, reason: str = "") -> Problem:
-    return make_problem("file-malformed", where=where, title=title, why=reason)
+def _make_points_problem(title: str, location: str, reason: str = "") -> Problem:
+    return make_problem("file-malformed", where=location, title=title, why=reason)
 
 
 def format_point(point: Mapping[str, object]) -> str:

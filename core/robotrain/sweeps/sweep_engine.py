@@ -51,8 +51,8 @@ def find_request_obstacle(request: SweepRequest, platform: Platform, metrics: Se
     if not metrics:
         return f"{request.workload.name} reports no metric that trials can be compared by"
     parameter_names = {parameter.name for parameter in get_parameters(request.workload.parameters)}
-    others = [axis.name for axis in request.axes if axis.name not in parameter_names]
-    return f"{others[0]} is no parameter of {request.workload.name}" if others else ""
+    other_names = [axis.name for axis in request.axes if axis.name not in parameter_names]
+    return f"{other_names[0]} is no parameter of {request.workload.name}" if other_names else ""
 
 
 def make_spec(sweep: SweepPlan, jobs: Sequence[PreparedJob], trials: Sequence[str], at_most: int | None) -> SweepSpec:
@@ -78,12 +78,16 @@ def find_obstacle(sweep: SweepSpec, platform: Platform) -> str:
         for value in dimension.choices:
             if value is None or not re.fullmatch(SAFE_TEXT, str(value)):
                 return f"a value of {name} is not of letters, digits and ./:@%+=- only"
-    first = dict(sweep.jobs[0].parameters)
+    first_parameters = dict(sweep.jobs[0].parameters)
     for job in sweep.jobs[1:]:
         parameters = dict(job.parameters)
-        changed = [name for name in first if parameters.get(name) != first[name] and name not in sweep.space]
-        if changed:
-            return f"{changed[0]} changes with the values"
+        changed_names = [
+            name
+            for name in first_parameters
+            if parameters.get(name) != first_parameters[name] and name not in sweep.space
+        ]
+        if changed_names:
+            return f"{changed_names[0]} changes with the values"
         if (job.sources, job.trainer_args) != (sweep.jobs[0].sources, sweep.jobs[0].trainer_args):
             return "the sources change with the values"
     return platform.get_plans_for(SweepPlans).find_sweep_obstacle(sweep)
@@ -103,8 +107,8 @@ class SweepEngine(DrivenEngine):
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the best trial so far. Raise Rejected."""
         best = _find_best_trial(reference[REFERENCE_KEY])
-        sent = next(sent_step for sent_step in self.list_sent(reference) if sent_step.name == best)
-        return self.step_platform.engine.register(sent.reference, name, step)
+        best_step = next(sent_step for sent_step in self.list_sent(reference) if sent_step.name == best)
+        return self.step_platform.engine.register(best_step.reference, name, step)
 
 
 class NativeSweepEngine(NativeEngine):
@@ -122,14 +126,14 @@ class NativeSweepEngine(NativeEngine):
         values: Sequence[Mapping[str, Any]],
     ) -> RenderedPlan:
         """Return the plan of the sweep. Raise Rejected."""
-        sweep, first = parse_sweep(plan.sweep), jobs[plan.steps[0].name]
+        sweep, first_job = parse_sweep(plan.sweep), jobs[plan.steps[0].name]
         shared_rows = [
             row for row in values if row["name"].partition(".")[2] not in sweep.space
         ]  # no trial's, before it begins
-        described = render_pipeline(job, plan, payloads, shared_rows)
-        spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
+        described_plan = render_pipeline(job, plan, payloads, shared_rows)
+        spec = make_spec(sweep, [first_job], [step.name for step in plan.steps], plan.at_most)
         return self._describe_native(
-            described, self.step_platform.get_plans_for(SweepPlans).render_sweep(spec, job, plan.run)
+            described_plan, self.step_platform.get_plans_for(SweepPlans).render_sweep(spec, job, plan.run)
         )
 
     def status(self, reference: Reference) -> Status:
@@ -159,17 +163,17 @@ class NativeSweepEngine(NativeEngine):
         self, reference: Reference, step: StepStatus, pipeline_progress: PipelineProgress, sweep: SweepPlan
     ) -> StepState:
         """Return the state of a trial; its log is read until its values are known, and at its end for its scores."""
-        before = pipeline_progress.steps.get(step.name, StepState())
+        earlier_state = pipeline_progress.steps.get(step.name, StepState())
         state = StepState(
             state=step.state,
             run=step.run,
             reason=step.reason,
             started=step.started,
             ended=step.ended,
-            values=before.values,
-            scores=before.scores,
+            values=earlier_state.values,
+            scores=earlier_state.scores,
         )
-        if step.state in BEGUN_STATES and not (state.values and before.finished == state.finished):
+        if step.state in BEGUN_STATES and not (state.values and earlier_state.finished == state.finished):
             with contextlib.suppress(Rejected, OSError):  # the state is known without the log
                 self._read_trial_log(reference, step.name, state, sweep)
         return state

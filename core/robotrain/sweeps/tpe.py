@@ -33,18 +33,18 @@ def choose_values(plan: SweepPlan, steps: Sequence[StepState]) -> dict[str, Scal
     """
     optuna: Any = importlib.import_module("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    begun = [step for step in steps if step.values]
-    metric = find_metric(plan, [step.scores for step in begun])
+    begun_steps = [step for step in steps if step.values]
+    metric = find_metric(plan, [step.scores for step in begun_steps])
     distributions = {name: _make_distribution(optuna, dimension) for name, dimension in plan.space.items()}
-    sampler = optuna.samplers.TPESampler(seed=plan.sampler_seed + len(begun), constant_liar=True)
+    sampler = optuna.samplers.TPESampler(seed=plan.sampler_seed + len(begun_steps), constant_liar=True)
     direction = "maximize" if metric and metric[1] == "higher" else "minimize"
     study = optuna.create_study(sampler=sampler, direction=direction)
-    for step in begun:
-        value = step.scores.get(metric[0]) if metric else None
+    for step in begun_steps:
+        score = step.scores.get(metric[0]) if metric else None
         states = optuna.trial.TrialState
-        state = states.RUNNING if not step.finished else states.FAIL if value is None else states.COMPLETE
+        state = states.RUNNING if not step.finished else states.FAIL if score is None else states.COMPLETE
         trial_fields = {"state": state, "params": step.values, "distributions": distributions}
-        study.add_trial(optuna.create_trial(**trial_fields, value=value if state == states.COMPLETE else None))
+        study.add_trial(optuna.create_trial(**trial_fields, value=score if state == states.COMPLETE else None))
     return dict(study.ask(distributions).params)
 
 
@@ -52,7 +52,7 @@ def _make_distribution(optuna: Any, dimension: Dimension) -> Any:
     if dimension.choices:
         return optuna.distributions.CategoricalDistribution(dimension.choices)
     if dimension.integer:
-        low = round(dimension.low)
-        high = round(dimension.high)
-        return optuna.distributions.IntDistribution(low, high, log=dimension.log)
+        lower_bound = round(dimension.low)
+        upper_bound = round(dimension.high)
+        return optuna.distributions.IntDistribution(lower_bound, upper_bound, log=dimension.log)
     return optuna.distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)

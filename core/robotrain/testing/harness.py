@@ -37,8 +37,8 @@ def fail_with_sentences(test: Callable[..., Iterator[str]]) -> Callable[..., Non
 
 def report(sentence: str, subjects: Iterable[object]) -> Iterator[str]:
     """Yield a sentence with the full list of what was found, if there is any."""
-    if listed := ", ".join(map(str, subjects)):
-        yield f"{sentence}: {listed}"
+    if subject_list := ", ".join(map(str, subjects)):
+        yield f"{sentence}: {subject_list}"
 
 
 def compare(sentence: str, actual: object, expected: object) -> Iterator[str]:
@@ -72,10 +72,10 @@ class CommandResult(NamedTuple):
 
     def require(self, sentence: str, *exit_codes: int) -> "CommandResult":
         """Return the result. Fail with the sentence and the output for other exit codes than these (default: 0)."""
-        expected = exit_codes or (0,)
-        if self.exit_code not in expected:
-            wanted = " or ".join(map(str, expected))
-            pytest.fail(f"{sentence}: exit code {self.exit_code} instead of {wanted}\n{self.output}", pytrace=False)
+        expected_codes = exit_codes or (0,)
+        if self.exit_code not in expected_codes:
+            codes_text = " or ".join(map(str, expected_codes))
+            pytest.fail(f"{sentence}: exit code {self.exit_code} instead of {codes_text}\n{self.output}", pytrace=False)
         return self
 
 
@@ -99,7 +99,7 @@ _abandoned: "dict[str, DeadlineFuture[Any]]" = {}
 """The calls that did not return in time, by what they are."""
 
 
-def call_in_time(what: str, function: Callable[..., T], *arguments: Any) -> T:
+def call_in_time(call_name: str, function: Callable[..., T], *arguments: Any) -> T:
     """Return what `function` returns. Raise what it raises; fail if it does not return, and say where it is."""
     threads: list[int] = []
 
@@ -111,10 +111,10 @@ def call_in_time(what: str, function: Callable[..., T], *arguments: Any) -> T:
     try:
         return future.result(DEADLINE_SECONDS)
     except DeadlineExceeded:
-        where = _describe_last_calls(*threads)
-        _abandoned[what] = future
+        call_location = _describe_last_calls(*threads)
+        _abandoned[call_name] = future
         limit = f"{DEADLINE_SECONDS:g} s (set {SECONDS_VARIABLE} on a slow machine)"
-        pytest.fail(f"{what} did not return by itself within {limit}; it is in {where}", pytrace=False)
+        pytest.fail(f"{call_name} did not return by itself within {limit}; it is in {call_location}", pytrace=False)
 
 
 def _describe_last_calls(thread: int) -> str:
@@ -131,10 +131,10 @@ def _describe_last_calls(thread: int) -> str:
 
 def require_no_abandoned_call() -> None:
     """Skip a test while a call of an earlier one still runs: it shares the folder and standard output."""
-    for what, future in [*_abandoned.items()]:
+    for call_name, future in [*_abandoned.items()]:
         if future.is_running(ENDING_SECONDS):
-            pytest.skip(f"`{what}` of an earlier test still runs, which failed for that")
-        del _abandoned[what]
+            pytest.skip(f"`{call_name}` of an earlier test still runs, which failed for that")
+        del _abandoned[call_name]
 
 
 EFFECT_EVENTS = (
@@ -183,10 +183,10 @@ def no_side_effects() -> Iterator[None]:
     _recorders.append(block)
     try:
         yield
-        until = time.monotonic() + JOIN_SECONDS
+        deadline = time.monotonic() + JOIN_SECONDS
         for thread in threading.enumerate():
             if thread.ident not in block.other_threads and thread is not threading.current_thread():
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
     finally:
         _recorders.remove(block)
     sentence = "this must write nothing and use no network or program, but it did"

@@ -91,18 +91,18 @@ class KitBase:
         for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
             if not name.startswith(OWN_PREFIXES):
                 monkeypatch.delenv(name)
-        here = tmp_path / "kit" / "here"
-        here.mkdir(parents=True)
+        working_folder = tmp_path / "kit" / "here"
+        working_folder.mkdir(parents=True)
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit" / "state"))
-        monkeypatch.chdir(here)
+        monkeypatch.chdir(working_folder)
         monkeypatch.syspath_prepend(SAMPLE_SITE)
-        return here
+        return working_folder
 
     @pytest.fixture
     def kit_claim(self, kit_folders: Path) -> Claim:
         """The claim of the plugin under test."""
-        wanted = [("source", getattr(self, "kind", "")), ("workload", getattr(self, "workload", ""))]
-        claims = [claim for claim in Plugins().claims if (claim.family, claim.name) in wanted]
+        claim_names = [("source", getattr(self, "kind", "")), ("workload", getattr(self, "workload", ""))]
+        claims = [claim for claim in Plugins().claims if (claim.family, claim.name) in claim_names]
         return claims[0] if claims else pytest.skip("it has no claim of its own: the kit of its platform tests this")
 
 
@@ -117,10 +117,12 @@ class ImportTests(KitBase):
         spec = importlib.util.find_spec(top)
         folders = spec.submodule_search_locations if spec else None
         files = sorted(Path(next(iter(folders))).rglob("*.py")) if folders else [Path(str(spec and spec.origin))]
-        declared = {top, *sys.stdlib_module_names, *list_required_modules(kit_claim.project)}
-        allowed = declared if kit_claim.family == "platform" else None
-        private = (private_import for path in files for private_import in find_private_imports(path, allowed))
-        yield from report("these imports are neither in an `__all__` of robotrain nor required", private)
+        declared_modules = {top, *sys.stdlib_module_names, *list_required_modules(kit_claim.project)}
+        allowed_modules = declared_modules if kit_claim.family == "platform" else None
+        private_imports = (
+            private_import for path in files for private_import in find_private_imports(path, allowed_modules)
+        )
+        yield from report("these imports are neither in an `__all__` of robotrain nor required", private_imports)
 
 
 PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
@@ -128,20 +130,27 @@ PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotra
 """The modules whose `__all__` holds the names that plugins may import."""
 
 
-def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
-    """Yield the imports of a module that are not public; `allowed` are the other top-level modules, None for all."""
+def find_private_imports(path: Path, allowed_modules: set[str] | None) -> Iterator[str]:
+    """Yield the imports of a module that are not public.
+
+    :param allowed_modules: the other top-level modules; None for all.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    used = {(ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used_attributes = {
+        (ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Import, ast.ImportFrom)) or getattr(node, "level", False):
             continue
         for alias in node.names:
             name = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
             if name.partition(".")[0] not in PUBLIC_PACKAGES:
-                imports = [name] if allowed is not None and name.partition(".")[0] not in allowed else []
+                imports = (
+                    [name] if allowed_modules is not None and name.partition(".")[0] not in allowed_modules else []
+                )
             elif name in PUBLIC_MODULES:
                 owner = alias.asname or alias.name
-                imports = [f"{name}.{attribute}" for user, attribute in sorted(used) if user == owner]
+                imports = [f"{name}.{attribute}" for user, attribute in sorted(used_attributes) if user == owner]
             else:
                 imports = [name]
             for used_name in imports:
@@ -158,11 +167,15 @@ def list_required_modules(distribution: str) -> set[str]:
     Extras do not count. An editable installation lists no modules, so the names of distributions count too.
     """
     needs = (need for need in discovery.read_requirements(distribution) if not re.search(r";.*\bextra\b", need))
-    names = {discovery.parse_requirement_name(need) for need in needs}
-    installed = metadata.packages_distributions().items()
-    listed = {module for module, owners in installed if names & {*map(discovery.normalize_name, owners)}}
-    listed |= {name.replace("-", "_") for name in names}
-    return listed.union(*(list_required_modules(name) for name in names if name.startswith("robotrain-")))
+    distribution_names = {discovery.parse_requirement_name(need) for need in needs}
+    owners_by_module = metadata.packages_distributions().items()
+    module_names = {
+        module for module, owners in owners_by_module if distribution_names & {*map(discovery.normalize_name, owners)}
+    }
+    module_names |= {name.replace("-", "_") for name in distribution_names}
+    return module_names.union(
+        *(list_required_modules(name) for name in distribution_names if name.startswith("robotrain-"))
+    )
 
 
 SECRET_NAME_PATTERN = (
@@ -172,11 +185,14 @@ SECRET_REFERENCE_PATTERN = r"_(file|name|id|credential)$|^(credential|file|name)
 """Names of parameters that name where a secret is."""
 
 
-def find_declaration_problems(declared: type) -> Iterator[str]:
+def find_declaration_problems(declaration: type) -> Iterator[str]:
     """Yield what is wrong with a dataclass of parameters, beside what excludes the plugin when it is loaded."""
-    parameters = get_parameters(declared)  # completes a dataclass that is made when it is first used
-    if not vars(declared)["__dataclass_params__"].frozen:
-        yield f"{declared.__name__} is not frozen, but a job never changes: write @dataclass(frozen=True, kw_only=True)"
+    parameters = get_parameters(declaration)  # completes a dataclass that is made when it is first used
+    if not vars(declaration)["__dataclass_params__"].frozen:
+        yield (
+            f"{declaration.__name__} is not frozen, but a job never changes: write @dataclass(frozen=True, "
+            "kw_only=True)"
+        )
     for parameter in parameters:
         if not parameter.param.help.strip():
             yield f"{parameter.name} has no help text: write Param(help=…)"
@@ -206,10 +222,12 @@ def find_outside_imports(folder: Path, *modules: str, data: Sequence[str] = ()) 
     payload = folder / "payload"
     zipfile.ZipFile(io.BytesIO(pack_modules((*modules, *data)).archive)).extractall(payload)
     command = [sys.executable, "-I", "-S", "-c", ISOLATED_PROGRAM, str(payload), *modules]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        yield f"what is packed cannot be imported without other packages; import them in the functions:\n{done.stderr}"
-    yield from report("beside what is packed it imports these; import them in the functions", done.stdout.split())
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        yield (
+            f"what is packed cannot be imported without other packages; import them in the functions:\n{process.stderr}"
+        )
+    yield from report("beside what is packed it imports these; import them in the functions", process.stdout.split())
 
 
 def run_on_probe(command: str, *words: str) -> CommandResult:

@@ -39,8 +39,8 @@ SAMPLE_NOTE = "sent by the kit"
 
 def read_zip(archive: bytes) -> Mapping[str, bytes]:
     """Return the files of a zip archive, by their paths."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-        return {member.filename: packed.read(member) for member in packed.infolist() if not member.is_dir()}
+    with zipfile.ZipFile(io.BytesIO(archive)) as zip_archive:
+        return {member.filename: zip_archive.read(member) for member in zip_archive.infolist() if not member.is_dir()}
 
 
 class World:
@@ -70,13 +70,13 @@ class World:
 
     def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
         """Return the files of the payload where the runtime starts: by default those of the plan's zip."""
-        archive = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
+        archive = next((file_bytes for path, file_bytes in sorted(plan.files.items()) if path.endswith(".zip")), b"")
         return read_zip(archive) if archive else {}
 
     def get_native_name(self, platform: Platform, reference: Reference) -> str:
         """Return the text by which another machine adopts a run: by default the first that is shown of it."""
-        shown = [*platform.engine.describe_reference(reference).values()]
-        return next((text for text in shown if text), reference.get("folder", ""))
+        shown_texts = [*platform.engine.describe_reference(reference).values()]
+        return next((text for text in shown_texts if text), reference.get("folder", ""))
 
     def count_runs(self, run: str) -> int:
         """Return how many runs of that name the engine was given, ended ones included.
@@ -113,8 +113,8 @@ class World:
         folder = run / OUTPUTS_FOLDER / CHECKPOINTS_FOLDER / f"{step:06}"
         (folder / "model").mkdir(parents=True)
         files = {"model/weights": b"w" * 1000, "state": b"s"}
-        for path, content in files.items():
-            (folder / path).write_bytes(content)
+        for path, file_bytes in files.items():
+            (folder / path).write_bytes(file_bytes)
         checkpoint.seal_checkpoint(folder, step=step, run=run.name, job="")
         return files
 
@@ -134,8 +134,8 @@ class Bench:
         self.name, self.world = name, world
         self.plans: list[Plan] = []
         self.arguments: list[Any] = []
-        self.plugins, declared = load_declared("platform", name, *sys.path)
-        self.platform: Platform = declared
+        self.plugins, declaration = load_declared("platform", name, *sys.path)
+        self.platform: Platform = declaration
         self.engine = self.platform.engine
         self.can = self.platform.capabilities
         self.kinds: Mapping[str, SourceKind] = self.plugins.source_kinds()
@@ -176,14 +176,16 @@ class Bench:
 
     def complete_words(self, *words: object) -> list[str]:
         """Return the words of a whole job: with a source, if the platform accepts any, and the required inputs."""
-        typed = [*self.first_source(), *words]
-        return [self.workload.name, *self.required_words(self.workload, typed), *map(str, typed)]
+        typed_words = [*self.first_source(), *words]
+        return [self.workload.name, *self.required_words(self.workload, typed_words), *map(str, typed_words)]
 
     def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
         """Run `render --json` of a workload's job, with examples of the required inputs that `words` lack."""
-        chosen = workload or self.workload
-        command = ("--", "true") if chosen.own_command else ()
-        return self.run_command("render", "--json", chosen.name, *self.required_words(chosen, words), *words, *command)
+        chosen_workload = workload or self.workload
+        command = ("--", "true") if chosen_workload.own_command else ()
+        return self.run_command(
+            "render", "--json", chosen_workload.name, *self.required_words(chosen_workload, words), *words, *command
+        )
 
     def render_plan(self, *words: object) -> Plan:
         """Render a whole job and return the plan; the test fails if it is rejected."""
@@ -192,8 +194,12 @@ class Bench:
 
     def first_source(self, *roles: str) -> list[str]:
         """Return the words of a source that the platform accepts in one of the roles, by default any."""
-        accepted = ((role, self.can.list_accepted_kinds(role, self.kinds)) for role in roles or self.workload.roles)
-        words = (self.source_word(role, kind) for role, kinds in accepted for kind in kinds if self.example_text(kind))
+        accepted_kinds = (
+            (role, self.can.list_accepted_kinds(role, self.kinds)) for role in roles or self.workload.roles
+        )
+        words = (
+            self.source_word(role, kind) for role, kinds in accepted_kinds for kind in kinds if self.example_text(kind)
+        )
         return [*itertools.islice(words, 1)]
 
     def source_word(self, role: str, kind: SourceKind) -> str:
@@ -221,9 +227,13 @@ class Bench:
 
     def parse_source(self, role: str, kind: SourceKind) -> Source:
         """Return the source that the example of a kind is parsed to: several kinds may share the flag."""
-        text = self.example_text(kind)
-        sharing = [other for other in self.kinds.values() if other.roles.get(role) == kind.roles[role]]
-        return next((other for other in sharing if other.recognizes(text)), sharing[0]).parse(text, Path.cwd())
+        example = self.example_text(kind)
+        sharing_kinds = [
+            other_kind for other_kind in self.kinds.values() if other_kind.roles.get(role) == kind.roles[role]
+        ]
+        return next(
+            (other_kind for other_kind in sharing_kinds if other_kind.recognizes(example)), sharing_kinds[0]
+        ).parse(example, Path.cwd())
 
     def submit(self, *words: object) -> CommandResult:
         """Run `submit` of the world's job, or else of the kit's."""
@@ -238,32 +248,34 @@ class Bench:
 
     def start_run(self, run: RunRecord) -> None:
         """Make the engine report that a run is running, if the world has a word for that."""
-        for native in [native for native, state in self.world.native_states.items() if state == "running"][:1]:
-            self.world.set_native_state(run.reference, native)
+        for native_state in [
+            native_state for native_state, state in self.world.native_states.items() if state == "running"
+        ][:1]:
+            self.world.set_native_state(run.reference, native_state)
 
     def run_for(self, command: str, run: str) -> CommandResult:
         """Run a command about a run, with `--json` if it has that."""
         return call_in_time(command, harness.run_command, command, run, *([] if command == "logs" else ["--json"]))
 
-    def compare_support(self, what: str, support: Support, result: CommandResult) -> Iterator[str]:
+    def compare_support(self, subject: str, support: Support, result: CommandResult) -> Iterator[str]:
         """Yield a sentence unless a yes is accepted, and anything else rejected: exit code 3, and its name."""
-        named = any(self.name in error["title"] for error in result.errors)
-        if result.exit_code != (0 if support else 3) or not (support or named):
-            yield f"{what} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
+        names_platform = any(self.name in error["title"] for error in result.errors)
+        if result.exit_code != (0 if support else 3) or not (support or names_platform):
+            yield f"{subject} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
 
-    def compare_count(self, run: str, expected: int, when: str = "") -> Iterator[str]:
+    def compare_count(self, run: str, expected_count: int, time_text: str = "") -> Iterator[str]:
         """Yield a sentence unless the engine has as many runs of that name as expected."""
         count = self.world.count_runs(run)
-        if count != expected:
-            yield f"the engine has {count} runs named {run}, not {expected}{when}"
+        if count != expected_count:
+            yield f"the engine has {count} runs named {run}, not {expected_count}{time_text}"
 
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
         """Return a block in which `wrapper(method, arguments)` is called in place of a method of plans or engine."""
         part = self.engine if hasattr(PlatformEngine, name) else self.platform.plans
-        original: Any = getattr(part, name)
+        original_method: Any = getattr(part, name)
 
         def method(part: Any, *args: Any, **kwargs: Any) -> Any:
-            return wrapper(original, [*args, *kwargs.values()])
+            return wrapper(original_method, [*args, *kwargs.values()])
 
         return mock.patch.object(type(part), name, method)
 
@@ -309,9 +321,12 @@ def render_elsewhere(bench: Bench, folder: Path, **host: Any) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
     program = [sys.executable, "-c", RENDER_PROGRAM, str(request)]
-    done = subprocess.run(program, cwd=folder, env=environ, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(f"the job cannot be rendered in another process:\n{done.stdout}{done.stderr}", pytrace=False)
+    render_process = subprocess.run(program, cwd=folder, env=environ, capture_output=True, text=True)
+    if render_process.returncode:
+        pytest.fail(
+            f"the job cannot be rendered in another process:\n{render_process.stdout}{render_process.stderr}",
+            pytrace=False,
+        )
     plan: dict[str, Any] = json.loads(request.read_text())
     return plan
 

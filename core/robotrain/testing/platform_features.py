@@ -39,9 +39,9 @@ class EngineFeatureTests(PlatformTestBase):
         render, engine = _require_pipeline(bench), bench.engine
         if not isinstance(engine, SchedulerEngine):
             pytest.skip(f"{bench.name} is no SchedulerEngine")
-        for number, (before, after) in enumerate(STEP_CUTS, 1):
+        for number, (cut_before, cut_after) in enumerate(STEP_CUTS, 1):
             plan = render(f"kit-cut-{number}")
-            with SubmitScript(monkeypatch).kill_at(before=before, after=after), contextlib.suppress(Unanswered):
+            with SubmitScript(monkeypatch).kill_at(before=cut_before, after=cut_after), contextlib.suppress(Unanswered):
                 engine.submit(plan)
             jobs_by_step = _list_jobs(engine, plan)
             if number == len(STEP_CUTS) and not all(queued_job.is_held for queued_job in jobs_by_step["first"]):
@@ -61,8 +61,8 @@ class EngineFeatureTests(PlatformTestBase):
                     )
             if any(queued_job.is_held for queued_job in jobs_by_step["first"]):
                 yield "native_dag is declared yes, but the first step is never released: set `release_command`"
-        needed = {queued_job.job for queued_job in jobs_by_step["first"]}
-        if not all(needed <= {*queued_job.needs} for queued_job in jobs_by_step["second"]):
+        first_jobs = {queued_job.job for queued_job in jobs_by_step["first"]}
+        if not all(first_jobs <= {*queued_job.needs} for queued_job in jobs_by_step["second"]):
             yield (
                 "native_dag is declared yes, but step second does not wait for step first: set `dependency_words` (and"
                 " `job_separator`), and `needs` of what `search_jobs` returns"
@@ -73,18 +73,18 @@ class EngineFeatureTests(PlatformTestBase):
         if not bench.can.feature("native_sweep"):
             pytest.skip(f"{bench.name} does not declare native_sweep")
         job, run, parts = _render_arguments(bench)
-        numbers = [
-            (parameter_name, n)
-            for parameter_name, n in job.parameters
-            if isinstance(n, int | float) and not isinstance(n, bool)
+        number_parameters = [
+            (parameter_name, number)
+            for parameter_name, number in job.parameters
+            if isinstance(number, int | float) and not isinstance(number, bool)
         ]
-        if not numbers:
+        if not number_parameters:
             pytest.skip("the job has no number to vary")
-        name, value = numbers[0]
+        name, value = number_parameters[0]
         space = {name: Dimension(choices=(value, value + 1))}
         trials = ("trial-1", "trial-2")
-        compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
-        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
+        sweep_options: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
+        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **sweep_options, **parts)
         engine = bench.engine
         if obstacle := bench.platform.get_plans_for(SweepPlans).find_sweep_obstacle(sweep):
             yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
@@ -110,9 +110,9 @@ class EngineFeatureTests(PlatformTestBase):
         if bench.run_command("render", "--json", *bench.complete_words(f"--{name}={least}")).exit_code:
             return
         job, settings = bench.arguments[:2]
-        (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
+        (scheduler_job,) = bench.engine.load_spec(bench.plans[-1]).jobs
         variants = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
-        least_request, none = (_format_request(bench.engine, job, variant, sent) for variant in variants)
+        least_request, none = (_format_request(bench.engine, job, variant, scheduler_job) for variant in variants)
         if least_request == none:
             yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
 
@@ -130,12 +130,14 @@ class EngineFeatureTests(PlatformTestBase):
             )
         job, settings = bench.arguments[:2]
         if isinstance(bench.engine, SchedulerEngine):
-            (sent,) = bench.engine.load_spec(bench.plans[-1]).jobs
+            (scheduler_job,) = bench.engine.load_spec(bench.plans[-1]).jobs
             single_node_job = dataclasses.replace(
                 job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items())
             )
-            request, alone = (_format_request(bench.engine, job, settings, sent) for job in (job, single_node_job))
-            if request == alone:
+            request, single_request = (
+                _format_request(bench.engine, job, settings, scheduler_job) for job in (job, single_node_job)
+            )
+            if request == single_request:
                 yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
 
 
@@ -159,7 +161,7 @@ def _require_pipeline(bench: Bench) -> Callable[[str], Plan]:
 
 
 def _submit_engine_plan(
-    bench: Bench, what: str, render: Callable[[], Plan], names: set[str]
+    bench: Bench, subject: str, render: Callable[[], Plan], step_names: set[str]
 ) -> Generator[str, None, Reference]:
     """Submit a plan of several runs, and yield what is wrong with it, `find`, the count, the status or the steps.
 
@@ -167,20 +169,20 @@ def _submit_engine_plan(
     """
     plan = render()
     if plan.files != render().files:
-        yield f"{what} is rendered to other files the second time"
+        yield f"{subject} is rendered to other files the second time"
     if bench.engine.find(plan) is not None:
-        yield f"`find` returned a run for {what} that was not submitted"
+        yield f"`find` returned a run for {subject} that was not submitted"
     reference: Reference = bench.engine.submit(plan)
     yield from bench.compare_count(plan.run, 1)
     if bench.engine.find(plan) is None:
-        yield f"`find` returned None for {what} that was submitted"
-    status, listed = bench.platform.get_engine_for(PipelineRuns).query_pipeline(reference)
-    unknown = sorted({step.name for step in listed} - names)
-    yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
-    lost = (step.name for step in listed if step.state == "lost")
-    yield from report(f"the engine does not know these of {what} that was just submitted", lost)
+        yield f"`find` returned None for {subject} that was submitted"
+    status, step_statuses = bench.platform.get_engine_for(PipelineRuns).query_pipeline(reference)
+    unknown = sorted({step.name for step in step_statuses} - step_names)
+    yield from report(f"the steps of {subject} are {', '.join(sorted(step_names))}; not", unknown)
+    lost_steps = (step.name for step in step_statuses if step.state == "lost")
+    yield from report(f"the engine does not know these of {subject} that was just submitted", lost_steps)
     if status.finished:
-        yield f"the status of {what} that was just submitted is final"
+        yield f"the status of {subject} that was just submitted is final"
     return reference
 
 
@@ -194,10 +196,12 @@ def _list_jobs(engine: SchedulerEngine, plan: Plan) -> dict[str, list[FoundJob]]
     }
 
 
-def _format_request(engine: SchedulerEngine, job: Job, settings: Any, sent: Any) -> tuple[object, ...]:
+def _format_request(engine: SchedulerEngine, job: Job, settings: Any, scheduler_job: Any) -> tuple[object, ...]:
     """Return all that a scheduler is told of a job: the words of the command, and the script."""
-    filled = fill_settings(job, settings)
-    return *engine.make_submit_words(job, filled, sent), engine.make_start_script(job, filled, sent)
+    filled_settings = fill_settings(job, settings)
+    return *engine.make_submit_words(job, filled_settings, scheduler_job), engine.make_start_script(
+        job, filled_settings, scheduler_job
+    )
 
 
 def _find_array_gaps(engine: Any, sweep: SweepSpec, render: Callable[[], Plan]) -> Iterator[str]:
@@ -208,12 +212,14 @@ def _find_array_gaps(engine: Any, sweep: SweepSpec, render: Callable[[], Plan]) 
     if type(engine).format_trial is SchedulerEngine.format_trial:
         yield "native_sweep is declared yes, but no trial has a job: write `format_trial`"
         return
-    (sent,) = engine.load_spec(render()).jobs
-    others = {
-        "as many jobs as `sent.trials` has": dataclasses.replace(sent, trials=(*sent.trials, "trial-3")),
-        "at most `sent.at_most` at the same time": dataclasses.replace(sent, at_most=0),
+    (scheduler_job,) = engine.load_spec(render()).jobs
+    changed_jobs = {
+        "as many jobs as `sent.trials` has": dataclasses.replace(
+            scheduler_job, trials=(*scheduler_job.trials, "trial-3")
+        ),
+        "at most `sent.at_most` at the same time": dataclasses.replace(scheduler_job, at_most=0),
     }
-    request = _format_request(engine, sweep.jobs[0], sweep.settings, sent)
-    for what, other in others.items():
-        if _format_request(engine, sweep.jobs[0], sweep.settings, other) == request:
-            yield f"native_sweep is declared yes, but the words of the job do not ask for {what}"
+    request = _format_request(engine, sweep.jobs[0], sweep.settings, scheduler_job)
+    for request_text, changed_job in changed_jobs.items():
+        if _format_request(engine, sweep.jobs[0], sweep.settings, changed_job) == request:
+            yield f"native_sweep is declared yes, but the words of the job do not ask for {request_text}"

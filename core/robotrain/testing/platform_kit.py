@@ -38,9 +38,16 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
         yield from (str(failure) for failure in failures if failure.claim == kit_claim)
         if not platform.summary.strip():
             yield "`summary` is empty: say in a few words what the platform is"
-        groups = (capabilities.sources, capabilities.combinations, capabilities.workloads, capabilities.features)
-        silent = (name for group in groups for name, support in group.items() if not support and not support.reason)
-        yield from report('these are declared without a reason; write no("why", "what to do instead")', silent)
+        support_tables = (
+            capabilities.sources,
+            capabilities.combinations,
+            capabilities.workloads,
+            capabilities.features,
+        )
+        silent_names = (
+            name for group in support_tables for name, support in group.items() if not support and not support.reason
+        )
+        yield from report('these are declared without a reason; write no("why", "what to do instead")', silent_names)
         for (role, name), support in capabilities.sources.items():
             kind = bench.kinds.get(name) if support else None
             if kind and not (kind.target or kind.platform_managed if role == "publish" else role in kind.roles):
@@ -49,12 +56,12 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
         yield from find_declaration_problems(platform.settings)
         own_flags = {flag for parameter in get_parameters(platform.settings) for flag in parameter.flags}
         hints = platform.option_hints.items()
-        wrong = (
+        wrong_hints = (
             flag
-            for flag, text in hints
-            if not (flag[:1] == "-" or flag.isupper()) or flag in own_flags or not text.strip()
+            for flag, hint in hints
+            if not (flag[:1] == "-" or flag.isupper()) or flag in own_flags or not hint.strip()
         )
-        yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong)
+        yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong_hints)
 
     def test_workload_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
         """A workload with a yes, as `init` writes it, arrives with its plugins; any other is rejected (exit code 3)."""
@@ -70,8 +77,10 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
             yield from bench.compare_support(name, support, result)
             if support and not result.exit_code:
                 document = bench.world.read_document(bench.plans[-1])
-                changed = {*document.parameters.items()} ^ {*bench.plans[-1].job.parameters}
-                yield from report(f"parameters of {name} are lost, changed or added in the document", sorted(changed))
+                changed_parameters = {*document.parameters.items()} ^ {*bench.plans[-1].job.parameters}
+                yield from report(
+                    f"parameters of {name} are lost, changed or added in the document", sorted(changed_parameters)
+                )
                 if f"workload.{name}" not in document.container_plugins:
                     yield f"the document of {name} names no workload: give `container_plugins` to make_job_document"
 
@@ -79,23 +88,25 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
         """A parameter that needs a feature is accepted with a yes, and rejected (exit code 3) otherwise."""
         bench.require_sample_workload()
         flags = {name: f"--kit-needs-{name.replace('_', '-')}" for name in FEATURES}
-        declared = [name for name in flags if bench.can.feature(name)]
-        needs = [word for name in declared for word in bench.world.needs.get(name, ())]
-        result = bench.render(*(flags.pop(name) for name in declared), *needs)
+        declared_features = [name for name in flags if bench.can.feature(name)]
+        needs = [word for name in declared_features for word in bench.world.needs.get(name, ())]
+        result = bench.render(*(flags.pop(name) for name in declared_features), *needs)
         if result.exit_code:
-            yield f"the features {', '.join(declared)} are declared yes, but rejected: {result.output}"
-        rejected = {error["where"] for error in bench.render(*flags.values()).errors if bench.name in error["title"]}
-        yield from report("these features are not declared yes, but not rejected", {*flags.values()} - rejected)
+            yield f"the features {', '.join(declared_features)} are declared yes, but rejected: {result.output}"
+        rejected_flags = {
+            error["where"] for error in bench.render(*flags.values()).errors if bench.name in error["title"]
+        }
+        yield from report("these features are not declared yes, but not rejected", {*flags.values()} - rejected_flags)
 
     def test_source_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
         """Each source kind in each role: a yes is rendered; anything else is rejected (exit code 3), offline."""
-        for role, tried in ((role, kind) for kind in bench.kinds.values() for role in kind.roles):
-            if role not in bench.workload.roles or not bench.example_text(tried):
+        for role, tried_kind in ((role, kind) for kind in bench.kinds.values() for role in kind.roles):
+            if role not in bench.workload.roles or not bench.example_text(tried_kind):
                 continue
-            source = bench.parse_source(role, tried)
+            source = bench.parse_source(role, tried_kind)
             support = bench.can.source(role, bench.kinds[source.kind])
             with no_side_effects():
-                result = bench.render(bench.source_word(role, tried), *bench.list_kind_options(tried))
+                result = bench.render(bench.source_word(role, tried_kind), *bench.list_kind_options(tried_kind))
             yield from bench.compare_support(f"{source.kind} as {role}", support, result)
 
     def test_every_source_reaches_the_document(self, bench: Bench) -> Iterator[str]:
@@ -104,27 +115,31 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
         def pin_sources(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
             job: Job = arguments[0]
             pins = [SAMPLE_PIN if bench.kinds[source.kind].pinning else "" for source in job.sources]
-            pinned = (
+            pinned_sources = (
                 dataclasses.replace(source, pin=pin, implied=source.role == "backbone")
                 for source, pin in zip(job.sources, pins, strict=True)
             )
-            return render(dataclasses.replace(job, sources=tuple(pinned)), *arguments[1:])
+            return render(dataclasses.replace(job, sources=tuple(pinned_sources)), *arguments[1:])
 
-        for typed in _make_jobs(bench):
-            kinds = [kind for _, kind in typed]
-            words = [bench.source_word(role, kind) for role, kind in typed]
+        for typed_sources in _make_jobs(bench):
+            kinds = [kind for _, kind in typed_sources]
+            words = [bench.source_word(role, kind) for role, kind in typed_sources]
             with bench.wrap_method("render", pin_sources):
                 result = bench.render(*words, *bench.list_kind_options(*kinds))
             result.require(f"{', '.join(words)} are declared yes")
             document = bench.world.read_document(bench.plans[-1])
-            sources = ((role, kind, str(bench.parse_source(role, kind))) for role, kind in typed)
-            expected = [
+            sources = ((role, kind, str(bench.parse_source(role, kind))) for role, kind in typed_sources)
+            expected_sources = [
                 (role, kind.name, uri, SAMPLE_PIN * bool(kind.pinning), role == "backbone")
                 for role, kind, uri in sources
             ]
-            restored = restore_job(document, bench.workload)  # on its nodes, a folder may have another address
-            actual = [(source.role, source.kind, source.uri, source.pin, source.implied) for source in restored.sources]
-            yield from compare("the document has other sources or pins; pass on those of the job", actual, expected)
+            restored_job = restore_job(document, bench.workload)  # on its nodes, a folder may have another address
+            actual = [
+                (source.role, source.kind, source.uri, source.pin, source.implied) for source in restored_job.sources
+            ]
+            yield from compare(
+                "the document has other sources or pins; pass on those of the job", actual, expected_sources
+            )
             mounted = {(mount.role, mount.uri) for mount in document.placement.mounts}
             for source in document.sources:
                 if (
@@ -146,15 +161,15 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
     """Yield a job for each accepted source, two of one kind in each other role of many, and one with all datasets that
     combine, the first of them twice.
     """
-    accepted = {role: _list_accepted_kinds(bench, role) for role in bench.workload.roles}
-    yield from ([(role, kind)] for role, kinds in accepted.items() for kind in kinds)
+    kinds_by_role = {role: _list_accepted_kinds(bench, role) for role in bench.workload.roles}
+    yield from ([(role, kind)] for role, kinds in kinds_by_role.items() for kind in kinds)
     for role in (role for role, rule in bench.workload.roles.items() if rule.many and role != "dataset"):
-        yield from ([(role, kind)] * 2 for kind in accepted[role] if _can_repeat(bench, role, kind))
-    together = accepted.get("dataset", [])
-    if together and bench.can.feature("several_datasets") and _can_combine_all(bench, together):
-        repeated = [kind for kind in together if _can_repeat(bench, "dataset", kind)][:1]
-        others = [kind for kind in together if kind not in repeated]
-        yield [("dataset", kind) for kind in (*repeated, *others, *repeated)]
+        yield from ([(role, kind)] * 2 for kind in kinds_by_role[role] if _can_repeat(bench, role, kind))
+    dataset_kinds = kinds_by_role.get("dataset", [])
+    if dataset_kinds and bench.can.feature("several_datasets") and _can_combine_all(bench, dataset_kinds):
+        repeated_kinds = [kind for kind in dataset_kinds if _can_repeat(bench, "dataset", kind)][:1]
+        other_kinds = [kind for kind in dataset_kinds if kind not in repeated_kinds]
+        yield [("dataset", kind) for kind in (*repeated_kinds, *other_kinds, *repeated_kinds)]
 
 
 def _can_repeat(bench: Bench, role: str, kind: SourceKind) -> bool:
@@ -163,9 +178,11 @@ def _can_repeat(bench: Bench, role: str, kind: SourceKind) -> bool:
 
 def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:
     """Return the kinds that the platform accepts in a role and whose example is of that very kind."""
-    accepted = bench.can.list_accepted_kinds(role, bench.kinds) if role in bench.workload.roles else []
-    return [kind for kind in accepted if bench.example_text(kind) and bench.parse_source(role, kind).kind == kind.name]
+    accepted_kinds = bench.can.list_accepted_kinds(role, bench.kinds) if role in bench.workload.roles else []
+    return [
+        kind for kind in accepted_kinds if bench.example_text(kind) and bench.parse_source(role, kind).kind == kind.name
+    ]
 
 
 def _can_combine_all(bench: Bench, kinds: Sequence[SourceKind]) -> bool:
-    return all(bench.can.combination(kind.name, other.name) for kind in kinds for other in kinds)
+    return all(bench.can.combination(kind.name, other_kind.name) for kind in kinds for other_kind in kinds)

@@ -77,15 +77,17 @@ class _Statements(ast.NodeTransformer):
         return None
 
 
-def is_same_program(content: bytes, other: bytes | None) -> bool:
+def is_same_program(file_bytes: bytes, arrived_bytes: bytes | None) -> bool:
     """Return whether a file of a payload arrived: a module may have lost its docstrings."""
-    if other is None or content == other:
-        return other is not None
+    if arrived_bytes is None or file_bytes == arrived_bytes:
+        return arrived_bytes is not None
     try:
-        first, second = (ast.dump(_Statements().visit(ast.parse(source))) for source in (content, other))
+        first_tree, second_tree = (
+            ast.dump(_Statements().visit(ast.parse(source))) for source in (file_bytes, arrived_bytes)
+        )
     except (SyntaxError, ValueError):  # no module
         return False
-    return first == second
+    return first_tree == second_tree
 
 
 class RenderTests(PlatformTestBase):
@@ -100,24 +102,30 @@ class RenderTests(PlatformTestBase):
 
     def test_render_uses_its_arguments_unchanged(self, bench: Bench) -> Iterator[str]:
         """It only reads the job, whose digest names the run; all of the payload is where the runtime is started."""
-        before: list[str] = []
+        earlier_texts: list[str] = []
 
         def keep_arguments(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
-            before[:] = map(repr, arguments)
+            earlier_texts[:] = map(repr, arguments)
             return render(*arguments)
 
         with bench.wrap_method("render", keep_arguments):
             packed_files = bench.world.read_payload(bench.render_plan())
-        pairs = zip(before, map(repr, bench.arguments), strict=True)
-        changes = (f"{first} became {then}" for first, then in pairs if first != then)
+        text_pairs = zip(earlier_texts, map(repr, bench.arguments), strict=True)
+        changes = (
+            f"{earlier_text} became {later_text}"
+            for earlier_text, later_text in text_pairs
+            if earlier_text != later_text
+        )
         yield from report("`render` must not change its arguments; copy them with dataclasses.replace", changes)
         (payload,) = (argument for argument in bench.arguments if isinstance(argument, Payload))
-        changed = (
+        changed_paths = (
             path
-            for path, content in read_zip(payload.archive).items()
-            if not is_same_program(content, packed_files.get(path))
+            for path, file_bytes in read_zip(payload.archive).items()
+            if not is_same_program(file_bytes, packed_files.get(path))
         )
-        yield from report("files of the payload are missing or changed; put all of `payload.archive` into it", changed)
+        yield from report(
+            "files of the payload are missing or changed; put all of `payload.archive` into it", changed_paths
+        )
 
     def test_plan_and_document_match_the_job(self, bench: Bench) -> Iterator[str]:
         """They have its platform, and the run of the attempt that `render` is given; the plan shows texts."""
@@ -127,12 +135,12 @@ class RenderTests(PlatformTestBase):
             yield from compare("the plan has another platform or run", (plan.platform, plan.run), (bench.name, run))
             document = bench.world.read_document(plan)
             actual = (document.platform, document.run, document.job, document.workload)
-            expected = (bench.name, run, plan.job.digest, plan.job.workload)
-            yield from compare("the document is of another job; use `make_job_document`", actual, expected)
-        missing = {plans[0].spec, *plans[0].shown} - {*plans[0].files}
-        yield from report("`spec` and `shown` name files that are not in `files`", missing)
-        texts = {path: plans[0].files.get(path, b"").decode(errors="replace") for path in plans[0].shown}
-        binary = (path for path, text in texts.items() if "\ufffd" in text)
+            expected_facts = (bench.name, run, plan.job.digest, plan.job.workload)
+            yield from compare("the document is of another job; use `make_job_document`", actual, expected_facts)
+        missing_files = {plans[0].spec, *plans[0].shown} - {*plans[0].files}
+        yield from report("`spec` and `shown` name files that are not in `files`", missing_files)
+        text_by_path = {path: plans[0].files.get(path, b"").decode(errors="replace") for path in plans[0].shown}
+        binary = (path for path, text in text_by_path.items() if "\ufffd" in text)
         yield from report("`shown` names files that are not texts", binary)
         if plans[0].digest == plans[1].digest:
             yield "the plans of two attempts are equal: they must have the `run` that render is given"
@@ -145,10 +153,12 @@ class RenderTests(PlatformTestBase):
         for name, host in {"one": ONE_HOST, "other": OTHER_HOST}.items():
             plans.append(render_elsewhere(bench, tmp_path / name, **host))
         paths = sorted({path for plan in plans for path in plan["files"]})
-        changed = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]
+        differing_paths = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]
         if len({plan["digest"] for plan in plans}) > 1:
-            changed.append("the plan's digest")
-        yield from report("these differ on another machine, at another time; use only `render`'s arguments", changed)
+            differing_paths.append("the plan's digest")
+        yield from report(
+            "these differ on another machine, at another time; use only `render`'s arguments", differing_paths
+        )
 
     def test_parameters_and_arguments_reach_the_document(self, bench: Bench) -> Iterator[str]:
         """Texts, numbers, switches and choices have their own type; arguments of the trainer are as typed, in order."""
@@ -162,18 +172,18 @@ class RenderTests(PlatformTestBase):
     def test_hostile_text_is_unchanged_or_rejected(self, bench: Bench, theme: str) -> Iterator[str]:
         """A parameter, a source or an argument of the trainer arrives unchanged, or is rejected (exit code 2 or 3)."""
         bench.require_sample_workload()
-        for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
-            if _render_texts(bench, typed).exit_code:
-                typed = [text for text in typed if not _render_texts(bench, [text]).exit_code]
-                _render_texts(bench, typed).require("texts that are accepted alone are rejected together")
+        for typed_texts in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
+            if _render_texts(bench, typed_texts).exit_code:
+                typed_texts = [text for text in typed_texts if not _render_texts(bench, [text]).exit_code]
+                _render_texts(bench, typed_texts).require("texts that are accepted alone are rejected together")
             document = bench.world.read_document(bench.plans[-1])
-            for option, text in typed:
+            for option, text in typed_texts:
                 if option.startswith("--kit-text"):
                     name = option.strip("-").replace("-", "_")
                     yield from compare(f"the parameter {name}", document.parameters[name], text)
-            sources = [text for option, text in typed if option and not option.startswith("--kit-text")]
+            sources = [text for option, text in typed_texts if option and not option.startswith("--kit-text")]
             yield from compare("the sources", [source.uri for source in document.sources], sources)
-            arguments = [text for option, text in typed if not option]
+            arguments = [text for option, text in typed_texts if not option]
             yield from compare("the arguments", [*document.trainer_args], arguments)
 
     def test_plan_holds_no_secret_of_the_environment(
@@ -185,11 +195,15 @@ class RenderTests(PlatformTestBase):
         for name in (*SECRET_NAMES, *ENGINE_SECRET_NAMES, *own_names):
             monkeypatch.setenv(name, CANARY)
         plan = bench.render_plan()
-        arrived = document.format_document(bench.world.read_document(plan)).encode()
-        leaking = [path for path, content in {**plan.files, "the document": arrived}.items() if _has_canary(content)]
+        document_bytes = document.format_document(bench.world.read_document(plan)).encode()
+        leaking = [
+            path
+            for path, file_bytes in {**plan.files, "the document": document_bytes}.items()
+            if _has_canary(file_bytes)
+        ]
         yield from report("these of the plan hold the value of a secret; name its variable instead", leaking)
-        explained = bench.run_command("explain", *bench.complete_words())
-        if CANARY in explained.output:
+        explain_result = bench.run_command("explain", *bench.complete_words())
+        if CANARY in explain_result.output:
             yield "`explain` prints a secret: its value is in what `derive_defaults` or `defaults` returns"
 
     def test_run_record_holds_no_secret_of_the_environment(
@@ -210,25 +224,33 @@ class RenderTests(PlatformTestBase):
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
     """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
     kind, capabilities = bench.kinds[SAMPLE_KIND], bench.can
-    most = capability_checks.get_source_limit(capabilities) if capabilities.combination(kind.name, kind.name) else 1
-    names = [
+    max_datasets = (
+        capability_checks.get_source_limit(capabilities) if capabilities.combination(kind.name, kind.name) else 1
+    )
+    dataset_texts = [
         text
         for text in texts
         if capabilities.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)
     ]
-    datasets = [(kind.roles["dataset"].flag, text) for text in names]
+    datasets = [(kind.roles["dataset"].flag, text) for text in dataset_texts]
     parameters = [(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
-    yield [*parameters, *datasets[:most], *(("", argument) for text in texts for argument in (text, f"--name={text}"))]
-    yield from (datasets[start : start + most] for start in range(most, len(datasets), most))
+    yield [
+        *parameters,
+        *datasets[:max_datasets],
+        *(("", argument) for text in texts for argument in (text, f"--name={text}")),
+    ]
+    yield from (datasets[start : start + max_datasets] for start in range(max_datasets, len(datasets), max_datasets))
 
 
-def _render_texts(bench: Bench, typed: Iterable[TypedText]) -> CommandResult:
-    options = [f"{option}={text}" for option, text in typed if option]
-    result = bench.render(*options, "--", *(text for option, text in typed if not option))
+def _render_texts(bench: Bench, typed_texts: Iterable[TypedText]) -> CommandResult:
+    options = [f"{option}={text}" for option, text in typed_texts if option]
+    result = bench.render(*options, "--", *(text for option, text in typed_texts if not option))
     return result.require("a hostile text must be accepted or rejected", 0, 2, 3)
 
 
-def _has_canary(content: bytes) -> bool:
+def _has_canary(file_bytes: bytes) -> bool:
     """Return whether the content has the canary, plain or in base64 at any offset."""
-    coded = [base64.b64encode(b" " * before + CANARY.encode())[4 if before else 0 :][:16] for before in range(3)]
-    return any(canary in content for canary in (CANARY.encode(), *coded))
+    encoded_canaries = [
+        base64.b64encode(b" " * offset + CANARY.encode())[4 if offset else 0 :][:16] for offset in range(3)
+    ]
+    return any(canary in file_bytes for canary in (CANARY.encode(), *encoded_canaries))

@@ -32,18 +32,20 @@ class SubmitTests(PlatformTestBase):
 
     def test_each_submit_creates_one_run(self, bench: Bench) -> Iterator[str]:
         """A second submit with `--new` is another run; a reference has texts by which the run is found again."""
-        first = bench.submit_job()
-        second = bench.submit_job()
-        if first.reference == second.reference:
-            yield f"two runs have the same reference: {first.reference}"
-        for run in (first, second):
+        first_run = bench.submit_job()
+        second_run = bench.submit_job()
+        if first_run.reference == second_run.reference:
+            yield f"two runs have the same reference: {first_run.reference}"
+        for run in (first_run, second_run):
             yield from bench.compare_count(run.run, 1)
             if not run.reference or not all(isinstance(text, str) for text in run.reference.values()):
                 yield f"`submit` returned {run.reference}: return texts by which the run is found again"
 
     def test_requests_reach_the_engine(self, bench: Bench) -> Iterator[str]:
         """GPUs, memory, time and a stop signal reach the engine as typed; without the option it has another value."""
-        requests = {word.partition("=")[0]: (word, expected) for word, expected in bench.world.requests.items()}
+        requests = {
+            word.partition("=")[0]: (word, expected_request) for word, expected_request in bench.world.requests.items()
+        }
         settings = {
             parameter.flag
             for parameter in get_parameters(bench.platform.settings)
@@ -56,11 +58,11 @@ class SubmitTests(PlatformTestBase):
         if not requests:
             return
         default = bench.world.read_requests(bench.submit_job().reference)
-        received = bench.world.read_requests(bench.submit_job(*bench.world.requests).reference)
-        for flag, (word, expected) in requests.items():
-            yield from compare(f"with {word} the engine has", received.get(flag), expected)
-            if default.get(flag) == expected:
-                yield f"without {word} the engine has {expected!r} as well: put another value into `requests`"
+        received_requests = bench.world.read_requests(bench.submit_job(*bench.world.requests).reference)
+        for flag, (word, expected_request) in requests.items():
+            yield from compare(f"with {word} the engine has", received_requests.get(flag), expected_request)
+            if default.get(flag) == expected_request:
+                yield f"without {word} the engine has {expected_request!r} as well: put another value into `requests`"
 
     def test_run_of_another_machine_is_adopted(
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,20 +71,27 @@ class SubmitTests(PlatformTestBase):
         if not bench.can.feature("adopt"):
             pytest.skip(f"{bench.name} does not declare adopt")
         run = bench.submit_job("--name", "kit-run", "--note", "of the kit")
-        before = bench.run_for("status", run.run).require("`status` must succeed").json
+        original_status = bench.run_for("status", run.run).require("`status` must succeed").json
         _be_another_machine(bench, tmp_path, monkeypatch)
         for is_new in (True, False):
-            adopted = _adopt(bench, run)
-            yield from compare("what `adopt` says", (adopted["run"], adopted["is_new"]), (run.run, is_new))
+            adoption = _adopt(bench, run)
+            yield from compare("what `adopt` says", (adoption["run"], adoption["is_new"]), (run.run, is_new))
         record = records.read_record(run.run)
         for name in ("reference", "job", "workload", "name", "note", "makes", "metrics"):
             yield from compare(f"the {name} of the adopted run", getattr(record, name), getattr(run, name))
-        personal = {parameter.name for parameter in get_parameters(bench.platform.settings) if parameter.param.names}
+        personal_names = {
+            parameter.name for parameter in get_parameters(bench.platform.settings) if parameter.param.names
+        }
         for name in ("settings", "values"):  # what names something of another user is not taken over
-            sides = ({k: v for k, v in getattr(side, name).items() if k not in personal} for side in (record, run))
+            sides = (
+                {key: value for key, value in getattr(side, name).items() if key not in personal_names}
+                for side in (record, run)
+            )
             yield from compare(f"the {name} of the adopted run", *sides)
-        after = bench.run_for("status", run.run).require("`status` of an adopted run must succeed").json
-        yield from compare("its status", *({**side, "created": 0, "notes": []} for side in (after, before)))
+        adopted_status = bench.run_for("status", run.run).require("`status` of an adopted run must succeed").json
+        yield from compare(
+            "its status", *({**side, "created": 0, "notes": []} for side in (adopted_status, original_status))
+        )
         yield from bench.compare_count(run.run, 1)
         if plans.find_stored_plan(run.run) is None:
             yield "the plan of an adopted run cannot be made again"
@@ -93,27 +102,29 @@ class SubmitTests(PlatformTestBase):
         """`runs --everywhere` shows what the engine has, once adopted under its name; `adopt` takes a run's columns."""
         if not has_own_method(bench.engine, SharedRuns, "list_submitted"):
             pytest.skip(f"{bench.name} does not implement list_submitted")
-        first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
+        first_run, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
         state = bench.engine.status(records.read_record(run).reference).state
         _be_another_machine(bench, tmp_path, monkeypatch)
         words = ("runs", "--everywhere", "--platform", bench.name, "--json")
         for name, is_recorded in (("", False), ("kit-run", True)):
-            listed = harness.run_command(*words).require("`runs --everywhere` must list the runs").json["runs"]
-            rows = [row for row in listed if row["run"] in (first, run)]
-            yield from compare("the listed runs, newest first", [row["run"] for row in rows], [run, first])
+            listed_runs = harness.run_command(*words).require("`runs --everywhere` must list the runs").json["runs"]
+            rows = [row for row in listed_runs if row["run"] in (first_run, run)]
+            yield from compare("the listed runs, newest first", [row["run"] for row in rows], [run, first_run])
             if not rows:
                 return
-            expected = {"run": run, "name": name, "recorded": is_recorded, "state": state, "platform": bench.name}
-            expected["can_be_adopted"] = True
-            yield from compare("the newest run", {key: rows[0][key] for key in expected}, expected)
+            expected_row = {"run": run, "name": name, "recorded": is_recorded, "state": state, "platform": bench.name}
+            expected_row["can_be_adopted"] = True
+            yield from compare("the newest run", {key: rows[0][key] for key in expected_row}, expected_row)
             if not rows[0]["created"]:
                 yield "the time of a listed run is not told"
             if not is_recorded:
-                adopted = harness.run_command("adopt", rows[0]["ref"], "--platform", bench.name, "--json")
-                yield from compare("what is adopted", adopted.require("`adopt` must take it").json["run"], run)
-                named = harness.run_command("adopt", first, "--platform", bench.name, "--json")
+                adoption = harness.run_command("adopt", rows[0]["ref"], "--platform", bench.name, "--json")
+                yield from compare("what is adopted", adoption.require("`adopt` must take it").json["run"], run)
+                named_adoption = harness.run_command("adopt", first_run, "--platform", bench.name, "--json")
                 yield from compare(
-                    "what is adopted by name", named.require("`adopt` must take its name").json["run"], first
+                    "what is adopted by name",
+                    named_adoption.require("`adopt` must take its name").json["run"],
+                    first_run,
                 )
 
     def test_job_that_two_machines_send_is_never_lost(
@@ -162,17 +173,17 @@ class SubmitTests(PlatformTestBase):
             submit(*arguments)
             raise KeyboardInterrupt
 
-        for what, wrapper in {"before": interrupt, "after": submit_and_interrupt}.items():
-            yield from _submit_twice(bench, f"{what} `submit`", bench.wrap_method("submit", wrapper))
+        for moment, wrapper in {"before": interrupt, "after": submit_and_interrupt}.items():
+            yield from _submit_twice(bench, f"{moment} `submit`", bench.wrap_method("submit", wrapper))
         for number, interruption in enumerate(bench.world.interruptions(), 1):
             yield from _submit_twice(bench, f"by interruption {number} of the world", interruption)
 
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
         run, plan, state = bench.submit_job(), bench.plans[-1], ""
-        if (away := bench.world.away()) is None:
+        if (engine_outage := bench.world.away()) is None:
             pytest.skip("the world does not implement away")
-        with away:
+        with engine_outage:
             try:
                 status = call_in_time("status", bench.engine.status, run.reference)
                 state = status.state if status.finished else ""
@@ -202,10 +213,12 @@ def _adopt(bench: Bench, run: RunRecord) -> Any:
     return harness.run_command("adopt", name, "--platform", bench.name, "--json").require("`adopt` must record it").json
 
 
-def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
+def _submit_twice(
+    bench: Bench, interruption_text: str, interruption: contextlib.AbstractContextManager[object]
+) -> Iterator[str]:
     """Submit, which must be interrupted, and again; yield what is wrong unless there is one run."""
-    before = records.list_runs()
-    for name in before:  # a job that is running is not submitted again
+    earlier_runs = records.list_runs()
+    for name in earlier_runs:  # a job that is running is not submitted again
         bench.run_for("cancel", name)
     with interruption:
         try:
@@ -215,13 +228,13 @@ def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractConte
         except BaseException:  # whatever the interruption is
             is_submitted = False
     if is_submitted:
-        yield f"the submit was not interrupted {how}: the world's block must keep it from succeeding"
-    left = [name for name in records.list_runs() if name not in before]
+        yield f"the submit was not interrupted {interruption_text}: the world's block must keep it from succeeding"
+    interrupted_runs = [name for name in records.list_runs() if name not in earlier_runs]
     run = bench.submit("--json").require("the job must be submitted").json["run"]
-    new = [name for name in records.list_runs() if name not in before]
-    if new != [run]:
-        yield f"the submit interrupted {how} left {left}, and the same command created {run}"
-    yield from bench.compare_count(run, 1, f", after a submit interrupted {how} was repeated")
+    new_runs = [name for name in records.list_runs() if name not in earlier_runs]
+    if new_runs != [run]:
+        yield f"the submit interrupted {interruption_text} left {interrupted_runs}, and the same command created {run}"
+    yield from bench.compare_count(run, 1, f", after a submit interrupted {interruption_text} was repeated")
     bench.run_for("status", run).require("`status` of a repeated submit must succeed")
 
 
@@ -236,20 +249,22 @@ class ObservationTests(SubmitTests):
 
     def test_native_states_are_mapped(self, bench: Bench) -> Iterator[str]:
         """Every native state is one of the six states; an unknown one is not an end, and the reason contains it."""
-        natives, run = bench.world.native_states, bench.submit_job()
-        if not natives:
+        state_by_native, run = bench.world.native_states, bench.submit_job()
+        if not state_by_native:
             yield "set `native_states` of the world: without it the platform's states are not tested"
-        yield from report(f"`native_states` maps to {', '.join(STATES)}; not to", {*natives.values()} - {*STATES})
-        for native, state in sorted(natives.items(), key=lambda pair: STATES.index(pair[1])):
-            bench.world.set_native_state(run.reference, native)
+        yield from report(
+            f"`native_states` maps to {', '.join(STATES)}; not to", {*state_by_native.values()} - {*STATES}
+        )
+        for native_state, state in sorted(state_by_native.items(), key=lambda pair: STATES.index(pair[1])):
+            bench.world.set_native_state(run.reference, native_state)
             if (own_state := bench.engine.status(run.reference).state) != state:
-                yield f"{native} is mapped to {own_state}, and the world says that it means {state}"
-            listed = [status.state for status in bench.engine.list_statuses([run.reference]) if status]
+                yield f"{native_state} is mapped to {own_state}, and the world says that it means {state}"
+            states = [status.state for status in bench.engine.list_statuses([run.reference]) if status]
             if any(
                 listed_state != own_state and {listed_state, own_state} & {"pending", "running", "succeeded"}
-                for listed_state in listed
+                for listed_state in states
             ):
-                yield f"{native} is mapped to {own_state} by `status`, and to {listed[0]} by `list_statuses`"
+                yield f"{native_state} is mapped to {own_state} by `status`, and to {states[0]} by `list_statuses`"
         if bench.world.only_native_states:
             return
         bench.world.set_native_state(run.reference, UNKNOWN_STATE)
@@ -279,28 +294,32 @@ class ObservationTests(SubmitTests):
         except Rejected as rejected:
             yield f"`status` of a run that the engine has forgotten fails: {rejected}"
         if bench.can.feature("cancel") and isinstance(bench.engine, SchedulerEngine):
-            for how in get_args(Stop):
-                if refused := bench.engine.stop_jobs([run.reference["job"]], how):
-                    yield f"`stop_jobs`, {how}, refuses a job that has ended and was forgotten: {refused}"
+            for stop in get_args(Stop):
+                if refused := bench.engine.stop_jobs([run.reference["job"]], stop):
+                    yield f"`stop_jobs`, {stop}, refuses a job that has ended and was forgotten: {refused}"
 
     def test_job_that_waits_again_is_stopped(self, bench: Bench) -> Iterator[str]:
         """A job may go back to the queue while it is stopped: that it takes no signal there is no refusal."""
         if not (bench.can.feature("cancel") and isinstance(bench.engine, SchedulerEngine)):
             pytest.skip(f"{bench.name} is no SchedulerEngine that can cancel")
         job = bench.submit_job().reference["job"]
-        for how in ("running", "waiting"):
-            if refused := bench.engine.stop_jobs([job], how):
-                yield f"`stop_jobs`, {how}, of a waiting job is refused: {refused}"
+        for stop in ("running", "waiting"):
+            if refused := bench.engine.stop_jobs([job], stop):
+                yield f"`stop_jobs`, {stop}, of a waiting job is refused: {refused}"
 
     def test_cancel_is_idempotent(self, bench: Bench) -> Iterator[str]:
         """Any run can be cancelled again, as the first one may not have arrived; one that has ended does not change."""
         if not bench.can.feature("cancel"):
             pytest.skip(f"{bench.name} does not declare cancel")
-        natives = {state: native for native, state in bench.world.native_states.items() if state in CANCELLED_STATES}
-        for state in ("pending", *natives):
+        native_by_state = {
+            state: native_state
+            for native_state, state in bench.world.native_states.items()
+            if state in CANCELLED_STATES
+        }
+        for state in ("pending", *native_by_state):
             run = bench.submit_job()
-            if state in natives:
-                bench.world.set_native_state(run.reference, natives[state])
+            if state in native_by_state:
+                bench.world.set_native_state(run.reference, native_by_state[state])
             for count in ("first", "second"):
                 bench.run_for("cancel", run.run).require(f"the {count} `cancel` of a {state} run must succeed")
             call_in_time("cancel", bench.engine.cancel, run.reference)
@@ -318,9 +337,9 @@ class ObservationTests(SubmitTests):
             with contextlib.suppress(Rejected):
                 bench.engine.register(run.reference, "kit-model", None)
                 yield "`register` of a run without a checkpoint succeeds: raise Rejected"
-        shown = bench.engine.describe_reference(run.reference)
-        wrong = (part for pair in shown.items() for part in pair if not isinstance(part, str))
-        yield from report("`describe_reference` returns texts by their names; not", wrong)
+        reference_texts = bench.engine.describe_reference(run.reference)
+        non_texts = (part for pair in reference_texts.items() for part in pair if not isinstance(part, str))
+        yield from report("`describe_reference` returns texts by their names; not", non_texts)
         if bench.platform.cancel_command and not format_cancel_command(bench.platform, run.reference):
             yield f"`cancel_command` has other keys than the reference, which has {', '.join(run.reference)}"
         page = bench.platform.get_engine_for(RunAccess).find_page(run.reference)
@@ -338,8 +357,8 @@ class ObservationTests(SubmitTests):
             yield f"the checkpoints in `outputs` have steps {steps}, not [{CHECKPOINT_STEP}]"
             return
         call_in_time("download", bench.engine.download, run.reference, checkpoints[0], to)
-        missing = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
-        yield from report("`download` did not copy these files of the checkpoint unchanged", missing)
+        missing_paths = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
+        yield from report("`download` did not copy these files of the checkpoint unchanged", missing_paths)
 
     def test_adopted_run_answers_as_an_own_one(
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -347,7 +366,7 @@ class ObservationTests(SubmitTests):
         """`logs`, `outputs`, `report`, `cancel` and `watch` take a run of another machine as they take an own one."""
         if not bench.can.feature("adopt"):
             pytest.skip(f"{bench.name} does not declare adopt")
-        waiting, run = bench.submit_job(), bench.submit_job()
+        waiting_run, run = bench.submit_job(), bench.submit_job()
         bench.start_run(run)
         bench.world.write_log(run.reference, *LOG_LINES)
         has_outputs = bool(bench.world.leave_checkpoint(run.reference, CHECKPOINT_STEP))
@@ -356,20 +375,20 @@ class ObservationTests(SubmitTests):
         def read_answer(command: str) -> str:
             return bench.run_for(command, run.run).require(f"`{command}` must succeed").stdout
 
-        before = [read_answer(command) for command in commands]
+        earlier_answers = [read_answer(command) for command in commands]
         _be_another_machine(bench, tmp_path, monkeypatch)
-        for adopted_run in (waiting, run):
+        for adopted_run in (waiting_run, run):
             _adopt(bench, adopted_run)
-        for command, answer in zip(commands, before, strict=True):
+        for command, answer in zip(commands, earlier_answers, strict=True):
             yield from compare(f"`{command}` of the adopted run", read_answer(command), answer)
         yield from _compare_log(bench, run, LOG_LINES, "an adopted run")
         page = tmp_path / "kit-report.html"
         harness.run_command("report", run.run, "--to", page).require("`report` of an adopted run must succeed")
         if bench.can.feature("cancel"):
-            bench.run_for("cancel", waiting.run).require("`cancel` of an adopted run must succeed")
-        natives = {state: native for native, state in bench.world.native_states.items()}
-        if ended := next((natives[state] for state in FINAL_STATES if state in natives), ""):
-            bench.world.set_native_state(run.reference, ended)
+            bench.run_for("cancel", waiting_run.run).require("`cancel` of an adopted run must succeed")
+        native_by_state = {state: native_state for native_state, state in bench.world.native_states.items()}
+        if final_native := next((native_by_state[state] for state in FINAL_STATES if state in native_by_state), ""):
+            bench.world.set_native_state(run.reference, final_native)
             bench.run_for("watch", run.run).require("`watch` of an adopted run must end with it", 0, 5)
 
     def test_log_returns_immediately(self, bench: Bench) -> Iterator[str]:
@@ -383,9 +402,9 @@ class ObservationTests(SubmitTests):
 
     def test_following_ends_with_the_run(self, bench: Bench) -> Iterator[str]:
         """Following yields every line once and returns when the run ends; afterwards the log is the same."""
-        natives = {state: native for native, state in bench.world.native_states.items()}
-        ended = next((natives[state] for state in FINAL_STATES if state in natives), "")
-        if not ended:
+        native_by_state = {state: native_state for native_state, state in bench.world.native_states.items()}
+        final_native = next((native_by_state[state] for state in FINAL_STATES if state in native_by_state), "")
+        if not final_native:
             yield "`native_states` of the world has no state that ends a run: add it"
             return
         run = bench.submit_job()
@@ -393,16 +412,16 @@ class ObservationTests(SubmitTests):
         follower = DeadlineFuture(lambda: lines.extend(bench.engine.logs(run.reference, True)))
         bench.start_run(run)
         bench.world.write_log(run.reference, *LOG_LINES[:2])
-        until = time.monotonic() + harness.DEADLINE_SECONDS
+        deadline = time.monotonic() + harness.DEADLINE_SECONDS
         while bench.can.feature("stream_logs") and LOG_LINES[1] not in lines:
             with contextlib.suppress(DeadlineExceeded):
                 follower.result(0)
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 yield f"{LOG_LINES[1]!r} was not followed while the run was running, only {lines}"
                 break
             time.sleep(0.01)
         bench.world.write_log(run.reference, *LOG_LINES[2:])
-        bench.world.set_native_state(run.reference, ended)
+        bench.world.set_native_state(run.reference, final_native)
         try:
             follower.result(harness.DEADLINE_SECONDS * 2)
         except DeadlineExceeded:
@@ -414,16 +433,21 @@ class ObservationTests(SubmitTests):
 
 
 def _compare_log(
-    bench: Bench, run: RunRecord, expected: Iterable[str], what: str, follow: bool = False, tail: int | None = None
+    bench: Bench,
+    run: RunRecord,
+    expected_lines: Iterable[str],
+    subject: str,
+    follow: bool = False,
+    tail: int | None = None,
 ) -> Iterator[str]:
-    lines = call_in_time(f"the log of {what}", lambda: list(bench.engine.logs(run.reference, follow, tail)))
-    yield from _compare_lines(bench, lines, expected, what)
+    lines = call_in_time(f"the log of {subject}", lambda: list(bench.engine.logs(run.reference, follow, tail)))
+    yield from _compare_lines(bench, lines, expected_lines, subject)
 
 
-def _compare_lines(bench: Bench, lines: list[str], expected: Iterable[str], what: str) -> Iterator[str]:
+def _compare_lines(bench: Bench, lines: list[str], expected_lines: Iterable[str], subject: str) -> Iterator[str]:
     """Compare the run's own lines: those of the platform begin with its name."""
     yield from report(
         "lines of a log have no line ends; these do", (line for line in lines if line[-1:] in ("\n", "\r"))
     )
     own_lines = [line for line in lines if not line.startswith(f"[{bench.name}] ")]
-    yield from compare(f"the log of {what} has other lines than were written", own_lines, [*expected])
+    yield from compare(f"the log of {subject} has other lines than were written", own_lines, [*expected_lines])

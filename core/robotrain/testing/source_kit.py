@@ -107,20 +107,22 @@ class SourceKit(ImportTests):
         """The example and `good`: jobs store, compare and hash sources by their printed form, on any machine."""
         if not self.good:
             yield "write `good`: texts that name a source, each with its printed form"
-        made: dict[str, Source] = {}
+        source_by_form: dict[str, Source] = {}
         for text, form in {declaration.example: "", **self.good}.items():
             source = _parse_text(declaration, text)
             if isinstance(source, SourceError):
                 yield f"{text} must be accepted, also where it does not exist: {source}"
                 continue
-            again = _parse_again(declaration, source, Path("/elsewhere"))
+            reparsed_source = _parse_again(declaration, source, Path("/elsewhere"))
             yield from compare(f"the printed form of {text}", str(source), form or str(source))
-            yield from compare(f"{text}: its printed form names another source", again, source)
-            yield from compare(f"{text}: the printed form of its printed form", str(again), str(source))
+            yield from compare(f"{text}: its printed form names another source", reparsed_source, source)
+            yield from compare(f"{text}: the printed form of its printed form", str(reparsed_source), str(source))
             parameters = vars(type(source)).get("__dataclass_params__")
-            if (parameters and not parameters.frozen) or hash(again) != hash(source):
+            if (parameters and not parameters.frozen) or hash(reparsed_source) != hash(source):
                 yield f"{text}: its source can be changed, or has no hash of its own; write @dataclass(frozen=True)"
-            elif made.setdefault(str(source), source) != source or [*made.values()].count(source) > 1:
+            elif (
+                source_by_form.setdefault(str(source), source) != source or [*source_by_form.values()].count(source) > 1
+            ):
                 yield f"{text}: sources of different printed forms are equal, or of the same form different"
             warnings = _find_reader(declaration, source).warn(source)
             yield from report(
@@ -130,11 +132,16 @@ class SourceKit(ImportTests):
     def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> Iterator[str]:
         """They read the text alone: a job can be rendered anywhere, always with the same result."""
         with no_side_effects():
-            answers = [declaration.recognizes(text) for text in ("", " ", "\x00", "x", "://", *self.good, *self.bad)]
-            first, second = ([_parse_text(declaration, text) for text in self.good] for _ in range(2))
-        yield from compare("`parse` returns something else the second time", [*map(str, second)], [*map(str, first)])
+            recognitions = [
+                declaration.recognizes(text) for text in ("", " ", "\x00", "x", "://", *self.good, *self.bad)
+            ]
+            first_sources, second_sources = ([_parse_text(declaration, text) for text in self.good] for _ in range(2))
+        yield from compare(
+            "`parse` returns something else the second time", [*map(str, second_sources)], [*map(str, first_sources)]
+        )
         yield from report(
-            "`recognizes` returns no bool, but", (answer for answer in answers if not isinstance(answer, bool))
+            "`recognizes` returns no bool, but",
+            (recognition for recognition in recognitions if not isinstance(recognition, bool)),
         )
 
     def test_bad_text_is_rejected(self, declaration: SourceKind) -> Iterator[str]:
@@ -142,33 +149,36 @@ class SourceKit(ImportTests):
         if not self.bad:
             yield "write `bad`: texts that people type and that name no source"
         for text in self.bad:
-            if isinstance(read := _parse_text(declaration, text), SourceError):
-                yield from _find_error_problems(declaration, read)
+            if isinstance(parse_result := _parse_text(declaration, text), SourceError):
+                yield from _find_error_problems(declaration, parse_result)
             else:
-                yield f"`parse` accepts {text!r} of `bad`, as {read}: raise SourceError"
+                yield f"`parse` accepts {text!r} of `bad`, as {parse_result}: raise SourceError"
 
     def test_no_secret_is_repeated(self, declaration: SourceKind) -> Iterator[str]:
         """A pasted secret is never shown, and no address with one is accepted: jobs are stored in the clear."""
         for text in _add_secrets([*self.good, declaration.form]):
-            read = _parse_text(declaration, text)
-            if isinstance(read, SourceError):
-                if SECRET in (shown := f"{read.why} {read.suggestion} {read}"):
-                    yield f"the rejection of {text!r} repeats the secret: {shown}"
-            elif publish_targets.is_address(str(read)):
+            parse_result = _parse_text(declaration, text)
+            if isinstance(parse_result, SourceError):
+                if SECRET in (shown_text := f"{parse_result.why} {parse_result.suggestion} {parse_result}"):
+                    yield f"the rejection of {text!r} repeats the secret: {shown_text}"
+            elif publish_targets.is_address(str(parse_result)):
                 yield f"an address with a secret is accepted, raise SourceError: {text!r}"
-            elif SECRET in (shown := redact(str(read), declaration.schemes)):
-                yield f"{text!r} is accepted and shown with its secret, raise SourceError: {shown}"
+            elif SECRET in (shown_text := redact(str(parse_result), declaration.schemes)):
+                yield f"{text!r} is accepted and shown with its secret, raise SourceError: {shown_text}"
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind) -> Iterator[str]:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
         source = declaration.parse(declaration.example, BASE_FOLDER)
-        typed = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
-        expected = [(role, source.kind, str(source)) for role in ROLES if role in declaration.roles]
-        for what, words in (("flags", (SAMPLE_WORKLOAD, *typed, "--save-as", "job.yaml")), ("job file", ("job.yaml",))):
-            result = run_on_probe("render", *words).require(f"a job with the example, from the {what}, is rejected")
+        typed_words = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
+        expected_sources = [(role, source.kind, str(source)) for role in ROLES if role in declaration.roles]
+        for job_form, words in (
+            ("flags", (SAMPLE_WORKLOAD, *typed_words, "--save-as", "job.yaml")),
+            ("job file", ("job.yaml",)),
+        ):
+            result = run_on_probe("render", *words).require(f"a job with the example, from the {job_form}, is rejected")
             sources = json.loads(result.json["files"]["job.json"]["text"])["sources"]
             actual = [(source["role"], source["kind"], source["uri"]) for source in sources]
-            yield from compare(f"the document has other sources than the {what}", actual, expected)
+            yield from compare(f"the document has other sources than the {job_form}", actual, expected_sources)
 
     def test_container_plugin_is_complete(self, declaration: SourceKind, tmp_path: Path) -> Iterator[str]:
         """Any image may run it: it needs the standard library alone. It fetches its sources, or names what does."""
@@ -176,10 +186,10 @@ class SourceKit(ImportTests):
             pytest.skip("it has no container plugin")
         yield from find_outside_imports(tmp_path, *filter(None, [module, declaration.target]))
         plugin = load_container_plugin(module, SourceContainerPlugin)
-        names = {"preflight", "fetch"}
+        function_names = {"preflight", "fetch"}
         if plugin.CARRIER:
-            module, names = plugin.CARRIER, {"deliver"}
-        yield from report(f"{module} has no", sorted(names - {*vars(importlib.import_module(module))}))
+            module, function_names = plugin.CARRIER, {"deliver"}
+        yield from report(f"{module} has no", sorted(function_names - {*vars(importlib.import_module(module))}))
 
     def test_target_is_complete(self, declaration: SourceKind) -> Iterator[str]:
         """A target has `open` and ENVIRONMENT; `normalize` is pure, and `inspect` asks nobody without a Python."""
@@ -190,15 +200,17 @@ class SourceKit(ImportTests):
         if not isinstance(getattr(target, "ENVIRONMENT", None), PythonEnvironment):
             yield "`ENVIRONMENT` is not a robotrain_runtime.plugin.PythonEnvironment"
         with no_side_effects():
-            foreign = target.normalize("elsewhere://of/another/kind")
+            foreign_address = target.normalize("elsewhere://of/another/kind")
             address = target.normalize(declaration.example)
-            again = target.normalize(address)
+            second_address = target.normalize(address)
             name = target.get_name(address, target.locate(address, "000200"))
-            inspected = target.inspect(address, ContainerContext(cache=BASE_FOLDER))
-        yield from compare("`normalize` returns for an address of another kind", foreign, "")
-        yield from compare("`normalize` returns for its own form of the example", again, address or "a normal form")
+            inspection = target.inspect(address, ContainerContext(cache=BASE_FOLDER))
+        yield from compare("`normalize` returns for an address of another kind", foreign_address, "")
+        yield from compare(
+            "`normalize` returns for its own form of the example", second_address, address or "a normal form"
+        )
         yield from compare("`get_name` returns for what `locate` returned", name, "000200")
-        yield from compare("`inspect` returns without a `place.python`", inspected, TargetInspection())
+        yield from compare("`inspect` returns without a `place.python`", inspection, TargetInspection())
 
     @pytest.fixture
     def served(self) -> Served:
@@ -264,8 +276,8 @@ class SourceKit(ImportTests):
         role = served.role
         if pinning is None:
             pytest.skip("it declares no pinning")
-        pin, again = (pinning.resolve(source, role) for _ in range(2))
-        yield from compare("`resolve` returned another pin for the same content", again, pin or "a pin")
+        pin, second_pin = (pinning.resolve(source, role) for _ in range(2))
+        yield from compare("`resolve` returned another pin for the same content", second_pin, pin or "a pin")
         yield from report(
             "`explain_lost_pin` reports a loss", filter(None, [pinning.explain_lost_pin(source, role, pin)])
         )
@@ -279,10 +291,12 @@ class SourceKit(ImportTests):
                 yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
 
 
-def compare_files(what: str, actual: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:
+def compare_files(subject: str, actual: Mapping[str, bytes], expected_files: Mapping[str, bytes]) -> Iterator[str]:
     """Yield a sentence with the paths of files that are missing, changed or too many."""
-    wrong = (path for path in sorted({*actual, *expected}) if actual.get(path) != expected.get(path))
-    yield from report(f"these files are missing, changed or too many, {what}", wrong)
+    differing_paths = (
+        path for path in sorted({*actual, *expected_files}) if actual.get(path) != expected_files.get(path)
+    )
+    yield from report(f"these files are missing, changed or too many, {subject}", differing_paths)
 
 
 def _find_reader(kind: SourceKind, source: Source) -> SourceKind:
@@ -316,8 +330,8 @@ def _add_secrets(texts: list[str]) -> Iterator[str]:
     """Yield each text with a secret in every place where people paste one."""
     suffixes = ("?sv=2024-01-01&sig=", "?X-Amz-Signature=", "#access_token=", "&sig=", "%3Fsig=")
     for text in texts:
-        scheme, mark, rest = text.rpartition("://")
+        scheme, mark, address = text.rpartition("://")
         yield from (f"{text}{suffix}{SECRET}" for suffix in suffixes)
-        yield from (f"{scheme}{mark}{user}:{SECRET}@{rest}" for user in ("user", ""))
-        yield f"https://user:{SECRET}@host.example/{rest}"
-        yield f"https://host.example/{rest}?token={SECRET}"
+        yield from (f"{scheme}{mark}{user}:{SECRET}@{address}" for user in ("user", ""))
+        yield f"https://user:{SECRET}@host.example/{address}"
+        yield f"https://host.example/{address}?token={SECRET}"

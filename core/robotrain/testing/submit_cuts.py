@@ -37,17 +37,19 @@ class SubmitScript:
         """
         run = Transport.run
 
-        def run_cut(there: Transport, script: str, *more: Any, **named: Any) -> object:
+        def run_cut(transport: Transport, script: str, *more: Any, **named: Any) -> object:
             if SENDS in script:
                 self.text = script
                 lines = script.splitlines()
                 cut_index = number
-                for wanted, step in ((before, 0), (after, 1)):
-                    if wanted:
-                        cut_index = next(index for index, line in enumerate(lines) if line.startswith(wanted)) + step
+                for line_start, step in ((before, 0), (after, 1)):
+                    if line_start:
+                        cut_index = (
+                            next(index for index, line in enumerate(lines) if line.startswith(line_start)) + step
+                        )
                 if cut_index is not None:
                     script = "\n".join([*lines[:cut_index], cut, *lines[cut_index:]])
-            return run(there, script, *more, **named)
+            return run(transport, script, *more, **named)
 
         with self._patched.context() as patched:
             patched.setattr(Transport, "run", run_cut)

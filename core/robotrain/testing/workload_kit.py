@@ -73,16 +73,18 @@ class WorkloadKit(ImportTests):
         """Flags, help, schema and docs derive from it; a default is a value that could have been typed."""
         from pydantic import TypeAdapter
 
-        declared = declaration.parameters
-        yield from find_declaration_problems(declared)
+        parameters_class = declaration.parameters
+        yield from find_declaration_problems(parameters_class)
         yield from report(f"the roles are {', '.join(ROLES)}; not", {*declaration.roles} - {*ROLES})
-        for parameter in get_parameters(declared):
+        for parameter in get_parameters(parameters_class):
             if not parameter.required:
-                valid = TypeAdapter(parameter.type).validate_python(parameter.default, strict=True)
-                yield from compare(f"the default of {parameter.name}", parameter.default, valid)
-            accepted = (text for text in _list_invalid_values(parameter) if not _coerce(declared, parameter, text)[1])
+                validated_default = TypeAdapter(parameter.type).validate_python(parameter.default, strict=True)
+                yield from compare(f"the default of {parameter.name}", parameter.default, validated_default)
+            accepted_texts = (
+                text for text in _list_invalid_values(parameter) if not _coerce(parameters_class, parameter, text)[1]
+            )
             yield from report(
-                f"{parameter.name} accepts what Param(gt=…, ge=…, lt=…, le=…) or its type excludes", accepted
+                f"{parameter.name} accepts what Param(gt=…, ge=…, lt=…, le=…) or its type excludes", accepted_texts
             )
 
     def test_flags_clash_on_no_platform(self, declaration: Workload) -> Iterator[str]:
@@ -127,33 +129,35 @@ class WorkloadKit(ImportTests):
         self, declaration: Workload, rendered_document: JobDocument, collect: Collect
     ) -> Iterator[str]:
         """Changed alone, it changes what the container plugin returns, or the workload's `check` rejects it."""
-        before = collect(rendered_document)
-        idle = set[str]()
+        unchanged_work = collect(rendered_document)
+        idle_parameters = set[str]()
         parameters = get_parameters(declaration.parameters)
         for parameter in (
             parameter for parameter in parameters if len(parameter.choices) != 1
         ):  # there is no other value
-            changed = self._change_parameter(declaration.parameters, rendered_document, parameter)
-            if not _is_refused(declaration, changed) and collect(changed) == before:
-                idle.add(parameter.name)
-        without = sorted(idle - {*self.unchanged})
-        yield from report("parameters without effect; use them, or say in `unchanged` why", without)
-        yield from report("`unchanged` names parameters with an effect or unknown ones", {*self.unchanged} - idle)
+            changed_document = self._change_parameter(declaration.parameters, rendered_document, parameter)
+            if not _is_refused(declaration, changed_document) and collect(changed_document) == unchanged_work:
+                idle_parameters.add(parameter.name)
+        effectless = sorted(idle_parameters - {*self.unchanged})
+        yield from report("parameters without effect; use them, or say in `unchanged` why", effectless)
+        yield from report(
+            "`unchanged` names parameters with an effect or unknown ones", {*self.unchanged} - idle_parameters
+        )
 
     def test_trainer_arguments_are_used_or_rejected(
         self, declaration: Workload, rendered_document: JobDocument, collect: Collect
     ) -> Iterator[str]:
         """Arguments after `--` reach the work unchanged, or `check` rejects them: they are never dropped."""
-        changed = replace(rendered_document, trainer_args=(*rendered_document.trainer_args, SAMPLE_ARGUMENT))
-        if not _is_refused(declaration, changed):
-            work = collect(changed)[0]
+        changed_document = replace(rendered_document, trainer_args=(*rendered_document.trainer_args, SAMPLE_ARGUMENT))
+        if not _is_refused(declaration, changed_document):
+            work = collect(changed_document)[0]
             if not any(SAMPLE_ARGUMENT in text for text in (*work.arguments, *work.environ.values())):
                 yield f"{SAMPLE_ARGUMENT} is dropped: pass it on, or reject it in `check`"
 
-    def _change_parameter(self, declared: type, document: JobDocument, parameter: Parameter) -> JobDocument:
+    def _change_parameter(self, parameters_class: type, document: JobDocument, parameter: Parameter) -> JobDocument:
         name, problems = parameter.name, ["the kit finds none"]
         for text in [self.changed[name]] if name in self.changed else _list_candidates(parameter):
-            value, problems = _coerce(declared, parameter, text)
+            value, problems = _coerce(parameters_class, parameter, text)
             if not problems and value != document.parameters[name]:
                 return replace(document, parameters={**document.parameters, name: value})
         pytest.fail(f"write another value of {name} in `changed`: {', '.join(problems)}")
@@ -163,8 +167,8 @@ class WorkloadKit(ImportTests):
     ) -> Iterator[str]:
         """Any image may run it: it needs the standard library alone, and an environment that is locked by hash."""
         container_plugins = rendered_document.container_plugins.items()
-        data = [package for name, package in container_plugins if name.startswith("data.")]
-        yield from find_outside_imports(tmp_path, declaration.container_plugin, data=data)
+        data_packages = [package for name, package in container_plugins if name.startswith("data.")]
+        yield from find_outside_imports(tmp_path, declaration.container_plugin, data=data_packages)
         plugin = vars(load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin))
         yield from report("the module has no", sorted({"ENVIRONMENT", "work", "tracked"} - {*plugin}))
         environment = plugin.get("ENVIRONMENT")
@@ -175,12 +179,18 @@ class WorkloadKit(ImportTests):
             yield f"`python` of ENVIRONMENT is {environment.python!r}: write a range such as 3.10-3.14"
         if environment.gib <= 0:
             yield "`gib` of ENVIRONMENT is 0: write how much disk it needs"
-        lines = [line.strip() for line in re.sub(r"\\\s*\n", " ", environment.lock.read_text()).split("\n")]
-        requirements = [line for line in lines if line and not line.startswith(("#", "--"))]
-        unhashed = [line.split()[0] for line in requirements if not re.search(PINNED_PATTERN, line)]
-        yield from report("requirements without a hash; lock with `uv pip compile --generate-hashes`", unhashed)
-        names = zipfile.ZipFile(io.BytesIO(pack_modules([declaration.container_plugin, *data]).archive)).namelist()
-        if not any(environment.lock.as_posix().endswith(f"/{name}") for name in names):
+        lock_lines = [
+            lock_line.strip() for lock_line in re.sub(r"\\\s*\n", " ", environment.lock.read_text()).split("\n")
+        ]
+        requirements = [lock_line for lock_line in lock_lines if lock_line and not lock_line.startswith(("#", "--"))]
+        unhashed_names = [
+            lock_line.split()[0] for lock_line in requirements if not re.search(PINNED_PATTERN, lock_line)
+        ]
+        yield from report("requirements without a hash; lock with `uv pip compile --generate-hashes`", unhashed_names)
+        archive_paths = zipfile.ZipFile(
+            io.BytesIO(pack_modules([declaration.container_plugin, *data_packages]).archive)
+        ).namelist()
+        if not any(environment.lock.as_posix().endswith(f"/{name}") for name in archive_paths):
             yield f"the lock {environment.lock} is not packed: put it beside the plugin"
 
     @pytest.fixture
@@ -190,14 +200,16 @@ class WorkloadKit(ImportTests):
 
     def test_small_job_runs_to_its_end(self, declaration: Workload, runs: Sequence[str]) -> Iterator[str]:
         """The run succeeds, emits its events, and leaves what `produces` declares."""
-        here = [platform for platform in Plugins().platforms().values() if platform.capabilities.feature("runs_here")]
-        if not here:
+        local_platforms = [
+            platform for platform in Plugins().platforms().values() if platform.capabilities.feature("runs_here")
+        ]
+        if not local_platforms:
             pytest.skip("no installed platform runs jobs on this machine")
-        words = ("--platform", here[0].name, "--wait", "--json", self.workload, *runs)
+        words = ("--platform", local_platforms[0].name, "--wait", "--json", self.workload, *runs)
         result = run_command("submit", *words).require("the run must succeed")
         record = name_lock.read_submitted_record(name_index.find_run(result.json["run"]))
-        parsed = map(event.parse_event, here[0].engine.logs(record.reference, False))
-        events = {type(event_record.event).__name__.lower() for event_record in parsed if event_record}
+        event_records = map(event.parse_event, local_platforms[0].engine.logs(record.reference, False))
+        events = {type(event_record.event).__name__.lower() for event_record in event_records if event_record}
         yield from report(f"the run emitted {', '.join(sorted(events))}, but not", {*self.tells} - events)
         for produces, name in PRODUCED_EVENTS.items():
             if (name in events) != (declaration.produces == produces):
@@ -205,11 +217,13 @@ class WorkloadKit(ImportTests):
                 yield f"`produces` is {declaration.produces!r}, but {remark}"
 
 
-def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
+def _coerce(parameters_class: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
     """Return the value that a typed text has, and the titles of the problems with it."""
-    values, all_problems, _ = validate_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
+    typed_values, all_problems, _ = validate_values(
+        parameters_class, {parameter.name: Value(text, Origin("flag", parameter.flag))}
+    )
     problems = [problem.title for problem in all_problems if problem.where == parameter.flag]
-    return (None if problems else getattr(values, parameter.name)), problems
+    return (None if problems else getattr(typed_values, parameter.name)), problems
 
 
 def read_named_files(command: WorkCommand, folder: Path) -> WorkCommand:
@@ -242,9 +256,11 @@ def _list_candidates(parameter: Parameter) -> Iterator[str]:
     elif parameter.choices:
         yield from parameter.choices
     elif parameter.bare_type in (int, float):
-        near = parameter.default if parameter.default is not None else 0
-        yield from (f"{value:.12g}" for value in (near + 1, near / 2, near - 1, near * 2, 0, 1, 2))
-        yield from (str(int(near) + step) for step in (1, -1, 2))
+        base_number = parameter.default if parameter.default is not None else 0
+        yield from (
+            f"{value:.12g}" for value in (base_number + 1, base_number / 2, base_number - 1, base_number * 2, 0, 1, 2)
+        )
+        yield from (str(int(base_number) + step) for step in (1, -1, 2))
     elif parameter.param.form == "pairs":
         yield '{"KIT": "1"}'
     elif parameter.param.form == "texts":

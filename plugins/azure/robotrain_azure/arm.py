@@ -89,10 +89,10 @@ class Answer(dict[str, Any]):
 
     def get_objects(self, name: str) -> list["Answer"]:
         """Return a list of objects."""
-        items: list[Answer] = self._get(name, list, "a list") or []
-        if not all(isinstance(item, Answer) for item in items):
+        objects: list[Answer] = self._get(name, list, "a list") or []
+        if not all(isinstance(member, Answer) for member in objects):
             raise make_unreadable_error(f"{name!r} is not a list of objects")
-        return items
+        return objects
 
     def get_text(self, name: str) -> str:
         """Return a text."""
@@ -100,28 +100,28 @@ class Answer(dict[str, Any]):
 
     def get_texts(self, name: str) -> list[str]:
         """Return a list of texts."""
-        items: list[str] = self._get(name, list, "a list") or []
-        if not all(isinstance(item, str) for item in items):
+        texts: list[str] = self._get(name, list, "a list") or []
+        if not all(isinstance(member, str) for member in texts):
             raise make_unreadable_error(f"{name!r} is not a list of texts")
-        return items
+        return texts
 
     def require_text(self, name: str) -> str:
         """Return a text that every such object has."""
-        if text := self.get_text(name):
-            return text
+        if member_text := self.get_text(name):
+            return member_text
         raise make_unreadable_error(f"{name!r} is missing")
 
     def _get(self, name: str, kind: type, noun: str) -> Any:
-        value = self.get(name)
-        if value is None or isinstance(value, kind):
-            return value
+        member = self.get(name)
+        if member is None or isinstance(member, kind):
+            return member
         raise make_unreadable_error(f"{name!r} is not {noun}")
 
 
-def parse_answer(text: str) -> Answer:
+def parse_answer(response_text: str) -> Answer:
     """Return the object of an answer, empty for no text. Raise ArmError if it is none."""
     try:
-        answer = json.loads(text, object_hook=Answer) if text.strip() else Answer()
+        answer = json.loads(response_text, object_hook=Answer) if response_text.strip() else Answer()
     except (ValueError, RecursionError):
         raise make_unreadable_error("it is not JSON") from None
     if not isinstance(answer, Answer):
@@ -172,14 +172,14 @@ class ArmClient:
             if not next_link:
                 return
             base = urlsplit(self._base)
-            other = urlsplit(next_link)
-            if (base.scheme, base.netloc) != (other.scheme, other.netloc.lower().removesuffix(":443")):
+            next_address = urlsplit(next_link)
+            if (base.scheme, base.netloc) != (next_address.scheme, next_address.netloc.lower().removesuffix(":443")):
                 # the token must not be sent elsewhere
                 raise ArmError(f"the next page of {path} is on another host")
             page = self._send_with_retries("GET", next_link, {})
 
     def _send_with_retries(self, method: str, url: str, query: Mapping[str, str], body: object = None) -> Answer:
-        until = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._patience
         pause = 1.0
         renewals_text = os.environ.get(RENEWALS_VARIABLE, "")
         renewals = int(renewals_text) if renewals_text.isdecimal() else 3
@@ -190,7 +190,7 @@ class ArmClient:
                 if error.status == 401 and error.code in EXPIRED_TOKEN_CODES and renewals:
                     credential.clear_shared_credential()
                     self._pipeline, renewals = None, renewals - 1
-                elif error.is_transient and self.wait_to_retry(error, max(pause, error.retry_after), until):
+                elif error.is_transient and self.wait_to_retry(error, max(pause, error.retry_after), deadline):
                     pause = min(2 * pause, self.longest_pause)
                 else:
                     raise
@@ -237,8 +237,8 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
     """Return the error for a failed sign-in, or for a request to `host` that got no answer."""
     kinds = get_class_names(error)
     target = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
-    if untrusted := find_untrusted_certificate(*iter_causes(error)):
-        return ArmError(f"{target} cannot be reached: {untrusted.sentence}", code=UNTRUSTED)
+    if bad_certificate := find_untrusted_certificate(*iter_causes(error)):
+        return ArmError(f"{target} cannot be reached: {bad_certificate.sentence}", code=UNTRUSTED)
     unreached = re.search(UNREACHED_PATTERN, str(error))
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if SIGN_IN_ERROR in kinds and (reason or not unreached):
@@ -254,9 +254,9 @@ FULL_TEXT_STATUSES = (400, 409, 412, 422)
 """Statuses whose message is shown in full: the reason may be in any sentence. Others end with generic advice."""
 
 
-def shorten_message(text: str, status: int = 0) -> str:
+def shorten_message(error_text: str, status: int = 0) -> str:
     """Return a message in one line, without the last full stop. It may still hold secrets."""
-    message = " ".join(text.split())
+    message = " ".join(error_text.split())
     if status not in FULL_TEXT_STATUSES:
         message = re.split(r"(?<=\.)\s", message, maxsplit=1)[0]
     return message.rstrip(". ") or "no reason was given"

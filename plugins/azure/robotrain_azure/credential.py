@@ -31,7 +31,7 @@ RENEWAL_SECONDS = 300.0
 
 def get_shared_credential() -> "CachedCredential":
     """Return the process-wide credential: `az` takes a second for each token. Raises ModuleNotFoundError."""
-    variables = tuple(sorted(item for item in os.environ.items() if item[0].startswith(IDENTITY_PREFIXES)))
+    variables = tuple(sorted(variable for variable in os.environ.items() if variable[0].startswith(IDENTITY_PREFIXES)))
     with _CREDENTIAL_LOCK:
         return _make_credential(variables)
 
@@ -125,8 +125,8 @@ def make_sign_in_title(message: str) -> str:
     """Return whether the sign-in is rejected, has expired or is missing, as a sentence."""
     if variable := find_rejected_variable(message):
         return f"Azure rejects the sign-in with {variable}"
-    expired = re.search(_EXPIRED_SIGN_IN, message) or any(f" {code})" in message for code in EXPIRED_TOKEN_CODES)
-    return SIGN_IN_EXPIRED if expired else NOT_SIGNED_IN
+    has_expired = re.search(_EXPIRED_SIGN_IN, message) or any(f" {code})" in message for code in EXPIRED_TOKEN_CODES)
+    return SIGN_IN_EXPIRED if has_expired else NOT_SIGNED_IN
 
 
 def suggest_sign_in(message: str) -> str:
@@ -148,6 +148,8 @@ def make_sign_in_reason(error: BaseException) -> str:
 
 def _list_credentials(error: BaseException) -> Iterator[str]:
     """Yield a sentence with the credentials that were tried, named as in Azure's library."""
-    names = [name for cause in iter_causes(error) for name in re.findall(_CREDENTIAL_NAME, str(cause), re.MULTILINE)]
-    if names:
-        yield f"Tried: {', '.join(dict.fromkeys(names))}."
+    credential_names = [
+        name for cause in iter_causes(error) for name in re.findall(_CREDENTIAL_NAME, str(cause), re.MULTILINE)
+    ]
+    if credential_names:
+        yield f"Tried: {', '.join(dict.fromkeys(credential_names))}."

@@ -54,8 +54,8 @@ def is_part_missing(error: ServiceError, name: str = "") -> bool:
 
 def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
     """Explain an error of Azure's resource manager about a workspace."""
-    if untrusted := diagnose_certificate(error):
-        return untrusted
+    if trust_diagnosis := diagnose_certificate(error):
+        return trust_diagnosis
     if error.code in SUBSCRIPTION_MISSING_CODES:
         title = f"you cannot see the subscription {workspace.subscription}"
         suggestions = (LOGIN_ELSEWHERE, LIST_SUBSCRIPTIONS)
@@ -63,10 +63,10 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
             suggestions = suggestions[::-1]
         return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=suggestions)
     if error.status == 404:
-        what = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
+        missing_resource = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
         if error.code == "ResourceGroupNotFound":
-            what = f"resource group {workspace.group}"
-        title = f"the subscription {workspace.subscription} has no {what}"
+            missing_resource = f"resource group {workspace.group}"
+        title = f"the subscription {workspace.subscription} has no {missing_resource}"
         command = f"{LIST_WORKSPACES} --subscription {workspace.subscription} --output table"
         return Diagnosis(kind="missing", title=title, why=f"{error}.", suggestions=(command,))
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
@@ -87,18 +87,18 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         advice = "the same command without a proxy, which may answer in Azure's place"
         return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=(advice,))
     title = _UNREADABLE.format(workspace.name)
-    transient = error.status in (0, 429) or error.status >= 500
-    fixes = (RETRY_LATER,) if transient else ()
-    return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
+    is_transient = error.status in (0, 429) or error.status >= 500
+    fixes = (RETRY_LATER,) if is_transient else ()
+    return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=is_transient)
 
 
 def diagnose_certificate(error: ServiceError) -> Diagnosis | None:
     """Explain a connection that this machine refused because of a certificate; None for other errors."""
-    untrusted = find_untrusted_certificate(*iter_causes(error)) if error.code == UNTRUSTED else None
-    if not untrusted:
+    bad_certificate = find_untrusted_certificate(*iter_causes(error)) if error.code == UNTRUSTED else None
+    if not bad_certificate:
         return None
     title, reason = "the connection to Azure is not trusted", f"{error}."
-    return Diagnosis(kind="untrusted", title=title, why=reason, suggestions=(untrusted.way.text,))
+    return Diagnosis(kind="untrusted", title=title, why=reason, suggestions=(bad_certificate.way.text,))
 
 
 def make_role_command(assignee: str, role: str, scope: str) -> str:

@@ -44,8 +44,8 @@ def download_source(kind: str, uri: str, to: Path) -> None:
     plugin = load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
     carrier = load_batch_fetcher(plugin.CARRIER)
     lock, python = carrier.ENVIRONMENT.lock, carrier.ENVIRONMENT.python
-    built = environment.build_environment(lock, python, cache, print_progress, StopSignal())
-    context = ContainerContext(cache=cache, python=environment.get_python(built), log_line=print_progress)
+    environment_folder = environment.build_environment(lock, python, cache, print_progress, StopSignal())
+    context = ContainerContext(cache=cache, python=environment.get_python(environment_folder), log_line=print_progress)
     with contextlib.closing(carrier.deliver([source], {source.kind: plugin}, context, {})) as delivery:
         (survey,) = delivery.survey()
         if survey.problems:
@@ -98,8 +98,10 @@ def make_model_metadata(
         parameters={},
         placement=Placement(work="", cache=""),
     )
-    chosen = {name: run_log.params[name] for name in document.space if name in run_log.params}  # of a trial of a sweep
-    document = replace(document, parameters={**document.parameters, **chosen})
+    trial_parameters = {
+        name: run_log.params[name] for name in document.space if name in run_log.params
+    }  # of a trial of a sweep
+    document = replace(document, parameters={**document.parameters, **trial_parameters})
     module = document.container_plugins.get(f"workload.{document.workload}")
     plugin = load_container_plugin(module, WorkloadContainerPlugin) if module else None
     publishing = plugin.publishing(document, {}) if plugin else PublishingSpec()
@@ -123,30 +125,30 @@ def make_model_metadata(
 
 def load_submitted_document(run: str, file: str) -> JobDocument | None:
     """Return the job document of a run from its stored plan. `file`: the document's name in the plan."""
-    stored = plans.find_stored_plan(run)
-    if stored is None or file not in stored.plan.files:
+    stored_plan = plans.find_stored_plan(run)
+    if stored_plan is None or file not in stored_plan.plan.files:
         return None
-    return parse_document(stored.plan.files[file].decode())
+    return parse_document(stored_plan.plan.files[file].decode())
 
 
 def register_version(
     models: "WorkspaceModels", name: str, step: int, metadata: ModelMetadata, create: Callable[[], str]
 ) -> Registered:
     """Register a model version with `create`, or add the scores to the same one if it exists. Raises ArmError."""
-    same = model_lineage.find_same_model(models.versions(name), metadata.tags, by_name=not metadata.scores)
-    number, old_tags = same or (create(), {})
-    if same and metadata.scores:
+    same_model = model_lineage.find_same_model(models.versions(name), metadata.tags, by_name=not metadata.scores)
+    number, old_tags = same_model or (create(), {})
+    if same_model and metadata.scores:
         models.tag(name, number, model_lineage.replace_score_tags(old_tags, metadata.scores))
-    replaced = model_lineage.find_replaced_run(old_tags, metadata.scores) if same else ""
+    replaced_run = model_lineage.find_replaced_run(old_tags, metadata.scores) if same_model else ""
     uri = f"models:/{name}/{number}"
-    return Registered(name=name, version=number, step=step, uri=uri, new=not same, replaced=replaced)
+    return Registered(name=name, version=number, step=step, uri=uri, new=not same_model, replaced=replaced_run)
 
 
-def choose_step(run: str, steps: Iterable[int], wanted: int | None, note: str = "") -> int:
+def choose_step(run: str, steps: Iterable[int], requested_step: int | None, note: str = "") -> int:
     """Return the step to register: the wanted one or the last. Raise Rejected if there is none. `note`: on `steps`."""
     saved_steps = sorted(steps)
-    if saved_steps and wanted in (None, *saved_steps):
-        return saved_steps[-1] if wanted is None else wanted
-    of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
+    if saved_steps and requested_step in (None, *saved_steps):
+        return saved_steps[-1] if requested_step is None else requested_step
+    step_note, flag = ("", "") if requested_step is None else (f" of step {requested_step}", "--step")
     reason = f"Its checkpoints: {', '.join(map(str, saved_steps)) or 'none'}."
-    raise Rejected([make_problem("checkpoint-missing", where=where, run=run, of=of, why=reason, note=note)])
+    raise Rejected([make_problem("checkpoint-missing", where=flag, run=run, of=step_note, why=reason, note=note)])

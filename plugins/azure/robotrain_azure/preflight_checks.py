@@ -45,15 +45,15 @@ def check_workspace(workspace: Workspace) -> Iterator[Problem]:
         ArmClient(PATIENCE_SECONDS).get(workspace.resource)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
-        missing, no_group = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
+        is_missing, is_group_missing = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
         yield make_problem(
-            "resource-unknown" if missing else "not-checked-here",
+            "resource-unknown" if is_missing else "not-checked-here",
             *diagnosis.suggestions,
-            where="--resource-group" if no_group else "--workspace-name",
-            given=workspace.group if no_group else workspace.name,
-            severity="error" if missing else "warning",
-            title=diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
-            why=diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
+            where="--resource-group" if is_group_missing else "--workspace-name",
+            given=workspace.group if is_group_missing else workspace.name,
+            severity="error" if is_missing else "warning",
+            title=diagnosis.title if is_missing else f"cannot check the Azure ML workspace {workspace.name}",
+            why=diagnosis.why if is_missing else f"{diagnosis.title}: {diagnosis.why}",
         )
 
 
@@ -167,20 +167,20 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
 
 def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:
     """Return the sources to check from here: all readable ones if datasets are merged, else blobs without a pin."""
-    mounted = {(mount.role, mount.uri) for mount in document.placement.mounts if mount.origin}
+    mounted_keys = {(mount.role, mount.uri) for mount in document.placement.mounts if mount.origin}
     sources = [
         source
         for source in document.sources
-        if ((source.role, source.uri) not in mounted or source.kind == "local_path")
+        if ((source.role, source.uri) not in mounted_keys or source.kind == "local_path")
         and source.kind not in document.placement.credentials
     ]
     if sum(source.role == "dataset" for source in sources) <= 1:
         return tuple(source for source in sources if source.kind == BLOB_KIND and not source.pin)
-    here = ContainerContext(cache=get_cache_folder())
+    context = ContainerContext(cache=get_cache_folder())
     return tuple(  # a folder that was uploaded need not be on this machine as it was pinned
         source
         for source in sources
-        if (source.role, source.uri) not in mounted or not any(container.preflight(source, here))
+        if (source.role, source.uri) not in mounted_keys or not any(container.preflight(source, context))
     )
 
 

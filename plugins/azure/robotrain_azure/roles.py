@@ -37,9 +37,9 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
 
 def is_allowed(role: Answer, action: str, allow_field: str = "actions", deny_field: str = "notActions") -> bool:
     """Return whether a part of a role allows an action. Wildcards match any text; case is ignored."""
-    allowed = role.get_texts(allow_field)
-    denied = role.get_texts(deny_field)
-    return _matches_any(allowed, action) and not _matches_any(denied, action)
+    allowed_actions = role.get_texts(allow_field)
+    denied_actions = role.get_texts(deny_field)
+    return _matches_any(allowed_actions, action) and not _matches_any(denied_actions, action)
 
 
 def _matches_any(patterns: Iterable[str], action: str) -> bool:
@@ -99,7 +99,7 @@ AUTHORIZATION_API_VERSION = "2022-04-01"
 def find_principal(arm: ArmClient, subscription: str, client_id: str) -> str:
     """Return the object id of the identity with a client id; empty if there is none. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    identities = (item.get_object("properties") for item in arm.list_all(path, IDENTITIES_API_VERSION))
+    identities = (resource.get_object("properties") for resource in arm.list_all(path, IDENTITIES_API_VERSION))
     matches = (identity for identity in identities if _is_same_name(identity.get("clientId"), client_id))
     return next((identity.require_text("principalId") for identity in matches), "")
 
@@ -108,7 +108,7 @@ def list_storage_accounts(arm: ArmClient, subscription: str) -> dict[str, str]:
     """Return the resource id of each storage account of a subscription, by name. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.Storage/storageAccounts"
     accounts = arm.list_all(path, ACCOUNTS_API_VERSION)
-    return {item.require_text("name"): item.require_text("id") for item in accounts}
+    return {account.require_text("name"): account.require_text("id") for account in accounts}
 
 
 def find_vault(arm: ArmClient, subscription: str, name: str) -> str:
@@ -142,5 +142,5 @@ def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) ->
     return all(any(is_allowed(part, action, *fields) for part in parts) for action in permission.actions)
 
 
-def _is_same_name(name: object, other: str) -> bool:
-    return str(name).lower() == other.lower()
+def _is_same_name(name: object, other_name: str) -> bool:
+    return str(name).lower() == other_name.lower()

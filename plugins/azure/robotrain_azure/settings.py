@@ -88,8 +88,8 @@ def get_workspace(settings: AzureSettings) -> Workspace | None:
 
 def list_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
     """Return the flags of the workspace's names that are not set."""
-    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    return tuple(flag for flag, name in zip(workspace.WORKSPACE_FLAGS, names, strict=True) if not name)
+    workspace_names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
+    return tuple(flag for flag, name in zip(workspace.WORKSPACE_FLAGS, workspace_names, strict=True) if not name)
 
 
 def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
@@ -100,9 +100,9 @@ def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
 def find_invalid_names(settings: AzureSettings) -> Iterator[tuple[str, str, str]]:
     """Yield the flag and the value of each invalid name, and the flag with a name that it contains, if any."""
     for flag in workspace.NAME_PATTERNS:
-        text = getattr(settings, flag.removeprefix("--").replace("-", "_"))
-        if text and not workspace.is_valid_name(flag, text):
-            yield flag, text, workspace.find_name_in_id(flag, text)
+        setting_value = getattr(settings, flag.removeprefix("--").replace("-", "_"))
+        if setting_value and not workspace.is_valid_name(flag, setting_value):
+            yield flag, setting_value, workspace.find_name_in_id(flag, setting_value)
 
 
 CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}
@@ -119,8 +119,8 @@ def suggest_workspace_settings() -> dict[str, PlatformDefault]:
         config.read(file, encoding="utf-8-sig")
     defaults = {"subscription_id": PlatformDefault(*(workspace.find_default_subscription() or ("", "")))}
     for setting, name in CLI_DEFAULTS.items():
-        value = config.get("defaults", name, fallback="").strip()
-        defaults[setting] = PlatformDefault(value, "az configure --defaults" if value else "")
+        configured_name = config.get("defaults", name, fallback="").strip()
+        defaults[setting] = PlatformDefault(configured_name, "az configure --defaults" if configured_name else "")
     return defaults
 
 

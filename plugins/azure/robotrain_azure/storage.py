@@ -85,8 +85,8 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
     account = error.account
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
-    if untrusted := diagnose_certificate(error):
-        return untrusted
+    if trust_diagnosis := diagnose_certificate(error):
+        return trust_diagnosis
     if error.code == SIGNED_OUT:
         title = credential.make_sign_in_title(str(error))
         reason = credential.explain_sign_in_error(error)
@@ -94,11 +94,11 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
             kind="signed-out", title=title, why=reason, suggestions=(credential.suggest_sign_in(str(error)),)
         )
     subject = f"the storage account {account}" if account else "the storage of the workspace"
-    answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
+    response_note = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
     if error.code == KEYS_DISABLED_CODE:
         title = f"{subject} does not accept keys"
         command = make_identity_auth_command(workspace)
-        return Diagnosis(kind="role", title=title, why=answer, suggestions=(command,))
+        return Diagnosis(kind="role", title=title, why=response_note, suggestions=(command,))
     if error.status in (401, 403):
         suggestions: tuple[str, ...] = (NETWORK_HINT,)
         if not error.signed:
@@ -110,7 +110,7 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
                 suggestions = (command,)  # the network let it through
         elif error.code == ROLE_MISSING_CODE:
             suggestions = (SIGNATURE_HINT,)
-        return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
+        return Diagnosis(kind="role", title=f"{subject} denies you access", why=response_note, suggestions=suggestions)
     retry = (RETRY_LATER,) if error.is_transient else ()
     title = f"{subject} failed"
     return Diagnosis(kind="other", title=title, why=sentence, suggestions=retry, network=error.is_transient)

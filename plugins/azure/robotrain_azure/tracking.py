@@ -59,8 +59,8 @@ def preflight_address(uri: str) -> Iterable[Problem]:
 def address(uri: str) -> str:
     """Return the workspace's MLflow tracking URI. Raises OSError."""
     workspace = _parse_workspace(uri)
-    for name, value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
-        os.environ.setdefault(name, value)
+    for name, variable_value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
+        os.environ.setdefault(name, variable_value)
     if given_address := find_given_address(workspace):
         return given_address
     try:

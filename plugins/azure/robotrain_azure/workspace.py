@@ -22,14 +22,22 @@ def find_default_subscription() -> tuple[str, str] | None:
         profile = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark
     except (OSError, ValueError):
         return None
-    listed = profile.get("subscriptions") if isinstance(profile, dict) else None
-    subscriptions = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
-    shown = str(file)
+    profile_entries = profile.get("subscriptions") if isinstance(profile, dict) else None
+    subscriptions = (
+        [subscription for subscription in profile_entries if isinstance(subscription, dict)]
+        if isinstance(profile_entries, list)
+        else []
+    )
+    ids = [
+        subscription.get("id")
+        for subscription in subscriptions
+        if subscription.get("isDefault") and subscription.get("state") == "Enabled"
+    ]
+    file_text = str(file)
     home = str(Path.home())
-    if shown.startswith(home + os.sep):
-        shown = f"~{shown.removeprefix(home)}"
-    return (ids[0], f"az account ({shown})") if ids and isinstance(ids[0], str) and ids[0] else None
+    if file_text.startswith(home + os.sep):
+        file_text = f"~{file_text.removeprefix(home)}"
+    return (ids[0], f"az account ({file_text})") if ids and isinstance(ids[0], str) and ids[0] else None
 
 
 class Cloud(NamedTuple):
@@ -164,9 +172,9 @@ ID_PARTS = {
 """For each flag, the part of the resource manager's ids that its name follows, in any case."""
 
 
-def find_name_in_id(flag: str, text: str) -> str:
+def find_name_in_id(flag: str, resource_id: str) -> str:
     """Return the flag with the name that an id of the resource manager has for it; empty if the text has none."""
-    match = re.search(rf"(?i)(?:^|/){ID_PARTS[flag]}/([\w.()-]+)", text) if flag in ID_PARTS else None
+    match = re.search(rf"(?i)(?:^|/){ID_PARTS[flag]}/([\w.()-]+)", resource_id) if flag in ID_PARTS else None
     is_valid = match and (flag not in NAME_PATTERNS or is_valid_name(flag, match[1]))
     return f"{flag} {shlex.quote(match[1])}" if match and is_valid else ""
 

@@ -39,8 +39,8 @@ class DatastorePath:
     """None for the job's own."""
 
     def __str__(self) -> str:
-        where = f"datastores/{self.datastore}/paths/{self.path}"
-        return f"azureml://{self.workspace.scope}/{where}" if self.workspace else f"azureml://{where}"
+        datastore_path = f"datastores/{self.datastore}/paths/{self.path}"
+        return f"azureml://{self.workspace.scope}/{datastore_path}" if self.workspace else f"azureml://{datastore_path}"
 
     def relative_to(self, workspace: Workspace) -> "DatastorePath":
         """Return the path for a job of this workspace: the short form if it is the path's own."""
@@ -48,16 +48,16 @@ class DatastorePath:
         return DatastorePath(self.datastore, self.path) if is_same_workspace else self
 
 
-def is_datastore_path(text: str) -> bool:
+def is_datastore_path(uri_text: str) -> bool:
     """Return whether a text looks like a path in a datastore."""
-    return bool(re.match(r"(?i)\s*azureml://(?:[^?#]*/)?datastores/", text))
+    return bool(re.match(r"(?i)\s*azureml://(?:[^?#]*/)?datastores/", uri_text))
 
 
-def parse_datastore_path(text: str, base: Path = Path("/")) -> DatastorePath:
+def parse_datastore_path(uri_text: str, base: Path = Path("/")) -> DatastorePath:
     """Parse the URI of a folder in a datastore. Raises SourceError."""
-    if holds_secret(text):
+    if holds_secret(uri_text):
         raise SourceError("The URI seems to hold a secret, and jobs never contain secrets.")
-    match = re.fullmatch(_ADDRESS, text)
+    match = re.fullmatch(_ADDRESS, uri_text)
     if match is None:
         raise SourceError(f"The form is {FORM}; a datastore name has letters, digits and `_`.")
     path = match["path"].rstrip("/")

@@ -47,8 +47,11 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
     code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     reason = redact(diagnosis.why, max_length=MAX_SENTENCE)
-    texts = diagnosis.suggestions
-    ways = tuple(RETRY if text == errors.RETRY_LATER else Suggestion(text) for text in texts)
+    suggestion_texts = diagnosis.suggestions
+    ways = tuple(
+        RETRY if suggestion_text == errors.RETRY_LATER else Suggestion(suggestion_text)
+        for suggestion_text in suggestion_texts
+    )
     problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=reason, suggestions=ways)
     return Rejected([problem], error.is_transient)
 
@@ -60,6 +63,6 @@ def make_signed_out_problem(
     title = credential.make_sign_in_title(str(error))
     reason = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
     fix = credential.suggest_sign_in(str(error))
-    then = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
-    ways = (Suggestion(fix, then), *more)
+    account_command = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
+    ways = (Suggestion(fix, account_command), *more)
     return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=reason)

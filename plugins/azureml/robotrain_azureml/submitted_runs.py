@@ -75,29 +75,29 @@ def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
     if kind != SINGLE:
         raise Rejected([make_problem("run-not-adopted.parts", given=text, kind=kind or "unknown")])
     code = properties.get_text("codeId")
-    created = parse_time(job.get_object("systemData").get_text("createdAt"))
+    created_at = parse_time(job.get_object("systemData").get_text("createdAt"))
 
     def refer(of: Job, carried: Any) -> Reference:
         run = text.rpartition("-")[0]
         spec = make_submission_spec(of, carried, run, ())
         return {**make_job_reference(spec, text, code), **dict(zip(WORKSPACE_KEYS, workspace, strict=True))}
 
-    return SubmittedRun(_read_document(workspace, code, text), refer, created)
+    return SubmittedRun(_read_document(workspace, code, text), refer, created_at)
 
 
-def _find_job_of_model(text: str, workspace: Workspace) -> str:
+def _find_job_of_model(model_text: str, workspace: Workspace) -> str:
     """Return the name of the job that made a registered model, by the tags of the version. Raise Rejected."""
     try:
-        model = parse_model_asset(text)
+        model = parse_model_asset(model_text)
     except SourceError as error:
         raise Rejected(
-            [make_problem("run-not-adopted.no-model", error.suggestion, given=text, why=error.why)]
+            [make_problem("run-not-adopted.no-model", error.suggestion, given=model_text, why=error.why)]
         ) from None
     source = JobSource(role="policy", kind=model.kind, uri=str(model))
     tags = registry.read_tags(source, workspace if all(workspace) else None)
     if name := next((tags[tag] for tag in JOB_TAGS if tags.get(tag)), ""):
         return name
-    raise Rejected([make_problem("run-not-adopted.model", given=text, made_by=tags.get("source"))])
+    raise Rejected([make_problem("run-not-adopted.model", given=model_text, made_by=tags.get("source"))])
 
 
 WORKSPACE_KEYS = ("subscription", "group", "workspace")
@@ -131,15 +131,15 @@ def list_submitted(settings: AzureMLSettings, everyone: bool) -> Iterator[Listed
 
 def _list_jobs(workspace: Workspace, everyone: bool) -> Iterator[ListedSubmission]:
     with errors.reject_errors(workspace, "list the jobs of the workspace"):
-        mine = frozenset() if everyone else credential.get_caller_names()
+        caller_names = frozenset() if everyone else credential.get_caller_names()
         for job in jobs.get_client().list_all(f"{workspace.resource}/jobs", tag=RUN_TAG):
             name = job.get_text("name")
             properties = job.get_object("properties")
             run = properties.get_object("tags").get_text(RUN_TAG)
-            told = job.get_object("systemData")
-            user = told.get_text("createdBy")
-            if RUN_PATTERN.fullmatch(run) and (not mine or user in mine):
+            system_data = job.get_object("systemData")
+            user = system_data.get_text("createdBy")
+            if RUN_PATTERN.fullmatch(run) and (not caller_names or user in caller_names):
                 state = job_state.parse_job(job, {}).state
-                created = parse_time(told.get_text("createdAt"))
+                created_at = parse_time(system_data.get_text("createdAt"))
                 is_single = properties.get_text("jobType") == SINGLE
-                yield ListedSubmission(name, run, state, {"job": name}, created, user, is_single)
+                yield ListedSubmission(name, run, state, {"job": name}, created_at, user, is_single)

@@ -35,8 +35,8 @@ def cancel_run(reference: Reference) -> None:
     supervisor = _find_supervisor(folder)
     if supervisor and not (host := supervisor.host).is_here:
         command = f"robotrain cancel {folder.name}"
-        here = Suggestion(command, "in that container" if host.is_container else "outside this container")
-        fix = here if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
+        container_fix = Suggestion(command, "in that container" if host.is_container else "outside this container")
+        fix = container_fix if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
         raise Rejected([make_problem("run-elsewhere", fix, name=folder.name, location=host.location)])
     _require_own_process(folder, supervisor)
     # first: a supervisor that is just starting checks for this file
@@ -65,10 +65,10 @@ def _has_ended_or_supervises(supervisor: Process, folder: Path) -> bool:
 
 def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
     """Ask the run to end, and kill it after its grace period."""
-    signaled = {supervisor.pid} if process_list.is_supervisor_of(supervisor, folder) else set()
-    process_list.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
+    signaled_pids = {supervisor.pid} if process_list.is_supervisor_of(supervisor, folder) else set()
+    process_list.send_signal(signaled_pids, signal.SIGTERM)  # the supervisor passes on only the first one
     if is_first:  # a second signal would interrupt the saving that the first one started
-        _signal_new_heads(folder, supervisor, signaled)
+        _signal_new_heads(folder, supervisor, signaled_pids)
     grace_seconds = spec.read_spec(folder).grace_seconds
     in_time = _wait_until(lambda: read_status(folder).finished, grace_seconds + MARGIN_SECONDS)
     if in_time:  # the process that recorded the end is exiting
@@ -78,16 +78,16 @@ def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
     spec.record_exit(folder, process.TERMINATED_EXIT_CODE if in_time else process.KILLED_EXIT_CODE)
 
 
-def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> None:
+def _signal_new_heads(folder: Path, supervisor: Process, signaled_pids: set[int]) -> None:
     """Signal processes that become heads of the run because the signaled ones were killed."""
-    until = time.monotonic() + HANDOVER_SECONDS
-    while time.monotonic() < until and not read_status(folder).finished:
-        is_led = signaled and all(process_list.get_birth(pid) for pid in signaled)
+    deadline = time.monotonic() + HANDOVER_SECONDS
+    while time.monotonic() < deadline and not read_status(folder).finished:
+        is_led = signaled_pids and all(process_list.get_birth(pid) for pid in signaled_pids)
         members = [] if is_led else process_list.list_run_processes(supervisor, folder)
-        if fresh := {*process_list.find_heads(members)} - signaled:
-            process_list.send_signal(fresh, signal.SIGTERM)
-            signaled |= fresh
-            until = time.monotonic() + HANDOVER_SECONDS
+        if new_heads := {*process_list.find_heads(members)} - signaled_pids:
+            process_list.send_signal(new_heads, signal.SIGTERM)
+            signaled_pids |= new_heads
+            deadline = time.monotonic() + HANDOVER_SECONDS
         time.sleep(process.POLL_SECONDS)
 
 

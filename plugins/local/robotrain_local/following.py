@@ -16,16 +16,16 @@ def decide_following(job: Job, settings: LocalSettings) -> FollowingDecision:
 
     The jobs take the first GPUs, the evaluation the last one.
     """
-    values = dict(job.parameters)
-    device = str(values.get(DEVICE_PARAMETER, "auto"))
+    parameters = dict(job.parameters)
+    device = str(parameters.get(DEVICE_PARAMETER, "auto"))
     gpus = 0 if device == "cpu" else count_visible_gpus()
     if gpus == 1:
         return FollowingDecision(False, "this machine has one GPU")
     if gpus:
-        used = int(values.get(GPUS_PARAMETER) or 1)
-        if used >= gpus:
+        training_gpus = int(parameters.get(GPUS_PARAMETER) or 1)
+        if training_gpus >= gpus:
             return FollowingDecision(False, f"the training takes all {gpus} GPUs of this machine")
-        return FollowingDecision(True, f"this machine has {gpus} GPUs, and the training takes {used}")
+        return FollowingDecision(True, f"this machine has {gpus} GPUs, and the training takes {training_gpus}")
     cores = count_cores()
     reason = f"this machine has {cores} core{'s' * (cores != 1)} to compute on, not a GPU"
     if cores < MIN_CORES:

@@ -96,24 +96,24 @@ def judge_run(facts: FolderFacts, processes: SeenProcesses) -> JudgedRun:
 
 def _judge_processes(facts: FolderFacts, supervisor: Process | None, processes: SeenProcesses) -> Status:
     """Return what the processes and their exit code say of a run."""
-    started = supervisor.started if supervisor else None
+    started_at = supervisor.started if supervisor else None
     if exit_record := spec.parse_exit(facts.read(spec.EXIT_FILE)):
         reason = exit_record.reason or _explain_exit(facts, exit_record.exit_code)
-        code, ended = exit_record.exit_code, exit_record.ended
-        return Status(state="failed", reason=reason, exit_code=code, started=started, ended=ended)
+        code, ended_at = exit_record.exit_code, exit_record.ended
+        return Status(state="failed", reason=reason, exit_code=code, started=started_at, ended=ended_at)
     if supervisor is None:
         return _judge_start(facts, processes)
     is_alive = processes.is_supervisor_alive
     if is_alive or (is_alive is None and facts.outcome is None):
-        return Status(state="running", reason=_describe_remote_run(facts, supervisor.host), started=started)
+        return Status(state="running", reason=_describe_remote_run(facts, supervisor.host), started=started_at)
     if processes.has_processes:
-        return Status(state="running", reason=ORPHANED_REASON, started=started)
+        return Status(state="running", reason=ORPHANED_REASON, started=started_at)
     if facts.is_cancelled:
-        return Status(state="cancelled", reason=STOPPED_REASON, started=started)
+        return Status(state="cancelled", reason=STOPPED_REASON, started=started_at)
     reason = CONTAINER_GONE_REASON if supervisor.host.is_container and not supervisor.host.is_here else KILLED_REASON
     if supervisor.is_host_restarted:
         reason = RESTARTED_REASON
-    return Status(state="lost", reason=reason, started=started)
+    return Status(state="lost", reason=reason, started=started_at)
 
 
 def _judge_start(facts: FolderFacts, processes: SeenProcesses) -> Status:
@@ -138,8 +138,8 @@ def _explain_exit(facts: FolderFacts, code: int) -> str:
 
 def explain_log(facts: FolderFacts) -> str:
     """Return the reason of a failure from the end of the log; empty for none."""
-    lines = facts.read(file_names.LOG_FILE).decode(errors="replace").splitlines()
-    return failure.explain_output([line for line in lines if not line.startswith(event.PREFIX)])
+    log_lines = facts.read(file_names.LOG_FILE).decode(errors="replace").splitlines()
+    return failure.explain_output([log_line for log_line in log_lines if not log_line.startswith(event.PREFIX)])
 
 
 def _describe_remote_run(facts: FolderFacts, host: Host) -> str:
@@ -148,10 +148,10 @@ def _describe_remote_run(facts: FolderFacts, host: Host) -> str:
         return ""
     if host.has_same_kernel:
         return f"it runs {host.location}; its processes are not visible from here"
-    newest = "it has sent no event"
+    newest_event = "it has sent no event"
     if events := facts.files.get(file_names.EVENTS_FILE):
-        newest = f"its newest event is {format_duration(max(0.0, time.time() - events.modified))} old"
-    return f"it runs {host.location}; its processes are not visible from this machine; {newest}"
+        newest_event = f"its newest event is {format_duration(max(0.0, time.time() - events.modified))} old"
+    return f"it runs {host.location}; its processes are not visible from this machine; {newest_event}"
 
 
 def read_supervisor(facts: FolderFacts) -> Process | None:

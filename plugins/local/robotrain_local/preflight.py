@@ -85,9 +85,9 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
 
 def check_space(folder: Path) -> Iterator[Problem]:
     """Check that the disk of the folder with all run folders has room for a run."""
-    free = disk_cache.get_free_bytes(folder) / GIB
-    if free < MIN_FREE_GIB:
-        yield make_problem("run-folder-full", given=str(folder), free=free)
+    free_gib = disk_cache.get_free_bytes(folder) / GIB
+    if free_gib < MIN_FREE_GIB:
+        yield make_problem("run-folder-full", given=str(folder), free=free_gib)
 
 
 def check_gpus() -> Iterator[HealthResult]:
@@ -96,26 +96,30 @@ def check_gpus() -> Iterator[HealthResult]:
         yield report_ok("no job runs here: the platform local needs Linux")
         return
     try:
-        present = hardware.query_gpus()
+        present_gpus = hardware.query_gpus()
     except hardware.DriverUnavailable as error:
         report = report_ok if shutil.which("nvidia-smi") is None else report_warning
         yield report(f"none: training uses the CPU ({str(error)[0].lower()}{str(error)[1:]})")
         return
     memory = hardware.query_gpu_memory()
-    usable = Counter(describe_gpu(gpu, *memory.get(gpu.uuid, (0, 0))) for gpu in hardware.select_visible(present))
-    if not usable:
-        hidden = f"{hardware.VISIBLE_DEVICES} hides {len(present)} of {present[0].name}"
+    gpu_counts = Counter(
+        describe_gpu(gpu, *memory.get(gpu.uuid, (0, 0))) for gpu in hardware.select_visible(present_gpus)
+    )
+    if not gpu_counts:
+        hidden_note = f"{hardware.VISIBLE_DEVICES} hides {len(present_gpus)} of {present_gpus[0].name}"
         way = Suggestion(f"unset {hardware.VISIBLE_DEVICES}", "lets programs see them")
-        yield report_warning(f"none: training uses the CPU ({hidden})", way)
-    for text, count in usable.items():
-        yield report_ok(f"{count} × {text}" if count > 1 else text)
+        yield report_warning(f"none: training uses the CPU ({hidden_note})", way)
+    for gpu_text, count in gpu_counts.items():
+        yield report_ok(f"{count} × {gpu_text}" if count > 1 else gpu_text)
 
 
-def describe_gpu(gpu: hardware.Gpu, total: int, used: int) -> str:
+def describe_gpu(gpu: hardware.Gpu, total_bytes: int, used_bytes: int) -> str:
     """Return a GPU with its driver and its memory, and how much of that is in use if it is much; 0 for unknown."""
-    size = f", {format_size(total)}" if total else ""
+    size = f", {format_size(total_bytes)}" if total_bytes else ""
     in_use = (
-        f"; {format_size(used)} of its memory is in use (`nvidia-smi` shows by what)" if used > BUSY_GPU_BYTES else ""
+        f"; {format_size(used_bytes)} of its memory is in use (`nvidia-smi` shows by what)"
+        if used_bytes > BUSY_GPU_BYTES
+        else ""
     )
     return f"{gpu.name}{size}, driver {gpu.driver}{in_use}"
 

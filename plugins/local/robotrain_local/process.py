@@ -62,10 +62,10 @@ class Host:
         return self.boot == get_host().boot != ""
 
 
-def parse_host(data: Mapping[str, Any] | None) -> Host:
+def parse_host(host_fields: Mapping[str, Any] | None) -> Host:
     """Return the host of a `dataclasses.asdict` mapping, or an unknown one if the mapping is invalid."""
     try:
-        return Host(**{name: str(value) for name, value in (data or {}).items()})
+        return Host(**{name: str(field_value) for name, field_value in (host_fields or {}).items()})
     except (TypeError, AttributeError):
         return Host()
 
@@ -73,7 +73,7 @@ def parse_host(data: Mapping[str, Any] | None) -> Host:
 @functools.cache
 def get_host() -> Host:
     """Return the machine or container of this process."""
-    machine_id = next((text for path in MACHINE_ID_FILES if (text := _read_text(path))), "")
+    machine_id = next((machine_id_text for path in MACHINE_ID_FILES if (machine_id_text := _read_text(path))), "")
     machine = machine_id and f"{binascii.crc32(machine_id.encode()):08x}"  # the id itself is confidential
     namespace = ""
     with contextlib.suppress(OSError):
@@ -82,13 +82,13 @@ def get_host() -> Host:
 
 
 def _read_boot_id() -> str:
-    if text := _read_text(BOOT_ID_FILE):
-        return text
+    if boot_id := _read_text(BOOT_ID_FILE):
+        return boot_id
     try:  # macOS
-        done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
+        result = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def _read_text(path: Path) -> str:
@@ -126,12 +126,12 @@ class Process:
         return f"{self.pid} {self.birth} {os.path.realpath(folder)}"
 
 
-def parse_process(data: dict[str, Any] | None) -> Process | None:
+def parse_process(process_fields: dict[str, Any] | None) -> Process | None:
     """Return the process of a `dataclasses.asdict` mapping, or None if the mapping is invalid."""
-    if not data or "host" not in data:
+    if not process_fields or "host" not in process_fields:
         return None
     try:
-        process = convert_fields(Process, data)
+        process = convert_fields(Process, process_fields)
     except ValueError:
         return None
     return process if process.pid > 0 else None

@@ -43,10 +43,10 @@ def get_birth(pid: int) -> str:
     try:
         process = psutil.Process(pid)
         has_ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-        started = process.create_time() - psutil.boot_time()
+        start_seconds = process.create_time() - psutil.boot_time()
     except psutil.NoSuchProcess:
         return ""
-    return "" if has_ended else f"{started:.2f}@{get_host().boot}"
+    return "" if has_ended else f"{start_seconds:.2f}@{get_host().boot}"
 
 
 def list_session(leader: int) -> list[int]:
@@ -66,9 +66,11 @@ def list_run_processes(supervisor: Process, folder: Path) -> list[int]:
     """
     if supervisor.is_host_restarted or not supervisor.host.is_here:
         return []
-    ours = list_session(supervisor.pid)
-    marked = _list_marked(supervisor.make_mark(folder))
-    return sorted({*marked, *(ours if is_supervisor_of(supervisor, folder) or marked & {*ours} else ())})
+    session_pids = list_session(supervisor.pid)
+    marked_pids = _list_marked(supervisor.make_mark(folder))
+    return sorted(
+        {*marked_pids, *(session_pids if is_supervisor_of(supervisor, folder) or marked_pids & {*session_pids} else ())}
+    )
 
 
 def find_heads(pids: Collection[int]) -> list[int]:
@@ -85,12 +87,12 @@ def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
 
 def _list_marked(mark: str) -> set[int]:
     """Return the processes with this mark."""
-    marked = set[int]()
+    marked_pids = set[int]()
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error):  # of another user, or ended
             if psutil.Process(pid).environ().get(MARK_VARIABLE) == mark and get_birth(pid):
-                marked.add(pid)
-    return marked
+                marked_pids.add(pid)
+    return marked_pids
 
 
 def _get_parent(pid: int) -> int:

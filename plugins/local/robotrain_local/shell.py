@@ -54,10 +54,10 @@ def _find_python(document: JobDocument) -> Path | None:
     with suppress(JobFailed), program_environment.temporary_lock(document) as own_environment:
         if python := plugin_loader.get_program_python(document):
             return python
-        required = own_environment or plugin_loader.get_job_environment(document)
+        python_environment = own_environment or plugin_loader.get_job_environment(document)
         placement = document.placement
-        built = placement.environment or environment.find_environment(
-            required.lock, required.python, Path(placement.cache), placement.torch_backend
+        environment_folder = placement.environment or environment.find_environment(
+            python_environment.lock, python_environment.python, Path(placement.cache), placement.torch_backend
         )
-        return environment.get_python(Path(built)) if built else None
+        return environment.get_python(Path(environment_folder)) if environment_folder else None
     return None

@@ -47,15 +47,17 @@ def dump_spec(spec: ProcessSpec) -> bytes:
     return (json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True) + "\n").encode()
 
 
-def parse_spec(content: bytes) -> ProcessSpec:
+def parse_spec(spec_bytes: bytes) -> ProcessSpec:
     """Parse a spec. Raise ProcessSpecError if it is invalid."""
     try:
-        data = json.loads(content)
-        if data["schema"] != SCHEMA:
+        spec_fields = json.loads(spec_bytes)
+        if spec_fields["schema"] != SCHEMA:
             raise ProcessSpecError(
-                f"{SPEC_FILE}: this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}"
+                f"{SPEC_FILE}: this robotrain reads schema {SCHEMA}, the file has {spec_fields['schema']!r}"
             )
-        return ProcessSpec(**data | {"arguments": tuple(data["arguments"]), "without": tuple(data["without"])})
+        return ProcessSpec(
+            **spec_fields | {"arguments": tuple(spec_fields["arguments"]), "without": tuple(spec_fields["without"])}
+        )
     except (TypeError, KeyError, ValueError) as error:
         if isinstance(error, ProcessSpecError):
             raise
@@ -90,35 +92,35 @@ class ExitRecord:
     reason: str = ""
 
 
-def parse_exit(content: bytes) -> ExitRecord | None:
+def parse_exit(exit_bytes: bytes) -> ExitRecord | None:
     """Return how a run ended; None if that is not recorded, or the record is damaged."""
     with contextlib.suppress(ValueError):
-        return convert_fields(ExitRecord, parse_json(content))
+        return convert_fields(ExitRecord, parse_json(exit_bytes))
     return None
 
 
 def parse_json(content: bytes) -> dict[str, Any] | None:
     """Return the JSON object of a file; None for an empty or incomplete one."""
     try:
-        data = json.loads(content)
+        json_object = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return data if isinstance(data, dict) else None
+    return json_object if isinstance(json_object, dict) else None
 
 
-def create_json(path: Path, data: dict[str, Any]) -> bool:
-    """Create `path` with `data`. Return False, leaving it unchanged, if it exists."""
-    handle = create_locked_json(path, data)
+def create_json(path: Path, json_object: dict[str, Any]) -> bool:
+    """Create `path` with `json_object`. Return False, leaving it unchanged, if it exists."""
+    handle = create_locked_json(path, json_object)
     if handle is not None:
         os.close(handle)
     return handle is not None
 
 
-def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
+def create_locked_json(path: Path, json_object: dict[str, Any]) -> int | None:
     """Create `path` like `create_json`. Return the open handle, which holds a lock, or None if it exists."""
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
-    content = (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
-    handle = _create_locked_file(temporary, content)
+    json_bytes = (json.dumps(json_object, indent=1, sort_keys=True) + "\n").encode()
+    handle = _create_locked_file(temporary, json_bytes)
     try:
         os.link(temporary, path)  # no reader sees the file without its content and its lock
         return handle
@@ -128,7 +130,7 @@ def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
     except OSError:  # a file system without hard links
         os.close(handle)
         with contextlib.suppress(FileExistsError):
-            return _create_locked_file(path, content)
+            return _create_locked_file(path, json_bytes)
         return None
     finally:
         temporary.unlink(missing_ok=True)
@@ -140,10 +142,10 @@ def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
     create_json(folder / EXIT_FILE, dataclasses.asdict(record))
 
 
-def _create_locked_file(path: Path, content: bytes) -> int:
+def _create_locked_file(path: Path, file_bytes: bytes) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, files.PRIVATE_FILE)
     with contextlib.suppress(OSError):  # a file system without locks
         lock_file(handle)
-    os.write(handle, content)
+    os.write(handle, file_bytes)
     os.fsync(handle)
     return handle

@@ -49,8 +49,10 @@ def submit_plan(plan: Plan) -> Reference:
         provide_run_folder(plan, folder, payload)
     except (OSError, zipfile.BadZipFile) as error:
         if folder.is_dir():
-            taken = make_problem("run-folder-taken", given=str(folder.parent), folder=folder, stage=Stage.SUBMIT)
-            raise Rejected([dataclasses.replace(taken, taken_by=str(folder))]) from error
+            taken_problem = make_problem(
+                "run-folder-taken", given=str(folder.parent), folder=folder, stage=Stage.SUBMIT
+            )
+            raise Rejected([dataclasses.replace(taken_problem, taken_by=str(folder))]) from error
         reason = f"{getattr(error, 'strerror', None) or error}."
         fix = Suggestion("--runs-dir FOLDER", "a writable folder")
         raise Rejected([make_problem("run-folder-refused.not-created", fix, given=str(folder), why=reason)]) from error
@@ -84,9 +86,9 @@ def find_run(plan: Plan) -> Reference | None:
         folder = Path(spec.parse_spec(plan.files[plan.spec]).folder)
         if not has_same_plan(plan, folder):
             return None
-        until = time.time() + STARTING_SECONDS
+        deadline = time.time() + STARTING_SECONDS
         while not spec.has_started(folder):
-            if time.time() > min(until, folder.stat().st_mtime + STARTING_SECONDS):
+            if time.time() > min(deadline, folder.stat().st_mtime + STARTING_SECONDS):
                 return None
             time.sleep(POLL_SECONDS)
     except PLAN_ERRORS as error:
@@ -104,16 +106,16 @@ def find_run(plan: Plan) -> Reference | None:
 
 def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
     """Start the supervisor, which outlives the terminal. Return its pid."""
-    without = {*process_spec.without, process.MARK_VARIABLE}
-    environ = {name: value for name, value in os.environ.items() if name not in without}
+    dropped_variables = {*process_spec.without, process.MARK_VARIABLE}
+    environ = {name: value for name, value in os.environ.items() if name not in dropped_variables}
     log = folder / LOG_FILE
     return background.start_module("robotrain_local.supervisor", str(folder), log, environ, files.PRIVATE_FILE)
 
 
 def _wait_until_started(folder: Path, pid: int) -> None:
     """Wait until a supervisor has claimed the run. Raise ChildProcessError if this one ends before."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not spec.has_started(folder) and time.monotonic() < until:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not spec.has_started(folder) and time.monotonic() < deadline:
         if background.has_exited(pid) and not spec.has_started(folder):
             raise ChildProcessError(explain_log(read_facts(folder, LOCAL_FACT_FILES)) or "it ended without a message")
         time.sleep(POLL_SECONDS)
@@ -145,19 +147,21 @@ def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
     if spec.has_started(folder):
         return not (folder / spec.SUBMITTED_FILE).exists() and has_same_plan(plan, folder)
     try:
-        names = os.listdir(folder)
+        file_names = os.listdir(folder)
     except OSError:
         return False
     planned_names = {path.partition("/")[0] for path in plan.files}
     expected_names = {PAYLOAD_FOLDER, CODE_FOLDER, LOG_FILE, *planned_names}
-    same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
-    return same and all(name in expected_names or name.startswith(".") for name in names)
+    has_same_files = all(
+        planned_bytes.startswith(_read_bytes(folder / path)) for path, planned_bytes in plan.files.items()
+    )
+    return has_same_files and all(name in expected_names or name.startswith(".") for name in file_names)
 
 
 def has_same_plan(plan: Plan, folder: Path) -> bool:
     """Return whether `folder` holds exactly this plan; the payload is compared by its digest in the spec."""
     try:
-        stored_files = {path: content for path, content in plan.files.items() if path != spec.PAYLOAD_FILE}
+        stored_files = {path: file_bytes for path, file_bytes in plan.files.items() if path != spec.PAYLOAD_FILE}
         return all(
             files.read_limited_file(folder / path, len(stored_files[path])) == stored_files[path]
             for path in stored_files
@@ -198,10 +202,10 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
 def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
     """Write missing or incomplete files one by one: a supervisor may be starting in the folder."""
     unpacked = {f"{PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist() if not name.endswith("/")}
-    for path, content in {**unpacked, **plan.files}.items():
-        if _read_bytes(folder / path) != content:
+    for path, file_bytes in {**unpacked, **plan.files}.items():
+        if _read_bytes(folder / path) != file_bytes:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / path, content, files.PRIVATE_FILE)
+            write_atomically(folder / path, file_bytes, files.PRIVATE_FILE)
     _copy_code(plan, folder)
 
 
@@ -210,9 +214,9 @@ def _copy_code(plan: Plan, folder: Path) -> None:
     copy = folder / CODE_FOLDER
     for source in list_code_folders(plan.job.sources):
         if not copy.exists():
-            staged = code_folder.stage_folder(Path(source.uri), source.pin)
+            staged_folder = code_folder.stage_folder(Path(source.uri), source.pin)
             with make_atomically(copy) as part:
-                shutil.copytree(staged, part)
+                shutil.copytree(staged_folder, part)
 
 
 def _read_bytes(path: Path) -> bytes:

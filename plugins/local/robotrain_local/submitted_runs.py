@@ -31,14 +31,14 @@ def find_submitted(text: str) -> SubmittedRun | None:
     if not folder.is_dir():
         return None
     try:
-        created = (folder / spec.SPEC_FILE).stat().st_mtime
+        created_at = (folder / spec.SPEC_FILE).stat().st_mtime
         document = read_limited_file(folder / DOCUMENT_FILE, MAX_DOCUMENT_BYTES)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Rejected([make_problem("run-not-adopted", given=str(folder), why=reason)]) from None
-    return SubmittedRun(document, lambda job, settings: {"folder": str(folder)}, created)
+    return SubmittedRun(document, lambda job, settings: {"folder": str(folder)}, created_at)
 
 
 def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSubmission]:
@@ -47,12 +47,12 @@ def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSu
     run_folders = list[tuple[float, int, Path]]()
     for name in os.listdir(top) if top.is_dir() else ():
         with suppress(OSError):
-            about = (top / name / spec.SPEC_FILE).stat()
-            if RUN_PATTERN.fullmatch(name) and (everyone or about.st_uid == os.geteuid()):
-                run_folders.append((about.st_mtime, about.st_uid, top / name))
-    for created, owner, folder in sorted(run_folders, reverse=True):
+            file_status = (top / name / spec.SPEC_FILE).stat()
+            if RUN_PATTERN.fullmatch(name) and (everyone or file_status.st_uid == os.geteuid()):
+                run_folders.append((file_status.st_mtime, file_status.st_uid, top / name))
+    for created_at, owner, folder in sorted(run_folders, reverse=True):
         with suppress(OSError):
             keys = {"folder": str(folder)}
             yield ListedSubmission(
-                str(folder), folder.name, read_status(folder).state, keys, created, format_user(owner)
+                str(folder), folder.name, read_status(folder).state, keys, created_at, format_user(owner)
             )

@@ -49,14 +49,14 @@ class Supervisor:
             self._child.terminate()
         exit_code = self._child.wait()
         # end what it left running, such as a trainer whose runtime was killed
-        until = time.monotonic() + self._spec.grace_seconds
-        signaled = set[int]()
-        while (pids := self._list_others()) and time.monotonic() < until:
-            process_list.send_signal(new := {*process_list.find_heads(pids)} - signaled, signal.SIGTERM)
-            signaled |= new
+        deadline = time.monotonic() + self._spec.grace_seconds
+        signaled_pids = set[int]()
+        while (pids := self._list_others()) and time.monotonic() < deadline:
+            process_list.send_signal(new_heads := {*process_list.find_heads(pids)} - signaled_pids, signal.SIGTERM)
+            signaled_pids |= new_heads
             time.sleep(process.POLL_SECONDS)
-        until = time.monotonic() + KILL_SECONDS
-        while (pids := self._list_others()) and time.monotonic() < until:  # they may fork while being killed
+        deadline = time.monotonic() + KILL_SECONDS
+        while (pids := self._list_others()) and time.monotonic() < deadline:  # they may fork while being killed
             process_list.send_signal(pids, signal.SIGKILL)
             time.sleep(process.POLL_SECONDS)
         return exit_code if exit_code >= 0 else 128 - exit_code
@@ -78,14 +78,14 @@ class Supervisor:
 
 def main(folder: Path) -> None:
     """Run the spec in `folder` to its end, unless another supervisor has claimed the folder."""
-    me = process_list.identify_process(os.getpid())
+    own_process = process_list.identify_process(os.getpid())
     os.chdir(folder)  # first: it shows whose supervisor this is
-    if spec.create_locked_json(folder / spec.SUPERVISOR_FILE, dataclasses.asdict(me)) is None:
+    if spec.create_locked_json(folder / spec.SUPERVISOR_FILE, dataclasses.asdict(own_process)) is None:
         return
     if (folder / spec.CANCEL_FILE).exists():
         return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     try:
-        exit_code = Supervisor(read_spec(folder), me, folder).run()
+        exit_code = Supervisor(read_spec(folder), own_process, folder).run()
         files.make_tree_private(folder)  # the trainer writes with the user's umask
         spec.record_exit(folder, exit_code)
     except OSError as error:

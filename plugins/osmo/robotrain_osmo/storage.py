@@ -70,25 +70,25 @@ class OsmoStorage:
         return OsmoStorage(self.scheme, self.parts + parts)
 
 
-def is_storage_url(text: str) -> bool:
+def is_storage_url(url_text: str) -> bool:
     """Return whether the text looks like an OSMO storage URL."""
-    return bool(re.match(rf"(?i)\s*(?:{'|'.join(PLACES)})://", text))
+    return bool(re.match(rf"(?i)\s*(?:{'|'.join(PLACES)})://", url_text))
 
 
 def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     """Parse a storage URL. Raise SourceError if it is invalid."""
     if holds_secret(text):
         raise SourceError("The URL seems to contain a secret, which a job must not carry.")
-    scheme, mark, rest = text.partition("://")
-    if (converted := to_storage_url(text)) != text:
-        raise SourceError("OSMO needs a storage URL instead of a blob URL.", _suggest_url(converted))
+    scheme, mark, location = text.partition("://")
+    if (converted_url := to_storage_url(text)) != text:
+        raise SourceError("OSMO needs a storage URL instead of a blob URL.", _suggest_url(converted_url))
     if not mark or scheme.lower() not in PLACES:
         raise SourceError(f"The scheme must be one of {', '.join(PLACES)}.")
     if scheme != scheme.lower():
-        raise SourceError("The scheme must be lowercase.", _suggest_url(f"{scheme.lower()}://{rest}"))
-    if re.search(r"[?#@]", rest):
+        raise SourceError("The scheme must be lowercase.", _suggest_url(f"{scheme.lower()}://{location}"))
+    if re.search(r"[?#@]", location):
         raise SourceError("A storage URL must not contain a user, a query or a fragment, as they may be secret.")
-    parts = tuple(rest.rstrip("/").split("/"))
+    parts = tuple(location.rstrip("/").split("/"))
     if not all(parts) or {".", ".."} & set(parts):
         raise SourceError("No part of the URL may be empty, `.` or `..`.")
     if not all(re.fullmatch(_SEGMENT, part) for part in parts):
@@ -99,17 +99,17 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
         reason = "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
         raise SourceError(reason)
     if scheme == "azure" and not re.fullmatch(CONTAINER_PATTERN, parts[1]):
-        what = "a container: 3 to 63 lowercase letters, digits and single dashes"
-        raise SourceError(f"The second part of an azure:// URL is {what}.")
+        container_rule = "a container: 3 to 63 lowercase letters, digits and single dashes"
+        raise SourceError(f"The second part of an azure:// URL is {container_rule}.")
     if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
         raise SourceError("A bucket name is 3 to 63 lowercase letters, digits, dots, dashes and `_`.")
     return OsmoStorage(scheme, parts)
 
 
-def _suggest_url(text: str) -> str:
-    """Return the normalized URL of `text`, or "" if it is invalid."""
+def _suggest_url(url_text: str) -> str:
+    """Return the normalized URL of `url_text`, or "" if it is invalid."""
     try:
-        return str(parse_storage_url(text))
+        return str(parse_storage_url(url_text))
     except SourceError:
         return ""
 

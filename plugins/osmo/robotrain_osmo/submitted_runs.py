@@ -57,13 +57,13 @@ def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
     host = urlsplit(as_text(answer.get("overview"))).netloc
     if page and host and host.lower() != page["host"].lower():
         raise Rejected([make_problem("run-not-adopted.elsewhere", given=address, host=page["host"], own=host)])
-    created = parse_time(answer.get("submit_time"))
-    spec = _read_spec(settings.osmo_cli, text, is_new=not created or time.time() - created < STORING_SECONDS)
+    created_at = parse_time(answer.get("submit_time"))
+    spec = _read_spec(settings.osmo_cli, text, is_new=not created_at or time.time() - created_at < STORING_SECONDS)
 
     def refer(job: Job, carried: Any) -> Reference:
         return _make_reference(job, replace(carried, osmo_cli=settings.osmo_cli), text)
 
-    return SubmittedRun(_find_document(text, spec), refer, created)
+    return SubmittedRun(_find_document(text, spec), refer, created_at)
 
 
 STORING_SECONDS = 60.0
@@ -75,18 +75,18 @@ def _read_spec(cli: str, workflow: str, is_new: bool) -> Mapping[str, Any]:
 
     :param is_new: whether OSMO may store its text only now, so that it is read again.
     """
-    text = ""
+    spec_text = ""
     for pause in SPEC_SECONDS if is_new else SPEC_SECONDS[:1]:
         time.sleep(pause)
-        text = service.query_text(cli, "workflow", "spec", workflow)
-        if re.search(PLAN_MARK_PATTERN, text):
+        spec_text = service.query_text(cli, "workflow", "spec", workflow)
+        if re.search(PLAN_MARK_PATTERN, spec_text):
             break
-    if not re.search(PLAN_MARK_PATTERN, text):
+    if not re.search(PLAN_MARK_PATTERN, spec_text):
         return {}
     import yaml  # costs start-up
 
     try:
-        return as_mapping(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return as_mapping(yaml.load(spec_text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError:
         return {}
 
@@ -104,9 +104,9 @@ def _find_document(workflow: str, spec: Mapping[str, Any]) -> bytes:
     if not archives:  # the archive was uploaded
         raise Rejected([make_problem("run-not-adopted.uploaded", given=workflow)])
     try:
-        content = bz2.BZ2File(io.BytesIO(base64.b64decode(archives[0]))).read(MAX_ARCHIVE_BYTES)
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as packed:
-            member = packed.extractfile(DOCUMENT_FILE)
+        archive_bytes = bz2.BZ2File(io.BytesIO(base64.b64decode(archives[0]))).read(MAX_ARCHIVE_BYTES)
+        with tarfile.open(fileobj=io.BytesIO(archive_bytes), mode="r:") as tar_archive:
+            member = tar_archive.extractfile(DOCUMENT_FILE)
             return member.read(MAX_DOCUMENT_BYTES) if member else b""
     except KeyError:
         raise Rejected([make_problem("run-not-adopted.parts", given=workflow)]) from None
@@ -141,18 +141,21 @@ def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
     size = int(workflow_state.LISTED)
     workloads = get_plugins().list_names("workload")
     for offset in itertools.count(step=size):
-        chosen = [*(["-a"] if everyone else []), *(["-f", str(offset)] if offset else [])]  # older commands have no -f
-        answer = service.query_json(cli, "workflow", "list", "-c", str(size), *chosen, "-t", "json")
+        query_options = [
+            *(["-a"] if everyone else []),
+            *(["-f", str(offset)] if offset else []),
+        ]  # older commands have no -f
+        answer = service.query_json(cli, "workflow", "list", "-c", str(size), *query_options, "-t", "json")
         rows = [*as_mappings(as_mapping(answer).get("workflows"))]
         for row in sorted(rows, key=lambda row: as_text(row.get("submit_time")), reverse=True):
             workflow = as_text(row.get("name"))
             run = workflow.rpartition("-")[0]
             if RUN_PATTERN.fullmatch(run):
                 state = workflow_state.parse_workflow(row).state
-                created = parse_time(row.get("submit_time"))
+                created_at = parse_time(row.get("submit_time"))
                 keys = {"workflow": workflow}
                 user = as_text(row.get("user"))
                 is_job = parse_workload(run) in workloads
-                yield ListedSubmission(workflow, run, state, keys, created, user, is_job)
+                yield ListedSubmission(workflow, run, state, keys, created_at, user, is_job)
         if len(rows) < size:
             return

@@ -162,11 +162,15 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
 
     def _ask_slurm(self, records: Collection[tuple[Reference, OwnRecord]]) -> Sequence[QueuedJob]:
         """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten."""
-        names = sorted({reference["run"] for reference, _ in records})
+        run_names = sorted({reference["run"] for reference, _ in records})
         users = {own_record.user for _, own_record in records}
-        queue = [job for user in users for job in query_queue(self.at, names if len(names) <= MAX_NAMES else (), user)]
-        seen, unseen = status.recall_jobs(records, queue)
-        return [*queue, *seen, *((query_accounting(self.at, unseen) or ()) if unseen else ())]
+        queue = [
+            job
+            for user in users
+            for job in query_queue(self.at, run_names if len(run_names) <= MAX_NAMES else (), user)
+        ]
+        recalled_jobs, unseen_ids = status.recall_jobs(records, queue)
+        return [*queue, *recalled_jobs, *((query_accounting(self.at, unseen_ids) or ()) if unseen_ids else ())]
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
@@ -192,8 +196,8 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         records = [OwnRecord.parse(facts) for facts in self.read_all_facts(references)]
         queue = self._ask_slurm([*zip(references, records, strict=True)])
         stops = dict[str, NeededStop]()
-        later = self.read_all_facts(references)  # again: one may have ended meanwhile
-        for reference, own_record in zip(references, map(OwnRecord.parse, later), strict=True):
+        later_facts = self.read_all_facts(references)  # again: one may have ended meanwhile
+        for reference, own_record in zip(references, map(OwnRecord.parse, later_facts), strict=True):
             job = status.find_job(reference, own_record, queue)
             if job and status.is_active(job):
                 stop = STOPS.get(job.state, "for good")
@@ -229,8 +233,10 @@ def call_scheduler(
     """Call a method of the Slurm here, or of a login node. Raise what is understood on this machine."""
     transport = reach(find_login(subject))
     with explained(transport):
-        answer = method(find_scheduler(transport), subject, *values, **named)
-    return cast(Answer, explain_items(answer, transport)) if isinstance(answer, Iterator) else answer
+        method_result = method(find_scheduler(transport), subject, *values, **named)
+    return (
+        cast(Answer, explain_items(method_result, transport)) if isinstance(method_result, Iterator) else method_result
+    )
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -238,25 +244,25 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
     `status` then says why, without asking it again. Raise Rejected if all runs are of the one that fails.
     """
-    places: dict[str, list[int]] = {}
-    for number, reference in enumerate(references):
-        places.setdefault(find_login(reference), []).append(number)
+    positions_by_login: dict[str, list[int]] = {}
+    for position, reference in enumerate(references):
+        positions_by_login.setdefault(find_login(reference), []).append(position)
     seconds = limit_seconds(ANSWER_SECONDS)  # less in a list: the answers of the others still count
     listings = {
-        login: DeadlineFuture(partial(_list_there, login, [references[number] for number in numbers]))
-        for login, numbers in places.items()
+        login: DeadlineFuture(partial(_list_there, login, [references[position] for position in positions]))
+        for login, positions in positions_by_login.items()
     }
     statuses: list[Status | None] = [None] * len(references)
-    for login, numbers in places.items():
+    for login, positions in positions_by_login.items():
         try:
-            listed = listings[login].result(seconds if login else None)
+            listed_statuses = listings[login].result(seconds if login else None)
         except (DeadlineExceeded, Rejected) as error:
             failure = error if isinstance(error, Rejected) else cast(LoginNode, reach(login)).note_silence(seconds)
-            if len(places) == 1:
+            if len(positions_by_login) == 1:
                 raise failure from None
             continue
-        for number, run_status in zip(numbers, listed, strict=True):
-            statuses[number] = run_status
+        for position, run_status in zip(positions, listed_statuses, strict=True):
+            statuses[position] = run_status
     return statuses
 
 

@@ -38,18 +38,25 @@ def find_submitted(text: str, settings: SlurmSettings) -> SubmittedRun | None:
     Without a host a job, and a folder that this machine does not have, are those of the configured login node, if there
     is one. Raise RunGone, Rejected.
     """
-    host, rest = submitted_runs.split_address(text)
-    is_job = re.fullmatch(r"[0-9]+(?:_[0-9]+)?", rest) is not None
-    if "://" in text or (not is_job and not (submitted_runs.names_folder(rest) and (not host or rest.startswith("/")))):
+    host, job_or_folder = submitted_runs.split_address(text)
+    is_job = re.fullmatch(r"[0-9]+(?:_[0-9]+)?", job_or_folder) is not None
+    if "://" in text or (
+        not is_job and not (submitted_runs.names_folder(job_or_folder) and (not host or job_or_folder.startswith("/")))
+    ):
         return None
     if host and not is_address(host):
         return None
     transport = reach(
-        host or ("" if not is_job and os.path.isdir(submitted_runs.resolve_folder(rest)) else settings.login or "")
+        host
+        or ("" if not is_job and os.path.isdir(submitted_runs.resolve_folder(job_or_folder)) else settings.login or "")
     )
     with explained(transport):
         folder = (
-            _find_folder(transport, rest) if is_job else rest if transport.host else submitted_runs.resolve_folder(rest)
+            _find_folder(transport, job_or_folder)
+            if is_job
+            else job_or_folder
+            if transport.host
+            else submitted_runs.resolve_folder(job_or_folder)
         )
         if folder is None:
             return SubmittedRun(b"", lambda job, settings: {})
@@ -106,9 +113,13 @@ def _query_accounting(transport: Transport, *words: str) -> list[_Row]:
         return []
 
 
-def _parse_rows(answer: str) -> list[_Row]:
-    most = len(_Row._fields) - 1
-    return [_Row(*map(clear_empty, line.split("|", most))) for line in answer.splitlines() if line.count("|") >= most]
+def _parse_rows(output: str) -> list[_Row]:
+    separator_count = len(_Row._fields) - 1
+    return [
+        _Row(*map(clear_empty, line.split("|", separator_count)))
+        for line in output.splitlines()
+        if line.count("|") >= separator_count
+    ]
 
 
 def _find_folder(transport: Transport, job: str) -> str | None:
@@ -141,23 +152,29 @@ def list_submitted(settings: SlurmSettings, everyone: bool) -> Iterator[ListedSu
 
 
 def _list_runs(transport: Transport, everyone: bool) -> Iterator[ListedSubmission]:
-    mine = () if everyone else (ShellWord('--user="$(id -u)"'),)
+    user_options = () if everyone else (ShellWord('--user="$(id -u)"'),)
     with explained(transport):
         try:
-            rows = _query_queue(transport, "--all", *mine)
+            rows = _query_queue(transport, "--all", *user_options)
         except SlurmRefused as refusal:
             raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
         queued = {(row.run, row.run_folder) for row in rows}
-        older = _query_accounting(transport, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
-    listed = _group_rows(transport, [*rows, *(row for row in older if (row.run, row.run_folder) not in queued)])
-    yield from _correct_ends(find_scheduler(transport).folders, listed)
+        accounting_rows = _query_accounting(
+            transport, f"--starttime=now-{LISTED_DAYS}days", *(user_options or ("--allusers",))
+        )
+    submissions = _group_rows(
+        transport, [*rows, *(row for row in accounting_rows if (row.run, row.run_folder) not in queued)]
+    )
+    yield from _correct_ends(find_scheduler(transport).folders, submissions)
 
 
-def _correct_ends(folders: RunFolders, listed: Iterator[ListedSubmission]) -> Iterator[ListedSubmission]:
+def _correct_ends(folders: RunFolders, submissions: Iterator[ListedSubmission]) -> Iterator[ListedSubmission]:
     """Yield the runs; of one that has ended, what its folder says of the end counts, as in its status."""
-    while batch := [*itertools.islice(listed, FOLDERS_AT_ONCE)]:
-        ended = [run.keys["folder"] for run in batch if run.can_be_adopted and Status(state=run.state).finished]
-        facts = dict(zip(ended, folders.find_facts(ended, FACT_FILES) if ended else (), strict=True))
+    while batch := [*itertools.islice(submissions, FOLDERS_AT_ONCE)]:
+        ended_folders = [run.keys["folder"] for run in batch if run.can_be_adopted and Status(state=run.state).finished]
+        facts = dict(
+            zip(ended_folders, folders.find_facts(ended_folders, FACT_FILES) if ended_folders else (), strict=True)
+        )
         for run in batch:
             if folder_facts := facts.get(run.keys["folder"]):
                 run = run._replace(state=get_run_status(folder_facts, Status(state=run.state), "Slurm").state)
@@ -174,15 +191,15 @@ def _group_rows(transport: Transport, rows: Sequence[_Row]) -> Iterator[ListedSu
     submissions: list[tuple[float, int, ListedSubmission]] = []
     for (run, folder), group in itertools.groupby(run_rows, get_key):
         jobs = [*group]
-        newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
-        states = {STATES.get(state, "running") for state in newest.values()}
+        newest_states = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
+        states = {STATES.get(state, "running") for state in newest_states.values()}
         is_pipeline = any(row.name != run for row in jobs)
-        text = folder if is_pipeline else str(jobs[0].number)
+        run_address = folder if is_pipeline else str(jobs[0].number)
         is_single = not is_pipeline and all(row.id.isdecimal() for row in jobs)
         state = next(state for state in SHOWN_FIRST if state in states)
         keys = {"folder": folder, LOGIN_KEY: transport.host}
-        created = parse_seconds(jobs[0].submitted)
-        text = f"{transport.host}:{text}" if transport.host else text
-        submission = ListedSubmission(text, run, state, keys, created, jobs[0].user, is_single)
-        submissions.append((created or 0.0, jobs[0].number, submission))
+        created_at = parse_seconds(jobs[0].submitted)
+        run_address = f"{transport.host}:{run_address}" if transport.host else run_address
+        submission = ListedSubmission(run_address, run, state, keys, created_at, jobs[0].user, is_single)
+        submissions.append((created_at or 0.0, jobs[0].number, submission))
     yield from (submission for _, _, submission in sorted(submissions, key=lambda row: row[:2], reverse=True))

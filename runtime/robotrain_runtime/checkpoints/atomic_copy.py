@@ -24,10 +24,10 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
     the name is taken, Cancelled.
     """
     target = to / folder.name
-    if existing := checkpoint.read_manifest(target):
-        if existing.run != manifest.run:
-            raise PermanentError(f"{target} is of the run {existing.run}")
-        if existing.digest == manifest.digest and all((target / path).is_file() for path in manifest.files):
+    if old_manifest := checkpoint.read_manifest(target):
+        if old_manifest.run != manifest.run:
+            raise PermanentError(f"{target} is of the run {old_manifest.run}")
+        if old_manifest.digest == manifest.digest and all((target / path).is_file() for path in manifest.files):
             return False
     elif os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
         raise PermanentError(f"{target} is something else")
@@ -35,8 +35,8 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
 
     def verify_copy(copy: Path) -> None:
         if problem := checkpoint.validate_checkpoint(copy):
-            if changed := checkpoint.validate_checkpoint(folder):
-                raise PermanentError(changed)
+            if source_problem := checkpoint.validate_checkpoint(folder):
+                raise PermanentError(source_problem)
             raise OSError(f"the copy differs: {problem}")
 
     files = {path: folder / path for path in (*manifest.files, MANIFEST)}
@@ -51,14 +51,14 @@ def trim_checkpoints(to: Path, run: str, keep_last: int) -> list[Path]:
         for _, folder in checkpoint.list_checkpoints(to)
         if (manifest := checkpoint.read_manifest(folder)) and manifest.run == run
     ]
-    removed = []
+    removed_folders = []
     for folder in reversed(checkpoint_folders[max(keep_last, 1) :]):
-        old = folder.with_name(f".{folder.name}.{run}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)  # atomically: a reader never sees half of it
-        shutil.rmtree(old, ignore_errors=True)
-        removed.append(folder)
-    return removed
+        hidden_folder = folder.with_name(f".{folder.name}.{run}.old")
+        shutil.rmtree(hidden_folder, ignore_errors=True)
+        folder.rename(hidden_folder)  # atomically: a reader never sees half of it
+        shutil.rmtree(hidden_folder, ignore_errors=True)
+        removed_folders.append(folder)
+    return removed_folders
 
 
 def replace_folder(
@@ -98,8 +98,8 @@ def replace_folder(
 
 def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: CancelCheck) -> None:
     """Write the files in place; the last one, without which the folder is incomplete, is removed first."""
-    *_, last = files
-    (target / last).unlink(missing_ok=True)
+    *_, last_file = files
+    (target / last_file).unlink(missing_ok=True)
     try:
         copy_files_into(files, target, is_cancelled)
     except BaseException:
@@ -111,13 +111,13 @@ def copy_file(source: Path, target: Path, is_cancelled: CancelCheck) -> None:
     """Copy a file and flush it to the disk. Raise OSError, Cancelled, or PermanentError if it does not exist."""
     if not source.exists():
         raise PermanentError(f"{source} is gone")
-    with source.open("rb") as read, target.open("wb") as written:
-        while chunk := read.read(CHUNK):
+    with source.open("rb") as source_file, target.open("wb") as target_file:
+        while chunk := source_file.read(CHUNK):
             if is_cancelled():
                 raise Cancelled
-            written.write(chunk)
-        written.flush()
-        os.fsync(written.fileno())
+            target_file.write(chunk)
+        target_file.flush()
+        os.fsync(target_file.fileno())
 
 
 def remove_leftovers(to: Path, key: str) -> None:
@@ -138,16 +138,16 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
     Cancelled, or PermanentError if `to` holds files of another run.
     """
     manifest = checkpoint.read_manifest(folder)
-    existing = checkpoint.read_manifest(to)
+    old_manifest = checkpoint.read_manifest(to)
     if manifest is None:
         raise PermanentError(f"{folder} was never completed")
-    if existing and existing.run != manifest.run:
-        raise PermanentError(f"{to} holds files of the run {existing.run}")
-    if existing and existing.digest == manifest.digest and not checkpoint.validate_checkpoint(to):
+    if old_manifest and old_manifest.run != manifest.run:
+        raise PermanentError(f"{to} holds files of the run {old_manifest.run}")
+    if old_manifest and old_manifest.digest == manifest.digest and not checkpoint.validate_checkpoint(to):
         return False
     to.mkdir(exist_ok=True)
     (to / MANIFEST).unlink(missing_ok=True)  # without it the copy counts as incomplete
-    for path in (existing.files.keys() - manifest.files.keys()) if existing else ():
+    for path in (old_manifest.files.keys() - manifest.files.keys()) if old_manifest else ():
         (to / path).unlink(missing_ok=True)
     copy_files_into({path: folder / path for path in (*manifest.files, MANIFEST)}, to, is_cancelled)
     if problem := checkpoint.validate_checkpoint(to):

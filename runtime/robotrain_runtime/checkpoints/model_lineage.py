@@ -49,8 +49,8 @@ def write_policy_lineage(
         file.unlink(missing_ok=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = {**facts, **({MODEL_TAGS: dict(tags)} if tags else {})}
-    file.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    lineage_facts = {**facts, **({MODEL_TAGS: dict(tags)} if tags else {})}
+    file.write_text(json.dumps(lineage_facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_policy_lineage(cache: Path, folder: Path) -> dict[str, str]:
@@ -62,15 +62,15 @@ def read_policy_lineage(cache: Path, folder: Path) -> dict[str, str]:
 def read_model_tags(cache: Path, folder: Path) -> dict[str, str]:
     """Return the recorded tags of the model or run that the policy in `folder` came with; empty if there are none."""
     tags = _read_policy_file(cache, folder).get(MODEL_TAGS)
-    return {str(name): str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
+    return {str(name): str(tag_value) for name, tag_value in tags.items()} if isinstance(tags, dict) else {}
 
 
 def _read_policy_file(cache: Path, folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
+        lineage_facts = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return lineage_facts if isinstance(lineage_facts, dict) else {}
 
 
 def _get_policy_lineage_path(cache: Path, folder: Path) -> Path:
@@ -104,12 +104,12 @@ def _combine_digests(files: Mapping[str, str]) -> str:
 MAX_TAG_LENGTH = 256
 
 
-def shorten_tag(value: str) -> str:
+def shorten_tag(tag_value: str) -> str:
     """Return a tag's value; if it is too long, cut, with its digest at the end."""
-    if len(value) <= MAX_TAG_LENGTH:
-        return value
-    end = f"...sha256:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
-    return value[: MAX_TAG_LENGTH - len(end)] + end
+    if len(tag_value) <= MAX_TAG_LENGTH:
+        return tag_value
+    end = f"...sha256:{hashlib.sha256(tag_value.encode()).hexdigest()[:16]}"
+    return tag_value[: MAX_TAG_LENGTH - len(end)] + end
 
 
 RUN_TAG, CHECKPOINT_TAG = "robotrain_run", "checkpoint"
@@ -155,37 +155,38 @@ def make_score_tags(evaluated: Evaluated | None, run: str, evaluated_on: Mapping
     if evaluated is None or not evaluated.scores:
         return {}
     scores = {
-        SCORE_PREFIX + re.sub("[^A-Za-z0-9]", "_", name): f"{value:.6g}" for name, value in evaluated.scores.items()
+        SCORE_PREFIX + re.sub("[^A-Za-z0-9]", "_", name): f"{tag_value:.6g}"
+        for name, tag_value in evaluated.scores.items()
     }
     origin = {
         SCORED_BY_TAG: run,
         EVALUATED_IN_TAG: evaluated.conditions,
-        **{EVALUATED_ON_PREFIX + name: value for name, value in evaluated_on.items()},
+        **{EVALUATED_ON_PREFIX + name: tag_value for name, tag_value in evaluated_on.items()},
         **{COMPARED_PREFIX + tag: _format_tag(evaluated.compared.get(key)) for tag, key in COMPARED_TAGS.items()},
     }
-    return {**scores, **{name: shorten_tag(value) for name, value in origin.items() if value}}
+    return {**scores, **{name: shorten_tag(tag_value) for name, tag_value in origin.items() if tag_value}}
 
 
-def _format_tag(value: Any) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _format_tag(score_value: Any) -> str:
+    return "" if score_value is None else f"{score_value:g}" if isinstance(score_value, float) else str(score_value)
 
 
-def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -> dict[str, str]:
+def replace_score_tags(existing_tags: Mapping[str, str], scores: Mapping[str, str]) -> dict[str, str]:
     """Return the new score tags, with an empty value for each existing one that must be removed."""
-    earlier = [
+    old_score_tags = [
         name
-        for name in existing
+        for name in existing_tags
         if name.startswith((SCORE_PREFIX, EVALUATED_ON_PREFIX, COMPARED_PREFIX))
         or name in (SCORED_BY_TAG, EVALUATED_IN_TAG)
     ]
-    return {**dict.fromkeys(earlier, ""), **scores}
+    return {**dict.fromkeys(old_score_tags, ""), **scores}
 
 
-def find_replaced_run(existing: Mapping[str, str], scores: Mapping[str, str]) -> str:
+def find_replaced_run(existing_tags: Mapping[str, str], scores: Mapping[str, str]) -> str:
     """Return the run whose scores are replaced by those of another run; empty for none."""
-    before = existing.get(SCORED_BY_TAG, "")
-    after = scores.get(SCORED_BY_TAG, "")
-    return before if after and before != after else ""
+    old_run = existing_tags.get(SCORED_BY_TAG, "")
+    new_run = scores.get(SCORED_BY_TAG, "")
+    return old_run if new_run and old_run != new_run else ""
 
 
 def make_version_tags(
@@ -201,4 +202,4 @@ def make_version_tags(
         CHECKPOINT_DIGEST_TAG: manifest.digest,
     }
     model = {MODEL_DIGEST_TAG: digest} if (digest := hash_sealed_model(manifest)) else {}
-    return {name: shorten_tag(value) for name, value in {**tags, **model}.items()}
+    return {name: shorten_tag(tag_value) for name, tag_value in {**tags, **model}.items()}

@@ -52,13 +52,13 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
     published: dict[int, frozenset[str]] = {}
     evaluated: Evaluated | None = None
     delivered: frozenset[str] = frozenset()
-    text = ""
+    events_text = ""
     with suppress(OSError), open_regular_file(work / EVENTS_FILE) as file:
-        text = file.read().decode(errors="replace")
-    for line in text.splitlines():
-        if '"event": "metrics"' in line:  # most lines: not parsed
+        events_text = file.read().decode(errors="replace")
+    for event_line in events_text.splitlines():
+        if '"event": "metrics"' in event_line:  # most lines: not parsed
             continue
-        match record.event if (record := event.parse_event(line)) else None:
+        match record.event if (record := event.parse_event(event_line)) else None:
             case Tracking() as latest:
                 tracking = latest
             case Checkpoint(step=step, path=path) as latest:
@@ -112,12 +112,21 @@ def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]
     if checkpoint_folder is None:
         return []
     candidates = _find_candidates(document, inspected)
-    last = checkpoint.find_last_complete(checkpoint_folder, run=document.run, job=document.job) if candidates else None
-    return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
+    last_checkpoint = (
+        checkpoint.find_last_complete(checkpoint_folder, run=document.run, job=document.job) if candidates else None
+    )
+    return [
+        candidate
+        for candidate in reversed(candidates)
+        if last_checkpoint is None or candidate.step > last_checkpoint[0]
+    ]
 
 
 def set_unshared_aside(
-    document: JobDocument, inspected: Iterable[InspectedTarget], earlier: EarlierAttempts, log_line: LogFunction
+    document: JobDocument,
+    inspected: Iterable[InspectedTarget],
+    earlier_attempts: EarlierAttempts,
+    log_line: LogFunction,
 ) -> EarlierAttempts:
     """Rename checkpoints that only this of several nodes has, since all must resume from the same one.
 
@@ -125,9 +134,13 @@ def set_unshared_aside(
     """
     checkpoint_folder = _get_checkpoint_folder(document)
     candidates = _find_candidates(document, inspected)
-    shared = candidates[-1].step if candidates else 0
+    shared_step = candidates[-1].step if candidates else 0
     unshared = (
-        [saved for saved in checkpoint.list_checkpoints(checkpoint_folder) if saved[0] > shared]
+        [
+            saved_checkpoint
+            for saved_checkpoint in checkpoint.list_checkpoints(checkpoint_folder)
+            if saved_checkpoint[0] > shared_step
+        ]
         if checkpoint_folder
         else []
     )
@@ -135,8 +148,10 @@ def set_unshared_aside(
         aside_folder = checkpoint.set_torn_aside(folder)
         log_line(f"step {step} was saved on this node only: kept as {aside_folder.name}, not used")
     paths = {str(folder) for _, folder in unshared}
-    remaining = {path: saved for path, saved in earlier.checkpoints.items() if path not in paths}
-    return dataclasses.replace(earlier, checkpoints=remaining)
+    remaining = {
+        path: saved_checkpoint for path, saved_checkpoint in earlier_attempts.checkpoints.items() if path not in paths
+    }
+    return dataclasses.replace(earlier_attempts, checkpoints=remaining)
 
 
 def _find_candidates(document: JobDocument, inspected: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
@@ -161,13 +176,13 @@ def _find_candidates(document: JobDocument, inspected: Iterable[InspectedTarget]
 
 
 def add_tracking_run(
-    earlier: EarlierAttempts, recoverable: Iterable[RecoverableCheckpoint], uri: str
+    earlier_attempts: EarlierAttempts, recoverable: Iterable[RecoverableCheckpoint], uri: str
 ) -> EarlierAttempts:
     """Return the earlier attempts with the tracking run that a checkpoint names, if they have none."""
     run_id = next((candidate.tracking for candidate in recoverable if candidate.tracking), "")
-    if not run_id or earlier.get_tracking_run(uri):
-        return earlier
-    return dataclasses.replace(earlier, tracking=Tracking(uri=uri, experiment_id="", run_id=run_id))
+    if not run_id or earlier_attempts.get_tracking_run(uri):
+        return earlier_attempts
+    return dataclasses.replace(earlier_attempts, tracking=Tracking(uri=uri, experiment_id="", run_id=run_id))
 
 
 def restore_checkpoint(
@@ -188,8 +203,8 @@ def restore_checkpoint(
         try:
             folder = _fetch_recoverable(candidate, fetch) if candidate.plugin else Path(candidate.location)
             manifest = _read_expected_manifest(document, candidate, folder)
-            target, linked = checkpoint_folder / candidate.name, bool(candidate.plugin) or not candidate.published
-            _restore_files(folder, manifest, target, is_cancelled, linked=linked)
+            target, is_linked = checkpoint_folder / candidate.name, bool(candidate.plugin) or not candidate.published
+            _restore_files(folder, manifest, target, is_cancelled, is_linked=is_linked)
         except PermanentError as error:
             log_line(f"the run does not resume from {candidate.location}: {error}")
         else:
@@ -197,13 +212,15 @@ def restore_checkpoint(
     return None
 
 
-def add_restored(earlier: EarlierAttempts, origin: RecoverableCheckpoint, restored: Checkpoint) -> EarlierAttempts:
+def add_restored(
+    earlier_attempts: EarlierAttempts, origin: RecoverableCheckpoint, restored: Checkpoint
+) -> EarlierAttempts:
     """Return the earlier attempts with the restored checkpoint."""
     published = {restored.step: frozenset({origin.address})} if origin.published else {}
     return dataclasses.replace(
-        earlier,
-        checkpoints={**earlier.checkpoints, restored.path: restored},
-        published={**earlier.published, **published},
+        earlier_attempts,
+        checkpoints={**earlier_attempts.checkpoints, restored.path: restored},
+        published={**earlier_attempts.published, **published},
     )
 
 
@@ -215,10 +232,12 @@ def _get_checkpoint_folder(document: JobDocument) -> Path | None:
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
     submission_id = contract_document.read_submission_id(document)
     platform_folder = targets.get_platform_folder(document)
-    left: Path | None = None
+    leftover_folder: Path | None = None
     with suppress(contract_document.UnsetVariable):
-        left = contract_document.resolve_folder(document.placement.left) if document.placement.left else None
-    for parent, folders, files in os.walk(left) if left else ():  # the folder is missing on a first attempt
+        leftover_folder = contract_document.resolve_folder(document.placement.left) if document.placement.left else None
+    for parent, folders, files in (
+        os.walk(leftover_folder) if leftover_folder else ()
+    ):  # the folder is missing on a first attempt
         folder = Path(parent)
         if MANIFEST not in files or not folder.name.isdecimal():
             continue
@@ -264,13 +283,15 @@ def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[Reco
         raise JobFailed(reason, failed.exit_code, failed.fault) from failed
 
 
-def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> CheckpointManifest:
+def _read_expected_manifest(
+    document: JobDocument, expected_checkpoint: RecoverableCheckpoint, folder: Path
+) -> CheckpointManifest:
     """Return the manifest of a checkpoint. Raise PermanentError if it is not the expected one."""
     manifest = checkpoint.read_manifest(folder)
     submission_id = contract_document.read_submission_id(document)
     if manifest is None:
         raise PermanentError(f"{folder} was never completed")
-    if (manifest.run, manifest.job, manifest.step) != (document.run, document.job, expected.step):
+    if (manifest.run, manifest.job, manifest.step) != (document.run, document.job, expected_checkpoint.step):
         raise PermanentError(f"it is step {manifest.step} of the run {manifest.run}")
     if submission_id and manifest.submission != submission_id:
         raise PermanentError(f"it is of another submission ({manifest.submission})")
@@ -278,7 +299,7 @@ def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoi
 
 
 def _restore_files(
-    folder: Path, manifest: CheckpointManifest, target: Path, is_cancelled: CancelCheck, linked: bool
+    folder: Path, manifest: CheckpointManifest, target: Path, is_cancelled: CancelCheck, is_linked: bool
 ) -> None:
     """Link or copy a checkpoint: a published one must not share its files. Raise PermanentError, OSError, Cancelled."""
 
@@ -289,4 +310,4 @@ def _restore_files(
     if os.path.lexists(target):
         checkpoint.set_torn_aside(target)
     files = {path: folder / path for path in (*manifest.files, MANIFEST)}
-    atomic_copy.replace_folder(files, target, is_cancelled, key=manifest.run, check=check, linked=linked)
+    atomic_copy.replace_folder(files, target, is_cancelled, key=manifest.run, check=check, linked=is_linked)

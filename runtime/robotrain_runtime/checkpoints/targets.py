@@ -42,14 +42,14 @@ def list_target_environments(document: JobDocument) -> list[PythonEnvironment]:
 
 def inspect_targets(
     document: JobDocument,
-    data: Mapping[JobSource, Path],
+    data_folders: Mapping[JobSource, Path],
     make_context: Callable[[PythonEnvironment], ContainerContext],
 ) -> Iterator[InspectedTarget]:
     """Inspect each address that the job publishes to. Raise JobFailed.
 
     :param make_context: returns the context for targets of an environment: without `python` they are inspected offline.
     """
-    for target in plugin_loader.load_workload_plugin(document).targets(document, data):
+    for target in plugin_loader.load_workload_plugin(document).targets(document, data_folders):
         for kind, plugin in _load_target_plugins(document):
             if to := plugin.normalize(target.to):
                 inspection = plugin.inspect(target.to, make_context(plugin.ENVIRONMENT))
@@ -72,10 +72,10 @@ def find_target_problems(
         cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}"
         problems = list(target.inspection.problems)
         way = target.inspection.other_place or target.target.suggestion
-        if foreign := _find_foreign_owner(document, target):
-            problems.append(make_data_problem(f"it belongs to {foreign}", way))
-        elif foreign := next(_find_foreign_checkpoints(document, target), ""):
-            problems.append(make_data_problem(f"it holds {foreign}", way))
+        if foreign_owner := _find_foreign_owner(document, target):
+            problems.append(make_data_problem(f"it belongs to {foreign_owner}", way))
+        elif foreign_owner := next(_find_foreign_checkpoints(document, target), ""):
+            problems.append(make_data_problem(f"it holds {foreign_owner}", way))
         for finding in map(make_data_problem, problems):
             title = f"{cannot}: {finding.title}"
             yield dataclasses.replace(finding, code="publish-unwritable", title=title, fault="configuration")
@@ -159,8 +159,8 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Problem]:
         reason = f"{to.parent} does not exist"
     elif not os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK):
         reason = "the user that runs the job may not write to it"
-    elif foreign := _find_platform_folder_owner(document, to):
-        reason = f"it belongs to {foreign}"
+    elif foreign_owner := _find_platform_folder_owner(document, to):
+        reason = f"it belongs to {foreign_owner}"
     else:
         return
     title = f"{outputs} cannot be copied to {to}, which the platform keeps: {reason}"
@@ -169,8 +169,8 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Problem]:
 
 def _find_platform_folder_owner(document: JobDocument, to: Path) -> str:
     """Return the other run or submission that the folder belongs to; empty for none. Raise UnsetVariable."""
-    for name, expected in document.placement.kept_for.items():
-        owner = contract_document.expand_variables(expected)
+    for name, owner_text in document.placement.kept_for.items():
+        owner = contract_document.expand_variables(owner_text)
         if (submission_id := os.environ.get(name, "")) != owner:
             return f"{owner}, and this is {submission_id or 'another submission'}: submit it again with robotrain"
     submission_id = contract_document.read_submission_id(document)

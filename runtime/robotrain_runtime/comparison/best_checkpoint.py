@@ -19,10 +19,10 @@ class Headline(NamedTuple):
 
     def find_value(self, checkpoint: Scored) -> float | None:
         """Return the score of a checkpoint; None if it has none, or one that cannot be compared."""
-        value = checkpoint.scores.get(self.name, math.nan)
-        if not math.isfinite(value) or (self.is_share and not 0 <= value <= 1):
+        score = checkpoint.scores.get(self.name, math.nan)
+        if not math.isfinite(score) or (self.is_share and not 0 <= score <= 1):
             return None
-        return value
+        return score
 
 
 def find_headline(checkpoints: Sequence[Scored], headlines: Sequence[Headline]) -> Headline | None:
@@ -40,8 +40,8 @@ def find_best(checkpoints: Sequence[Scored], headlines: Sequence[Headline]) -> S
         return None
     sign = 1 if headline.better == "higher" else -1
     ranked = [
-        (sign * value, checkpoint.step, checkpoint)
+        (sign * score, checkpoint.step, checkpoint)
         for checkpoint in checkpoints
-        if (value := headline.find_value(checkpoint)) is not None
+        if (score := headline.find_value(checkpoint)) is not None
     ]
     return max(ranked, key=lambda rank: rank[:2])[2]

@@ -41,8 +41,8 @@ class Capital:
     @property
     def logarithm(self) -> float:
         """The logarithm of the whole capital."""
-        most = max(self.logarithms)
-        return most + math.log(sum(math.exp(logarithm - most) for logarithm in self.logarithms))
+        max_logarithm = max(self.logarithms)
+        return max_logarithm + math.log(sum(math.exp(logarithm - max_logarithm) for logarithm in self.logarithms))
 
 
 class LowerBound:

@@ -66,13 +66,13 @@ class EarlierComparison:
     @property
     def seeds(self) -> range:
         """The seeds of its starts."""
-        first = self.seed + self.skip
-        return range(first, first + self.episodes)
+        first_seed = self.seed + self.skip
+        return range(first_seed, first_seed + self.episodes)
 
     def count_pairs(self, first: str, second: str) -> PairCounts:
         """Return how the pairs of two policies ended, by their digests; none if it did not compare them."""
-        evaluated, *others = self.policies
-        for digest, counts in zip(others, self.counts, strict=True):
+        evaluated, *other_digests = self.policies
+        for digest, counts in zip(other_digests, self.counts, strict=True):
             if (evaluated, digest) == (first, second):
                 return counts
             if (evaluated, digest) == (second, first):
@@ -88,24 +88,26 @@ def count_pairs(pairs: Sequence[Pair]) -> PairCounts:
     )
 
 
-def sum_counts(earlier: Iterable[EarlierComparison], first: str, second: str) -> PairCounts:
+def sum_counts(earlier_comparisons: Iterable[EarlierComparison], first: str, second: str) -> PairCounts:
     """Return how all earlier pairs of two policies ended."""
-    counts = [comparison.count_pairs(first, second) for comparison in earlier]
+    counts = [comparison.count_pairs(first, second) for comparison in earlier_comparisons]
     return PairCounts(*(sum(column) for column in zip(*counts, strict=True)))
 
 
-def select_continued(earlier: Iterable[EarlierComparison], policies: Sequence[str]) -> list[EarlierComparison]:
+def select_continued(
+    earlier_comparisons: Iterable[EarlierComparison], policies: Sequence[str]
+) -> list[EarlierComparison]:
     """Return the comparisons, the oldest first, that have a pair of the policies, each start once.
 
     Of two that played the same starts, which tell the same twice, the older one counts.
     """
-    selected = list[EarlierComparison]()
-    evaluated, *others = policies
-    for comparison in earlier:
-        has_pair = any(comparison.count_pairs(evaluated, other).total for other in others)
-        if has_pair and not any(_share_starts(comparison, other) for other in selected):
-            selected.append(comparison)
-    return selected
+    selected_comparisons = list[EarlierComparison]()
+    evaluated, *other_digests = policies
+    for comparison in earlier_comparisons:
+        has_pair = any(comparison.count_pairs(evaluated, other).total for other in other_digests)
+        if has_pair and not any(_share_starts(comparison, other) for other in selected_comparisons):
+            selected_comparisons.append(comparison)
+    return selected_comparisons
 
 
 def _share_starts(first: EarlierComparison, second: EarlierComparison) -> bool:
@@ -114,26 +116,31 @@ def _share_starts(first: EarlierComparison, second: EarlierComparison) -> bool:
     return first.seeds.start < second.seeds.stop and second.seeds.start < first.seeds.stop
 
 
-def choose_skip(earlier: Sequence[EarlierComparison], seed: int, skip: int, episodes: int) -> int:
+def choose_skip(earlier_comparisons: Sequence[EarlierComparison], seed: int, skip: int, episodes: int) -> int:
     """Return how many starts of a seed to leave out, at least `skip`, so that so many after them are new."""
-    if any(comparison.starts for comparison in earlier):  # their numbers follow each other, whatever the seed is
-        return max(skip, *(comparison.skip + comparison.episodes for comparison in earlier))
-    first = seed + skip
-    for seeds in sorted((comparison.seeds for comparison in earlier), key=lambda seeds: seeds.start):
-        if seeds.start < first + episodes and first < seeds.stop:
-            first = seeds.stop
-    return first - seed
+    if any(
+        comparison.starts for comparison in earlier_comparisons
+    ):  # their numbers follow each other, whatever the seed is
+        return max(skip, *(comparison.skip + comparison.episodes for comparison in earlier_comparisons))
+    first_seed = seed + skip
+    for seeds in sorted((comparison.seeds for comparison in earlier_comparisons), key=lambda seeds: seeds.start):
+        if seeds.start < first_seed + episodes and first_seed < seeds.stop:
+            first_seed = seeds.stop
+    return first_seed - seed
 
 
 def dump_continuation(
-    conditions: str, own_comparison: EarlierComparison, continued: Sequence[EarlierComparison]
+    conditions: str, own_comparison: EarlierComparison, earlier_comparisons: Sequence[EarlierComparison]
 ) -> str:
     """Return what a later comparison goes on from, as JSON.
 
     :param conditions: a digest of what the outcome of an episode depends on.
     """
     return json.dumps(
-        {"conditions": conditions, "comparisons": [asdict(comparison) for comparison in (*continued, own_comparison)]}
+        {
+            "conditions": conditions,
+            "comparisons": [asdict(comparison) for comparison in (*earlier_comparisons, own_comparison)],
+        }
     )
 
 
@@ -165,19 +172,19 @@ def find_unrelated(runs: Mapping[str, Mapping[str, Any]], run: str) -> list[str]
         conditions = str(json.loads(str(runs[run][KEY]))["conditions"])
     except (ValueError, TypeError, LookupError):
         return []
-    related = {name: load_continuations({name: facts}, conditions) for name, facts in runs.items()}
-    own_comparison = next((comparison for comparison in related[run] if comparison.run == run), None)
+    comparisons_by_run = {name: load_continuations({name: facts}, conditions) for name, facts in runs.items()}
+    own_comparison = next((comparison for comparison in comparisons_by_run[run] if comparison.run == run), None)
     if own_comparison is None:
         return []
-    names = [{comparison.run for comparison in related[name]} for name in runs]
+    continued_runs = [{comparison.run for comparison in comparisons_by_run[name]} for name in runs]
     return [
         name
-        for name, continued in zip(runs, names, strict=True)
-        if run not in continued
-        and name not in {comparison.run for comparison in related[run]}
+        for name, run_names in zip(runs, continued_runs, strict=True)
+        if run not in run_names
+        and name not in {comparison.run for comparison in comparisons_by_run[run]}
         and any(
             comparison.run == name and select_continued([comparison], own_comparison.policies)
-            for comparison in related[name]
+            for comparison in comparisons_by_run[name]
         )
     ]
 
@@ -187,10 +194,10 @@ def dump_comparisons(comparisons: Iterable[EarlierComparison]) -> str:
     return json.dumps([asdict(comparison) for comparison in comparisons])
 
 
-def load_comparisons(text: str | None) -> list[EarlierComparison]:
+def load_comparisons(comparisons_text: str | None) -> list[EarlierComparison]:
     """Return what `dump_comparisons` wrote. Raise ValueError for anything else."""
     try:
-        return [_load_comparison(row) for row in json.loads(text or "[]")]
+        return [_load_comparison(row) for row in json.loads(comparisons_text or "[]")]
     except (TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"they are no earlier comparisons: {error}") from None
 

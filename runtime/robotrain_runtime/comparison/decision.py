@@ -63,10 +63,10 @@ class ComparisonPlan:
         """Check the values."""
         if not 0.5 <= self.confidence < 1:
             raise ValueError(f"the confidence is {self.confidence:g}; it must be from 0.5 to below 1")
-        for name, most in (("detect", 1), ("equal_within", MOST_MARGIN), ("margin", MOST_MARGIN)):
+        for name, maximum in (("detect", 1), ("equal_within", MOST_MARGIN), ("margin", MOST_MARGIN)):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= most:
-                raise ValueError(f"{name.replace('_', ' ')} is {value:g}; it must be above 0, and at most {most:g}")
+            if value is not None and not 0 < value <= maximum:
+                raise ValueError(f"{name.replace('_', ' ')} is {value:g}; it must be above 0, and at most {maximum:g}")
         if self.at_most is not None and self.at_most < 1:
             raise ValueError(f"at most is {self.at_most}; it must be 1 or more")
         if self.equal_within is not None and self.margin is not None:
@@ -135,21 +135,21 @@ def compare(pairings: Sequence[Pairing], plan: ComparisonPlan, earlier: Sequence
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
     tested_mean = -(plan.margin or 0)
     sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings), tested_mean) for _ in pairings]
-    for sequence, values, counts in zip(sequences, differences, earlier, strict=True):
+    for sequence, pair_differences, counts in zip(sequences, differences, earlier, strict=True):
         sequence.resume(counts.differences)
-        for number, value in enumerate(values, start=1):
-            is_last = number == len(values)
-            sequence.add(value, looks=is_last if plan.looks_once else number % plan.block == 0)
+        for number, difference in enumerate(pair_differences, start=1):
+            is_last = number == len(pair_differences)
+            sequence.add(difference, looks=is_last if plan.looks_once else number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
-    compared = zip(pairings, sequences, differences, earlier, p_values, strict=True)
-    return [_judge_pairing(*comparison, plan, at_most, len(pairings)) for comparison in compared]
+    comparison_rows = zip(pairings, sequences, differences, earlier, p_values, strict=True)
+    return [_judge_pairing(*comparison, plan, at_most, len(pairings)) for comparison in comparison_rows]
 
 
 def _judge_pairing(
     pairing: Pairing,
     sequence: ConfidenceSequence,
     differences: Sequence[float],
-    earlier: PairCounts,
+    earlier_counts: PairCounts,
     p_value: float,
     plan: ComparisonPlan,
     at_most: int,
@@ -165,8 +165,12 @@ def _judge_pairing(
     if verdict != "continue" and sequence.is_contradicted:
         verdict, withheld = ("not decided", "order") if is_last else ("continue", None)
     elif verdict in ("not worse", "equal") and not (is_different and sequence.is_above):
-        first, second = ([get_value(pair[number], plan.measure) for pair in pairing.pairs] for number in (0, 1))
-        withheld = find_floor([*first, *earlier.list_values(0)], [*second, *earlier.list_values(1)], plan)
+        first_values, second_values = (
+            [get_value(pair[number], plan.measure) for pair in pairing.pairs] for number in (0, 1)
+        )
+        withheld = find_floor(
+            [*first_values, *earlier_counts.list_values(0)], [*second_values, *earlier_counts.list_values(1)], plan
+        )
         verdict = "not decided" if withheld else verdict
     if plan.margin is not None:  # its interval decides (Bonferroni), and so does its evidence
         p_value = min(1.0, comparisons / sequence.asked_e_value)
@@ -176,13 +180,14 @@ def _judge_pairing(
         second=name_side(pairing, 1),
         verdict=verdict,
         pairs=sequence.count,
-        at_most=at_most + earlier.total,
-        wins=sum(value > 0 for value in differences) + earlier.wins,
-        losses=sum(value < 0 for value in differences) + earlier.losses,
-        ties=sum(value == 0 for value in differences) + earlier.both + earlier.neither,
-        earlier=earlier.total,
+        at_most=at_most + earlier_counts.total,
+        wins=sum(difference > 0 for difference in differences) + earlier_counts.wins,
+        losses=sum(difference < 0 for difference in differences) + earlier_counts.losses,
+        ties=sum(difference == 0 for difference in differences) + earlier_counts.both + earlier_counts.neither,
+        earlier=earlier_counts.total,
         unmatched=len(pairing.only_first) + len(pairing.only_second),
-        discordance=(sum(value**2 for value in differences) + earlier.wins + earlier.losses) / max(1, sequence.count),
+        discordance=(sum(difference**2 for difference in differences) + earlier_counts.wins + earlier_counts.losses)
+        / max(1, sequence.count),
         difference=mean,
         low=None if mean is None else low,
         high=None if mean is None else high,
@@ -192,16 +197,16 @@ def _judge_pairing(
     )
 
 
-def find_floor(first: Sequence[float], second: Sequence[float], plan: ComparisonPlan) -> Withheld | None:
+def find_floor(first_values: Sequence[float], second_values: Sequence[float], plan: ComparisonPlan) -> Withheld | None:
     """Return why the values of two policies cannot show that they are equal or not worse; None if they can.
 
     A margin is also without meaning where both always succeed: the starts are too easy.
     """
     if plan.allow_floor:
         return None
-    if not (any(first) and any(second)):
+    if not (any(first_values) and any(second_values)):
         return "floor"
-    return "ceiling" if plan.margin is not None and {*first, *second} == {1.0} else None
+    return "ceiling" if plan.margin is not None and {*first_values, *second_values} == {1.0} else None
 
 
 def name_side(pairing: Pairing, number: int) -> str:
@@ -257,33 +262,35 @@ def plan_pairs(plan: ComparisonPlan, comparisons: int = 1, discordance: float | 
     """
     error = (1 - plan.confidence) / comparisons
     cap = CAP if plan.equal_within is plan.margin is None else BOUND_CAP
-    sure = NormalDist().inv_cdf(1 - error / 2)
+    confidence_quantile = NormalDist().inv_cdf(1 - error / 2)
     quantile = NormalDist().inv_cdf(POWER)
     if plan.equal_within is not None:
-        both = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
-        changed = 2 * OPPOSITE if discordance is None else max(plan.equal_within, discordance)
-        fixed = (sure + both) ** 2 * changed / plan.equal_within**2
+        two_sided_quantile = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
+        discordant_share = 2 * OPPOSITE if discordance is None else max(plan.equal_within, discordance)
+        fixed_pairs = (confidence_quantile + two_sided_quantile) ** 2 * discordant_share / plan.equal_within**2
     elif plan.margin is not None:
-        changed = 2 * OPPOSITE if discordance is None else max(plan.margin, discordance)
-        fixed = (sure + quantile) ** 2 * changed / plan.margin**2
+        discordant_share = 2 * OPPOSITE if discordance is None else max(plan.margin, discordance)
+        fixed_pairs = (confidence_quantile + quantile) ** 2 * discordant_share / plan.margin**2
     else:
-        changed = min(1.0, plan.detect + 2 * OPPOSITE if discordance is None else max(plan.detect, discordance))
-        spread = math.sqrt(max(0.0, changed - plan.detect**2))
-        fixed = ((sure * math.sqrt(changed) + quantile * spread) / plan.detect) ** 2
-    count = math.ceil(fixed)
+        discordant_share = min(
+            1.0, plan.detect + 2 * OPPOSITE if discordance is None else max(plan.detect, discordance)
+        )
+        spread = math.sqrt(max(0.0, discordant_share - plan.detect**2))
+        fixed_pairs = ((confidence_quantile * math.sqrt(discordant_share) + quantile * spread) / plan.detect) ** 2
+    count = math.ceil(fixed_pairs)
     fewest = count_fewest_pairs(plan.confidence, comparisons)
     return PlannedPairs(fixed=count, at_most=max(math.ceil(cap * count), fewest), fewest=fewest)
 
 
-def choose_round(played: int, first: int = FIRST_ROUND) -> int:
+def choose_round(played_pairs: int, first_round: int = FIRST_ROUND) -> int:
     """Return how many pairs to play until the next look; bench/compare.py measures what that costs."""
-    return max(math.ceil(played / GROWTH), FIRST_ROUND - played) if played else first
+    return max(math.ceil(played_pairs / GROWTH), FIRST_ROUND - played_pairs) if played_pairs else first_round
 
 
 def count_fewest_pairs(confidence: float, comparisons: int = 1) -> int:
     """Return after how many pairs a policy is known to be better that wins each of them."""
-    needed = min(MOST, 2 * comparisons / (1 - confidence))
-    pairs = 1
-    while sum(part * (1 + bet) ** pairs for bet, part in BETS.items()) < needed:
-        pairs += 1
-    return pairs
+    needed_capital = min(MOST, 2 * comparisons / (1 - confidence))
+    pair_count = 1
+    while sum(part * (1 + bet) ** pair_count for bet, part in BETS.items()) < needed_capital:
+        pair_count += 1
+    return pair_count

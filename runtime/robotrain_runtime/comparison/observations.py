@@ -71,7 +71,7 @@ class Pairing:
 
 def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
     """Yield each episode that has policy, training, condition, start and repetition of an earlier one."""
-    seen = set()
+    seen_keys = set()
     for observation in observations:
         key = (
             observation.policy,
@@ -80,9 +80,9 @@ def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
             observation.start,
             observation.repetition,
         )
-        if key in seen:
+        if key in seen_keys:
             yield observation
-        seen.add(key)
+        seen_keys.add(key)
 
 
 def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -> Pairing:
@@ -103,9 +103,21 @@ def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -
     return Pairing(
         first=first,
         second=second,
-        pairs=tuple(Pair(left[0], right[0]) for left, right in rows.values() if left and right),
-        only_first=tuple(left[0] for left, right in rows.values() if left and not right),
-        only_second=tuple(right[0] for left, right in rows.values() if right and not left),
+        pairs=tuple(
+            Pair(first_observations[0], second_observations[0])
+            for first_observations, second_observations in rows.values()
+            if first_observations and second_observations
+        ),
+        only_first=tuple(
+            first_observations[0]
+            for first_observations, second_observations in rows.values()
+            if first_observations and not second_observations
+        ),
+        only_second=tuple(
+            second_observations[0]
+            for first_observations, second_observations in rows.values()
+            if second_observations and not first_observations
+        ),
     )
 
 
@@ -114,11 +126,11 @@ def pool_repetitions(observations: Sequence[Observation]) -> list[Observation]:
 
     Repetitions tell how a policy does at that start, and nothing about other starts.
     """
-    groups: dict[tuple[str, ...], list[Observation]] = {}
+    episodes_by_start: dict[tuple[str, ...], list[Observation]] = {}
     for episode in observations:
         key = (episode.policy, episode.training, episode.condition, episode.start)
-        groups.setdefault(key, []).append(episode)
-    return [_compute_mean(group) for group in groups.values()]
+        episodes_by_start.setdefault(key, []).append(episode)
+    return [_compute_mean(group) for group in episodes_by_start.values()]
 
 
 def _compute_mean(group: Sequence[Observation]) -> Observation:
@@ -143,11 +155,11 @@ def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_sec
 
     :param of_first: whether the starts that the first side lacks count.
     """
-    everything = [observation for pair in pairing.pairs for observation in pair] + [
+    all_observations = [observation for pair in pairing.pairs for observation in pair] + [
         *pairing.only_first,
         *pairing.only_second,
     ]
-    scores = [observation.score for observation in everything if observation.score is not None]
+    scores = [observation.score for observation in all_observations if observation.score is not None]
     lowest = min([0.0, *(score - 1 for score in scores if not 0 <= score <= 1)])
 
     def fail(played: Observation, side: Side) -> Observation:
@@ -156,9 +168,13 @@ def count_missing_as_failures(pairing: Pairing, *, of_first: bool = True, of_sec
         score = None if played.score is None else lowest
         return replace(played, policy=side.policy, condition=condition, success=success, score=score)
 
-    failed = [Pair(observation, fail(observation, pairing.second)) for observation in pairing.only_first if of_second]
-    failed += [Pair(fail(observation, pairing.first), observation) for observation in pairing.only_second if of_first]
-    return replace(pairing, pairs=(*pairing.pairs, *failed))
+    failed_pairs = [
+        Pair(observation, fail(observation, pairing.second)) for observation in pairing.only_first if of_second
+    ]
+    failed_pairs += [
+        Pair(fail(observation, pairing.first), observation) for observation in pairing.only_second if of_first
+    ]
+    return replace(pairing, pairs=(*pairing.pairs, *failed_pairs))
 
 
 def shuffle_starts(starts: Sequence[str], block: int = 1) -> list[int]:
@@ -184,16 +200,16 @@ def compute_difference(pair: Pair, measure: Measure) -> float:
 
 def get_value(observation: Observation, measure: Measure) -> float:
     """Return what is measured of an episode. Raise ValueError if it is not known or not in its bounds."""
-    value = observation.success if measure == "success" else observation.score
-    if value is None or not math.isfinite(value):
+    measured_value = observation.success if measure == "success" else observation.score
+    if measured_value is None or not math.isfinite(measured_value):
         raise ValueError(
             f"the episode of {observation.policy} at start {observation.start} has no {_name_value(measure)}"
         )
-    if measure == "score" and not 0 <= value <= 1:
+    if measure == "score" and not 0 <= measured_value <= 1:
         raise ValueError(
-            f"the score {value:g} of {observation.policy} at start {observation.start} is not between 0 and 1"
+            f"the score {measured_value:g} of {observation.policy} at start {observation.start} is not between 0 and 1"
         )
-    return float(value)
+    return float(measured_value)
 
 
 def _name_value(measure: Measure) -> str:

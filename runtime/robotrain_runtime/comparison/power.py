@@ -12,10 +12,10 @@ NEGLIGIBLE = 1e-12
 
 def list_discordances(plan: ComparisonPlan) -> Sequence[float]:
     """Return shares of pairs with different outcomes that a difference may come with, the least possible one first."""
-    return [min(1.0, plan.detect + more) for more in (0, 0.2, 0.4)]
+    return [min(1.0, plan.detect + increase) for increase in (0, 0.2, 0.4)]
 
 
-def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparisons: int = 1) -> float:
+def compute_power(plan: ComparisonPlan, pair_count: int, discordance: float, comparisons: int = 1) -> float:
     """Return the probability that the better of two policies is found in so many pairs, with the looks of the plan.
 
     Exact for successes, by dynamic programming over the pairs with different outcomes: all others change no capital.
@@ -26,44 +26,46 @@ def compute_power(plan: ComparisonPlan, pairs: int, discordance: float, comparis
     """
     discordance = min(1.0, max(discordance, plan.detect))
     rate = (1 + plan.detect / discordance) / 2
-    needed = -math.log((1 - plan.confidence) / comparisons / 2)
-    reached = _compute_tails(pairs, discordance)
+    needed_logarithm = -math.log((1 - plan.confidence) / comparisons / 2)
+    reach_tails = _compute_tails(pair_count, discordance)
     courses = {0: 1.0}
     """The probability of so many wins, among the discordant pairs so far, without a decision at an earlier look."""
     power = 0.0
-    least = 1
-    for count in range(1, pairs + 1):
-        if reached[count] < NEGLIGIBLE:
+    fewest_wins = 1
+    for count in range(1, pair_count + 1):
+        if reach_tails[count] < NEGLIGIBLE:
             break
-        later: dict[int, float] = {}
+        next_courses: dict[int, float] = {}
         for wins, probability in courses.items():
-            later[wins + 1] = later.get(wins + 1, 0.0) + probability * rate
-            later[wins] = later.get(wins, 0.0) + probability * (1 - rate)
-        while least <= count and not _is_decided(least, count - least, needed):
-            least += 1
-        decided = sum(probability for wins, probability in later.items() if wins >= least)
+            next_courses[wins + 1] = next_courses.get(wins + 1, 0.0) + probability * rate
+            next_courses[wins] = next_courses.get(wins, 0.0) + probability * (1 - rate)
+        while fewest_wins <= count and not _is_decided(fewest_wins, count - fewest_wins, needed_logarithm):
+            fewest_wins += 1
+        decided_share = sum(probability for wins, probability in next_courses.items() if wins >= fewest_wins)
         if plan.looks_once:
-            power += (reached[count] - reached[count + 1]) * decided
-            courses = {wins: probability for wins, probability in later.items() if probability >= NEGLIGIBLE}
+            power += (reach_tails[count] - reach_tails[count + 1]) * decided_share
+            courses = {wins: probability for wins, probability in next_courses.items() if probability >= NEGLIGIBLE}
             continue
-        power += reached[count] * decided
+        power += reach_tails[count] * decided_share
         courses = {
             wins: probability
-            for wins, probability in later.items()
-            if count - least < wins < least and probability >= NEGLIGIBLE
+            for wins, probability in next_courses.items()
+            if count - fewest_wins < wins < fewest_wins and probability >= NEGLIGIBLE
         }
     return power
 
 
-def _is_decided(wins: int, losses: int, needed: float) -> bool:
-    return Capital(0, {1: wins, -1: losses}).logarithm >= needed
+def _is_decided(wins: int, losses: int, needed_logarithm: float) -> bool:
+    return Capital(0, {1: wins, -1: losses}).logarithm >= needed_logarithm
 
 
-def _compute_tails(pairs: int, share: float) -> list[float]:
+def _compute_tails(pair_count: int, share: float) -> list[float]:
     """Return, for each count, the probability that at least so many of the pairs are among the share."""
-    tails = [0.0] * (pairs + 2)
-    for count in range(pairs, -1, -1):
-        ways = math.lgamma(pairs + 1) - math.lgamma(count + 1) - math.lgamma(pairs - count + 1)
-        others = (pairs - count) * math.log1p(-share) if share < 1 else 0.0 if count == pairs else -math.inf
-        tails[count] = tails[count + 1] + math.exp(ways + count * math.log(share) + others)
+    tails = [0.0] * (pair_count + 2)
+    for count in range(pair_count, -1, -1):
+        ways = math.lgamma(pair_count + 1) - math.lgamma(count + 1) - math.lgamma(pair_count - count + 1)
+        outside_logarithm = (
+            (pair_count - count) * math.log1p(-share) if share < 1 else 0.0 if count == pair_count else -math.inf
+        )
+        tails[count] = tails[count + 1] + math.exp(ways + count * math.log(share) + outside_logarithm)
     return tails

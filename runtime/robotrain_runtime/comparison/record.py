@@ -39,34 +39,34 @@ def make_comparison_record(
     sides: Sequence[tuple[int, int]],
     *,
     conditions: Mapping[str, Any] | None,
-    ended: Ending,
+    ending: Ending,
     rounds: Sequence[int] = (),
     notes: Sequence[str] = (),
     paired: bool = True,
-    earlier: Sequence[EarlierComparison] = (),
+    earlier_comparisons: Sequence[EarlierComparison] = (),
 ) -> dict[str, Any]:
     """Return the object of `comparison.json`; what is not known is None.
 
     :param policies: what is known of each, by POLICY_KEYS.
     :param sides: of each verdict, which of the policies it is about.
     :param conditions: those of all policies, by CONDITION_KEYS; None if they differ.
-    :param earlier: the comparisons that it goes on from.
+    :param earlier_comparisons: the comparisons that it goes on from.
     """
-    if earlier:
-        notes = [*notes, _describe_continued(earlier, verdicts)]
+    if earlier_comparisons:
+        notes = [*notes, _describe_continued(earlier_comparisons, verdicts)]
     sentences = [describe_verdict(verdict, plan) for verdict in verdicts]
     title = "; ".join(sentences)
     return {
         "schema": SCHEMA,
         "title": title,
-        "ended": ended,
+        "ended": ending,
         "measure": plan.measure,
         "paired": paired,
         **{name: getattr(plan, name) for name in ("confidence", "detect", "equal_within", "margin", "allow_floor")},
         "at_most": planned.at_most if plan.at_most is None else plan.at_most,
         "fixed": planned.fixed,
         "rounds": [*rounds],
-        "continues": [comparison.run for comparison in earlier],
+        "continues": [comparison.run for comparison in earlier_comparisons],
         "conditions": conditions and {name: conditions.get(name) for name in CONDITION_KEYS},
         "policies": [{name: policy.get(name) for name in POLICY_KEYS} for policy in policies],
         "verdicts": [
@@ -78,9 +78,9 @@ def make_comparison_record(
     }
 
 
-def _describe_continued(earlier: Sequence[EarlierComparison], verdicts: Sequence[PairVerdict]) -> str:
+def _describe_continued(earlier_comparisons: Sequence[EarlierComparison], verdicts: Sequence[PairVerdict]) -> str:
     counts = " and ".join(dict.fromkeys(f"{verdict.earlier} of {verdict.pairs}" for verdict in verdicts))
-    runs = name_runs(earlier)
+    runs = name_runs(earlier_comparisons)
     return f"goes on from {runs}, which compared the same policies: {counts} pairs were played there, and count as well"
 
 
@@ -123,29 +123,29 @@ def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
     """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
     first = verdict.first
     second = verdict.second
-    pairs = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
-    pairs += f" ({verdict.earlier} of them earlier)" if verdict.earlier else ""
+    pairs_text = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
+    pairs_text += f" ({verdict.earlier} of them earlier)" if verdict.earlier else ""
     evidence = f"e = {format_evidence(verdict.e_value)}{format_confidence(plan)}"
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         sign = 1 if verdict.verdict == "better" else -1
         better, worse = (first, second)[::sign]
-        by = "" if verdict.difference is None else f" by {_format_difference(verdict, sign, plan)}"
+        lead = "" if verdict.difference is None else f" by {_format_difference(verdict, sign, plan)}"
         counts = (
             f", {max(verdict.wins, verdict.losses)} to {min(verdict.wins, verdict.losses)}"
             if verdict.difference is None
             else ""
         )
-        return f"{better} is better than {worse}{by}{counts}, {pairs}, {evidence}"
-    text = describe_answer(verdict.verdict, first, second, plan, f" after {pairs}")
+        return f"{better} is better than {worse}{lead}{counts}, {pairs_text}, {evidence}"
+    answer = describe_answer(verdict.verdict, first, second, plan, f" after {pairs_text}")
     if verdict.difference is not None:
         outcome = f"the difference is {_format_difference(verdict, 1, plan)}"
     else:
         outcome = f"{first} did better in {verdict.wins} pairs, {second} in {verdict.losses}"
-    sentence = f"{text}: {outcome}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
+    sentence = f"{answer}: {outcome}, {f'{pairs_text}, ' if pairs_text not in answer else ''}{evidence}"
     return f"{sentence}; {WITHHELD[verdict.withheld]}" if verdict.withheld else sentence
 
 
-def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan, after: str = "") -> str:
+def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan, after_note: str = "") -> str:
     """Return the answer to the question of a plan, without numbers of the difference."""
     size = format_size(plan.equal_within if plan.margin is None else plan.margin, plan)
     answers = {
@@ -155,7 +155,7 @@ def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan,
     }
     goal = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
     question = answers.get(goal, f"{first} or {second} is better")
-    return answers.get(verdict, f"not decided{after} whether {question}")
+    return answers.get(verdict, f"not decided{after_note} whether {question}")
 
 
 def format_confidence(plan: ComparisonPlan) -> str:
@@ -169,22 +169,22 @@ def format_evidence(e_value: float) -> str:
 
 
 def _format_difference(verdict: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
-    value, *ends = (sign * (number or 0) for number in (verdict.difference, verdict.low, verdict.high))
+    difference, *ends = (sign * (number or 0) for number in (verdict.difference, verdict.low, verdict.high))
     low, high = sorted(ends)
-    if not low <= value <= high:
-        return format_size(value, plan)
-    return f"{format_size(value, plan)} ({format_number(low, plan)} to {format_number(high, plan)})"
+    if not low <= difference <= high:
+        return format_size(difference, plan)
+    return f"{format_size(difference, plan)} ({format_number(low, plan)} to {format_number(high, plan)})"
 
 
 def format_size(value: float | None, plan: ComparisonPlan) -> str:
     """Return a difference in points, or as a number where scores are compared."""
-    text = format_number(value or 0, plan)
-    return text if plan.measure == "score" else f"{text} point{'s' * (text not in ('1', '-1'))}"
+    number_text = format_number(value or 0, plan)
+    return number_text if plan.measure == "score" else f"{number_text} point{'s' * (number_text not in ('1', '-1'))}"
 
 
 def format_number(value: float, plan: ComparisonPlan) -> str:
     """Return a difference without its unit."""
     size = value if plan.measure == "score" else 100 * value
-    text = f"{size:.2f}" if plan.measure == "score" else f"{size:.1f}" if 0 < abs(size) < 2 else f"{size:.0f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    number_text = f"{size:.2f}" if plan.measure == "score" else f"{size:.1f}" if 0 < abs(size) < 2 else f"{size:.0f}"
+    number_text = number_text.rstrip("0").rstrip(".") if "." in number_text else number_text
+    return "0" if number_text == "-0" else number_text

@@ -38,14 +38,14 @@ UNPACKED = 2.5
 """How many times as large as its wheels a package is."""
 
 
-def encode_file(content: bytes) -> str:
+def encode_file(file_bytes: bytes) -> str:
     """Return a file as a job document has it: text that no rule for secrets takes for one."""
-    return base64.b64encode(bz2.compress(content)).decode()
+    return base64.b64encode(bz2.compress(file_bytes)).decode()
 
 
-def decode_file(text: str) -> bytes:
+def decode_file(encoded_file: str) -> bytes:
     """Return the content of a file of a job document."""
-    return bz2.decompress(base64.b64decode(text))
+    return bz2.decompress(base64.b64decode(encoded_file))
 
 
 def list_packages(lock: str) -> dict[str, str]:
@@ -62,9 +62,11 @@ def find_other_line(lock: str) -> str:
 
     Empty for none. Options, addresses and other files are what only a lock that was made on this machine may have.
     """
-    for line in map(str.strip, LINE_END.split(lock.replace("\r", "\n"))):
-        if line and not PLAIN_LINE.fullmatch(line if line.startswith("#") else CONTINUED.sub(" ", line)):
-            return line
+    for lock_line in map(str.strip, LINE_END.split(lock.replace("\r", "\n"))):
+        if lock_line and not PLAIN_LINE.fullmatch(
+            lock_line if lock_line.startswith("#") else CONTINUED.sub(" ", lock_line)
+        ):
+            return lock_line
     return ""
 
 
@@ -90,16 +92,22 @@ def add_packages(environment: PythonEnvironment, document: JobDocument) -> Pytho
     )
 
 
-def _write_lock(folder: Path, lock: str, added: str, packages: Mapping[str, str]) -> None:
+def _write_lock(folder: Path, lock: str, added_lock: str, packages: Mapping[str, str]) -> None:
     """Write the lock of both, and the files that it names."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.with_name(f"{folder.name}.lock").touch()  # so that it can be removed from the cache
     with files.make_atomically(folder, replace=True) as scratch:
         scratch.mkdir(exist_ok=True)
-        for name, text in packages.items():
-            (scratch / Path(name).name).write_bytes(decode_file(text))
-        added = added.replace(FILES_PLACE, folder.as_uri())
-        each = "\n".join(f"--only-binary {name}" for name in list_packages(added))  # of the base, some may be built
-        texts = {BASE_FILE: lock, ADDED_FILE: added, LOCK_FILE: f"{lock.rstrip()}\n{added.replace(WHEELS_ONLY, each)}"}
-        for name, text in texts.items():
-            (scratch / name).write_text(text, encoding="utf-8")
+        for name, file_text in packages.items():
+            (scratch / Path(name).name).write_bytes(decode_file(file_text))
+        added_lock = added_lock.replace(FILES_PLACE, folder.as_uri())
+        binary_options = "\n".join(
+            f"--only-binary {name}" for name in list_packages(added_lock)
+        )  # of the base, some may be built
+        texts_by_name = {
+            BASE_FILE: lock,
+            ADDED_FILE: added_lock,
+            LOCK_FILE: f"{lock.rstrip()}\n{added_lock.replace(WHEELS_ONLY, binary_options)}",
+        }
+        for name, file_text in texts_by_name.items():
+            (scratch / name).write_text(file_text, encoding="utf-8")

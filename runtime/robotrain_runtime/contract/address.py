@@ -30,16 +30,16 @@ def remove_user(address: str) -> str:
     if re.match(_FILE, address):
         return address
     scheme = match[0] if (match := re.match(_SCHEME, address)) else ""
-    text = address[len(scheme) :]
-    user, separator, rest = text.rpartition("@")
-    authority = re.split(_END, text)[0]
+    bare_address = address[len(scheme) :]
+    user, separator, host_and_path = bare_address.rpartition("@")
+    authority = re.split(_END, bare_address)[0]
     if not separator or re.fullmatch(_HOST, authority):  # an `@` behind the host
         return address
     if len(user) < len(authority):
-        return scheme + rest
+        return scheme + host_and_path
     # an `@` behind the host, or a password with `/`, `?` or `#`: the latter if it cannot be a port
     is_password = "@" not in authority and re.search(r":(?!\d*$)", authority)
-    return scheme + (rest if is_password and not re.search(_END, user[text.index("@") :]) else HIDDEN)
+    return scheme + (host_and_path if is_password and not re.search(_END, user[bare_address.index("@") :]) else HIDDEN)
 
 
 def make_page_address(address: str, page: str) -> str:

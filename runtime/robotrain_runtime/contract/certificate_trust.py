@@ -30,14 +30,14 @@ class UntrustedCertificate(NamedTuple):
 
 def find_untrusted_certificate(*errors: object) -> UntrustedCertificate | None:
     """Return what the messages of errors say about a certificate; None if they say nothing."""
-    text = next((text for text in map(str, errors) if re.search(UNTRUSTED, text)), "")
-    if not text:
+    message = next((message for message in map(str, errors) if re.search(UNTRUSTED, message)), "")
+    if not message:
         return None
-    reason = re.search(_REASON, text)
+    reason = re.search(_REASON, message)
     sentence = "its certificate is not trusted" + (f" ({reason[1].strip()})" if reason else "")
-    if re.search(_OF_ANOTHER_HOST, text):
+    if re.search(_OF_ANOTHER_HOST, message):
         remedy = "correct the address: another host answers there"
-    elif re.search(_OF_ANOTHER_TIME, text):
+    elif re.search(_OF_ANOTHER_TIME, message):
         remedy = "correct the clock of this machine, or renew the server's certificate"
     else:
         remedy = "set REQUESTS_CA_BUNDLE and SSL_CERT_FILE to a file with the certificates that your network uses"

@@ -54,8 +54,8 @@ class CheckpointManifest:
     @property
     def model_files(self) -> dict[str, str]:
         """The SHA-256 of the model's files, by path in the model."""
-        within = f"{self.model}/" if self.model else ""
-        return {path.removeprefix(within): digest for path, digest in self.files.items() if path.startswith(within)}
+        prefix = f"{self.model}/" if self.model else ""
+        return {path.removeprefix(prefix): digest for path, digest in self.files.items() if path.startswith(prefix)}
 
     @property
     def digest(self) -> str:
@@ -87,19 +87,19 @@ def seal_checkpoint(
     fields = (("submission", submission), ("tracking", tracking), ("document", document))
     origin: dict[str, Any] = {name: value for name, value in fields if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
-    content = format_manifest(manifest)
-    if len(content) > MAX_MANIFEST_BYTES:
-        most = MAX_MANIFEST_BYTES >> 20
-        raise OSError(f"it has {len(files)} files: their names do not fit into a manifest of {most} MiB")
-    write_atomically(manifest_path or folder / MANIFEST, content)
+    manifest_bytes = format_manifest(manifest)
+    if len(manifest_bytes) > MAX_MANIFEST_BYTES:
+        max_mebibytes = MAX_MANIFEST_BYTES >> 20
+        raise OSError(f"it has {len(files)} files: their names do not fit into a manifest of {max_mebibytes} MiB")
+    write_atomically(manifest_path or folder / MANIFEST, manifest_bytes)
     return manifest
 
 
 def format_manifest(manifest: CheckpointManifest) -> bytes:
     """Return the content of a manifest's file."""
-    names = ("step", "run", "job", "files", "model", "submission", "tracking", "document")
-    values = {name: getattr(manifest, name) for name in names}
-    body = {name: value for name, value in values.items() if value or name in names[:5]}
+    field_names = ("step", "run", "job", "files", "model", "submission", "tracking", "document")
+    fields = {name: getattr(manifest, name) for name in field_names}
+    body = {name: field_value for name, field_value in fields.items() if field_value or name in field_names[:5]}
     return (json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True, default=dict) + "\n").encode()
 
 
@@ -111,13 +111,15 @@ def read_manifest(folder: Path, manifest_path: Path | None = None) -> Checkpoint
         return None
 
 
-def parse_manifest(content: bytes) -> CheckpointManifest | None:
+def parse_manifest(manifest_bytes: bytes) -> CheckpointManifest | None:
     """Parse the manifest of a checkpoint; None if it is damaged or of another schema."""
     try:
-        data = parse_json(content)
-        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+        manifest_object = parse_json(manifest_bytes)
+        if not isinstance(manifest_object, dict) or manifest_object.pop("schema", None) != SCHEMA:
             return None
-        manifest: CheckpointManifest | None = convert_json(CheckpointManifest, data, "", errors := list[str]())
+        manifest: CheckpointManifest | None = convert_json(
+            CheckpointManifest, manifest_object, "", errors := list[str]()
+        )
     except ValueError:
         return None
     if manifest is None or errors or not all(is_inside(path) for path in (manifest.model or ".", *manifest.files)):
@@ -178,14 +180,16 @@ def find_resume_point(
     from robotrain_runtime.contract.event import Note
 
     skipped: list[tuple[Path, str]] = []
-    last = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, reason: skipped.append((folder, reason)))
-    texts = (f"{reason}: kept as {set_torn_aside(folder).name}, not used" for folder, reason in skipped)
-    notes = tuple(Note(level="warning", text=text) for text in texts)
-    if last is None:
+    last_checkpoint = find_last_complete(
+        parent, run=run, job=job, on_skip=lambda folder, reason: skipped.append((folder, reason))
+    )
+    warnings = (f"{reason}: kept as {set_torn_aside(folder).name}, not used" for folder, reason in skipped)
+    notes = tuple(Note(level="warning", text=text) for text in warnings)
+    if last_checkpoint is None:
         return None, notes
-    is_finished = steps is not None and last[0] >= steps
+    is_finished = steps is not None and last_checkpoint[0] >= steps
     state = "finished: no steps are left after" if is_finished else "was interrupted: resuming from"
-    return last, (*notes, Note(level="info", text=f"an earlier attempt {state} step {last[0]}"))
+    return last_checkpoint, (*notes, Note(level="info", text=f"an earlier attempt {state} step {last_checkpoint[0]}"))
 
 
 def set_torn_aside(folder: Path) -> Path:
@@ -199,10 +203,10 @@ def set_torn_aside(folder: Path) -> Path:
 def list_checkpoints(parent: Path) -> Iterator[tuple[int, Path]]:
     """Yield the step and folder of each checkpoint in `parent`, newest first, complete or not."""
     try:
-        entries = list(os.scandir(parent))
+        folder_entries = list(os.scandir(parent))
     except (FileNotFoundError, NotADirectoryError):
         return
-    step_folders = [entry for entry in entries if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)]
+    step_folders = [entry for entry in folder_entries if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)]
     for entry in sorted(step_folders, key=lambda entry: int(entry.name), reverse=True):
         yield int(entry.name), Path(entry.path)
 
@@ -211,10 +215,10 @@ ALL = "all"
 """What selects every checkpoint, in place of a number of steps."""
 
 
-def select_steps(steps: Iterable[int], which: str) -> list[int]:
-    """Return the steps of checkpoints that `which` selects, ascending: all, or multiples of a number, and the last."""
+def select_steps(steps: Iterable[int], selection: str) -> list[int]:
+    """Return the steps of checkpoints that are selected, ascending: all, or multiples of a number, and the last."""
     sorted_steps = sorted(steps)
-    return [step for step in sorted_steps if which == ALL or step % int(which) == 0 or step == sorted_steps[-1]]
+    return [step for step in sorted_steps if selection == ALL or step % int(selection) == 0 or step == sorted_steps[-1]]
 
 
 def is_inside(path: str) -> bool:

@@ -38,7 +38,9 @@ def make_import_environ(folders: Iterable[str | Path], environ: Mapping[str, str
 
     `environ`: what they are made of; None for those of this process.
     """
-    inherited = os.environ if environ is None else environ
-    variables = {name: value for name, value in inherited.items() if name not in FOREIGN_VARIABLES}
+    inherited_variables = os.environ if environ is None else environ
+    variables = {
+        name: variable_value for name, variable_value in inherited_variables.items() if name not in FOREIGN_VARIABLES
+    }
     path = os.pathsep.join(map(str, folders))
     return {**variables, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}

@@ -68,9 +68,9 @@ def take_claim(folder: Path, name: str) -> str:
             return owner.name if owner else ""
         renewed = link.with_name(f".{CLAIM_LINK}.{token}")
         renewed.symlink_to(claim)
-        idle = renewed.lstat().st_mtime - link.lstat().st_mtime  # both by the clock of the file system
+        idle_seconds = renewed.lstat().st_mtime - link.lstat().st_mtime  # both by the clock of the file system
         renewed.replace(link)
-        if idle < LEASE_SECONDS:
+        if idle_seconds < LEASE_SECONDS:
             time.sleep(LEASE_SECONDS)
     os.environ[CLAIM_VARIABLE] = f"{token}:{link}"
     return name

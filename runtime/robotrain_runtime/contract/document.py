@@ -54,7 +54,7 @@ class JobSource:
     @property
     def tag_values(self) -> dict[str, str]:
         """Its tags by name."""
-        return {name: value for name, _, value in (tag.partition("=") for tag in self.tags)}
+        return {name: tag_value for name, _, tag_value in (tag.partition("=") for tag in self.tags)}
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -211,10 +211,10 @@ def parse_document(text: str) -> JobDocument:
         raise DocumentError("a job document is a JSON object")
     if data.get("schema") != SCHEMA:
         raise DocumentError(f"schema: this runtime reads {SCHEMA}, the document is {data.get('schema')!r}")
-    wrong: list[str] = []
-    document = convert_json(JobDocument, data, "", wrong)
-    if wrong:
-        raise DocumentError("\n".join(wrong))
+    errors: list[str] = []
+    document = convert_json(JobDocument, data, "", errors)
+    if errors:
+        raise DocumentError("\n".join(errors))
     return typing.cast(JobDocument, document)
 
 
@@ -235,10 +235,11 @@ OMITTED_IF_EMPTY = (
 """Fields without which documents had been written before."""
 
 
-def collect_fields(value: Any) -> dict[str, Any]:
+def collect_fields(instance: Any) -> dict[str, Any]:
     """Return the fields of a dataclass by name, for JSON: nothing is copied, as `dataclasses.asdict` would."""
     fields = {
-        dataclass_field.name: getattr(value, dataclass_field.name) for dataclass_field in dataclasses.fields(value)
+        dataclass_field.name: getattr(instance, dataclass_field.name)
+        for dataclass_field in dataclasses.fields(instance)
     }
     return {name: field_value for name, field_value in fields.items() if field_value or name not in OMITTED_IF_EMPTY}
 
@@ -250,10 +251,10 @@ def collect_portable(document: JobDocument) -> dict[str, Any]:
     were given as files.
     """
     local_keys = ("settings", "values", "note", "parent")
-    record = {name: value for name, value in document.record.items() if name not in local_keys}
+    record = {name: record_value for name, record_value in document.record.items() if name not in local_keys}
     placement = Placement(work="", cache="", environment=document.placement.environment)
-    text = dataclasses.replace(document, placement=placement, record=record).to_json()
-    return json.loads(text) if len(text) <= MAX_PORTABLE_BYTES else {}
+    document_text = dataclasses.replace(document, placement=placement, record=record).to_json()
+    return json.loads(document_text) if len(document_text) <= MAX_PORTABLE_BYTES else {}
 
 
 MAX_DEPTH = 100
@@ -268,21 +269,21 @@ def parse_json(content: bytes | str) -> Any:
     Its numbers are finite.
     """
     try:
-        data = json.loads(content, parse_float=_parse_float, parse_constant=_parse_float)
+        json_value = json.loads(content, parse_float=_parse_float, parse_constant=_parse_float)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    level = [data]
+    level = [json_value]
     for _ in range(MAX_DEPTH):
         parts = [part for part in level if isinstance(part, dict | list)]
         level = [child for part in parts for child in (part.values() if isinstance(part, dict) else part)]
         if not level:
-            return data
+            return json_value
     raise ValueError("it is nested too deeply")
 
 
-def _parse_float(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text[:40]} is no number")
+def _parse_float(number_text: str) -> float:
+    if not math.isfinite(number := float(number_text)):
+        raise ValueError(f"{number_text[:40]} is no number")
     return number
 
 
@@ -294,25 +295,25 @@ def parse_fields(kind: type[Fields], content: bytes | str) -> Fields:
     return convert_fields(kind, parse_json(content))
 
 
-def convert_fields(kind: type[Fields], data: Any) -> Fields:
+def convert_fields(kind: type[Fields], json_object: Any) -> Fields:
     """Return an object of a dataclass, of JSON that another version or user wrote.
 
     Raise ValueError unless each value has the type of its field, and each time can be shown: its float fields are times
     in seconds. What this version does not know is left out.
     """
-    if not isinstance(data, dict):
+    if not isinstance(json_object, dict):
         raise ValueError("it is no JSON object")
     hints = _get_hints(typing.cast(Any, kind))
     errors: list[str] = []
-    untyped: Any = convert_json(kind, {name: data[name] for name in hints if name in data}, "", errors)
+    untyped: Any = convert_json(kind, {name: json_object[name] for name in hints if name in json_object}, "", errors)
     for name, hint in hints.items():
-        value = data.get(name)
-        if float in (hint, *typing.get_args(hint)) and value is not None and not abs(value) < MAX_SECONDS:
+        field_value = json_object.get(name)
+        if float in (hint, *typing.get_args(hint)) and field_value is not None and not abs(field_value) < MAX_SECONDS:
             errors.append(f"{name}: no time")
     if errors:
         raise ValueError("; ".join(errors))
-    converted: Fields = untyped
-    return converted
+    typed_object: Fields = untyped
+    return typed_object
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
@@ -335,24 +336,24 @@ def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
     return None
 
 
-def _convert_object(kind: type, value: Any, path: str, errors: list[str]) -> Any:
-    if not isinstance(value, dict):
+def _convert_object(kind: type, json_object: Any, path: str, errors: list[str]) -> Any:
+    if not isinstance(json_object, dict):
         errors.append(f"{path or 'document'}: must be an object")
         return None
     hints = _get_hints(kind)
-    fields = {declared.name: declared for declared in dataclasses.fields(kind)}
+    fields = {dataclass_field.name: dataclass_field for dataclass_field in dataclasses.fields(kind)}
     error_count = len(errors)
-    errors += [f"{path}.{name}: unknown".lstrip(".") for name in sorted(value.keys() - fields.keys())]
-    for name, declared in fields.items():
-        has_default = {declared.default, declared.default_factory} != {dataclasses.MISSING}
-        if not has_default and name not in value:
+    errors += [f"{path}.{name}: unknown".lstrip(".") for name in sorted(json_object.keys() - fields.keys())]
+    for name, dataclass_field in fields.items():
+        has_default = {dataclass_field.default, dataclass_field.default_factory} != {dataclasses.MISSING}
+        if not has_default and name not in json_object:
             errors.append(f"{path}.{name}: missing".lstrip("."))
-    values = {
-        name: convert_json(hints[name], value[name], f"{path}.{name}".lstrip("."), errors)
+    field_values = {
+        name: convert_json(hints[name], json_object[name], f"{path}.{name}".lstrip("."), errors)
         for name in fields
-        if name in value
+        if name in json_object
     }
-    return None if len(errors) > error_count else kind(**values)
+    return None if len(errors) > error_count else kind(**field_values)
 
 
 @functools.cache
@@ -360,8 +361,8 @@ def _get_hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _has_type(value: Any, kind: Any) -> bool:
-    return type(value) is kind or (kind is float and type(value) is int)
+def _has_type(json_value: Any, kind: Any) -> bool:
+    return type(json_value) is kind or (kind is float and type(json_value) is int)
 
 
 _NAME_PATTERN = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
@@ -388,15 +389,15 @@ def resolve_folder(text: str) -> Path:
     return Path(_read_variable(match[1]) + match[2]) if match else Path(text)
 
 
-def expand_variables(text: str) -> str:
+def expand_variables(template: str) -> str:
     """Replace each `${NAME}` by that environment variable. Raise UnsetVariable."""
-    return re.sub(_NAME_PATTERN, lambda match: _read_variable(match[1]), text)
+    return re.sub(_NAME_PATTERN, lambda match: _read_variable(match[1]), template)
 
 
 def _read_variable(name: str) -> str:
     """Return a variable's value: a platform may spell its name in upper case."""
-    if value := os.environ.get(name) or os.environ.get(name.upper()):
-        return value
+    if variable_value := os.environ.get(name) or os.environ.get(name.upper()):
+        return variable_value
     raise UnsetVariable(name)
 
 

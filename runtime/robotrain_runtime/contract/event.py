@@ -300,10 +300,14 @@ def format_event(event: Event, sent_at: float | None = None) -> str:
     return PREFIX + json.dumps(make_json_safe(body | dataclasses.asdict(event)), allow_nan=False)
 
 
-def add_pipeline_step(line: str, step: str) -> str:
+def add_pipeline_step(log_line: str, step: str) -> str:
     """Return the log line of an event with the step of a pipeline that it belongs to; other lines are not changed."""
     name = json.dumps(step)
-    return f'{line[:-1]}, "{PIPELINE_STEP}": {name}}}' if line.startswith(PREFIX) and line.endswith("}") else line
+    return (
+        f'{log_line[:-1]}, "{PIPELINE_STEP}": {name}}}'
+        if log_line.startswith(PREFIX) and log_line.endswith("}")
+        else log_line
+    )
 
 
 def parse_event(line: str) -> EventRecord | None:
@@ -311,15 +315,19 @@ def parse_event(line: str) -> EventRecord | None:
     if not line.startswith(PREFIX):
         return None
     try:
-        data, end = _decode(line, len(PREFIX))
+        event_fields, end = _decode(line, len(PREFIX))
         if end != len(line) and line[end:].strip():
             return None
-        kind, sent_at, step = _KINDS[data.pop("event")], float(data.pop("time")), str(data.pop(PIPELINE_STEP, ""))
+        kind, sent_at, step = (
+            _KINDS[event_fields.pop("event")],
+            float(event_fields.pop("time")),
+            str(event_fields.pop(PIPELINE_STEP, "")),
+        )
         if not abs(sent_at) < MAX_SECONDS:
             return None
-        for numbers in NUMBER_FIELDS.get(kind, ()):
-            data[numbers] = {name: float(value) for name, value in data[numbers].items()}
-        event = _make_metrics(data) if kind is Metrics else _make_event(kind, data)
+        for number_field in NUMBER_FIELDS.get(kind, ()):
+            event_fields[number_field] = {name: float(value) for name, value in event_fields[number_field].items()}
+        event = _make_metrics(event_fields) if kind is Metrics else _make_event(kind, event_fields)
         return None if event is None else EventRecord(sent_at, event, step)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
@@ -328,18 +336,20 @@ def parse_event(line: str) -> EventRecord | None:
 _decode = json.JSONDecoder().raw_decode
 
 
-def _make_event(kind: type, data: Mapping[str, Any]) -> Any:
+def _make_event(kind: type, event_fields: Mapping[str, Any]) -> Any:
     """Return an event of this kind; None for one that is malformed."""
     field_names = {field.name for field in dataclasses.fields(kind)}
     errors: list[str] = []
-    event = convert_json(kind, {name: value for name, value in data.items() if name in field_names}, "", errors)
+    event = convert_json(
+        kind, {name: field_value for name, field_value in event_fields.items() if name in field_names}, "", errors
+    )
     counts = (getattr(event, name, None) for name in ("step", "total", "done", "episodes"))
     return None if errors or any(count is not None and abs(count) > LAST_STEP for count in counts) else event
 
 
 def _make_metrics(data: Mapping[str, Any]) -> Metrics | None:
     """Return what `_make_event` does, in a tenth of the time: almost all events of a run are metrics."""
-    values = data["values"]
+    values_by_name = data["values"]
     step = data.get("step")
     total = data.get("total")
     unit = data.get("unit", "step")
@@ -348,18 +358,18 @@ def _make_metrics(data: Mapping[str, Any]) -> Metrics | None:
             return None
     if unit not in ("step", "episode"):
         return None
-    made = object.__new__(Metrics)
-    vars(made).update(values=values, step=step, total=total, unit=unit)
-    return made
+    metrics = object.__new__(Metrics)
+    vars(metrics).update(values=values_by_name, step=step, total=total, unit=unit)
+    return metrics
 
 
-def make_json_safe(value: Any, replace: Callable[[float], str | None] = str) -> Any:
-    """Return `value` without the numbers that JSON cannot express: by default, texts stand in their place."""
-    if isinstance(value, Mapping):
-        return {name: make_json_safe(part, replace) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [make_json_safe(part, replace) for part in value]
-    return replace(value) if isinstance(value, float) and not math.isfinite(value) else value
+def make_json_safe(json_value: Any, replace: Callable[[float], str | None] = str) -> Any:
+    """Return `json_value` without the numbers that JSON cannot express: by default, texts stand in their place."""
+    if isinstance(json_value, Mapping):
+        return {name: make_json_safe(part, replace) for name, part in json_value.items()}
+    if isinstance(json_value, list | tuple):
+        return [make_json_safe(part, replace) for part in json_value]
+    return replace(json_value) if isinstance(json_value, float) and not math.isfinite(json_value) else json_value
 
 
 EVENTS_DESCRIPTOR = "ROBOTRAIN_EVENTS_FD"
@@ -367,16 +377,16 @@ EVENTS_DESCRIPTOR = "ROBOTRAIN_EVENTS_FD"
 _write_lock = threading.Lock()
 
 
-def emit_event(sent: Event) -> None:
+def emit_event(event: Event) -> None:
     """Send an event through the runtime's pipe, or as a line of standard output. A closed pipe is ignored."""
-    emit_line(format_event(sent))
+    emit_line(format_event(event))
 
 
-def emit_line(text: str) -> None:
+def emit_line(log_line: str) -> None:
     """Send a whole line the same way as an event, from any thread."""
     with _write_lock, suppress(OSError):
         to = _open_pipe() or sys.stdout
-        to.write(text + "\n")
+        to.write(log_line + "\n")
         to.flush()
 
 

@@ -155,8 +155,12 @@ def explain_output(lines: Sequence[str]) -> str:
     whose first line says nothing is continued: by the next line, or the line of the program that raised it.
     """
     output = strip_rank_prefixes(lines)
-    last = output[-1] if output else ""
-    return last if re.match(NODE_END_PATTERN, last) else _continue_error(output, _find_error(output)) or last
+    last_line = output[-1] if output else ""
+    return (
+        last_line
+        if re.match(NODE_END_PATTERN, last_line)
+        else _continue_error(output, _find_error(output)) or last_line
+    )
 
 
 def _continue_error(output: Sequence[str], error: str) -> str:
@@ -179,8 +183,8 @@ def _continue_error(output: Sequence[str], error: str) -> str:
 def _find_crash(output: Sequence[str]) -> str:
     """Return the last line that says how a program or a process of a launcher crashed; empty for none."""
     for pattern in (CRASH_PATTERN, CRASHED_RANK_PATTERN):
-        if lines := [line for line in output if re.search(pattern, line)]:
-            return lines[-1]
+        if crash_lines := [line for line in output if re.search(pattern, line)]:
+            return crash_lines[-1]
     return ""
 
 
@@ -199,7 +203,7 @@ def _find_error(output: Sequence[str]) -> str:
 
 def strip_rank_prefixes(lines: Sequence[str]) -> list[str]:
     """Return the lines that are not blank, without the prefixes of processes."""
-    return [text for line in lines if (text := re.sub(RANK_PREFIX, "", line.strip()).strip())]
+    return [stripped_line for line in lines if (stripped_line := re.sub(RANK_PREFIX, "", line.strip()).strip())]
 
 
 def _find_exception(output: Sequence[str]) -> str:
@@ -226,9 +230,9 @@ KILLED_PATTERN = rf"SIGKILL|killed by signal: Killed|{KILLED_RANK_PATTERN}"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def classify_error(text: str) -> Fault:
+def classify_error(message: str) -> Fault:
     """Return the fault of an error message; empty if unknown."""
-    return find_cause([text]).fault
+    return find_cause([message]).fault
 
 
 def find_exit_code(code: int, lines: Sequence[str]) -> int:
@@ -261,8 +265,8 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
         return JobFailed(reason, status, STOPPED.fault, describe_cause(STOPPED))
     has_traceback = any(line.startswith(TRACEBACK) for line in output)
     is_raised = has_traceback and not re.search(f"{CRASH_PATTERN}|{CRASHED_RANK_PATTERN}|^{LAUNCHER_EXCEPTIONS}", error)
-    others = _list_related(output, error) if is_raised else output[::-1]
-    cause = find_cause([re.sub(NODE_END_PATTERN, "", explain_output(lines))], output, others)
+    other_lines = _list_related(output, error) if is_raised else output[::-1]
+    cause = find_cause([re.sub(NODE_END_PATTERN, "", explain_output(lines))], output, other_lines)
     is_crashed = number in CRASH_SIGNALS or re.search(CRASHED.pattern, error)
     if is_crashed and cause.cause in ("", "assertion", "rank-lost"):
         cause = describe_cause(CRASHED, output)
@@ -285,14 +289,16 @@ def _list_related(output: Sequence[str], error: str) -> list[str]:
     if not positions:
         return []
     position = positions[-1]
-    after = output[position + 1 : position + 1 + MESSAGE_LINES]
-    end = next((index for index, line in enumerate(after) if line.startswith(TRACEBACK)), len(after))
+    following_lines = output[position + 1 : position + 1 + MESSAGE_LINES]
+    end = next(
+        (index for index, line in enumerate(following_lines) if line.startswith(TRACEBACK)), len(following_lines)
+    )
     start = max((index for index in range(position) if output[index].startswith(TRACEBACK)), default=0)
     if start and output[start - 1].startswith(DIRECT_CAUSE):
-        earlier = output[: start - 1]
-        cause = _find_error(earlier)
-        return [*after[:end], cause, *_list_related(earlier, cause)]
-    return [*after[:end]]
+        preceding_lines = output[: start - 1]
+        cause = _find_error(preceding_lines)
+        return [*following_lines[:end], cause, *_list_related(preceding_lines, cause)]
+    return [*following_lines[:end]]
 
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:
@@ -331,8 +337,8 @@ def count_oom_kills(root: Path = ROOT) -> int:
 def _list_memory_counters(root: Path) -> list[Path]:
     """Return the counters of the control group; in a container its path is often that of the host, so absent."""
     counters = []
-    for line in _read_text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+    for cgroup_line in _read_text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = cgroup_line.split(":", 2)
         if not controllers:
             counters += [root / "sys/fs/cgroup" / group / "memory.events" for group in (path.strip("/"), "")]
         elif "memory" in controllers.split(","):
@@ -360,5 +366,5 @@ def describe_error(error: Exception) -> str:
     """Return an error as one line of text."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    text = str(error) if isinstance(error, OSError | PermanentError) else f"{type(error).__name__}: {error}"
-    return (text.splitlines() or [type(error).__name__])[0]
+    message = str(error) if isinstance(error, OSError | PermanentError) else f"{type(error).__name__}: {error}"
+    return (message.splitlines() or [type(error).__name__])[0]

@@ -34,19 +34,19 @@ def read_limited_file(path: Path, max_bytes: int) -> bytes:
     Whatever robotrain did not write itself is read with it: anything may lie there.
     """
     with open_regular_file(path) as file:
-        content = bytearray()
-        while len(content) <= max_bytes and (piece := file.read(min(max_bytes + 1 - len(content), READ_BYTES))):
-            content += piece
-    if len(content) > max_bytes:
+        file_bytes = bytearray()
+        while len(file_bytes) <= max_bytes and (piece := file.read(min(max_bytes + 1 - len(file_bytes), READ_BYTES))):
+            file_bytes += piece
+    if len(file_bytes) > max_bytes:
         raise ValueError(f"it is larger than {max_bytes >> 10} KiB")
-    return bytes(content)
+    return bytes(file_bytes)
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
+def write_atomically(path: Path, file_bytes: bytes, mode: int = 0o666) -> None:
     """Replace the content of `path` in one step. Raise OSError; the old content then remains."""
     scratch = path.with_name(f".{path.stem}-{os.urandom(4).hex()}.tmp")
     try:
-        write_new_file(scratch, content, mode)
+        write_new_file(scratch, file_bytes, mode)
         os.replace(scratch, path)
     except BaseException:
         with suppress(OSError):
@@ -55,15 +55,15 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
-def write_given_file(path: Path, content: bytes) -> None:
+def write_given_file(path: Path, file_bytes: bytes) -> None:
     """Replace the content of a file that a person named: a link stays, and a device or a pipe is written to.
 
     Raise OSError.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(content)
+        path.write_bytes(file_bytes)
     else:
-        write_atomically(Path(os.path.realpath(path)), content)
+        write_atomically(Path(os.path.realpath(path)), file_bytes)
 
 
 RENAME_TRIES = 5
@@ -77,36 +77,38 @@ def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iter
 
     :param key: ends the free path's name, so that what a killed process left there is removed; for one process only.
     """
-    scratch, old = (path.with_name(f".{path.name}.{key or os.urandom(4).hex()}.{end}") for end in ("part", "old"))
-    _remove_path(scratch)
+    scratch_path, old_path = (
+        path.with_name(f".{path.name}.{key or os.urandom(4).hex()}.{end}") for end in ("part", "old")
+    )
+    _remove_path(scratch_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield scratch
+        yield scratch_path
         for tries_left in reversed(range(RENAME_TRIES)):
             if replace and path.is_dir():
-                _remove_path(old)
-                os.rename(path, old)
+                _remove_path(old_path)
+                os.rename(path, old_path)
             try:
-                os.rename(scratch, path)
+                os.rename(scratch_path, path)
                 break
             except OSError as error:  # another process made the folder just now
                 if not (replace and tries_left and error.errno in (errno.ENOTEMPTY, errno.EEXIST)):
                     raise
         sync_folder(path.parent)
     except BaseException:
-        if old.exists() and not path.exists():
-            os.rename(old, path)
+        if old_path.exists() and not path.exists():
+            os.rename(old_path, path)
         raise
     finally:
-        _remove_path(scratch)
-        _remove_path(old)
+        _remove_path(scratch_path)
+        _remove_path(old_path)
 
 
 def remove_folder(folder: Path, name: str = "") -> None:
     """Remove a folder under a hidden name with `name` in it, so that nobody finds a part of it. Raise OSError."""
-    removed = folder.with_name(f".{name or folder.name}.{os.urandom(4).hex()}")
-    os.rename(folder, removed)
-    shutil.rmtree(removed)
+    hidden_folder = folder.with_name(f".{name or folder.name}.{os.urandom(4).hex()}")
+    os.rename(folder, hidden_folder)
+    shutil.rmtree(hidden_folder)
 
 
 def _remove_path(path: Path) -> None:
@@ -116,10 +118,10 @@ def _remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_new_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+def write_new_file(path: Path, file_bytes: bytes, mode: int = 0o666) -> None:
     """Write and sync a new file, with a mode that the umask limits. Raise OSError, FileExistsError included."""
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        file.write(content)
+        file.write(file_bytes)
         file.flush()
         os.fsync(file.fileno())
 
@@ -201,8 +203,8 @@ def find_complete_files(folder: Path, manifest: str) -> Path | None:
     `manifest` is the name of the file with their lengths.
     """
     try:
-        expected = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
-        is_complete = all((folder / FILES / name).stat().st_size == size for name, size in expected.items())
+        sizes_by_name = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
+        is_complete = all((folder / FILES / name).stat().st_size == size for name, size in sizes_by_name.items())
     except (OSError, ValueError, KeyError, AttributeError):
         return None
     return folder / FILES if is_complete else None
@@ -248,11 +250,11 @@ def format_size(count: float) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return a duration as `8 s`, `1:05 min`, `2:03 h` or `3 d 4 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+    whole_seconds = max(0, round(seconds))
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60}:{whole_seconds % 60:02d} min"
+    if whole_seconds < 48 * 3600:
+        return f"{whole_seconds // 3600}:{whole_seconds % 3600 // 60:02d} h"
+    return f"{whole_seconds // 86400} d {whole_seconds % 86400 // 3600} h"

@@ -31,13 +31,13 @@ def read_node_rank(document: JobDocument) -> int:
     if not variable:
         return 0
     try:
-        text = expand_variables(f"${{{variable}}}")
+        rank_text = expand_variables(f"${{{variable}}}")
     except UnsetVariable as name:
         reason = f"{name} is not set: it should have the rank of this node"
         raise JobFailed(reason, EXIT_REFUSED, "configuration") from None
-    if not (text.isascii() and text.isdecimal()):
-        raise JobFailed(f"{variable} is not the rank of a node: {text!r}", EXIT_REFUSED, "configuration")
-    return int(text)
+    if not (rank_text.isascii() and rank_text.isdecimal()):
+        raise JobFailed(f"{variable} is not the rank of a node: {rank_text!r}", EXIT_REFUSED, "configuration")
+    return int(rank_text)
 
 
 def is_lead(document: JobDocument) -> bool:

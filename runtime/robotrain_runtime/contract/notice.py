@@ -31,23 +31,23 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none: a POST would become a GET that says nothing."""
 
 
-def post_notice(address: str, text: str) -> str:
+def post_notice(address: str, message: str) -> str:
     """Post a text as its host reads it; return why that failed, without the address. Nothing is raised."""
     try:
         url = urlsplit(address)
         host = url.hostname or ""
         if url.scheme != "https" and (url.scheme != "http" or host not in LOOPBACK):
             return "its address does not begin with https"
-        content, kind = _make_content(host, url.path, text)
-        request = urllib.request.Request(address, content.encode(), {"Content-Type": kind})
+        request_body, kind = _make_content(host, url.path, message)
+        request = urllib.request.Request(address, request_body.encode(), {"Content-Type": kind})
         urllib.request.build_opener(_NoRedirect).open(request, timeout=SECONDS).close()
         return ""
     except urllib.error.HTTPError as error:
         return f"it answered with status {error.code}"
     except Exception as error:  # its text may hold the address
         cause = getattr(error, "reason", error)
-        if untrusted := find_untrusted_certificate(cause):
-            return str(untrusted)
+        if bad_certificate := find_untrusted_certificate(cause):
+            return str(bad_certificate)
         return str(getattr(cause, "strerror", None) or type(cause).__name__)
 
 
@@ -67,23 +67,23 @@ def _await(future: DeadlineFuture[str], seconds: float) -> str:
         return "timed out"
 
 
-def make_inactive(text: str) -> str:
+def make_inactive(message: str) -> str:
     """Return a text that calls nobody and hides no address: `@everyone`, `<!channel>`, `[this](https://…)`."""
-    return ACTIVE_TEXT.sub(lambda sign: f"{sign[0]}\u200b", text)
+    return ACTIVE_TEXT.sub(lambda sign: f"{sign[0]}\u200b", message)
 
 
-def _make_content(host: str, path: str, text: str) -> tuple[str, str]:
+def _make_content(host: str, path: str, message: str) -> tuple[str, str]:
     """Return what a host is sent, and its type."""
     if "ntfy" in host.split("."):
-        return text, "text/plain; charset=utf-8"
-    quiet = make_inactive(text)
-    body: object = {"text": quiet}
+        return message, "text/plain; charset=utf-8"
+    inactive_message = make_inactive(message)
+    body: object = {"text": inactive_message}
     if host.endswith(SLACK_HOSTS) or path.endswith("/slack"):
-        body = {"text": html.escape(text, quote=False)}
+        body = {"text": html.escape(message, quote=False)}
     elif host in DISCORD_HOSTS:
-        body = {"content": quiet, "allowed_mentions": {"parse": []}}
+        body = {"content": inactive_message, "allowed_mentions": {"parse": []}}
     elif host.endswith(CARD_HOSTS):
-        block = {"type": "TextBlock", "text": quiet.replace("\n", "\n\n"), "wrap": True}
+        block = {"type": "TextBlock", "text": inactive_message.replace("\n", "\n\n"), "wrap": True}
         card = {"type": "AdaptiveCard", "version": "1.2", "body": [block]}
         part = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         body = {"type": "message", "attachments": [part]}

@@ -127,7 +127,7 @@ class Param(NamedTuple):
         if inner["type"] == "float":
             inner["allow_inf_nan"] = False
         bounds = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")} | {"pattern": self.whole_pattern}
-        inner.update({name: value for name, value in bounds.items() if value is not None})
+        inner.update({name: bound for name, bound in bounds.items() if bound is not None})
         return schema
 
 
@@ -177,25 +177,25 @@ def get_parameters(declared: type) -> tuple[Parameter, ...]:
         param = next((part for part in getattr(annotated, "__metadata__", ()) if isinstance(part, Param)), None)
         if param is None:
             continue
-        required = field.default is dataclasses.MISSING
-        kind = bare = get_args(annotated)[0]
+        is_required = field.default is dataclasses.MISSING
+        kind = bare_type = get_args(annotated)[0]
         if get_origin(kind) in (typing.Union, types.UnionType):
-            bare = next(part for part in get_args(kind) if part is not type(None))
-        choices = tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
+            bare_type = next(part for part in get_args(kind) if part is not type(None))
+        choices = tuple(map(str, get_args(bare_type))) if get_origin(bare_type) is Literal else ()
         flag = param.flag or "--" + field.name.replace("_", "-")
         parameter = Parameter(
             name=field.name,
             type=kind,
-            bare_type=bare,
-            default=None if required else field.default,
+            bare_type=bare_type,
+            default=None if is_required else field.default,
             param=param,
             flag=flag,
             flags=(flag, *param.aliases, *((param.short,) if param.short else ())),
             env=(f"ROBOTRAIN_{field.name.upper()}", *param.env),
-            is_switch=bare is bool,
+            is_switch=bare_type is bool,
             choices=choices,
-            metavar=param.metavar or "|".join(choices) or _get_metavar(param, bare),
-            required=required,
+            metavar=param.metavar or "|".join(choices) or _get_metavar(param, bare_type),
+            required=is_required,
             custom=type(param) is not Param or annotated.__metadata__ != (param,),
         )
         parameters.append(parameter)
@@ -206,44 +206,44 @@ def _get_metavar(param: Param, kind: Any) -> str:
     return PAIR_FORM if param.form == "pairs" else {int: "INT", float: "FLOAT"}.get(kind, "TEXT")
 
 
-def load_pairs(text: str | None) -> dict[str, str]:
+def load_pairs(json_text: str | None) -> dict[str, str]:
     """Return the names with values that a parameter with `pairs` holds as JSON, in their order. Raise ValueError.
 
     A name is not empty and has no `=`; a value is any text.
     """
     try:
-        pairs = json.loads(text, object_pairs_hook=_check_pairs) if text else {}
+        values_by_name = json.loads(json_text, object_pairs_hook=_check_pairs) if json_text else {}
     except RecursionError:
-        pairs = None
-    if isinstance(pairs, dict):
-        return pairs
+        values_by_name = None
+    if isinstance(values_by_name, dict):
+        return values_by_name
     raise ValueError("it is no JSON object")
 
 
 def _check_pairs(pairs: list[tuple[str, Any]]) -> dict[str, str]:
     """Return the object. Raise ValueError, which does not repeat the text."""
-    if not all(isinstance(value, str) for _, value in pairs):
+    if not all(isinstance(pair_value, str) for _, pair_value in pairs):
         raise ValueError("its values are not all texts")
     if len(dict(pairs)) < len(pairs) or not all(name.strip() and "=" not in name for name, _ in pairs):
         raise ValueError("a name is repeated, is empty or contains `=`")
     return dict(pairs)
 
 
-def load_texts(text: object) -> list[str]:
+def load_texts(parameter_value: object) -> list[str]:
     """Return the texts that a parameter with `texts` holds as JSON; a text that is none is one of them.
 
     Raise ValueError for JSON of something else.
     """
-    json_text = str(text or "")
+    json_text = str(parameter_value or "")
     if not json_text.lstrip().startswith("["):
         return [json_text] if json_text else []
     try:
-        texts = json.loads(json_text)
+        parsed_texts = json.loads(json_text)
     except (json.JSONDecodeError, RecursionError):
-        texts = None
-    if not isinstance(texts, list) or not all(isinstance(member, str) for member in texts):
+        parsed_texts = None
+    if not isinstance(parsed_texts, list) or not all(isinstance(member, str) for member in parsed_texts):
         raise ValueError("it is no JSON list of texts")
-    return texts
+    return parsed_texts
 
 
 @functools.cache

@@ -117,8 +117,8 @@ def list_source_environments(document: JobDocument) -> list[PythonEnvironment]:
 
 def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | None:
     """Return the container plugin of the tracking address; None if MLflow knows the address. Raise JobFailed."""
-    names = (name for name in document.container_plugins if name.startswith(TRACKING_PREFIX))
-    plugins = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
+    plugin_keys = (name for name in document.container_plugins if name.startswith(TRACKING_PREFIX))
+    plugins = (_load_plugin(document, name, TrackingContainerPlugin) for name in plugin_keys)
     return next((plugin for plugin in plugins if plugin.accepts(document.placement.tracking_uri)), None)
 
 

@@ -105,11 +105,15 @@ class Problem:
         if self.code != self.message.partition(".")[0]:
             object.__setattr__(self, "message", self.code)
             object.__setattr__(self, "code", code)
-        texts = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
-        shown = {name: redact_sentence(text) for name, text in texts.items() if text}
-        ways = tuple(Suggestion(*(text and redact_sentence(text) for text in way)) for way in self.suggestions)
-        for name, value in {**shown, "suggestions": ways}.items():
-            object.__setattr__(self, name, value)
+        texts_by_field = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
+        redacted_texts = {
+            name: redact_sentence(field_text) for name, field_text in texts_by_field.items() if field_text
+        }
+        ways = tuple(
+            Suggestion(*(field_text and redact_sentence(field_text) for field_text in way)) for way in self.suggestions
+        )
+        for name, field_value in {**redacted_texts, "suggestions": ways}.items():
+            object.__setattr__(self, name, field_value)
 
     def __str__(self) -> str:
         return format_problem(self)
@@ -123,16 +127,23 @@ def format_problem(problem: Problem, width: int = 100) -> str:
     """Return the report of a problem: title and code, place and given text, reason, suggestions."""
     head = f"{problem.severity}: {problem.title}"
     code = f"[{problem.code}]"
-    lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
+    report_lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
     subject = " ".join(part for part in (problem.where, problem.given) if part)
-    lines += [f"  {line}" for part in (subject, problem.why) if part for line in part.splitlines()]
-    pairs = problem.suggestions
-    column = max((len(text) for text, remark, _ in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
-    for index, (text, remark, _) in enumerate(pairs):
-        aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""
-        label = "or" if index else "" if text.startswith(LEAVE_OUT) else "use"
-        lines.append(f"  {label:<5} {text}{aligned}")
-    return "\n".join(lines)
+    report_lines += [f"  {line}" for part in (subject, problem.why) if part for line in part.splitlines()]
+    suggestions = problem.suggestions
+    column = max(
+        (
+            len(suggestion_text)
+            for suggestion_text, remark, _ in suggestions
+            if remark and len(suggestion_text) <= MAX_ALIGNED
+        ),
+        default=0,
+    )
+    for index, (suggestion_text, remark, _) in enumerate(suggestions):
+        aligned = f"{'':{max(0, column - len(suggestion_text))}} ({remark})" if remark else ""
+        label = "or" if index else "" if suggestion_text.startswith(LEAVE_OUT) else "use"
+        report_lines.append(f"  {label:<5} {suggestion_text}{aligned}")
+    return "\n".join(report_lines)
 
 
 def summarize_problem(problem: Problem | str) -> str:
@@ -146,16 +157,18 @@ def make_data_problem(
     """Return a problem of what the job is given, with what is given here. Empty suggestions are left out."""
     if isinstance(sentence, str):
         sentence = Problem(code="data-unusable", title=sentence.rstrip("."), fault="data")
-    made = make_suggestions(*suggestions) or sentence.suggestions
+    final_suggestions = make_suggestions(*suggestions) or sentence.suggestions
     return dataclasses.replace(
-        sentence, code=code or sentence.code, given=redact(given) or sentence.given, suggestions=made
+        sentence, code=code or sentence.code, given=redact(given) or sentence.given, suggestions=final_suggestions
     )
 
 
 def make_suggestions(*suggestions: Suggestion | str) -> tuple[Suggestion, ...]:
     """Return suggestions of which some are given by their text alone. Empty ones are left out."""
-    made = (suggestion if isinstance(suggestion, Suggestion) else Suggestion(suggestion) for suggestion in suggestions)
-    return tuple(suggestion for suggestion in made if suggestion.text)
+    all_suggestions = (
+        suggestion if isinstance(suggestion, Suggestion) else Suggestion(suggestion) for suggestion in suggestions
+    )
+    return tuple(suggestion for suggestion in all_suggestions if suggestion.text)
 
 
 class ProblemError(OSError):

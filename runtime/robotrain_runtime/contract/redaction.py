@@ -85,10 +85,10 @@ _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udf
 
 
 def _hide_userinfo(match: re.Match[str]) -> str:
-    before, hidden, after = match.groups()
-    if compile_pattern(_QUERY_START).search(hidden):  # the text after the `@` may belong to the query
-        after = HIDDEN
-    return f"{before}{HIDDEN}@{after}"
+    text_before, userinfo, text_after = match.groups()
+    if compile_pattern(_QUERY_START).search(userinfo):  # the text after the `@` may belong to the query
+        text_after = HIDDEN
+    return f"{text_before}{HIDDEN}@{text_after}"
 
 
 _FOLD = str.maketrans("İı", "ii")
@@ -111,15 +111,15 @@ def _list_rules(
 
     :param uses_placeholders: the text may contain `_TO_PLACEHOLDERS`.
     """
-    names = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
-    before = rf"^(?!{SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{AT})(.*)"
-    within = rf"(?<![^\s/\\@:?#])(?!{names}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{AT}"
+    scheme_pattern = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
+    leading_pattern = rf"^(?!{SCHEME}|{scheme_pattern}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{AT})(.*)"
+    inner_pattern = rf"(?<![^\s/\\@:?#])(?!{scheme_pattern}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{AT}"
     return (
         *((_AT_MARKERS, pattern, _hide_userinfo) for pattern in _USERINFO),
         *([((f"{HIDDEN}@",), _REDACTED_ADDRESS, "\\1\ue000")] if uses_placeholders else ()),
-        (_AT_MARKERS, before, _hide_userinfo),
+        (_AT_MARKERS, leading_pattern, _hide_userinfo),
         (_QUERY_MARKERS, rf"({_QUERY_START}).+", rf"\1{HIDDEN}"),
-        (_AT_MARKERS, within, f"{HIDDEN}@"),
+        (_AT_MARKERS, inner_pattern, f"{HIDDEN}@"),
         (_EQUALS_MARKERS, rf"({_NAME}[\"']?)\s*({_EQUALS})\s*\S.*", rf"\1\2{HIDDEN}"),
         ((":",), rf"({_NAME})(?:[\"']\s*:|:(?=\s))\s*\S.*", rf"\1: {HIDDEN}"),
         (("bearer",), r"\b(bearer)\s+\S.*", rf"\1 {HIDDEN}"),
@@ -158,10 +158,10 @@ def redact_if_secret(text: str) -> str:
     return redact(text, max_length=MAX_SENTENCE) if value_holds_secret(text) else text
 
 
-def redact_sentence(text: str) -> str:
+def redact_sentence(sentence: str) -> str:
     """Return a sentence that others wrote as it is shown: redacted only if it certainly contains a secret."""
-    text = "\n".join(escape_controls(line) for line in redact_if_secret(text).split("\n"))
-    return truncate(text, MAX_SENTENCE)
+    sentence = "\n".join(escape_controls(line) for line in redact_if_secret(sentence).split("\n"))
+    return truncate(sentence, MAX_SENTENCE)
 
 
 def hide_typed_secrets(text: str) -> str:
@@ -205,21 +205,26 @@ class KeyBodyHider:
 
 def hide_secrets_of_event(event: EventType) -> EventType:
     """Return an event with the secrets in its texts hidden, names of metrics included."""
-    texts = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]
-    changed = {name: shown for name, value in texts.items() if (shown := _hide_in_value(value)) != value}
-    return dataclasses.replace(event, **changed) if changed else event  # type: ignore[type-var]
+    values_by_field = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]
+    changed_fields = {
+        name: redacted_value
+        for name, value in values_by_field.items()
+        if (redacted_value := _hide_in_value(value)) != value
+    }
+    return dataclasses.replace(event, **changed_fields) if changed_fields else event  # type: ignore[type-var]
 
 
-def _hide_in_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return hide_if_secret(value)
-    if isinstance(value, Mapping):
+def _hide_in_value(json_value: Any) -> Any:
+    if isinstance(json_value, str):
+        return hide_if_secret(json_value)
+    if isinstance(json_value, Mapping):
         return {
-            hide_if_secret(name).replace(HIDDEN, HIDDEN_NAME): _hide_in_value(child) for name, child in value.items()
+            hide_if_secret(name).replace(HIDDEN, HIDDEN_NAME): _hide_in_value(child)
+            for name, child in json_value.items()
         }
-    if isinstance(value, list | tuple):
-        return tuple(map(_hide_in_value, value))
-    return value
+    if isinstance(json_value, list | tuple):
+        return tuple(map(_hide_in_value, json_value))
+    return json_value
 
 
 def escape_controls(text: str) -> str:

@@ -72,9 +72,9 @@ def _list_shapes() -> tuple[tuple[str, str], ...]:
 
 def list_possible_shapes(text: str) -> list[str]:
     """Return the patterns of those tokens that may be in a text, by the words in it."""
-    lower = text.lower()
-    patterns = [pattern for marker, pattern in TOKENS.items() if marker in lower]
-    words = " ".join(word for word in lower.split() if len(word) >= MIN_TOKEN)
+    lowercase_text = text.lower()
+    patterns = [pattern for marker, pattern in TOKENS.items() if marker in lowercase_text]
+    words = " ".join(word for word in lowercase_text.split() if len(word) >= MIN_TOKEN)
     return patterns + [pattern for marker, pattern in _list_shapes() if marker in words]
 
 
@@ -93,8 +93,8 @@ def has_token(text: str) -> bool:
     """Return whether a text of any kind, such as a program, has a token of a known shape, which no example has."""
     if HEADER in text and compile_pattern(TOKENS[HEADER.lower()]).search(text):
         return True
-    long = [word for word in WORD.findall(text) if len(word) >= MIN_WORD]
-    words = [word for word in long if word.lower() != word or any(map(str.isdecimal, word))]
+    long_words = [word for word in WORD.findall(text) if len(word) >= MIN_WORD]
+    words = [word for word in long_words if word.lower() != word or any(map(str.isdecimal, word))]
     text = ENCODED.sub(" ", "\n".join(words))  # names of a program are mostly small letters
     vague = {TOKENS[marker] for marker in VAGUE_TOKENS}
     patterns = [pattern for pattern in list_possible_shapes(text) if pattern not in vague]
@@ -106,12 +106,12 @@ def has_token(text: str) -> bool:
 def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
     patterns = list_possible_shapes(text)
-    lower = text.lower()
-    if (":/" in lower or ":\\" in lower) and any(character in lower for character in "@＠%"):
+    lowercase_text = text.lower()
+    if (":/" in lowercase_text or ":\\" in lowercase_text) and any(character in lowercase_text for character in "@＠%"):
         patterns += [rf"{SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{AT}"]
-    if any(name in lower for name in ("sig=", "signature=", "key=")):
+    if any(name in lowercase_text for name in ("sig=", "signature=", "key=")):
         patterns += [r"[?&;]([\w-]*signature|sig)=", r"(?:account|sharedaccess)key="]
-    if "bearer" in lower or "authorization" in lower:
+    if "bearer" in lowercase_text or "authorization" in lowercase_text:
         patterns.append(r"\bauthorization\b\W+(?:bearer|basic|token)\s+\S|\bbearer\s+(?=\S{0,80}\d)[\w~+/.-]{16,}")
     return any(compile_pattern(pattern).search(text) for pattern in patterns)
 
@@ -150,12 +150,12 @@ NAME_MARKERS = ("key", "token", "secret", "pass", "pwd", "credential", "authoriz
 
 def find_named_secret(text: str) -> int | None:
     """Return where the first secret begins whose name stands before it (`password=…`, `-u user:…`); None if none is."""
-    lower = text.lower()
+    lowercase_text = text.lower()
     starts = []
-    if ("=" in text or ":" in text) and any(marker in lower for marker in NAME_MARKERS):
-        named = (match for match in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(match))
-        starts += [match.start(4) for match in (next(named, None),) if match]
-    if ":" in text and any(marker in lower for marker in ("-u", "–u", "—u")):
+    if ("=" in text or ":" in text) and any(marker in lowercase_text for marker in NAME_MARKERS):
+        assignments = (match for match in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(match))
+        starts += [match.start(4) for match in (next(assignments, None),) if match]
+    if ":" in text and any(marker in lowercase_text for marker in ("-u", "–u", "—u")):
         starts += [match.start(1) for match in (compile_pattern(_USER).search(text),) if match]
     return min(starts, default=None)
 
@@ -164,9 +164,9 @@ def _is_assigned_secret(match: re.Match[str]) -> bool:
     name, sign, blanks, value = match.groups()
     if sign == ":" and not blanks and not compile_pattern(_PASSWORD).fullmatch(name):  # `kind:api-key:3`, an address
         return False
-    before = re.search(r"[\w.-]*\Z", match.string[max(0, match.start() - 40) : match.start()])
+    prefix_match = re.search(r"[\w.-]*\Z", match.string[max(0, match.start() - 40) : match.start()])
     is_prose = sign == ":" and not set(blanks) & {*"'\""}
-    return is_secret_value(f"{before[0] if before else ''}{name}", value, is_prose)
+    return is_secret_value(f"{prefix_match[0] if prefix_match else ''}{name}", value, is_prose)
 
 
 def is_secret_value(name: str, value: str, is_prose: bool = False) -> bool:
@@ -180,8 +180,8 @@ def is_secret_value(name: str, value: str, is_prose: bool = False) -> bool:
     is_path = compile_pattern(r"[~.]{0,2}(?:/[\w.-]+)+").fullmatch(value) and not _looks_generated(value)
     if end is None or is_path:  # `--payload-file hf_token=/path/to/file` names the file of a secret
         return False
-    before, kind = end.groups()
-    word = re.split(r"[._-]", before.lower().rstrip("_-"))[-1]
+    prefix, kind = end.groups()
+    word = re.split(r"[._-]", prefix.lower().rstrip("_-"))[-1]
     if kind.lower() == "token":
         if word in MODEL_TOKENS:
             return False
@@ -193,9 +193,9 @@ def is_secret_value(name: str, value: str, is_prose: bool = False) -> bool:
     return is_certain or _looks_generated(value)
 
 
-def _looks_generated(value: str) -> bool:
+def _looks_generated(word: str) -> bool:
     """Return whether a word looks generated: it is long, with digits among letters."""
-    runs = re.findall(r"[A-Za-z0-9]{8,}", value)
+    runs = re.findall(r"[A-Za-z0-9]{8,}", word)
     return any(len(run) >= 24 or (re.search(r"\d", run) and re.search(r"[A-Za-z]", run)) for run in runs)
 
 
@@ -211,17 +211,19 @@ _KEY = (
 """A key without a shape of its own, such as an old one of Weights & Biases: no person chose such a name."""
 
 
-def looks_like_secret(text: str) -> bool:
+def looks_like_secret(secret_name: str) -> bool:
     """Return whether what should be the name of a secret is a secret itself: also a key without a shape of its own."""
-    return value_holds_secret(text) or bool(compile_pattern(_KEY).search(text))
+    return value_holds_secret(secret_name) or bool(compile_pattern(_KEY).search(secret_name))
 
 
 def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
     """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
-    positions = {index for index, text in enumerate(arguments) if value_holds_secret(text)}
-    for index, (option, value) in enumerate(pairwise(arguments), 1):
+    positions = {index for index, argument in enumerate(arguments) if value_holds_secret(argument)}
+    for index, (option, next_argument) in enumerate(pairwise(arguments), 1):
         is_option = option.startswith(("-", "–", "—")) and "=" not in option  # else it has its value already
-        is_named = is_option and not value.startswith("-") and is_secret_value(option, value)
-        if is_named or (is_option and ":" in value and find_named_secret(f"{option} {value}") is not None):
+        is_named = is_option and not next_argument.startswith("-") and is_secret_value(option, next_argument)
+        if is_named or (
+            is_option and ":" in next_argument and find_named_secret(f"{option} {next_argument}") is not None
+        ):
             positions.add(index)
     return sorted(positions)

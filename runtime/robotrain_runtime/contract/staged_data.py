@@ -25,8 +25,8 @@ class StagedMount(Mount):
 
 def write_staged(folder: Path, mounts: Iterable[StagedMount]) -> None:
     """Write where the sources of a run are. Raise OSError."""
-    content = json.dumps({"mounts": list(mounts)}, indent=1, sort_keys=True, default=collect_fields)
-    write_atomically(folder / STAGED_FILE, f"{content}\n".encode())
+    mounts_json = json.dumps({"mounts": list(mounts)}, indent=1, sort_keys=True, default=collect_fields)
+    write_atomically(folder / STAGED_FILE, f"{mounts_json}\n".encode())
 
 
 def add_staged_mounts(document: JobDocument) -> JobDocument:
@@ -35,19 +35,19 @@ def add_staged_mounts(document: JobDocument) -> JobDocument:
     What is no longer in the cache is left out: the run fetches it like any other source.
     """
     try:
-        content = read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_STAGED_BYTES)
+        staged_bytes = read_limited_file(Path(document.placement.work, STAGED_FILE), MAX_STAGED_BYTES)
     except FileNotFoundError:
         return document
-    present = tuple(mount for mount in parse_staged(content) if Path(mount.folder).is_dir())
-    mounts = (*document.placement.mounts, *present)
+    present_mounts = tuple(mount for mount in parse_staged(staged_bytes) if Path(mount.folder).is_dir())
+    mounts = (*document.placement.mounts, *present_mounts)
     return replace(document, placement=replace(document.placement, mounts=mounts))
 
 
-def parse_staged(content: bytes) -> tuple[StagedMount, ...]:
+def parse_staged(staged_bytes: bytes) -> tuple[StagedMount, ...]:
     """Return the mounts in a file that `write_staged` wrote. Raise ValueError."""
     errors: list[str] = []
-    data = parse_json(content)
-    mounts = data.get("mounts") if isinstance(data, dict) else None
+    staged_object = parse_json(staged_bytes)
+    mounts = staged_object.get("mounts") if isinstance(staged_object, dict) else None
     mounts = convert_json(tuple[StagedMount, ...], mounts, "mounts", errors)
     if errors:
         raise ValueError(f"{STAGED_FILE} is damaged: {'; '.join(errors)}")

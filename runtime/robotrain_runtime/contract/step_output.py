@@ -50,11 +50,11 @@ def write_step_output(folder: Path, output: StepOutput) -> None:
 
 def read_step_output(folder: Path) -> StepOutput:
     """Return what a step handed over. Raise OSError or ValueError with a sentence."""
-    data = parse_json(read_limited_file(folder / STEP_FILE, MAX_STEP_BYTES))
-    if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+    output_object = parse_json(read_limited_file(folder / STEP_FILE, MAX_STEP_BYTES))
+    if not isinstance(output_object, dict) or output_object.pop("schema", None) != SCHEMA:
         raise ValueError(f"{folder / STEP_FILE} has another schema than {SCHEMA}")
     errors: list[str] = []
-    output: StepOutput = convert_json(StepOutput, data, "", errors)
+    output: StepOutput = convert_json(StepOutput, output_object, "", errors)
     if errors:
         raise ValueError(f"{folder / STEP_FILE} is not what a step writes: {'; '.join(errors)}")
     return output

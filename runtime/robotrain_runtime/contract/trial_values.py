@@ -15,20 +15,23 @@ def set_trial_values(document: JobDocument, arguments: Sequence[str]) -> JobDocu
 
     It needs no argument where the space has a single choice.
     """
-    assignments = [text.partition("=") for text in arguments]
-    names = [name for name, _, _ in assignments]
-    for name in names:
+    assignments = [value_text.partition("=") for value_text in arguments]
+    parameter_names = [name for name, _, _ in assignments]
+    for name in parameter_names:
         if name not in document.space:
             raise ValueError(f"{name} is no parameter that varies: {', '.join(document.space) or 'none does'}")
     single = {name: dimension.choices[0] for name, dimension in document.space.items() if len(dimension.choices) == 1}
     for name in document.space:
-        if names.count(name) != 1 and not (name in single and name not in names):
-            raise ValueError(f"{name} needs one value, and has {names.count(name)}")
-    values = single | {name: _parse_value(name, document.space[name], text) for name, _, text in assignments}
-    values = {
-        name: str(value) if isinstance(document.parameters.get(name), str) else value for name, value in values.items()
+        if parameter_names.count(name) != 1 and not (name in single and name not in parameter_names):
+            raise ValueError(f"{name} needs one value, and has {parameter_names.count(name)}")
+    trial_values = single | {
+        name: _parse_value(name, document.space[name], value_text) for name, _, value_text in assignments
     }
-    return dataclasses.replace(document, parameters={**document.parameters, **values})
+    trial_values = {
+        name: str(trial_value) if isinstance(document.parameters.get(name), str) else trial_value
+        for name, trial_value in trial_values.items()
+    }
+    return dataclasses.replace(document, parameters={**document.parameters, **trial_values})
 
 
 def get_trial_values(document: JobDocument) -> Mapping[str, Scalar]:
@@ -58,16 +61,16 @@ def _parse_value(name: str, dimension: Dimension, text: str) -> Scalar:
 def _is_same(choice: Scalar, text: str) -> bool:
     if isinstance(choice, bool):
         return text.lower() in (("true", "1") if choice else ("false", "0"))
-    expected = _parse_number(choice) if isinstance(choice, str) else choice
-    if expected is None:
+    expected_number = _parse_number(choice) if isinstance(choice, str) else choice
+    if expected_number is None:
         return text == choice
     number = _parse_number(text)  # an engine may have read `1e-4` as a number, and written another text for it
-    return number is not None and math.isclose(number, expected, rel_tol=TOLERANCE)
+    return number is not None and math.isclose(number, expected_number, rel_tol=TOLERANCE)
 
 
-def _parse_number(text: str) -> float | None:
+def _parse_number(number_text: str) -> float | None:
     try:
-        number = float(text)
+        number = float(number_text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None

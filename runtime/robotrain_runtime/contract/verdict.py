@@ -57,5 +57,5 @@ def parse_verdict(line: str) -> Verdict | None:
     ways = body.get("ways", [])
     if not isinstance(text, str) or not all(isinstance(part, list) for part in (options, ways, *ways)):
         return None
-    made = tuple(Suggestion(*map(str, way)) for way in ways if 1 <= len(way) <= len(Suggestion._fields))
-    return Verdict(result=body["verdict"], text=text, options=tuple(map(str, options)), ways=made)
+    suggestions = tuple(Suggestion(*map(str, way)) for way in ways if 1 <= len(way) <= len(Suggestion._fields))
+    return Verdict(result=body["verdict"], text=text, options=tuple(map(str, options)), ways=suggestions)

@@ -61,12 +61,12 @@ class RunData:
 
         `python` waits for the interpreter of the run's environment, for sources without an environment of their own.
         """
-        data = self._fetch_all(python)
-        data |= self._fetch_waiting(self.document, data, python)
-        data = {source: data[source] for source in self.document.sources if source in data}
-        if problems := list(self._plugin.inspect(self.document, data)):
+        data_folders = self._fetch_all(python)
+        data_folders |= self._fetch_waiting(self.document, data_folders, python)
+        data_folders = {source: data_folders[source] for source in self.document.sources if source in data_folders}
+        if problems := list(self._plugin.inspect(self.document, data_folders)):
             raise JobFailed("; ".join(map(summarize_problem, problems)), EXIT_PREFLIGHT, "data")
-        return data
+        return data_folders
 
     @property
     def lists_later_mounts(self) -> bool:
@@ -81,9 +81,11 @@ class RunData:
         document_part = replace(
             self.document, sources=document.list_fetched_sources(self.document), placement=placement
         )
-        other = RunData(document_part, self._relay, self._stop, self._lease)
-        data = other._survey_and_fetch(python)
-        return other.list_staged(data | other._fetch_waiting(self.document, data, python))
+        unmounted_run_data = RunData(document_part, self._relay, self._stop, self._lease)
+        data_folders = unmounted_run_data._survey_and_fetch(python)
+        return unmounted_run_data.list_staged(
+            data_folders | unmounted_run_data._fetch_waiting(self.document, data_folders, python)
+        )
 
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
         """Return the folder of a source that is not in the document. `plugin` is its container plugin's module.
@@ -95,17 +97,21 @@ class RunData:
         document = replace(self.document, sources=(source,), container_plugins=container_plugins, placement=placement)
         return RunData(document, self._relay, self._stop, self._lease)._survey_and_fetch(python)[source]
 
-    def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:
+    def get_preparation(self, data_folders: Mapping[JobSource, Path]) -> DataPreparation | None:
         """Return what the workload prepares from the data before the work; None for nothing."""
-        return self._plugin.prepare(self.document, data, {source: self._get_digest(source) for source in data})
+        return self._plugin.prepare(
+            self.document, data_folders, {source: self._get_digest(source) for source in data_folders}
+        )
 
-    def list_staged(self, data: Mapping[JobSource, Path]) -> list[StagedMount]:
+    def list_staged(self, data_folders: Mapping[JobSource, Path]) -> list[StagedMount]:
         """Return the sources that are in the cache now, for a run that uses them as they are."""
         cache = Path(os.path.abspath(self._cache))
         return [
-            StagedMount(role=source.role, uri=source.uri, folder=str(data[source]), digest=self._get_digest(source))
+            StagedMount(
+                role=source.role, uri=source.uri, folder=str(data_folders[source]), digest=self._get_digest(source)
+            )
             for source in document.list_fetched_sources(self.document)
-            if source in data and cache in data[source].parents
+            if source in data_folders and cache in data_folders[source].parents
         ]
 
     def _get_digest(self, source: JobSource) -> str:
@@ -129,11 +135,11 @@ class RunData:
             self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
 
         def fill_folder(to: Path) -> None:
-            required = preparation.environment
-            command_python = self.build_python(required) if required else python
+            python_environment = preparation.environment
+            command_python = self.build_python(python_environment) if python_environment else python
             command = [str(command_python), *preparation.arguments, str(to)]
-            added = {**preparation.environ, RUN_PYTHON_VARIABLE: str(python)}
-            environ = run_environment.make_program_environ(self.document, added)
+            extra_variables = {**preparation.environ, RUN_PYTHON_VARIABLE: str(python)}
+            environ = run_environment.make_program_environ(self.document, extra_variables)
             try:
                 program = child.Program(command, environ=environ, on_line=log_line, on_event=self._relay.forward)
                 program.wait_successfully(self._stop)
@@ -163,23 +169,25 @@ class RunData:
             return self._fetch_all(python)
 
     def _fetch_waiting(
-        self, document: JobDocument, data: Mapping[JobSource, Path], python: Callable[[], Path]
+        self, document: JobDocument, data_folders: Mapping[JobSource, Path], python: Callable[[], Path]
     ) -> dict[JobSource, Path]:
-        """Return the folders of the implied sources that waited for `data`, without those that nothing needs.
+        """Return the folders of the implied sources that waited for `data_folders`, without those that nothing needs.
 
         One that may still be needed, while nobody can tell, is fetched if it can be.
 
         :param document: that of the whole job.
         """
-        needed = self.batches.settle(document, data)
+        needed_sources = self.batches.settle(document, data_folders)
         folders = dict[JobSource, Path]()
-        for source in (*needed, *self.batches.waiting):
-            certain = replace(source, uncertain=False)
-            part = replace(self.document, sources=(certain,))
+        for source in (*needed_sources, *self.batches.waiting):
+            certain_source = replace(source, uncertain=False)
+            part = replace(self.document, sources=(certain_source,))
             try:
-                folders[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[certain]
+                folders[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[
+                    certain_source
+                ]
             except JobFailed as failed:
-                if source in needed:
+                if source in needed_sources:
                     raise
                 self._relay.write_line(f"{source.uri}, which the job may need, is left out: {failed.reason}")
         return folders
@@ -188,19 +196,19 @@ class RunData:
         """Return the folder of each source, in order, after the survey."""
         self._make_room(self.batches.missing_bytes)
         while True:
-            data = self.batches.fetch(self._relay.emit)
-            is_leased = all([self._lease.acquire(folder) for folder in data.values()])
+            data_folders = self.batches.fetch(self._relay.emit)
+            is_leased = all([self._lease.acquire(folder) for folder in data_folders.values()])
             self.batches.close()
             if is_leased:
                 break
             self.batches.survey()  # another process removed some of it before the lease
         for source in sorted(self.document.sources, key=self._has_own_environment, reverse=True):
-            if source not in data and source not in self.batches.waiting:
-                data[source] = self._fetch_source(source, python)
+            if source not in data_folders and source not in self.batches.waiting:
+                data_folders[source] = self._fetch_source(source, python)
         self._make_room(0)
-        for source, folder in data.items():
+        for source, folder in data_folders.items():
             sources.record_tags(self.document, source, folder)
-        return {source: data[source] for source in self.document.sources if source in data}
+        return {source: data_folders[source] for source in self.document.sources if source in data_folders}
 
     def _has_own_environment(self, source: JobSource) -> bool:
         """Whether the source is fetched in another environment than the run's."""

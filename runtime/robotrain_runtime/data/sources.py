@@ -66,21 +66,23 @@ class SourceBatches:
         Raise JobFailed if a survey fails, StopRequested.
         """
         workload = plugin_loader.load_workload_plugin(self.document)
-        described = workload.DESCRIBED
-        new = dict[JobSource, SurveyedSource]()
-        left_out = self.waiting.union(*(sources for _, sources in self._started))
-        for name, sources in group_by_fetcher(self.document, left_out).items():
+        describing_patterns = workload.DESCRIBED
+        new_surveys = dict[JobSource, SurveyedSource]()
+        skipped_sources = self.waiting.union(*(sources for _, sources in self._started))
+        for name, sources in group_by_fetcher(self.document, skipped_sources).items():
             patterns = {source: workload.needed_files(self.document, source) for source in sources}
-            needed = {source: tuple(source_patterns) for source, source_patterns in patterns.items() if source_patterns}
+            needed_files = {
+                source: tuple(source_patterns) for source, source_patterns in patterns.items() if source_patterns
+            }
             fetcher = plugin_loader.load_batch_fetcher(name)
             plugins = {source.kind: plugin_loader.load_source_plugin(self.document, source) for source in sources}
             context = make_container_context(self.document, self.python(fetcher.ENVIRONMENT), self._log_line)
-            batch = fetcher.deliver(sources, plugins, replace(context, needed_files=needed), described)
+            batch = fetcher.deliver(sources, plugins, replace(context, needed_files=needed_files), describing_patterns)
             self._started.append((batch, sources))
             with self._stop.interruptible():
-                new.update({survey.source: survey for survey in batch.survey()})
-        self.surveys.update(new)
-        return new
+                new_surveys.update({survey.source: survey for survey in batch.survey()})
+        self.surveys.update(new_surveys)
+        return new_surveys
 
     def settle(self, document: JobDocument, described: Mapping[JobSource, Path]) -> list[JobSource]:
         """Return the sources that no longer wait: the files that describe the others say that the job needs them.
@@ -89,29 +91,29 @@ class SourceBatches:
 
         :param document: the document of the whole job.
         """
-        needed = []
-        for source in [other for other in self.document.sources if other in self.waiting]:
+        needed_sources = []
+        for source in [other_source for other_source in self.document.sources if other_source in self.waiting]:
             if (is_needed := find_need(document, source, described)) is None:
                 continue
             self.waiting.remove(source)
             if is_needed:
-                needed.append(source)
+                needed_sources.append(source)
             else:
                 self._log_line(f"{source.uri} is not downloaded: the job does not need it")
-                other_sources = tuple(other for other in self.document.sources if other != source)
+                other_sources = tuple(other_source for other_source in self.document.sources if other_source != source)
                 self.document = replace(self.document, sources=other_sources)
-        return needed
+        return needed_sources
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
         """Return the folder of each source, after the survey. Raise JobFailed or StopRequested."""
-        data: dict[JobSource, Path] = {}
+        data_folders: dict[JobSource, Path] = {}
         for batch, batch_sources in self._started:
-            others = [survey for source, survey in self.surveys.items() if source not in batch_sources]
-            done = sum(survey.missing for survey in others if survey.source in data)
-            remaining = sum(survey.missing for survey in others) - done
+            other_surveys = [survey for source, survey in self.surveys.items() if source not in batch_sources]
+            done_bytes = sum(survey.missing for survey in other_surveys if survey.source in data_folders)
+            remaining_bytes = sum(survey.missing for survey in other_surveys) - done_bytes
             with self._stop.interruptible():
-                data.update(batch.fetch(partial(_report_total, progress, done, remaining)))
-        return data
+                data_folders.update(batch.fetch(partial(_report_total, progress, done_bytes, remaining_bytes)))
+        return data_folders
 
     def close(self) -> None:
         """End running fetches, and remove the files of the surveys."""
@@ -119,32 +121,38 @@ class SourceBatches:
             self._started.pop()[0].close()
 
 
-def find_need(document: JobDocument, source: JobSource, described: Mapping[JobSource, Path]) -> bool | None:
-    """Return whether a job needs an implied source; None while what is missing from `described` decides."""
+def find_need(document: JobDocument, source: JobSource, descriptions: Mapping[JobSource, Path]) -> bool | None:
+    """Return whether a job needs an implied source; None while what is missing from `descriptions` decides."""
     workload = plugin_loader.load_workload_plugin(document)
-    others = replace(document, sources=tuple(other for other in document.sources if other != source))
-    texts = [text for implied_texts in workload.implied_sources(others, described).values() for text in implied_texts]
-    brought = {
-        text for implied_texts in workload.implied_sources(document, described).values() for text in implied_texts
+    reduced_document = replace(
+        document, sources=tuple(other_source for other_source in document.sources if other_source != source)
+    )
+    needed_texts = [
+        text
+        for implied_texts in workload.implied_sources(reduced_document, descriptions).values()
+        for text in implied_texts
+    ]
+    brought_texts = {
+        text for implied_texts in workload.implied_sources(document, descriptions).values() for text in implied_texts
     }
-    missing = [text for text in texts if text not in brought]
-    if missing and all(isinstance(text, UncertainText) for text in missing):
+    missing_texts = [text for text in needed_texts if text not in brought_texts]
+    if missing_texts and all(isinstance(text, UncertainText) for text in missing_texts):
         return None
-    return bool(missing)
+    return bool(missing_texts)
 
 
-def group_by_fetcher(document: JobDocument, left_out: Collection[JobSource]) -> dict[str, list[JobSource]]:
+def group_by_fetcher(document: JobDocument, skipped_sources: Collection[JobSource]) -> dict[str, list[JobSource]]:
     """Return the sources of each batch fetcher, by its module, in order. Raise JobFailed."""
     batches: dict[str, list[JobSource]] = {}
     for source in contract_document.list_fetched_sources(document):
-        if source not in left_out and (name := plugin_loader.load_source_plugin(document, source).CARRIER):
+        if source not in skipped_sources and (name := plugin_loader.load_source_plugin(document, source).CARRIER):
             batches.setdefault(name, []).append(source)
     return batches
 
 
-def _report_total(progress: Callable[[Download], None], done: int, remaining: int, batch: Download) -> None:
+def _report_total(progress: Callable[[Download], None], done_bytes: int, remaining_bytes: int, batch: Download) -> None:
     """Report a batch's progress as that of all, given the bytes of the other batches."""
-    progress(Download(done=batch.done + done, total=batch.total + done + remaining, rate=batch.rate))
+    progress(Download(done=batch.done + done_bytes, total=batch.total + done_bytes + remaining_bytes, rate=batch.rate))
 
 
 def inspect_mount(
@@ -160,23 +168,23 @@ def inspect_mount(
     if isinstance(mount, StagedMount):
         return outer, []
     try:
-        described = plugin_loader.load_workload_plugin(document).DESCRIBED
-        folders = _find_data_folders(outer, (*described.get(source.role, ()), MANIFEST))
+        describing_patterns = plugin_loader.load_workload_plugin(document).DESCRIBED
+        folders = _find_data_folders(outer, (*describing_patterns.get(source.role, ()), MANIFEST))
     except OSError as error:
         title = f"{origin} cannot be read in {error.filename or outer}: {error.strerror}"
         return None, [Problem(code="mount-missing", title=title, given=source.uri)]
     if not folders:
         title = f"{origin} was mounted empty: there are no files in {outer}"
         return None, [Problem(code="mount-empty", title=title, given=source.uri, fault="data")]
-    first: list[Problem | str] = []
+    first_problems: list[Problem | str] = []
     reader = _load_reader(document, source)
     for folder in folders:
         problems = list(reader.mounted(replace(source, uri=str(folder)), context)) if reader else []
         if not problems:
             record_tags(document, source, folder)
             return folder, []
-        first = first or problems
-    return None, [make_data_problem(problem, code="source-unreachable", given=source.uri) for problem in first]
+        first_problems = first_problems or problems
+    return None, [make_data_problem(problem, code="source-unreachable", given=source.uri) for problem in first_problems]
 
 
 def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:
@@ -204,14 +212,18 @@ def _find_data_folders(outer: Path, markers: Iterable[str]) -> list[Path]:
     candidates: list[Path] = []
     folder: Path | None = outer
     while folder is not None:
-        entries = []
+        visible_entries = []
         with suppress(FileNotFoundError), os.scandir(folder) as children:
-            entries = [entry for entry in children if not entry.name.startswith(".")]
-        if not entries:
+            visible_entries = [entry for entry in children if not entry.name.startswith(".")]
+        if not visible_entries:
             break
         candidates.insert(0, folder)
         is_marked = any((folder / path).exists() for path in markers)
-        folder = Path(entries[0].path) if len(entries) == 1 and entries[0].is_dir() and not is_marked else None
+        folder = (
+            Path(visible_entries[0].path)
+            if len(visible_entries) == 1 and visible_entries[0].is_dir() and not is_marked
+            else None
+        )
     return candidates if folder is None else []
 
 

@@ -48,39 +48,42 @@ def is_complete(built: Path, lock: Path) -> bool:
     return (built / MARKER).is_file() and not list_missing_packages(built, lock) and _runs_here(built)
 
 
-def list_missing_packages(built: Path, lock: Path) -> list[str]:
+def list_missing_packages(environment_folder: Path, lock: Path) -> list[str]:
     """Return the names of the locked packages that an environment lacks, sorted.
 
     Those of an image's torch, which was imported when it was linked, may have no metadata there.
     """
-    marker = _read_marker(built)
-    folders = built.glob("lib/python*/site-packages/*.dist-info")
-    linked = marker.get("unpinned", ()) if "torch_of" in marker else ()
-    names = [*(folder.stem.partition("-")[0] for folder in folders), *(pin.partition("==")[0] for pin in linked)]
-    present = set(map(torch_build.normalize_name, names))
-    return sorted(torch_build.list_required(lock.read_text(encoding="utf-8"), "unpinned" in marker) - present)
+    marker = _read_marker(environment_folder)
+    folders = environment_folder.glob("lib/python*/site-packages/*.dist-info")
+    linked_pins = marker.get("unpinned", ()) if "torch_of" in marker else ()
+    installed_names = [
+        *(folder.stem.partition("-")[0] for folder in folders),
+        *(pin.partition("==")[0] for pin in linked_pins),
+    ]
+    present_names = set(map(torch_build.normalize_name, installed_names))
+    return sorted(torch_build.list_required(lock.read_text(encoding="utf-8"), "unpinned" in marker) - present_names)
 
 
-def _runs_here(built: Path) -> bool:
+def _runs_here(environment_folder: Path) -> bool:
     """Whether an environment runs: the image may lack the Python that it was built with."""
-    version = interpreter.get_python_version(get_python(built), START_SECONDS)
-    return bool(version) and _read_marker(built).get("version") in (None, version)
+    version = interpreter.get_python_version(get_python(environment_folder), START_SECONDS)
+    return bool(version) and _read_marker(environment_folder).get("version") in (None, version)
 
 
-def read_remark(built: Path) -> str:
+def read_remark(environment_folder: Path) -> str:
     """Return what is not pinned by hash, as a sentence without a full stop; empty if everything is."""
-    return str(_read_marker(built).get("remark", ""))
+    return str(_read_marker(environment_folder).get("remark", ""))
 
 
-def write_marker(built: Path, facts: Mapping[str, object]) -> None:
+def write_marker(environment_folder: Path, facts: Mapping[str, object]) -> None:
     """Mark an environment as complete, with facts about its build. Raise OSError."""
-    facts = {**facts, "version": interpreter.get_python_version(get_python(built))}
-    (built / MARKER).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    facts = {**facts, "version": interpreter.get_python_version(get_python(environment_folder))}
+    (environment_folder / MARKER).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def _read_marker(built: Path) -> Mapping[str, Any]:
+def _read_marker(environment_folder: Path) -> Mapping[str, Any]:
     try:
-        facts = json.loads((built / MARKER).read_text(encoding="utf-8"))
+        facts = json.loads((environment_folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}
@@ -96,11 +99,11 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
 
     `python` is a version or a range, as in `PythonEnvironment`.
     """
-    built = _find_complete(cache, lock, _make_name(lock, torch_backend))
-    if built is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, python)):
-        built = _find_complete(cache, lock, _make_name(lock, variant=torch.key))
-    if built is not None:
-        return built
+    environment_folder = _find_complete(cache, lock, _make_name(lock, torch_backend))
+    if environment_folder is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, python)):
+        environment_folder = _find_complete(cache, lock, _make_name(lock, variant=torch.key))
+    if environment_folder is not None:
+        return environment_folder
     if (get_environment_folder(lock, cache, torch_backend) / MARKER).is_file():  # of an image whose Python is not here
         interpreter_path = interpreter.find_interpreter(python)
         return (
@@ -118,13 +121,17 @@ def find_any_build(lock: Path, cache: Path) -> Path | None:
     """
     digest = _digest_lock(lock)
     for folder in (cache, uv_program.get_image_folder()):
-        first = folder / ENVIRONMENTS / _make_name(lock)
-        others = (path.parent for path in sorted((folder / ENVIRONMENTS).glob(f"*/{MARKER}")))
-        of_lock = (path for path in others if _read_marker(path).get("lock_digest") == digest)
-        for built in (first, *of_lock):
-            has_python = os.path.isfile(get_python(built))
-            if has_python and (built / MARKER).is_file() and not list_missing_packages(built, lock):
-                return built
+        default_build = folder / ENVIRONMENTS / _make_name(lock)
+        other_builds = (path.parent for path in sorted((folder / ENVIRONMENTS).glob(f"*/{MARKER}")))
+        of_lock = (path for path in other_builds if _read_marker(path).get("lock_digest") == digest)
+        for environment_folder in (default_build, *of_lock):
+            has_python = os.path.isfile(get_python(environment_folder))
+            if (
+                has_python
+                and (environment_folder / MARKER).is_file()
+                and not list_missing_packages(environment_folder, lock)
+            ):
+                return environment_folder
     return None
 
 
@@ -132,12 +139,12 @@ def find_python(required: PythonEnvironment, cache: Path) -> Path | None:
     """Return the interpreter of a required environment, as `find_environment` does; this one if it will do."""
     if _is_own(required):
         return Path(sys.executable)
-    built = find_environment(required.lock, required.python, cache)
-    return get_python(built) if built else None
+    environment_folder = find_environment(required.lock, required.python, cache)
+    return get_python(environment_folder) if environment_folder else None
 
 
-def _is_own(required: PythonEnvironment) -> bool:
-    return required == data_environment.ENVIRONMENT and data_environment.is_here()
+def _is_own(python_environment: PythonEnvironment) -> bool:
+    return python_environment == data_environment.ENVIRONMENT and data_environment.is_here()
 
 
 def build_python(
@@ -157,33 +164,35 @@ def build_environment(
     Two processes may call it at once. `version` is that of Python, as in `PythonEnvironment`; `torch_backend` is the
     build of PyTorch to install in place of the locked one.
     """
-    built = find_environment(lock, version, cache, torch_backend)
-    is_plain = built is None and torch_backend is None and _find_image_base(lock) is None
+    environment_folder = find_environment(lock, version, cache, torch_backend)
+    is_plain = environment_folder is None and torch_backend is None and _find_image_base(lock) is None
     if is_plain and (torch := torch_build.find_image_torch(lock, version)):
         folder = cache / ENVIRONMENTS / _make_name(lock, variant=torch.key)
         try:
-            built = EnvironmentBuild(folder, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
+            environment_folder = EnvironmentBuild(
+                folder, lock, torch.python, cache, log_line, stop, image_torch=torch
+            ).build_once()
         except ImageTorchUnusable as error:
             log_line(f"{torch.description} does not work here, so the locked one is installed: {error}")
-    if built is None:
+    if environment_folder is None:
         python = interpreter.find_interpreter(version)
         if python is None:
             raise JobFailed(f"Python {version} is missing on this machine: the environment cannot be built")
         folder = get_environment_folder(lock, cache, torch_backend)
         if (folder / MARKER).is_file() and not _runs_here(folder):
             folder = cache / ENVIRONMENTS / _make_name(lock, torch_backend, f"python {python}")
-        built = EnvironmentBuild(folder, lock, python, cache, log_line, stop, torch_backend).build_once()
-    if remark := read_remark(built):
+        environment_folder = EnvironmentBuild(folder, lock, python, cache, log_line, stop, torch_backend).build_once()
+    if remark := read_remark(environment_folder):
         log_line(remark)
-    return built
+    return environment_folder
 
 
 def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
     for folder in (cache, uv_program.get_image_folder()):
-        built = folder / ENVIRONMENTS / name
-        has_unwanted_torch = torch_build.is_image_torch_off() and "torch_of" in _read_marker(built)
-        if not has_unwanted_torch and is_complete(built, lock):
-            return built
+        environment_folder = folder / ENVIRONMENTS / name
+        has_unwanted_torch = torch_build.is_image_torch_off() and "torch_of" in _read_marker(environment_folder)
+        if not has_unwanted_torch and is_complete(environment_folder, lock):
+            return environment_folder
     return None
 
 
@@ -201,12 +210,12 @@ def _digest_lock(lock: Path) -> str:
 
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:
     """Return the name of an environment; `variant` is what differs from the one that is fully locked."""
-    content = lock.read_bytes()
-    if torch_backend and torch_build.split_lock(content.decode()):
-        content += f"\n# torch-backend {torch_build.get_backend_key(torch_backend)}\n".encode()
+    key_bytes = lock.read_bytes()
+    if torch_backend and torch_build.split_lock(key_bytes.decode()):
+        key_bytes += f"\n# torch-backend {torch_build.get_backend_key(torch_backend)}\n".encode()
     if variant:
-        content += f"\n# {variant}\n".encode()
-    return hashlib.sha256(content).hexdigest()[:16]
+        key_bytes += f"\n# {variant}\n".encode()
+    return hashlib.sha256(key_bytes).hexdigest()[:16]
 
 
 class ImageTorchUnusable(Exception):
@@ -264,55 +273,56 @@ class EnvironmentBuild:
             facts = self._install_lock(tool, scratch)
             build_facts = {"lock": self.lock.name, "lock_digest": _digest_lock(self.lock), "python": str(self.python)}
             write_marker(scratch, {**build_facts, **facts})
-            if missing := list_missing_packages(scratch, self.lock):
+            if missing_packages := list_missing_packages(scratch, self.lock):
                 raise JobFailed(
-                    f"uv reported success, but {missing[0]} is not in the environment ({len(missing)} packages are"
+                    f"uv reported success, but {missing_packages[0]} is not in the environment "
+                    f"({len(missing_packages)} packages are"
                     " missing): your uv.toml, or a variable UV_…, makes it install elsewhere, for example [pip] target"
                 )
 
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""
-        text = self.lock.read_text(encoding="utf-8")
-        built = ("--build-constraints", self.lock) if text.startswith(BUILT_LINE) else ()
-        pip = (tool, "pip", "install", "--python", get_python(scratch), *built)
+        lock_text = self.lock.read_text(encoding="utf-8")
+        build_options = ("--build-constraints", self.lock) if lock_text.startswith(BUILT_LINE) else ()
+        pip = (tool, "pip", "install", "--python", get_python(scratch), *build_options)
         base = _find_image_base(self.lock) if self.torch_backend is None and self.image_torch is None else None
         if base is not None:
             return self._extend_base(base, pip, scratch)
-        split = torch_build.split_lock(text)
-        if split is None or not (self.image_torch or self.torch_backend):
+        split_lock = torch_build.split_lock(lock_text)
+        if split_lock is None or not (self.image_torch or self.torch_backend):
             self._run(*pip, *LOCKED_FLAGS, self.lock)
             return {}
         with tempfile.TemporaryDirectory() as temporary:
-            if split.other_pins:
-                others = Path(temporary, "others.txt")
-                others.write_text(split.other_pins, encoding="utf-8")
-                self._run(*pip, *LOCKED_FLAGS, others)
+            if split_lock.other_pins:
+                other_pins_file = Path(temporary, "others.txt")
+                other_pins_file.write_text(split_lock.other_pins, encoding="utf-8")
+                self._run(*pip, *LOCKED_FLAGS, other_pins_file)
             if self.image_torch:
-                return self._link_image_torch(split, self.image_torch, scratch)
-            versions = Path(temporary, "versions.txt")
+                return self._link_image_torch(split_lock, self.image_torch, scratch)
+            versions_file = Path(temporary, "versions.txt")
             backend = str(self.torch_backend)
-            versions.write_text(split.versions, encoding="utf-8")
-            options = ("--no-build", "--torch-backend", backend, "--constraints", versions)
-            unpinned = self._run(*pip, *options, *split.torch_pins)
-        remark = torch_build.describe_unpinned(split.torch_pins, unpinned, backend)
+            versions_file.write_text(split_lock.versions, encoding="utf-8")
+            options = ("--no-build", "--torch-backend", backend, "--constraints", versions_file)
+            unpinned = self._run(*pip, *options, *split_lock.torch_pins)
+        remark = torch_build.describe_unpinned(split_lock.torch_pins, unpinned, backend)
         return {"torch_backend": backend, "unpinned": unpinned, "remark": remark}
 
     def _extend_base(self, base: Path, pip: tuple[str | Path, ...], scratch: Path) -> dict[str, object]:
         """Install what is added, and link the packages of an environment of the image."""
-        added = self.lock.with_name(added_packages.ADDED_FILE)
-        if added_packages.list_packages(added.read_text(encoding="utf-8")):
-            self._run(*pip, *LOCKED_FLAGS, added)
+        added_lock = self.lock.with_name(added_packages.ADDED_FILE)
+        if added_packages.list_packages(added_lock.read_text(encoding="utf-8")):
+            self._run(*pip, *LOCKED_FLAGS, added_lock)
         site_packages = next(scratch.glob("lib/python*/site-packages"))
         for top in sorted(next(base.glob("lib/python*/site-packages")).iterdir()):
             torch_build.link_tree(top, site_packages / top.name)
         facts = _read_marker(base)
         return {"extends": str(base), **{name: facts[name] for name in BUILD_FACTS if name in facts}}
 
-    def _link_image_torch(self, split: SplitLock, torch: ImageTorch, scratch: Path) -> dict[str, object]:
+    def _link_image_torch(self, lock_parts: SplitLock, torch: ImageTorch, scratch: Path) -> dict[str, object]:
         """Link the image's torch. Raise ImageTorchUnusable if it cannot be imported then."""
         torch.link(next(scratch.glob("lib/python*/site-packages")))
         output: list[str] = []
-        arguments = ("-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins)
+        arguments = ("-c", torch_build.IMPORT_PROBE, *lock_parts.locked_torch_pins)
         command = child_python.make_isolated_command(get_python(scratch), *arguments)
         if child.run_program(command, environ=uv_program.make_uv_environ(), stop=self.stop, on_line=output.append):
             raise ImageTorchUnusable(output[-1] if output else "Python crashed")

@@ -56,16 +56,18 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
         )
 
 
-def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Problem]:
+def _check_given(python_environment: PythonEnvironment, folder: str) -> Iterator[Problem]:
     python = environment.get_python(Path(folder))
-    versions = read_versions(python, required.required_packages)
+    versions = read_versions(python, python_environment.required_packages)
     if versions is None:
         yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
         return
-    for name, version in required.required_packages.items():
+    for name, version in python_environment.required_packages.items():
         if not f"{versions[name]}.".startswith(f"{version}."):
             statement = f"has {name} {versions[name]}" if versions[name] else f"does not have {name}"
-            yield _make_unusable_finding(folder, f"It {statement}; the job needs version {version}.", required.lock)
+            yield _make_unusable_finding(
+                folder, f"It {statement}; the job needs version {version}.", python_environment.lock
+            )
 
 
 def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Problem:
@@ -84,53 +86,59 @@ def _make_unusable_finding(folder: str, reason: str, lock: Path | None) -> Probl
     )
 
 
-def read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | None:
+def read_versions(python: Path, packages: Mapping[str, str]) -> dict[str, str] | None:
     """Return the version of each distribution, empty for a missing one; None if Python does not run."""
-    command = [str(python), "-I", "-c", VERSIONS_PROBE, *names]
+    command = [str(python), "-I", "-c", VERSIONS_PROBE, *packages]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    lines = done.stdout.splitlines()
-    return dict(zip(names, lines[1:], strict=True)) if done.returncode == 0 and len(lines) > len(names) else None
+    output_lines = result.stdout.splitlines()
+    return (
+        dict(zip(packages, output_lines[1:], strict=True))
+        if result.returncode == 0 and len(output_lines) > len(packages)
+        else None
+    )
 
 
-def _make_platform_finding(required: PythonEnvironment, machine: str, torch_backend: str | None) -> Problem:
-    packages = required.required_packages
+def _make_platform_finding(python_environment: PythonEnvironment, machine: str, torch_backend: str | None) -> Problem:
+    packages = python_environment.required_packages
     pins = " ".join(f"'{name}=={version}.*'" for name, version in packages.items())
-    command = f"uv venv --python {required.python} PATH && uv pip install --python PATH {pins}"
-    names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
-    suggestion = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {names}")
-    also = " --torch-backend changes only PyTorch." if torch_backend else ""
+    command = f"uv venv --python {python_environment.python} PATH && uv pip install --python PATH {pins}"
+    package_names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
+    suggestion = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {package_names}")
+    backend_note = " --torch-backend changes only PyTorch." if torch_backend else ""
     return Problem(
         code="lock-platform",
-        title=f"the locked environment is for {required.platform}, but this machine is {machine}",
-        given=str(required.lock),
-        why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{also}",
+        title=f"the locked environment is for {python_environment.platform}, but this machine is {machine}",
+        given=str(python_environment.lock),
+        why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{backend_note}",
         suggestions=make_suggestions(suggestion, Suggestion(command, "to create one") if pins else ""),
     )
 
 
 def _make_python_finding(version: str) -> Problem:
-    newest = interpreter.list_allowed_versions(version)[0]
+    newest_version = interpreter.list_allowed_versions(version)[0]
     package = "python3" if "-" in version else f"python{version}"
-    chosen = os.environ.get(interpreter.PYTHON_VARIABLE, "")
+    chosen_python = os.environ.get(interpreter.PYTHON_VARIABLE, "")
     variable = interpreter.PYTHON_VARIABLE
-    search = f"{variable} does not name one that runs" if chosen else "it is not on PATH, nor in pyenv, uv or /opt"
+    search = (
+        f"{variable} does not name one that runs" if chosen_python else "it is not on PATH, nor in pyenv, uv or /opt"
+    )
     return Problem(
         code="python-missing",
         title=f"Python {version} is missing on this machine",
-        where=variable if chosen else "",
-        given=chosen,
+        where=variable if chosen_python else "",
+        given=chosen_python,
         why=f"The locked environment needs it, and {search}.",
         suggestions=make_suggestions(
             Suggestion(f"apt install {package}", "or your system's package"),
-            f"uv python install {newest}",
+            f"uv python install {newest_version}",
             Suggestion(
-                f"--module python/{newest}",
+                f"--module python/{newest_version}",
                 "on a cluster with environment modules, which has it under this or a like name",
             ),
-            f"pyenv install {newest}",
+            f"pyenv install {newest_version}",
             Suggestion(ENVIRONMENT_OPTION, "your own environment"),
         ),
     )
@@ -150,11 +158,11 @@ def _check_disk_space(gib: float, cache: Path) -> Iterator[Problem]:
             ),
         )
         return
-    free = disk_cache.get_free_bytes(folder) / disk_cache.GIB
-    if free < gib:
+    free_gib = disk_cache.get_free_bytes(folder) / disk_cache.GIB
+    if free_gib < gib:
         yield Problem(
             code="disk-full",
-            title=f"there is too little disk space for the environment: {free:.1f} GiB free, {gib:g} GiB needed",
+            title=f"there is too little disk space for the environment: {free_gib:.1f} GiB free, {gib:g} GiB needed",
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why="The environment is built in the cache folder, once, and shared by all runs.",

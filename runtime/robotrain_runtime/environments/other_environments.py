@@ -17,13 +17,13 @@ def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
     environments = [*plugin_loader.list_source_environments(document), *targets.list_target_environments(document)]
     if plugin_loader.load_tracking_plugin(document) or plugin_loader.load_secret_stores(document):
         environments.append(data_environment.ENVIRONMENT)
-    return list({required.lock: required for required in environments}.values())
+    return list({python_environment.lock: python_environment for python_environment in environments}.values())
 
 
 def find_other_problems(document: JobDocument) -> Iterator[Problem]:
     """Yield why this machine cannot have one of them: `--environment` does not replace it. Raise JobFailed."""
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
-    for required in list_other_environments(document):
-        for finding in environment_check.find_environment_problems(required, placement):
+    for python_environment in list_other_environments(document):
+        for finding in environment_check.find_environment_problems(python_environment, placement):
             ways = tuple(way for way in finding.suggestions if way.text != environment_check.ENVIRONMENT_OPTION)
             yield dataclasses.replace(finding, suggestions=ways)

@@ -81,21 +81,25 @@ def temporary_lock(document: JobDocument) -> Iterator[PythonEnvironment | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
-        required = plugin_loader.get_program_environment(document, Path(folder))
-        if required is None and plugin_loader.get_program_python(document):
-            required = PythonEnvironment(lock=NO_LOCK, python="", gib=0)
-        yield required
+        python_environment = plugin_loader.get_program_environment(document, Path(folder))
+        if python_environment is None and plugin_loader.get_program_python(document):
+            python_environment = PythonEnvironment(lock=NO_LOCK, python="", gib=0)
+        yield python_environment
 
 
 def count_missing_gib(document: JobDocument) -> float:
     """Return the disk space, in GiB, of the environments of the run and its program that must be built."""
-    missing = _count_gib(plugin_loader.get_job_environment(document), plugin_loader.get_run_placement(document))
-    with temporary_lock(document) as required:
-        return missing + (_count_gib(required, document.placement) if required else 0)
+    missing_gib = _count_gib(plugin_loader.get_job_environment(document), plugin_loader.get_run_placement(document))
+    with temporary_lock(document) as python_environment:
+        return missing_gib + (_count_gib(python_environment, document.placement) if python_environment else 0)
 
 
-def _count_gib(required: PythonEnvironment, placement: Placement) -> float:
+def _count_gib(python_environment: PythonEnvironment, placement: Placement) -> float:
     if placement.environment is not None:
         return 0
     cache, backend = Path(placement.cache), placement.torch_backend
-    return 0 if environment.find_environment(required.lock, required.python, cache, backend) else required.gib
+    return (
+        0
+        if environment.find_environment(python_environment.lock, python_environment.python, cache, backend)
+        else python_environment.gib
+    )

@@ -63,21 +63,23 @@ class BackgroundBuild:
 
     def start(self) -> None:
         """Start the build if it is necessary."""
-        required = self._required
+        python_environment = self._required
         if self._placement.environment is not None:
             self._built = Path(self._placement.environment)
         else:
             cache = Path(self._placement.cache)
             backend = self._placement.torch_backend
-            self._built = environment.find_environment(required.lock, required.python, cache, backend)
+            self._built = environment.find_environment(
+                python_environment.lock, python_environment.python, cache, backend
+            )
         if self._built is not None:
             return
         self._relay.emit(StageEvent(name="environment", state="started"))
         placement = self._placement
         root = Path(str(robotrain_runtime.__file__)).parents[1]
-        command = [sys.executable, "-m", "robotrain_runtime", "environment", os.path.abspath(required.lock)]
-        command += ["--cache", os.path.abspath(placement.cache), "--python", required.python]
-        command += ["--gib", f"{required.gib:g}"]
+        command = [sys.executable, "-m", "robotrain_runtime", "environment", os.path.abspath(python_environment.lock)]
+        command += ["--cache", os.path.abspath(placement.cache), "--python", python_environment.python]
+        command += ["--gib", f"{python_environment.gib:g}"]
         command += ["--torch-backend", placement.torch_backend] if placement.torch_backend else []
         self._process = subprocess.Popen(
             command,
@@ -119,19 +121,23 @@ class BackgroundBuild:
         seconds = round(time.monotonic() - began, 3)
         if code or not answers or self._closing:
             self._relay.emit(StageEvent(name="environment", state="failed", seconds=seconds))
-            lines = list(self._last_lines)
-            errors = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
-            last = lines[-1] if lines else f"its process exited with {code}"
-            sentence = errors[0] if errors else f"the environment could not be built: {last}"
+            last_lines = list(self._last_lines)
+            errors = [
+                output_line.removeprefix(ERROR_PREFIX)
+                for output_line in last_lines
+                if output_line.startswith(ERROR_PREFIX)
+            ]
+            last_line = last_lines[-1] if last_lines else f"its process exited with {code}"
+            sentence = errors[0] if errors else f"the environment could not be built: {last_line}"
             fault = uv_program.classify_uv_error(sentence) or failure.classify_error(sentence)
             stopped = -code in (signal.SIGTERM, signal.SIGINT)
             self.report_failure(JobFailed(sentence, fault="stopped" if stopped else fault))
             return
-        self._built = built = Path(answers[0])
-        remark = environment.read_remark(built)
+        self._built = environment_folder = Path(answers[0])
+        remark = environment.read_remark(environment_folder)
         self._relay.emit(StageEvent(name="environment", state="done", seconds=seconds, detail=remark))
         try:
-            self._on_ready(built)
+            self._on_ready(environment_folder)
         except Exception as error:  # it would only end this thread
             self.report_failure(error)
 
@@ -152,36 +158,46 @@ def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop:
     placement = plugin_loader.get_run_placement(document)
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
-    required = plugin_loader.get_job_environment(document)
+    python_environment = plugin_loader.get_job_environment(document)
     cache = Path(placement.cache)
-    return environment.build_python(required, cache, log_line, stop, placement.torch_backend)
+    return environment.build_python(python_environment, cache, log_line, stop, placement.torch_backend)
 
 
-def make_program_environ(document: JobDocument, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
-    """Return the environment variables of the run's programs: this process's, robotrain's and `added`."""
-    inherited = {name: value for name, value in os.environ.items() if name not in uv_program.PYTHON_VARIABLES}
+def make_program_environ(
+    document: JobDocument, extra_variables: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Return the environment variables of the run's programs: this process's, robotrain's and `extra_variables`."""
+    inherited_variables = {name: value for name, value in os.environ.items() if name not in uv_program.PYTHON_VARIABLES}
     uv_path = uv_program.find_uv(Path(document.placement.cache))
-    own_variables = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **added}
-    return child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited) | own_variables
+    own_variables = {**({"UV": str(uv_path)} if uv_path else {}), **make_tracking_environ(document), **extra_variables}
+    return (
+        child_python.make_import_environ(plugin_loader.list_import_folders(document), inherited_variables)
+        | own_variables
+    )
 
 
 def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
     """Raise JobFailed if environment variables differ from what the job document promises, without their values."""
     problems = []
-    for name, expected in sorted(promised.items()):
-        value = environ.get(name)
-        if value is None:
+    for name, promised_value in sorted(promised.items()):
+        actual_value = environ.get(name)
+        if actual_value is None:
             problems.append(
-                f"{name} is not set in the environment; the job document promises {len(expected)} characters"
+                f"{name} is not set in the environment; the job document promises {len(promised_value)} characters"
             )
-        elif not _is_same_value(value, expected):
-            pairs = enumerate(zip(value, expected, strict=False))
+        elif not _is_same_value(actual_value, promised_value):
+            character_pairs = enumerate(zip(actual_value, promised_value, strict=False))
             equal = next(
-                (index for index, (character, other) in pairs if character != other), min(len(value), len(expected))
+                (
+                    index
+                    for index, (character, promised_character) in character_pairs
+                    if character != promised_character
+                ),
+                min(len(actual_value), len(promised_value)),
             )
             problems.append(
-                f"{name} in the environment differs from the job document: {len(value)} characters, expected"
-                f" {len(expected)}, equal up to character {equal}"
+                f"{name} in the environment differs from the job document: {len(actual_value)} characters, expected"
+                f" {len(promised_value)}, equal up to character {equal}"
             )
     if problems:
         raise JobFailed("; ".join(problems), EXIT_REFUSED, "configuration")

@@ -71,12 +71,12 @@ def split_lock(lock: str) -> SplitLock | None:
     candidates = [pin for pin in pins if re.match(BUILD_PACKAGES, pin.name)]
     without_comments = {pin.name for pin in candidates if not pin.dependents and re.search(SUFFIX, pin.name)}
     build |= without_comments
-    while new := {pin.name for pin in candidates if pin.dependents and pin.dependents <= build} - build:
-        build |= new
-    others = [pin for pin in pins if pin.name not in build]
+    while new_names := {pin.name for pin in candidates if pin.dependents and pin.dependents <= build} - build:
+        build |= new_names
+    other_pins = [pin for pin in pins if pin.name not in build]
     return SplitLock(
-        other_pins="".join(pin.text for pin in others),
-        versions="".join(f"{pin.requirement}\n" for pin in others),
+        other_pins="".join(pin.text for pin in other_pins),
+        versions="".join(f"{pin.requirement}\n" for pin in other_pins),
         torch_pins=tuple(f"{pin.name}=={pin.version.partition('+')[0]}" for pin in family),
         locked_torch_pins=tuple(f"{pin.name}=={pin.version}" for pin in family),
         cuda=any(name.startswith("nvidia-") for name in build),
@@ -102,11 +102,11 @@ def get_backend_key(backend: str) -> str:
 
 def describe_unpinned(torch_pins: Sequence[str], unpinned: Sequence[str], backend: str) -> str:
     """Return the remark on an environment in which not everything is pinned by hash."""
-    named = _format_torch_pins(unpinned) or _format_torch_pins(torch_pins)
-    others = len(unpinned) - len(named)
-    more = f" (and {others} packages that come with it)" if others > 0 else ""
+    named_packages = _format_torch_pins(unpinned) or _format_torch_pins(torch_pins)
+    other_count = len(unpinned) - len(named_packages)
+    other_note = f" (and {other_count} packages that come with it)" if other_count > 0 else ""
     index = "the index that suits this machine" if backend == "auto" else f"the {backend} index"
-    return f"{' and '.join(named)} from {index}{more}: not pinned by hash"
+    return f"{' and '.join(named_packages)} from {index}{other_note}: not pinned by hash"
 
 
 def normalize_name(name: str) -> str:
@@ -115,12 +115,14 @@ def normalize_name(name: str) -> str:
 
 
 def _parse_pins(lock: str) -> Iterator[LockPin]:
-    for entry in re.findall(r"^[A-Za-z0-9][^\n]*\n(?:[ \t][^\n]*\n)*", lock + "\n", re.MULTILINE):
-        lines = [re.sub(r"\s*(--hash=\S+)?\s*\\?$", "", line).strip() for line in entry.splitlines()]
-        comments = [re.sub(r"^#\s*(via\b)?", "", line).strip() for line in lines if line.startswith("#")]
-        name = re.match(r"[A-Za-z0-9._-]+", entry)
+    for pin_text in re.findall(r"^[A-Za-z0-9][^\n]*\n(?:[ \t][^\n]*\n)*", lock + "\n", re.MULTILINE):
+        pin_lines = [re.sub(r"\s*(--hash=\S+)?\s*\\?$", "", pin_line).strip() for pin_line in pin_text.splitlines()]
+        comments = [
+            re.sub(r"^#\s*(via\b)?", "", pin_line).strip() for pin_line in pin_lines if pin_line.startswith("#")
+        ]
+        name = re.match(r"[A-Za-z0-9._-]+", pin_text)
         assert name is not None
-        yield LockPin(normalize_name(name[0]), lines[0], entry, frozenset(filter(None, comments)))
+        yield LockPin(normalize_name(name[0]), pin_lines[0], pin_text, frozenset(filter(None, comments)))
 
 
 def _format_torch_pins(pins: Sequence[str]) -> list[str]:
@@ -187,12 +189,14 @@ class ImageTorch:
             link_tree(top, site_packages / top.name)
 
 
-def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
-    """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off."""
-    split = split_lock(lock.read_text(encoding="utf-8"))
-    if split is None or is_image_torch_off():
+def find_image_torch(lock: Path, version_range: str) -> ImageTorch | None:
+    """Return a torch that fits `lock` and a Python of such a version; None if there is none, or it is off."""
+    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    if lock_parts is None or is_image_torch_off():
         return None
-    matches = (_match_image_torch(split, python, answer) for python, answer in _probe(split, wanted))
+    matches = (
+        _match_image_torch(lock_parts, python, torch_facts) for python, torch_facts in _probe(lock_parts, version_range)
+    )
     return next(filter(None, matches), None)
 
 
@@ -201,22 +205,22 @@ def is_image_torch_off() -> bool:
     return os.environ.get(IMAGE_TORCH_VARIABLE) == "0"
 
 
-def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]]:
+def _probe(lock_parts: SplitLock, version_range: str) -> list[tuple[Path, Mapping[str, Any]]]:
     """Return the interpreters of the image, each with what it has of torch."""
     question = json.dumps(
         {
-            "python": interpreter.list_allowed_versions(wanted),
-            "family": [pin.partition("==")[0] for pin in split.locked_torch_pins],
-            "kept": [pin.partition("==")[0] for pin in split.versions.splitlines()],
+            "python": interpreter.list_allowed_versions(version_range),
+            "family": [pin.partition("==")[0] for pin in lock_parts.locked_torch_pins],
+            "kept": [pin.partition("==")[0] for pin in lock_parts.versions.splitlines()],
             "bound": BUILD_PACKAGES,
         }
     )
-    chosen = interpreter.get_chosen_interpreter()
-    versioned = (f"python{version}" for version in interpreter.list_allowed_versions(wanted))
+    chosen_python = interpreter.get_chosen_interpreter()
+    versioned = (f"python{version}" for version in interpreter.list_allowed_versions(version_range))
     on_path = interpreter.list_on_path((*interpreter.PLAIN_NAMES, *versioned))
     below_opt = (python for pattern in IMAGE_PYTHONS for python in sorted(Path("/opt").glob(pattern)))
     candidates: dict[tuple[str, str], Path] = {}
-    for python in [chosen] if chosen else [interpreter.get_started_interpreter(), *on_path, *below_opt]:
+    for python in [chosen_python] if chosen_python else [interpreter.get_started_interpreter(), *on_path, *below_opt]:
         if os.access(python, os.X_OK):
             # each once, by both paths: a venv's Python is a link
             candidates.setdefault((os.path.realpath(python.parent), os.path.realpath(python)), python)
@@ -225,26 +229,26 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
         return list(zip(pythons, pool.map(lambda python: _probe_interpreter(python, question), pythons), strict=True))
 
 
-def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any]) -> ImageTorch | None:
-    packages: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
-    installed = {name: package["version"] for name, package in packages.items() if package["tops"]}
-    if not all(_has_locked_version(pin, installed) for pin in split.locked_torch_pins):
+def _match_image_torch(lock_parts: SplitLock, python: Path, torch_facts: Mapping[str, Any]) -> ImageTorch | None:
+    packages: Mapping[str, Mapping[str, Any]] = torch_facts.get("found", {})
+    installed_versions = {name: package["version"] for name, package in packages.items() if package["tops"]}
+    if not all(_has_locked_version(pin, installed_versions) for pin in lock_parts.locked_torch_pins):
         return None
-    if split.cuda and not answer["cuda"]:
+    if lock_parts.cuda and not torch_facts["cuda"]:
         return None
     tops = [Path(package["root"], top) for package in packages.values() for top in package["tops"]]
     return ImageTorch(
         python=python,
-        version=answer["python"],
+        version=torch_facts["python"],
         pins=tuple(sorted(f"{name}=={package['version']}" for name, package in packages.items())),
         tops=tuple(sorted({top for top in tops if top.exists()})),
     )
 
 
-def _has_locked_version(pin: str, installed: Mapping[str, str]) -> bool:
+def _has_locked_version(pin: str, installed_versions: Mapping[str, str]) -> bool:
     """Whether the locked version is installed; the label of a build is compared only if the lock has one."""
     name, _, locked = pin.partition("==")
-    version = installed.get(name, "")
+    version = installed_versions.get(name, "")
     return bool(locked) and locked in (version, version.partition("+")[0])
 
 
@@ -253,11 +257,11 @@ def _probe_interpreter(python: Path, question: str) -> Mapping[str, Any]:
     """Return what an interpreter has of torch; empty if it does not run. An image does not change during a run."""
     command = [str(python), "-I", "-c", PROBE, question]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
-        answer = json.loads(done.stdout) if done.returncode == 0 else {}
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        torch_facts = json.loads(result.stdout) if result.returncode == 0 else {}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return {}
-    return answer if isinstance(answer, dict) else {}
+    return torch_facts if isinstance(torch_facts, dict) else {}
 
 
 def link_tree(top: Path, to: Path) -> None:

@@ -37,11 +37,11 @@ NETWORK_PATTERN = (
 )
 
 
-def classify_uv_error(text: str) -> Fault:
+def classify_uv_error(message: str) -> Fault:
     """Return the fault of an error message of uv or pip; a request that a server refused is not a network fault."""
-    if re.search(REFUSED_PATTERN, text):
+    if re.search(REFUSED_PATTERN, message):
         return ""
-    return failure.classify_error(text) or ("network" if re.search(NETWORK_PATTERN, text) else "")
+    return failure.classify_error(message) or ("network" if re.search(NETWORK_PATTERN, message) else "")
 
 
 REMEMBERED_UV_LINES = 12
@@ -65,32 +65,34 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
     The user's and the system's uv.toml apply, that of a folder never does.
     """
     output: deque[str] = deque(maxlen=REMEMBERED_UV_LINES)
-    installed = []
+    installed_packages = []
 
     def take_line(line: str) -> None:
         output.append(line.strip())
         if line.lstrip().startswith("+ "):  # one line per package, all of them in the lock: not logged
-            installed.append(line.lstrip().removeprefix("+ "))
+            installed_packages.append(line.lstrip().removeprefix("+ "))
         else:
             log_line(f"uv: {line}" if line.startswith("error") else line)  # robotrain's own error follows
 
     arguments = [str(part.absolute() if isinstance(part, Path) else part) for part in command]
     environ = make_uv_environ()
     if code := child.run_program(arguments, environ=environ, stop=stop, on_line=take_line, folder=NEUTRAL_FOLDER):
-        lines = [line for line in output if line]
-        first = next((index for index, line in enumerate(lines) if line.startswith(("error", "×"))), 0)
-        message = " / ".join(line.removeprefix("error: ") for line in lines[first:])
+        output_lines = [output_line for output_line in output if output_line]
+        first_index = next(
+            (index for index, output_line in enumerate(output_lines) if output_line.startswith(("error", "×"))), 0
+        )
+        message = " / ".join(output_line.removeprefix("error: ") for output_line in output_lines[first_index:])
         message = message or f"nothing, and exited with {code}"
         fault = classify_uv_error(message)
         reason = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
         raise JobFailed(f"the environment could not be built{reason}; uv reported: {message}", fault=fault)
-    return installed
+    return installed_packages
 
 
 def make_uv_environ() -> dict[str, str]:
     """Return the environment variables without those that select another Python, other packages or a project."""
-    left_out = {*PYTHON_VARIABLES, *UV_VARIABLES, *PLACE_VARIABLES}
-    return {name: value for name, value in os.environ.items() if name not in left_out}
+    removed_variables = {*PYTHON_VARIABLES, *UV_VARIABLES, *PLACE_VARIABLES}
+    return {name: variable_value for name, variable_value in os.environ.items() if name not in removed_variables}
 
 
 UV_LOCK = Path(__file__).with_name("uv.txt")

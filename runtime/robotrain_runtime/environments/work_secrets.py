@@ -41,50 +41,56 @@ class WorkSecrets:
         self.names = self._locations.keys()
         """Those of all, by the same variables."""
         variables = _list_variables(self._locations)
-        self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
+        self._variables = {secret_location: os.environ.pop(name, "") for secret_location, name in variables.items()}
 
     def read_here(self) -> list[Problem]:
         """Read the secrets in files and variables; return the findings about those that cannot be read."""
         findings: list[Problem] = []
-        for name, where in self._locations.items():
-            if where in self._variables:
-                text = self._variables[where]
-                problem = f"the platform did not set {_parse_variable(where)}"
-            elif _is_address(where):
+        for name, location in self._locations.items():
+            if location in self._variables:
+                secret = self._variables[location]
+                problem = f"the platform did not set {_parse_variable(location)}"
+            elif _is_address(location):
                 continue
             else:
-                text, problem = _read_file(where)
-            findings += self._accept_value(name, text, problem)
+                secret, problem = _read_file(location)
+            findings += self._accept_value(name, secret, problem)
         return findings
 
     def read_stores(self) -> list[Problem]:
         """Read the other secrets; return the findings about those that cannot be read. Raise JobFailed."""
-        missing = {name: where for name, where in self._locations.items() if _is_address(where)}
+        unread_locations = {name: location for name, location in self._locations.items() if _is_address(location)}
         findings: list[Problem] = []
         for store in plugin_loader.load_secret_stores(self._document):
-            store_locations = {name: where for name, where in missing.items() if store.accepts(where)}
-            missing = {name: where for name, where in missing.items() if name not in store_locations}
+            store_locations = {name: location for name, location in unread_locations.items() if store.accepts(location)}
+            unread_locations = {
+                name: location for name, location in unread_locations.items() if name not in store_locations
+            }
             try:
                 answers = DeadlineFuture(partial(_read_secrets, store, store_locations)).result(STORE_SECONDS)
             except DeadlineExceeded:
                 answers = dict.fromkeys(store_locations, ("", f"there was no answer within {STORE_SECONDS:g} s"))
-            for name, answer in answers.items():
-                findings += self._accept_value(name, *answer)
-        return findings + [_make_finding(name, "no plugin of the job reads its address") for name in missing]
+            for name, value_and_problem in answers.items():
+                findings += self._accept_value(name, *value_and_problem)
+        return findings + [_make_finding(name, "no plugin of the job reads its address") for name in unread_locations]
 
     def hide(self, line: str) -> str:
         """Return a line of the work's output without the values of secrets, unless they are short."""
-        for text in self._hidden_texts:
-            line = line.replace(text, HIDDEN)
+        for hidden_text in self._hidden_texts:
+            line = line.replace(hidden_text, HIDDEN)
         return line
 
     def _accept_value(self, name: str, text: str, problem: Problem | str) -> Iterator[Problem]:
         """Keep the value of a secret; yield a finding if it is none. `problem`: the reason if it is empty."""
-        if value := text.strip():
-            if "\0" not in value:
-                self.values[name] = value
-                lines = {line.strip() for text in self.values.values() for line in text.splitlines()}
-                self._hidden_texts = sorted((line for line in lines if len(line) >= MIN_HIDDEN_LENGTH), key=len)[::-1]
+        if secret := text.strip():
+            if "\0" not in secret:
+                self.values[name] = secret
+                secret_lines = {
+                    secret_line.strip() for text in self.values.values() for secret_line in text.splitlines()
+                }
+                self._hidden_texts = sorted(
+                    (secret_line for secret_line in secret_lines if len(secret_line) >= MIN_HIDDEN_LENGTH), key=len
+                )[::-1]
                 return
             problem = "it contains a zero byte, which no environment variable can hold"
         yield _make_finding(name, problem or "it is empty")
@@ -93,7 +99,7 @@ class WorkSecrets:
 @contextmanager
 def hidden_variables(document: JobDocument) -> Iterator[None]:
     """Take the variables of secrets out of the environment of this process meanwhile, so that no child has them."""
-    values = {
+    secret_variables = {
         name: os.environ.pop(name)
         for name in _list_variables(document.placement.secrets).values()
         if name in os.environ
@@ -101,12 +107,12 @@ def hidden_variables(document: JobDocument) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.update(values)
+        os.environ.update(secret_variables)
 
 
 def _list_variables(locations: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the platform sets for secrets, by the location that names them."""
-    return {where: name for where in locations.values() if (name := _parse_variable(where))}
+    return {location: name for location in locations.values() if (name := _parse_variable(location))}
 
 
 def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Problem | str]]:
@@ -122,13 +128,13 @@ def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dic
     return answers
 
 
-def _parse_variable(where: str) -> str:
-    match = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", where)
+def _parse_variable(location: str) -> str:
+    match = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", location)
     return match[1] if match else ""
 
 
-def _is_address(where: str) -> bool:
-    return "://" in where
+def _is_address(location: str) -> bool:
+    return "://" in location
 
 
 def _read_file(path: str) -> tuple[str, str]:
@@ -145,12 +151,12 @@ def _read_file(path: str) -> tuple[str, str]:
 
 def _make_finding(name: str, problem: Problem | str) -> Problem:
     finding = make_data_problem(problem)
-    another = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
+    suggestion = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
     return Problem(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",
         where=SECRET_FLAG,
         given=name,
         why=f"{finding.title[:1].upper()}{finding.title[1:]}.",
-        suggestions=(*finding.suggestions, another),
+        suggestions=(*finding.suggestions, suggestion),
     )

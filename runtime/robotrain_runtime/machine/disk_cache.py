@@ -33,34 +33,37 @@ class FolderSize(NamedTuple):
 
 def measure_folder(folder: Path, deadline: float = float("inf")) -> FolderSize:
     """Measure a folder until `deadline`, in terms of `time.monotonic()`."""
-    size = alone = 0
+    size = unshared_bytes = 0
     links: dict[tuple[int, int], int] = {}
-    for number, entry in enumerate(_list_files(folder)):
+    for number, file_entry in enumerate(_list_files(folder)):
         if number % 256 == 0 and time.monotonic() > deadline:
-            return FolderSize(size, alone, is_complete=False)
+            return FolderSize(size, unshared_bytes, is_complete=False)
         try:
-            facts = entry.stat(follow_symlinks=False)
+            facts = file_entry.stat(follow_symlinks=False)
         except OSError:  # removed a moment ago
             continue
-        key, taken = (facts.st_dev, facts.st_ino), facts.st_blocks * 512
-        seen = links.get(key, 0) + 1
+        key, disk_bytes = (facts.st_dev, facts.st_ino), facts.st_blocks * 512
+        link_count = links.get(key, 0) + 1
         if facts.st_nlink > 1:
-            links[key] = seen
-        size += taken if seen == 1 else 0
-        alone += taken if seen == facts.st_nlink else 0
-    return FolderSize(size, alone)
+            links[key] = link_count
+        size += disk_bytes if link_count == 1 else 0
+        unshared_bytes += disk_bytes if link_count == facts.st_nlink else 0
+    return FolderSize(size, unshared_bytes)
 
 
 def _list_files(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield every file below `folder`, without following links."""
-    waiting = [str(folder)]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # removed a moment ago, or not readable
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
+    waiting_folders = [str(folder)]
+    while waiting_folders:
+        with (
+            suppress(OSError),
+            os.scandir(waiting_folders.pop()) as folder_entries,
+        ):  # removed a moment ago, or not readable
+            for folder_entry in folder_entries:
+                if folder_entry.is_dir(follow_symlinks=False):
+                    waiting_folders.append(folder_entry.path)
                 else:
-                    yield entry
+                    yield folder_entry
 
 
 def find_existing_parent(path: Path) -> Path:
@@ -103,59 +106,70 @@ def list_cache_entries(top: Path, deadline: float = float("inf")) -> list[CacheE
 
     Raise OSError.
     """
-    entries = []
+    cache_entries = []
     for path in _find_entry_folders(top, MAX_DEPTH):
         with _try_exclusive_lock(path) as is_free:
-            busy = not is_free
+            is_busy = not is_free
         name = path.relative_to(top).as_posix()
         is_built = not name.startswith(f"{ENVIRONMENTS}/") or (path / COMPLETE).is_file()
-        complete = is_built and _get_entry_name(path.name) == path.name
+        is_complete = is_built and _get_entry_name(path.name) == path.name
         size = measure_folder(path, deadline)
-        used = _get_last_use(path)
-        entries.append(CacheEntry(path=path, name=name, used=used, busy=busy, complete=complete, folder_size=size))
-    return sorted(entries, key=lambda entry: (entry.used, entry.name))
+        last_use = _get_last_use(path)
+        cache_entries.append(
+            CacheEntry(path=path, name=name, used=last_use, busy=is_busy, complete=is_complete, folder_size=size)
+        )
+    return sorted(cache_entries, key=lambda entry: (entry.used, entry.name))
 
 
 def choose_prunable(
-    entries: Sequence[CacheEntry], *, unused: float | None, limit: int | None, now: float
+    cache_entries: Sequence[CacheEntry], *, unused: float | None, limit: int | None, now: float
 ) -> list[CacheEntry]:
     """Return the entries to remove: incomplete ones, those not used for `unused` seconds, and the least recently used
     until the others are at most `limit` bytes. None is busy.
     """
-    free = [entry for entry in entries if not entry.busy]
-    gone = [entry for entry in free if not entry.complete]
-    gone += [entry for entry in free if entry.complete and unused is not None and now - entry.used >= unused]
+    free_entries = [entry for entry in cache_entries if not entry.busy]
+    removed_entries = [entry for entry in free_entries if not entry.complete]
+    removed_entries += [
+        entry for entry in free_entries if entry.complete and unused is not None and now - entry.used >= unused
+    ]
     return (
-        gone
+        removed_entries
         if limit is None
-        else [*gone, *choose_evicted([cache_entry for cache_entry in entries if cache_entry not in gone], limit)]
+        else [
+            *removed_entries,
+            *choose_evicted(
+                [cache_entry for cache_entry in cache_entries if cache_entry not in removed_entries], limit
+            ),
+        ]
     )
 
 
-def choose_evicted(entries: Sequence[CacheEntry], limit: int) -> list[CacheEntry]:
+def choose_evicted(cache_entries: Sequence[CacheEntry], limit: int) -> list[CacheEntry]:
     """Return the least recently used entries to remove so that the others are at most `limit` bytes; none is busy."""
-    size, gone = sum(entry.folder_size.size for entry in entries), []
-    for entry in sorted(entries, key=lambda entry: (entry.used, entry.name)):
-        if size > limit and not entry.busy:
-            gone.append(entry)
-            size -= entry.folder_size.size
-    return gone
+    size, removed_entries = sum(cache_entry.folder_size.size for cache_entry in cache_entries), []
+    for cache_entry in sorted(cache_entries, key=lambda entry: (entry.used, entry.name)):
+        if size > limit and not cache_entry.busy:
+            removed_entries.append(cache_entry)
+            size -= cache_entry.folder_size.size
+    return removed_entries
 
 
-def remove_entry(entry: CacheEntry) -> bool:
+def remove_entry(cache_entry: CacheEntry) -> bool:
     """Remove an entry; return False if another process has used it since. Raise OSError."""
-    with _try_exclusive_lock(entry.path) as is_free:
-        if not is_free or _get_last_use(entry.path) > entry.used:
+    with _try_exclusive_lock(cache_entry.path) as is_free:
+        if not is_free or _get_last_use(cache_entry.path) > cache_entry.used:
             return False
-        remove_folder(entry.path, _get_entry_name(entry.path.name))
+        remove_folder(cache_entry.path, _get_entry_name(cache_entry.path.name))
         return True
 
 
 def _find_entry_folders(folder: Path, depth: int) -> Iterator[Path]:
     """Yield the folders of entries below `folder`, with leftovers."""
     try:
-        with os.scandir(folder) as entries:
-            is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        with os.scandir(folder) as folder_entries:
+            is_folder = {
+                folder_entry.name: folder_entry.is_dir(follow_symlinks=False) for folder_entry in folder_entries
+            }
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in sorted(filter(is_folder.get, is_folder)):
@@ -208,8 +222,8 @@ class CacheLease(ExitStack):
     def acquire(self, path: Path) -> bool:
         """Return whether `path` exists; from now on its entry stays. False if another process just removed it."""
         absolute = Path(os.path.abspath(path))
-        inside = (folder for folder in (absolute, *absolute.parents) if self._cache in folder.parents)
-        locks = (folder.with_name(folder.name + LOCK_SUFFIX) for folder in inside)
+        cache_folders = (folder for folder in (absolute, *absolute.parents) if self._cache in folder.parents)
+        locks = (folder.with_name(folder.name + LOCK_SUFFIX) for folder in cache_folders)
         if lock := next((lock for lock in locks if lock.is_file() and os.access(lock, os.R_OK | os.W_OK)), None):
             handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
             self.callback(os.close, handle)
@@ -225,30 +239,33 @@ DATA_PREFIXES = ("data/", "frames/", "prepared/")
 
 
 def evict_data(
-    cache: Path, gib: float, coming: int, log_line: Callable[[str], None], used_digests: Collection[str] = ()
+    cache: Path, gib: float, coming_bytes: int, log_line: Callable[[str], None], used_digests: Collection[str] = ()
 ) -> None:
-    """Remove data until the rest and `coming` bytes fit into `gib`, or only data in use remains.
+    """Remove data until the rest and `coming_bytes` bytes fit into `gib`, or only data in use remains.
 
     Data with one of `used_digests` counts as in use. Failures are logged.
     """
-    for entry in _choose_evicted_data(cache, gib, coming, used_digests):
+    for cache_entry in _choose_evicted_data(cache, gib, coming_bytes, used_digests):
         try:
-            if remove_entry(entry):
-                size = entry.folder_size.size / 1e9
-                log_line(f"removed {entry.name} from the cache, {size:.1f} GB: the limit is {gib:g} GiB")
+            if remove_entry(cache_entry):
+                size = cache_entry.folder_size.size / 1e9
+                log_line(f"removed {cache_entry.name} from the cache, {size:.1f} GB: the limit is {gib:g} GiB")
         except OSError as error:
-            log_line(f"{entry.name} could not be removed from the cache: {error.strerror or error}")
+            log_line(f"{cache_entry.name} could not be removed from the cache: {error.strerror or error}")
 
 
-def count_evictable_bytes(cache: Path, gib: float, coming: int, used_digests: Collection[str]) -> int:
+def count_evictable_bytes(cache: Path, gib: float, coming_bytes: int, used_digests: Collection[str]) -> int:
     """Return the bytes that `evict_data` would free."""
-    return sum(entry.folder_size.reclaimable for entry in _choose_evicted_data(cache, gib, coming, used_digests))
+    return sum(
+        cache_entry.folder_size.reclaimable
+        for cache_entry in _choose_evicted_data(cache, gib, coming_bytes, used_digests)
+    )
 
 
-def _choose_evicted_data(cache: Path, gib: float, coming: int, used_digests: Collection[str]) -> list[CacheEntry]:
-    data = [entry for entry in list_cache_entries(cache) if entry.name.startswith(DATA_PREFIXES)]
-    marked = [
+def _choose_evicted_data(cache: Path, gib: float, coming_bytes: int, used_digests: Collection[str]) -> list[CacheEntry]:
+    data_entries = [entry for entry in list_cache_entries(cache) if entry.name.startswith(DATA_PREFIXES)]
+    marked_entries = [
         replace(cache_entry, busy=cache_entry.busy or cache_entry.path.name.partition(".")[0] in used_digests)
-        for cache_entry in data
+        for cache_entry in data_entries
     ]
-    return choose_evicted(marked, round(gib * GIB) - coming)
+    return choose_evicted(marked_entries, round(gib * GIB) - coming_bytes)

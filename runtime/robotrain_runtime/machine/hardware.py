@@ -62,20 +62,22 @@ def count_threads(processes: int, spare: int = 0, environ: Mapping[str, str] = o
 
     :param spare: cores to leave to others.
     """
-    value = environ.get(THREADS_VARIABLE, "")
-    return int(value) if value.isdecimal() else max(1, (count_cores() - spare) // max(1, processes))
+    threads_text = environ.get(THREADS_VARIABLE, "")
+    return int(threads_text) if threads_text.isdecimal() else max(1, (count_cores() - spare) // max(1, processes))
 
 
 def get_available_memory(cgroup: Path = CGROUP, memory_info: Path = MEMORY_INFO) -> int | None:
     """Return the bytes that are available, at most a container's limit; None where nothing tells."""
     limits = [
-        numbers[0]
+        limit_numbers[0]
         for name in ("memory.max", "memory/memory.limit_in_bytes")  # of version 2 and 1
-        if (numbers := _read_numbers(cgroup / name))
+        if (limit_numbers := _read_numbers(cgroup / name))
     ]
     with suppress(OSError, ValueError, IndexError):
-        lines = memory_info.read_text(encoding="ascii").splitlines()
-        limits += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+        memory_lines = memory_info.read_text(encoding="ascii").splitlines()
+        limits += [
+            int(memory_line.split()[1]) << 10 for memory_line in memory_lines if memory_line.startswith("MemAvailable:")
+        ]
     return min(limits, default=None)
 
 
@@ -87,38 +89,38 @@ def _read_numbers(file: Path) -> tuple[int, ...] | None:
         return None
 
 
-def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Problem]:
+def find_gpu_problems(gpu_requirement: GpuRequirement | None, placement: Placement) -> Iterator[Problem]:
     """Yield the requirements of the job that this machine does not meet."""
-    if required is None:
+    if gpu_requirement is None:
         return
-    if required.count < 1:  # it takes one if there is one
+    if gpu_requirement.count < 1:  # it takes one if there is one
         with suppress(DriverUnavailable):
-            yield from _check_driver(get_cuda_version(required, placement), select_visible(query_gpus()))
+            yield from _check_driver(get_cuda_version(gpu_requirement, placement), select_visible(query_gpus()))
         return
-    many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
+    requested_gpus = f"{gpu_requirement.count} GPU{'s' if gpu_requirement.count > 1 else ''}"
     try:
-        present = query_gpus()
+        present_gpus = query_gpus()
     except DriverUnavailable as error:
-        title = f"the job asks for {many}, and this machine shows none"
-        yield _make_gpu_finding("gpu-missing", title, f"{error}.", *_list_ways(required, 0))
+        title = f"the job asks for {requested_gpus}, and this machine shows none"
+        yield _make_gpu_finding("gpu-missing", title, f"{error}.", *_list_ways(gpu_requirement, 0))
         return
-    gpus = select_visible(present)
-    if len(gpus) < required.count:
-        value = os.environ.get(VISIBLE_DEVICES)
+    gpus = select_visible(present_gpus)
+    if len(gpus) < gpu_requirement.count:
+        visible_devices = os.environ.get(VISIBLE_DEVICES)
         why_few = f"It shows {', '.join(gpu.name for gpu in gpus) or 'none'}."
-        why_few += "" if value is None else f" {VISIBLE_DEVICES} is {value or 'empty'}."
-        title = f"the job asks for {many}, and this machine shows {len(gpus)}"
-        hidden = len(present) - len(gpus)
-        remark = f"it hides {hidden} GPU{'s' if hidden > 1 else ''} of this machine"
-        ways = [Suggestion(f"unset {VISIBLE_DEVICES}", remark)] if len(present) >= required.count else []
-        yield _make_gpu_finding("gpu-too-few", title, why_few, *ways, *_list_ways(required, len(gpus)))
-    used = gpus[: required.count]
-    yield from _check_driver(get_cuda_version(required, placement), used)
-    if old := [gpu for gpu in used if required.bf16 and (0, 0) < gpu.capability < BF16_CAPABILITY]:
-        capability = ".".join(map(str, old[0].capability))
+        why_few += "" if visible_devices is None else f" {VISIBLE_DEVICES} is {visible_devices or 'empty'}."
+        title = f"the job asks for {requested_gpus}, and this machine shows {len(gpus)}"
+        hidden_count = len(present_gpus) - len(gpus)
+        remark = f"it hides {hidden_count} GPU{'s' if hidden_count > 1 else ''} of this machine"
+        ways = [Suggestion(f"unset {VISIBLE_DEVICES}", remark)] if len(present_gpus) >= gpu_requirement.count else []
+        yield _make_gpu_finding("gpu-too-few", title, why_few, *ways, *_list_ways(gpu_requirement, len(gpus)))
+    used_gpus = gpus[: gpu_requirement.count]
+    yield from _check_driver(get_cuda_version(gpu_requirement, placement), used_gpus)
+    if old_gpus := [gpu for gpu in used_gpus if gpu_requirement.bf16 and (0, 0) < gpu.capability < BF16_CAPABILITY]:
+        capability = ".".join(map(str, old_gpus[0].capability))
         yield _make_gpu_finding(
             "gpu-bf16",
-            f"the job computes in bf16, and {old[0].name} cannot",
+            f"the job computes in bf16, and {old_gpus[0].name} cannot",
             f"Its compute capability is {capability}; bf16 needs 8.0 or newer.",
             "--mixed-precision fp16",
             "--mixed-precision no",
@@ -133,10 +135,10 @@ def make_timeout_finding() -> Problem:
 
 def query_gpus() -> list[Gpu]:
     """Return all GPUs of this machine. Raise DriverUnavailable."""
-    done = _run_nvidia_smi(NVIDIA_SMI_QUERY)
-    gpus = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
-    if done.returncode or not gpus:
-        output = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
+    result = _run_nvidia_smi(NVIDIA_SMI_QUERY)
+    gpus = [gpu for line in result.stdout.splitlines() if (gpu := _parse_gpu(line))]
+    if result.returncode or not gpus:
+        output = next(filter(None, map(str.strip, (result.stdout + result.stderr).splitlines())), "nothing")
         raise DriverUnavailable(f"nvidia-smi printed: {output.rstrip('.')}")
     return gpus
 
@@ -144,10 +146,10 @@ def query_gpus() -> list[Gpu]:
 def query_gpu_memory() -> dict[str, tuple[int, int]]:
     """Return the bytes of memory of each GPU, all and those in use, by its uuid; none where the driver does not say."""
     try:
-        lines = _run_nvidia_smi(NVIDIA_SMI_MEMORY_QUERY).stdout.splitlines()
+        gpu_lines = _run_nvidia_smi(NVIDIA_SMI_MEMORY_QUERY).stdout.splitlines()
     except DriverUnavailable:
         return {}
-    matches = (re.fullmatch(r"(\S+), (\d+), (\d+)", line.strip()) for line in lines)
+    matches = (re.fullmatch(r"(\S+), (\d+), (\d+)", gpu_line.strip()) for gpu_line in gpu_lines)
     return {gpu[1]: (int(gpu[2]) << 20, int(gpu[3]) << 20) for gpu in matches if gpu}
 
 
@@ -185,18 +187,18 @@ def read_cuda_version(lock: Path) -> str:
     return match[1] if match else ""
 
 
-def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
+def get_cuda_version(gpu_requirement: GpuRequirement, placement: Placement) -> str:
     """Return the version of CUDA that PyTorch will bring, such as 12.8; empty if unknown."""
     if placement.environment is not None:
         return ""
     if placement.torch_backend is None:
-        return required.cuda
+        return gpu_requirement.cuda
     match = re.fullmatch(r"cu(\d+)(\d)", placement.torch_backend)
     return f"{match[1]}.{match[2]}" if match else ""
 
 
-def _parse_gpu(line: str) -> Gpu | None:
-    parts = [part.strip() for part in line.split(",")]
+def _parse_gpu(gpu_line: str) -> Gpu | None:
+    parts = [part.strip() for part in gpu_line.split(",")]
     if len(parts) != 4 or not re.fullmatch(r"[\d.]+", parts[1]):
         return None
     name, driver, capability, uuid = parts
@@ -211,19 +213,19 @@ def _parse_gpu(line: str) -> Gpu | None:
 
 def select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
     """Return the GPUs that CUDA_VISIBLE_DEVICES selects: as for CUDA, up to the first that is invalid or repeated."""
-    value = os.environ.get(VISIBLE_DEVICES)
-    if value is None:
+    visible_devices = os.environ.get(VISIBLE_DEVICES)
+    if visible_devices is None:
         return list(gpus)
-    selected: list[Gpu] = []
-    for name in map(str.strip, value.split(",")):
-        if name.startswith("MIG-") and len(selected) < len(gpus):  # any: the query has no parts of GPUs
-            selected.append(gpus[len(selected)])
+    selected_gpus: list[Gpu] = []
+    for name in map(str.strip, visible_devices.split(",")):
+        if name.startswith("MIG-") and len(selected_gpus) < len(gpus):  # any: the query has no parts of GPUs
+            selected_gpus.append(gpus[len(selected_gpus)])
             continue
         matches = [gpu for index, gpu in enumerate(gpus) if name == str(index) or (name and gpu.uuid.startswith(name))]
-        if len(matches) != 1 or matches[0] in selected:
+        if len(matches) != 1 or matches[0] in selected_gpus:
             break
-        selected += matches
-    return selected
+        selected_gpus += matches
+    return selected_gpus
 
 
 def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Problem]:
@@ -244,9 +246,9 @@ _OTHER_MACHINE = "a machine with a GPU"
 
 def _list_ways(required: GpuRequirement, gpu_count: int) -> tuple[Suggestion, ...]:
     """Return what to do on a machine that has `gpu_count` GPUs, fewer than required."""
-    other = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
-    fewer = Suggestion(f"--num-gpus {gpu_count}", "as many as there are")
-    return make_suggestions(other, fewer if gpu_count else required.without)
+    other_machine = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
+    fewer_gpus = Suggestion(f"--num-gpus {gpu_count}", "as many as there are")
+    return make_suggestions(other_machine, fewer_gpus if gpu_count else required.without)
 
 
 def _make_gpu_finding(code: str, title: str, reason: str, *ways: Suggestion | str) -> Problem:
@@ -262,13 +264,13 @@ MEGA, GIGA = 1e6, 1e9
 
 def read_system_metrics() -> dict[str, float]:
     """Return the current metrics; those of a library that is missing or fails are left out."""
-    values: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for part in (_read_cpu_and_memory, _read_gpus):
         try:
-            values.update(part())
+            metrics.update(part())
         except Exception:  # of any kind: the run matters more
             continue
-    return values
+    return metrics
 
 
 def _read_cpu_and_memory() -> Iterator[tuple[str, float]]:

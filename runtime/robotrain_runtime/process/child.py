@@ -35,13 +35,13 @@ class LineSplitter:
     def feed(self, piece: bytes) -> Iterator[str]:
         """Yield the lines that `piece` completes."""
         carriage_return = b"\r" if piece.endswith(b"\r") else b""  # its \n may be in the next piece
-        *lines, self._pending = LINE_END.split(self._pending + piece.removesuffix(b"\r"))
+        *byte_lines, self._pending = LINE_END.split(self._pending + piece.removesuffix(b"\r"))
         while len(self._pending) > MAX_LINE_BYTES:
-            lines.append(self._pending[:MAX_LINE_BYTES])
+            byte_lines.append(self._pending[:MAX_LINE_BYTES])
             self._pending = self._pending[MAX_LINE_BYTES:]
         self._pending += carriage_return
-        for line in lines:
-            yield from self._clean_line(line)
+        for byte_line in byte_lines:
+            yield from self._clean_line(byte_line)
 
     def flush(self) -> Iterator[str]:
         """Yield the last line, if it has no newline."""
@@ -49,15 +49,15 @@ class LineSplitter:
         self._pending = b""
 
     def _clean_line(self, raw: bytes) -> Iterator[str]:
-        text = ESCAPE_PATTERN.sub("", raw.decode("utf-8", "replace")).rstrip()
-        if bar := BAR_PATTERN.match(text):
+        clean_text = ESCAPE_PATTERN.sub("", raw.decode("utf-8", "replace")).rstrip()
+        if bar := BAR_PATTERN.match(clean_text):
             now = self._clock()
             if now - self._bar_times.get(bar["name"], float("-inf")) >= BAR_SECONDS:
                 self._bar_times[bar["name"]] = now
                 yield bar[0].strip()
-            text = text[bar.end() :].strip()
-        if text:
-            yield text
+            clean_text = clean_text[bar.end() :].strip()
+        if clean_text:
+            yield clean_text
 
 
 GRACE_SECONDS = 15.0
@@ -156,7 +156,7 @@ def start_program(
     `folder` is where it starts; None for that of this process. It never hears of the signals in `blocked`.
     """
     receive, send = os.pipe()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)  # which a program inherits
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)  # which a program inherits
     try:
         process = subprocess.Popen(
             arguments,
@@ -171,7 +171,7 @@ def start_program(
         os.close(receive)
         raise
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         os.close(send)
     return process, receive
 
@@ -189,23 +189,23 @@ def forward_lines(
 
 
 def _read_lines(pipe: IO[bytes]) -> Iterator[str]:
-    lines = LineSplitter()
+    splitter = LineSplitter()
     while piece := os.read(pipe.fileno(), 65536):
-        yield from lines.feed(piece)
-    yield from lines.flush()
+        yield from splitter.feed(piece)
+    yield from splitter.flush()
 
 
 def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> None:
     """Forward the events of a pipe, to its end."""
     with pipe:
-        for line in pipe:
-            if record := event.parse_event(line.decode("utf-8", "replace").rstrip("\n")):
+        for line_bytes in pipe:
+            if record := event.parse_event(line_bytes.decode("utf-8", "replace").rstrip("\n")):
                 on_event(record)
 
 
-def start_reader(read: Callable[..., None], *arguments: object) -> threading.Thread:
-    """Start a daemon thread that calls `read`."""
-    thread = threading.Thread(target=read, args=arguments, daemon=True)
+def start_reader(read_function: Callable[..., None], *arguments: object) -> threading.Thread:
+    """Start a daemon thread that calls `read_function`."""
+    thread = threading.Thread(target=read_function, args=arguments, daemon=True)
     thread.start()
     return thread
 

@@ -27,9 +27,9 @@ class EventRelay:
     def __init__(self, events: Path, node: int = 0) -> None:
         self._node = node
         self._events = events.open("a", encoding="utf-8", buffering=1)
-        with events.open("rb") as written, suppress(OSError):
-            written.seek(-1, os.SEEK_END)
-            if written.read(1) != b"\n":  # a killed attempt left its last line incomplete
+        with events.open("rb") as events_file, suppress(OSError):
+            events_file.seek(-1, os.SEEK_END)
+            if events_file.read(1) != b"\n":  # a killed attempt left its last line incomplete
                 self._events.write("\n")
         self._lock = threading.Lock()
         self._sinks: list[Callable[[EventRecord], object]] = []
@@ -58,9 +58,9 @@ class EventRelay:
         for sink in self._sinks:
             sink(record)
         if isinstance(record.event, Metrics):
-            values = record.event.values
-            losses = {name for name in values if name.rpartition("/")[2] == WATCHED_METRIC}
-            diverged = {name for name in losses - self._warned if not math.isfinite(values[name])}
+            metric_values = record.event.values
+            losses = {name for name in metric_values if name.rpartition("/")[2] == WATCHED_METRIC}
+            diverged = {name for name in losses - self._warned if not math.isfinite(metric_values[name])}
             self._warned |= diverged
             for name in sorted(diverged):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
@@ -69,19 +69,19 @@ class EventRelay:
         """Write an event to log and file alone, if no other process took over the run; return it without secrets."""
         claim.end_if_superseded()
         record = EventRecord(record.time, redaction.hide_secrets_of_event(record.event), record.pipeline_step)
-        line = event.format_event(record.event, record.time)
+        event_line = event.format_event(record.event, record.time)
         with self._lock:
             with suppress(OSError, ValueError):  # closed: a process left behind may still send events
-                self._events.write(line + "\n")
-            if printed := describe_node_event(record, self._node) if self._node else line:
-                self._print(printed)
+                self._events.write(event_line + "\n")
+            if printed_line := describe_node_event(record, self._node) if self._node else event_line:
+                self._print(printed_line)
         return record
 
-    def write_line(self, text: str) -> None:
+    def write_line(self, log_line: str) -> None:
         """Write an ordinary log line, without secrets; one that looks like an event is quoted, for all readers."""
-        text = redaction.hide_if_secret(text)
+        log_line = redaction.hide_if_secret(log_line)
         with self._lock:
-            self._print(f"{QUOTED}{text}" if text.startswith(event.PREFIX) else text)
+            self._print(f"{QUOTED}{log_line}" if log_line.startswith(event.PREFIX) else log_line)
 
     def _print(self, line: str) -> None:
         try:

@@ -150,10 +150,10 @@ class HelperProcess:
     def _read_messages(self, pipe: IO[bytes]) -> None:
         with pipe:
             for raw in pipe:
-                line = raw.decode("utf-8", "replace").rstrip("\n")
-                if record := event.parse_event(line):
+                message_line = raw.decode("utf-8", "replace").rstrip("\n")
+                if record := event.parse_event(message_line):
                     self._on_event(record)
-                elif isinstance(reply := parse_message(line), HelperReply):
+                elif isinstance(reply := parse_message(message_line), HelperReply):
                     with self._reply_arrived:
                         self._replies[reply.number] = reply
                         self._reply_arrived.notify_all()
@@ -161,8 +161,8 @@ class HelperProcess:
     def _write_outbox(self) -> None:
         assert self._process.stdin is not None
         with suppress(OSError), self._process.stdin as pipe:  # an ended process is noticed by those who read
-            while (line := self._outbox.get()) is not None:
-                pipe.write((line + "\n").encode())
+            while (message_line := self._outbox.get()) is not None:
+                pipe.write((message_line + "\n").encode())
                 pipe.flush()
 
     def _describe_exit(self) -> str:

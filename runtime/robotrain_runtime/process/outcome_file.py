@@ -50,8 +50,8 @@ def make_failure(failed: JobFailed) -> Outcome:
 
 def make_crash(relay: EventRelay, error: Exception) -> Outcome:
     """Return the outcome of a run that nobody expected to fail so; the traceback goes to its log."""
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        relay.write_line(line)
+    for traceback_line in "".join(traceback.format_exception(error)).splitlines():
+        relay.write_line(traceback_line)
     reason = f"{type(error).__name__}: {error}"
     return make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
 
@@ -60,8 +60,8 @@ def report_findings(relay: EventRelay, findings: Sequence[Problem]) -> JobFailed
     """Send each finding as an error; return the failure for all."""
     for finding in findings:
         ways = f"Instead: {' / '.join(map(str, finding.suggestions))}" if finding.suggestions else ""
-        text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
-        relay.emit(Note(level="error", text=text, ways=finding.suggestions))
+        error_text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
+        relay.emit(Note(level="error", text=error_text, ways=finding.suggestions))
     fault = failure.combine_faults(finding.fault for finding in findings)
     return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
 
@@ -71,8 +71,8 @@ def write_outcome(document: JobDocument, relay: EventRelay, outcome: Outcome) ->
     outcome = redaction.hide_secrets_of_event(outcome)
     relay.write_record(event.make_record(outcome))
     try:
-        content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
-        write_atomically(Path(document.placement.work, OUTCOME_FILE), content.encode())
+        outcome_json = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
+        write_atomically(Path(document.placement.work, OUTCOME_FILE), outcome_json.encode())
     except OSError as error:
         relay.write_line(f"{OUTCOME_FILE} could not be written: {error}")
     return outcome

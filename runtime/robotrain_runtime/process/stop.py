@@ -173,10 +173,10 @@ def kill_orphans(spared_pids: Set[str]) -> None:
                 os.waitpid(orphan, 0)  # its own children are inherited now
 
 
-def _set_process_option(option: int, value: int) -> None:
+def _set_process_option(option: int, option_value: int) -> None:
     import ctypes  # costs start-up
 
-    ctypes.CDLL(None).prctl(option, value)
+    ctypes.CDLL(None).prctl(option, option_value)
 
 
 def end_with_parent() -> None:

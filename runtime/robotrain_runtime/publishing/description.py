@@ -19,12 +19,12 @@ class ReportedFacts:
 
     def add_record(self, record: EventRecord) -> None:
         """Remember what an event reports; return at once."""
-        happened = record.event
-        if isinstance(happened, Metrics) and happened.step is not None:
-            for name in self._names & happened.values.keys():
-                self._values.setdefault(name, []).append((happened.step, happened.values[name]))
-        elif isinstance(happened, Evaluated) and happened.scores:
-            self.evaluated.append(happened)
+        event = record.event
+        if isinstance(event, Metrics) and event.step is not None:
+            for name in self._names & event.values.keys():
+                self._values.setdefault(name, []).append((event.step, event.values[name]))
+        elif isinstance(event, Evaluated) and event.scores:
+            self.evaluated.append(event)
 
     def find_value(self, name: str, step: int) -> tuple[int, float] | None:
         """Return the newest value of a metric up to a step, and its own step; None if there is none."""
@@ -43,7 +43,7 @@ def make_description(document: JobDocument, spec: PublishingSpec, facts: Reporte
     description = ModelDescription(**{"title": document.run, **spec.describes})  # type: ignore[arg-type]
     tags = [*_list_values(description.metadata.get("tags")), "robotrain"]
     sections = [
-        *((str(heading), str(text)) for heading, text in description.sections),
+        *((str(heading), str(section_text)) for heading, section_text in description.sections),
         ("Checkpoint", "\n".join(_describe_run(document, step, is_resumable=description.is_resumable))),
     ]
     if rows := list(_format_metrics(description.metrics, facts, step)):
@@ -76,5 +76,5 @@ def _format_metrics(metrics: Mapping[str, str], facts: ReportedFacts, step: int)
 def _format_scores(evaluated: Iterable[Evaluated], step: int) -> Iterator[str]:
     for evaluation in evaluated:
         if evaluation.step in (0, step):
-            for name, value in evaluation.scores.items():
-                yield f"| {name}{f' ({evaluation.conditions})' if evaluation.conditions else ''} | {value:.6g} |"
+            for name, score in evaluation.scores.items():
+                yield f"| {name}{f' ({evaluation.conditions})' if evaluation.conditions else ''} | {score:.6g} |"

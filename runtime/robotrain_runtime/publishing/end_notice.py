@@ -39,10 +39,10 @@ class EndNotice:
         try:
             problems |= {finding.given: finding.title for finding in secrets.read_stores()}
         except Exception as error:  # of a store: the other channels are told
-            unread = secrets.names - {*secrets.values, *problems}
-            problems |= dict.fromkeys(unread, type(error).__name__)
-        text = format_notice(self._document, outcome) if secrets.values else ""
-        failures = tell_all(secrets.values.values(), lambda address: post_notice(address, text))
+            unread_channels = secrets.names - {*secrets.values, *problems}
+            problems |= dict.fromkeys(unread_channels, type(error).__name__)
+        notice_text = format_notice(self._document, outcome) if secrets.values else ""
+        failures = tell_all(secrets.values.values(), lambda address: post_notice(address, notice_text))
         problems |= {name: failure for name, failure in zip(secrets.values, failures, strict=True) if failure}
         for name, problem in problems.items():
             log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {problem}")
@@ -50,21 +50,29 @@ class EndNotice:
 
 def format_notice(document: JobDocument, outcome: Outcome) -> str:
     """Return the message about the end of a run, without secrets."""
-    run, score, again = document.run, "", "resubmit"
+    run, score, next_command = document.run, "", "resubmit"
     with suppress(Exception), Path(document.placement.work, outcome_file.EVENTS_FILE).open() as events:
         # a run that failed before its runtime began has none
         for line in events:
             record = None if METRICS in line else event.parse_event(line)
-            happened = record and record.event
-            if isinstance(happened, Evaluated):
-                score = ", ".join(f"{name} {value:.4g}" for name, value in [*happened.scores.items()][:SHOWN_SCORES])
-            elif isinstance(happened, Checkpoint):
-                again = "resume"
+            run_event = record and record.event
+            if isinstance(run_event, Evaluated):
+                score = ", ".join(
+                    f"{name} {score_value:.4g}" for name, score_value in [*run_event.scores.items()][:SHOWN_SCORES]
+                )
+            elif isinstance(run_event, Checkpoint):
+                next_command = "resume"
     if outcome.state == "succeeded":
-        again = "report" if score else "outputs"
+        next_command = "report" if score else "outputs"
     elif outcome.state == "failed" and not outcome.worth_a_retry:
-        again = "logs --tail 40"
+        next_command = "logs --tail 40"
     name = document.record.get("name") or run
-    where = f"run: {run} on {document.platform}"
-    lines = (f"{name} {outcome.state}", outcome.reason, score, where, f"next: robotrain {again} {run}")
-    return "\n".join(redaction.hide_if_secret(line) for line in lines if line)
+    run_line = f"run: {run} on {document.platform}"
+    message_lines = (
+        f"{name} {outcome.state}",
+        outcome.reason,
+        score,
+        run_line,
+        f"next: robotrain {next_command} {run}",
+    )
+    return "\n".join(redaction.hide_if_secret(line) for line in message_lines if line)

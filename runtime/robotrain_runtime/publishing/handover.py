@@ -30,37 +30,41 @@ def hand_over(
     evaluated: Evaluated | None,
     tracking_run: str,
     is_cancelled: CancelCheck,
-    chosen: Sequence[SealedArtifact] = (),
+    chosen_checkpoints: Sequence[SealedArtifact] = (),
 ) -> Path:
     """Copy the policy and the results to the folder that later steps read, and return it. Raise OSError, Cancelled.
 
-    :param chosen: the checkpoints that later steps read beside the policy.
+    :param chosen_checkpoints: the checkpoints that later steps read beside the policy.
     """
     folder = contract_document.resolve_folder(document.placement.handover)
     folder.mkdir(parents=True, exist_ok=True)
     digests: dict[str, str] = {}
     if candidate is not None:
-        sealed = candidate.manifest.model_files
-        files = {path: candidate.folder / candidate.manifest.model / path for path in sealed}
+        model_files = candidate.manifest.model_files
+        files = {path: candidate.folder / candidate.manifest.model / path for path in model_files}
         atomic_copy.replace_folder(files, folder / POLICY_FOLDER, is_cancelled, key=document.run)
-        digests |= {f"{POLICY_FOLDER}/{path}": digest for path, digest in sealed.items()}
+        digests |= {f"{POLICY_FOLDER}/{path}": digest for path, digest in model_files.items()}
     if evaluated is not None:
-        results = Path(evaluated.results)
-        files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
+        results_folder = Path(evaluated.results)
+        files = {
+            path.relative_to(results_folder).as_posix(): path
+            for path in sorted(results_folder.rglob("*"))
+            if path.is_file()
+        }
         atomic_copy.replace_folder(files, folder / RESULTS_FOLDER, is_cancelled, key=document.run)
         digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
-    if chosen:
+    if chosen_checkpoints:
         files = {
             f"{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": artifact.folder
             / artifact.manifest.model
             / path
-            for artifact in chosen
+            for artifact in chosen_checkpoints
             for path in artifact.manifest.model_files
         }
         atomic_copy.replace_folder(files, folder / CHECKPOINTS_FOLDER, is_cancelled, key=document.run)
         digests |= {
             f"{CHECKPOINTS_FOLDER}/{artifact.folder.name}/{_get_model_path(artifact.manifest, path)}": digest
-            for artifact in chosen
+            for artifact in chosen_checkpoints
             for path, digest in artifact.manifest.model_files.items()
         }
     output = StepOutput(
@@ -69,7 +73,7 @@ def hand_over(
         tracking_run=tracking_run,
         policy_kind="" if candidate is None else "policy" if evaluated else "checkpoint",
         policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
-        checkpoints={artifact.folder.name: dataclasses.asdict(artifact.manifest) for artifact in chosen},
+        checkpoints={artifact.folder.name: dataclasses.asdict(artifact.manifest) for artifact in chosen_checkpoints},
         files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
         publishing=dataclasses.asdict(spec),
@@ -92,10 +96,11 @@ def select_checkpoints(parents: Iterable[Path], run: str, which: str) -> list[Se
     return [artifacts_by_step[step] for step in checkpoint.select_steps(artifacts_by_step, which)]
 
 
-def list_missing_steps(spec: PublishingSpec, chosen: Iterable[SealedArtifact]) -> list[int]:
+def list_missing_steps(spec: PublishingSpec, chosen_checkpoints: Iterable[SealedArtifact]) -> list[int]:
     """Return the steps of the checkpoints that the work saved for later steps, and that are not among the chosen."""
     return sorted(
-        {*checkpoint.select_steps(spec.saved_steps, spec.hands_over)} - {artifact.manifest.step for artifact in chosen}
+        {*checkpoint.select_steps(spec.saved_steps, spec.hands_over)}
+        - {artifact.manifest.step for artifact in chosen_checkpoints}
     )
 
 

@@ -57,8 +57,8 @@ class LatePublication:
     def add_facts(self, metrics: Mapping[str, Points], evaluated: Iterable[Evaluated]) -> None:
         """Add what the run reported: (step, value) by metric, and its evaluations."""
         for name, points in metrics.items():
-            for step, value in points:
-                self._facts.add_record(make_record(Metrics(values={name: value}, step=int(step))))
+            for step, metric_value in points:
+                self._facts.add_record(make_record(Metrics(values={name: metric_value}, step=int(step))))
         for evaluation in evaluated:
             self._facts.add_record(make_record(evaluation))
 
@@ -83,11 +83,11 @@ class LatePublication:
     def publish(self, folder: Path) -> LateCopy:
         """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
         manifest = checkpoint.read_manifest(folder)
-        wrong = checkpoint.validate_checkpoint(folder)
-        if manifest is not None and not wrong and manifest.run != self._document.run:
-            wrong = f"it is a checkpoint of the run {manifest.run}"
-        if manifest is None or wrong:
-            raise JobFailed(wrong)
+        problem = checkpoint.validate_checkpoint(folder)
+        if manifest is not None and not problem and manifest.run != self._document.run:
+            problem = f"it is a checkpoint of the run {manifest.run}"
+        if manifest is None or problem:
+            raise JobFailed(problem)
         for pause in (*RETRY_PAUSES, None):
             try:
                 is_new = self._get_writer(folder).write(folder, manifest, lambda: False)
@@ -121,8 +121,8 @@ def _load_spec(document: JobDocument, folder: Path | None = None) -> PublishingS
     :param folder: a checkpoint, which stands for the data of the run: a training that goes on from it makes the same
         kind of model.
     """
-    data = {JobSource(role="resume", kind="local_path", uri=str(folder)): folder} if folder else {}
-    for folders in (data, {}):
+    checkpoint_source = {JobSource(role="resume", kind="local_path", uri=str(folder)): folder} if folder else {}
+    for folders in (checkpoint_source, {}):
         try:
             return plugin_loader.load_workload_plugin(document).publishing(document, folders)
         except Exception:  # of a plugin, which may read its data

@@ -34,11 +34,11 @@ from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST
 
 
 def get_publishing_spec(
-    plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
+    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Mapping[JobSource, Path]
 ) -> PublishingSpec:
     """Return what the workload asks to publish. Raise JobFailed if that cannot be done."""
-    spec = plugin.publishing(document, data)
-    for target in list_publish_targets(plugin, document, data, spec):
+    spec = plugin.publishing(document, data_folders)
+    for target in list_publish_targets(plugin, document, data_folders, spec):
         if not Path(target.to).is_absolute() and not targets.find_target_plugin(document, target.to):
             outputs = plugin_loader.describe_outputs(document)
             reason = "it is neither an absolute path nor an address that this job can write to"
@@ -50,11 +50,11 @@ def get_publishing_spec(
 
 
 def list_publish_targets(
-    plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path], spec: PublishingSpec
+    plugin: WorkloadContainerPlugin, document: JobDocument, data_folders: Mapping[JobSource, Path], spec: PublishingSpec
 ) -> tuple[ArtifactTarget, ...]:
     """Return the places that each complete checkpoint is copied to."""
     spec_targets = (ArtifactTarget(to=spec.to),) if spec.to else ()
-    return (*spec_targets, *plugin.targets(document, data))
+    return (*spec_targets, *plugin.targets(document, data_folders))
 
 
 class FolderDestination(Destination):
@@ -75,15 +75,15 @@ class FolderDestination(Destination):
         if not self._cleared:
             atomic_copy.remove_leftovers(self._to, self._run)
             self._cleared = True
-        new = atomic_copy.copy_checkpoint(sealed.folder, sealed.manifest, self._to, is_cancelled)
-        return PublishedCopy(f"{self.name}/{sealed.folder.name}", new)
+        is_new = atomic_copy.copy_checkpoint(sealed.folder, sealed.manifest, self._to, is_cancelled)
+        return PublishedCopy(f"{self.name}/{sealed.folder.name}", is_new)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
         if self._keep_last is None:
             return ()
-        removed = atomic_copy.trim_checkpoints(self._to, self._run, self._keep_last)
-        return tuple(f"{self.name}/{folder.name}" for folder in removed)
+        removed_folders = atomic_copy.trim_checkpoints(self._to, self._run, self._keep_last)
+        return tuple(f"{self.name}/{folder.name}" for folder in removed_folders)
 
 
 class PlatformFolderDestination(FolderDestination):
@@ -125,18 +125,18 @@ class AddressDestination(Destination):
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Let the plugin write an artifact."""
         try:
-            new = self._get_writer().write(sealed.folder, sealed.manifest, is_cancelled)
+            is_new = self._get_writer().write(sealed.folder, sealed.manifest, is_cancelled)
         except (OSError, Cancelled):
             self.close()  # the next try starts with a new writer
             raise
-        return PublishedCopy(self._plugin.locate(self.name, sealed.folder.name), new)
+        return PublishedCopy(self._plugin.locate(self.name, sealed.folder.name), is_new)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
         if self._keep_last is None:
             return ()
-        removed = self._get_writer().trim(self._run, self._keep_last, is_cancelled)
-        return tuple(self._plugin.locate(self.name, name) for name in removed)
+        removed_names = self._get_writer().trim(self._run, self._keep_last, is_cancelled)
+        return tuple(self._plugin.locate(self.name, name) for name in removed_names)
 
     def describe_remedy(self, run: str) -> str:
         """Return the command that sends what is missing."""
@@ -233,9 +233,9 @@ class Publication:
             target = ArtifactTarget(to=str(folder))
             name = targets.get_platform_folder_name(document)
             destinations.append(PlatformFolderDestination(target, document.run, name, is_referenced))
-        needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
+        is_needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
         self._publisher = Publisher(
-            document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._wait_for_tracking_run
+            document, destinations, relay.emit, earlier=earlier, needed=is_needed, tracking=self._wait_for_tracking_run
         )
         relay.add_sink(self._facts.add_record)
         relay.add_sink(self._publisher.add_record)
@@ -265,10 +265,10 @@ class Publication:
             return
         destination = TrackingDestination(self._tracker, self._spec.last_artifact_folders)
         try:
-            sealed = self._choose_candidate()
+            candidate = self._choose_candidate()
             with stop.interruptible():
-                copy = destination.publish(sealed, lambda: False)
-            self._relay.emit(Published(step=sealed.manifest.step, to=copy.address, file=copy.file))
+                copy = destination.publish(candidate, lambda: False)
+            self._relay.emit(Published(step=candidate.manifest.step, to=copy.address, file=copy.file))
         except (JobFailed, OSError, PermanentError) as error:
             reason = error.reason if isinstance(error, JobFailed) else describe_error(error)
             self._relay.emit(
@@ -281,9 +281,9 @@ class Publication:
         tracking_run = self._get_tracking_run()
         try:
             candidate = self._choose_candidate() if evaluated is None or self._publisher.policy else None
-            chosen = self._select_handed_over()
+            chosen_checkpoints = self._select_handed_over()
             folder = handover.hand_over(
-                self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled, chosen
+                self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled, chosen_checkpoints
             )
         except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
             reason = error.reason if isinstance(error, JobFailed) else describe_error(error)
@@ -302,12 +302,12 @@ class Publication:
             return []
         platform_folder = targets.get_platform_folder(self._document)
         parents = [*sorted(self._publisher.parents), *([platform_folder] if platform_folder else [])]
-        chosen = handover.select_checkpoints(parents, self._document.run, self._spec.hands_over)
-        if missing := handover.list_missing_steps(self._spec, chosen):
-            steps = f"step{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
-            text = f"later steps do not get the checkpoints of {steps}: they are not on this machine"
-            self._relay.emit(Note(level="warning", text=text))
-        return chosen
+        chosen_checkpoints = handover.select_checkpoints(parents, self._document.run, self._spec.hands_over)
+        if missing_steps := handover.list_missing_steps(self._spec, chosen_checkpoints):
+            steps = f"step{'s' * (len(missing_steps) > 1)} {', '.join(map(str, missing_steps))}"
+            warning = f"later steps do not get the checkpoints of {steps}: they are not on this machine"
+            self._relay.emit(Note(level="warning", text=warning))
+        return chosen_checkpoints
 
     def _register(self, stop: StopSignal, python: Path) -> Registered:
         try:
@@ -344,9 +344,9 @@ class Publication:
         return self._get_tracking_run()
 
     def _get_tracking_run(self) -> str:
-        earlier = self._earlier.get_tracking_run(self._document.placement.tracking_uri)
+        earlier_run = self._earlier.get_tracking_run(self._document.placement.tracking_uri)
         current = self._tracker.run_id if self._tracker else ""
-        return current or document.read_platform_tracking_run(self._document) or earlier
+        return current or document.read_platform_tracking_run(self._document) or earlier_run
 
     def _make_destination(self, target: ArtifactTarget) -> Destination:
         run, plugin = self._document.run, targets.find_target_plugin(self._document, target.to)

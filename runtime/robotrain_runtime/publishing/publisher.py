@@ -94,8 +94,8 @@ class RetryQueue(Generic[Item]):
     def unfinished(self) -> list[tuple[Item, str]]:
         """The items that are not delivered, each with the reason."""
         with self._changed:
-            pending = [*([self._current] if self._current is not None else []), *self._waiting]
-            return [*self._given_up, *((item, self._last_error or NO_TIME) for item in pending)]
+            pending_items = [*([self._current] if self._current is not None else []), *self._waiting]
+            return [*self._given_up, *((pending_item, self._last_error or NO_TIME) for pending_item in pending_items)]
 
     def _run(self) -> None:
         while True:
@@ -221,8 +221,8 @@ class Publisher:
         """Publish the artifacts of an event; return at once."""
         for artifact in sealing.list_artifacts(event):
             if artifact.kind == "checkpoint" and not artifact.folder.name.isdecimal():
-                text = f"{artifact.folder} is not published: the name of a checkpoint folder must be its step"
-                self._warn_once(artifact.folder.name, "", text, retrying=False)
+                warning = f"{artifact.folder} is not published: the name of a checkpoint folder must be its step"
+                self._warn_once(artifact.folder.name, "", warning, retrying=False)
                 continue
             self.has_artifacts = True
             if artifact.kind == "checkpoint":
@@ -236,7 +236,7 @@ class Publisher:
         """
         with self._discard_lock:
             queues = [queue for to, queue in self._queues if to.is_required or not queue.failures]
-            unfinished_folders = {item.folder for queue in queues for item, _ in queue.unfinished}
+            unfinished_folders = {artifact.folder for queue in queues for artifact, _ in queue.unfinished}
             for folder in [] if self._sealing.unfinished else list(self._discarded - unfinished_folders):
                 self._discarded.remove(folder)
                 if folder.parent in self.parents and sealing.is_sealed(folder, self._document):
@@ -250,14 +250,14 @@ class Publisher:
         """
         self._sealing.finish()
         began = time.monotonic()
-        until = began + child.get_grace_seconds() if stop.number else math.inf
+        deadline = began + child.get_grace_seconds() if stop.number else math.inf
         next_report, pause = began + REPORT_SECONDS, REPORT_SECONDS
-        while self._is_busy() and stop.count < 2 and time.monotonic() < until:
+        while self._is_busy() and stop.count < 2 and time.monotonic() < deadline:
             try:
                 with stop.interruptible():
                     time.sleep(POLL_SECONDS)
             except StopRequested:
-                until = min(until, time.monotonic() + child.get_grace_seconds())
+                deadline = min(deadline, time.monotonic() + child.get_grace_seconds())
             if time.monotonic() > began + OPTIONAL_SECONDS:
                 for to, queue in self._queues:
                     if queue.failures and not to.is_required:
@@ -270,9 +270,9 @@ class Publisher:
         self._closed = True
         sealing.remove_results_copy(self._document)
         sentences = list(self._list_unpublished())
-        for text, is_required in sentences:
-            self._emit(Note(level="error" if is_required else "warning", text=text))
-        return [text for text, is_required in sentences if is_required]
+        for sentence, is_required in sentences:
+            self._emit(Note(level="error" if is_required else "warning", text=sentence))
+        return [sentence for sentence, is_required in sentences if is_required]
 
     def _is_busy(self) -> bool:
         if self._sealing.is_busy:
@@ -283,38 +283,40 @@ class Publisher:
 
     def _cancel(self) -> None:
         queues: list[RetryQueue[Any]] = [self._sealing, *(queue for _, queue in self._queues)]
-        until = time.monotonic() + CANCEL_SECONDS
+        deadline = time.monotonic() + CANCEL_SECONDS
         for queue in queues:
             queue.finish(cancel=True)
         for queue in queues:
-            queue.join(max(0.0, until - time.monotonic()))
+            queue.join(max(0.0, deadline - time.monotonic()))
         for to, _ in self._queues:
             to.close()
 
     def _seal_artifact(self, artifact: CompleteArtifact, is_cancelled: Callable[[], bool]) -> None:
-        sealed = sealing.seal_artifact(artifact, self._document, self._tracking(is_cancelled), is_cancelled)
-        if sealed is None:
+        sealed_artifact = sealing.seal_artifact(artifact, self._document, self._tracking(is_cancelled), is_cancelled)
+        if sealed_artifact is None:
             return  # a torn checkpoint: the workload decides what to do with it
         if isinstance(artifact.event, Evaluated):  # the results of an evaluation are sealed before its policy
-            self.evaluated, self.policy = artifact.event, sealed if artifact.kind == "policy" else None
-        if artifact.kind == "policy" and (digest := model_lineage.hash_sealed_model(sealed.manifest)):
+            self.evaluated, self.policy = artifact.event, sealed_artifact if artifact.kind == "policy" else None
+        if artifact.kind == "policy" and (digest := model_lineage.hash_sealed_model(sealed_artifact.manifest)):
             self._emit(Track(tags={model_lineage.MODEL_DIGEST_TAG: digest}))
-        if self._digests.get(artifact.folder) != sealed.manifest.digest:
-            self._digests[artifact.folder] = sealed.manifest.digest
+        if self._digests.get(artifact.folder) != sealed_artifact.manifest.digest:
+            self._digests[artifact.folder] = sealed_artifact.manifest.digest
             for to, queue in self._queues:
-                if sealed.kind in to.accepted_kinds:
-                    queue.add(sealed)
+                if sealed_artifact.kind in to.accepted_kinds:
+                    queue.add(sealed_artifact)
 
-    def _publish_artifact(self, to: Destination, sealed: SealedArtifact, is_cancelled: Callable[[], bool]) -> None:
+    def _publish_artifact(
+        self, to: Destination, sealed_artifact: SealedArtifact, is_cancelled: Callable[[], bool]
+    ) -> None:
         began = time.monotonic()
-        if not sealed.folder.is_dir():
+        if not sealed_artifact.folder.is_dir():
             raise PermanentError("it was removed before")
-        copy = to.publish(sealed, is_cancelled)
-        step = sealed.manifest.step
+        copy = to.publish(sealed_artifact, is_cancelled)
+        step = sealed_artifact.manifest.step
         seconds = round(time.monotonic() - began, 3)
-        if sealed.kind == "policy":
+        if sealed_artifact.kind == "policy":
             self._emit_while_open(Track(tags={POLICY_TAG: copy.address.split("/", 2)[-1]}))
-        elif sealed.kind == "results":
+        elif sealed_artifact.kind == "results":
             self._report_copy(self._delivered, copy.is_new, Delivered(to=copy.address, seconds=seconds))
         else:
             addresses = self._published.setdefault(step, set())
@@ -323,16 +325,16 @@ class Publisher:
             if copy.tags:
                 self._emit_while_open(Track(tags=copy.tags))
             try:
-                removed = to.trim(is_cancelled)
+                removed_addresses = to.trim(is_cancelled)
             except (OSError, PermanentError) as error:  # tried again with the next checkpoint
                 reason = describe_error(error)
                 self._warn_once(to.name, reason, f"older checkpoints are not removed from {to.name}: {reason}", False)
                 return
-            for address in removed:
+            for address in removed_addresses:
                 self._emit_while_open(Withdrawn(to=address))
 
-    def _report_copy(self, addresses: set[str], new: bool, event: Published | Delivered) -> None:
-        if new or event.to not in addresses:
+    def _report_copy(self, addresses: set[str], is_new: bool, event: Published | Delivered) -> None:
+        if is_new or event.to not in addresses:
             addresses.add(event.to)
             self._emit_while_open(event)
 
@@ -340,9 +342,12 @@ class Publisher:
         if not self._closed:
             self._emit(event)
 
-    def _is_current(self, sealed: SealedArtifact) -> bool:
+    def _is_current(self, sealed_artifact: SealedArtifact) -> bool:
         """Return whether a checkpoint was not saved again since; the newer one is published on its own."""
-        return self._digests.get(sealed.source or sealed.folder) in (None, sealed.manifest.digest)
+        return self._digests.get(sealed_artifact.source or sealed_artifact.folder) in (
+            None,
+            sealed_artifact.manifest.digest,
+        )
 
     def _warn_about(
         self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, reason: str, retrying: bool
@@ -358,19 +363,19 @@ class Publisher:
         if self._sealing.is_busy and (unfinished := self._sealing.unfinished):
             yield f"{_describe_artifacts([artifact for artifact, _ in unfinished])}, being sealed"
         for to, queue in self._queues:
-            for reason, items in _group_by_error(queue.unfinished if queue.is_busy else ()):
-                yield f"{_describe_artifacts(items)} to {to.name}" + ("" if reason == NO_TIME else f" ({reason})")
+            for reason, artifacts in _group_by_error(queue.unfinished if queue.is_busy else ()):
+                yield f"{_describe_artifacts(artifacts)} to {to.name}" + ("" if reason == NO_TIME else f" ({reason})")
 
     def _list_unpublished(self) -> Iterator[tuple[str, bool]]:
         """Yield a sentence for each error, and whether the artifact was required."""
         for reason, artifacts in _group_by_error(self._sealing.unfinished):
             yield f"{_describe_artifacts(artifacts)} could not be sealed: {reason}", self._needed
         for to, queue in self._queues:
-            current = [(item, reason) for item, reason in queue.unfinished if self._is_current(item)]
-            for reason, items in _group_by_error(current):
+            current = [(artifact, reason) for artifact, reason in queue.unfinished if self._is_current(artifact)]
+            for reason, failed_artifacts in _group_by_error(current):
                 remedy = "" if to.is_required else to.describe_remedy(self._document.run)
                 yield (
-                    f"{_describe_artifacts(items)} could not be published to {to.name}: {reason}{remedy}",
+                    f"{_describe_artifacts(failed_artifacts)} could not be published to {to.name}: {reason}{remedy}",
                     to.is_required,
                 )
 
@@ -382,11 +387,15 @@ def _group_by_error(unfinished: Iterable[tuple[ArtifactItem, str]]) -> Iterable[
     return items_by_error.items()
 
 
-def _describe_artifacts(items: Sequence[CompleteArtifact | SealedArtifact]) -> str:
+def _describe_artifacts(artifacts: Sequence[CompleteArtifact | SealedArtifact]) -> str:
     """Return `checkpoint 000020`, `checkpoints 000020 and 000040`, `the results folder` …"""
-    names = [item.folder.name for item in items if item.kind == "checkpoint"]
-    checkpoints = [f"checkpoint{'s' * (len(names) > 1)} {_join_names(names)}"] if names else []
-    return _join_names([*checkpoints, *(KIND_NAMES[item.kind] for item in items if item.kind in KIND_NAMES)])
+    checkpoint_names = [artifact.folder.name for artifact in artifacts if artifact.kind == "checkpoint"]
+    checkpoints = (
+        [f"checkpoint{'s' * (len(checkpoint_names) > 1)} {_join_names(checkpoint_names)}"] if checkpoint_names else []
+    )
+    return _join_names(
+        [*checkpoints, *(KIND_NAMES[artifact.kind] for artifact in artifacts if artifact.kind in KIND_NAMES)]
+    )
 
 
 def _join_names(names: Sequence[str]) -> str:

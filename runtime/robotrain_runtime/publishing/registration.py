@@ -37,14 +37,18 @@ def choose_checkpoint(
     candidates: list[tuple[int, Path]] = []
     for parent in sorted(parents):
         if step is not None:
-            candidates += [saved for saved in checkpoint.list_checkpoints(parent) if saved[0] == step]
-        elif last := checkpoint.find_last_complete(
+            candidates += [
+                saved_checkpoint
+                for saved_checkpoint in checkpoint.list_checkpoints(parent)
+                if saved_checkpoint[0] == step
+            ]
+        elif last_checkpoint := checkpoint.find_last_complete(
             parent, run=document.run, on_skip=lambda _, reason: log_line(reason)
         ):
-            candidates.append(last)
+            candidates.append(last_checkpoint)
     if not candidates:
-        what = "complete checkpoint" if step is None else f"checkpoint of step {step}"
-        raise JobFailed(f"the run has no {what}", EXIT_PREFLIGHT)
+        description = "complete checkpoint" if step is None else f"checkpoint of step {step}"
+        raise JobFailed(f"the run has no {description}", EXIT_PREFLIGHT)
     folder = max(candidates)[1]
     if step is not None and (problem := checkpoint.validate_checkpoint(folder)):
         raise JobFailed(problem, EXIT_PREFLIGHT)
@@ -103,13 +107,13 @@ def register_model(
     }
     reply = _request_with_retries(document, tracker, python, request, stop, log_line)
     version = str(reply["version"])
-    new = bool(reply["new"])
-    replaced = str(reply.get("replaced") or "")
-    if not new:
-        scores = f": the scores of {replaced} are replaced by those of {document.run}" if replaced else ""
+    is_new = bool(reply["new"])
+    replaced_run = str(reply.get("replaced") or "")
+    if not is_new:
+        scores = f": the scores of {replaced_run} are replaced by those of {document.run}" if replaced_run else ""
         log_line(f"{candidate.display_name} is already version {version} of {name}{scores}")
     uri = f"models:/{name}/{version}"
-    return Registered(name=name, version=version, step=manifest.step, uri=uri, new=new, replaced=replaced)
+    return Registered(name=name, version=version, step=manifest.step, uri=uri, new=is_new, replaced=replaced_run)
 
 
 def register_ended_run(
@@ -124,16 +128,18 @@ def register_ended_run(
         )
     if not (work / recovery.EVENTS_FILE).exists():
         raise JobFailed(f"there is no run in {work}", EXIT_PREFLIGHT)
-    earlier = recovery.read_earlier_attempts(work)
-    if not (run_id := earlier.get_tracking_run(uri)):
-        has_model = bool(earlier.checkpoints) or earlier.evaluated is not None
-        has_begun = not uri or has_model or earlier.tracking is not None
+    earlier_attempts = recovery.read_earlier_attempts(work)
+    if not (run_id := earlier_attempts.get_tracking_run(uri)):
+        has_model = bool(earlier_attempts.checkpoints) or earlier_attempts.evaluated is not None
+        has_begun = not uri or has_model or earlier_attempts.tracking is not None
         reason = "the run was not tracked" if has_begun else NOT_BEGUN
         raise JobFailed(f"the model {name} was not registered: {reason}", EXIT_PREFLIGHT)
-    if earlier.evaluated:
-        candidate = _choose_policy(document, earlier.evaluated, step)
+    if earlier_attempts.evaluated:
+        candidate = _choose_policy(document, earlier_attempts.evaluated, step)
     else:
-        candidate = choose_checkpoint(document, {Path(path).parent for path in earlier.checkpoints}, step, log_line)
+        candidate = choose_checkpoint(
+            document, {Path(path).parent for path in earlier_attempts.checkpoints}, step, log_line
+        )
     spec = dataclasses.replace(read_publishing_spec(work), register=name)
     python = run_environment.get_run_python(document, log_line, stop)
     log_line(f"registering {candidate.folder} as {name}")
@@ -176,8 +182,8 @@ PUBLISHING_FILE = "publishing.json"
 
 def write_publishing_spec(work: Path, publishing: PublishingSpec) -> None:
     """Save the publishing spec in the work folder. Raise OSError."""
-    content = json.dumps(dataclasses.asdict(publishing), indent=1, sort_keys=True) + "\n"
-    write_atomically(work / PUBLISHING_FILE, content.encode())
+    spec_json = json.dumps(dataclasses.asdict(publishing), indent=1, sort_keys=True) + "\n"
+    write_atomically(work / PUBLISHING_FILE, spec_json.encode())
 
 
 def read_publishing_spec(work: Path) -> PublishingSpec:

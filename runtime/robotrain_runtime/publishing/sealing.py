@@ -119,10 +119,10 @@ def seal_artifact(
     if artifact.folder.is_symlink():
         raise PermanentError("it is a symbolic link")
     if artifact.from_earlier_attempt:
-        sealed = checkpoint.read_manifest(artifact.folder)
-        if sealed is None or checkpoint.validate_checkpoint(artifact.folder):
+        old_manifest = checkpoint.read_manifest(artifact.folder)
+        if old_manifest is None or checkpoint.validate_checkpoint(artifact.folder):
             return None
-        return SealedArtifact(folder=artifact.folder, manifest=sealed)
+        return SealedArtifact(folder=artifact.folder, manifest=old_manifest)
     if not artifact.folder.is_dir():
         raise PermanentError("it does not exist")
     siblings = artifact.folder.parent.iterdir() if artifact.kind == "checkpoint" else ()

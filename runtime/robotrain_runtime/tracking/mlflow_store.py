@@ -103,8 +103,8 @@ class MlflowStore:
         """Select an existing run to write to."""
         if self._database and not self._database.exists():
             raise FileNotFoundError(f"{self._database} does not exist any more")
-        info = self.client.get_run(run_id).info
-        self.experiment_id, self.run_id = str(info.experiment_id), run_id
+        run_info = self.client.get_run(run_id).info
+        self.experiment_id, self.run_id = str(run_info.experiment_id), run_id
 
     def log_params(self, params: Mapping[str, Scalar], tags: Mapping[str, str]) -> None:
         """Add parameters and tags; a parameter without a value is left out.
@@ -112,59 +112,64 @@ class MlflowStore:
         A value that is refused is cut, if it is long. Raise PermanentError with the names of those that are refused
         nevertheless, when all others are recorded.
         """
-        texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in params.items()}
-        entries = [mlflow.entities.Param(name, texts[name]) for name in texts if params[name] is not None]
-        entries += [mlflow.entities.RunTag(name, value) for name, value in tags.items()]
-        self._log_entries(entries, BATCH_SIZE)
+        texts_by_param = {
+            name: str(entry_value).lower() if isinstance(entry_value, bool) else str(entry_value)
+            for name, entry_value in params.items()
+        }
+        params_and_tags = [
+            mlflow.entities.Param(name, texts_by_param[name]) for name in texts_by_param if params[name] is not None
+        ]
+        params_and_tags += [mlflow.entities.RunTag(name, entry_value) for name, entry_value in tags.items()]
+        self._log_entries(params_and_tags, BATCH_SIZE)
 
     def log_metrics(self, metrics: Sequence[MetricValue]) -> None:
         """Add values of metrics. Raise PermanentError if some are refused, when all others are recorded."""
-        entries = [
+        metric_entities = [
             # of a value that is no float, such as the 7 % that a GPU is used, MLflow asks the hidden numpy
             mlflow.entities.Metric(metric.name, float(metric.value), int(metric.time * 1000), metric.step)
             for metric in metrics
         ]
-        self._log_entries(entries, METRICS_BATCH_SIZE)
+        self._log_entries(metric_entities, METRICS_BATCH_SIZE)
 
-    def _log_entries(self, entries: Sequence[Any], batch_size: int) -> None:
-        batches = [entries[start : start + batch_size] for start in range(0, len(entries), batch_size)]
-        refused = [refusal for batch in batches for refusal in self._find_refused(batch)]
-        if refused and len(refused) == len(entries):
-            raise refused[0][1]
-        if refused:
-            names = ", ".join(dict.fromkeys(name[:MAX_NAME_LENGTH] for name, _ in refused))
-            reason = str(refused[0][1]).splitlines()[0]
-            raise PermanentError(f"these values were refused: {names} ({reason})") from refused[0][1]
+    def _log_entries(self, entities: Sequence[Any], batch_size: int) -> None:
+        batches = [entities[start : start + batch_size] for start in range(0, len(entities), batch_size)]
+        refusals = [refusal for batch in batches for refusal in self._find_refused(batch)]
+        if refusals and len(refusals) == len(entities):
+            raise refusals[0][1]
+        if refusals:
+            refused_names = ", ".join(dict.fromkeys(name[:MAX_NAME_LENGTH] for name, _ in refusals))
+            reason = str(refusals[0][1]).splitlines()[0]
+            raise PermanentError(f"these values were refused: {refused_names} ({reason})") from refusals[0][1]
 
-    def _find_refused(self, entries: Sequence[Any]) -> list[tuple[str, Exception]]:
+    def _find_refused(self, entities: Sequence[Any]) -> list[tuple[str, Exception]]:
         """Add entries; return the names of those that are refused, and why."""
         try:
-            self._log_batch(entries)
+            self._log_batch(entities)
         except mlflow.exceptions.MlflowException as error:
             # a server or MLflow's client refused values; Azure's answers have no error code of MLflow's
             codes = VALUE_CODES if isinstance(error, mlflow.exceptions.RestException) else VALUE_CODES[:1]
             if error.error_code not in codes:
                 raise
-            if len(entries) > 1:
-                middle = len(entries) // 2
-                return [*self._find_refused(entries[:middle]), *self._find_refused(entries[middle:])]
-            return [] if self._log_cut(entries[0]) else [(entries[0].key, error)]
+            if len(entities) > 1:
+                middle = len(entities) // 2
+                return [*self._find_refused(entities[:middle]), *self._find_refused(entities[middle:])]
+            return [] if self._log_cut(entities[0]) else [(entities[0].key, error)]
         return []
 
-    def _log_cut(self, entry: Any) -> bool:
+    def _log_cut(self, entity: Any) -> bool:
         """Add a long value without its end; return whether that was accepted."""
-        length = MAX_PARAM_LENGTH if isinstance(entry, mlflow.entities.Param) else MAX_TAG_LENGTH
-        if not isinstance(entry.value, str) or len(entry.value) <= length:
+        length = MAX_PARAM_LENGTH if isinstance(entity, mlflow.entities.Param) else MAX_TAG_LENGTH
+        if not isinstance(entity.value, str) or len(entity.value) <= length:
             return False
         with suppress(mlflow.exceptions.MlflowException):
-            self._log_batch([type(entry)(entry.key, entry.value[: length - len(CUT_MARK)] + CUT_MARK)])
+            self._log_batch([type(entity)(entity.key, entity.value[: length - len(CUT_MARK)] + CUT_MARK)])
             return True
         return False
 
-    def _log_batch(self, entries: Sequence[Any]) -> None:
+    def _log_batch(self, entities: Sequence[Any]) -> None:
         kinds: dict[Any, list[Any]] = {kind: [] for kind in ("Metric", "Param", "RunTag")}
-        for entry in entries:
-            kinds[type(entry).__name__].append(entry)
+        for entity in entities:
+            kinds[type(entity).__name__].append(entity)
         self.client.log_batch(self._run, *kinds.values())
 
     def get_tag(self, name: str) -> str:
@@ -191,17 +196,17 @@ class MlflowStore:
         else:
             self.client.log_artifacts(self._run, str(folder), target_folder or None)
 
-    def upload_file(self, content: bytes, name: str) -> None:
+    def upload_file(self, content_bytes: bytes, name: str) -> None:
         """Upload one file, in place of an existing one where the store allows that."""
         if artifacts := self._local_artifacts:
             (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(artifacts / name, content)
+            files.write_atomically(artifacts / name, content_bytes)
             return
-        folder, _, last = name.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="robotrain-") as made:
-            Path(made, last).write_bytes(content)
+        folder, _, file_name = name.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary_folder:
+            Path(temporary_folder, file_name).write_bytes(content_bytes)
             try:
-                self.client.log_artifact(self._run, str(Path(made, last)), folder or None)
+                self.client.log_artifact(self._run, str(Path(temporary_folder, file_name)), folder or None)
             except Exception as error:
                 if ALREADY_EXISTS not in str(error):
                     raise
@@ -265,9 +270,9 @@ class MlflowStore:
     def _get_experiment(self, name: str) -> str:
         if experiment := self.client.get_experiment_by_name(name):
             return str(experiment.experiment_id)
-        beside = self._database and (self._database.parent / "artifacts" / quote(name, safe="")).as_uri()
+        artifact_uri = self._database and (self._database.parent / "artifacts" / quote(name, safe="")).as_uri()
         try:
-            return str(self.client.create_experiment(name, artifact_location=beside, tags=EXPERIMENT_TAGS))
+            return str(self.client.create_experiment(name, artifact_location=artifact_uri, tags=EXPERIMENT_TAGS))
         except mlflow.exceptions.MlflowException:
             if experiment := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(experiment.experiment_id)
@@ -301,21 +306,21 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
     """
     store.open_run(request["run_id"])
     name = Path(request["folder"]).name
-    what = request.get("what", "checkpoint")
-    sealed, placed = f"{what}_{name}_sha256", f"{what}_{name}_artifact"
-    if new := store.get_tag(sealed) != request["digest"]:
+    kind = request.get("what", "checkpoint")
+    digest_tag, artifact_tag = f"{kind}_{name}_sha256", f"{kind}_{name}_artifact"
+    if is_new := store.get_tag(digest_tag) != request["digest"]:
         folder = Path(request["folder"], request["model"])
-        first = f"{ARTIFACT_FOLDERS[what]}/{name}"
-        artifact = _upload_to_free_name(lambda to: store.upload_folder(folder, to), first, first)
-        store.log_params({}, {placed: artifact, sealed: request["digest"]})
+        first_folder = f"{ARTIFACT_FOLDERS[kind]}/{name}"
+        artifact = _upload_to_free_name(lambda to: store.upload_folder(folder, to), first_folder, first_folder)
+        store.log_params({}, {artifact_tag: artifact, digest_tag: request["digest"]})
     else:
-        artifact = store.get_tag(placed)
+        artifact = store.get_tag(artifact_tag)
     start, file = f"runs:/{request['run_id']}/", ""
     for pattern, to in (request.get("places") or {}).items():
         for path in sorted(Path(request["folder"]).glob(pattern)):
             store.upload_file(path.read_bytes(), f"{to}/{path.name}")
             file = file or f"{start}{to}/{path.name}"
-    return {"to": f"{start}{artifact}", "artifact": artifact, "new": new, "file": file}
+    return {"to": f"{start}{artifact}", "artifact": artifact, "new": is_new, "file": file}
 
 
 def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -324,20 +329,20 @@ def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, 
     Return their address (`to`), and whether they are `new`.
     """
     store.open_run(request["run_id"])
-    if new := store.get_tag(RESULTS_DIGEST_TAG) != request["digest"]:
+    if is_new := store.get_tag(RESULTS_DIGEST_TAG) != request["digest"]:
         artifact = _upload_to_free_name(
             lambda to: store.upload_files(Path(request["folder"]), request["files"], to), "", RESULTS_FOLDER
         )
         store.log_params({}, {RESULTS_TAG: artifact, RESULTS_DIGEST_TAG: request["digest"]})
     else:
         artifact = store.get_tag(RESULTS_TAG)
-    return {"to": f"runs:/{request['run_id']}/{artifact}".rstrip("/"), "new": new}
+    return {"to": f"runs:/{request['run_id']}/{artifact}".rstrip("/"), "new": is_new}
 
 
-def _upload_to_free_name(upload: Callable[[str], None], first: str, others: str) -> str:
+def _upload_to_free_name(upload: Callable[[str], None], first_folder: str, other_prefix: str) -> str:
     """Upload to the first free folder, and return it: some stores do not allow overwriting an interrupted upload."""
     for number in range(1, MAX_NAMES):
-        to = first if number == 1 else f"{others}.{number}"
+        to = first_folder if number == 1 else f"{other_prefix}.{number}"
         try:
             upload(to)
         except Exception as error:
@@ -345,4 +350,4 @@ def _upload_to_free_name(upload: Callable[[str], None], first: str, others: str)
                 raise
         else:
             return to
-    raise OSError(f"{others} and {MAX_NAMES - 2} names like it are taken")
+    raise OSError(f"{other_prefix} and {MAX_NAMES - 2} names like it are taken")

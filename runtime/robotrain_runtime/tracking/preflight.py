@@ -51,22 +51,22 @@ def _check_server(uri: str) -> Iterator[Problem]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         cause = getattr(cause, "strerror", None) or cause
-        if untrusted := find_untrusted_certificate(cause):
-            sentence = f"{untrusted.sentence[:1].upper()}{untrusted.sentence[1:]}."
-            yield _make_unreachable_finding(uri, sentence, "machine", untrusted.way)
+        if bad_certificate := find_untrusted_certificate(cause):
+            sentence = f"{bad_certificate.sentence[:1].upper()}{bad_certificate.sentence[1:]}."
+            yield _make_unreachable_finding(uri, sentence, "machine", bad_certificate.way)
         else:
             yield _make_unreachable_finding(uri, f"{cause}".rstrip(".") + ".", "network")
 
 
 def _check_database(database: Path, uri: str) -> Iterator[Problem]:
-    existing = disk_cache.find_existing_parent(database)
-    if not os.access(existing, os.W_OK):
-        yield _make_unreachable_finding(uri, f"You may not write to {existing}.", "configuration")
-    elif existing == database:
-        content = b"?"
+    existing_path = disk_cache.find_existing_parent(database)
+    if not os.access(existing_path, os.W_OK):
+        yield _make_unreachable_finding(uri, f"You may not write to {existing_path}.", "configuration")
+    elif existing_path == database:
+        header_bytes = b"?"
         with suppress(OSError), database.open("rb") as file:
-            content = file.read(16)
-        if content not in (b"SQLite format 3\0", b""):
+            header_bytes = file.read(16)
+        if header_bytes not in (b"SQLite format 3\0", b""):
             yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 

@@ -116,9 +116,10 @@ class Tracker(HelperProcess):
             self.send(event.make_record(outcome))
         self._end(END_SECONDS)
         if self._killed:
-            last = f": {self._last_lines[-1]}" if self._last_lines else ""
+            last_line_note = f": {self._last_lines[-1]}" if self._last_lines else ""
             self._warn(
-                f"tracking at {redact_address(self._uri)} did not finish within {END_SECONDS:g} s and was stopped{last}"
+                f"tracking at {redact_address(self._uri)} did not finish within {END_SECONDS:g} s and was "
+                f"stopped{last_line_note}"
             )
         for reader in self._readers:
             reader.join(child.LAST_OUTPUT_SECONDS)

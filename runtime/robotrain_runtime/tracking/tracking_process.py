@@ -74,9 +74,9 @@ class MlflowModelRegistry:
 
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         """Set each tag, or delete it if its value is empty."""
-        for key, value in tags.items():
-            if value:
-                self._store.client.set_model_version_tag(name, version, key, value)
+        for key, tag_value in tags.items():
+            if tag_value:
+                self._store.client.set_model_version_tag(name, version, key, tag_value)
             else:
                 self._store.client.delete_model_version_tag(name, version, key)
 
@@ -94,18 +94,24 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
     with store.lock_database():
         scores = request.get("scores") or {}
         if same_model := model_lineage.find_same_model(models.versions(name), request["tags"], by_name=not scores):
-            version, existing = same_model
+            version, existing_tags = same_model
             if scores:
-                models.tag(name, version, model_lineage.replace_score_tags(existing, scores))
-            return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(existing, scores)}
+                models.tag(name, version, model_lineage.replace_score_tags(existing_tags, scores))
+            return {
+                "version": version,
+                "new": False,
+                "replaced": model_lineage.find_replaced_run(existing_tags, scores),
+            }
         lineage_file = model_lineage.LINEAGE_FILE
         lineage = request.get("lineage")
         if lineage and not Path(request["folder"], request["model"], lineage_file).exists():
-            content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
-            store.upload_file(content, f"{artifact}/{lineage_file}")  # one that another process uploaded is the same
+            lineage_bytes = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
+            store.upload_file(
+                lineage_bytes, f"{artifact}/{lineage_file}"
+            )  # one that another process uploaded is the same
         tags = {**request["tags"], **scores, **run}
-        made = models.create(name, request["run_id"], artifact, tags, request["description"])
-    return {"version": made, "new": True}
+        new_version = models.create(name, request["run_id"], artifact, tags, request["description"])
+    return {"version": new_version, "new": True}
 
 
 RequestHandler = Callable[[MlflowStore, Mapping[str, Any]], Mapping[str, Any]]
@@ -161,10 +167,10 @@ def _handle_request(uri: str, handle: RequestHandler, body: Mapping[str, Any]) -
 
 
 def _read_input(inbox: queue.SimpleQueue[EventRecord | None], add_request: Callable[[HelperRequest], None]) -> None:
-    for line in sys.stdin:
-        if record := event.parse_event(line.rstrip("\n")):
+    for input_line in sys.stdin:
+        if record := event.parse_event(input_line.rstrip("\n")):
             inbox.put(record)
-        elif isinstance(message := helper_process.parse_message(line.rstrip("\n")), HelperRequest):
+        elif isinstance(message := helper_process.parse_message(input_line.rstrip("\n")), HelperRequest):
             add_request(message)
     inbox.put(None)
 
@@ -239,8 +245,8 @@ class TrackingRun:
             except Exception as error:
                 if not self._has_warned:
                     self._has_warned = True
-                    text = f"tracking could not record an event: {describe_error(error)}"
-                    emit_event(Note(level="warning", text=text))
+                    warning = f"tracking could not record an event: {describe_error(error)}"
+                    emit_event(Note(level="warning", text=warning))
                     if isinstance(error, ImportError):  # of a package that MLflow was thought to do without
                         traceback.print_exc()
                 if mlflow_store.is_worth_retry(error):
@@ -278,24 +284,29 @@ class TrackingRun:
                 self._store.end_run(status, {STATUS_TAG: tag})
             case _:
                 self._store.log_metrics(
-                    [value for pending_write in batch if isinstance(pending_write, list) for value in pending_write]
+                    [
+                        metric_value
+                        for pending_write in batch
+                        if isinstance(pending_write, list)
+                        for metric_value in pending_write
+                    ]
                 )
 
     def _give_up(self) -> None:
         """Say what could not be written before the tracker kills this process, and end it."""
-        values = [
-            value
+        metric_values = [
+            metric_value
             for pending_write in tuple(self._pending)
             if isinstance(pending_write, list)
-            for value in pending_write
+            for metric_value in pending_write
         ]
-        missing = ["how the run ended"]
-        if values:
-            steps = {value.step for value in values}
-            missing.insert(0, f"{len(values)} values of metrics (steps {min(steps)} to {max(steps)})")
-        where = f"tracking at {redact_address(self._store.uri)}"
-        text = f"{where} did not record everything in time: {' and '.join(missing)}; events.jsonl has them"
-        emit_event(Note(level="warning", text=text))
+        missing_parts = ["how the run ended"]
+        if metric_values:
+            steps = {metric_value.step for metric_value in metric_values}
+            missing_parts.insert(0, f"{len(metric_values)} values of metrics (steps {min(steps)} to {max(steps)})")
+        subject = f"tracking at {redact_address(self._store.uri)}"
+        warning = f"{subject} did not record everything in time: {' and '.join(missing_parts)}; events.jsonl has them"
+        emit_event(Note(level="warning", text=warning))
         os._exit(0)
 
 

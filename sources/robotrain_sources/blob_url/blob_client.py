@@ -54,12 +54,12 @@ class BlobAuthor:
     @property
     def metadata(self) -> dict[str, str] | None:
         """Metadata of the blob, quoted as headers allow few characters; None without an author."""
-        values = {
+        fields = {
             RUN_METADATA: self.run,
             SUBMISSION_METADATA: quote(self.submission),
             TRACKING_METADATA: quote(self.tracking),
         }
-        return {name: value for name, value in values.items() if value} or None
+        return {name: field_value for name, field_value in fields.items() if field_value} or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +112,8 @@ class BlobContainer:
 
     def read_blob(self, name: str) -> bytes:
         """Return the content of a small blob."""
-        content: bytes = self._get_blob_client(name).download_blob().readall()
-        return content
+        blob_bytes: bytes = self._get_blob_client(name).download_blob().readall()
+        return blob_bytes
 
     def upload_files(self, uploads: Iterable[BlobUpload], folder: str, author: BlobAuthor) -> None:
         """Upload files below a folder of the prefix. Raise the first failure."""
@@ -125,10 +125,10 @@ class BlobContainer:
         """Write a new small blob. Raise ResourceExistsError if it exists."""
         self._upload_content(name, content, len(content), md5, author, overwrite=False)
 
-    def delete_blobs(self, names: Iterable[str]) -> None:
+    def delete_blobs(self, blob_names: Iterable[str]) -> None:
         """Delete blobs; missing ones are ignored."""
         with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-            for future in [pool.submit(self._delete_blob, name) for name in names]:
+            for future in [pool.submit(self._delete_blob, name) for name in blob_names]:
                 future.result()
 
     def check_access(self) -> None:
@@ -144,11 +144,11 @@ class BlobContainer:
             self._upload_content(name, file, upload.size, upload.md5, author, overwrite=True)
 
     def _upload_content(
-        self, name: str, content: Any, size: int, md5: bytes, author: BlobAuthor, overwrite: bool
+        self, name: str, file_or_bytes: Any, size: int, md5: bytes, author: BlobAuthor, overwrite: bool
     ) -> None:
         settings = importlib.import_module("azure.storage.blob").ContentSettings
         self._get_blob_client(name).upload_blob(
-            content,
+            file_or_bytes,
             length=size,
             overwrite=overwrite,
             validate_content=True,  # the service checks the MD5 of each request

@@ -43,18 +43,18 @@ def explain_blob_error(
     """
     if isinstance(error, FetchError):
         return error
-    where = f"container {prefix.container} of the storage account {prefix.account}"
+    subject = f"container {prefix.container} of the storage account {prefix.account}"
     class_names = errors.get_class_names(error)
     if "ClientAuthenticationError" in class_names and not hasattr(error, "error_code"):  # from the sign-in
-        return explain_no_identity(error, where, role, remedy)
+        return explain_no_identity(error, subject, role, remedy)
     if (status := errors.parse_http_status(error)) >= FIRST_ERROR_STATUS:
-        return _explain_status(status, _get_error_code(error), prefix, where, (identity, role))
+        return _explain_status(status, _get_error_code(error), prefix, subject, (identity, role))
     if "AzureError" in class_names or errors.describe_transport_error(error):
         return _explain_no_answer(error, prefix, class_names)
     if isinstance(error, TimeoutError):
         return FetchError(f"the storage account {prefix.account} did not answer in time: try again later", "network")
     fault = "network" if errors.is_transient(error) else blame_error(error)
-    return FetchError(f"{where} cannot be read: {format_error(error)}", fault)
+    return FetchError(f"{subject} cannot be read: {format_error(error)}", fault)
 
 
 def explain_no_identity(error: Exception, subject: str, role: str = READER_ROLE, remedy: str = "") -> FetchError:
@@ -67,8 +67,8 @@ def _explain_no_answer(error: Exception, prefix: BlobPrefix, class_names: Set[st
     cause = format_error(error) if is_sdk_error else errors.describe_transport_error(error)
     if "body" in cause or (is_sdk_error and not {"ServiceRequestError", "ServiceResponseError"} & class_names):
         return FetchError(f"the connection to the storage account {prefix.account} broke ({cause})", "network")
-    if untrusted := find_untrusted_certificate(cause, *errors.iter_causes(error)):
-        reason = f"the storage account {prefix.account} cannot be reached: {untrusted}"
+    if bad_certificate := find_untrusted_certificate(cause, *errors.iter_causes(error)):
+        reason = f"the storage account {prefix.account} cannot be reached: {bad_certificate}"
         return FetchError(reason, "machine")
     reason = f"the storage account {prefix.account} does not exist or cannot be reached ({cause})"
     return FetchError(reason, blame_no_answer(error))
@@ -83,15 +83,19 @@ def _explain_status(
         identity, role = identity_and_role
         is_known = not status_text.endswith(UNAUTHENTICATED_CODES)
         is_let_in = code == RIGHT_MISSING_CODE
-        who = identity.describe()
+        identity_text = identity.describe()
         remedy = identity.describe_remedy(role, is_known=is_known, is_let_in=is_let_in)
-        reason = f"let {who} read {subject}" if is_known else f"accept the sign-in of {who} for {subject}"
+        reason = (
+            f"let {identity_text} read {subject}"
+            if is_known
+            else f"accept the sign-in of {identity_text} for {subject}"
+        )
         return FetchError(f"Azure does not {reason} ({status_text}): {remedy}", "configuration")
     if code == "ContainerNotFound":
         return BlobsNotFound(f"the storage account {prefix.account} has no container {prefix.container}")
     if status in (404, 412, 416):
-        changed = f"a blob below {prefix} was changed or deleted while it was fetched ({status_text})"
-        return FetchError(f"{changed}: start the run again", "data")
+        change_reason = f"a blob below {prefix} was changed or deleted while it was fetched ({status_text})"
+        return FetchError(f"{change_reason}: start the run again", "data")
     if status in errors.TRANSIENT_STATUS or status >= 500:
         return FetchError(f"{subject} cannot be read (HTTP {status_text}): try again later", "network")
     return FetchError(f"{subject} cannot be read (HTTP {status_text})", "configuration")
@@ -130,6 +134,6 @@ def explain_publish_error(error: Exception, prefix: BlobPrefix, identity: BlobId
         reason = f"the storage account {prefix.account} has no container {prefix.container}"
         return OSError(f"{reason}: az storage container create {options}")
     sentence = str(explain_blob_error(error, prefix, identity, CONTRIBUTOR_ROLE, remedy))
-    for reading, writing in _WRITING_PHRASES:
-        sentence = sentence.replace(reading, writing)
+    for reading_phrase, writing_phrase in _WRITING_PHRASES:
+        sentence = sentence.replace(reading_phrase, writing_phrase)
     return OSError(sentence)

@@ -82,8 +82,8 @@ class BlobLister:
         for blob in blob_client.list_blobs(self._client, f"{start}{self._file}"):
             if not blob.name:
                 yield replace(blob, name=self._file)
-                for other in blob_client.list_blobs(self._client, f"{start}{COMPANIONS}"):
-                    yield replace(other, name=f"{COMPANIONS}{other.name}")
+                for companion in blob_client.list_blobs(self._client, f"{start}{COMPANIONS}"):
+                    yield replace(companion, name=f"{COMPANIONS}{companion.name}")
                 return
 
     def has_blob(self, name: str) -> bool:
@@ -93,15 +93,17 @@ class BlobLister:
 
     def read_blob(self, name: str) -> bytes:
         """Return the content of a small blob below the prefix."""
-        content: bytes = self._client.download_blob(f"{self.prefix.prefix}/{name}".lstrip("/")).readall()
-        return content
+        blob_bytes: bytes = self._client.download_blob(f"{self.prefix.prefix}/{name}".lstrip("/")).readall()
+        return blob_bytes
 
     def explain_empty(self) -> BlobsNotFound:
         """Return the error for a prefix without blobs, with suggestions."""
         if self._file:
-            names = [blob.name for blob in blob_client.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))]
-            similar = ", ".join(find_similar_names(self._file, [name for name in names if name]))
-            hint = f"; its folder has: {similar}" if similar else ""
+            blob_names = [
+                blob.name for blob in blob_client.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))
+            ]
+            similar_names = ", ".join(find_similar_names(self._file, [name for name in blob_names if name]))
+            hint = f"; its folder has: {similar_names}" if similar_names else ""
             return BlobsNotFound(f"there is no blob {self._prefix}{hint}")
         parts = self._prefix.prefix.split("/")
         for depth in range(len(parts) - 1, -1, -1):
@@ -113,14 +115,20 @@ class BlobLister:
 
     def _suggest_in_folder(self, folder_name: str) -> str:
         """Return a sentence that suggests folders in `folder_name`; empty if there are none."""
-        items = list(islice(self._client.walk_blobs(name_starts_with=folder_name), PAGE_SIZE))
-        if any(item.name == self._prefix.prefix and item.get("size") for item in items):
+        blobs_and_folders = list(islice(self._client.walk_blobs(name_starts_with=folder_name), PAGE_SIZE))
+        if any(
+            listed_item.name == self._prefix.prefix and listed_item.get("size") for listed_item in blobs_and_folders
+        ):
             folder = BlobPrefix(self._prefix.account, self._prefix.container, folder_name.rstrip("/"))
             remedy = f"use its folder, {folder}" if folder_name else "move it into a folder"
             return f"{self._prefix} is a single blob, not a folder of blobs: {remedy}"
-        folders = {item.name.rstrip("/") for item in items if item.name.endswith("/")} - {self._prefix.prefix}
-        similar = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
-        return similar and f"there are no blobs below {self._prefix}; {self._prefix.container} has: {similar}"
+        folders = {
+            listed_item.name.rstrip("/") for listed_item in blobs_and_folders if listed_item.name.endswith("/")
+        } - {self._prefix.prefix}
+        similar_names = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
+        return (
+            similar_names and f"there are no blobs below {self._prefix}; {self._prefix.container} has: {similar_names}"
+        )
 
 
 MAX_CHECKPOINTS_SHOWN = 8
@@ -133,12 +141,12 @@ def find_latest_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, remedy: s
         return prefix
     if not runs:
         raise FetchError(f"there is no complete checkpoint at {prefix} or below it", "configuration")
-    names = sorted(runs, key=int)
+    checkpoint_names = sorted(runs, key=int)
     if len(set(runs.values())) > 1:
-        latest = ", ".join(f"{name} of the run {runs[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
+        latest = ", ".join(f"{name} of the run {runs[name]}" for name in checkpoint_names[-MAX_CHECKPOINTS_SHOWN:])
         reason = f"there are checkpoints of several runs below {prefix}: {latest}"
-        raise FetchError(reason, "configuration", f"--resume-from {shlex.quote(f'{prefix}/{names[-1]}')}")
-    return _join_prefix(prefix, names[-1])
+        raise FetchError(reason, "configuration", f"--resume-from {shlex.quote(f'{prefix}/{checkpoint_names[-1]}')}")
+    return _join_prefix(prefix, checkpoint_names[-1])
 
 
 def find_pinned_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, pin: str, remedy: str = "") -> BlobPrefix | None:
@@ -146,8 +154,10 @@ def find_pinned_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, pin: str,
 
     Raise what the SDK raises, and FetchError.
     """
-    names = sorted(_list_complete_checkpoints(prefix, identity, remedy), key=lambda name: int(name or 0), reverse=True)
-    folders = (_join_prefix(prefix, name) for name in names)
+    checkpoint_names = sorted(
+        _list_complete_checkpoints(prefix, identity, remedy), key=lambda name: int(name or 0), reverse=True
+    )
+    folders = (_join_prefix(prefix, name) for name in checkpoint_names)
     return next((folder for folder in folders if compute_listing_digest(BlobLister(folder, identity)) == pin), None)
 
 

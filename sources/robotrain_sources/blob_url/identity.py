@@ -55,17 +55,17 @@ class StorageSecret:
 
 def read_storage_secret(location: str) -> StorageSecret:
     """Return the current secret of a file or key vault. Raise FetchError if it is not one for Azure Storage."""
-    text = named_secret.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
+    secret_text = named_secret.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
     form: SecretForm
-    if re.fullmatch(_KEY, text):
+    if re.fullmatch(_KEY, secret_text):
         form = "key"
-    elif re.fullmatch(_TOKEN, text):
+    elif re.fullmatch(_TOKEN, secret_text):
         form = "token"
-    elif not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys():
+    elif not re.search(r"\s|://", secret_text) and {"sv", "sig"} <= parse_qs(secret_text).keys():
         form = "sas"
     else:
         raise named_secret.make_content_error(location, ACCEPTED_FORMS)
-    secret = StorageSecret(named_secret.describe_location(location), form, text)
+    secret = StorageSecret(named_secret.describe_location(location), form, secret_text)
     if secret.expires and secret.expires <= datetime.now(timezone.utc):
         expiry = f"{secret.expires.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
         raise FetchError(f"{secret.form_name} in {secret.location} expired at {expiry}: replace it", "configuration")
@@ -78,7 +78,7 @@ def describe_token_holder(token: str) -> str:
     if person := claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username"):
         return str(person)
     ids = (("client", claims.get("appid") or claims.get("azp")), ("object", claims.get("oid")))
-    description = ", ".join(f"{noun} id {value}" for noun, value in ids if value)
+    description = ", ".join(f"{noun} id {identifier}" for noun, identifier in ids if identifier)
     return description and f"the identity with {description}"
 
 

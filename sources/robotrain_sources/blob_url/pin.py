@@ -31,8 +31,8 @@ def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     digest = _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, pin))
     if digest == pin:
         return ""
-    gone = f"there are no blobs below {prefix} any more"
-    return _format_sentence(errors.CHANGED_MESSAGE.format(at=prefix) if digest else gone)
+    missing_sentence = f"there are no blobs below {prefix} any more"
+    return _format_sentence(errors.CHANGED_MESSAGE.format(at=prefix) if digest else missing_sentence)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:

@@ -42,20 +42,20 @@ class PublishedCheckpoints:
             raise PermanentError(f"{folder} changed since it was sealed")
         blobs = self._list_own_blobs(name, manifest.run)
         uploads = {path: _make_upload(folder, path, sha256) for path, sha256 in manifest.files.items()}
-        missing = [upload for path, upload in uploads.items() if not _is_uploaded(blobs.get(path), upload)]
+        missing_uploads = [upload for path, upload in uploads.items() if not _is_uploaded(blobs.get(path), upload)]
         if MANIFEST in blobs:
-            if not missing and self._read_manifest(name) == manifest:
+            if not missing_uploads and self._read_manifest(name) == manifest:
                 return False
             self.blobs.delete_blobs([f"{name}/{MANIFEST}"])
         self.blobs.delete_blobs(f"{name}/{path}" for path in blobs.keys() - uploads.keys() - {MANIFEST})
         author = BlobAuthor(manifest.run, manifest.submission, manifest.tracking)
-        self.blobs.upload_files(missing, name, author)
+        self.blobs.upload_files(missing_uploads, name, author)
         blobs = self.blobs.list_below(name)
-        if differing := next((path for path in uploads if not _is_uploaded(blobs.get(path), uploads[path])), ""):
-            raise UploadMismatch(f"{self._prefix}/{name}/{differing} differs from what was uploaded")
-        content = (folder / MANIFEST).read_bytes()
-        self.blobs.write_blob(f"{name}/{MANIFEST}", content, hashlib.md5(content).digest(), author)
-        if self.blobs.read_blob(f"{name}/{MANIFEST}") != content:
+        if differing_path := next((path for path in uploads if not _is_uploaded(blobs.get(path), uploads[path])), ""):
+            raise UploadMismatch(f"{self._prefix}/{name}/{differing_path} differs from what was uploaded")
+        manifest_bytes = (folder / MANIFEST).read_bytes()
+        self.blobs.write_blob(f"{name}/{MANIFEST}", manifest_bytes, hashlib.md5(manifest_bytes).digest(), author)
+        if self.blobs.read_blob(f"{name}/{MANIFEST}") != manifest_bytes:
             self.blobs.delete_blobs([f"{name}/{MANIFEST}"])
             raise UploadMismatch(f"{self._prefix}/{name}/{MANIFEST} differs from what was uploaded")
         return True
@@ -69,13 +69,15 @@ class PublishedCheckpoints:
         for name, blob in self.blobs.list_below().items():
             if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
                 paths_by_name.setdefault(match[1], set()).add(match[2])
-        complete = sorted((name for name, paths in paths_by_name.items() if MANIFEST in paths), key=int)
-        newest_names = complete[-max(keep, 1) :]
-        removed = [name for name in sorted(paths_by_name, key=int) if newest_names and int(name) < int(newest_names[0])]
-        for name in removed:
-            self.blobs.delete_blobs([f"{name}/{MANIFEST}"] if name in complete else [])
+        complete_names = sorted((name for name, paths in paths_by_name.items() if MANIFEST in paths), key=int)
+        newest_names = complete_names[-max(keep, 1) :]
+        removed_names = [
+            name for name in sorted(paths_by_name, key=int) if newest_names and int(name) < int(newest_names[0])
+        ]
+        for name in removed_names:
+            self.blobs.delete_blobs([f"{name}/{MANIFEST}"] if name in complete_names else [])
             self.blobs.delete_blobs(f"{name}/{path}" for path in paths_by_name[name] - {MANIFEST})
-        return [name for name in removed if name in complete]
+        return [name for name in removed_names if name in complete_names]
 
     def list_authors(self) -> dict[str, BlobAuthor]:
         """Return the author of each complete checkpoint by its name; the name is empty for the prefix itself."""
@@ -98,8 +100,8 @@ class PublishedCheckpoints:
             if manifest is None or manifest.run != run:
                 owner = f"is a checkpoint of the run {manifest.run}" if manifest else "holds other files"
                 raise PermanentError(f"{address} {owner}")
-        elif other := next((blob.author.run for blob in blobs.values() if blob.author.run not in ("", run)), ""):
-            raise PermanentError(f"{address} holds parts of a checkpoint of the run {other}")
+        elif other_run := next((blob.author.run for blob in blobs.values() if blob.author.run not in ("", run)), ""):
+            raise PermanentError(f"{address} holds parts of a checkpoint of the run {other_run}")
         elif any(not blob.author.run for blob in blobs.values()):
             raise PermanentError(f"{address} holds other files")
         return blobs

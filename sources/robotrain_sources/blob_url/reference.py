@@ -50,15 +50,15 @@ def parse_blob_url(text: str) -> BlobPrefix:
     scheme = re.match(_SCHEME, text)
     if not scheme or scheme[1].lower() != "https":
         _raise_wrong_scheme(text, scheme[1].lower() if scheme else "")
-    rest = text[scheme.end() :]
-    address = re.split(r"[?#]", rest, maxsplit=1)[0]
-    if rest[len(address) :].startswith("?"):
+    location = text[scheme.end() :]
+    address = re.split(r"[?#]", location, maxsplit=1)[0]
+    if location[len(address) :].startswith("?"):
         raise SourceError(
             "A query can contain a signature, and a job must not contain secrets: "
             "give the job's identity the role Storage Blob Data Reader and omit the query.",
             _suggest_url(f"https://{address}"),
         )
-    if address != rest:
+    if address != location:
         raise SourceError("A blob URL has no fragment (`#…`).", _suggest_url(f"https://{address}"))
     authority, slash, path = address.partition("/")
     account = _parse_account(authority, slash + path)
@@ -70,9 +70,11 @@ _suggest_url = partial(suggest_normal_form, parse_blob_url)
 
 def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
     if text.lower().startswith("azureml:"):
-        stored = text.lower().startswith("azureml://datastores/")
-        reason = "An Azure ML name is not a blob URL" + (": use the storage address behind it." if stored else ".")
-        raise SourceError(reason, FORM if stored else "")
+        is_datastore = text.lower().startswith("azureml://datastores/")
+        reason = "An Azure ML name is not a blob URL" + (
+            ": use the storage address behind it." if is_datastore else "."
+        )
+        raise SourceError(reason, FORM if is_datastore else "")
     if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"
@@ -87,12 +89,14 @@ def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
 
 def _parse_account(authority: str, path: str) -> str:
     if "@" in authority:
-        plain = authority.rpartition("@")[2]
-        raise SourceError("A blob URL contains no user name and no password.", _suggest_url(f"https://{plain}{path}"))
+        plain_host = authority.rpartition("@")[2]
+        raise SourceError(
+            "A blob URL contains no user name and no password.", _suggest_url(f"https://{plain_host}{path}")
+        )
     host, colon, port = authority.partition(":")
     if colon and not authority.startswith("["):
-        plain = f"https://{host}{path}" if not port or port.isdigit() else ""
-        raise SourceError("A blob URL has no port.", plain and _suggest_url(plain))
+        plain_host = f"https://{host}{path}" if not port or port.isdigit() else ""
+        raise SourceError("A blob URL has no port.", plain_host and _suggest_url(plain_host))
     host = host.lower() if host.isascii() else host
     if host.endswith(".dfs.core.windows.net"):
         blob = host.removesuffix(".dfs.core.windows.net") + HOST
@@ -127,10 +131,10 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
         raise SourceError("The prefix is missing: a whole container cannot be used.", f"{base}/PREFIX")
     prefix = prefix.rstrip("/")
     if signature := re.search(_SIGNATURE, prefix):
-        plain = prefix[: signature.start()].partition("&")[0]
+        plain_prefix = prefix[: signature.start()].partition("&")[0]
         raise SourceError(
             "The URL contains a signature (`sig=`), and a job must not contain secrets.",
-            _suggest_url(f"{base}/{plain}"),
+            _suggest_url(f"{base}/{plain_prefix}"),
         )
     if re.search(_ENCODED, prefix):
         decoded = _decode_percent(prefix)

@@ -67,21 +67,21 @@ class DataAsset:
         return DATA_ASSETS.format_asset(self.name, self.version, self.scope)
 
 
-def parse_data_asset(text: str) -> DataAsset:
-    """Return the data asset that `text` names. Raise SourceError."""
-    return DataAsset(*parse_asset_name(text, DATA_ASSETS))
+def parse_data_asset(asset_text: str) -> DataAsset:
+    """Return the data asset that `asset_text` names. Raise SourceError."""
+    return DataAsset(*parse_asset_name(asset_text, DATA_ASSETS))
 
 
-def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
-    """Return name, version and scope of the asset that `text` names. Raise SourceError."""
+def parse_asset_name(asset_text: str, family: AssetFamily) -> tuple[str, int, str]:
+    """Return name, version and scope of the asset that `asset_text` names. Raise SourceError."""
     # one spelling for resource ids: their case does not matter
-    normal = re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
+    normal = re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", asset_text)
     normal = re.sub(r"^(?:azureml:)?/(?=subscriptions/)", "azureml://", normal)  # as the Azure CLI prints an id
-    if long := re.fullmatch(rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", normal):
-        scope, name, version = long.groups()
+    if long_match := re.fullmatch(rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", normal):
+        scope, name, version = long_match.groups()
         return name, _parse_version(version, f"azureml://{scope}/{family.folder}/{name}/versions/"), scope
-    if short := re.fullmatch(_SHORT, text):
-        return short[1], _parse_version(short[2], f"azureml:{short[1]}:"), ""
+    if short_match := re.fullmatch(_SHORT, asset_text):
+        return short_match[1], _parse_version(short_match[2], f"azureml:{short_match[1]}:"), ""
     _raise_not_an_asset(normal, family)
 
 
@@ -93,42 +93,42 @@ def _parse_version(text: str, before: str) -> int:
     raise SourceError("A version is a whole number of at most 9 digits, without leading zeros.", suggestion)
 
 
-def _suggest_asset(text: str, family: AssetFamily) -> str:
-    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    return suggest_normal_form(lambda text: family.format_asset(*parse_asset_name(text, family)), text)
+def _suggest_asset(asset_text: str, family: AssetFamily) -> str:
+    """Return the normal form of `asset_text`, or the suggestion of its error; empty if there is none."""
+    return suggest_normal_form(lambda text: family.format_asset(*parse_asset_name(text, family)), asset_text)
 
 
-def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
-    lower, noun = text.lower(), family.noun
-    if text != text.strip():
-        raise SourceError("There is white space around the name.", _suggest_asset(text.strip(), family))
-    if lower.startswith("azureml:") and not text.startswith("azureml:"):
+def _raise_not_an_asset(asset_text: str, family: AssetFamily) -> NoReturn:
+    lowercase_text, noun = asset_text.lower(), family.noun
+    if asset_text != asset_text.strip():
+        raise SourceError("There is white space around the name.", _suggest_asset(asset_text.strip(), family))
+    if lowercase_text.startswith("azureml:") and not asset_text.startswith("azureml:"):
         raise SourceError(
-            "`azureml:` is written in lower case.", _suggest_asset("azureml:" + text[len("azureml:") :], family)
+            "`azureml:` is written in lower case.", _suggest_asset("azureml:" + asset_text[len("azureml:") :], family)
         )
-    if unpinned := re.fullmatch(_UNPINNED, text):
+    if unpinned := re.fullmatch(_UNPINNED, asset_text):
         reason = f"A {noun} needs a version: without one, or with a label, its content may change."
         raise SourceError(reason, f"azureml:{unpinned[1]}:VERSION")
-    if lower.startswith("azureml://datastores/"):
+    if lowercase_text.startswith("azureml://datastores/"):
         raise SourceError(
             f"A path in a datastore is not a {noun}: use the storage address behind it.", family.datastore_suggestion
         )
-    if lower.startswith("azureml://"):
-        _raise_wrong_full_name(text, family)
-    if lower.startswith("azureml:"):
+    if lowercase_text.startswith("azureml://"):
+        _raise_wrong_full_name(asset_text, family)
+    if lowercase_text.startswith("azureml:"):
         raise SourceError(f"A {noun} is {ASSET_FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
-    if re.fullmatch(rf"{_NAME}:[0-9]+", text):
-        raise SourceError(f"A {noun} starts with `azureml:`.", _suggest_asset(f"azureml:{text}", family))
+    if re.fullmatch(rf"{_NAME}:[0-9]+", asset_text):
+        raise SourceError(f"A {noun} starts with `azureml:`.", _suggest_asset(f"azureml:{asset_text}", family))
     raise SourceError(f"A {noun} has the form {ASSET_FORM}.")
 
 
-def _raise_wrong_full_name(text: str, family: AssetFamily) -> NoReturn:
+def _raise_wrong_full_name(asset_text: str, family: AssetFamily) -> NoReturn:
     folder, noun = family.other_family
-    if f"/{folder}/" in text:
+    if f"/{folder}/" in asset_text:
         raise SourceError(f"This names a {noun}, not a {family.noun}.")
-    if "/labels/" in text:
+    if "/labels/" in asset_text:
         raise SourceError("The version of a label may change: use `/versions/VERSION`.")
-    if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", text):
+    if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", asset_text):
         raise SourceError(f"An output of a job is not a {family.noun}: register it first.")
     raise SourceError(
         f"A full name is azureml://SCOPE/{family.folder}/NAME/versions/VERSION, where SCOPE is registries/R, "

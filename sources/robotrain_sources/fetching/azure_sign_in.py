@@ -30,8 +30,8 @@ def make_azure_credential() -> Any:
     PowerShell and `azd auth login`.
     """
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # its errors repeat what it logs
-    excluded: dict[str, Any] = {f"exclude_{name}_credential": True for name in DESKTOP_CREDENTIALS}
-    return importlib.import_module("azure.identity").DefaultAzureCredential(**excluded, **SIGN_IN_LIMITS)
+    exclusions: dict[str, Any] = {f"exclude_{name}_credential": True for name in DESKTOP_CREDENTIALS}
+    return importlib.import_module("azure.identity").DefaultAzureCredential(**exclusions, **SIGN_IN_LIMITS)
 
 
 def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
@@ -70,8 +70,8 @@ def parse_token_claims(token: str) -> dict[str, Any]:
 def parse_json_object(text: str | bytes) -> dict[str, Any]:
     """Return the JSON object of an answer; empty for anything else."""
     with contextlib.suppress(ValueError, RecursionError):
-        content = json.loads(text)
-        return content if isinstance(content, dict) else {}
+        json_object = json.loads(text)
+        return json_object if isinstance(json_object, dict) else {}
     return {}
 
 
@@ -92,8 +92,8 @@ _REJECTED_VARIABLES = {
 
 def find_rejected_variable(message: str) -> str:
     """Return the environment variable whose value Azure's sign-in rejects; empty if there is none."""
-    names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
-    return next((name for name in names if os.environ.get(name)), "")
+    variable_names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
+    return next((name for name in variable_names if os.environ.get(name)), "")
 
 
 def suggest_other_value(variable: str) -> str:
@@ -103,8 +103,8 @@ def suggest_other_value(variable: str) -> str:
 
 def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
-    if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
-        explanation = f"cannot reach Azure's sign-in to read {subject}: {untrusted}"
+    if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
+        explanation = f"cannot reach Azure's sign-in to read {subject}: {bad_certificate}"
         return FetchError(explanation, "machine")
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):

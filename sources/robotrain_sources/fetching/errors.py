@@ -75,16 +75,16 @@ def _find_busy_pause(error: BaseException, pause: float) -> float | None:
     if status not in TRANSIENT_STATUS and status < 500:
         return None
     answers = (getattr(cause, "response", None) for cause in causes)
-    headers = (getattr(answer, "headers", None) or {} for answer in answers if answer is not None)
-    retry_after = next((text for header in headers if (text := str(header.get("Retry-After", "")))), "")
+    headers = (getattr(response, "headers", None) or {} for response in answers if response is not None)
+    retry_after = next((header_text for header in headers if (header_text := str(header.get("Retry-After", "")))), "")
     wait = max(pause, float(retry_after)) if retry_after.isdecimal() else pause
     return wait if wait <= MAX_BUSY_SECONDS else None
 
 
 def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
     """Return the known names most similar to `name`, else the first ones."""
-    similar = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)
-    return similar or list(known_names[:MAX_SUGGESTIONS])
+    similar_names = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)
+    return similar_names or list(known_names[:MAX_SUGGESTIONS])
 
 
 def get_class_names(*raised: BaseException) -> set[str]:
@@ -94,18 +94,20 @@ def get_class_names(*raised: BaseException) -> set[str]:
 
 def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and its causes, the innermost last; each once, also if they form a cycle."""
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    seen_ids = set[int]()
+    while error is not None and id(error) not in seen_ids:
+        seen_ids.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
 def format_error(error: BaseException) -> str:
     """Return type and first line of an error without anything that could be a secret: addresses lose their query."""
-    first = next(iter(str(error).splitlines()), "")
-    first = re.sub(r"(?:[\w+.-]+:)?//\S+", lambda match: remove_user(match[0]), first)  # a match may be several
-    return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
+    first_line = next(iter(str(error).splitlines()), "")
+    first_line = re.sub(
+        r"(?:[\w+.-]+:)?//\S+", lambda match: remove_user(match[0]), first_line
+    )  # a match may be several
+    return f"{type(error).__name__}: {re.sub(_SECRET, '…', first_line)}"
 
 
 def blame_no_answer(*raised: BaseException) -> Fault:

@@ -58,14 +58,14 @@ class VaultSecret:
         return f"https://{self.suffix}/.default"
 
 
-def is_vault_address(text: str) -> bool:
+def is_vault_address(location: str) -> bool:
     """Return whether the text is an address, not a file."""
-    return "://" in text
+    return "://" in location
 
 
-def parse_vault_address(text: str) -> VaultSecret | None:
+def parse_vault_address(address: str) -> VaultSecret | None:
     """Return the secret at an address; None for anything else. The case of the host does not matter."""
-    match = re.fullmatch(_ADDRESS, re.sub(r"^[^/]*//[^/]*", lambda host: host[0].lower(), text))
+    match = re.fullmatch(_ADDRESS, re.sub(r"^[^/]*//[^/]*", lambda host: host[0].lower(), address))
     return VaultSecret(match[1], match[2], match[3], match[4] or "") if match else None
 
 
@@ -78,8 +78,8 @@ _OBJECT_ID = r"oid=([0-9a-fA-F-]{36})"
 
 def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecret) -> FetchError:
     """Return the error for an answer without a secret."""
-    content = body.get("error")
-    fault: Mapping[str, Any] = content if isinstance(content, dict) else {}
+    error_body = body.get("error")
+    fault: Mapping[str, Any] = error_body if isinstance(error_body, dict) else {}
     inner = fault.get("innererror")
     code = str((isinstance(inner, dict) and inner.get("code")) or fault.get("code") or "")
     message = str(fault.get("message") or "")
@@ -87,8 +87,8 @@ def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecr
     options = f"--vault-name {secret.vault} --name {secret.name}"
     if status == 404:
         command = f"az keyvault secret set {options} --file FILE"
-        missing = str(secret).removeprefix("the ")
-        return FetchError(f"there is no {missing} ({status_text})", "configuration", command)
+        secret_text = str(secret).removeprefix("the ")
+        return FetchError(f"there is no {secret_text} ({status_text})", "configuration", command)
     if code == "SecretDisabled" or "disabled secret" in message:
         version = f" --version {secret.version}" if secret.version else ""
         command = f"az keyvault secret set-attributes {options}{version} --enabled true"
@@ -110,8 +110,8 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
         identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
         way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
         return explain_sign_in(error, str(secret), way=way)
-    if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
-        reason = f"the key vault {secret.vault} cannot be reached: {untrusted}"
+    if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
+        reason = f"the key vault {secret.vault} cannot be reached: {bad_certificate}"
         return FetchError(reason, "machine")
     unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
     cause = unreachable[0] if unreachable else errors.format_error(error)
@@ -121,9 +121,9 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
 
 def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:
     client = os.environ.get("AZURE_CLIENT_ID")
-    who = f"the identity with client id {client}" if client else "the identity of this machine"
+    identity_text = f"the identity with client id {client}" if client else "the identity of this machine"
     if status_text.startswith("HTTP 401"):
-        reason = f"Azure does not accept the sign-in of {who} for {secret} ({status_text})"
+        reason = f"Azure does not accept the sign-in of {identity_text} for {secret} ({status_text})"
         return FetchError(
             f"{reason}: it must belong to the vault's tenant, and have the role {VAULT_ROLE} there", "configuration"
         )
@@ -137,7 +137,9 @@ def _explain_access_denied(status_text: str, code: str, message: str, secret: Va
         scope = resource_id[1] if resource_id else f"$(az keyvault show --name {secret.vault} --query id --output tsv)"
         remedy = f"it needs the role {VAULT_ROLE}"
         command = f'az role assignment create --assignee {assignee} --role "{VAULT_ROLE}" --scope "{scope}"'
-    return FetchError(f"Azure does not let {who} read {secret} ({status_text}): {remedy}", "configuration", command)
+    return FetchError(
+        f"Azure does not let {identity_text} read {secret} ({status_text}): {remedy}", "configuration", command
+    )
 
 
 API_VERSION = "7.4"
@@ -162,45 +164,45 @@ def _request_secret(client: Any, secret: VaultSecret) -> str:
         "GET", secret.address, params={"api-version": API_VERSION}
     )
     try:
-        answer = send_request(client, request, **VAULT_TIMEOUTS)
+        response = send_request(client, request, **VAULT_TIMEOUTS)
     except Exception as error:
         raise explain_no_vault_answer(error, secret) from None  # a cause may repeat what was sent
-    body = parse_json_object(answer.text())
-    if answer.status_code != 200 or not isinstance(body.get("value"), str):
-        raise explain_vault_answer(answer.status_code, body, secret)
+    body = parse_json_object(response.text())
+    if response.status_code != 200 or not isinstance(body.get("value"), str):
+        raise explain_vault_answer(response.status_code, body, secret)
     return str(body["value"])
 
 
 MAX_SECRET_BYTES = 64 * 1024
 
 
-def read_secret(location: str, expected: str) -> str:
+def read_secret(location: str, expected_content: str) -> str:
     """Return the stripped text of a secret in a file, or in a key vault by its address. Raise FetchError.
 
-    `expected` names what it should hold, for messages.
+    `expected_content` names what it should hold, for messages.
     """
     if secret := parse_vault_address(location):
-        text = read_vault_secret(secret).strip()
+        secret_text = read_vault_secret(secret).strip()
     elif is_vault_address(location):
         reason = f"the address of a secret is not one of a key vault: its form is {VAULT_ADDRESS_FORM}"
         raise FetchError(reason, "configuration")
     else:
         try:
-            with open(location, encoding="utf-8") as content:
-                text = content.read(MAX_SECRET_BYTES).strip()
+            with open(location, encoding="utf-8") as file:
+                secret_text = file.read(MAX_SECRET_BYTES).strip()
         except OSError as error:
             reason = f"the credential file {location} cannot be read: {error.strerror}"
             raise FetchError(reason, "configuration") from None
         except ValueError:  # not UTF-8
-            raise make_content_error(location, expected) from None
-    if not text:
-        raise FetchError(f"{_describe_secret(location)} is empty: it should hold {expected}", "configuration")
-    return text
+            raise make_content_error(location, expected_content) from None
+    if not secret_text:
+        raise FetchError(f"{_describe_secret(location)} is empty: it should hold {expected_content}", "configuration")
+    return secret_text
 
 
-def make_content_error(location: str, expected: str) -> FetchError:
+def make_content_error(location: str, expected_content: str) -> FetchError:
     """Return the error for a secret that holds something else."""
-    return FetchError(f"{_describe_secret(location)} does not hold {expected}", "configuration")
+    return FetchError(f"{_describe_secret(location)} does not hold {expected_content}", "configuration")
 
 
 def describe_location(location: str) -> str:

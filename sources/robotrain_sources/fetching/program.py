@@ -46,25 +46,25 @@ def run_program(
     ) as process:
         assert process.stdout is not None
         try:
-            (answer, last), code = _relay_output(process.stdout, context.log_line), process.wait()
+            (answer, last_line), code = _relay_output(process.stdout, context.log_line), process.wait()
         except BaseException:  # the run was stopped
             stop_process(process, STOP_SECONDS)
             raise
     if code == 0 and answer:
         return Path(answer)
-    raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last or 'no output'}")
+    raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last_line or 'no output'}")
 
 
 def _relay_output(lines: Iterable[str], log_line: Callable[[str], None]) -> tuple[str, str]:
     """Log all lines but the answer; return the answer and the last other line."""
-    answer = last = ""
+    answer = last_line = ""
     for line in map(str.rstrip, lines):
         if line.startswith(ANSWER_PREFIX):
             answer = line.removeprefix(ANSWER_PREFIX)
         elif line:
-            last = line
+            last_line = line
             log_line(line)
-    return answer, last
+    return answer, last_line
 
 
 def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
@@ -72,8 +72,8 @@ def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
 
     `modules` are imported modules whose packages the program has to find as well.
     """
-    names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
-    return child_python.make_import_environ(dict.fromkeys(map(get_import_folder, names)))
+    module_names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
+    return child_python.make_import_environ(dict.fromkeys(map(get_import_folder, module_names)))
 
 
 ANSWER_PREFIX = "answer: "

@@ -35,9 +35,9 @@ def unpack_archive(stream: IO[bytes], mode: str, folder: Path, commit: str) -> N
     links: dict[str, str] = {}
     size = count = 0
     try:
-        with tarfile.open(fileobj=stream, mode=mode) as packed:  # type: ignore[call-overload]
-            for member in packed:
-                if (archive_commit := packed.pax_headers.get(COMMIT_HEADER)) != commit:
+        with tarfile.open(fileobj=stream, mode=mode) as tar_archive:  # type: ignore[call-overload]
+            for member in tar_archive:
+                if (archive_commit := tar_archive.pax_headers.get(COMMIT_HEADER)) != commit:
                     raise FetchError(
                         f"the archive is of the commit {archive_commit or 'nobody knows which'}, not {commit}"
                     )
@@ -48,12 +48,14 @@ def unpack_archive(stream: IO[bytes], mode: str, folder: Path, commit: str) -> N
                     raise FetchError(problem, "data")
                 size, count = size + member.size, count + 1
                 if size > MAX_BYTES or count > MAX_FILES:
-                    most = f"{MAX_FILES:,} files of {MAX_BYTES >> 30} GiB"
-                    raise FetchError(f"the repository is too large for code: it has more than {most}", "configuration")
+                    limits = f"{MAX_FILES:,} files of {MAX_BYTES >> 30} GiB"
+                    raise FetchError(
+                        f"the repository is too large for code: it has more than {limits}", "configuration"
+                    )
                 if member.issym():
                     links[path] = member.linkname
-                elif member.isreg() and (content := packed.extractfile(member)):
-                    _write_file(folder / path, content, member.mode)
+                elif member.isreg() and (member_file := tar_archive.extractfile(member)):
+                    _write_file(folder / path, member_file, member.mode)
                 else:
                     raise FetchError(f"the archive has an entry {path!r} that is no file", "data")
             if not count:
@@ -75,11 +77,11 @@ def _write_file(path: Path, content: IO[bytes], mode: int) -> None:
 
 
 def _make_links(folder: Path, links: Mapping[str, str]) -> None:
-    for path, text in links.items():
+    for path, link_target in links.items():
         if any(str(parent) in links for parent in PurePosixPath(path).parents):  # it would be made where that one leads
             raise FetchError(f"the archive has an entry below the link {str(PurePosixPath(path).parent)!r}", "data")
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).symlink_to(text)
+        (folder / path).symlink_to(link_target)
     root = os.path.realpath(folder)
     outside = [path for path in links if not os.path.realpath(folder / path).startswith(root + os.sep)]
     for path in outside:
@@ -114,15 +116,15 @@ class _SafeRedirections(urllib.request.HTTPRedirectHandler):
     """Follows redirections without taking a token to another host, or to one without encryption."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        new = super().redirect_request(req, fp, code, msg, headers, newurl)
-        old = urlsplit(req.full_url)
-        to = urlsplit(newurl)
-        if old.scheme == "https" and to.scheme != "https":
+        redirected_request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        old_address = urlsplit(req.full_url)
+        new_address = urlsplit(newurl)
+        if old_address.scheme == "https" and new_address.scheme != "https":
             raise urllib.error.URLError("redirected to an address without encryption")
-        if new is not None and old.netloc != to.netloc:
+        if redirected_request is not None and old_address.netloc != new_address.netloc:
             for name in ("Authorization", "Private-token"):
-                new.remove_header(name)
-        return new
+                redirected_request.remove_header(name)
+        return redirected_request
 
 
 def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Path) -> None:
@@ -142,9 +144,9 @@ def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Pa
             error.close()
             answers.append(f"HTTP {error.code}")
         except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
-            untrusted = find_untrusted_certificate(error)
+            bad_certificate = find_untrusted_certificate(error)
             reason: object = getattr(error, "reason", error)
-            fault: Fault = "machine" if untrusted else "network"
-            raise FetchError(f"{repository.host} cannot be reached: {untrusted or reason}", fault) from None
+            fault: Fault = "machine" if bad_certificate else "network"
+            raise FetchError(f"{repository.host} cannot be reached: {bad_certificate or reason}", fault) from None
     explanation = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
     raise FetchError(f"{explanation} ({', '.join(answers)}): use an image that has git", "configuration")

@@ -31,7 +31,7 @@ def fetch(source: JobSource, context: ContainerContext) -> Path:
         "--credential": context.credentials.get(source.kind, ""),
         "--way": context.credential_hints.get(source.kind, ""),
     }
-    arguments = [word for item in options.items() if item[1] for word in item]
+    arguments = [word for option in options.items() if option[1] for word in option]
     return program.run_program(
         context, FETCH, source.uri, "--to", str(context.cache / "sources" / source.kind), *arguments
     )

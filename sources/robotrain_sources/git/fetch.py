@@ -35,10 +35,10 @@ class RepositoryFetcher:
     def __init__(self, repository: GitRepository, pin: str, credential: str, way: str) -> None:
         self._repository, self._way = repository, way
         self._revision = pin or repository.revision or "HEAD"
-        text = named_secret.read_secret(credential, TOKEN_FORM) if credential else ""
-        if text and not re.fullmatch(r"[!-~]{8,4096}", text):
+        token_text = named_secret.read_secret(credential, TOKEN_FORM) if credential else ""
+        if token_text and not re.fullmatch(r"[!-~]{8,4096}", token_text):
             raise named_secret.make_content_error(credential, TOKEN_FORM)
-        self._token = GitToken(repository.url, text) if text else None
+        self._token = GitToken(repository.url, token_text) if token_text else None
 
     def fetch(self, to: Path) -> Path:
         """Return the folder of the files, fetched below `to` unless they are there. Raise FetchError or OSError."""
@@ -67,8 +67,8 @@ class RepositoryFetcher:
         subfolder = Path(os.path.realpath(folder / path))
         if path and not (subfolder.is_dir() and subfolder.is_relative_to(os.path.realpath(folder))):
             subfolders = sorted(child.relative_to(folder).as_posix() for child in folder.glob("**/") if child != folder)
-            near = difflib.get_close_matches(path, subfolders, n=1)
-            hint = f"; the nearest is {near[0]}" if near else ""
+            close_names = difflib.get_close_matches(path, subfolders, n=1)
+            hint = f"; the nearest is {close_names[0]}" if close_names else ""
             raise FetchError(f"{self._repository.url} has no folder {path}{hint}", "configuration")
         return subfolder
 
@@ -76,14 +76,21 @@ class RepositoryFetcher:
         if not git_command.find_git():
             reason = f"git is not installed here, so the commit of {self._revision} cannot be looked up"
             raise FetchError(f"{reason}: name a commit, or use an image that has git", "configuration")
-        names = (f"refs/tags/{self._revision}^{{}}", f"refs/tags/{self._revision}", f"refs/heads/{self._revision}")
-        patterns = ("HEAD",) if self._revision == "HEAD" else names
+        reference_names = (
+            f"refs/tags/{self._revision}^{{}}",
+            f"refs/tags/{self._revision}",
+            f"refs/heads/{self._revision}",
+        )
+        patterns = ("HEAD",) if self._revision == "HEAD" else reference_names
         scratch = self._make_scratch(to / f".ask.{os.urandom(4).hex()}")
         try:
             output = self._run(scratch, "ls-remote", "--", self._repository.url, *patterns, seconds=ASK_SECONDS)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        commits = {name: commit for commit, name in (line.split("\t", 1) for line in output.decode().splitlines())}
+        commits = {
+            name: commit
+            for commit, name in (reference_line.split("\t", 1) for reference_line in output.decode().splitlines())
+        }
         if commit := next((commits[name] for name in patterns if name in commits), ""):
             return commit
         raise FetchError(f"{self._repository.url} has no branch or tag {self._revision}", "configuration")
@@ -103,13 +110,13 @@ class RepositoryFetcher:
                 scratch, "fetch", "--quiet", "--depth=1", "--no-tags", "--", url, commit, retries=("unadvertised",)
             )
         except GitFailed:  # the host gives branches and tags only
-            every = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-            self._run(scratch, "fetch", "--quiet", "--", url, *every)
+            all_references = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            self._run(scratch, "fetch", "--quiet", "--", url, *all_references)
         try:
-            answer = self._run(scratch, "rev-parse", "--verify", f"{commit}^{{commit}}", retries=("other",))
+            output = self._run(scratch, "rev-parse", "--verify", f"{commit}^{{commit}}", retries=("other",))
         except GitFailed:
-            answer = b""
-        if answer.decode().strip() != commit:
+            output = b""
+        if output.decode().strip() != commit:
             raise FetchError(f"{url} has no commit {commit}", "configuration")
         (scratch / "info").mkdir(exist_ok=True)
         (scratch / "info" / "attributes").write_text(ATTRIBUTES)

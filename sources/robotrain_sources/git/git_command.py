@@ -71,16 +71,16 @@ def run_git(
     """
     command, environ = make_command(folder, arguments, token, home)
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds
         )
     except subprocess.TimeoutExpired:
         raise GitFailed("network", f"no answer within {seconds:g} s") from None
     except OSError as error:
         raise GitFailed("other", f"git cannot be run: {error.strerror}") from None
-    if done.returncode:
-        raise explain_failure(done.stderr.decode(errors="replace"))
-    return done.stdout
+    if result.returncode:
+        raise explain_failure(result.stderr.decode(errors="replace"))
+    return result.stdout
 
 
 def make_command(
@@ -88,8 +88,12 @@ def make_command(
 ) -> tuple[list[str], dict[str, str]]:
     """Return the command line and the environment of git. Raise OSError."""
     options = {**OPTIONS, **({"credential.helper": ""} if token else {})}  # no helper may store the token
-    command = [find_git() or "git", *(word for item in options.items() for word in ("-c", "=".join(item)))]
-    inherited = {name: value for name, value in os.environ.items() if not re.fullmatch(_REPOSITORY_VARIABLES, name)}
+    command = [find_git() or "git", *(word for option in options.items() for word in ("-c", "=".join(option)))]
+    inherited_variables = {
+        name: variable_value
+        for name, variable_value in os.environ.items()
+        if not re.fullmatch(_REPOSITORY_VARIABLES, name)
+    }
     git_variables: Mapping[str, str] = {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
@@ -104,7 +108,7 @@ def make_command(
         **({"GIT_DIR": str(folder)} if (folder / "HEAD").is_file() else {}),
     }
     return [*command, *arguments], {
-        **inherited,
+        **inherited_variables,
         **git_variables,
         **(_make_token_environ(folder, token) if token else {}),
     }
@@ -113,11 +117,11 @@ def make_command(
 def _make_token_environ(folder: Path, token: GitToken) -> dict[str, str]:
     scheme = token.url.split("/")[0]
     host = token.url.split("/")[2]
-    text = _ASK_PASS.format(
+    script_text = _ASK_PASS.format(
         origin=f"{scheme}//{host}", login=f"{scheme}//x-access-token@{host}", variable=TOKEN_VARIABLE
     )
     program = folder / "robotrain-askpass"
-    program.write_text(text)
+    program.write_text(script_text)
     program.chmod(0o700)
     return {"GIT_ASKPASS": str(program), TOKEN_VARIABLE: token.text}
 
@@ -136,10 +140,10 @@ _REASONS: tuple[tuple[Reason, str], ...] = (
 def explain_failure(message: str) -> GitFailed:
     """Return the error for the message of a git command."""
     reason: Reason = next((reason for reason, pattern in _REASONS if re.search(pattern, message)), "other")
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    line = next(
-        (candidate for candidate in lines if candidate.startswith(("fatal:", "error:", "remote:"))),
-        lines[-1] if lines else "",
+    message_lines = [message_line.strip() for message_line in message.splitlines() if message_line.strip()]
+    message_line = next(
+        (candidate for candidate in message_lines if candidate.startswith(("fatal:", "error:", "remote:"))),
+        message_lines[-1] if message_lines else "",
     )
-    line = re.sub(r"//[^/@\s]+@", "//", re.sub(r"^(?:fatal|error|remote): ", "", line))
-    return GitFailed(reason, line[:300] or "git ended without a message")
+    message_line = re.sub(r"//[^/@\s]+@", "//", re.sub(r"^(?:fatal|error|remote): ", "", message_line))
+    return GitFailed(reason, message_line[:300] or "git ended without a message")

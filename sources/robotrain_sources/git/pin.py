@@ -51,22 +51,26 @@ def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
 
 def _find_commit(repository: GitRepository) -> str:
     revision = repository.revision
-    wanted = (
+    reference_names = (
         (f"refs/tags/{revision}^{{}}", f"refs/tags/{revision}", f"refs/heads/{revision}") if revision else ("HEAD",)
     )
-    commits = _list_references(repository, *wanted)
-    if commit := next((commits[name] for name in wanted if name in commits), ""):
+    commits = _list_references(repository, *reference_names)
+    if commit := next((commits[name] for name in reference_names if name in commits), ""):
         return commit
     name = str(GitRepository(repository.url))
-    where = f"{repository.host}/{repository.path}"
+    address = f"{repository.host}/{repository.path}"
     if re.fullmatch(r"[0-9a-f]{4,63}", revision):
-        raise SourceNotFound(f"{where} has no branch or tag {revision}; a commit is given by all its 40 digits.")
+        raise SourceNotFound(f"{address} has no branch or tag {revision}; a commit is given by all its 40 digits.")
     references = _list_references(repository, "refs/heads/*", "refs/tags/*")
-    names = [reference.split("/", 2)[2] for reference in references if not reference.endswith("^{}")]
-    nearest = find_nearest_name(revision, names) or ""
-    has = f"; it has {', '.join(names[:MAX_REVISIONS_SHOWN])}{', …' if names[MAX_REVISIONS_SHOWN:] else ''}"
+    revisions = [reference.split("/", 2)[2] for reference in references if not reference.endswith("^{}")]
+    nearest = find_nearest_name(revision, revisions) or ""
+    revisions_note = (
+        f"; it has {', '.join(revisions[:MAX_REVISIONS_SHOWN])}{', …' if revisions[MAX_REVISIONS_SHOWN:] else ''}"
+    )
     reason = (
-        f"{where} has no branch or tag {revision}{has if names else ''}." if revision else f"{where} has no commits."
+        f"{address} has no branch or tag {revision}{revisions_note if revisions else ''}."
+        if revision
+        else f"{address} has no commits."
     )
     raise SourceNotFound(reason, nearest and f"{name}@{nearest}")
 
@@ -82,7 +86,11 @@ def _list_references(repository: GitRepository, *patterns: str) -> dict[str, str
             output = repeat_if_busy(ask)
         except GitFailed as failed:
             raise _make_source_error(failed, repository) from None
-    rows = (line.split("\t", 1) for line in output.decode(errors="replace").splitlines() if "\t" in line)
+    rows = (
+        reference_line.split("\t", 1)
+        for reference_line in output.decode(errors="replace").splitlines()
+        if "\t" in reference_line
+    )
     return {name: commit for commit, name in rows if re.fullmatch(COMMIT_PATTERN, commit)}
 
 
@@ -111,15 +119,15 @@ def _require_commit(repository: GitRepository, commit: str) -> None:
             raise SourceUnreachable(error.why) from None
 
 
-def _make_source_error(failed: GitFailed, repository: GitRepository) -> SourceError:
-    where = f"{repository.host}/{repository.path}"
-    if failed.reason == "denied":
+def _make_source_error(failure: GitFailed, repository: GitRepository) -> SourceError:
+    address = f"{repository.host}/{repository.path}"
+    if failure.reason == "denied":
         return SourceUnreachable(
-            f"{repository.host} asks for a sign-in: {where} is private, or does not exist. git finds yours in its "
+            f"{repository.host} asks for a sign-in: {address} is private, or does not exist. git finds yours in its "
             "credential helper; the job needs one of its own."
         )
-    if failed.reason == "missing":
+    if failure.reason == "missing":
         return SourceNotFound(f"{repository.host} has no repository {repository.path}.")
-    if failed.reason == "unknown-host":
+    if failure.reason == "unknown-host":
         return SourceError(f"There is no host {repository.host}.")
-    return SourceError(f"{where} cannot be read from here: {failed}.")
+    return SourceError(f"{address} cannot be read from here: {failure}.")

@@ -67,10 +67,10 @@ def parse_repository(text: str) -> GitRepository:
         _raise_not_an_address(text)
     scheme = match[1].lower()
     host = match[2].lower()
-    rest = match[3] or ""
+    path_and_revision = match[3] or ""
     query = match[4]
     fragment = match[5] or ""
-    path, _, revision = rest.partition("@")
+    path, _, revision = path_and_revision.partition("@")
     path = path.rstrip("/")
     if "@" in host:
         end = f"@{revision}" if revision else ""
@@ -79,13 +79,13 @@ def parse_repository(text: str) -> GitRepository:
         raise SourceError("The host is missing or is not a valid name.")
     if query:
         reason = "A query can contain a token, and a job must not contain secrets."
-        raise SourceError(reason, _suggest(f"git+{scheme}://{host}{rest}"))
+        raise SourceError(reason, _suggest(f"git+{scheme}://{host}{path_and_revision}"))
     if scheme == "http" and not re.fullmatch(LOOPBACK_PATTERN, host):
-        raise SourceError("Code is fetched with encryption only.", _suggest(f"git+https://{host}{rest}"))
+        raise SourceError("Code is fetched with encryption only.", _suggest(f"git+https://{host}{path_and_revision}"))
     parts = [unquote(part) for part in path.split("/")[1:]]
     if not re.fullmatch(_PATH, path) or any(part in (".", "..") or "/" in part for part in parts):
         raise SourceError("The path of the repository is missing, or has characters that no repository has.", FORM)
-    if rest.endswith("@") or re.search(_NOT_IN_REVISION, revision) or len(revision) > 255:
+    if path_and_revision.endswith("@") or re.search(_NOT_IN_REVISION, revision) or len(revision) > 255:
         reason = "The part after `@` is a branch, a tag or a commit, as git names them."
         raise SourceError(reason, f"git+{scheme}://{host}{path}@REVISION")
     if fragment and (not fragment.startswith(SUBDIRECTORY) or re.search(r"[?#&=]", fragment.partition("=")[2])):
@@ -99,13 +99,13 @@ def parse_repository(text: str) -> GitRepository:
 _suggest = partial(suggest_normal_form, parse_repository)
 
 
-def _raise_not_an_address(text: str) -> NoReturn:
-    if "://" not in text or re.match(r"(?i)(?:git\+)?(?:ssh|git)://", text):
-        if match := re.fullmatch(_SSH, text):
+def _raise_not_an_address(address_text: str) -> NoReturn:
+    if "://" not in address_text or re.match(r"(?i)(?:git\+)?(?:ssh|git)://", address_text):
+        if match := re.fullmatch(_SSH, address_text):
             end = f"@{match[3]}" if match[3] else ""
             address = f"git+https://{match[1]}/{match[2].removesuffix('.git')}{end}"
             raise SourceError("The job fetches code over https: it has no key for ssh.", _suggest(address))
-    elif match := re.fullmatch(_WEB, text):
+    elif match := re.fullmatch(_WEB, address_text):
         name, _, revision = match[1].partition("@")
         revision = match[2] or revision
         address = f"git+{name.removesuffix('.git')}" + (f"@{revision}" if revision else "")

@@ -44,11 +44,13 @@ class SingleFile(DataOrigin):
         is_tagged = bool(etag) and not etag.startswith("W/")
         self.has_ranges = bool(ranged and is_tagged)
         if not self.has_ranges:
-            lacks = " and ".join(
+            missing_features = " and ".join(
                 name for name, is_supported in (("ranges", ranged), ("a strong ETag", is_tagged)) if not is_supported
             )
-            how = "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
-            self.remark = f"{self._file.host} answers without {lacks}: {self._file.name} is {how}"
+            reading_note = (
+                "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
+            )
+            self.remark = f"{self._file.host} answers without {missing_features}: {self._file.name} is {reading_note}"
         changing = "\0".join((str(self._file), etag, modified))
         self.place += f"/{hashlib.sha256(changing.encode()).hexdigest()[:16]}"
         version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one
@@ -81,8 +83,8 @@ class SingleFile(DataOrigin):
             return FetchError(f"{self._file} changed while it was fetched", "data")
         if status:
             return FetchError(f"{self._file.host} answered HTTP {status}", "network" if status >= 500 else "")
-        if untrusted := find_untrusted_certificate(*errors.iter_causes(error)):
-            return FetchError(f"{self._file.host} cannot be reached: {untrusted}", "machine")
+        if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
+            return FetchError(f"{self._file.host} cannot be reached: {bad_certificate}", "machine")
         reason = getattr(error, "reason", error)
         cause = errors.describe_transport_error(error) or str(reason)
         return FetchError(f"{self._file.host} cannot be reached: {cause}", errors.blame_no_answer(error))

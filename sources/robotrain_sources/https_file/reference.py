@@ -50,13 +50,13 @@ def parse_https_file(text: str) -> HttpsFile:
     scheme = match[1].lower()
     host = match[2].lower()
     path = match[3]
-    rest = match[4]
+    query_or_fragment = match[4]
     if "@" in host:
         reason = "A user name or password in a URL is a secret, and a job must not contain secrets."
         raise SourceError(reason, _suggest_url(f"{scheme}://{host.rpartition('@')[2]}{path}"))
     if not re.fullmatch(_HOST, host):
         raise SourceError("The host is missing or is not a valid name.")
-    if rest:
+    if query_or_fragment:
         reason = "A query can contain a signature, and a job must not contain secrets; a fragment means nothing here."
         raise SourceError(reason, _suggest_url(f"{scheme}://{host}{path}"))
     if path in ("", "/") or path.endswith("/"):

@@ -78,7 +78,7 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
         return failure
     if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
         answers = (getattr(cause, "response", None) for cause in causes)
-        headers = (getattr(answer, "headers", {}) for answer in answers if answer is not None)
+        headers = (getattr(response, "headers", {}) for response in answers if response is not None)
         message = next((str(header["X-Error-Message"]) for header in headers if "X-Error-Message" in header), "")
         return _explain_status(status, message, request)  # the message is compared, never shown
     is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
@@ -87,8 +87,8 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
     hub = format_hub()
     if any("Timeout" in name for name in class_names):
         return HubFailure("other", f"{hub} did not answer in time for {request.repository}: try again later", "network")
-    if untrusted := find_untrusted_certificate(*causes):
-        return HubFailure("other", f"{hub} cannot be reached: {untrusted}", "machine")
+    if bad_certificate := find_untrusted_certificate(*causes):
+        return HubFailure("other", f"{hub} cannot be reached: {bad_certificate}", "machine")
     transport_error = errors.describe_transport_error(error)
     if transport_error or "TransportError" in class_names:
         cause = describe_no_answer(error)
@@ -153,10 +153,10 @@ def _explain_status(status: int, message: str, request: HubRequest) -> HubFailur
         return HubFailure("other", f"{reason}{request.other_token_hint}")
     if status == 403:
         reason = f"{request.token} may not read the {request.subject} (HTTP 403)"
-        right = f"grant it that right at {format_site()}/settings/tokens"
+        right_remedy = f"grant it that right at {format_site()}/settings/tokens"
         if not request.is_pin:  # the store does not tell that a repository is gated
-            right = f"if it is gated, request access at {request.page}; else {right}"
-        return HubFailure("denied", f"{reason}: {right}{request.other_token_hint}")
+            right_remedy = f"if it is gated, request access at {request.page}; else {right_remedy}"
+        return HubFailure("denied", f"{reason}: {right_remedy}{request.other_token_hint}")
     if status in (404, 416):
         reason = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
         return HubFailure("other", reason, "data")

@@ -38,10 +38,10 @@ SAFE_SUFFIX = ".safetensors"
 
 def select_files(file_names: Iterable[str]) -> list[str]:
     """Return the names to fetch: all, but no pickled weights where there are safetensors."""
-    names = sorted(name for name in file_names if not is_debris(name))
-    if any(name.endswith(SAFE_SUFFIX) for name in names):
-        return [name for name in names if not name.endswith(PICKLED_SUFFIXES)]
-    return names
+    fetched_names = sorted(name for name in file_names if not is_debris(name))
+    if any(name.endswith(SAFE_SUFFIX) for name in fetched_names):
+        return [name for name in fetched_names if not name.endswith(PICKLED_SUFFIXES)]
+    return fetched_names
 
 
 REQUEST_SECONDS = 20.0
@@ -84,11 +84,11 @@ ANSWER_SECONDS = 60.0
 
 def _limit_answer(response: Any) -> None:
     """Let the whole answer have a deadline: the library's timeouts are for each part of it, maybe a byte."""
-    read, until = response.iter_raw, time.monotonic() + ANSWER_SECONDS
+    read_raw, deadline = response.iter_raw, time.monotonic() + ANSWER_SECONDS
 
     def iter_raw(chunk_size: int | None = None) -> Iterator[bytes]:
-        for part in read(chunk_size):
-            if time.monotonic() > until:
+        for part in read_raw(chunk_size):
+            if time.monotonic() > deadline:
                 response.close()
                 raise TimeoutError(f"no whole answer in {ANSWER_SECONDS:g} s")
             yield part
@@ -110,14 +110,14 @@ class HubToken:
 def load_hub_token(credential: str) -> HubToken:
     """Return the token in `credential`, else that of this machine. Raise FetchError."""
     if credential:
-        text = named_secret.read_secret(credential, TOKEN_FORM)
-        if not re.fullmatch(r"[!-~]{8,4096}", text):
+        token_text = named_secret.read_secret(credential, TOKEN_FORM)
+        if not re.fullmatch(r"[!-~]{8,4096}", token_text):
             raise named_secret.make_content_error(credential, TOKEN_FORM)
-        return HubToken(text, f"the token in {named_secret.describe_location(credential)}")
-    text = import_hub_library().get_token() or ""
-    if problem := find_token_problem(text):
+        return HubToken(token_text, f"the token in {named_secret.describe_location(credential)}")
+    token_text = import_hub_library().get_token() or ""
+    if problem := find_token_problem(token_text):
         raise FetchError(problem, "configuration")
-    return HubToken(text, "your token (HF_TOKEN)" if text else "")
+    return HubToken(token_text, "your token (HF_TOKEN)" if token_text else "")
 
 
 FILE_SECONDS = 20.0
@@ -128,12 +128,12 @@ def read_file(api: Any, repository: str, path: str, commit: str) -> bytes | None
     utils: Any = importlib.import_module("huggingface_hub.utils")
     address = import_hub_library().hf_hub_url(repository, path, revision=commit, endpoint=api.endpoint)
     headers = utils.build_hf_headers(token=api.token or False, library_name="robotrain")
-    answer = utils.get_session().get(address, headers=headers, timeout=FILE_SECONDS, follow_redirects=True)
-    if answer.status_code == 404:
+    response = utils.get_session().get(address, headers=headers, timeout=FILE_SECONDS, follow_redirects=True)
+    if response.status_code == 404:
         return None
-    utils.hf_raise_for_status(answer)
-    content: bytes = answer.content
-    return content
+    utils.hf_raise_for_status(response)
+    file_bytes: bytes = response.content
+    return file_bytes
 
 
 INFO_SECONDS, INFO_ANSWER_SECONDS = 10.0, 20.0
@@ -168,42 +168,48 @@ class RepositoryFiles(DataOrigin):
 
     def list_files(self) -> Iterator[SourceFile]:
         """List the files of the commit, or of the revision's current commit."""
-        info = errors.retry_once(self._load_repository_info)
-        self._commit = str(info.sha)
-        siblings = info.siblings or ()
+        repository_info = errors.retry_once(self._load_repository_info)
+        self._commit = str(repository_info.sha)
+        siblings = repository_info.siblings or ()
         if 0 < len(siblings) <= MAX_SIBLINGS:
             listing = (_make_source_file(sibling.rfilename, sibling) for sibling in siblings)
         else:
-            items = self._hub.list_repo_tree(
+            tree_items = self._hub.list_repo_tree(
                 self._repository.id, recursive=True, revision=self._commit, repo_type=self._kind
             )
-            listing = (_make_source_file(item.path, item) for item in items if hasattr(item, "blob_id"))
-        entries = map(_check_fetchable, listing)
+            listing = (
+                _make_source_file(tree_item.path, tree_item)
+                for tree_item in tree_items
+                if hasattr(tree_item, "blob_id")
+            )
+        source_files = map(_check_fetchable, listing)
         if self._is_checkpoint:
-            return self._arrange_checkpoint({entry.name: entry for entry in entries})
+            return self._arrange_checkpoint({source_file.name: source_file for source_file in source_files})
         if self._kind == "dataset":
-            return (entry for entry in entries if not is_debris(entry.name))
-        entry_by_name = {entry.name: entry for entry in entries}
+            return (source_file for source_file in source_files if not is_debris(source_file.name))
+        entry_by_name = {source_file.name: source_file for source_file in source_files}
         return (entry_by_name[name] for name in select_files(entry_by_name))
 
-    def _arrange_checkpoint(self, entries: dict[str, SourceFile]) -> Iterator[SourceFile]:
+    def _arrange_checkpoint(self, files_by_name: dict[str, SourceFile]) -> Iterator[SourceFile]:
         """Yield the files of the checkpoint under their paths in it; all files if robotrain did not publish it."""
         try:
-            content = read_file(self._hub, self._repository.id, MANIFEST, self._commit) if MANIFEST in entries else b""
-            manifest = checkpoint.parse_manifest(content or b"")
+            manifest_bytes = (
+                read_file(self._hub, self._repository.id, MANIFEST, self._commit) if MANIFEST in files_by_name else b""
+            )
+            manifest = checkpoint.parse_manifest(manifest_bytes or b"")
             paths = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {}
         except PermanentError as error:
             raise FetchError(f"{self._repository} is not a checkpoint: {error}", "data") from None
         except Exception as error:
             raise self._make_fetch_error(error) from error
         if manifest is None:
-            yield from (entry for entry in entries.values() if not is_debris(entry.name))
+            yield from (source_file for source_file in files_by_name.values() if not is_debris(source_file.name))
             return
-        if missing := sorted({*paths.values()} - entries.keys()):
-            raise FetchError(f"{self._repository} lacks {missing[0]}, which its {MANIFEST} names", "data")
+        if missing_paths := sorted({*paths.values()} - files_by_name.keys()):
+            raise FetchError(f"{self._repository} lacks {missing_paths[0]}, which its {MANIFEST} names", "data")
         self._repository_paths = paths
-        for path, where in paths.items():
-            yield replace(entries[where], name=path)
+        for path, repository_path in paths.items():
+            yield replace(files_by_name[repository_path], name=path)
 
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the repository."""
@@ -244,12 +250,12 @@ class RepositoryFiles(DataOrigin):
     def _query_repository_info(self) -> Any:
         revision = self._repository.revision or None
         try:
-            info = self._hub.repo_info(
+            repository_info = self._hub.repo_info(
                 self._repository.id, revision=revision, repo_type=self._kind, files_metadata=True, timeout=INFO_SECONDS
             )
-            if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
+            if getattr(repository_info, "gated", False):  # everybody may list a gated repository, not download it
                 self._hub.auth_check(self._repository.id, repo_type=self._kind)
-            return info
+            return repository_info
         except Exception as error:
             raise self._make_fetch_error(error, is_answer=True) from error
 
@@ -265,16 +271,18 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
     if problem := find_endpoint_problem():
         raise FetchError(problem, "configuration")
     kind = "dataset" if role in DATASET_ROLES else "model"
-    pinned = Repository(repository.id, pin or repository.revision)
+    pinned_repository = Repository(repository.id, pin or repository.revision)
     token = load_hub_token(credential)
-    return RepositoryFiles(pinned, kind, token, way, is_checkpoint=role == "resume")
+    return RepositoryFiles(pinned_repository, kind, token, way, is_checkpoint=role == "resume")
 
 
-def _check_fetchable(entry: SourceFile) -> SourceFile:
+def _check_fetchable(source_file: SourceFile) -> SourceFile:
     """Return the file; raise FetchError if obstore cannot follow the redirection of its address."""
-    if entry.sha256 and (match := re.search(UNREDIRECTABLE_PATTERN, entry.name)):
-        raise FetchError(f"{entry.name!r} cannot be fetched because of {match[0]!r} in its name: rename it", "data")
-    return entry
+    if source_file.sha256 and (match := re.search(UNREDIRECTABLE_PATTERN, source_file.name)):
+        raise FetchError(
+            f"{source_file.name!r} cannot be fetched because of {match[0]!r} in its name: rename it", "data"
+        )
+    return source_file
 
 
 def _make_source_file(name: str, info: Any) -> SourceFile:

@@ -38,8 +38,8 @@ class PublishedFiles:
 
 def map_paths(manifest: CheckpointManifest) -> dict[str, str]:
     """Return the path in the repository of each file, by its path in the checkpoint. Raise PermanentError."""
-    within = f"{manifest.model}/" if manifest.model else ""
-    paths = {path: path.removeprefix(within) for path in manifest.files}
+    prefix = f"{manifest.model}/" if manifest.model else ""
+    paths = {path: path.removeprefix(prefix) for path in manifest.files}
     reserved = {MANIFEST, CLAIM, ATTRIBUTES}
     if len(set(paths.values())) < len(paths) or not reserved.isdisjoint(paths.values()):
         raise PermanentError("its model has a file with the name of another file of the repository")
@@ -59,34 +59,34 @@ def arrange_checkpoint(
     for path in manifest.files:
         for pattern, replacement in path_files.items():
             if fnmatchcase(path, pattern):
-                before = (folder / path).read_bytes()
-                if (after := replace_machine_paths(before, replacement)) != before:
-                    contents[path] = after
+                original_bytes = (folder / path).read_bytes()
+                if (replaced_bytes := replace_machine_paths(original_bytes, replacement)) != original_bytes:
+                    contents[path] = replaced_bytes
                 break
-    files = {**manifest.files, **{path: checkpoint.hash_bytes(content) for path, content in contents.items()}}
+    files = {**manifest.files, **{path: checkpoint.hash_bytes(file_bytes) for path, file_bytes in contents.items()}}
     job = _replace_paths(manifest.document, OTHER_MACHINE)
     return PublishedFiles(
         manifest=replace(manifest, files=files, document=job), paths=map_paths(manifest), contents=contents
     )
 
 
-def replace_machine_paths(content: bytes, replacement: str | None) -> bytes:
+def replace_machine_paths(file_bytes: bytes, replacement: str | None) -> bytes:
     """Return JSON with another value in place of each absolute path; anything else as it is."""
-    if len(content) > MAX_CLEANED_BYTES:
-        return content
+    if len(file_bytes) > MAX_CLEANED_BYTES:
+        return file_bytes
     try:
-        value = json.loads(content)
+        json_value = json.loads(file_bytes)
     except (ValueError, RecursionError):
-        return content
-    cleaned = _replace_paths(value, replacement)
-    return content if cleaned == value else (json.dumps(cleaned, indent=4) + "\n").encode()
+        return file_bytes
+    cleaned = _replace_paths(json_value, replacement)
+    return file_bytes if cleaned == json_value else (json.dumps(cleaned, indent=4) + "\n").encode()
 
 
 def _replace_paths(value: Any, replacement: str | None) -> Any:
     if isinstance(value, dict):
-        return {name: _replace_paths(item, replacement) for name, item in value.items()}
+        return {name: _replace_paths(child, replacement) for name, child in value.items()}
     if isinstance(value, list):
-        return [_replace_paths(item, replacement) for item in value]
+        return [_replace_paths(child, replacement) for child in value]
     return replacement if isinstance(value, str) and value.startswith(("/", "file:/")) else value
 
 
@@ -101,20 +101,24 @@ class BranchClaim:
 
     def to_bytes(self) -> bytes:
         """Return the content of the claim's file."""
-        values = {"run": self.run, "job": self.job, "submission": self.submission, "tracking": self.tracking}
-        return (json.dumps({"schema": 1, **values}, indent=1) + "\n").encode()
+        fields = {"run": self.run, "job": self.job, "submission": self.submission, "tracking": self.tracking}
+        return (json.dumps({"schema": 1, **fields}, indent=1) + "\n").encode()
 
     def admits(self, manifest: CheckpointManifest) -> bool:
         """Return whether a checkpoint is of this run, and of the same submission if both name one."""
-        same = not (self.submission and manifest.submission) or self.submission == manifest.submission
-        return self.run == manifest.run and same
+        is_same_submission = not (self.submission and manifest.submission) or self.submission == manifest.submission
+        return self.run == manifest.run and is_same_submission
 
 
-def parse_claim(content: bytes) -> BranchClaim | None:
+def parse_claim(claim_bytes: bytes) -> BranchClaim | None:
     """Return the claim in a file; None if it is none."""
     try:
-        values = json.loads(content)
-        names = ("run", "job", "submission", "tracking")
-        return BranchClaim(**{name: str(values.get(name) or "") for name in names}) if values.get("run") else None
+        claim_fields = json.loads(claim_bytes)
+        field_names = ("run", "job", "submission", "tracking")
+        return (
+            BranchClaim(**{name: str(claim_fields.get(name) or "") for name in field_names})
+            if claim_fields.get("run")
+            else None
+        )
     except (ValueError, AttributeError, RecursionError):
         return None

@@ -70,10 +70,10 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
     )
     failure = explain_hub_error(error, request, is_answer=True)
     if failure.reason == "missing":
-        other = "model" if kind == "dataset" else "dataset"
+        other_kind = "model" if kind == "dataset" else "dataset"
         with contextlib.suppress(Exception):
-            hub.repo_info(repository.id, repo_type=other, timeout=HINT_SECONDS)
-            return RepositoryNotFound(f"On the Hub {repository.id} is a {other}, not a {kind}.")
+            hub.repo_info(repository.id, repo_type=other_kind, timeout=HINT_SECONDS)
+            return RepositoryNotFound(f"On the Hub {repository.id} is a {other_kind}, not a {kind}.")
     if failure.reason == "no-revision":
         return _explain_missing_revision(repository, kind, hub)
     if failure.reason == "offline":
@@ -90,14 +90,14 @@ def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         reason = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
         return RepositoryNotFound(f"{reason}: its history was rewritten.")
-    names: list[str] = []
+    revision_names: list[str] = []
     with contextlib.suppress(Exception):
         refs = hub.list_repo_refs(repository.id, repo_type=kind)
-        names = [ref.name for ref in (*refs.branches, *refs.tags)]
-    nearest = find_nearest_name(repository.revision, names) or ""
-    revisions_note = f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}" if names else ""
-    more = ", …" if len(names) > MAX_REVISIONS_SHOWN else ""
-    reason = f"The {kind} {repository.id} has no revision {repository.revision}{revisions_note}{more}."
+        revision_names = [ref.name for ref in (*refs.branches, *refs.tags)]
+    nearest = find_nearest_name(repository.revision, revision_names) or ""
+    revisions_note = f": it has {', '.join(revision_names[:MAX_REVISIONS_SHOWN])}" if revision_names else ""
+    omitted_note = ", …" if len(revision_names) > MAX_REVISIONS_SHOWN else ""
+    reason = f"The {kind} {repository.id} has no revision {repository.revision}{revisions_note}{omitted_note}."
     return RepositoryNotFound(reason, nearest and f"{repository.id}@{nearest}")
 
 
@@ -155,11 +155,11 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
         hub = _make_hub_client()
         kind = _get_repository_kind(role)
         revision = repository.revision or None
-        where = _map_paths(repository.id, kind, revision or "main", paths) if role == "resume" else {}
+        repository_paths = _map_paths(repository.id, kind, revision or "main", paths) if role == "resume" else {}
         return [
             path
             for path in paths
-            if not hub.file_exists(repository.id, where.get(path, path), repo_type=kind, revision=revision)
+            if not hub.file_exists(repository.id, repository_paths.get(path, path), repo_type=kind, revision=revision)
         ]
 
     return _run_with_deadline(query_missing_paths)
@@ -174,9 +174,11 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
     def download() -> dict[str, bytes]:
         try:
-            where = _map_paths(repository, kind, pin, paths) if role == "resume" else {path: path for path in paths}
-            contents = _download_files(repository, kind, pin, list(where.values()))
-            return {path: contents[name] for path, name in where.items() if name in contents}
+            repository_paths = (
+                _map_paths(repository, kind, pin, paths) if role == "resume" else {path: path for path in paths}
+            )
+            contents = _download_files(repository, kind, pin, list(repository_paths.values()))
+            return {path: contents[name] for path, name in repository_paths.items() if name in contents}
         except Exception as error:
             request = HubRequest(repository=repository, kind=kind, revision=pin, token="", remedy="", is_pin=True)
             raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
@@ -196,8 +198,8 @@ def read_ranges(source: Source, role: str, pin: str, ranges: Sequence[FileRange]
 
 def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
     """Return where the files of a checkpoint are in a repository; where they are in it if robotrain published none."""
-    content = _download_files(repository, kind, commit, [MANIFEST]).get(MANIFEST, b"")
-    manifest = checkpoint.parse_manifest(content)
+    manifest_bytes = _download_files(repository, kind, commit, [MANIFEST]).get(MANIFEST, b"")
+    manifest = checkpoint.parse_manifest(manifest_bytes)
     stored_paths = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {path: path for path in paths}
     return {path: stored_paths[path] for path in paths if path in stored_paths}
 
@@ -214,13 +216,13 @@ def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str
 
     def download(path: str, stopped: threading.Event) -> None:
         address = hub.hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
-        answer = repeat_if_busy(lambda: get_file(address))
-        if answer.status_code != HTTPStatus.NOT_FOUND:
-            contents[path] = answer.content
+        response = repeat_if_busy(lambda: get_file(address))
+        if response.status_code != HTTPStatus.NOT_FOUND:
+            contents[path] = response.content
 
     def get_file(address: str) -> Any:
-        answer = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
-        return answer if answer.status_code == HTTPStatus.NOT_FOUND else answer.raise_for_status()
+        response = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
+        return response if response.status_code == HTTPStatus.NOT_FOUND else response.raise_for_status()
 
     parallel.run_parallel(download, paths, len(paths))
     return contents
@@ -248,14 +250,14 @@ def _query_commit(repository: Repository, role: str) -> str:
         )
 
     try:
-        info = repeat_if_busy(query_info)
-        if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
+        repository_info = repeat_if_busy(query_info)
+        if getattr(repository_info, "gated", False):  # everybody may list a gated repository, not download it
             hub.auth_check(repository.id, repo_type=kind)
     except Exception as error:
         raise make_source_error(error, repository, kind, hub) from None
-    if not re.fullmatch(COMMIT_PATTERN, str(info.sha)):
+    if not re.fullmatch(COMMIT_PATTERN, str(repository_info.sha)):
         raise SourceError(_format_sentence(explain_other_server().why))
-    return str(info.sha)
+    return str(repository_info.sha)
 
 
 def list_health_checks() -> Iterable[Check]:

@@ -68,9 +68,11 @@ def parse_repository(text: str) -> Repository:
 _suggest_repository = partial(suggest_normal_form, parse_repository)
 
 
-def is_repository_id(text: str) -> bool:
-    """Return whether `text` is a valid repository id."""
-    return bool(re.fullmatch(_ID, text)) and not ("--" in text or ".." in text or text.endswith(".git"))
+def is_repository_id(repository_id: str) -> bool:
+    """Return whether `repository_id` is a valid repository id."""
+    return bool(re.fullmatch(_ID, repository_id)) and not (
+        "--" in repository_id or ".." in repository_id or repository_id.endswith(".git")
+    )
 
 
 @dataclass(frozen=True)
@@ -103,23 +105,23 @@ class RepositoryBranch:
         return f"{SCHEME}{self.id}@{self.get_tag(checkpoint)}"
 
 
-def parse_branch(text: str) -> RepositoryBranch:
+def parse_branch(address_text: str) -> RepositoryBranch:
     """Return the branch that an address names. Raise SourceError with the nearest correct address."""
-    if re.search(_TOKEN, text):
+    if re.search(_TOKEN, address_text):
         raise SourceError("This looks like an access token, and a job must not contain secrets.")
-    if text != text.strip():
-        raise SourceError("There is white space around the address.", _suggest_branch(text.strip()))
-    match = re.fullmatch(r"hf://([^/?#@]+)/([^/?#@]+)(?:@([^?#]*))?", text)
+    if address_text != address_text.strip():
+        raise SourceError("There is white space around the address.", _suggest_branch(address_text.strip()))
+    match = re.fullmatch(r"hf://([^/?#@]+)/([^/?#@]+)(?:@([^?#]*))?", address_text)
     if match is None:
-        _raise_not_a_branch(text)
+        _raise_not_a_branch(address_text)
     owner, name, branch = match.groups()
     address = f"{SCHEME}{owner}/{name}"
     if not is_repository_id(f"{owner}/{name}"):
-        fixed = "/".join(_replace_characters(part) for part in (owner, re.sub(r"(?:\.git)+$", "", name)))
+        fixed_name = "/".join(_replace_characters(part) for part in (owner, re.sub(r"(?:\.git)+$", "", name)))
         raise SourceError(
             "OWNER and NAME have letters, digits, `_`, `.` and `-`, with a letter, digit or `_` at both ends, no `--` "
             "and no `..`, and NAME at most 96 characters.",
-            f"{SCHEME}{fixed}" if is_repository_id(fixed) else "",
+            f"{SCHEME}{fixed_name}" if is_repository_id(fixed_name) else "",
         )
     if branch == "":
         raise SourceError("The branch after `@` is missing.", address)
@@ -129,10 +131,12 @@ def parse_branch(text: str) -> RepositoryBranch:
         reason = "This is a name that robotrain gives a checkpoint: name the branch that it is on."
         raise SourceError(reason, address)
     if branch and not re.fullmatch(_BRANCH, branch):
-        fixed = _replace_characters(branch)
+        fixed_name = _replace_characters(branch)
         characters = "letters, digits, `_`, `.` and `-`"
         reason = f"A branch to publish to has {characters}, at most 80, with a letter or digit at both ends."
-        raise SourceError(reason, f"{address}@{fixed}" if re.fullmatch(_BRANCH, fixed) else f"{address}@BRANCH")
+        raise SourceError(
+            reason, f"{address}@{fixed_name}" if re.fullmatch(_BRANCH, fixed_name) else f"{address}@BRANCH"
+        )
     return RepositoryBranch(f"{owner}/{name}", "" if branch in (None, DEFAULT_BRANCH) else branch)
 
 
@@ -147,45 +151,47 @@ def _replace_characters(name: str) -> str:
     return "" if value_holds_secret(name) else re.sub(r"(?a)-*[^\w.-]+-*|--+|\.\.+", "-", name).strip("-.")
 
 
-def _raise_not_a_branch(text: str) -> NoReturn:
-    if re.match(r"(?i)(?:hf:/+|(?:(?:https?:)?//)?(?:www\.)?(?:huggingface\.co|hf\.co)/+)(?:datasets|spaces)/", text):
+def _raise_not_a_branch(address_text: str) -> NoReturn:
+    if re.match(
+        r"(?i)(?:hf:/+|(?:(?:https?:)?//)?(?:www\.)?(?:huggingface\.co|hf\.co)/+)(?:datasets|spaces)/", address_text
+    ):
         raise SourceError("Checkpoints go to a model repository, not to a dataset or a space.", BRANCH_FORM)
-    if address := re.fullmatch(_ADDRESS, text):
+    if address := re.fullmatch(_ADDRESS, address_text):
         branch = address["at"] or address["tree"]
-        wanted = f"{SCHEME}{address['id']}@{branch}" if branch else f"{SCHEME}{address['id']}"
-        raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.", _suggest_branch(wanted))
-    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+/[^/?#@]+(?:@[^/?#]+)?)/*", text):
+        branch_address = f"{SCHEME}{address['id']}@{branch}" if branch else f"{SCHEME}{address['id']}"
+        raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.", _suggest_branch(branch_address))
+    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+/[^/?#@]+(?:@[^/?#]+)?)/*", address_text):
         raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.", _suggest_branch(SCHEME + match[1]))
-    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+)/*(@[^/?#]+)?", text):
+    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+)/*(@[^/?#]+)?", address_text):
         raise SourceError(
             "The owner is missing: your name on the Hub, or an organization's.", f"{SCHEME}OWNER/{match[1]}"
         )
     raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.")
 
 
-def _raise_not_a_repository(text: str, name: str) -> NoReturn:
-    if address := re.fullmatch(_ADDRESS, text):
+def _raise_not_a_repository(repository_text: str, name: str) -> NoReturn:
+    if address := re.fullmatch(_ADDRESS, repository_text):
         revision = address["at"] or address["tree"]
         repository_id = f"{address['id']}@{revision}" if revision else address["id"]
         suggestion = _suggest_repository(repository_id)
-        is_dataset = re.search(r"(?i)[/:]datasets/", text)  # a checkpoint is taken with the scheme alone
+        is_dataset = re.search(r"(?i)[/:]datasets/", repository_text)  # a checkpoint is taken with the scheme alone
         way = suggestion if is_dataset or not suggestion else f"{SCHEME}{suggestion}"
         raise SourceError("Use the repository's id, not its address.", way)
-    if text.lower().startswith("azureml:"):
+    if repository_text.lower().startswith("azureml:"):
         raise SourceError(
             "An Azure ML name is not a Hub repository; platforms without such names accept the blob URL of its files."
         )
-    if re.fullmatch(_VERSIONED, text):
+    if re.fullmatch(_VERSIONED, repository_text):
         raise SourceError(
             "A name with a version is not a Hub repository: use --policy-model NAME:VERSION for a registered model, "
             "azureml:NAME:VERSION in Azure ML."
         )
-    if match := re.fullmatch(r"(?i)hf:/+([^/?#@:]+)/*(@[^/?#]+)?", text):
+    if match := re.fullmatch(r"(?i)hf:/+([^/?#@:]+)/*(@[^/?#]+)?", repository_text):
         reason = "The name of the repository is missing after its owner."
         raise SourceError(reason, f"{SCHEME}{match[1]}/NAME{match[2] or ''}" if is_repository_id(match[1]) else "")
-    if "://" in text:
+    if "://" in repository_text:
         raise SourceError("A Hub repository is an id, OWNER/NAME, not an address.")
-    if text.startswith(("/", "./", "../", "~")):
+    if repository_text.startswith(("/", "./", "../", "~")):
         raise SourceError("A local folder is not a Hub repository.")
     if name.endswith(".git"):
         raise SourceError(

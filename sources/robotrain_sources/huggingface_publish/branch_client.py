@@ -86,10 +86,12 @@ class BranchClient:
 
     def read_commit(self, revision: str) -> BranchCommit:
         """Return a commit, by its id, a branch or a tag."""
-        info = self.api.repo_info(
+        repository_info = self.api.repo_info(
             self.place.id, repo_type="model", revision=revision, files_metadata=True, timeout=REQUEST_SECONDS
         )
-        return BranchCommit(str(info.sha), {sibling.rfilename: sibling for sibling in info.siblings or ()})
+        return BranchCommit(
+            str(repository_info.sha), {sibling.rfilename: sibling for sibling in repository_info.siblings or ()}
+        )
 
     def read_file(self, path: str, commit: str) -> bytes | None:
         """Return the content of a small file of a commit; None if it has none of the name."""
@@ -109,7 +111,7 @@ class BranchClient:
         for path, content in sorted(added.items()):
             source = str(content) if isinstance(content, Path) else content
             operations.append(self.library.CommitOperationAdd(path_in_repo=path, path_or_fileobj=source))
-        made = self.api.create_commit(
+        commit_info = self.api.create_commit(
             self.place.id,
             operations,
             commit_message=title,
@@ -118,7 +120,7 @@ class BranchClient:
             revision=branch or self.place.name,
             parent_commit=parent,
         )
-        return str(made.oid)
+        return str(commit_info.oid)
 
 
 def is_status(error: BaseException, *statuses: int) -> bool:

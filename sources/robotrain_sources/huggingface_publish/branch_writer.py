@@ -66,8 +66,8 @@ class BranchWriter:
         manifest = checkpoint.read_manifest(folder)
         if manifest is None or manifest.digest != digest:
             raise PermanentError(f"{folder} changed since it was sealed")
-        if wrong := checkpoint.validate_checkpoint(folder):
-            raise PermanentError(wrong)
+        if problem := checkpoint.validate_checkpoint(folder):
+            raise PermanentError(problem)
         files = layout.arrange_checkpoint(folder, manifest, path_files)
         self._claim_branch(manifest)
         tag, warning = self._place.get_tag(folder.name), ""
@@ -91,15 +91,15 @@ class BranchWriter:
         if claim is None or claim.run != run:
             return []
         _, tags = self._client.list_references()
-        names = sorted(filter(None, map(self._place.parse_tag, tags)), key=int)
-        removed = []
-        for name in names[: -max(keep, 1)]:
+        checkpoint_names = sorted(filter(None, map(self._place.parse_tag, tags)), key=int)
+        removed_names = []
+        for name in checkpoint_names[: -max(keep, 1)]:
             tag = self._place.get_tag(name)
             manifest = self._read_manifest(tags[tag])
             if manifest and manifest.run == run:
                 self._client.delete_tag(tag)
-                removed.append(name)
-        return removed
+                removed_names.append(name)
+        return removed_names
 
     def list_checkpoints(self) -> list[str]:
         """Return the names of the checkpoints that are tagged."""
@@ -110,8 +110,8 @@ class BranchWriter:
         """Return the claim at the branch's head; None for none, and for a branch that is new or does not exist."""
         branches, _ = self._client.list_references()
         head = branches.get(self._place.name)
-        content = self._client.read_file(CLAIM, head) if head and not self._is_new(head) else None
-        return layout.parse_claim(content) if content else None
+        claim_bytes = self._client.read_file(CLAIM, head) if head and not self._is_new(head) else None
+        return layout.parse_claim(claim_bytes) if claim_bytes else None
 
     def find_foreign_file(self) -> str:
         """Return a file of the branch beside which no run may publish; empty for none."""
@@ -122,7 +122,7 @@ class BranchWriter:
     def _claim_branch(self, manifest: CheckpointManifest) -> None:
         """Make the branch the run's own. Raise PermanentError if it is another's, or holds other files."""
         self._client.create_repository()
-        wanted = BranchClaim(
+        new_claim = BranchClaim(
             run=manifest.run, job=manifest.job, submission=manifest.submission, tracking=manifest.tracking
         )
         for _ in range(MAX_TRIES):
@@ -130,20 +130,20 @@ class BranchWriter:
             if head is None:
                 continue
             is_new = self._is_new(head.id)
-            content = self._client.read_file(CLAIM, head.id) if CLAIM in head.files and not is_new else None
-            if content is not None and (claim := layout.parse_claim(content)):
+            claim_bytes = self._client.read_file(CLAIM, head.id) if CLAIM in head.files and not is_new else None
+            if claim_bytes is not None and (claim := layout.parse_claim(claim_bytes)):
                 self._check_claim(claim, manifest)
                 return
-            if not is_new and (foreign := _find_foreign_file(head)):
-                where = f"the branch {self._place.name} of {self._place.id}"
+            if not is_new and (foreign_file := _find_foreign_file(head)):
+                branch_label = f"the branch {self._place.name} of {self._place.id}"
                 raise PermanentError(
-                    f"{where} holds other files, such as {foreign}: name a new branch, as in "
+                    f"{branch_label} holds other files, such as {foreign_file}: name a new branch, as in "
                     f"hf://{self._place.id}@{manifest.run}"
                 )
             try:
                 title = f"robotrain: the branch of {manifest.run}"
                 kept_files = {CLAIM, ATTRIBUTES} if is_new else FREE_FILES
-                self._client.commit(title, "", {CLAIM: wanted.to_bytes()}, head.files.keys() - kept_files, head.id)
+                self._client.commit(title, "", {CLAIM: new_claim.to_bytes()}, head.files.keys() - kept_files, head.id)
                 return
             except Exception as error:
                 if not is_status(error, *CONFLICTS):
@@ -152,12 +152,12 @@ class BranchWriter:
 
     def _check_claim(self, claim: BranchClaim, manifest: CheckpointManifest) -> None:
         if not claim.admits(manifest):
-            another = (
+            owner_text = (
                 f"the run {claim.run}" if claim.run != manifest.run else f"another submission ({claim.submission})"
             )
-            where = f"the branch {self._place.name} of {self._place.id}"
+            branch_label = f"the branch {self._place.name} of {self._place.id}"
             raise PermanentError(
-                f"{where} belongs to {another}: name a branch of its own, as in hf://{self._place.id}@{manifest.run}"
+                f"{branch_label} belongs to {owner_text}: name a branch of its own, as in hf://{self._place.id}@{manifest.run}"
             )
 
     def _find_head(self) -> BranchCommit | None:
@@ -180,8 +180,8 @@ class BranchWriter:
         return self._place.name != DEFAULT_BRANCH and head == self._find_first_commit()
 
     def _read_manifest(self, commit: str) -> CheckpointManifest | None:
-        content = self._client.read_file(MANIFEST, commit)
-        return checkpoint.parse_manifest(content) if content else None
+        manifest_bytes = self._client.read_file(MANIFEST, commit)
+        return checkpoint.parse_manifest(manifest_bytes) if manifest_bytes else None
 
     def _is_published(self, tag: str, commit: str, manifest: CheckpointManifest) -> bool:
         """Return whether a tag marks this very checkpoint, not another one of the run. Raise PermanentError."""
@@ -193,21 +193,21 @@ class BranchWriter:
 
     def _find_commit(self, manifest: CheckpointManifest) -> str:
         """Return the commit of a checkpoint that an earlier try made, and did not tag; empty for none."""
-        line = DIGEST_LINE + manifest.digest
+        digest_line = DIGEST_LINE + manifest.digest
         for commit in self._client.list_commits():
-            if line in (commit.message or "").splitlines() and self._read_manifest(commit.commit_id) == manifest:
+            if digest_line in (commit.message or "").splitlines() and self._read_manifest(commit.commit_id) == manifest:
                 return str(commit.commit_id)
         return ""
 
     def _commit_checkpoint(self, folder: Path, files: PublishedFiles, tag: str, card: bytes) -> tuple[str, str]:
         """Commit a checkpoint; return the commit, and a warning if the Hub refused the card."""
         manifest = files.manifest
-        added: dict[str, Path | bytes] = {
-            where: files.contents.get(path, folder / path) for path, where in files.paths.items()
+        added_files: dict[str, Path | bytes] = {
+            repository_path: files.contents.get(path, folder / path) for path, repository_path in files.paths.items()
         }
-        added[MANIFEST] = checkpoint.format_manifest(manifest)
+        added_files[MANIFEST] = checkpoint.format_manifest(manifest)
         title = f"step {manifest.step}"
-        text = f"run: {manifest.run}\n{DIGEST_LINE}{manifest.digest}"
+        commit_text = f"run: {manifest.run}\n{DIGEST_LINE}{manifest.digest}"
         warning = ""
         for _ in range(MAX_TRIES):
             branches, _tags = self._client.list_references()
@@ -215,15 +215,22 @@ class BranchWriter:
             claim = layout.parse_claim(self._client.read_file(CLAIM, head.id) or b"")
             if claim is not None:
                 self._check_claim(claim, manifest)
-            newest = self._read_manifest(head.id) if MANIFEST in head.files else None
+            newest_manifest = self._read_manifest(head.id) if MANIFEST in head.files else None
             branch = self._place.name
-            if newest is not None and newest.step > manifest.step:  # the head stays the newest checkpoint
+            if (
+                newest_manifest is not None and newest_manifest.step > manifest.step
+            ):  # the head stays the newest checkpoint
                 branch = self._open_side_branch(tag, head.id)
-            owned = {*layout.map_paths(newest).values()} if newest else set()
-            content = {**added, **({CARD: card} if card else {})}
+            owned_paths = {*layout.map_paths(newest_manifest).values()} if newest_manifest else set()
+            committed_files = {**added_files, **({CARD: card} if card else {})}
             try:
                 return self._client.commit(
-                    title, text, content, (owned & head.files.keys()) - content.keys(), head.id, branch
+                    title,
+                    commit_text,
+                    committed_files,
+                    (owned_paths & head.files.keys()) - committed_files.keys(),
+                    head.id,
+                    branch,
                 ), warning
             except Exception as error:
                 if card and _is_about_card(error):
@@ -243,8 +250,8 @@ class BranchWriter:
             head = self._client.read_commit(branches[self._place.name])
             if MANIFEST not in head.files or self._read_manifest(head.id) != manifest:
                 break
-            present = self._client.read_file(CARD, head.id) if CARD in head.files else None
-            if not model_card.list_rows(present or b"") < model_card.list_rows(card):
+            present_card = self._client.read_file(CARD, head.id) if CARD in head.files else None
+            if not model_card.list_rows(present_card or b"") < model_card.list_rows(card):
                 break
             try:
                 self._client.commit(f"card of step {manifest.step}", "", {CARD: card}, (), head.id)
@@ -269,18 +276,18 @@ class BranchWriter:
 
     def _verify_commit(self, commit: str, folder: Path, files: PublishedFiles) -> None:
         """Raise CommitMismatch if the commit does not have every file of the checkpoint as it was sealed."""
-        there = self._client.read_commit(commit).files
-        for path, where in files.paths.items():
-            stored = there.get(where)
-            lfs = getattr(there.get(where), "lfs", None)
-            content = files.contents.get(path)
+        committed_files = self._client.read_commit(commit).files
+        for path, repository_path in files.paths.items():
+            committed_file = committed_files.get(repository_path)
+            lfs = getattr(committed_files.get(repository_path), "lfs", None)
+            file_bytes = files.contents.get(path)
             if lfs:
                 is_same = lfs.sha256 == files.manifest.files[path]
             else:
-                content = (folder / path).read_bytes() if content is None else content
-                is_same = stored is not None and stored.blob_id == hash_git_blob(content)
+                file_bytes = (folder / path).read_bytes() if file_bytes is None else file_bytes
+                is_same = committed_file is not None and committed_file.blob_id == hash_git_blob(file_bytes)
             if not is_same:
-                raise CommitMismatch(f"{where} of {self._place.id} differs from what was sent")
+                raise CommitMismatch(f"{repository_path} of {self._place.id} differs from what was sent")
 
     def _create_tag(self, tag: str, commit: str, manifest: CheckpointManifest) -> None:
         try:
@@ -303,16 +310,16 @@ def _find_foreign_file(head: BranchCommit) -> str:
     return next((path for path in sorted(head.files) if path not in FREE_FILES), "")
 
 
-def hash_git_blob(content: bytes) -> str:
+def hash_git_blob(file_bytes: bytes) -> str:
     """Return what git calls a file with this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(file_bytes) + file_bytes).hexdigest()
 
 
 def _is_about_card(error: Exception) -> bool:
     """Return whether the Hub refused a commit for the metadata of its card."""
-    texts = [str(cause) for cause in errors.iter_causes(error)]
-    return any("README.md" in text and "etadata" in text for text in texts) or (
-        is_status(error, 400) and any("README" in text for text in texts)
+    error_texts = [str(cause) for cause in errors.iter_causes(error)]
+    return any("README.md" in error_text and "etadata" in error_text for error_text in error_texts) or (
+        is_status(error, 400) and any("README" in error_text for error_text in error_texts)
     )
 
 

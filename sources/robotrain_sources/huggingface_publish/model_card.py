@@ -14,15 +14,22 @@ def format_card(description: Mapping[str, Any], replaced: Mapping[str, str]) -> 
     :param description: the fields of a `ModelDescription`.
     :param replaced: values of the placeholders in its texts, such as `{repository}`.
     """
-    metadata = {name: value for name, value in description.get("metadata", {}).items() if value not in (None, "", [])}
-    names = [*(name for name in METADATA_ORDER if name in metadata), *sorted(metadata.keys() - {*METADATA_ORDER})]
-    lines = ["---", *(f"{name}: {_format_value(metadata[name])}" for name in names), "---", ""]
-    lines += [f"# {_keep_line(str(description.get('title') or 'Policy'))}", ""]
-    for heading, text in description.get("sections", ()):
-        lines += [f"## {_keep_line(heading)}", "", text.strip("\n"), ""]
-    card = "\n".join(lines).rstrip("\n") + "\n"
-    for name, value in replaced.items():
-        card = card.replace(f"{{{name}}}", value)
+    metadata = {
+        name: metadata_value
+        for name, metadata_value in description.get("metadata", {}).items()
+        if metadata_value not in (None, "", [])
+    }
+    metadata_names = [
+        *(name for name in METADATA_ORDER if name in metadata),
+        *sorted(metadata.keys() - {*METADATA_ORDER}),
+    ]
+    card_lines = ["---", *(f"{name}: {_format_value(metadata[name])}" for name in metadata_names), "---", ""]
+    card_lines += [f"# {_keep_line(str(description.get('title') or 'Policy'))}", ""]
+    for heading, section_text in description.get("sections", ()):
+        card_lines += [f"## {_keep_line(heading)}", "", section_text.strip("\n"), ""]
+    card = "\n".join(card_lines).rstrip("\n") + "\n"
+    for name, metadata_value in replaced.items():
+        card = card.replace(f"{{{name}}}", metadata_value)
     return card.encode("utf-8", "replace")
 
 
@@ -37,11 +44,11 @@ def _keep_line(text: str) -> str:
 
 def list_rows(card: bytes) -> set[str]:
     """Return the rows of the tables of a card: its metrics and scores."""
-    return {line for line in card.decode("utf-8", "replace").splitlines() if line.startswith("| ")}
+    return {card_line for card_line in card.decode("utf-8", "replace").splitlines() if card_line.startswith("| ")}
 
 
 def list_card_problems(message: str) -> Iterator[str]:
     """Yield what a Hub finds wrong with a card, from its answer, each as a short text."""
-    for line in message.splitlines()[1:]:
-        if text := line.strip().removeprefix("- "):
-            yield text[:200]
+    for message_line in message.splitlines()[1:]:
+        if problem_text := message_line.strip().removeprefix("- "):
+            yield problem_text[:200]

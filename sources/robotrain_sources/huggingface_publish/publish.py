@@ -70,10 +70,12 @@ class HubPublisher:
             writer = BranchWriter(client)
             if claim := writer.read_claim():
                 return BranchInspection(owner=claim, steps=writer.list_checkpoints())
-            if foreign := writer.find_foreign_file():
-                where = f"the branch {self._place.name} of {self._place.id}"
-                holds = f"{where} holds other files, such as {foreign}"
-                return BranchInspection(problems=(make_data_problem(holds, f"hf://{self._place.id}@BRANCH"),))
+            if foreign_file := writer.find_foreign_file():
+                branch_label = f"the branch {self._place.name} of {self._place.id}"
+                foreign_sentence = f"{branch_label} holds other files, such as {foreign_file}"
+                return BranchInspection(
+                    problems=(make_data_problem(foreign_sentence, f"hf://{self._place.id}@BRANCH"),)
+                )
             return BranchInspection()
 
         try:
@@ -93,22 +95,24 @@ class HubPublisher:
         account = client.api.whoami()
         access = account.get("auth", {}).get("accessToken", {})
         if access.get("role") == "read" or not _may_write(access, self._place.id):
-            right = f"give it that right, or make one that has it, at {format_site()}/settings/tokens"
-            yield make_data_problem(f"{token} may not write: {right}", self._token_way)
+            right_remedy = f"give it that right, or make one that has it, at {format_site()}/settings/tokens"
+            yield make_data_problem(f"{token} may not write: {right_remedy}", self._token_way)
             return
         (owner, repository), name = self._place.id.split("/"), str(account.get("name"))
         roles = {
             str(organization.get("name")): organization.get("roleInOrg") for organization in account.get("orgs", ())
         }
         if owner.lower() not in {account_name.lower() for account_name in (name, *roles)}:
-            groups = f", or to one of its organizations: {', '.join(roles)}" if roles else ""
-            where = f"{name} publishes to hf://{name}/NAME{groups}"
+            organizations_note = f", or to one of its organizations: {', '.join(roles)}" if roles else ""
+            hint = f"{name} publishes to hf://{name}/NAME{organizations_note}"
             yield make_data_problem(
-                f"{self._place.id} belongs to somebody else: {where}", self._rename(name, repository)
+                f"{self._place.id} belongs to somebody else: {hint}", self._rename(name, repository)
             )
         elif roles.get(owner) == "read":
-            reads = f"{name} may only read what belongs to {owner}: ask an administrator of it for the role write"
-            yield make_data_problem(reads, self._rename(name, repository))
+            read_only_sentence = (
+                f"{name} may only read what belongs to {owner}: ask an administrator of it for the role write"
+            )
+            yield make_data_problem(read_only_sentence, self._rename(name, repository))
         elif client.find_repository() is None and client.has_dataset():
             reason = f"on the Hub {self._place.id} is a dataset: checkpoints go to a model repository of another name"
             yield make_data_problem(reason, self._rename(owner, "NAME"))
@@ -139,11 +143,11 @@ class HubPublisher:
         name = self._place.id
         hint = f": {self._remedy}" if self._remedy else ""
         if is_status(error, 401) or "LocalTokenNotFoundError" in errors.get_class_names(error):
-            who = token.description or "a request without a token"
-            return RefusedToken(f"{format_hub()} does not accept {who} for {name} (HTTP 401){hint}")
+            token_text = token.description or "a request without a token"
+            return RefusedToken(f"{format_hub()} does not accept {token_text} for {name} (HTTP 401){hint}")
         if is_status(error, 403):
-            right = f"the right to write, at {format_site()}/settings/tokens"
-            return OSError(f"{token.description} may not write to {name} (HTTP 403): it needs {right}")
+            right_remedy = f"the right to write, at {format_site()}/settings/tokens"
+            return OSError(f"{token.description} may not write to {name} (HTTP 403): it needs {right_remedy}")
         request = HubRequest(
             repository=name, kind="model", revision=self._place.name, token=token.description, remedy=self._remedy
         )
@@ -163,10 +167,10 @@ def _may_write(access: Mapping[str, Any], repository: str) -> bool:
     if access.get("role") != "fineGrained":
         return True
     rules = access.get("fineGrained", {})
-    scoped = rules.get("scoped", ())
+    scoped_rules = rules.get("scoped", ())
     owner = repository.partition("/")[0].lower()
-    for scope in scoped:
+    for scope in scoped_rules:
         entity = str(scope.get("entity", {}).get("name", "")).lower()
         if "repo.write" in scope.get("permissions", ()) and entity in (owner, repository.lower()):
             return True
-    return not scoped and "repo.write" in rules.get("global", ())
+    return not scoped_rules and "repo.write" in rules.get("global", ())

@@ -83,14 +83,14 @@ class HubTargetWriter:
         """Commit a checkpoint with its card, and tag it."""
         description = self._place.describe_checkpoint(manifest.step)
         facts = dataclasses.asdict(description) if description else {}
-        answer = call_cancellable(
+        published = call_cancellable(
             lambda: self.publisher.publish_checkpoint(folder, manifest.digest, facts, self._place.path_files), halted
         )
-        if answer.warning:
-            self._place.log_line(f"warning: {answer.warning}")
-        if answer.has_new_card:
+        if published.warning:
+            self._place.log_line(f"warning: {published.warning}")
+        if published.has_new_card:
             self._place.log_line(f"step {manifest.step}: the model card has new scores")
-        return answer.new
+        return published.new
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
         """Delete the oldest tags of the run."""

@@ -22,8 +22,8 @@ def preflight(source: JobSource, context: ContainerContext) -> Iterator[Problem 
     """Yield what is wrong with the folder."""
     folder = Path(source.uri)
     if not folder.exists():
-        near = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
-        way = f"{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
+        similar_folder = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
+        way = f"{ROLE_FLAGS[source.role]} {shlex.quote(str(similar_folder))}" if similar_folder else ""
         yield make_data_problem(f"The folder {folder} does not exist on this machine", way)
     elif not (folder.is_dir() or folder_content.is_used_file(folder, source.role)):
         noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
@@ -73,8 +73,8 @@ def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
 def _find_similar_folder(folder: Path) -> Path | None:
     """Return the folder of the most similar name beside one that does not exist; None if there is none."""
     try:
-        names = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()]
+        folder_names = [neighbor.name for neighbor in folder.parent.iterdir() if neighbor.is_dir()]
     except OSError:
         return None
-    near = difflib.get_close_matches(folder.name, names, n=1)
-    return folder.parent / near[0] if near else None
+    close_names = difflib.get_close_matches(folder.name, folder_names, n=1)
+    return folder.parent / close_names[0] if close_names else None

@@ -100,15 +100,15 @@ def list_entries(
     if not parent_path and os.path.isfile(folder):
         yield os.path.basename(folder), cast("os.DirEntry[str]", _FileEntry(folder))
         return
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    for entry in ordered:
-        if entry.name.startswith(".") or entry.name == "__pycache__":
-            on_skip(f"{parent_path}{entry.name}")
-        elif entry.is_dir(follow_symlinks=False):
-            yield from list_entries(entry.path, on_skip, f"{parent_path}{entry.name}/")
+    with os.scandir(folder) as scanned_entries:
+        ordered = sorted(scanned_entries, key=lambda entry: os.fsencode(entry.name))
+    for folder_entry in ordered:
+        if folder_entry.name.startswith(".") or folder_entry.name == "__pycache__":
+            on_skip(f"{parent_path}{folder_entry.name}")
+        elif folder_entry.is_dir(follow_symlinks=False):
+            yield from list_entries(folder_entry.path, on_skip, f"{parent_path}{folder_entry.name}/")
         else:
-            yield f"{parent_path}{entry.name}", entry
+            yield f"{parent_path}{folder_entry.name}", folder_entry
 
 
 MAX_FILE_BYTES, MIN_FILE_BYTES, MAX_FOLDER_BYTES = 2 << 20, 16 << 10, 1 << 30
@@ -131,27 +131,32 @@ def check_pin_quickly(folder: Path, pin: str) -> str:
 
 def describe_pin_difference(folder: Path, pin: str) -> str:
     """Return how the folder differs from its pin; empty if it does not, or for another form of pin. Raise OSError."""
-    if (pinned := parse_pin(pin)) is None:
+    if (pinned_digest := parse_pin(pin)) is None:
         return ""
     paths = list(list_digested_entries(folder))
     end_size = compute_end_size(len(paths))
-    entries = [make_folder_entry(*path, lambda entry: digest_file_ends(entry.path, end_size)) for path in paths]
-    size = sum(entry.size for entry in entries)
-    return describe_difference(pinned, FolderDigest(pinned.hex, digest_entries_quickly(entries), len(entries), size))
+    folder_entries = [make_folder_entry(*path, lambda entry: digest_file_ends(entry.path, end_size)) for path in paths]
+    size = sum(entry.size for entry in folder_entries)
+    return describe_difference(
+        pinned_digest,
+        FolderDigest(pinned_digest.hex, digest_entries_quickly(folder_entries), len(folder_entries), size),
+    )
 
 
 def format_change(folder: Path, difference: str) -> str:
     """Return the sentence for a folder that differs from its pin; empty without a difference."""
     if not difference:
         return ""
-    times = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
-    newest = max(times, default=(0, "none"))[1]
-    return f"{folder} changed since it was pinned: {difference}; newest file: {newest}."
+    times = (
+        (folder_entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, folder_entry in list_entries(folder)
+    )
+    newest_path = max(times, default=(0, "none"))[1]
+    return f"{folder} changed since it was pinned: {difference}; newest file: {newest_path}."
 
 
 def list_digested_entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield path and entry of everything that the digest covers."""
-    return ((path, entry) for path, entry in list_entries(folder) if entry.name != MANIFEST)
+    return ((path, folder_entry) for path, folder_entry in list_entries(folder) if folder_entry.name != MANIFEST)
 
 
 def compute_end_size(file_count: int) -> int:
@@ -164,25 +169,25 @@ def make_folder_entry(
 ) -> FolderEntry:
     """Return the folder entry of a path; `digest_content` is called for files."""
     if entry.is_symlink():
-        text = os.fsencode(os.readlink(entry.path))
-        return FolderEntry(path, b"link", len(text), hashlib.sha256(text).hexdigest())
+        link_bytes = os.fsencode(os.readlink(entry.path))
+        return FolderEntry(path, b"link", len(link_bytes), hashlib.sha256(link_bytes).hexdigest())
     status = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         return FolderEntry(path, b"other", 0, "")  # opening a pipe could wait for ever
     return FolderEntry(path, b"file", status.st_size, digest_content(entry))
 
 
-def digest_entries(entries: Iterable[FolderEntry]) -> str:
+def digest_entries(folder_entries: Iterable[FolderEntry]) -> str:
     """Return one digest of all entries."""
     hasher = hashlib.sha256()
-    for path, kind, size, content in entries:
-        hasher.update(b"%s\0%s\0%d\0%s\n" % (os.fsencode(path), kind, size, content.encode()))
+    for path, kind, size, content_digest in folder_entries:
+        hasher.update(b"%s\0%s\0%d\0%s\n" % (os.fsencode(path), kind, size, content_digest.encode()))
     return hasher.hexdigest()
 
 
-def digest_entries_quickly(entries: Iterable[FolderEntry]) -> str:
+def digest_entries_quickly(folder_entries: Iterable[FolderEntry]) -> str:
     """Return the quick digest of entries, shortened as in a pin."""
-    return digest_entries(entries)[: DIGEST_LENGTHS[1]]
+    return digest_entries(folder_entries)[: DIGEST_LENGTHS[1]]
 
 
 def digest_file_ends(path: str, end_size: int) -> str:
@@ -228,11 +233,15 @@ def _find_model(folder: Path) -> Path | None:
 def explain_no_policy(folder: Path) -> Problem:
     """Return why there is no policy in `folder`."""
     part = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder
-    missing = _list_missing_files(part)
-    sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
+    missing_files = _list_missing_files(part)
+    sentence = (
+        f"{part} contains no policy: {' and '.join(missing_files)} {'are' if len(missing_files) > 1 else 'is'} missing"
+    )
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
-    below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
-    policy = next((path for path in below if _find_model(path)), None)
+    checkpoint_paths = (
+        path for parent in parents for _, path in checkpoint.list_checkpoints(parent)
+    )  # the newest first
+    policy = next((path for path in checkpoint_paths if _find_model(path)), None)
     return make_data_problem(sentence, f"--policy-path {shlex.quote(str(policy))}" if policy else "")
 
 

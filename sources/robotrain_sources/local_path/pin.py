@@ -41,8 +41,11 @@ def make_file_key(stat: os.stat_result) -> str:
 def load_file_digests(folder: Path) -> dict[str, FileDigests]:
     """Return the cached digests of a folder's files by their keys; empty if the cache cannot be read."""
     try:
-        content = json.loads(_digest_cache_file(folder).read_bytes())
-        return {key: FileDigests(str(whole), int(end), str(ends)) for key, (whole, end, ends) in content.items()}
+        cached_digests = json.loads(_digest_cache_file(folder).read_bytes())
+        return {
+            key: FileDigests(str(whole_digest), int(end), str(ends))
+            for key, (whole_digest, end, ends) in cached_digests.items()
+        }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -104,7 +107,7 @@ class _FolderReader:
 
     def __init__(self, folder: Path, files: Sequence[os.DirEntry[str]], end: int) -> None:
         self._folder, self._files, self._end = folder, files, end
-        total = sum(_stat_entry(entry).st_size for entry in files)
+        total = sum(_stat_entry(folder_entry).st_size for folder_entry in files)
         self._large = total >= MIN_CACHED_BYTES
         self._progress = ReadProgress(folder, total)
         self._cached = load_file_digests(folder) if self._large else {}
@@ -131,12 +134,12 @@ class _FolderReader:
         key = make_file_key(_stat_entry(entry))
         digests = self._cached.get(key)
         if digests:
-            whole = digests.whole
+            whole_digest = digests.whole
             self._progress.add_bytes(_stat_entry(entry).st_size)
         else:
-            whole, key = self._digest_file(entry.path, stopped)
+            whole_digest, key = self._digest_file(entry.path, stopped)
         if digests is None or digests.end_size != self._end:
-            digests = FileDigests(whole, self._end, folder_content.digest_file_ends(entry.path, self._end))
+            digests = FileDigests(whole_digest, self._end, folder_content.digest_file_ends(entry.path, self._end))
         self._digests[entry.path] = digests
         if key:
             self._to_cache[key] = digests
@@ -146,41 +149,43 @@ class _FolderReader:
         hasher = hashlib.sha256()
         start = time.time()
         with open(path, "rb", buffering=0) as file:
-            before = os.fstat(file.fileno())
-            piece = bytearray(min(READ_SIZE, before.st_size + 1))
+            stat_before = os.fstat(file.fileno())
+            piece = bytearray(min(READ_SIZE, stat_before.st_size + 1))
             while not stopped.is_set() and (count := file.readinto(piece)):
                 hasher.update(memoryview(piece)[:count])
                 self._progress.add_bytes(count)
-            after = os.fstat(file.fileno())
-        is_settled = make_file_key(before) == make_file_key(after) and before.st_ctime < start - SETTLED_SECONDS
-        return hasher.hexdigest(), make_file_key(before) if is_settled and not stopped.is_set() else ""
+            stat_after = os.fstat(file.fileno())
+        is_settled = (
+            make_file_key(stat_before) == make_file_key(stat_after) and stat_before.st_ctime < start - SETTLED_SECONDS
+        )
+        return hasher.hexdigest(), make_file_key(stat_before) if is_settled and not stopped.is_set() else ""
 
 
-def _stat_entry(entry: os.DirEntry[str]) -> os.stat_result:
-    return entry.stat(follow_symlinks=False)
+def _stat_entry(folder_entry: os.DirEntry[str]) -> os.stat_result:
+    return folder_entry.stat(follow_symlinks=False)
 
 
 def compute_folder_digest(folder: Path) -> FolderDigest:
     """Return the digest of a folder. Raise OSError with the file that cannot be read."""
     paths = list(folder_content.list_digested_entries(folder))
-    files = [entry for _, entry in paths if entry.is_file(follow_symlinks=False)]
+    files = [folder_entry for _, folder_entry in paths if folder_entry.is_file(follow_symlinks=False)]
     with _folder_lock:
         digests = _FolderReader(folder, files, folder_content.compute_end_size(len(paths))).read_files()
-    whole = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].whole) for path in paths]
-    ends = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].ends) for path in paths]
+    whole_entries = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].whole) for path in paths]
+    end_entries = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].ends) for path in paths]
     return FolderDigest(
-        folder_content.digest_entries(whole),
-        folder_content.digest_entries_quickly(ends),
+        folder_content.digest_entries(whole_entries),
+        folder_content.digest_entries_quickly(end_entries),
         len(paths),
-        sum(entry.size for entry in whole),
+        sum(folder_entry.size for folder_entry in whole_entries),
     )
 
 
 def check_pin(folder: Path, pin: str) -> str:
     """Return why the folder is not what was pinned; empty if it is, or for another form of pin. Raise OSError."""
-    if not (pinned := parse_pin(pin)):
+    if not (pinned_digest := parse_pin(pin)):
         return ""
-    difference = folder_content.describe_difference(pinned, compute_folder_digest(folder))
+    difference = folder_content.describe_difference(pinned_digest, compute_folder_digest(folder))
     return folder_content.format_change(folder, difference)
 
 
@@ -206,8 +211,10 @@ def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     with _convert_os_errors():
         if role != "code":
             return check_pin(part, pin)
-        pinned = parse_pin(pin)
-        difference = folder_content.describe_difference(pinned, compute_folder_digest(part)) if pinned else ""
+        pinned_digest = parse_pin(pin)
+        difference = (
+            folder_content.describe_difference(pinned_digest, compute_folder_digest(part)) if pinned_digest else ""
+        )
         return f"{source} changed, and no copy of it as it was is kept: {difference}." if difference else ""
 
 
@@ -220,11 +227,13 @@ def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:
     if role != "code" or not folder.is_dir():
         return []
 
-    staged = code_folder.stage_folder(folder, pin)
-    description = code_commit.describe_commit(folder, code_folder.scan_folder(staged, is_staged=True), staged)
+    staged_folder = code_folder.stage_folder(folder, pin)
+    description = code_commit.describe_commit(
+        folder, code_folder.scan_folder(staged_folder, is_staged=True), staged_folder
+    )
     if description is None:
         return []
-    code_commit.save_difference(staged, description)
+    code_commit.save_difference(staged_folder, description)
     return code_commit_tags.make_tags(description.commit, description.is_dirty)
 
 

@@ -29,16 +29,16 @@ class RemoteFolder:
         return f"{self.host}:{self.path}"
 
 
-def is_remote(text: str) -> bool:
+def is_remote(path_text: str) -> bool:
     """Return whether a text is a path of another machine."""
-    match = re.match(_ADDRESS, text.strip(), re.ASCII)
+    match = re.match(_ADDRESS, path_text.strip(), re.ASCII)
     return match is not None and not match["path"].startswith("//")
 
 
-def parse_remote_folder(text: str) -> RemoteFolder:
+def parse_remote_folder(folder_text: str) -> RemoteFolder:
     """Return the folder that a text names. Raise SourceError."""
-    match = re.fullmatch(_ADDRESS, text, re.ASCII | re.DOTALL)
-    if re.search(_CONTROL, text):
+    match = re.fullmatch(_ADDRESS, folder_text, re.ASCII | re.DOTALL)
+    if re.search(_CONTROL, folder_text):
         raise SourceError("A path contains no control characters, and is valid Unicode.")
     if match is None or match["path"].startswith("//"):
         raise SourceError(f"A folder of another machine is {FORM}; the path begins with `/` or `~/`.")

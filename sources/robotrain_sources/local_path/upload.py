@@ -60,21 +60,21 @@ class FolderContent:
         return sum(self.files.values())
 
     def __str__(self) -> str:
-        excluded = f" (not uploaded: {summarize_names(self.excluded)})" if self.excluded else ""
-        return f"{format_file_count(len(self.files))}, {format_size(self.size)}{excluded}"
+        excluded_note = f" (not uploaded: {summarize_names(self.excluded)})" if self.excluded else ""
+        return f"{format_file_count(len(self.files))}, {format_size(self.size)}{excluded_note}"
 
 
 def scan_folder(folder: Path) -> FolderContent:
     """Return the content of a folder. Raises OSError."""
     files: dict[str, int] = {}
-    unsupported: list[str] = []
-    excluded: list[str] = []
-    for path, entry in folder_content.list_entries(folder, excluded.append):
-        if entry.is_file(follow_symlinks=False):
-            files[path] = entry.stat(follow_symlinks=False).st_size
+    unsupported_paths: list[str] = []
+    excluded_paths: list[str] = []
+    for path, folder_entry in folder_content.list_entries(folder, excluded_paths.append):
+        if folder_entry.is_file(follow_symlinks=False):
+            files[path] = folder_entry.stat(follow_symlinks=False).st_size
         else:
-            unsupported.append(path)
-    return FolderContent(files, tuple(unsupported), tuple(excluded))
+            unsupported_paths.append(path)
+    return FolderContent(files, tuple(unsupported_paths), tuple(excluded_paths))
 
 
 def select_uploaded_part(plan: Plan, path: str) -> Path:
@@ -103,9 +103,11 @@ def drop_complete(
 
     :param find_complete: returns those of some uploads that are complete; called only if there are problems.
     """
-    affected = [upload for upload, upload_problems in problems.items() if upload_problems]
-    complete = find_complete(affected) if affected else ()
-    return complete, [problem for upload in affected if upload not in complete for problem in problems[upload]]
+    affected_uploads = [upload for upload, upload_problems in problems.items() if upload_problems]
+    complete_uploads = find_complete(affected_uploads) if affected_uploads else ()
+    return complete_uploads, [
+        problem for upload in affected_uploads if upload not in complete_uploads for problem in problems[upload]
+    ]
 
 
 def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion) -> Iterator[Problem]:
@@ -136,23 +138,23 @@ def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -
     """Check that a folder can be uploaded. `platform`: its name in messages."""
     path, flag = upload.path, upload.flag
     try:
-        content = scan_folder(select_uploaded_part(plan, path))
+        scanned_folder = scan_folder(select_uploaded_part(plan, path))
     except OSError as error:
         yield make_problem(
             "upload-unreadable", where=flag, given=path, stage=stage, filename=error.filename, strerror=error.strerror
         )
         return
-    if content.unsupported:
+    if scanned_folder.unsupported:
         yield make_problem(
             "upload-links",
             where=flag,
             given=path,
             stage=stage,
             platform=platform,
-            summarize_names=summarize_names(content.unsupported),
+            summarize_names=summarize_names(scanned_folder.unsupported),
             path=path,
         )
-    elif not content.files:
+    elif not scanned_folder.files:
         yield make_problem("upload-empty", where=flag, given=path, stage=stage, platform=platform)
 
 
@@ -177,10 +179,10 @@ def describe_upload(
     return make_problem(message, where=upload.flag, given=upload.path, target=target, address=address, content=content)
 
 
-def summarize_names(names: Sequence[str]) -> str:
+def summarize_names(file_names: Sequence[str]) -> str:
     """Return the first names and how many more there are."""
-    more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
+    omitted_note = f" and {len(file_names) - MAX_NAMES} more" if file_names[MAX_NAMES:] else ""
+    return f"{', '.join(file_names[:MAX_NAMES])}{omitted_note}"
 
 
 def format_file_count(files: int) -> str:
@@ -190,9 +192,9 @@ def format_file_count(files: int) -> str:
 
 def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
     """Warn, before a submit, about files that seem to hold secrets, without their content."""
-    if names := list(_list_files_with_secrets(select_uploaded_part(plan, upload.path))):
-        hidden = PurePosixPath(names[0]).with_name(f".{PurePosixPath(names[0]).name}")
-        command = f"mv {shlex.quote(names[0])} {shlex.quote(str(hidden))}"
+    if secret_files := list(_list_files_with_secrets(select_uploaded_part(plan, upload.path))):
+        hidden_path = PurePosixPath(secret_files[0]).with_name(f".{PurePosixPath(secret_files[0]).name}")
+        command = f"mv {shlex.quote(secret_files[0])} {shlex.quote(str(hidden_path))}"
         fix = Suggestion(command, "names that begin with a dot are not uploaded")
         stage = Stage.PREFLIGHT
         yield make_problem(
@@ -201,7 +203,7 @@ def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
             where=upload.flag,
             given=upload.path,
             stage=stage,
-            summarize_names=summarize_names(names),
+            summarize_names=summarize_names(secret_files),
         )
 
 
@@ -211,7 +213,7 @@ def _list_files_with_secrets(folder: Path) -> Iterator[str]:
         yield from find_files_with_tokens({name: str(folder / name) for name in sizes}, sizes)
 
 
-def make_mixed_problem(upload: LocalUpload, address: str, names: Collection[str], command: str) -> Problem:
+def make_mixed_problem(upload: LocalUpload, address: str, other_names: Collection[str], command: str) -> Problem:
     """Return the problem of a target folder with other files. `command`: removes them."""
     fix = Suggestion(command, "if nobody needs them")
     return make_problem(
@@ -220,5 +222,5 @@ def make_mixed_problem(upload: LocalUpload, address: str, names: Collection[str]
         where=upload.flag,
         given=upload.path or address,
         url=address,
-        summarize_names=summarize_names(sorted(names)),
+        summarize_names=summarize_names(sorted(other_names)),
     )

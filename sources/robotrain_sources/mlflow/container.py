@@ -21,11 +21,11 @@ def preflight(source: JobSource, context: ContainerContext) -> Iterable[str]:
     try:
         _parse(source)
     except SourceError as error:
-        expected = "an artifact of a run" if is_run else "a version of a registered model"
-        yield f"{source.uri} is not {expected}: {error.why}"
+        expected_noun = "an artifact of a run" if is_run else "a version of a registered model"
+        yield f"{source.uri} is not {expected_noun}: {error.why}"
     if not context.tracking_uri:
-        where = "" if is_run else " in a model registry"
-        yield f"{source.uri} cannot be looked up{where}: the job has no tracking address."
+        place_note = "" if is_run else " in a model registry"
+        yield f"{source.uri} cannot be looked up{place_note}: the job has no tracking address."
 
 
 def fetch(source: JobSource, context: ContainerContext) -> Path:

@@ -42,20 +42,20 @@ class ModelAsset:
         return MODEL_ASSETS.format_asset(self.name, self.version, self.scope)
 
 
-def parse_model_asset(text: str) -> ModelAsset:
-    """Return the model that `text` names. Raise SourceError."""
-    if re.fullmatch(_ADDRESS_HINT, text):  # as a run says what it registered: the registry is the workspace
-        model = reference.parse_registered_model(text.strip())
-        text = f"azureml:{model.name}:{model.version}"
+def parse_model_asset(model_text: str) -> ModelAsset:
+    """Return the model that `model_text` names. Raise SourceError."""
+    if re.fullmatch(_ADDRESS_HINT, model_text):  # as a run says what it registered: the registry is the workspace
+        model = reference.parse_registered_model(model_text.strip())
+        model_text = f"azureml:{model.name}:{model.version}"
     try:
-        return ModelAsset(*parse_asset_name(text, MODEL_ASSETS))
+        return ModelAsset(*parse_asset_name(model_text, MODEL_ASSETS))
     except SourceError as error:
-        raise SourceError(error.why, error.suggestion or _suggest_run_artifact(text)) from None
+        raise SourceError(error.why, error.suggestion or _suggest_run_artifact(model_text)) from None
 
 
-def _suggest_run_artifact(text: str) -> str:
+def _suggest_run_artifact(artifact_text: str) -> str:
     """Return the flag for the artifacts of a run; empty for anything else."""
-    match = re.fullmatch(_ARTIFACTS, text)
+    match = re.fullmatch(_ARTIFACTS, artifact_text)
     try:
         return f"--policy-model {reference.parse_run_artifact(f'runs:/{match[1]}/{match[2]}')}" if match else ""
     except SourceError:
@@ -106,11 +106,11 @@ ASSET_KIND = SourceKind(
 _RUN_HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
 
 
-def parse_run_source(text: str, base: Path) -> reference.RunArtifact:
-    """Return the artifacts that `text` names. Raise SourceError."""
-    if holds_secret(text):
+def parse_run_source(artifact_text: str, base: Path) -> reference.RunArtifact:
+    """Return the artifacts that `artifact_text` names. Raise SourceError."""
+    if holds_secret(artifact_text):
         raise SourceError("The address seems to contain a secret, and a job must not contain secrets.")
-    return reference.parse_run_artifact(text)
+    return reference.parse_run_artifact(artifact_text)
 
 
 def _find_tracked_run(text: str, servers: Sequence[str]) -> str | None:

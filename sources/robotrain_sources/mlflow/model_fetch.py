@@ -67,14 +67,14 @@ class RegisteredModelFetcher:
             models.sort(key=lambda model: int(model.version))
             if self._version == reference.LATEST:
                 return models[-1]
-            available = ", ".join(str(model.version) for model in models[-errors.MAX_SUGGESTIONS :])
+            available_note = ", ".join(str(model.version) for model in models[-errors.MAX_SUGGESTIONS :])
             raise errors.FetchError(
-                f"the model registry has no version {self._version} of {self._name}; it has {available}"
+                f"the model registry has no version {self._version} of {self._name}; it has {available_note}"
             )
-        names = sorted(model.name for model in self._client.search_registered_models())
-        similar = errors.find_similar_names(self._name, names)
-        available = f"it has {', '.join(similar)}" if similar else "it is empty"
-        raise errors.FetchError(f"the model registry has no model {self._name}; {available}")
+        model_names = sorted(model.name for model in self._client.search_registered_models())
+        similar_names = errors.find_similar_names(self._name, model_names)
+        available_note = f"it has {', '.join(similar_names)}" if similar_names else "it is empty"
+        raise errors.FetchError(f"the model registry has no model {self._name}; {available_note}")
 
 
 def main() -> None:

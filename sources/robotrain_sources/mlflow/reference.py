@@ -59,9 +59,9 @@ def parse_registered_model(text: str) -> RegisteredModel:
         raise SourceError("This is a name of Azure ML, not of the registry that the platform tracks to.")
     if latest := re.fullmatch(_LATEST_FORMS, text):
         return RegisteredModel(latest[1] or latest[2], LATEST)
-    if moving := re.fullmatch(_MOVING, text):
+    if moving_match := re.fullmatch(_MOVING, text):
         reason = "An alias and a stage move from version to version: the model would change under the job."
-        raise SourceError(reason, f"{moving[moving.lastindex or 0]}:VERSION")
+        raise SourceError(reason, f"{moving_match[moving_match.lastindex or 0]}:VERSION")
     if match := re.fullmatch(_MODEL_ADDRESS, text) or re.fullmatch(_SHORT, text):
         return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
@@ -74,19 +74,21 @@ def _parse_version(name: str, text: str) -> str:
     if re.fullmatch(_VERSION, text):
         return text
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    instead = f"{name}:{digits if re.fullmatch(_VERSION, digits) else 'VERSION'}"
+    suggestion = f"{name}:{digits if re.fullmatch(_VERSION, digits) else 'VERSION'}"
     reason = "A version is a whole number of at most 9 digits, without leading zeros."
-    raise SourceError(reason, instead)
+    raise SourceError(reason, suggestion)
 
 
-def _raise_not_a_model(text: str) -> NoReturn:
-    if re.match(r"(?i)models:", text) and not text.startswith("models:"):
-        raise SourceError("`models:` is written in lower case.", _suggest_model("models:" + text[len("models:") :]))
-    if re.match(r"(?i)runs:/", text):
+def _raise_not_a_model(model_text: str) -> NoReturn:
+    if re.match(r"(?i)models:", model_text) and not model_text.startswith("models:"):
+        raise SourceError(
+            "`models:` is written in lower case.", _suggest_model("models:" + model_text[len("models:") :])
+        )
+    if re.match(r"(?i)runs:/", model_text):
         raise SourceError("An artifact of a tracking run is no registered model.")
-    if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
+    if re.match(_OTHER_SCHEME, model_text) and not model_text.startswith("models:"):
         raise SourceError("An address is no registered model.")
-    if re.fullmatch(rf"{MODEL_NAME_PATTERN}/?", text):
+    if re.fullmatch(rf"{MODEL_NAME_PATTERN}/?", model_text):
         raise SourceError(f"A model needs a version, or `{LATEST}` for that of the moment of submission.")
     raise SourceError(
         f"A registered model is {MODEL_FORM}, models:/NAME/VERSION or models:/NAME/{LATEST}; "
@@ -117,19 +119,19 @@ class RunArtifact:
         return f"runs:/{self.run}/{self.path}"
 
 
-def parse_run_artifact(text: str) -> RunArtifact:
-    """Return the folder that `text` names. Raise SourceError."""
-    if text != text.strip():
-        raise SourceError("There is white space around the address.", _suggest_artifact(text.strip()))
-    match = re.fullmatch(_RUN_ADDRESS, text)
+def parse_run_artifact(artifact_text: str) -> RunArtifact:
+    """Return the folder that `artifact_text` names. Raise SourceError."""
+    if artifact_text != artifact_text.strip():
+        raise SourceError("There is white space around the address.", _suggest_artifact(artifact_text.strip()))
+    match = re.fullmatch(_RUN_ADDRESS, artifact_text)
     if match is None:
-        _raise_not_an_artifact(text)
+        _raise_not_an_artifact(artifact_text)
     run, path = match[1], match[2].rstrip("/")
     if not re.fullmatch(_RUN, run):
         raise SourceError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
     if not path:
         raise SourceError("The folder is missing: a run may hold several policies.", f"runs:/{run}/PATH")
-    if text.startswith("runs://") or text.startswith(f"runs:/{run}//"):
+    if artifact_text.startswith("runs://") or artifact_text.startswith(f"runs:/{run}//"):
         raise SourceError(
             f"One slash follows `runs:`, and one the id: {RUN_FORM}.", _suggest_artifact(f"runs:/{run}/{path}")
         )
@@ -144,10 +146,12 @@ def parse_run_artifact(text: str) -> RunArtifact:
 _suggest_artifact = partial(suggest_normal_form, parse_run_artifact)
 
 
-def _raise_not_an_artifact(text: str) -> NoReturn:
-    if re.match(r"(?i)runs:", text) and not text.startswith("runs:"):
-        raise SourceError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
-    if stored := re.fullmatch(_STORED_ARTIFACTS, text):
+def _raise_not_an_artifact(artifact_text: str) -> NoReturn:
+    if re.match(r"(?i)runs:", artifact_text) and not artifact_text.startswith("runs:"):
+        raise SourceError(
+            "`runs:` is written in lower case.", _suggest_artifact("runs:" + artifact_text[len("runs:") :])
+        )
+    if stored_match := re.fullmatch(_STORED_ARTIFACTS, artifact_text):
         reason = "This is where a server keeps artifacts; a job names them by their run."
-        raise SourceError(reason, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
+        raise SourceError(reason, _suggest_artifact(f"runs:/{stored_match[1]}/{stored_match[2]}"))
     raise SourceError(f"The artifacts of a tracking run have the form {RUN_FORM}.")

@@ -45,29 +45,29 @@ def find_latest_version(source: JobSource, address: str) -> str:
     name = parse_registered_model(source.uri).name
     flag = MODEL_FLAGS[source.role]
     if address.startswith(SQLITE):
-        shown = address.removeprefix(SQLITE)
-        versions, names = _read_database(Path(shown), name)
+        registry_address = address.removeprefix(SQLITE)
+        versions, model_names = _read_database(Path(registry_address), name)
     elif address.startswith(("http://", "https://")):
-        shown = redact_address(address)
+        registry_address = redact_address(address)
         try:
-            versions, names = _query_server(address, name)
+            versions, model_names = _query_server(address, name)
         except SourceUnreachable as error:
             raise SourceUnreachable(error.why, f"{flag} {NAMED_VERSION}") from error
     else:
         reason = f"{redact_address(address)} can only be asked where MLflow is installed."
         raise SourceUnreachable(reason, f"{flag} {NAMED_VERSION}")
     if not versions:
-        raise make_missing_error(name, names, f"the model registry at {shown}", flag)
+        raise make_missing_error(name, model_names, f"the model registry at {registry_address}", flag)
     return str(max(versions))
 
 
-def make_missing_error(name: str, names: Sequence[str], registry: str, flag: str) -> SourceNotFound:
+def make_missing_error(name: str, model_names: Sequence[str], registry: str, flag: str) -> SourceNotFound:
     """Return the error for a model without versions, given the models of the registry and the flag that names it."""
-    similar = find_similar_names(name, sorted({*names} - {name}))
-    available = f"it has {', '.join(similar)}" if similar else "it is empty"
-    what = f"no version of {name}" if name in names else f"no model {name}; {available}"
-    suggestion = f"{flag} models:/{similar[0]}/latest" if similar else f"{flag} {NAMED_VERSION}"
-    return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {what}.", suggestion)
+    similar_names = find_similar_names(name, sorted({*model_names} - {name}))
+    available_note = f"it has {', '.join(similar_names)}" if similar_names else "it is empty"
+    missing_text = f"no version of {name}" if name in model_names else f"no model {name}; {available_note}"
+    suggestion = f"{flag} models:/{similar_names[0]}/latest" if similar_names else f"{flag} {NAMED_VERSION}"
+    return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {missing_text}.", suggestion)
 
 
 def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
@@ -78,18 +78,18 @@ def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=REQUEST_SECONDS)) as db:
             query = "SELECT version FROM model_versions WHERE name = ? AND coalesce(current_stage, '') != ?"
             versions = [int(row[0]) for row in db.execute(query, (name, _DELETED))]
-            names = [] if versions else [str(row[0]) for row in db.execute("SELECT name FROM registered_models")]
+            model_names = [] if versions else [str(row[0]) for row in db.execute("SELECT name FROM registered_models")]
     except sqlite3.Error as error:
         raise SourceError(f"The tracking database {file} cannot be read: {error}.") from error
-    return versions, names
+    return versions, model_names
 
 
 def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
     order: dict[str, Any] = {"max_results": 1, "order_by": "version_number DESC"}
-    answer = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
+    response_object = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
-        if versions := [int(model_version["version"]) for model_version in answer.get("model_versions") or ()]:
+        if versions := [int(model_version["version"]) for model_version in response_object.get("model_versions") or ()]:
             return versions, []
         models = request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
         return [], [str(model["name"]) for model in models or ()]
@@ -99,8 +99,8 @@ def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
 
 def _read_answer(request: urllib.request.Request) -> bytes:
     with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
-        content: bytes = response.read()
-        return content
+        response_bytes: bytes = response.read()
+        return response_bytes
 
 
 def _read_credentials() -> str:
@@ -123,8 +123,8 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
     if signs_in and (credentials := _read_credentials()):
         request.add_unredirected_header("Authorization", credentials)
     try:
-        reading = DeadlineFuture(functools.partial(_read_answer, request))
-        answer = json.loads(reading.result(limit_seconds(ANSWER_SECONDS)))
+        pending_response = DeadlineFuture(functools.partial(_read_answer, request))
+        response_object = json.loads(pending_response.result(limit_seconds(ANSWER_SECONDS)))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500:
@@ -140,9 +140,9 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
         raise SourceUnreachable(explanation) from error
     except (ValueError, RecursionError, HTTPException) as error:
         raise make_foreign_error(address) from error
-    if not isinstance(answer, dict):
+    if not isinstance(response_object, dict):
         raise make_foreign_error(address)
-    return answer
+    return response_object
 
 
 def make_foreign_error(address: str) -> SourceError:

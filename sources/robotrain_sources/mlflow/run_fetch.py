@@ -29,17 +29,17 @@ MAX_HEADER_BYTES = 100 << 20
 
 def find_truncation(file: Path) -> str:
     """Return why a safetensors file is truncated, as the end of a sentence; empty if its length is right."""
-    with file.open("rb") as content:
-        header = int.from_bytes(content.read(HEADER_LENGTH_BYTES), "little")
-        text = content.read(header) if header <= MAX_HEADER_BYTES else b""
+    with file.open("rb") as tensor_file:
+        header_length = int.from_bytes(tensor_file.read(HEADER_LENGTH_BYTES), "little")
+        header_bytes = tensor_file.read(header_length) if header_length <= MAX_HEADER_BYTES else b""
     try:
-        tensors = json.loads(text)
+        tensors = json.loads(header_bytes)
         ends = [int(tensor["data_offsets"][1]) for name, tensor in tensors.items() if name != "__metadata__"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return "has no readable header"
-    expected = HEADER_LENGTH_BYTES + header + max(ends, default=0)
+    expected_bytes = HEADER_LENGTH_BYTES + header_length + max(ends, default=0)
     size = file.stat().st_size
-    return "" if size == expected else f"has {size:,} bytes of {expected:,}"
+    return "" if size == expected_bytes else f"has {size:,} bytes of {expected_bytes:,}"
 
 
 UNKNOWN_SIZE = -1
@@ -93,24 +93,24 @@ class ArtifactListing:
         files_by_name = self._list_below(path)
         folder, _, name = path.rpartition("/")
         if not files_by_name:
-            beside = {item.path: item for item in self._list_folder(folder)}
-            if path not in beside or beside[path].is_dir:
+            neighbors_by_path = {artifact_info.path: artifact_info for artifact_info in self._list_folder(folder)}
+            if path not in neighbors_by_path or neighbors_by_path[path].is_dir:
                 raise self.explain_empty(path)
-            files_by_name = {name: _make_artifact(beside[path])}
+            files_by_name = {name: _make_artifact(neighbors_by_path[path])}
         companions = self._find_companions(path if name not in files_by_name else folder)
         return {**{f"params/{companion}": artifact for companion, artifact in companions.items()}, **files_by_name}
 
     def _find_companions(self, folder: str) -> Mapping[str, Artifact]:
         while True:
-            for below in COMPANION_FOLDERS:
-                companion_folder = "/".join(filter(None, (folder, below)))
-                items = {
-                    item.path.rpartition("/")[2]: item
-                    for item in self._list_folder(companion_folder)
-                    if not item.is_dir
+            for subfolder in COMPANION_FOLDERS:
+                companion_folder = "/".join(filter(None, (folder, subfolder)))
+                items_by_name = {
+                    artifact_info.path.rpartition("/")[2]: artifact_info
+                    for artifact_info in self._list_folder(companion_folder)
+                    if not artifact_info.is_dir
                 }
-                if COMPANIONS[0] in items:
-                    return {name: _make_artifact(items[name]) for name in COMPANIONS if name in items}
+                if COMPANIONS[0] in items_by_name:
+                    return {name: _make_artifact(items_by_name[name]) for name in COMPANIONS if name in items_by_name}
             if not folder:
                 return {}
             folder = folder.rpartition("/")[0]
@@ -123,11 +123,17 @@ class ArtifactListing:
                 f"the run {self._run} has no artifacts at {path}: that checkpoint is at {location}"
             )
         for depth in range(len(parts) - 1, -1, -1):
-            items = {item.path: item.is_dir for item in self._list_folder("/".join(parts[:depth]))}
-            if items.get(path) is False:
+            is_folder_by_path = {
+                artifact_info.path: artifact_info.is_dir for artifact_info in self._list_folder("/".join(parts[:depth]))
+            }
+            if is_folder_by_path.get(path) is False:
                 return errors.FetchError(f"{path} of the run {self._run} is a single file: use its folder")
-            if similar := errors.find_similar_names(path, sorted(name for name, is_dir in items.items() if is_dir)):
-                return errors.FetchError(f"the run {self._run} has no artifacts at {path}; it has {', '.join(similar)}")
+            if similar_names := errors.find_similar_names(
+                path, sorted(name for name, is_dir in is_folder_by_path.items() if is_dir)
+            ):
+                return errors.FetchError(
+                    f"the run {self._run} has no artifacts at {path}; it has {', '.join(similar_names)}"
+                )
         return errors.FetchError(f"the run {self._run} has no artifacts at {path}, and no other folders")
 
     def explain_no_policy(self, path: str) -> errors.FetchError:
@@ -136,31 +142,38 @@ class ArtifactListing:
         configs = sorted(name for name in files_by_name if name.endswith(f"/{POLICY_FILES[0]}"))
         folders = [name.removesuffix(f"/{POLICY_FILES[0]}") for name in configs]
         policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in files_by_name]
-        missing = " and ".join(name for name in POLICY_FILES if name not in files_by_name)
+        missing_names = " and ".join(name for name in POLICY_FILES if name not in files_by_name)
         hint = f"; below it there is {', '.join(policies[-errors.MAX_SUGGESTIONS :])}" if policies else ""
-        return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
+        return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing_names}{hint}")
 
     def _list_below(self, path: str) -> dict[str, Artifact]:
-        files_by_name = {item.path.removeprefix(f"{path}/"): _make_artifact(item) for item in self._list_files(path)}
+        files_by_name = {
+            artifact_info.path.removeprefix(f"{path}/"): _make_artifact(artifact_info)
+            for artifact_info in self._list_files(path)
+        }
         for problem in filter(None, map(find_name_problem, files_by_name)):
             raise errors.FetchError(problem)
         return files_by_name
 
     def _list_files(self, folder: str) -> Iterator[Any]:
-        for item in self._list_folder(folder):
-            if item.is_dir:
-                yield from self._list_files(item.path)
+        for artifact_info in self._list_folder(folder):
+            if artifact_info.is_dir:
+                yield from self._list_files(artifact_info.path)
             else:
-                yield item
+                yield artifact_info
 
     def _list_folder(self, folder: str) -> Iterator[Any]:
         """Yield the items of a folder; some stores also list others whose path begins with its name."""
         start = f"{folder}/" if folder else ""
-        return (item for item in self._client.list_artifacts(self._run, folder or None) if item.path.startswith(start))
+        return (
+            artifact_info
+            for artifact_info in self._client.list_artifacts(self._run, folder or None)
+            if artifact_info.path.startswith(start)
+        )
 
 
-def _make_artifact(item: Any) -> Artifact:
-    return Artifact(item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size)
+def _make_artifact(artifact_info: Any) -> Artifact:
+    return Artifact(artifact_info.path, UNKNOWN_SIZE if artifact_info.file_size is None else artifact_info.file_size)
 
 
 class RunArtifactFetcher:
@@ -240,9 +253,9 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        shown = redact_address(uri)
+        redacted_uri = redact_address(uri)
         may_be_any = options.policy == ANY_POLICY
-        fetcher = RunArtifactFetcher(mlflow, address, options.run, shown, options.role, may_be_any)
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, redacted_uri, options.role, may_be_any)
         return fetcher.fetch_into(options.path, options.to)
 
     fetch_program.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")

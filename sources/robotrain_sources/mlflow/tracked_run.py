@@ -23,14 +23,14 @@ _FORMS = (
 """A page of MLflow, the address of an artifact, the id of a run, a version of a registered model."""
 
 
-def find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
+def find_tracked_run(run_text: str, servers: Sequence[str]) -> str | None:
     """Return the tag of the MLflow run that a text names, or that made a model; None for another text.
 
     So it is for a model that none of the servers has: it may be one of a platform's own registry. Raise SourceError.
 
     :param servers: the tracking addresses to ask where the text does not name one.
     """
-    match = next(filter(None, (re.fullmatch(form, text) for form in _FORMS)), None)
+    match = next(filter(None, (re.fullmatch(form, run_text) for form in _FORMS)), None)
     if match is None:
         return None
     parts = match.groupdict()
@@ -68,18 +68,20 @@ def _read_origin(address: str) -> tuple[str, str]:
 
 def _find_run_of_model(address: str, name: str, version: str) -> str:
     """Return the MLflow run that made a version of a model. Raise SourceError."""
-    answer = _ask_server(address, f"version {version} of {name}", "model-versions/get", name=name, version=version)
+    response_object = _ask_server(
+        address, f"version {version} of {name}", "model-versions/get", name=name, version=version
+    )
     try:
-        return str(answer["model_version"].get("run_id") or "")
+        return str(response_object["model_version"].get("run_id") or "")
     except (KeyError, TypeError, AttributeError):
         raise make_foreign_error(address) from None
 
 
 def _read_tag(address: str, run: str, signs_in: bool) -> str:
     """Return what the tag of a run says; empty for a run of another tool."""
-    answer = _ask_server(address, f"run {run}", "runs/get", signs_in, run_id=run)
+    response_object = _ask_server(address, f"run {run}", "runs/get", signs_in, run_id=run)
     try:
-        tags = {str(tag["key"]): str(tag["value"]) for tag in answer["run"]["data"].get("tags") or ()}
+        tags = {str(tag["key"]): str(tag["value"]) for tag in response_object["run"]["data"].get("tags") or ()}
     except (KeyError, TypeError, AttributeError):
         raise make_foreign_error(address) from None
     return tags.get(TRACKED_RUN_TAG, "")
@@ -94,7 +96,7 @@ def _ask_server(address: str, what: str, path: str, signs_in: bool = True, **que
         if isinstance(cause, HTTPError) and cause.code == 404:
             raise SourceNotFound(f"The tracking server {host} has no {what}.") from None
         if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
-            untrusted = find_untrusted_certificate(cause)
-            reason = f": {untrusted}" if untrusted else ""
+            bad_certificate = find_untrusted_certificate(cause)
+            reason = f": {bad_certificate}" if bad_certificate else ""
             raise SourceUnreachable(f"The tracking server {host} cannot be reached from here{reason}.") from None
         raise

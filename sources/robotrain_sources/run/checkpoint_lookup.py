@@ -57,10 +57,10 @@ def find_latest_checkpoints(plugins: Plugins, flag: str = "") -> tuple[RunRecord
     raise SourceError("No run that was sent from here left a complete checkpoint.")
 
 
-def format_problems(rejected: Rejected) -> str:
+def format_problems(rejection: Rejected) -> str:
     """Return the problems as sentences."""
     sentences = []
-    for problem in rejected.problems:
+    for problem in rejection.problems:
         sentences += [f"{problem.title[:1].upper()}{problem.title[1:]}.", problem.why]
     return " ".join(filter(None, sentences))
 
@@ -115,8 +115,8 @@ def find_checkpoint_source(text: str, flag: str = "") -> Source:
     source = kind.parse(f"{checkpoint.uri}{model}", Path("/"))
     choice = name_index.describe_choice(name, record.run)
     _runs[text] = record.run
-    which = f"all {len(checkpoints)} checkpoints" if step_text == ALL else f"step {checkpoint.step}"
-    _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, which)))
+    checkpoint_text = f"all {len(checkpoints)} checkpoints" if step_text == ALL else f"step {checkpoint.step}"
+    _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, checkpoint_text)))
     return source
 
 
@@ -134,14 +134,14 @@ def _find_start(name: str) -> Source:
     return kind.parse(sources[0].uri, Path("/"))
 
 
-def describe_checkpoint(text: str, source: Source) -> str:
+def describe_checkpoint(run_text: str, source: Source) -> str:
     """Return the run and step that a text meant when it was parsed; empty if it was not parsed here."""
-    return _descriptions.get((text, str(source)), "")
+    return _descriptions.get((run_text, str(source)), "")
 
 
-def find_related_sources(text: str, role: str) -> Sequence[tuple[str, str]]:
+def find_related_sources(run_text: str, role: str) -> Sequence[tuple[str, str]]:
     """Return the kinds and addresses of the sources of a role that the run had whose checkpoint a text meant."""
-    sources = plans.read_stored_sources(_runs[text]) if text in _runs else ()
+    sources = plans.read_stored_sources(_runs[run_text]) if run_text in _runs else ()
     return [(source.kind, source.uri) for source in sources if source.role == role]
 
 
@@ -159,23 +159,26 @@ def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], ste
         return checkpoints[max(checkpoints)]
     if step not in checkpoints:
         nearest, steps = min(checkpoints, key=lambda saved_step: abs(saved_step - step)), sorted(checkpoints)
-        shown = ", ".join(map(str, steps[-MAX_STEPS_SHOWN:]))
-        more = "…, " if len(steps) > MAX_STEPS_SHOWN else ""
-        reason = f"{record.run} has no checkpoint of step {step}: it has {more}{shown}."
+        steps_text = ", ".join(map(str, steps[-MAX_STEPS_SHOWN:]))
+        omitted_note = "…, " if len(steps) > MAX_STEPS_SHOWN else ""
+        reason = f"{record.run} has no checkpoint of step {step}: it has {omitted_note}{steps_text}."
         raise SourceError(reason, f"{record.run}@{nearest}")
     return checkpoints[step]
 
 
 def _find_common_folder(record: RunRecord, checkpoints: Mapping[int, Output]) -> Output:
     """Return the folder of all checkpoints of a run as an output. Raise SourceError if they are not in one folder."""
-    newest = checkpoints[max(checkpoints)]
+    newest_output = checkpoints[max(checkpoints)]
     parents = {
         (checkpoint.source, checkpoint.uri.rstrip("/").rpartition("/")[0]) for checkpoint in checkpoints.values()
     }
-    if len(parents) > 1 or newest.source not in FOLDER_KINDS:
-        reason = f"The checkpoints of {record.run} are not in one folder that can be read as a whole ({newest.source})."
-        raise SourceError(reason, f"{record.run}@{newest.step}")
-    return replace(newest, uri=newest.uri.rstrip("/").rpartition("/")[0], model="")
+    if len(parents) > 1 or newest_output.source not in FOLDER_KINDS:
+        reason = (
+            f"The checkpoints of {record.run} are not in one folder that can be read as a whole "
+            f"({newest_output.source})."
+        )
+        raise SourceError(reason, f"{record.run}@{newest_output.step}")
+    return replace(newest_output, uri=newest_output.uri.rstrip("/").rpartition("/")[0], model="")
 
 
 def _explain_no_checkpoint(record: RunRecord, platform: Platform, plugins: Plugins) -> SourceError:
@@ -187,7 +190,7 @@ def _explain_no_checkpoint(record: RunRecord, platform: Platform, plugins: Plugi
     if not status.finished:
         hint = f"use `robotrain wait {record.run}` to wait for its end"
         return SourceError(f"{record.run} is {status.state} and has no complete checkpoint yet: {hint}.")
-    ended = f"{status.state} ({status.reason})" if status.reason else status.state
-    other = find_run_of_same_name(record, plugins)
-    hint = f" Of the runs named {record.name}, {other} is the newest with one." if other else ""
-    return SourceError(f"{record.run} wrote no complete checkpoint: {ended}.{hint}", other)
+    end_state = f"{status.state} ({status.reason})" if status.reason else status.state
+    other_run = find_run_of_same_name(record, plugins)
+    hint = f" Of the runs named {record.name}, {other_run} is the newest with one." if other_run else ""
+    return SourceError(f"{record.run} wrote no complete checkpoint: {end_state}.{hint}", other_run)

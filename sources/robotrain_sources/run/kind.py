@@ -14,13 +14,13 @@ POLICY_FLAG = "--policy-run"
 _HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*|:policy)?\s*$"
 
 
-def recognize_run(text: str) -> bool:
+def recognize_run(run_text: str) -> bool:
     """Return whether a text means a run: by its identifier, or as `name_index.names_run` says."""
-    if re.match(_HINT, text):
+    if re.match(_HINT, run_text):
         return True
     from robotrain.store import name_index
 
-    return name_index.names_run(text.partition("@")[0])
+    return name_index.names_run(run_text.partition("@")[0])
 
 
 def parse_source(text: str, base: Path) -> Source:
@@ -30,26 +30,26 @@ def parse_source(text: str, base: Path) -> Source:
     return checkpoint_lookup.find_checkpoint_source(text)
 
 
-def parse_in_role(role: str, text: str, base: Path) -> Source:
+def parse_in_role(role: str, run_text: str, base: Path) -> Source:
     """Return the source of the run's checkpoint; `latest` is the newest run that has what the role takes."""
     from robotrain_sources.run import checkpoint_lookup
 
     flag = CHECKPOINT.flag if role == "checkpoint" else POLICY_FLAG
-    return checkpoint_lookup.find_checkpoint_source(text, flag)
+    return checkpoint_lookup.find_checkpoint_source(run_text, flag)
 
 
-def describe_meaning(text: str, source: Source) -> str:
+def describe_meaning(run_text: str, source: Source) -> str:
     """Return the run and step that a text meant when it was parsed."""
     from robotrain_sources.run import checkpoint_lookup
 
-    return checkpoint_lookup.describe_checkpoint(text, source)
+    return checkpoint_lookup.describe_checkpoint(run_text, source)
 
 
-def find_related(text: str, role: str) -> Sequence[tuple[str, str]]:
+def find_related(run_text: str, role: str) -> Sequence[tuple[str, str]]:
     """Return the kinds and addresses of the sources of a role that the run had."""
     from robotrain_sources.run import checkpoint_lookup
 
-    return checkpoint_lookup.find_related_sources(text, role)
+    return checkpoint_lookup.find_related_sources(run_text, role)
 
 
 def find_job(text: str) -> Any:

@@ -44,6 +44,8 @@ def parse_weights(text: str) -> TorchvisionWeights:
         return TorchvisionWeights(name)
     if not re.fullmatch(NAME, name):
         raise SourceError(f"Weights of torchvision have the form {FORM}, such as ResNet18_Weights.IMAGENET1K_V1.")
-    near = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
-    names = ", ".join(weights_name for weights_name in weights_table.WEIGHTS if not weights_name.endswith(".DEFAULT"))
-    raise SourceError(f"Known weights of ResNet: {names}.", near[0] if near else "")
+    close_names = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
+    weights_names = ", ".join(
+        weights_name for weights_name in weights_table.WEIGHTS if not weights_name.endswith(".DEFAULT")
+    )
+    raise SourceError(f"Known weights of ResNet: {weights_names}.", close_names[0] if close_names else "")

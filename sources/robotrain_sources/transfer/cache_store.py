@@ -52,7 +52,7 @@ class FileVerifier:
         if self._length != self._entry.size:
             raise ContentMismatch(f"{self._length} of {self._entry.size} bytes arrived")
         for name, digest in self._hashers.items():
-            if (expected := getattr(self._entry, name)) and digest.hexdigest() != expected.lower():
+            if (expected_digest := getattr(self._entry, name)) and digest.hexdigest() != expected_digest.lower():
                 raise ContentMismatch(f"its {name.upper() if name != 'git' else 'git digest'} differs from the listing")
         return str(self._hashers["sha256"].hexdigest())
 
@@ -68,10 +68,10 @@ def open_for_writing(path: Path) -> int:
 
 def write_at(handle: int, content: Any, offset: int) -> None:
     """Write all of `content` at an offset."""
-    rest = memoryview(content)
-    while rest:
-        count = os.pwrite(handle, rest, offset)
-        rest, offset = rest[count:], offset + count
+    remaining_bytes = memoryview(content)
+    while remaining_bytes:
+        count = os.pwrite(handle, remaining_bytes, offset)
+        remaining_bytes, offset = remaining_bytes[count:], offset + count
 
 
 FILES = "files"
@@ -102,10 +102,10 @@ def get_partial_folder(folder: Path) -> Path:
 def find_complete_files(folder: Path) -> Path | None:
     """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
     try:
-        complete = all(has_length(folder / FILES / file.name, file.size) for file in read_manifest(folder))
+        is_complete = all(has_length(folder / FILES / file.name, file.size) for file in read_manifest(folder))
     except _DAMAGE_ERRORS:
         return None
-    return folder / FILES if complete else None
+    return folder / FILES if is_complete else None
 
 
 def has_length(path: Path, size: int) -> bool:
@@ -118,12 +118,12 @@ def has_length(path: Path, size: int) -> bool:
 
 def read_manifest(folder: Path) -> Iterator[CachedFile]:
     """Yield the files that arrived in `folder`. Raise OSError, ValueError, KeyError, TypeError if any is missing."""
-    with (folder / MANIFEST).open(encoding="utf-8") as lines:
-        expected = json.loads(next(lines, "{}"))["files"]
-        for line in lines:
-            yield CachedFile(**json.loads(line))
-            expected -= 1
-    if expected:
+    with (folder / MANIFEST).open(encoding="utf-8") as manifest_file:
+        missing_count = json.loads(next(manifest_file, "{}"))["files"]
+        for manifest_line in manifest_file:
+            yield CachedFile(**json.loads(manifest_line))
+            missing_count -= 1
+    if missing_count:
         raise ValueError("a part of the manifest is missing")
 
 
@@ -139,7 +139,7 @@ def count_arrived_bytes(folder: Path) -> int:
     """
     partial = get_partial_folder(folder)
     if partial.exists():
-        paths = (Path(parent, name) for parent, _, names in os.walk(partial / FILES) for name in names)
+        paths = (Path(parent, name) for parent, _, file_names in os.walk(partial / FILES) for name in file_names)
         return sum(path.lstat().st_blocks * 512 for path in paths)
     partial_folder, arrived = folder, read_partial_manifest(folder)
     return sum(file.size for file in arrived if has_length(partial_folder / FILES / file.name, file.size))
@@ -147,8 +147,8 @@ def count_arrived_bytes(folder: Path) -> int:
 
 def read_size(folder: Path) -> tuple[int, int]:
     """Return the number of files and their bytes according to the manifest."""
-    with (folder / MANIFEST).open(encoding="utf-8") as lines:
-        head = json.loads(next(lines))
+    with (folder / MANIFEST).open(encoding="utf-8") as manifest_file:
+        head = json.loads(next(manifest_file))
     return head["files"], head["size"]
 
 
@@ -157,8 +157,8 @@ def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
     for path in parent.glob(f"*/{MANIFEST}") if pin else ():
         if "." in path.parent.name:  # being fetched or removed
             continue
-        with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as lines:
-            head = json.loads(next(lines, "{}"))
+        with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as manifest_file:
+            head = json.loads(next(manifest_file, "{}"))
             if (head.get("source"), head.get("pin")) == (source, pin) and find_complete_files(path.parent):
                 return path.parent
     return None
@@ -191,12 +191,12 @@ class FolderLock:
         """
         waited, shared_polls = False, 0
         while True:
-            shared = lock_file(self._file.fileno(), fcntl.LOCK_SH)
-            if shared and (files := find_complete_files(self._folder)):
+            is_shared = lock_file(self._file.fileno(), fcntl.LOCK_SH)
+            if is_shared and (files := find_complete_files(self._folder)):
                 return files
             if lock_file(self._file.fileno()):
                 return find_complete_files(self._folder)
-            shared_polls = shared_polls + 1 if shared else 0
+            shared_polls = shared_polls + 1 if is_shared else 0
             if shared_polls >= MAX_SHARED_POLLS:  # other runs use the folder, so it cannot be replaced now
                 reason = f"{self._folder} was changed or damaged, and other runs are using it"
                 remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
@@ -236,7 +236,7 @@ class PartialDownload:
         self.origin = origin
         self.folder = folder
         self.entries = entries
-        size = sum(entry.size for entry in entries)
+        size = sum(source_file.size for source_file in entries)
         head = {"schema": 1, "source": name, "pin": pin, "files": len(entries), "size": size}
         self._partial_folder = get_partial_folder(folder)
         self.files = self._partial_folder / FILES
@@ -246,10 +246,12 @@ class PartialDownload:
             os.rename(folder, self._partial_folder)  # its intact files need not be fetched again
         self.files.mkdir(parents=True, exist_ok=True)
         intact_files = self._read_intact_files()
-        self.missing = [entry for entry in entries if entry.name not in intact_files]
+        self.missing = [source_file for source_file in entries if source_file.name not in intact_files]
         path = self._partial_folder / f"{MANIFEST}.new"
         self._manifest = path.open("w", encoding="utf-8", buffering=1)
-        self._manifest.writelines(json.dumps(line) + "\n" for line in (head, *map(asdict, intact_files.values())))
+        self._manifest.writelines(
+            json.dumps(manifest_record) + "\n" for manifest_record in (head, *map(asdict, intact_files.values()))
+        )
         os.replace(path, self._partial_folder / MANIFEST)
 
     def record(self, entry: SourceFile, sha256: str) -> None:
@@ -264,11 +266,13 @@ class PartialDownload:
 
     def finish(self) -> Path:
         """Rename the complete folder to its name, and return its files. Raise FetchError, OSError."""
-        names: dict[int, str] = {}
-        for name, size in ((entry.name, entry.size) for entry in self.entries):
+        names_by_inode: dict[int, str] = {}
+        for name, size in ((source_file.name, source_file.size) for source_file in self.entries):
             path = self.files / name
-            if path.exists() and (other := names.setdefault(path.stat().st_ino, name)) != name:
-                reason = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+            if path.exists() and (other_name := names_by_inode.setdefault(path.stat().st_ino, name)) != name:
+                reason = (
+                    f"{other_name!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+                )
                 raise FetchError(f"{reason}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
             if not has_length(path, size):
                 raise FetchError(f"{path} was changed by another program that writes to this cache", "data")
@@ -280,15 +284,17 @@ class PartialDownload:
 
     def _read_intact_files(self) -> dict[str, CachedFile]:
         """Read every file that an earlier try recorded, and return those that are as they were."""
-        listed = {entry.name: entry.size for entry in self.entries}
-        recorded = {file.name: file for file in read_partial_manifest(self._partial_folder)}
-        arrived = [file for file in recorded.values() if listed.get(file.name) == file.size]
-        if arrived:
-            size = format_size(sum(file.size for file in arrived))
+        listed_sizes = {source_file.name: source_file.size for source_file in self.entries}
+        recorded_files = {file.name: file for file in read_partial_manifest(self._partial_folder)}
+        arrived_files = [file for file in recorded_files.values() if listed_sizes.get(file.name) == file.size]
+        if arrived_files:
+            size = format_size(sum(file.size for file in arrived_files))
             self._log_line(f"checking {size} of {self.name} from an earlier try")
         with ThreadPoolExecutor(HASH_THREADS) as pool:
-            is_intact = pool.map(self._is_intact, arrived)
-            return {file.name: file for file, same in zip(arrived, is_intact, strict=True) if same}
+            is_intact = pool.map(self._is_intact, arrived_files)
+            return {
+                file.name: file for file, is_unchanged in zip(arrived_files, is_intact, strict=True) if is_unchanged
+            }
 
     def _is_intact(self, file: CachedFile) -> bool:
         path = self.files / file.name

@@ -150,9 +150,9 @@ class Transfer:
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
 
-        def report_progress(done: int, total: int, rate: float) -> None:
+        def report_progress(done_bytes: int, total: int, rate: float) -> None:
             if not self._stopped.is_set():
-                progress(Download(done=done, total=total, rate=rate))
+                progress(Download(done=done_bytes, total=total, rate=rate))
 
         def fetch_folders() -> Mapping[Path, Path]:
             for survey in self._surveys:
@@ -175,7 +175,7 @@ class Transfer:
 
     def _call(self, function: Callable[[], T]) -> T:
         """Return what a function returns, in a thread. Raise JobFailed, also if `close` was called meanwhile."""
-        ended: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
+        outcomes: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
 
         def call() -> None:
             outcome: T | Exception
@@ -187,7 +187,7 @@ class Transfer:
                 self._is_busy = False
                 if self._stopped.is_set():
                     self._release()
-            ended.put(outcome)
+            outcomes.put(outcome)
 
         with self._close_lock:
             if self._stopped.is_set():
@@ -197,7 +197,7 @@ class Transfer:
         try:
             while not self._stopped.is_set():
                 with suppress(queue.Empty):
-                    outcome = ended.get(timeout=POLL_SECONDS)
+                    outcome = outcomes.get(timeout=POLL_SECONDS)
                     if isinstance(outcome, Exception):
                         raise self._make_failure(outcome) from outcome
                     return outcome
@@ -209,8 +209,8 @@ class Transfer:
     def _make_failure(self, error: Exception) -> JobFailed:
         failure = errors.make_fetch_error(error, self._place.cache)
         if failure is not error and not isinstance(error, OSError):
-            for line in "".join(traceback.format_tb(error.__traceback__)).splitlines():
-                self._place.log_line(line)  # where; the failure says what
+            for traceback_line in "".join(traceback.format_tb(error.__traceback__)).splitlines():
+                self._place.log_line(traceback_line)  # where; the failure says what
         return JobFailed(str(failure), fault=failure.fault)
 
     def _release(self) -> None:

@@ -46,7 +46,7 @@ class SourceFile:
     def identity(self) -> str:
         """What changes with the content: a digest where the service knows one, else the version."""
         identities = (("sha256", self.sha256), ("git", self.git), ("md5", self.md5), ("version", self.version))
-        return next((f"{name}:{value}" for name, value in identities if value), "")
+        return next((f"{name}:{digest_or_version}" for name, digest_or_version in identities if digest_or_version), "")
 
 
 DIGEST_LENGTH = 32

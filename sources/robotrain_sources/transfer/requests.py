@@ -71,8 +71,8 @@ class ProgressMeter:
         if now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
-            rest = f"{format_duration((self._total - self._done) / rate)} left" if rate else ""
-            self._log_line(f"{progress}, {rest or f'no data for {self.idle_seconds:.0f} s'}")
+            time_left = f"{format_duration((self._total - self._done) / rate)} left" if rate else ""
+            self._log_line(f"{progress}, {time_left or f'no data for {self.idle_seconds:.0f} s'}")
 
     def report_repetition(self, file: str, error: FetchError) -> None:
         """Say that a request is repeated; of many, a line now and then."""
@@ -94,8 +94,8 @@ class ProgressMeter:
         self._recent.append((now, self._done))
         while len(self._recent) > 2 and now - self._recent[0][0] > RATE_SECONDS:
             self._recent.popleft()
-        since, done = self._recent[0]
-        return max(0.0, (self._done - done) / (now - since)) if now > since else 0.0
+        start_time, done_bytes = self._recent[0]
+        return max(0.0, (self._done - done_bytes) / (now - start_time)) if now > start_time else 0.0
 
 
 CHUNK_SIZE = 1 << 18
@@ -124,11 +124,11 @@ class RemoteReader:
         with self._raise_timeout():
             return self._send_request(origin, entry, {}).bytes()
 
-    def read_range(self, origin: DataOrigin, entry: SourceFile, start: int, stop: int) -> Iterator[Any]:
+    def read_range(self, origin: DataOrigin, source_file: SourceFile, start: int, stop: int) -> Iterator[Any]:
         """Yield the bytes from `start` to `stop`; of an origin without ranges, those of the whole file."""
         options = {"range": (start, stop)} if origin.has_ranges else {}
         with self._raise_timeout():
-            yield from self._send_request(origin, entry, options).stream(min_chunk_size=CHUNK_SIZE)
+            yield from self._send_request(origin, source_file, options).stream(min_chunk_size=CHUNK_SIZE)
 
     def _send_request(self, origin: DataOrigin, entry: SourceFile, options: dict[str, Any]) -> Any:
         if entry.version and origin.has_ranges:

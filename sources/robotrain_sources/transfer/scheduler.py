@@ -91,10 +91,10 @@ class DownloadPool:
         self._stopped.set()
         for file in list(self.large_files):
             file.cancel()
-        until = time.monotonic() + FAILURE_SECONDS
+        deadline = time.monotonic() + FAILURE_SECONDS
         with suppress(queue.Empty):
             for _ in range(count):
-                self._ended.get(timeout=max(0.0, until - time.monotonic()))
+                self._ended.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         failure = None
@@ -115,31 +115,31 @@ class DownloadPool:
         self._ended.put(failure)
 
     def _iter_tasks(self, downloads: Sequence[PartialDownload]) -> Iterator[Callable[[], None]]:
-        missing = [zip(itertools.repeat(download), download.missing) for download in downloads]
-        for download, entry in sorted(itertools.chain(*missing), key=lambda item: -item[1].size):
-            if entry.size > MAX_SMALL_BYTES:
-                file = LargeFile(self, download, entry)
+        missing_pairs = [zip(itertools.repeat(download), download.missing) for download in downloads]
+        for download, source_file in sorted(itertools.chain(*missing_pairs), key=lambda item: -item[1].size):
+            if source_file.size > MAX_SMALL_BYTES:
+                file = LargeFile(self, download, source_file)
                 self.large_files.add(file)
                 yield from file.list_tasks()
             else:
-                yield partial(self._fetch_small_file, download, entry)
+                yield partial(self._fetch_small_file, download, source_file)
 
-    def _fetch_small_file(self, download: PartialDownload, entry: SourceFile) -> None:
+    def _fetch_small_file(self, download: PartialDownload, source_file: SourceFile) -> None:
         def fetch_and_write() -> str:
-            content = self.reader.read_file(download.origin, entry) if entry.size else b""
+            file_bytes = self.reader.read_file(download.origin, source_file) if source_file.size else b""
             self.raise_if_stopped()
-            verifier = FileVerifier(entry)
-            verifier.update(content)
+            verifier = FileVerifier(source_file)
+            verifier.update(file_bytes)
             sha256 = verifier.finish()
-            handle = cache_store.open_for_writing(download.files / entry.name)
+            handle = cache_store.open_for_writing(download.files / source_file.name)
             try:
-                cache_store.write_at(handle, content, 0)
+                cache_store.write_at(handle, file_bytes, 0)
             finally:
                 os.close(handle)
             return sha256
 
-        download.record(entry, self.retry(download, entry, fetch_and_write))
-        self.meter.add_bytes(entry.size)
+        download.record(source_file, self.retry(download, source_file, fetch_and_write))
+        self.meter.add_bytes(source_file.size)
 
 
 class LargeFile:
@@ -271,17 +271,17 @@ class Downloader:
             survey.files = list_source(survey.origin, survey.needed)
             digest = compute_data_digest(survey.files)
             if digest != survey.digest:
-                changed = FetchError(f"{survey.request.uri} changed after the survey", "data")
-                raise survey.origin.find_pin_mismatch(digest) or changed
-        where = (survey.name, survey.request.pin, survey.origin, folder)
-        return PartialDownload(*where, survey.files, self._request.log_line)
+                change_error = FetchError(f"{survey.request.uri} changed after the survey", "data")
+                raise survey.origin.find_pin_mismatch(digest) or change_error
+        download_arguments = (survey.name, survey.request.pin, survey.origin, folder)
+        return PartialDownload(*download_arguments, survey.files, self._request.log_line)
 
     def _fetch_downloads(self, downloads: Sequence[PartialDownload]) -> None:
-        total = sum(entry.size for download in downloads for entry in download.entries)
-        missing = sum(entry.size for download in downloads for entry in download.missing)
-        files = sum(len(download.entries) for download in downloads)
+        total_bytes = sum(source_file.size for download in downloads for source_file in download.entries)
+        missing_bytes = sum(source_file.size for download in downloads for source_file in download.missing)
+        file_count = sum(len(download.entries) for download in downloads)
         log_line = self._request.log_line
-        log_line(f"fetching {files:,} files of {len(downloads)} sources: {format_size(missing)}")
-        meter = ProgressMeter(total - missing, total, self._on_progress, log_line)
+        log_line(f"fetching {file_count:,} files of {len(downloads)} sources: {format_size(missing_bytes)}")
+        meter = ProgressMeter(total_bytes - missing_bytes, total_bytes, self._on_progress, log_line)
         DownloadPool(downloads, meter, self._request).run()
-        meter.finish(files)
+        meter.finish(file_count)

@@ -79,9 +79,9 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     if origin.can_leave_out and survey.request.needed:
         survey.needed = (*survey.request.needed, *survey.request.described)
     parent = cache_store.get_cache_folder(cache, origin.place, "")
-    names = dict.fromkeys((survey.name, survey.request.uri))  # all of it has every part
-    pinned = (cache_store.find_pinned_folder(parent, name, survey.request.pin) for name in names)
-    if cached := next(filter(None, pinned), None):
+    source_names = dict.fromkeys((survey.name, survey.request.uri))  # all of it has every part
+    pinned_folders = (cache_store.find_pinned_folder(parent, name, survey.request.pin) for name in source_names)
+    if cached := next(filter(None, pinned_folders), None):
         survey.folder, survey.digest, survey.cached_files = cached, cached.name, cached / cache_store.FILES
         survey.file_count, survey.size = cache_store.read_size(cached)
         return
@@ -97,10 +97,10 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
         survey.missing = disk_bytes - cache_store.count_arrived_bytes(survey.folder)
 
 
-def list_source(origin: DataOrigin, needed: Sequence[str] = ()) -> Sequence[SourceFile]:
+def list_source(origin: DataOrigin, needed_patterns: Sequence[str] = ()) -> Sequence[SourceFile]:
     """Return the files of a source, by name. Raise FetchError, also if they cannot all be written below one folder.
 
-    :param needed: patterns of the files that are returned; empty for all.
+    :param needed_patterns: patterns of the files that are returned; empty for all.
     """
     try:
         files = sorted(origin.list_files(), key=lambda file: file.name)
@@ -108,13 +108,13 @@ def list_source(origin: DataOrigin, needed: Sequence[str] = ()) -> Sequence[Sour
         raise
     except Exception as error:
         raise origin.explain_error(error) from error
-    if needed:
-        files = [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in needed)]
-    if not files and needed:
-        raise FetchError(f"it has none of the files that the work needs: {', '.join(needed)}", "data")
+    if needed_patterns:
+        files = [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in needed_patterns)]
+    if not files and needed_patterns:
+        raise FetchError(f"it has none of the files that the work needs: {', '.join(needed_patterns)}", "data")
     if not files:
         raise origin.explain_empty()
-    names = {file.name for file in files}
+    file_names = {file.name for file in files}
     for file in files:
         if problem := find_name_problem(file.name):
             raise FetchError(problem, "data")
@@ -123,10 +123,10 @@ def list_source(origin: DataOrigin, needed: Sequence[str] = ()) -> Sequence[Sour
             raise FetchError(f"{reason}, of {file.name!r}", "data")
         parts = file.name.split("/")
         for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
-            if folder in names:
+            if folder in file_names:
                 reason = f"{folder!r} is both a file and the folder of {file.name!r}, so both cannot be written"
                 raise FetchError(reason, "data")
-    if len(names) < len(files):
+    if len(file_names) < len(files):
         raise FetchError("one name is listed twice, so its files cannot both be written", "data")
     return files
 
@@ -141,10 +141,10 @@ def survey_sources(request: TransferRequest) -> Sequence[SourceSurvey]:
         SourceSurvey(request=source, described=request.scratch / f"{number}")
         for number, source in enumerate(request.sources)
     ]
-    waiting = iter(surveys)
+    waiting_surveys = iter(surveys)
 
     def work() -> None:
-        for survey in waiting:
+        for survey in waiting_surveys:
             _survey_source(survey, request)
 
     for thread in [DeadlineFuture(work) for _ in range(min(PARALLEL_SOURCES, len(surveys)))]:
@@ -171,13 +171,15 @@ def _survey_source(survey: SourceSurvey, request: TransferRequest) -> None:
 def _read_described(survey: SourceSurvey, origin: DataOrigin, stall_seconds: float) -> None:
     """Read the describing files, else one byte: who may list may not always read."""
     files = survey.files or ()
-    described = [file for file in files if file.name in survey.request.described and file.size <= LARGEST_DESCRIBED]
+    describing_files = [
+        file for file in files if file.name in survey.request.described and file.size <= LARGEST_DESCRIBED
+    ]
     reader = RemoteReader((origin,), stall_seconds)
     try:
-        for file in described:
+        for file in describing_files:
             _write_file(survey.described / file.name, reader.read_file(origin, file))
-        if not described and (filled := [file for file in files if file.size]):
-            next(reader.read_range(origin, min(filled, key=lambda file: file.size), 0, 1), None)
+        if not describing_files and (nonempty_files := [file for file in files if file.size]):
+            next(reader.read_range(origin, min(nonempty_files, key=lambda file: file.size), 0, 1), None)
     except Exception as error:
         raise origin.explain_error(error) from error
 

@@ -72,49 +72,53 @@ class ProgramParser(argparse.ArgumentParser):
     def find_mistakes(self, words: Sequence[str]) -> list[Mistake]:
         """Return what it refuses in the words of a command, all at once. Raise UnclearError for what only it knows."""
         mistakes = list[Mistake]()
-        required = [action for action in self._actions if action.required]
-        values = [*words]
+        required_actions = [action for action in self._actions if action.required]
+        remaining_words = [*words]
         try:
-            for action in required:  # else one that is missing hides what is unknown
+            for action in required_actions:  # else one that is missing hides what is unknown
                 action.required = False
-            unknown = self._take_out_wrong(values, mistakes)
+            unknown_words = self._take_out_wrong(remaining_words, mistakes)
         finally:
-            for action in required:
+            for action in required_actions:
                 action.required = True
-        options = [word for word in unknown if word.startswith("-")]
+        options = [word for word in unknown_words if word.startswith("-")]
         mistakes += [Mistake("unknown", word.partition("=")[0], word) for word in options]
-        if unknown and not mistakes:
-            mistakes.append(Mistake("unknown", "", unknown[0]))
+        if unknown_words and not mistakes:
+            mistakes.append(Mistake("unknown", "", unknown_words[0]))
         try:
-            self.parse_known_args(values)
+            self.parse_known_args(remaining_words)
         except argparse.ArgumentError as error:
-            _, start, names = error.message.partition("arguments are required: ")
-            wrong = {mistake.option for mistake in mistakes}
-            names = names if start else ""
-            mistakes += [Mistake("missing", name) for name in filter(None, names.split(", ")) if name not in wrong]
+            _, start, missing_names = error.message.partition("arguments are required: ")
+            mistaken_options = {mistake.option for mistake in mistakes}
+            missing_names = missing_names if start else ""
+            mistakes += [
+                Mistake("missing", name)
+                for name in filter(None, missing_names.split(", "))
+                if name not in mistaken_options
+            ]
         return mistakes
 
-    def _take_out_wrong(self, values: list[str], mistakes: list[Mistake]) -> list[str]:
+    def _take_out_wrong(self, words: list[str], mistakes: list[Mistake]) -> list[str]:
         """Take options with a wrong value out of the words, each as a mistake, and return the words that are unknown.
 
         Raise UnclearError.
         """
         while True:
             try:
-                return self.parse_known_args(values)[1]
+                return self.parse_known_args(words)[1]
             except argparse.ArgumentError as error:
-                mistakes.append(self._take_out(error, values))
+                mistakes.append(self._take_out(error, words))
 
-    def _take_out(self, error: argparse.ArgumentError, values: list[str]) -> Mistake:
+    def _take_out(self, error: argparse.ArgumentError, words: list[str]) -> Mistake:
         """Take the option that an error is about out of the words, and return the mistake. Raise UnclearError."""
         options = (error.argument_name or "").split("/")
-        for index, word in enumerate(values):
-            flag, equals, value = word.partition("=")
+        for index, word in enumerate(words):
+            flag, equals, joined_value = word.partition("=")
             if flag in options and self.find_action(flag):
-                is_separate = not equals and bool(values[index + 1 : index + 2])
-                text = values[index + 1] if is_separate else value
-                del values[index : index + (2 if is_separate else 1)]
-                return Mistake("invalid", flag, text, error.message)
+                is_separate = not equals and bool(words[index + 1 : index + 2])
+                option_value = words[index + 1] if is_separate else joined_value
+                del words[index : index + (2 if is_separate else 1)]
+                return Mistake("invalid", flag, option_value, error.message)
         raise UnclearError
 
 
@@ -166,8 +170,8 @@ class _ParserReader:
                 if node.module == "sys" and any(alias.name == "argv" for alias in node.names):
                     raise UnclearError
                 if node.module == "argparse":
-                    names = {alias.asname or alias.name for alias in node.names if alias.name == "ArgumentParser"}
-                    self._classes |= names
+                    class_names = {alias.asname or alias.name for alias in node.names if alias.name == "ArgumentParser"}
+                    self._classes |= class_names
             elif isinstance(node, ast.ClassDef) and any("ArgumentParser" in ast.dump(base) for base in node.bases):
                 raise UnclearError
             elif isinstance(node, ast.FunctionDef):
@@ -194,11 +198,11 @@ class _ParserReader:
 
     def read(self) -> ProgramParser:
         """Return the parser. Raise UnclearError."""
-        made = [call for call in self._calls if self._makes_parser(call.node)]
+        parser_calls = [call for call in self._calls if self._makes_parser(call.node)]
         parses = [call for call in self._calls if _get_method(call.node) == "parse_args"]
-        if len(made) != 1 or not made[0].is_certain or not parses:
+        if len(parser_calls) != 1 or not parser_calls[0].is_certain or not parses:
             raise UnclearError
-        scope = made[0].scope
+        scope = parser_calls[0].scope
         if not isinstance(scope, ast.Module) and not self._is_called(scope):
             raise UnclearError  # of another program of the folder
         if any(_get_method(call.node) in UNCLEAR_CALLS for call in self._calls):
@@ -206,7 +210,7 @@ class _ParserReader:
         for call in parses:
             self._check_parse(call)
         self._check_passed()
-        keywords = _read_keywords(made[0].node, UNCLEAR_KEYWORDS)
+        keywords = _read_keywords(parser_calls[0].node, UNCLEAR_KEYWORDS)
         parser = ProgramParser(
             prog="program",
             exit_on_error=False,
@@ -215,7 +219,7 @@ class _ParserReader:
         )
         for call in self._calls:
             if _get_method(call.node) == "add_argument":
-                _add_argument(parser, call, is_certain=call.is_certain and call.scope is made[0].scope)
+                _add_argument(parser, call, is_certain=call.is_certain and call.scope is parser_calls[0].scope)
         return parser
 
     def _makes_parser(self, node: ast.Call) -> bool:
@@ -247,13 +251,15 @@ class _ParserReader:
 
     def _is_called_without_words(self, function: ast.FunctionDef, name: str) -> bool:
         """Return whether a parameter of a function is never anything but the words of the command."""
-        names = [argument.arg for argument in function.args.args]
+        parameter_names = [argument.arg for argument in function.args.args]
         changes = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
-        if name not in names or any(isinstance(node.ctx, ast.Store) for node in changes):
+        if name not in parameter_names or any(isinstance(node.ctx, ast.Store) for node in changes):
             return False
         calls = [call.node for call in self._calls if _get_name(call.node) == function.name]
-        values = [value for node in calls for value in (*node.args, *(keyword.value for keyword in node.keywords))]
-        return bool(calls) and all(map(_is_whole_line, values))
+        passed_nodes = [
+            value for node in calls for value in (*node.args, *(keyword.value for keyword in node.keywords))
+        ]
+        return bool(calls) and all(map(_is_whole_line, passed_nodes))
 
     def _check_passed(self) -> None:
         """Require that no function of another package gets the parser, or a group of it: it may add options."""
@@ -263,21 +269,21 @@ class _ParserReader:
             if isinstance(function, ast.Attribute) and function.attr.startswith("add_"):
                 holders.add(ast.unparse(function.value))
         for call in self._calls:
-            values = [*call.node.args, *(keyword.value for keyword in call.node.keywords)]
-            passed = [ast.unparse(value) for value in values if isinstance(value, ast.Name | ast.Attribute)]
-            if not holders & {*passed} or _get_name(call.node) == "print":
+            passed_nodes = [*call.node.args, *(keyword.value for keyword in call.node.keywords)]
+            passed_names = [ast.unparse(value) for value in passed_nodes if isinstance(value, ast.Name | ast.Attribute)]
+            if not holders & {*passed_names} or _get_name(call.node) == "print":
                 continue
-            called = self._functions.get(_get_name(call.node))
-            if called is None or not {argument.arg for argument in called.args.args} & holders:
+            called_function = self._functions.get(_get_name(call.node))
+            if called_function is None or not {argument.arg for argument in called_function.args.args} & holders:
                 raise UnclearError
 
 
 def _add_argument(parser: ProgramParser, call: _Call, *, is_certain: bool) -> None:
     """Add an argument to a parser as its call says. Raise UnclearError, ValueError, TypeError."""
-    names = [node.value if isinstance(node, ast.Constant) else None for node in call.node.args]
-    if not names or not all(isinstance(name, str) for name in names):
+    option_names = [node.value if isinstance(node, ast.Constant) else None for node in call.node.args]
+    if not option_names or not all(isinstance(name, str) for name in option_names):
         raise UnclearError
-    is_positional = not str(names[0]).startswith("-")
+    is_positional = not str(option_names[0]).startswith("-")
     if is_positional and not is_certain:
         raise UnclearError
     options = _read_keywords(call.node)
@@ -288,36 +294,36 @@ def _add_argument(parser: ProgramParser, call: _Call, *, is_certain: bool) -> No
         options["version"] = ""
     if str(options.get("action")).endswith("_const"):
         options["const"] = None
-    parser.add_argument(*map(str, names), **options)
+    parser.add_argument(*map(str, option_names), **options)
 
 
 def _read_keywords(node: ast.Call, unclear: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return what the keywords of a call say, as far as it is a plain value. Raise UnclearError."""
-    values = dict[str, Any]()
+    values_by_keyword = dict[str, Any]()
     for keyword in node.keywords:
         if keyword.arg is None or keyword.arg in unclear:
             raise UnclearError
         if keyword.arg == "type":
-            values["type"] = _read_type(keyword.value)
+            values_by_keyword["type"] = _read_type(keyword.value)
         elif keyword.arg == "choices":
-            values["choices"] = _read_literal(keyword.value)
+            values_by_keyword["choices"] = _read_literal(keyword.value)
         elif isinstance(keyword.value, ast.Constant):
-            values[keyword.arg] = keyword.value.value
+            values_by_keyword[keyword.arg] = keyword.value.value
         elif keyword.arg == "nargs":
-            values["nargs"] = NARGS.get(_get_attribute(keyword.value)) or _raise_unclear()
+            values_by_keyword["nargs"] = NARGS.get(_get_attribute(keyword.value)) or _raise_unclear()
         elif keyword.arg == "action":
             is_switch = _get_attribute(keyword.value) == "BooleanOptionalAction"
-            values["action"] = argparse.BooleanOptionalAction if is_switch else _raise_unclear()
+            values_by_keyword["action"] = argparse.BooleanOptionalAction if is_switch else _raise_unclear()
         elif keyword.arg in ("dest", "add_help", "allow_abbrev"):
             raise UnclearError
-    if isinstance(values.get("action"), str) and values["action"] not in ACTIONS:
+    if isinstance(values_by_keyword.get("action"), str) and values_by_keyword["action"] not in ACTIONS:
         raise UnclearError
-    has_own_type = values.get("type", str) is None
-    if has_own_type or values.get("choices") is None:
-        values.pop("choices", None)
-    if values.get("type") is None:
-        values.pop("type", None)
-    return values
+    has_own_type = values_by_keyword.get("type", str) is None
+    if has_own_type or values_by_keyword.get("choices") is None:
+        values_by_keyword.pop("choices", None)
+    if values_by_keyword.get("type") is None:
+        values_by_keyword.pop("type", None)
+    return values_by_keyword
 
 
 def _read_type(node: ast.expr) -> Any:

@@ -34,22 +34,22 @@ def find_resume_point(
 
     Raise OSError.
     """
-    values, pattern = document.parameters, document.parameters["checkpoints"]
+    parameters, pattern = document.parameters, document.parameters["checkpoints"]
     point, notes = checkpoint.find_resume_point(checkpoint_folder, run=document.run, job=document.job)
     resume_folder = next((folder for source, folder in data.items() if source.role == "resume"), None)
     folder = point[1] if point else resume_folder
     if folder is None:
         return ResumePoint(None, None, notes)
-    text = str(pattern or "")
-    if point and not is_continued(values, document.trainer_args):
+    pattern_text = str(pattern or "")
+    if point and not is_continued(parameters, document.trainer_args):
         note = (
             f"the program starts again from the beginning, unless it reads $ROBOTRAIN_RESUME: an earlier attempt saved"
             f" step {point[0]}; {KEEP_WORK}"
         )
         warnings = (note for note in notes if note.level == "warning")
         notes = (*warnings, Note(level="warning", text=note))
-    location = program_checkpoint.find_place(folder, text) if values["resume_in_place"] else None
-    path = outputs / location.path if location else program_checkpoint.get_resume_path(folder, text)
+    location = program_checkpoint.find_place(folder, pattern_text) if parameters["resume_in_place"] else None
+    path = outputs / location.path if location else program_checkpoint.get_resume_path(folder, pattern_text)
     return ResumePoint(folder, path, notes)
 
 
@@ -65,10 +65,10 @@ def prepare_outputs(spec: ProgramSpec) -> None:
     Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)
     is_repeated = outputs.is_dir() and any(outputs.iterdir())
     if is_repeated and not (spec.resume and is_continued(spec.values, spec.arguments)):
-        moved = _move_outputs(outputs)
+        moved_folder = _move_outputs(outputs)
         reason = "" if spec.resume else "no checkpoint of an earlier attempt is complete: the program starts again; "
         ways = "" if spec.resume or pattern else "; --checkpoints PATTERN keeps its work"
-        _send_warning(f"{reason}what was in {{outputs}} is now in {moved}{ways}")
+        _send_warning(f"{reason}what was in {{outputs}} is now in {moved_folder}{ways}")
     elif is_repeated and pattern:
         _set_unused_aside(spec, pattern)
     outputs.mkdir(parents=True, exist_ok=True)
@@ -95,10 +95,10 @@ def _link_outputs(path: Path, outputs: Path) -> None:
 
 def _move_outputs(outputs: Path) -> Path:
     number = 1
-    while (moved := outputs.with_name(f"{outputs.name}.attempt-{number}")).exists():
+    while (moved_folder := outputs.with_name(f"{outputs.name}.attempt-{number}")).exists():
         number += 1
-    outputs.rename(moved)
-    return moved
+    outputs.rename(moved_folder)
+    return moved_folder
 
 
 def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
@@ -107,9 +107,9 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
     A killed program may not have completed those that the run does not have.
     """
     outputs = Path(spec.outputs)
-    last = Path(spec.resume).name
+    last_name = Path(spec.resume).name
     rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
-    last_step = int(last) if last.isdecimal() else -1
+    last_step = int(last_name) if last_name.isdecimal() else -1
     for name, step in list(CheckpointPattern(pattern).find_checkpoints(outputs)):
         path, reason = outputs / name, ""
         signature = program_checkpoint.read_signature(path)
@@ -124,5 +124,5 @@ def _set_unused_aside(spec: ProgramSpec, pattern: str) -> None:
             _send_warning(f"{path} {reason}: it is kept as {program_checkpoint.move_aside(path).name}, not used")
 
 
-def _send_warning(text: str) -> None:
-    emit_event(Note(level="warning", text=text))
+def _send_warning(warning_text: str) -> None:
+    emit_event(Note(level="warning", text=warning_text))

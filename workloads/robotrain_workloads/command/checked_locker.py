@@ -37,12 +37,12 @@ def lock_program(job: Job, say: Callable[[str], None]) -> LockedProgram | None:
 
 def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
     """Warn of what a script imports when it starts, if no locked package has a name like it."""
-    packages = {match[0] for line in locked.lock.splitlines() if (match := PACKAGE.match(line))}
-    for module, place in package_rules.find_needed_modules(job).items():
+    packages = {match[0] for lock_line in locked.lock.splitlines() if (match := PACKAGE.match(lock_line))}
+    for module, import_place in package_rules.find_needed_modules(job).items():
         if module_names.comes_from(module, packages):
             continue
-        near = find_nearest_name(module, packages)
-        hint = f"It has {near}." if near else ""
+        nearest_name = find_nearest_name(module, packages)
+        hint = f"It has {nearest_name}." if nearest_name else ""
         remark = "a list of all packages of the program, with that of this module"
         way = Suggestion("--requirements FILE", remark, replaces="--shipped-environment")
         ways = [way] if job["shipped_environment"] else []
@@ -51,5 +51,5 @@ def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
             file_text = shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
             ways.append(Suggestion(f"echo {module} >> {file_text}", "if its package is called so"))
         yield make_problem(
-            "import-unlocked", *ways, given=module, where=redact(place), origin=redact(locked.origin), hint=hint
+            "import-unlocked", *ways, given=module, where=redact(import_place), origin=redact(locked.origin), hint=hint
         )

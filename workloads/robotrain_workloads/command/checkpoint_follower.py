@@ -44,8 +44,8 @@ class CompletionRule:
     @staticmethod
     def parse(text: str) -> "CompletionRule":
         """Return the rule that a parameter's text says."""
-        kind, _, value = text.partition(":")
-        return CompletionRule(kind, value)
+        kind, _, condition = text.partition(":")
+        return CompletionRule(kind, condition)
 
     def is_complete(self, path: Path, signature: Signature, quiet: float, is_new: bool) -> bool:
         """Return whether a checkpoint is complete.
@@ -139,18 +139,18 @@ class CheckpointFollower:
         for path, step in self._find_checkpoints():
             if path == self._restored or program_checkpoint.is_kept(path, self._get_target(step)):
                 signature = program_checkpoint.read_signature(path)
-                saved = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
-                saved.top = saved.read_top()
+                saved_checkpoint = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
+                saved_checkpoint.top = saved_checkpoint.read_top()
 
     def read_new(self) -> None:
         """Take the checkpoints that are complete now."""
         self._read_reports()
         if (now := self._clock()) < self._next_scan:
             return
-        began = time.thread_time()
+        start_time = time.thread_time()
         # a process that was stopped meanwhile saw nothing: such a time is not quiet
         self._scan_checkpoints(min(now - self._scanned_at, 2 * max(SCAN_SECONDS, self._next_scan - self._scanned_at)))
-        self._scanned_at, pause = now, (time.thread_time() - began) / BUSY_SHARE
+        self._scanned_at, pause = now, (time.thread_time() - start_time) / BUSY_SHARE
         self._next_scan = now + max(SCAN_SECONDS, pause)
 
     def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
@@ -161,15 +161,18 @@ class CheckpointFollower:
         self._read_reports()
         is_trusted = exit_code == 0 or (is_stopped and exit_code in ENDS_OF_STOP)
         self._scan_checkpoints(0.0, is_last=True, is_trusted=is_trusted)
-        for saved in self._saved.values():
-            if saved.signature != saved.kept and saved.path not in self._failures:
+        for saved_checkpoint in self._saved.values():
+            if saved_checkpoint.signature != saved_checkpoint.kept and saved_checkpoint.path not in self._failures:
                 way = (
                     f"; it ended with {exit_code}, not 0: --checkpoint-complete marker:FILE says more"
                     if is_stopped
                     else ""
                 )
-                text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used{way}"
-                self._warn_once(text, text)
+                warning_text = (
+                    f"the checkpoint {saved_checkpoint.path} was not complete when the program ended: it "
+                    f"is not used{way}"
+                )
+                self._warn_once(warning_text, warning_text)
         yield from self._failures.values()
         if exit_code == 0 and not is_stopped and self._is_usual and self._text and self._list_kept():
             self._keep_rest()
@@ -177,12 +180,12 @@ class CheckpointFollower:
         if exit_code or is_stopped or self._failures or self._list_kept():
             return
         if self._pattern and self._is_resumed:
-            text = "the program saved no checkpoint after the one that it continued from"
-            self._warn_once(text, text)
+            warning_text = "the program saved no checkpoint after the one that it continued from"
+            self._warn_once(warning_text, warning_text)
         elif self._pattern and not self._is_usual:
-            there, guess = checkpoint_pattern.describe_files(self._outputs)
+            files_text, guess = checkpoint_pattern.describe_files(self._outputs)
             way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
-            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
+            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {files_text}{way}"
         elif not self._has_results:
             self._keep_outputs()
             self._say_whole()
@@ -190,60 +193,69 @@ class CheckpointFollower:
 
     def _keep_outputs(self) -> None:
         """Take all that the program wrote as its one checkpoint."""
-        saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
-        saved.signature = program_checkpoint.read_signature(self._outputs)
-        if not saved.signature:
+        saved_checkpoint = SavedCheckpoint(self._get_step() or 0, self._outputs)
+        saved_checkpoint.signature = program_checkpoint.read_signature(self._outputs)
+        if not saved_checkpoint.signature:
             self._warn_of_nothing()
         else:
-            self._keep_checkpoint(saved)
+            self._keep_checkpoint(saved_checkpoint)
 
     def _warn_of_nothing(self) -> None:
         """Warn of a program that left nothing, with what would keep the files that it wrote elsewhere."""
-        nothing = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
-        lost = "the run has nothing to publish or to continue from"
+        no_files_text = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
+        consequence = "the run has nothing to publish or to continue from"
         if way := self._suggest_folder():
-            self._warn_once(nothing, f"{nothing}: {lost}{way}")
-        elif outside := self._outside.find():
-            option = f"-- … {outside.option} {{outputs}}"
-            way = f" ({option} keeps it)" if outside.option else ""
-            text = f"{nothing}, but to {outside.path}, which is not part of the run: {lost}{way}"
-            self._send(Note(level="warning", text=text, ways=((option,),) if outside.option else ()))
+            self._warn_once(no_files_text, f"{no_files_text}: {consequence}{way}")
+        elif outside_path := self._outside.find():
+            option = f"-- … {outside_path.option} {{outputs}}"
+            way = f" ({option} keeps it)" if outside_path.option else ""
+            warning_text = (
+                f"{no_files_text}, but to {outside_path.path}, which is not part of the run: {consequence}{way}"
+            )
+            self._send(Note(level="warning", text=warning_text, ways=((option,),) if outside_path.option else ()))
         else:
-            self._warn_once(nothing, f"{nothing}: {lost}")
+            self._warn_once(no_files_text, f"{no_files_text}: {consequence}")
 
     def _suggest_folder(self) -> str:
         """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
         with suppress(OSError):
-            of_code = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
-            made = (path for path in sorted(self._start.iterdir()) if path.name not in of_code and path.is_dir())
-            if name := next((folder.name for folder in made if not folder.name.startswith((".", "__"))), ""):
+            code_names = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
+            new_folders = (
+                path for path in sorted(self._start.iterdir()) if path.name not in code_names and path.is_dir()
+            )
+            if name := next((folder.name for folder in new_folders if not folder.name.startswith((".", "__"))), ""):
                 return f" (--output-folder {name} keeps what it wrote there)"
         return ""
 
     def _keep_rest(self) -> None:
         """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""
-        saved = SavedCheckpoint(self._get_step() or 0, self._outputs)
-        tops = {*self._saved}
-        whole = program_checkpoint.read_signature(self._outputs)
-        saved.signature = {
+        rest_checkpoint = SavedCheckpoint(self._get_step() or 0, self._outputs)
+        checkpoint_paths = {*self._saved}
+        whole_signature = program_checkpoint.read_signature(self._outputs)
+        rest_checkpoint.signature = {
             name: facts
-            for name, facts in whole.items()
-            if not tops & {self._outputs / name, *(self._outputs / name).parents}
+            for name, facts in whole_signature.items()
+            if not checkpoint_paths & {self._outputs / name, *(self._outputs / name).parents}
         }
-        newest = max((facts[1] for other in self._saved.values() for facts in other.signature.values()), default=0)
+        newest_change = max(
+            (facts[1] for saved_checkpoint in self._saved.values() for facts in saved_checkpoint.signature.values()),
+            default=0,
+        )
         weights = [
-            facts for name, facts in saved.signature.items() if name.lower().endswith(checkpoint_pattern.WEIGHTS)
+            facts
+            for name, facts in rest_checkpoint.signature.items()
+            if name.lower().endswith(checkpoint_pattern.WEIGHTS)
         ]
-        if not any(facts[1] >= newest for facts in weights):
+        if not any(facts[1] >= newest_change for facts in weights):
             return
-        saved.step = max(saved.step, max(self._list_kept(), default=-1) + 1)
-        text = f"what the program wrote beside its checkpoints is the checkpoint of step {saved.step}"
-        self._send(Note(level="info", text=text))
-        self._keep_checkpoint(saved)
+        rest_checkpoint.step = max(rest_checkpoint.step, max(self._list_kept(), default=-1) + 1)
+        note_text = f"what the program wrote beside its checkpoints is the checkpoint of step {rest_checkpoint.step}"
+        self._send(Note(level="info", text=note_text))
+        self._keep_checkpoint(rest_checkpoint)
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
-        if self._is_usual and not any(saved.kept for saved in self._saved.values()):
+        if self._is_usual and not any(saved_checkpoint.kept for saved_checkpoint in self._saved.values()):
             self._text = checkpoint_pattern.find_usual_pattern(self._outputs)
             self._pattern = CheckpointPattern(self._text) if self._text else None
         if self._is_usual:
@@ -254,42 +266,60 @@ class CheckpointFollower:
 
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
-        there = dict(self._find_checkpoints())
-        there |= {path: saved.step for path, saved in self._saved.items() if saved.is_reported and path not in there}
-        turns = [path for path in there if path in self._saved and self._saved[path].kept]
-        self._turn = (self._turn + 1) % max(1, len(turns))
-        for path, step in sorted(there.items(), key=lambda pair: pair[1]):
-            saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
-            top = saved.read_top()
-            if top is None:
+        steps_by_path = dict(self._find_checkpoints())
+        steps_by_path |= {
+            path: saved_checkpoint.step
+            for path, saved_checkpoint in self._saved.items()
+            if saved_checkpoint.is_reported and path not in steps_by_path
+        }
+        kept_paths = [path for path in steps_by_path if path in self._saved and self._saved[path].kept]
+        self._turn = (self._turn + 1) % max(1, len(kept_paths))
+        for path, step in sorted(steps_by_path.items(), key=lambda pair: pair[1]):
+            saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
+            top_facts = saved_checkpoint.read_top()
+            if top_facts is None:
                 continue
-            is_same = saved.kept is not None and top == saved.top and path != turns[self._turn]
-            if is_same and saved.signature == saved.kept and not is_last:
+            is_same = (
+                saved_checkpoint.kept is not None
+                and top_facts == saved_checkpoint.top
+                and path != kept_paths[self._turn]
+            )
+            if is_same and saved_checkpoint.signature == saved_checkpoint.kept and not is_last:
                 continue  # of those that are kept, one at a time is looked into
-            is_new = saved.top is None or saved.top[2] != top[2]
-            saved.observe(program_checkpoint.read_signature(path), seconds)
-            if not saved.signature or saved.signature == saved.kept:
-                saved.top = top
+            is_new = saved_checkpoint.top is None or saved_checkpoint.top[2] != top_facts[2]
+            saved_checkpoint.observe(program_checkpoint.read_signature(path), seconds)
+            if not saved_checkpoint.signature or saved_checkpoint.signature == saved_checkpoint.kept:
+                saved_checkpoint.top = top_facts
                 continue
-            is_complete = self._rule.is_complete(path, saved.signature, saved.quiet, is_new)
-            if is_trusted or is_complete or (is_last and self._is_followed(saved)):
-                self._keep_checkpoint(saved)
-            if saved.signature:
-                saved.top = top
-        for path in [path for path, saved in self._saved.items() if path not in there or saved.read_top() is None]:
+            is_complete = self._rule.is_complete(path, saved_checkpoint.signature, saved_checkpoint.quiet, is_new)
+            if is_trusted or is_complete or (is_last and self._is_followed(saved_checkpoint)):
+                self._keep_checkpoint(saved_checkpoint)
+            if saved_checkpoint.signature:
+                saved_checkpoint.top = top_facts
+        for path in [
+            path
+            for path, saved_checkpoint in self._saved.items()
+            if path not in steps_by_path or saved_checkpoint.read_top() is None
+        ]:
             self._failures.pop(path, None)
-            if (gone := self._saved.pop(path)).kept is not None:
-                self._removed.add(gone.step)
+            if (removed_checkpoint := self._saved.pop(path)).kept is not None:
+                self._removed.add(removed_checkpoint.step)
         self._discard_removed()
 
-    def _is_followed(self, saved: SavedCheckpoint) -> bool:
+    def _is_followed(self, saved_checkpoint: SavedCheckpoint) -> bool:
         """Return whether the program, which has ended, began a later checkpoint after the last change of this one.
 
         Nobody writes to it any more, so that there is nothing to wait for.
         """
-        last = max(facts[1] for facts in saved.signature.values())
-        later = [other.signature for other in self._saved.values() if other.step > saved.step and other.signature]
-        return self._rule.kind == "quiet" and any(min(facts[1] for facts in files.values()) > last for files in later)
+        last_change = max(facts[1] for facts in saved_checkpoint.signature.values())
+        later_signatures = [
+            other_checkpoint.signature
+            for other_checkpoint in self._saved.values()
+            if other_checkpoint.step > saved_checkpoint.step and other_checkpoint.signature
+        ]
+        return self._rule.kind == "quiet" and any(
+            min(facts[1] for facts in files.values()) > last_change for files in later_signatures
+        )
 
     def _read_reports(self) -> None:
         """Take the checkpoints that the program reported since."""
@@ -308,16 +338,19 @@ class CheckpointFollower:
             if not program_checkpoint.is_below(path, self._outputs):  # it may be a whole disk: it is not looked at
                 self._fail(path, f"{path} is not below {{outputs}}")
                 continue
-            saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
-            saved.step, saved.is_reported = step, True
+            saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
+            saved_checkpoint.step, saved_checkpoint.is_reported = step, True
             if self._is_usual:
                 self._is_usual, self._text, self._pattern = False, "", None
-            saved.signature, saved.top = program_checkpoint.read_signature(path), saved.read_top()
-            if not saved.signature:
-                text = f"the program reported a checkpoint of step {step}, but {path} has no files"
-                self._warn_once(text, text)
-            elif saved.signature != saved.kept:
-                self._keep_checkpoint(saved)
+            saved_checkpoint.signature, saved_checkpoint.top = (
+                program_checkpoint.read_signature(path),
+                saved_checkpoint.read_top(),
+            )
+            if not saved_checkpoint.signature:
+                warning_text = f"the program reported a checkpoint of step {step}, but {path} has no files"
+                self._warn_once(warning_text, warning_text)
+            elif saved_checkpoint.signature != saved_checkpoint.kept:
+                self._keep_checkpoint(saved_checkpoint)
 
     def _keep_checkpoint(self, saved: SavedCheckpoint) -> None:
         """Make it a checkpoint of the run, unless it changes meanwhile."""
@@ -328,8 +361,8 @@ class CheckpointFollower:
         location = Place(path, saved.path.is_file(), is_part)
         target = self._get_target(saved.step)
         try:
-            if foreign := program_checkpoint.find_foreign_path(saved.path, self._outputs):
-                raise PermissionError(foreign)
+            if foreign_path := program_checkpoint.find_foreign_path(saved.path, self._outputs):
+                raise PermissionError(foreign_path)
             program_checkpoint.keep_checkpoint(saved.path, saved.signature, target, location)
         except ChangedMeanwhile:
             saved.signature, saved.quiet = {}, 0.0
@@ -349,39 +382,51 @@ class CheckpointFollower:
         """Say once which checkpoints are recognized although nobody named them."""
         if self._text not in self._warned:
             self._warned.add(self._text)
-            text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
+            note_text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
             ways = (("--checkpoints PATTERN",),)
-            self._send(Note(level="info", text=f"{text} (--checkpoints PATTERN says another)", ways=ways))
+            self._send(Note(level="info", text=f"{note_text} (--checkpoints PATTERN says another)", ways=ways))
 
     def _say_whole(self) -> None:
         """Say that all outputs are one checkpoint, if their names look like several."""
         _, guess = checkpoint_pattern.describe_files(self._outputs)
         count = len(checkpoint_pattern.list_with_weights(guess, self._outputs)) if guess else 0
         if count > 1:
-            text = f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {count} in it)"
-            self._send(Note(level="info", text=text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
+            note_text = f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {count} in it)"
+            self._send(Note(level="info", text=note_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""
-        text = f"the checkpoint {path} cannot be kept: {reason}"
-        self._failures[path] = text
-        self._warn_once(text, text)
+        failure_text = f"the checkpoint {path} cannot be kept: {reason}"
+        self._failures[path] = failure_text
+        self._warn_once(failure_text, failure_text)
 
-    def _check_order(self, saved: SavedCheckpoint) -> None:
+    def _check_order(self, saved_checkpoint: SavedCheckpoint) -> None:
         steps = self._list_kept()
-        others = [
-            other for other in self._saved.values() if other.step == saved.step and other.kept and other is not saved
+        same_step = [
+            other_checkpoint
+            for other_checkpoint in self._saved.values()
+            if other_checkpoint.step == saved_checkpoint.step
+            and other_checkpoint.kept
+            and other_checkpoint is not saved_checkpoint
         ]
-        if others:
-            text = f"two checkpoints are of step {saved.step}: {others[0].path} and {saved.path}; the later one counts"
-            self._warn_once("same", text)
-        elif steps and saved.kept is None and saved.step < max(steps):
-            text = f"a checkpoint of step {saved.step} follows one of step {max(steps)}: the highest counts as the last"
-            self._warn_once("order", text)
+        if same_step:
+            warning_text = (
+                f"two checkpoints are of step {saved_checkpoint.step}: {same_step[0].path} and "
+                f"{saved_checkpoint.path}; the later one counts"
+            )
+            self._warn_once("same", warning_text)
+        elif steps and saved_checkpoint.kept is None and saved_checkpoint.step < max(steps):
+            warning_text = (
+                f"a checkpoint of step {saved_checkpoint.step} follows one of step {max(steps)}: the "
+                "highest counts as the last"
+            )
+            self._warn_once("order", warning_text)
 
     def _discard_removed(self) -> None:
         """Let the run remove its copies of what the program removed, but never the newest."""
-        kept_steps = {saved.step for saved in self._saved.values() if saved.kept is not None}
+        kept_steps = {
+            saved_checkpoint.step for saved_checkpoint in self._saved.values() if saved_checkpoint.kept is not None
+        }
         self._removed -= kept_steps
         for step in sorted(self._removed):
             if step < max(kept_steps | self._removed):

@@ -41,10 +41,10 @@ class CheckpointPattern:
 
     def find_checkpoints(self, outputs: Path) -> Iterator[tuple[str, int]]:
         """Yield the path, below `outputs`, and the step of each file or folder of the pattern."""
-        seen = set[str]()
+        seen_paths = set[str]()
         for path, step in self._match_parts(str(outputs), "", 0, None):
-            if path not in seen:  # `**` finds one in several ways
-                seen.add(path)
+            if path not in seen_paths:  # `**` finds one in several ways
+                seen_paths.add(path)
                 yield path, step
 
     def match_name(self, name: str) -> int | None:
@@ -56,31 +56,33 @@ class CheckpointPattern:
     @property
     def fixed_parent(self) -> str | None:
         """The folder of the checkpoints below the outputs; None if the pattern does not say it."""
-        above = self._parts[:-1]
-        return None if any("*" in part or STEP in part for part in above) else "/".join(above)
+        parent_parts = self._parts[:-1]
+        return None if any("*" in part or STEP in part for part in parent_parts) else "/".join(parent_parts)
 
     def _match_parts(self, top: str, path: str, number: int, step: int | None) -> Iterator[tuple[str, int]]:
         if number == len(self._parts):
             if step is not None:
                 yield path, step
             return
-        part = self._parts[number]
+        pattern_part = self._parts[number]
         expression = self._expressions[number]
         is_last = number + 1 == len(self._parts)
-        if part == ANY_FOLDERS:
+        if pattern_part == ANY_FOLDERS:
             yield from self._match_parts(top, path, number + 1, step)
             for entry in _list_entries(top, path):
                 if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                     yield from self._match_parts(top, _join(path, entry.name), number, step)
         elif expression is None:
-            if not is_last or (os.path.exists(full := f"{top}/{_join(path, part)}") and not os.path.islink(full)):
-                yield from self._match_parts(top, _join(path, part), number + 1, step)
+            if not is_last or (
+                os.path.exists(full_path := f"{top}/{_join(path, pattern_part)}") and not os.path.islink(full_path)
+            ):
+                yield from self._match_parts(top, _join(path, pattern_part), number + 1, step)
         else:
             for entry in _list_entries(top, path):
                 match = expression.fullmatch(entry.name)
                 if match and not entry.is_symlink() and (is_last or entry.is_dir()):
-                    here = int(match["step"]) if STEP in part else step
-                    yield from self._match_parts(top, _join(path, entry.name), number + 1, here)
+                    entry_step = int(match["step"]) if STEP in pattern_part else step
+                    yield from self._match_parts(top, _join(path, entry.name), number + 1, entry_step)
 
 
 def find_usual_pattern(outputs: Path) -> str:
@@ -88,11 +90,11 @@ def find_usual_pattern(outputs: Path) -> str:
 
     One by which a step has several files is left out: nobody knows which of them is the checkpoint.
     """
-    for text in (*USUAL, *USUAL_IF_SEVERAL):
-        checkpoints = list_with_weights(text, outputs)
-        is_clear = len(checkpoints) > (1 if text in USUAL_IF_SEVERAL else 0)
+    for usual_pattern in (*USUAL, *USUAL_IF_SEVERAL):
+        checkpoints = list_with_weights(usual_pattern, outputs)
+        is_clear = len(checkpoints) > (1 if usual_pattern in USUAL_IF_SEVERAL else 0)
         if is_clear and len({step for _, step in checkpoints}) == len(checkpoints):
-            return text
+            return usual_pattern
     return ""
 
 
@@ -109,7 +111,7 @@ def has_weights(path: Path) -> bool:
     """Return whether a file has weights, by its name, or a folder has such a file."""
     if not path.is_dir():
         return path.suffix.lower() in WEIGHTS
-    return any(name.lower().endswith(WEIGHTS) for _, _, names in os.walk(path) for name in names)
+    return any(file_name.lower().endswith(WEIGHTS) for _, _, file_names in os.walk(path) for file_name in file_names)
 
 
 def _compile(part: str) -> re.Pattern[str] | None:
@@ -142,26 +144,26 @@ def describe_files(outputs: Path) -> tuple[str, str]:
     if not paths:
         return "it has no files", ""
     patterns = Counter(pattern for pattern in map(_guess_pattern, paths) if pattern)
-    shown = ", ".join(paths[:LISTED]) + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
-    return f"it has {shown}", patterns.most_common(1)[0][0] if patterns else ""
+    paths_text = ", ".join(paths[:LISTED]) + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
+    return f"it has {paths_text}", patterns.most_common(1)[0][0] if patterns else ""
 
 
 def _list_files(outputs: Path) -> Iterator[str]:
     count = 0
-    for folder, _, names in os.walk(outputs):
-        for name in names:
+    for folder, _, file_names in os.walk(outputs):
+        for file_name in file_names:
             count += 1
             if count > MOST_FILES:
                 return
-            yield os.path.relpath(os.path.join(folder, name), outputs)
+            yield os.path.relpath(os.path.join(folder, file_name), outputs)
 
 
 def _guess_pattern(path: str) -> str:
     """Return the path up to its first name with one number, which becomes the step; empty without one."""
-    before: list[str] = []
+    earlier_parts: list[str] = []
     for part in path.split("/"):
-        numbers = NUMBER.findall(part)
-        if len(numbers) == 1:
-            return "/".join([*before, NUMBER.sub(STEP, part)])
-        before.append("*" if numbers else part)
+        part_numbers = NUMBER.findall(part)
+        if len(part_numbers) == 1:
+            return "/".join([*earlier_parts, NUMBER.sub(STEP, part)])
+        earlier_parts.append("*" if part_numbers else part)
     return ""

@@ -30,15 +30,15 @@ def check_checkpoints(job: "Job") -> Iterator[Problem]:
             fixes = (Suggestion("--checkpoints PATTERN"), suggest_leaving_out("--resume-in-place"))
             yield make_problem("option-without-effect.resume-in-place", *fixes)
         return
-    parts = pattern.split("/")
-    is_name = any(ANY_FOLDERS in part and part != ANY_FOLDERS for part in parts)
-    if pattern.count(STEP) != 1 or pattern.startswith("/") or {"", ".", ".."} & {*parts} or is_name:
+    pattern_parts = pattern.split("/")
+    is_name = any(ANY_FOLDERS in part and part != ANY_FOLDERS for part in pattern_parts)
+    if pattern.count(STEP) != 1 or pattern.startswith("/") or {"", ".", ".."} & {*pattern_parts} or is_name:
         yield make_problem("value-invalid.checkpoints", given=pattern)
 
 
 def check_resume(job: "Job") -> Iterator[Problem]:
     """Require arguments that the command can get after an interruption, and that a given checkpoint is used."""
-    text = job["resume_args"]
+    resume_args = job["resume_args"]
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
         option = option_rules.find_resume_option(job)
@@ -48,20 +48,20 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         if option == "":
             reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
         yield make_problem("resume-unused", *ways, why=reason)
-    if text is None:
+    if resume_args is None:
         return
     try:
-        words = parameters.parse_resume_args(text)
+        words = parameters.parse_resume_args(resume_args)
     except ValueError as error:
-        line = f"{RESUME_ARGS} {shlex.quote(json.dumps(_split_words(text)))}"
-        way = USUAL_WAY if text.lstrip().startswith("[") else Suggestion(redact(line))
-        yield make_problem("value-invalid.resume-args", way, given=text, error=error)
+        corrected_line = f"{RESUME_ARGS} {shlex.quote(json.dumps(_split_words(resume_args)))}"
+        way = USUAL_WAY if resume_args.lstrip().startswith("[") else Suggestion(redact(corrected_line))
+        yield make_problem("value-invalid.resume-args", way, given=resume_args, error=error)
         return
     if job["shell"] and words:
         ways = (suggest_leaving_out(RESUME_ARGS),)
         yield make_problem("value-invalid.resume-args-with-shell", *ways, resume_variable=parameters.RESUME_VARIABLE)
     elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
-        yield make_problem("value-invalid.resume-placeholder", USUAL_WAY, IN_PLACE_WAY, given=text)
+        yield make_problem("value-invalid.resume-placeholder", USUAL_WAY, IN_PLACE_WAY, given=resume_args)
 
 
 def _split_words(text: str) -> list[str]:

@@ -48,7 +48,7 @@ def list_values(
     parameter_values = document.parameters
     folders = [str(folder) for source, folder in data.items() if source.role == "dataset"]
     policy = next((str(folder) for source, folder in data.items() if source.role == "policy"), "")
-    values: dict[str, placeholders.Value | None] = {
+    placeholder_values: dict[str, placeholders.Value | None] = {
         **{name: parameters.format_value(parameter_values[name]) for name in parameters.list_own(parameter_values)},
         placeholders.DATASET: folders[0] if len(folders) == 1 else None,
         placeholders.DATASETS: folders or None,
@@ -59,7 +59,7 @@ def list_values(
         placeholders.NUM_GPUS: str(parameter_values["num_gpus"]),
         placeholders.SEED: None if parameter_values["seed"] is None else str(parameter_values["seed"]),
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in placeholder_values.items() if value is not None}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
@@ -77,18 +77,18 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     checkpoint_folder = checkpoints(document, work)
     outputs = work / "outputs" / program_spec.OUTPUTS_FOLDER
     resume = attempts.find_resume_point(document, data, checkpoint_folder, outputs)
-    values = list_values(document, data, outputs, resume.path)
+    placeholder_values = list_values(document, data, outputs, resume.path)
     code = next((folder for source, folder in data.items() if source.role == "code"), None)
     variables = load_pairs(str(document.parameters["environ"] or ""))
     secrets = document.placement.secrets
-    text = "--set-env {0} has no effect: --secret {0} gives the program its value"
-    hidden = tuple(Note(level="warning", text=text.format(name)) for name in variables if name in secrets)
+    warning_text = "--set-env {0} has no effect: --secret {0} gives the program its value"
+    hidden_notes = tuple(Note(level="warning", text=warning_text.format(name)) for name in variables if name in secrets)
     nodes = job_node.count_nodes(document)
     launched = document.placement.node_launcher
-    alone = program_start.list_node_values(node_group.make_alone()) if nodes == 1 else {}
-    values = {**values, **alone}
+    lone_node_values = program_start.list_node_values(node_group.make_alone()) if nodes == 1 else {}
+    placeholder_values = {**placeholder_values, **lone_node_values}
     spec = ProgramSpec(
-        arguments=make_arguments(document, values),
+        arguments=make_arguments(document, placeholder_values),
         folder=str(work / program_spec.PROGRAM_FOLDER),
         code=str(code or ""),
         work=str(work),
@@ -96,18 +96,18 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         checkpoints=str(checkpoint_folder),
         environ={
             **{name: value for name, value in variables.items() if name not in secrets},
-            **placeholders.make_variables(values, parameters.list_own(document.parameters)),
+            **placeholders.make_variables(placeholder_values, parameters.list_own(document.parameters)),
         },
         values=dict(document.parameters),
         resume=str(resume.folder or ""),
         nodes=nodes,
         node_launcher=launched if nodes > 1 else (),
-        fields=values if nodes > 1 else {},
+        fields=placeholder_values if nodes > 1 else {},
     )
     return WorkCommand(
         arguments=("-m", SUPERVISOR),
         environ={program_spec.SPEC_VARIABLE: str(spec.save()), **node_launch.make_environ(document)},
-        notes=(*resume.notes, *hidden),
+        notes=(*resume.notes, *hidden_notes),
         joins_tracking=program_packages.has_mlflow(document),
     )
 
@@ -145,28 +145,28 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run: the command, and the job's own parameters."""
-    values = document.parameters
+    parameter_values = document.parameters
     command = shlex.join(document.trainer_args)
     if len(command) > LONGEST_COMMAND:
         command = f"{command[: LONGEST_COMMAND - 1]}…"
     params: dict[str, Scalar] = {
         "command": command,
-        **{name: values[name] for name in ("num_gpus", "seed") if values[name] is not None},
+        **{name: parameter_values[name] for name in ("num_gpus", "seed") if parameter_values[name] is not None},
         **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
-        **{name: values[name] for name in parameters.list_own(values)},
+        **{name: parameter_values[name] for name in parameters.list_own(parameter_values)},
     }
     if program_packages.has_mlflow(document):  # MLflow refuses a second value, which would end the program: lr=0.0001
         params = {f"{JOB_PREFIX}{name}": value for name, value in params.items()}
     tags = {
         "entrypoint": document.trainer_args[0][:LONGEST_COMMAND],
-        "model.register_name": str(values["register_checkpoint"] or ""),
+        "model.register_name": str(parameter_values["register_checkpoint"] or ""),
     }
     return TrackingSpec(
-        experiment=str(values["experiment_name"] or "command"),
-        run_name=str(values["job_name"] or document.run),
+        experiment=str(parameter_values["experiment_name"] or "command"),
+        run_name=str(parameter_values["job_name"] or document.run),
         params=params,
         tags={name: value for name, value in tags.items() if value},
-        machine=bool(values["system_metrics"]),
+        machine=bool(parameter_values["system_metrics"]),
     )
 
 

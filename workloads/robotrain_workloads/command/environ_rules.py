@@ -38,12 +38,12 @@ def check_environ(job: "Job") -> Iterator[Problem]:
         yield make_problem("value-invalid.set-env", error=error)
         return
     for name, value in variables.items():
-        shown = redact(name)
+        shown_name = redact(name)
         if is_secret_value(name, value) or value_holds_secret(f"{name}={value}") or value_holds_secret(value):
-            yield make_problem("secret-in-job", shown=shown)
+            yield make_problem("secret-in-job", shown=shown_name)
         elif not VARIABLE.fullmatch(name) or "\0" in value:
-            yield make_problem("variable-invalid.name", shown=shown)
+            yield make_problem("variable-invalid.name", shown=shown_name)
         elif name in OWN_VARIABLES or name.upper().startswith(OWN_PREFIX):
             reason = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
-            ways = (suggest_leaving_out(f"{FLAG} {shown}"),)
-            yield make_problem("variable-invalid.own", *ways, shown=shown, why=reason)
+            ways = (suggest_leaving_out(f"{FLAG} {shown_name}"),)
+            yield make_problem("variable-invalid.own", *ways, shown=shown_name, why=reason)

@@ -99,18 +99,23 @@ class MetricFollower:
         for row in rows:
             self._sender.add(LOG, row)
         while self.reader.slow:
-            text = "takes too long with a line of the program's output, and is not read any more"
-            self._warn(f"{_format_option(self.reader.slow.pop())} {text}")
+            warning_text = "takes too long with a line of the program's output, and is not read any more"
+            self._warn(f"{_format_option(self.reader.slow.pop())} {warning_text}")
 
     def _name_usual(self, rows: list[MetricRow]) -> None:
         """Say once what was read of the output although nobody named it."""
         if not rows or self._is_named:
             return
         self._is_named = True
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
+        metric_names = list(dict.fromkeys(name for row in rows for name in row.values))
         steps = ["the step"] if any(row.total or row.step > len(rows) for row in rows) else []
-        text = f"read from what the program prints: {', '.join([*names, *steps])} (--metric NAME=REGEX says another)"
-        self._emit(event.make_record(Note(level="info", text=text, ways=(("--metric NAME=REGEX",), ("--step REGEX",)))))
+        note_text = (
+            f"read from what the program prints: {', '.join([*metric_names, *steps])} (--metric NAME=REGEX "
+            "says another)"
+        )
+        self._emit(
+            event.make_record(Note(level="info", text=note_text, ways=(("--metric NAME=REGEX",), ("--step REGEX",))))
+        )
 
     def _prefer_own(self, row: MetricRow) -> None:
         """Read the output no more if nobody named its metrics, and the program says some itself."""
@@ -127,30 +132,30 @@ class MetricFollower:
 
     def _find_files(self, *, is_start: bool = False) -> None:
         """Look for files of metrics. What is there at the start is of an earlier attempt, and not sent again."""
-        began = time.monotonic()
+        start_time = time.monotonic()
         readers_by_path: dict[Path, type[EventFile | MetricsFile]] = {}
-        for folder, _, names in os.walk(self._outputs):
-            for name in names:
-                if fnmatch.fnmatchcase(name, EVENT_FILES):
-                    readers_by_path[Path(folder, name)] = EventFile
-                elif name == METRICS_FILE:
-                    readers_by_path[Path(folder, name)] = MetricsFile
+        for folder, _, file_names in os.walk(self._outputs):
+            for file_name in file_names:
+                if fnmatch.fnmatchcase(file_name, EVENT_FILES):
+                    readers_by_path[Path(folder, file_name)] = EventFile
+                elif file_name == METRICS_FILE:
+                    readers_by_path[Path(folder, file_name)] = MetricsFile
         for path in sorted(readers_by_path.keys() - self._files.keys(), key=_rank_file):
             if path.is_file():  # a pipe of that name would be waited for
                 with suppress(OSError):
                     self._files[path] = readers_by_path[path](path, path.stat().st_size if is_start else 0)
-        took = time.monotonic() - began
-        self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * took)
+        seconds_taken = time.monotonic() - start_time
+        self._walk_at = self._clock() + max(WALK_SECONDS, WALK_SHARE * seconds_taken)
 
     def _read_file(self, path: Path) -> bool:
         """Take rows of a file, not too many at once; return whether there may be more."""
         if path in self._damaged:
             return False
-        taken, begun = 0, self._rows.pop(path, None)
+        row_count, pending_rows = 0, self._rows.pop(path, None)
         try:
-            rows = begun or self._files[path].read_new()
+            rows = pending_rows or self._files[path].read_new()
             for row in islice(rows, MAX_ROWS):
-                taken += 1
+                row_count += 1
                 source = type(self._files[path]), path.parent
                 self._prefer_own(row)
                 self._sender.add(source, row._replace(values=self._name_values(source, row.values)))
@@ -160,18 +165,18 @@ class MetricFollower:
             self._damaged.add(path)
             self._warn(f"the metrics in {path} are not read any more: {describe_error(error)}")
             return False
-        if taken == MAX_ROWS:
+        if row_count == MAX_ROWS:
             self._rows[path] = rows
-        return taken == MAX_ROWS or begun is not None
+        return row_count == MAX_ROWS or pending_rows is not None
 
-    def _name_values(self, source: tuple[type, Path], values: Mapping[str, float]) -> dict[str, float]:
+    def _name_values(self, source: tuple[type, Path], metric_values: Mapping[str, float]) -> dict[str, float]:
         """Return the values by name; the name of the folder tells apart what a file in another one has too."""
-        named: dict[str, float] = {}
-        for name, value in zip(map(clean_name, values), values.values(), strict=True):
+        values_by_name: dict[str, float] = {}
+        for name, value in zip(map(clean_name, metric_values), metric_values.values(), strict=True):
             owner = self._sender.claim(name, source)
             is_alike = isinstance(owner, tuple) and owner != source and owner[0] is source[0]
-            named[clean_name(f"{source[1].name}/{name}") if is_alike else name] = value
-        return named
+            values_by_name[clean_name(f"{source[1].name}/{name}") if is_alike else name] = value
+        return values_by_name
 
     def _warn(self, text: str) -> None:
         self._emit(event.make_record(Note(level="warning", text=text)))
@@ -189,9 +194,9 @@ def _format_option(name: str) -> str:
 def _parse_report(report: dict[str, object]) -> MetricRow | None:
     """Return the row of a report; None for one about something else."""
     step = parse_step(report.get("step"))
-    values = report.get("values")
+    reported_values = report.get("values")
     total = parse_step(report.get("total"))
     if step is None or report.get("event") not in ("metrics", "progress"):
         return None
-    numbers = dict(list_numbers(values)) if isinstance(values, dict) else {}
-    return MetricRow(step, numbers, total, get_time(report))
+    numbers_by_name = dict(list_numbers(reported_values)) if isinstance(reported_values, dict) else {}
+    return MetricRow(step, numbers_by_name, total, get_time(report))

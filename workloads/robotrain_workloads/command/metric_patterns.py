@@ -15,18 +15,18 @@ MAX_CPU_SECONDS = 2.0
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-def compile_metric(text: str) -> re.Pattern[str]:
+def compile_metric(expression: str) -> re.Pattern[str]:
     """Return the expression of a metric. Raise ValueError with what is wrong with it."""
-    pattern = _compile(text)
+    pattern = _compile(expression)
     count = pattern.groups - (STEP_GROUP in pattern.groupindex)
     if count != 1:
         raise ValueError(f"it has {count or 'no'} groups, and needs one around the value")
     return pattern
 
 
-def compile_step(text: str) -> re.Pattern[str]:
+def compile_step(expression: str) -> re.Pattern[str]:
     """Return the expression of the step. Raise ValueError with what is wrong with it."""
-    pattern = _compile(text)
+    pattern = _compile(expression)
     if pattern.groups not in (1, 2):
         raise ValueError(f"it has {pattern.groups or 'no'} groups, and needs one around the step (a second: the total)")
     return pattern
@@ -43,7 +43,7 @@ class LineReader:
     """Finds metrics in lines. Without an expression for the step, the values of each name are counted."""
 
     def __init__(self, metrics: Mapping[str, str], step: str | None = None) -> None:
-        self._metrics = {name: compile_metric(text) for name, text in metrics.items()}
+        self._metrics = {name: compile_metric(expression) for name, expression in metrics.items()}
         self._step = compile_step(step) if step else None
         self._counts = dict.fromkeys(metrics, 0)
         self._at: tuple[int, int | None] | None = None
@@ -60,8 +60,8 @@ class LineReader:
     @property
     def unmatched(self) -> list[str]:
         """The names that no line had a value of; the step's is empty."""
-        names = [name for name in self._metrics if not self._counts[name]]
-        return names if self._step is None or self._at else [*names, ""]
+        unmatched_names = [name for name in self._metrics if not self._counts[name]]
+        return unmatched_names if self._step is None or self._at else [*unmatched_names, ""]
 
     def read_lines(self, lines: Iterable[bytes]) -> list[MetricRow]:
         """Return the values in the lines, in their order. Only for the main thread.
@@ -69,12 +69,12 @@ class LineReader:
         An expression that takes too long joins `slow`, and is not read any further.
         """
         rows: list[MetricRow] = []
-        rest = iter(lines)
+        remaining_lines = iter(lines)
         while self._metrics or self._step:
             try:
                 with _limit_cpu_time(self.max_cpu_seconds):
-                    for raw in rest:
-                        line = raw.decode("utf-8", "replace")
+                    for raw_line in remaining_lines:
+                        line = raw_line.decode("utf-8", "replace")
                         rows += self._read_line(ESCAPE.sub("", line) if "\x1b" in line else line)
                 return rows
             except _TimeUp:
@@ -89,9 +89,9 @@ class LineReader:
         if self._step is not None:
             self._tried = ""
             if match := self._step.search(line):
-                numbers = [parse_step(text) for text in match.groups()]
-                if numbers[0] is not None:
-                    self._at = numbers[0], (numbers[1] if len(numbers) > 1 else None)
+                step_numbers = [parse_step(text) for text in match.groups()]
+                if step_numbers[0] is not None:
+                    self._at = step_numbers[0], (step_numbers[1] if len(step_numbers) > 1 else None)
                     rows[self._at] = {}
         for name, pattern in self._metrics.items():
             self._tried = name
@@ -100,13 +100,13 @@ class LineReader:
                 line_step = parse_step(match[STEP_GROUP]) if STEP_GROUP in pattern.groupindex else None
                 position = (line_step, None) if line_step is not None else self._at or (self._counts[name], None)
                 rows.setdefault(position, {})[name] = value
-        return [MetricRow(step, values, total) for (step, total), values in rows.items()]
+        return [MetricRow(step, values_by_name, total) for (step, total), values_by_name in rows.items()]
 
 
 def _parse_value(match: re.Match[str]) -> float | None:
-    group = 2 if match.re.groupindex.get(STEP_GROUP) == 1 else 1
+    group_number = 2 if match.re.groupindex.get(STEP_GROUP) == 1 else 1
     try:
-        return float(match[group])
+        return float(match[group_number])
     except (TypeError, ValueError):  # the group took no part, or is no number
         return None
 

@@ -27,8 +27,8 @@ class MissingModule:
 
     def read_lines(self, lines: Iterable[bytes]) -> None:
         """Look for the error in lines of the output."""
-        for line in lines:
-            if match := ERROR.match(line):
+        for output_line in lines:
+            if match := ERROR.match(output_line):
                 self._found = match
 
     def read_new(self) -> None:
@@ -41,7 +41,7 @@ class MissingModule:
             ways = [("--requirements FILE",)]
             if name in SHIPPED_MODULES:
                 ways.append((f"--shipped-environment {SHIPPED_ENVIRONMENT}",))
-            line = self._found[0].decode(errors="replace")
-            text = f"{line}. The job installs no packages: add {' or '.join(way[0] for way in ways)}."
-            self._send(Note(level="error", text=text, ways=tuple(ways)))
+            error_line = self._found[0].decode(errors="replace")
+            note_text = f"{error_line}. The job installs no packages: add {' or '.join(way[0] for way in ways)}."
+            self._send(Note(level="error", text=note_text, ways=tuple(ways)))
         yield from ()

@@ -24,7 +24,7 @@ def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict
     if not all(environ.get(name) for name in VARIABLES) or not packages.has("mlflow"):
         return dict(environ)
 
-    others = {name: value for name, value in environ.items() if name not in (*VARIABLES, EXPERIMENT_NAME)}
+    other_variables = {name: value for name, value in environ.items() if name not in (*VARIABLES, EXPERIMENT_NAME)}
     try:
         uri = resolve_address(environ[URI])
         obstacle = find_obstacle(uri, packages)
@@ -32,8 +32,8 @@ def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict
         uri, obstacle = "", f"{redact_address(environ[URI])} cannot be reached: {error}"
     if obstacle:
         emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
-        return others
-    return {**others, **{name: environ[name] for name in VARIABLES}, URI: uri}
+        return other_variables
+    return {**other_variables, **{name: environ[name] for name in VARIABLES}, URI: uri}
 
 
 def find_obstacle(uri: str, packages: ProgramPackages) -> str:
@@ -45,11 +45,12 @@ def find_obstacle(uri: str, packages: ProgramPackages) -> str:
         return ""
 
     version = metadata.version("mlflow-skinny")
-    theirs = packages.get_version("mlflow")
-    if theirs.split(".")[:2] != version.split(".")[:2]:  # another one would change the tables, or refuse them
-        installed = theirs or "unknown"
+    program_version = packages.get_version("mlflow")
+    if program_version.split(".")[:2] != version.split(".")[:2]:  # another one would change the tables, or refuse them
+        installed_version = program_version or "unknown"
         return (
-            f"its MLflow is {installed}, and the file with the runs is of MLflow {version}: install mlflow=={version}"
+            f"its MLflow is {installed_version}, and the file with the runs is of MLflow {version}: install "
+            f"mlflow=={version}"
         )
     return (
         "" if packages.has("sqlalchemy") else "its MLflow has no sqlalchemy: install mlflow in place of mlflow-skinny"

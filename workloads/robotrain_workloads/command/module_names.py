@@ -44,24 +44,31 @@ def _is_other_number(name: str, meant: str) -> bool:
     return min(len(name), len(meant)) >= MIN_SHARED and (name == f"{meant}s" or meant == f"{name}s")
 
 
-def _is_typing_error(name: str, meant: str) -> bool:
+def _is_typing_error(name: str, meant_name: str) -> bool:
     """Return whether two letters are exchanged, or one is wrong, missing or too much, but for the last one."""
-    if min(len(name), len(meant)) < MIN_LENGTH or name == meant or name[0] != meant[0]:
+    if min(len(name), len(meant_name)) < MIN_LENGTH or name == meant_name or name[0] != meant_name[0]:
         return False
     start = next(
-        (index for index, (a, b) in enumerate(zip(name, meant, strict=False)) if a != b), min(len(name), len(meant))
+        (index for index, (a, b) in enumerate(zip(name, meant_name, strict=False)) if a != b),
+        min(len(name), len(meant_name)),
     )
-    rest, meant_rest = name[start:], meant[start:]
-    is_exchanged = rest[:2] == meant_rest[1::-1] and len(rest) > 1 and rest[2:] == meant_rest[2:]
-    is_inside = bool(rest[1:] or meant_rest[1:])
-    return is_exchanged or (is_inside and meant_rest[1:] in (rest, rest[1:])) or (is_inside and rest[1:] == meant_rest)
+    name_rest, meant_name_rest = name[start:], meant_name[start:]
+    is_exchanged = (
+        name_rest[:2] == meant_name_rest[1::-1] and len(name_rest) > 1 and name_rest[2:] == meant_name_rest[2:]
+    )
+    is_inside = bool(name_rest[1:] or meant_name_rest[1:])
+    return (
+        is_exchanged
+        or (is_inside and meant_name_rest[1:] in (name_rest, name_rest[1:]))
+        or (is_inside and name_rest[1:] == meant_name_rest)
+    )
 
 
 def comes_from(module: str, packages: Collection[str]) -> bool:
     """Return whether one of these packages probably has a module: its name has that of the other in it."""
     name = simplify(PACKAGES.get(module, module))
-    simple = [simplify(package) for package in packages]
-    return any(name in package or (len(package) >= MIN_SHARED and _is_part(package, name)) for package in simple)
+    simple_names = [simplify(package) for package in packages]
+    return any(name in package or (len(package) >= MIN_SHARED and _is_part(package, name)) for package in simple_names)
 
 
 def _is_part(package: str, module: str) -> bool:
@@ -69,6 +76,6 @@ def _is_part(package: str, module: str) -> bool:
     return package in module and len(module) - len(package) != 1
 
 
-def simplify(text: str) -> str:
+def simplify(name_text: str) -> str:
     """Return a name of a package or module, or a text of such, as it is compared: without `-`, `_` and `.`."""
-    return re.sub(r"[-_.]", "", text).lower()
+    return re.sub(r"[-_.]", "", name_text).lower()

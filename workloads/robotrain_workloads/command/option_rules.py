@@ -78,23 +78,27 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
     try:
         resume_args = parameters.parse_resume_args(job["resume_args"])
         words = list(_fill([*program.words, *resume_args], _make_values(job)))
-        before = program.parser.find_mistakes(list(_fill(program.words, _make_values(job))))
+        earlier_mistakes = program.parser.find_mistakes(list(_fill(program.words, _make_values(job))))
         mistakes = program.parser.find_mistakes(words)
     except ValueError:  # the first is reported where it is read
         return
     for mistake in mistakes:
-        if mistake not in before and mistake.kind == "unknown":
+        if mistake not in earlier_mistakes and mistake.kind == "unknown":
             options = program.parser.list_options()
-            shown = ", ".join(options[:MAX_OPTIONS])
-            near = find_nearest_name(mistake.option, options) or find_resume_option(job) or ""
-            way = _suggest_resume_option(program.parser, near) if near else suggest_leaving_out("--resume-args")
+            options_text = ", ".join(options[:MAX_OPTIONS])
+            nearest_option = find_nearest_name(mistake.option, options) or find_resume_option(job) or ""
+            way = (
+                _suggest_resume_option(program.parser, nearest_option)
+                if nearest_option
+                else suggest_leaving_out("--resume-args")
+            )
             yield make_problem(
                 "option-unknown.resume",
                 way,
                 given=mistake.text,
                 file=redact(program.path),
                 name=redact(mistake.option),
-                options=shown,
+                options=options_text,
             )
 
 
@@ -153,50 +157,58 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
     """Return the problem of what the parser refuses."""
     file, parser = redact(program.path), program.parser
     options = parser.list_options()
-    shown = ", ".join(options[:MAX_OPTIONS])
+    shown_text = ", ".join(options[:MAX_OPTIONS])
     if mistake.kind == "missing":
         name = mistake.option.rpartition("/")[2]
         action = parser.find_action(name)
         has_dataset = any(source.role == "dataset" for source in job.sources)
         is_dataset = has_dataset and READS.fullmatch(name) and "{dataset}" not in program.words
-        value = "{dataset}" if is_dataset else _describe_value(action)
-        way = Suggestion(f"-- … {name} {value}" if action else f"-- … {name.upper()}")
+        value_text = "{dataset}" if is_dataset else _describe_value(action)
+        way = Suggestion(f"-- … {name} {value_text}" if action else f"-- … {name.upper()}")
         return make_problem("option-missing", way, file=file, name=mistake.option)
     if mistake.kind == "invalid":
         action = parser.find_action(mistake.option)
-        near = find_nearest_name(mistake.text, [str(choice) for choice in (action and action.choices) or ()])
-        value = shlex.quote(near) if near else _describe_value(action)
-        way = Suggestion(f"{mistake.option}={value}" if near else f"-- … {mistake.option} {value}")
-        shown = f"{mistake.option} {mistake.text}".rstrip()
+        nearest_name = find_nearest_name(mistake.text, [str(choice) for choice in (action and action.choices) or ()])
+        value_text = shlex.quote(nearest_name) if nearest_name else _describe_value(action)
+        way = Suggestion(f"{mistake.option}={value_text}" if nearest_name else f"-- … {mistake.option} {value_text}")
+        shown_text = f"{mistake.option} {mistake.text}".rstrip()
         return make_problem(
             "value-invalid.option",
             way,
             given=mistake.text,
             file=file,
-            shown=redact(shown),
+            shown=redact(shown_text),
             reason=redact(mistake.reason),
         )
     if not mistake.option:
         return make_problem(
-            "option-unknown.word", given=mistake.text, file=file, word=redact(mistake.text), options=shown
+            "option-unknown.word", given=mistake.text, file=file, word=redact(mistake.text), options=shown_text
         )
-    near = find_nearest_name(mistake.option, [option for option in options if option != "--help"])
-    ways = [Suggestion(_move_value(mistake, near, parser, program.words), replaces=mistake.option)] if near else []
+    nearest_name = find_nearest_name(mistake.option, [option for option in options if option != "--help"])
+    ways = (
+        [Suggestion(_move_value(mistake, nearest_name, parser, program.words), replaces=mistake.option)]
+        if nearest_name
+        else []
+    )
     return make_problem(
-        "option-unknown", *ways, given=mistake.option, file=file, name=redact(mistake.option), options=shown
+        "option-unknown", *ways, given=mistake.option, file=file, name=redact(mistake.option), options=shown_text
     )
 
 
-def _move_value(mistake: Mistake, near: str, parser: ProgramParser, words: Sequence[str]) -> str:
+def _move_value(mistake: Mistake, nearest_option: str, parser: ProgramParser, words: Sequence[str]) -> str:
     """Return the option that is meant, with the value of the misspelt one."""
-    action = parser.find_action(near)
+    action = parser.find_action(nearest_option)
     if action and action.nargs == 0:
-        return f"-- {near}"
+        return f"-- {nearest_option}"
     index = next((index for index, word in enumerate(words) if word.partition("=")[0] == mistake.option), len(words))
-    word, following = [*words, "", ""][index : index + 2]
+    word, next_word = [*words, "", ""][index : index + 2]
     _, equals, value = word.partition("=")
-    text = value if equals else "" if following.startswith("-") else following
-    return f"{near}={shlex.quote(text)}" if text else f"-- … {near} {_describe_value(action)}"
+    option_value = value if equals else "" if next_word.startswith("-") else next_word
+    return (
+        f"{nearest_option}={shlex.quote(option_value)}"
+        if option_value
+        else f"-- … {nearest_option} {_describe_value(action)}"
+    )
 
 
 def _describe_value(action: argparse.Action | None) -> str:
@@ -210,17 +222,26 @@ def _check_paths(program: _ParsedProgram) -> Iterator[Problem]:
     """Refuse a path that the code does not have, after an option for what is read, where it has a similar one."""
     for word, following in zip_longest(program.words, program.words[1:], fillvalue=""):
         option, equals, value = word.partition("=")
-        text = value if equals else following
+        path_text = value if equals else following
         action = program.parser.find_action(option)
         if action is None or not READS.fullmatch(option) or action.choices or action.type in (int, float):
             continue
-        if not text or text.startswith(("-", "/", "~", "..")) or placeholders.list_names([text]) or "://" in text:
+        if (
+            not path_text
+            or path_text.startswith(("-", "/", "~", ".."))
+            or placeholders.list_names([path_text])
+            or "://" in path_text
+        ):
             continue
-        path = program.folder / text
+        path = program.folder / path_text
         if path.exists() or not path.parent.is_dir():
             continue
-        names = [entry.name for entry in path.parent.iterdir() if is_misspelling(path.name, entry.name)]
-        if near := find_nearest_name(path.name, names):
-            meant = str(Path(text).with_name(near))
+        similar_names = [
+            path_entry.name for path_entry in path.parent.iterdir() if is_misspelling(path.name, path_entry.name)
+        ]
+        if nearest_name := find_nearest_name(path.name, similar_names):
+            meant = str(Path(path_text).with_name(nearest_name))
             way = Suggestion(f"{option}={shlex.quote(meant)}")
-            yield make_problem("path-misspelt", way, given=text, option=option, path=redact(text), meant=redact(meant))
+            yield make_problem(
+                "path-misspelt", way, given=path_text, option=option, path=redact(path_text), meant=redact(meant)
+            )

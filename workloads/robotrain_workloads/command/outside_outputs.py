@@ -37,19 +37,19 @@ class OutsideOutputs:
 
     def find(self) -> OutsidePath | None:
         """Return the first place that was written to; None if none is known."""
-        named = [*self._list_typed(), *self._list_in_files()]
-        return next((place for place in named if self._was_written(place.path)), None)
+        named_places = [*self._list_typed(), *self._list_in_files()]
+        return next((outside_path for outside_path in named_places if self._was_written(outside_path.path)), None)
 
     def _list_typed(self) -> Iterator[OutsidePath]:
         """Yield the paths of the command, each with its option."""
-        before = ""
+        previous_word = ""
         for word in self._arguments[1:]:
             name, equals, value = word.partition("=")
             if equals and name.startswith("-") and ABSOLUTE.fullmatch(value):
                 yield OutsidePath(value, name)
-            elif before.startswith("-") and ABSOLUTE.fullmatch(word):
-                yield OutsidePath(word, before)
-            before = word
+            elif previous_word.startswith("-") and ABSOLUTE.fullmatch(word):
+                yield OutsidePath(word, previous_word)
+            previous_word = word
 
     def _list_in_files(self) -> Iterator[OutsidePath]:
         """Yield the paths in the program's files: defaults of options, then others."""
@@ -61,23 +61,25 @@ class OutsideOutputs:
         for node in nodes:
             if isinstance(node, ast.Call):
                 defaults = [keyword.value for keyword in node.keywords if keyword.arg == "default"]
-                options = [text for text in map(_read_text, node.args) if text.startswith("--")]
+                options = [
+                    constant_text for constant_text in map(_read_text, node.args) if constant_text.startswith("--")
+                ]
                 for path in map(_read_text, defaults):
                     if options and ABSOLUTE.fullmatch(path):
                         yield OutsidePath(path, options[0])
-        for text in map(_read_text, nodes):
-            if ABSOLUTE.fullmatch(text) and text.count("/") > 1:
-                yield OutsidePath(text)
+        for constant_text in map(_read_text, nodes):
+            if ABSOLUTE.fullmatch(constant_text) and constant_text.count("/") > 1:
+                yield OutsidePath(constant_text)
 
-    def _was_written(self, text: str) -> bool:
-        path = os.path.realpath(os.path.expanduser(text))
+    def _was_written(self, path_text: str) -> bool:
+        path = os.path.realpath(os.path.expanduser(path_text))
         if path.startswith(NO_OUTPUTS) or f"{self._work}/".startswith(f"{path}/") or path.startswith(f"{self._work}/"):
             return False
         try:
             if os.path.isfile(path):
                 return os.stat(path).st_mtime >= self._since
-            below = islice(_list_files(path), MAX_ENTRIES)
-            return any(os.stat(file).st_mtime >= self._since for file in below)
+            files_below = islice(_list_files(path), MAX_ENTRIES)
+            return any(os.stat(file).st_mtime >= self._since for file in files_below)
         except OSError:
             return False
 
@@ -87,5 +89,5 @@ def _read_text(node: ast.AST) -> str:
 
 
 def _list_files(folder: str) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        yield from (os.path.join(parent, name) for name in names)
+    for parent, _, file_names in os.walk(folder):
+        yield from (os.path.join(parent, file_name) for file_name in file_names)

@@ -38,10 +38,10 @@ FLAGS = {
 
 def check_environment(job: "Job") -> Iterator[Problem]:
     """Require that one thing at most says which packages the program has, and that each option has an effect."""
-    values = dict(job.parameters)
-    flags = [flag for name, flag in FLAGS.items() if values[name]]
+    parameters = dict(job.parameters)
+    flags = [flag for name, flag in FLAGS.items() if parameters[name]]
     code = code_rules.find_code(job)
-    if flags and not values["install"]:
+    if flags and not parameters["install"]:
         ways = (suggest_leaving_out(NO_INSTALL), suggest_leaving_out(*flags))
         yield _make_conflict(flags[0], f"with {NO_INSTALL}", "", ways)
     elif SHIPPED in flags and len(flags) > 1:
@@ -50,10 +50,10 @@ def check_environment(job: "Job") -> Iterator[Problem]:
     elif flags and code is None and not {SHIPPED, REQUIREMENTS} & {*flags}:
         folder = Suggestion("--code FOLDER", "with a uv.lock or pyproject.toml")
         yield _make_conflict(flags[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
-    if code and code.kind != LOCAL_KIND and values["install"] and not flags:
+    if code and code.kind != LOCAL_KIND and parameters["install"] and not flags:
         ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
-        given_text = redact(code.uri)
-        yield make_problem("packages-unknown", *ways, given=given_text)
+        uri_text = redact(code.uri)
+        yield make_problem("packages-unknown", *ways, given=uri_text)
 
 
 def check_imports(job: "Job") -> Iterator[Problem]:
@@ -64,19 +64,25 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     if program is None:
         return
     root, script = program
-    misspelt = _find_misspelt(job, root, script)
-    for module, (meant, place) in misspelt.items():
-        yield make_problem("import-misspelt", where=redact(place), given=module, module=module, meant=meant)
-    for missing in script_facts.find_missing_names(root, script):
-        yield _make_missing_name(missing)
-    removed = {module: place for module, place in _find_removed(job, root, script).items() if module not in misspelt}
-    for module, place in removed.items():
-        yield make_problem("import-removed", where=redact(place), given=module, module=module)
-    misspelt = {**misspelt, **dict.fromkeys(removed, ("", ""))}
+    misspelt_modules = _find_misspelt(job, root, script)
+    for module, (meant_module, import_place) in misspelt_modules.items():
+        yield make_problem(
+            "import-misspelt", where=redact(import_place), given=module, module=module, meant=meant_module
+        )
+    for missing_name in script_facts.find_missing_names(root, script):
+        yield _make_missing_name(missing_name)
+    removed_modules = {
+        module: import_place
+        for module, import_place in _find_removed(job, root, script).items()
+        if module not in misspelt_modules
+    }
+    for module, import_place in removed_modules.items():
+        yield make_problem("import-removed", where=redact(import_place), given=module, module=module)
+    misspelt_modules = {**misspelt_modules, **dict.fromkeys(removed_modules, ("", ""))}
     modules = script_facts.find_missing_modules(root, script) if _has_no_packages(job, root) else set[str]()
-    if names := sorted(modules - misspelt.keys()):
-        ways = _suggest_packages(names, root)
-        modules_text = _join_names(names)
+    if missing_modules := sorted(modules - misspelt_modules.keys()):
+        ways = _suggest_packages(missing_modules, root)
+        modules_text = _join_names(missing_modules)
         yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
 
 
@@ -91,25 +97,31 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
     if python is None or "PYTHONPATH" in load_pairs(job["environ"]):
         return
     packages = program_packages.ProgramPackages(python)
-    places = script_facts.find_missing_at_start(root, script)
-    misspelt = {*_find_misspelt(job, root, script), *_find_removed(job, root, script)}
-    missing = {module: place for module, place in places.items() if not packages.has_module(module)}
-    missing = {module: place for module, place in missing.items() if module not in misspelt}
-    if missing:
-        ways = _suggest_packages(sorted(missing), root)
-        places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing.items()])
+    import_places = script_facts.find_missing_at_start(root, script)
+    misspelt_modules = {*_find_misspelt(job, root, script), *_find_removed(job, root, script)}
+    missing_modules = {
+        module: import_place for module, import_place in import_places.items() if not packages.has_module(module)
+    }
+    missing_modules = {
+        module: import_place for module, import_place in missing_modules.items() if module not in misspelt_modules
+    }
+    if missing_modules:
+        ways = _suggest_packages(sorted(missing_modules), root)
+        places_text = _join_names(
+            [f"{module} ({redact(import_place)})" for module, import_place in missing_modules.items()]
+        )
         yield make_problem("packages-missing.here", *ways, script=redact(script), modules=places_text, python=python)
 
 
-def _make_missing_name(missing: script_facts.MissingName) -> Problem:
-    near = find_nearest_name(missing.name, missing.names)
-    hint = f"It has {near}." if near else ""
+def _make_missing_name(missing_name: script_facts.MissingName) -> Problem:
+    nearest_name = find_nearest_name(missing_name.name, missing_name.names)
+    hint = f"It has {nearest_name}." if nearest_name else ""
     return make_problem(
         "import-name-missing",
-        given=missing.name,
-        where=redact(missing.place),
-        name=redact(missing.name),
-        path=redact(missing.path),
+        given=missing_name.name,
+        where=redact(missing_name.place),
+        name=redact(missing_name.name),
+        path=redact(missing_name.path),
         hint=redact(hint),
     )
 
@@ -118,8 +130,12 @@ def _find_removed(job: "Job", root: Path, script: str) -> dict[str, str]:
     """Return the modules of the folder that are not there any more, each with the place of its import."""
     places = script_facts.find_missing_at_start(root, script)
     packages = _read_package_names(job, root)
-    removed = {module for module in places if program_files.has_compiled_module(root, script, module)}
-    return {module: place for module, place in places.items() if module in removed and simplify(module) not in packages}
+    removed_modules = {module for module in places if program_files.has_compiled_module(root, script, module)}
+    return {
+        module: place
+        for module, place in places.items()
+        if module in removed_modules and simplify(module) not in packages
+    }
 
 
 def find_needed_modules(job: "Job") -> dict[str, str]:
@@ -147,29 +163,29 @@ def _find_misspelt(job: "Job", root: Path, script: str) -> dict[str, tuple[str, 
     """Return the modules with a misspelt name, each with the one that is meant, and the place of its import."""
     packages = _read_package_names(job, root)
     own_modules = script_facts.list_own_modules(root, script)
-    misspelt: dict[str, tuple[str, str]] = {}
-    for module, place in script_facts.find_missing_at_start(root, script).items():
-        meant = find_meant_module(module, own_modules)
-        if meant and simplify(module) not in packages:
-            misspelt[module] = meant, place
-    return misspelt
+    misspelt_modules: dict[str, tuple[str, str]] = {}
+    for module, import_place in script_facts.find_missing_at_start(root, script).items():
+        meant_module = find_meant_module(module, own_modules)
+        if meant_module and simplify(module) not in packages:
+            misspelt_modules[module] = meant_module, import_place
+    return misspelt_modules
 
 
 def _read_package_names(job: "Job", root: Path) -> str:
     """Return the texts of the files that name the packages of a program, without dashes; empty for none."""
     paths = [root / name for name in script_facts.PROJECT_FILES]
     paths += [Path(str(job["requirements"])).expanduser()] if job["requirements"] else []
-    texts = list[str]()
+    file_texts = list[str]()
     for path in paths:
         with suppress(OSError):
-            texts.append(read_limited_file(path, MAX_PROJECT_FILE).decode(errors="replace"))
-    return simplify("\n".join(texts))
+            file_texts.append(read_limited_file(path, MAX_PROJECT_FILE).decode(errors="replace"))
+    return simplify("\n".join(file_texts))
 
 
-def _suggest_packages(names: Sequence[str], root: Path) -> list[Suggestion]:
+def _suggest_packages(missing_modules: Sequence[str], root: Path) -> list[Suggestion]:
     """Return what gives a program the modules that it lacks."""
     ways = [Suggestion(NO_INSTALL, "where its Python has them")]
-    if {*names} & SHIPPED_MODULES:
+    if {*missing_modules} & SHIPPED_MODULES:
         ways.insert(0, Suggestion(f"{SHIPPED} {SHIPPED_ENVIRONMENT}"))
     file = script_facts.REQUIREMENTS_FILE
     if (root / file).is_file():

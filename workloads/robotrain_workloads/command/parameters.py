@@ -179,28 +179,28 @@ class CommandParameters:
 
 def list_own(names: Iterable[str]) -> list[str]:
     """Return those of the names of a job's parameters that are its user's own."""
-    declared = {parameter.name for parameter in get_parameters(CommandParameters)}
-    return [name for name in names if name not in declared]
+    declared_names = {parameter.name for parameter in get_parameters(CommandParameters)}
+    return [name for name in names if name not in declared_names]
 
 
-def parse_resume_args(text: object) -> tuple[str, ...]:
+def parse_resume_args(json_text: object) -> tuple[str, ...]:
     """Return the texts of `resume_args`; none if it is not given. Raise ValueError."""
     try:
-        words = json.loads(str(text)) if text is not None else []
+        words = json.loads(str(json_text)) if json_text is not None else []
     except (RecursionError, json.JSONDecodeError):
         words = None
     if not isinstance(words, list):
         raise ValueError("it is no JSON list of texts")
-    if other := [word for word in words if not isinstance(word, str)]:
-        raise ValueError(f"{json.dumps(other[0])} is no text: write it in quotes")
+    if other_words := [word for word in words if not isinstance(word, str)]:
+        raise ValueError(f"{json.dumps(other_words[0])} is no text: write it in quotes")
     return tuple(words)
 
 
-def is_continued(values: Mapping[str, Any], arguments: Sequence[str]) -> bool:
+def is_continued(parameters: Mapping[str, Any], arguments: Sequence[str]) -> bool:
     """Return whether the program of a job continues from a checkpoint after an interruption."""
-    if values["shell"] and any(RESUME_VARIABLE in argument for argument in arguments):
+    if parameters["shell"] and any(RESUME_VARIABLE in argument for argument in arguments):
         return True
-    return values["resume_args"] is not None or bool(values["resume_in_place"])
+    return parameters["resume_args"] is not None or bool(parameters["resume_in_place"])
 
 
 def format_value(value: Scalar) -> str:

@@ -25,11 +25,11 @@ Value = str | Sequence[str]
 
 def list_names(arguments: Iterable[str]) -> list[str]:
     """Return the names of the placeholders in arguments, each once, in their order."""
-    names = (match["name"] for argument in arguments for match in PLACEHOLDER.finditer(argument))
-    return list(dict.fromkeys(name for name in names if name))
+    placeholder_names = (match["name"] for argument in arguments for match in PLACEHOLDER.finditer(argument))
+    return list(dict.fromkeys(name for name in placeholder_names if name))
 
 
-def fill_arguments(arguments: Iterable[str], values: Mapping[str, Value]) -> Iterator[str]:
+def fill_arguments(arguments: Iterable[str], placeholder_values: Mapping[str, Value]) -> Iterator[str]:
     """Yield the arguments with the values in place of the placeholders; a value is never read for placeholders.
 
     Raises:
@@ -38,10 +38,10 @@ def fill_arguments(arguments: Iterable[str], values: Mapping[str, Value]) -> Ite
     """
     for argument in arguments:
         match = PLACEHOLDER.fullmatch(argument)
-        if match and match["name"] and not isinstance(several := values[match["name"]], str):
-            yield from several
+        if match and match["name"] and not isinstance(several_values := placeholder_values[match["name"]], str):
+            yield from several_values
         else:
-            yield PLACEHOLDER.sub(lambda match: _get_text(match, values), argument)
+            yield PLACEHOLDER.sub(lambda match: _get_text(match, placeholder_values), argument)
 
 
 def fill_known(argument: str, values: Mapping[str, str]) -> str:
@@ -63,8 +63,10 @@ def make_variables(values: Mapping[str, Value], own_names: Iterable[str]) -> dic
 
     :param own_names: the names of the job's own parameters.
     """
-    names = {
+    variables_by_name = {
         **{name: f"ROBOTRAIN_{name.upper()}" for name in values},
         **{name: f"{OWN_VARIABLE}{name}" for name in own_names},
     }
-    return {names[name]: value if isinstance(value, str) else "\n".join(value) for name, value in values.items()}
+    return {
+        variables_by_name[name]: value if isinstance(value, str) else "\n".join(value) for name, value in values.items()
+    }

@@ -52,15 +52,15 @@ def read_signature(path: Path) -> Signature:
     """
     signature: Signature = {}
     try:
-        top = path.lstat()
-        if stat.S_ISREG(top.st_mode):
-            return {path.name: _get_facts(top)}
+        path_stat = path.lstat()
+        if stat.S_ISREG(path_stat.st_mode):
+            return {path.name: _get_facts(path_stat)}
         folders = [""]
         while folders:
-            within = folders.pop()
-            with os.scandir(path / within) as entries:
+            subfolder = folders.pop()
+            with os.scandir(path / subfolder) as entries:
                 for entry in entries:
-                    name = f"{within}/{entry.name}" if within else entry.name
+                    name = f"{subfolder}/{entry.name}" if subfolder else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(name)
                     elif entry.is_file() and name not in OWN_FILES and not name.startswith(OWN_SCRATCH):
@@ -81,18 +81,18 @@ def find_foreign_path(path: Path, outputs: Path) -> str:
     """
     if not is_below(path, outputs):
         return f"{os.path.realpath(path)} is not below {{outputs}}"
-    names = [str(path)]
+    path_names = [str(path)]
     for folder, folders, files in os.walk(path):
-        names += (os.path.join(folder, name) for name in (*folders, *files))
-    for name in names:
+        path_names += (os.path.join(folder, path_name) for path_name in (*folders, *files))
+    for path_name in path_names:
         try:
-            kind = stat.S_IFMT(os.stat(name).st_mode)
+            kind = stat.S_IFMT(os.stat(path_name).st_mode)
         except OSError:
             continue
         if kind not in (stat.S_IFREG, stat.S_IFDIR):
-            return f"{name} is no regular file"
-        if os.path.islink(name) and not is_below(name, outputs):
-            return f"{name} is a link to {os.path.realpath(name)}, which is not below {{outputs}}"
+            return f"{path_name} is no regular file"
+        if os.path.islink(path_name) and not is_below(path_name, outputs):
+            return f"{path_name} is a link to {os.path.realpath(path_name)}, which is not below {{outputs}}"
     return ""
 
 
@@ -140,8 +140,8 @@ def _link_file(source: Path, copy: Path) -> None:
 def read_place(folder: Path) -> Place | None:
     """Return where the program had saved a checkpoint of a run; None for a folder of another origin."""
     try:
-        data = json.loads(read_limited_file(folder / PLACE_FILE, MAX_PLACE_BYTES))
-        location = Place(path=str(data["path"]), is_file=bool(data["is_file"]))
+        place_fields = json.loads(read_limited_file(folder / PLACE_FILE, MAX_PLACE_BYTES))
+        location = Place(path=str(place_fields["path"]), is_file=bool(place_fields["is_file"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     is_below = not os.path.isabs(location.path) and ".." not in location.path.split("/")
@@ -152,10 +152,10 @@ def find_place(folder: Path, pattern: str) -> Place | None:
     """Return where a checkpoint belongs below the outputs; None if neither it nor the pattern says it."""
     if location := read_place(folder):
         return location if location.path else None
-    expected = CheckpointPattern(pattern)
-    parent, files = expected.fixed_parent, list_files(folder)
-    name = next((name for name in files if len(files) == 1 and expected.match_name(name) is not None), None)
-    if parent is None or (name is None and expected.match_name(folder.name) is None):
+    expected_pattern = CheckpointPattern(pattern)
+    parent, files = expected_pattern.fixed_parent, list_files(folder)
+    name = next((name for name in files if len(files) == 1 and expected_pattern.match_name(name) is not None), None)
+    if parent is None or (name is None and expected_pattern.match_name(folder.name) is None):
         return None
     return Place(path="/".join(filter(None, [parent, name or folder.name])), is_file=name is not None)
 
@@ -188,7 +188,7 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
     :param is_linked: whether the program may share the files with it, which it may change.
     """
     target = outputs / location.path
-    names = list_files(folder)
+    file_names = list_files(folder)
     provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
         return
@@ -196,11 +196,11 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
         move_aside(target)
     with make_atomically(target, key="restore") as scratch:
         if location.is_file:
-            provide(folder / names[0], scratch)
+            provide(folder / file_names[0], scratch)
             return
-        for name in names:
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            provide(folder / name, scratch / name)
+        for file_name in file_names:
+            (scratch / file_name).parent.mkdir(parents=True, exist_ok=True)
+            provide(folder / file_name, scratch / file_name)
 
 
 def move_aside(path: Path) -> Path:

@@ -73,29 +73,29 @@ class ProgramFile:
 
     def list_modules(self) -> list[str]:
         """Return the modules that it cannot do without, as `package.module`: not those of a `try` for ImportError."""
-        optional = self._optional_nodes
-        names = list[str]()
+        optional_nodes = self._optional_nodes
+        module_names = list[str]()
         for node in self.nodes:
-            if node not in optional:
-                names += _list_imported(node)
-        return names
+            if node not in optional_nodes:
+                module_names += _list_imported(node)
+        return module_names
 
     def list_starting_modules(self, package: str) -> list[str]:
         """Return the modules that it imports in any case once it is started or imported itself.
 
         :param package: the package that its relative imports start from; empty for a script.
         """
-        names = list[str]()
-        pending: list[ast.stmt] = list(self._tree.body) if self._tree else []
-        while pending:
-            statement = pending.pop()
+        module_names = list[str]()
+        pending_statements: list[ast.stmt] = list(self._tree.body) if self._tree else []
+        while pending_statements:
+            statement = pending_statements.pop()
             if isinstance(statement, ast.ImportFrom) and statement.level:
-                names += _list_relative(statement, package)
+                module_names += _list_relative(statement, package)
             else:
-                names += _list_imported(statement, with_names=True)
+                module_names += _list_imported(statement, with_names=True)
             if isinstance(statement, ast.With):
-                pending += statement.body
-        return names
+                pending_statements += statement.body
+        return module_names
 
     def list_starting_names(self) -> list[tuple[ast.ImportFrom, str]]:
         """Return the absolute `from MODULE import NAME` that run in any case when it is started or imported."""
@@ -123,13 +123,13 @@ class ProgramFile:
 
     def find_import(self, module: str) -> int:
         """Return the first line that imports a module of this top-level name; 0 if none does."""
-        lines = [
+        line_numbers = [
             node.lineno
             for node in self.nodes
             if isinstance(node, ast.Import | ast.ImportFrom)
             and any(name.partition(".")[0] == module for name in _list_imported(node))
         ]
-        return min(lines, default=0)
+        return min(line_numbers, default=0)
 
     @cached_property
     def _optional_nodes(self) -> set[ast.AST]:
@@ -144,13 +144,13 @@ class ProgramFile:
 
 def read_file(folder: Path, path: str) -> ProgramFile | None:
     """Return a file of a folder; None for one that cannot be read, or is too large for a program."""
-    full = folder / path
+    full_path = folder / path
     try:
-        status = full.stat()
+        status = full_path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             return None
         state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return _read_file(str(full), path, state)
+        return _read_file(str(full_path), path, state)
     except OSError:
         return None
 
@@ -163,18 +163,18 @@ def _read_file(full: str, path: str, state: tuple[int, ...]) -> ProgramFile:
 
 def read_program(folder: Path, script: str) -> list[ProgramFile]:
     """Return the script of a folder, and the modules of the folder that it imports when it starts, also by others."""
-    first = read_file(folder, script)
-    if first is None:
+    script_file = read_file(folder, script)
+    if script_file is None:
         return []
-    files = {first.path: first}
-    pending = [(first, "")]
-    while pending and len(files) < MAX_FILES:
-        file, package = pending.pop()
+    files = {script_file.path: script_file}
+    pending_files = [(script_file, "")]
+    while pending_files and len(files) < MAX_FILES:
+        file, package = pending_files.pop()
         for name in file.list_starting_modules(package):
             for module_package, path in _find_module_files(folder, script, name):
                 if path not in files and (module := read_file(folder, path)):
                     files[path] = module
-                    pending.append((module, module_package))
+                    pending_files.append((module, module_package))
     return list(files.values())
 
 
@@ -206,11 +206,14 @@ def has_compiled_module(folder: Path, script: str, module: str) -> bool:
 
 def _find_module_files(folder: Path, script: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield what `import a.b` reads, each with the package of its relative imports: `a/__init__.py`, `a/b.py`."""
-    parts = name.split(".")
+    module_parts = name.split(".")
     for root in list_import_folders(folder, script):
-        for count in range(1, len(parts) + 1):
-            base = root.joinpath(*parts[:count])
-            for path, package in ((base / "__init__.py", parts[:count]), (base.with_suffix(".py"), parts[: count - 1])):
+        for count in range(1, len(module_parts) + 1):
+            base = root.joinpath(*module_parts[:count])
+            for path, package in (
+                (base / "__init__.py", module_parts[:count]),
+                (base.with_suffix(".py"), module_parts[: count - 1]),
+            ):
                 if path.is_file():
                     yield ".".join(package), os.path.relpath(path, folder)
 
@@ -225,10 +228,10 @@ def _list_imported(node: ast.AST, with_names: bool = False) -> list[str]:
 
 
 def _list_relative(node: ast.ImportFrom, package: str) -> list[str]:
-    parts = package.split(".") if package else []
-    if node.level > len(parts):
+    package_parts = package.split(".") if package else []
+    if node.level > len(package_parts):
         return []  # no package there: Python says it
-    base = parts[: len(parts) - node.level + 1] + ([node.module] if node.module else [])
+    base = package_parts[: len(package_parts) - node.level + 1] + ([node.module] if node.module else [])
     start = ".".join(base)
     return [start, *_join(start, node.names)]
 
@@ -238,5 +241,5 @@ def _join(module: str, names: Sequence[ast.alias]) -> list[str]:
 
 
 def _expects_no_module(handler: ast.ExceptHandler) -> bool:
-    names = ("ImportError", "ModuleNotFoundError", "Exception")
-    return handler.type is None or any(f"'{name}'" in ast.dump(handler.type) for name in names)
+    error_names = ("ImportError", "ModuleNotFoundError", "Exception")
+    return handler.type is None or any(f"'{error_name}'" in ast.dump(handler.type) for error_name in error_names)

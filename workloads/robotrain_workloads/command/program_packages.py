@@ -28,10 +28,10 @@ def find_python(program: str, path: str, folder: Path) -> Path | None:
         program_file = folder / program
         if is_python(program):
             return program_file if program_file.is_file() else None
-        if (beside := program_file.with_name("python")).is_file():  # of a script that was installed with it
-            return beside
-    names = [program] if is_python(program) else ["python", "python3"]
-    executable = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+        if (python_beside := program_file.with_name("python")).is_file():  # of a script that was installed with it
+            return python_beside
+    program_names = [program] if is_python(program) else ["python", "python3"]
+    executable = next(filter(None, (shutil.which(name, path=path) for name in program_names)), None)
     return Path(executable) if executable else None
 
 
@@ -46,9 +46,9 @@ def list_package_folders(python: Path) -> Iterator[Path]:
         prefixes = [prefix, python.resolve().parent.parent, *((Path("/usr/local"),) if prefix == Path("/usr") else ())]
         prefixes.append(Path.home() / ".local")
     else:
-        values = dict(re.findall(r"^([\w-]+)\s*=\s*(.*?)\s*$", settings, re.MULTILINE))
-        if values.get("include-system-site-packages", "").lower() == "true" and values.get("home"):
-            prefixes.append(Path(values["home"]).resolve().parent)
+        settings_by_name = dict(re.findall(r"^([\w-]+)\s*=\s*(.*?)\s*$", settings, re.MULTILINE))
+        if settings_by_name.get("include-system-site-packages", "").lower() == "true" and settings_by_name.get("home"):
+            prefixes.append(Path(settings_by_name["home"]).resolve().parent)
     for root in dict.fromkeys(prefixes):
         for pattern in PLACES:
             yield from sorted(root.glob(pattern))
@@ -61,10 +61,12 @@ def _find_behind_script(python: Path) -> Path:
             if file.read(2) != b"#!":
                 return python
         command = [str(python), "-I", "-S", "-c", "import sys; print(sys.executable)"]
-        answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=ASK_SECONDS)
+        completed_process = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=ASK_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return python
-    return Path(answer.stdout.strip() or python)
+    return Path(completed_process.stdout.strip() or python)
 
 
 def _list_added_folders(folder: Path) -> Iterator[Path]:

@@ -59,5 +59,5 @@ class ProgramSpec:
 
 def read_spec(file: str | Path) -> ProgramSpec:
     """Return what `ProgramSpec.save` wrote. Raise OSError."""
-    data = json.loads(Path(file).read_bytes())
-    return ProgramSpec(**{**data, **{name: tuple(data[name]) for name in ("arguments", "node_launcher")}})
+    spec_fields = json.loads(Path(file).read_bytes())
+    return ProgramSpec(**{**spec_fields, **{name: tuple(spec_fields[name]) for name in ("arguments", "node_launcher")}})

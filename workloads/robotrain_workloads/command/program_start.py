@@ -119,8 +119,8 @@ def start_program(
     except FileNotFoundError:
         raise NotStarted(_describe_missing(arguments[0], environ.get("PATH", os.defpath))) from None
     except OSError as error:
-        text = f"the program {arguments[0]} cannot be started: {error.strerror}"
-        raise NotStarted(text, NOT_FOUND - 1) from error
+        failure_text = f"the program {arguments[0]} cannot be started: {error.strerror}"
+        raise NotStarted(failure_text, NOT_FOUND - 1) from error
 
 
 def make_starter_command(spec: ProgramSpec) -> list[str]:
@@ -135,5 +135,5 @@ def make_starter_command(spec: ProgramSpec) -> list[str]:
 def _describe_missing(name: str, path: str) -> str:
     """Return why a program cannot be started, with what there is in its place."""
     pythons = [name for name in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(name, path=path)]
-    there = f"; there is {', '.join(pythons)}" if pythons else ""
-    return f"the program {name} is not in the environment of the job{there}"
+    available_text = f"; there is {', '.join(pythons)}" if pythons else ""
+    return f"the program {name} is not in the environment of the job{available_text}"

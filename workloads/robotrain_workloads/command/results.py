@@ -52,19 +52,21 @@ class ResultsFollower:
         if exit_code != 0 or is_stopped:
             return
         try:
-            fields, left_out = parse_results(read_limited_file(self._file, MAX_BYTES))
+            fields, omitted_names = parse_results(read_limited_file(self._file, MAX_BYTES))
         except FileNotFoundError:
-            written = ", ".join(sorted(path.name for path in Path(self._spec.outputs).iterdir())[:5])
-            beside = f" ({{outputs}} has {written})" if written else " ({outputs} is empty)"
-            yield f"the program ended with 0 and left no results: {self._name} is not in {{outputs}}{beside}"
+            written_names = ", ".join(sorted(path.name for path in Path(self._spec.outputs).iterdir())[:5])
+            outputs_text = f" ({{outputs}} has {written_names})" if written_names else " ({outputs} is empty)"
+            yield f"the program ended with 0 and left no results: {self._name} is not in {{outputs}}{outputs_text}"
             return
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             yield f"the results in {self._name} cannot be read: {reason}"
             return
-        if left_out:
-            text = f"{self._name} has scores without a finite value, which are left out: {', '.join(left_out)}"
-            emit_event(Note(level="warning", text=text))
+        if omitted_names:
+            warning_text = (
+                f"{self._name} has scores without a finite value, which are left out: {', '.join(omitted_names)}"
+            )
+            emit_event(Note(level="warning", text=warning_text))
         pattern = self._spec.values["checkpoints"]
         folder = link_results(self._spec, str(pattern)) if pattern else Path(self._spec.outputs)
         step = int(fields.get("step") or 0) or find_policy_step(self._policy)
@@ -72,66 +74,66 @@ class ResultsFollower:
         if pattern:  # the scores of a training are no progress
             emit_event(Metrics(values=evaluated.scores, step=step))
         else:
-            played = max(evaluated.episodes, 1)
-            emit_event(Metrics(values=evaluated.scores, step=played, total=played, unit="episode"))
+            played_episodes = max(evaluated.episodes, 1)
+            emit_event(Metrics(values=evaluated.scores, step=played_episodes, total=played_episodes, unit="episode"))
         emit_event(evaluated)
         if evaluated.passed is False:
             yield f'the policy did not pass: {self._name} says "passed": false'
 
 
-def parse_results(content: bytes) -> tuple[dict[str, Any], list[str]]:
+def parse_results(results_json: bytes) -> tuple[dict[str, Any], list[str]]:
     """Return the fields of an Evaluated event, and the names of scores without a finite value.
 
     Raises:
         ValueError: the content is not of the form.
     """
-    data = _load_object(content)
-    _require_known(data, KEYS, "it")
-    listed = data.get("scores")
-    if not isinstance(listed, dict) or not listed:
+    results = _load_object(results_json)
+    _require_known(results, KEYS, "it")
+    listed_scores = results.get("scores")
+    if not isinstance(listed_scores, dict) or not listed_scores:
         raise ValueError('it has no "scores", an object of names with numbers')
-    if len(listed) > MAX_SCORES:
-        raise ValueError(f"it has {len(listed)} scores; it can have at most {MAX_SCORES}")
+    if len(listed_scores) > MAX_SCORES:
+        raise ValueError(f"it has {len(listed_scores)} scores; it can have at most {MAX_SCORES}")
     scores: dict[str, float] = {}
     units: dict[str, str] = {}
-    better: dict[str, str] = {}
-    left_out = []
-    for name, score in listed.items():
+    better_directions: dict[str, str] = {}
+    omitted_names = []
+    for name, score in listed_scores.items():
         if not NAME.fullmatch(name) or not is_clean_name(name):
             raise ValueError("the name of a score is not of letters, digits, spaces and _ . / -, as a relative path is")
-        described = score if isinstance(score, dict) else {"value": score}
-        _require_known(described, SCORE_KEYS, f"the score {name}")
-        value = _read_number(described, "value", name)
-        if value is None:
-            left_out.append(name)
+        score_fields = score if isinstance(score, dict) else {"value": score}
+        _require_known(score_fields, SCORE_KEYS, f"the score {name}")
+        score_value = _read_number(score_fields, "value", name)
+        if score_value is None:
+            omitted_names.append(name)
             continue
-        scores[name] = value
-        units[name] = _read_text(described, "unit", f"the unit of {name}")
-        if direction := described.get("better"):
+        scores[name] = score_value
+        units[name] = _read_text(score_fields, "unit", f"the unit of {name}")
+        if direction := score_fields.get("better"):
             if direction not in ("higher", "lower"):
                 raise ValueError(f'"better" of {name} is neither "higher" nor "lower"')
-            better[name] = direction
+            better_directions[name] = direction
         for bound in ("low", "high"):
-            if (limit := _read_number(described, bound, name)) is not None:
-                scores[f"{name}_{bound}"] = limit
+            if (bound_value := _read_number(score_fields, bound, name)) is not None:
+                scores[f"{name}_{bound}"] = bound_value
     if not scores:
         raise ValueError("no score has a finite value")
-    if episodes := _read_count(data, "episodes"):
+    if episodes := _read_count(results, "episodes"):
         scores.setdefault("episodes", episodes)
     return {
         "scores": scores,
         "units": units,
-        "better": better,
+        "better": better_directions,
         "episodes": episodes,
-        "step": _read_count(data, "step"),
-        "passed": _read_verdict(data),
-        "conditions": _read_text(data, "conditions", '"conditions"'),
-    }, left_out
+        "step": _read_count(results, "step"),
+        "passed": _read_verdict(results),
+        "conditions": _read_text(results, "conditions", '"conditions"'),
+    }, omitted_names
 
 
-def _load_object(content: bytes) -> dict[str, Any]:
+def _load_object(results_json: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(content)
+        results = json.loads(results_json)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -140,19 +142,19 @@ def _load_object(content: bytes) -> dict[str, Any]:
         raise ValueError(f"it is no JSON: {error.msg} in line {error.lineno}") from None
     except ValueError:
         raise ValueError("it has a number of too many digits") from None
-    if not isinstance(data, dict):
+    if not isinstance(results, dict):
         raise ValueError("it is no JSON object")
-    return data
+    return results
 
 
-def _require_known(data: Mapping[str, Any], allowed: frozenset[str], what: str) -> None:
-    if unknown := sorted(data.keys() - allowed):
-        raise ValueError(f"{what} has {unknown[0][:50]!r}; known are {', '.join(sorted(allowed))}")
+def _require_known(json_object: Mapping[str, Any], allowed_keys: frozenset[str], subject: str) -> None:
+    if unknown_keys := sorted(json_object.keys() - allowed_keys):
+        raise ValueError(f"{subject} has {unknown_keys[0][:50]!r}; known are {', '.join(sorted(allowed_keys))}")
 
 
-def _read_number(data: Mapping[str, Any], name: str, score: str) -> float | None:
+def _read_number(score_fields: Mapping[str, Any], name: str, score: str) -> float | None:
     """Return a finite number; None for one that is missing, null or not finite."""
-    value = data.get(name)
+    value = score_fields.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -164,28 +166,28 @@ def _read_number(data: Mapping[str, Any], name: str, score: str) -> float | None
 
 
 def _read_count(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    if value is None:
+    count = data.get(name)
+    if count is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**53:
         raise ValueError(f'"{name}" is no count')
-    return value
+    return count
 
 
-def _read_verdict(data: Mapping[str, Any]) -> bool | None:
-    value = data.get("passed")
-    if value is not None and not isinstance(value, bool):
+def _read_verdict(results: Mapping[str, Any]) -> bool | None:
+    verdict = results.get("passed")
+    if verdict is not None and not isinstance(verdict, bool):
         raise ValueError('"passed" is neither true, false nor null')
-    return value
+    return verdict
 
 
 def _read_text(data: Mapping[str, Any], name: str, what: str) -> str:
-    value = data.get(name)
-    if value is None:
+    field_text = data.get(name)
+    if field_text is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
+    if not isinstance(field_text, str) or len(field_text) > MAX_TEXT or not field_text.isprintable():
         raise ValueError(f"{what} is no line of at most {MAX_TEXT} characters")
-    return value
+    return field_text
 
 
 def find_policy_step(policy: str) -> int:
@@ -199,15 +201,15 @@ def link_results(spec: ProgramSpec, pattern: str) -> Path:
     """Return a folder with what a program wrote except its checkpoints, as hard links."""
     outputs = Path(spec.outputs)
     folder = Path(spec.outputs).with_name(RESULTS_FOLDER)
-    saved = {path for path, _ in CheckpointPattern(pattern).find_checkpoints(outputs)}
-    with result_files.fill_folder(folder) as partial:
+    saved_paths = {path for path, _ in CheckpointPattern(pattern).find_checkpoints(outputs)}
+    with result_files.fill_folder(folder) as scratch_folder:
         for path in sorted(outputs.rglob("*")):
-            relative = path.relative_to(outputs)
-            name = relative.as_posix()
-            above = {folder.as_posix() for folder in relative.parents}
-            if path.is_file() and not path.is_symlink() and not saved & {name, *above}:
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                link_file(path, partial / name)
+            relative_path = path.relative_to(outputs)
+            name = relative_path.as_posix()
+            parent_names = {folder.as_posix() for folder in relative_path.parents}
+            if path.is_file() and not path.is_symlink() and not saved_paths & {name, *parent_names}:
+                (scratch_folder / name).parent.mkdir(parents=True, exist_ok=True)
+                link_file(path, scratch_folder / name)
     return folder
 
 

@@ -45,8 +45,10 @@ def check_command(job: "Job") -> Iterator[Problem]:
         yield from _check_program(words, code_rules.find_code(job))
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_problem("command-invalid.character")
-    if too_large := _find_too_large(job):
-        yield make_problem("command-invalid.too-large", what=too_large, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10)
+    if large_argument := _find_too_large(job):
+        yield make_problem(
+            "command-invalid.too-large", what=large_argument, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10
+        )
     if job["shell"] and len(words) != 1:
         ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
         yield make_problem("command-invalid.shell-script", *ways, count=len(words))
@@ -73,14 +75,16 @@ def _check_program(words: Sequence[str], code: "JobSource | None") -> Iterator[P
 
 def _find_too_large(job: "Job") -> str:
     """Return what of the command or of its own parameters a process cannot be given; empty for none."""
-    values = dict(job.parameters)
-    own_parameters = {name: parameters.format_value(values[name]) for name in parameters.list_own(values)}
-    for name, value in own_parameters.items():
-        if len(f"{placeholders.OWN_VARIABLE}{name}={value}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
+    parameter_values = dict(job.parameters)
+    own_parameters = {
+        name: parameters.format_value(parameter_values[name]) for name in parameters.list_own(parameter_values)
+    }
+    for name, parameter_text in own_parameters.items():
+        if len(f"{placeholders.OWN_VARIABLE}{name}={parameter_text}".encode(errors="replace")) > MAX_ARGUMENT_BYTES:
             return f"the parameter {name}"
     for number, word in enumerate(job.trainer_args, 1):
-        filled = word if job["shell"] else placeholders.fill_known(word, own_parameters)
-        if len(filled.encode(errors="replace")) > MAX_ARGUMENT_BYTES:
+        filled_word = word if job["shell"] else placeholders.fill_known(word, own_parameters)
+        if len(filled_word.encode(errors="replace")) > MAX_ARGUMENT_BYTES:
             return f"argument {number} of the command"
     return ""
 
@@ -95,9 +99,9 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
     words = (*job.trainer_args, *_list_resume_args(job))
-    used = placeholders.list_names(words)
+    used_names = placeholders.list_names(words)
     counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
-    for name in used:
+    for name in used_names:
         if name not in (*placeholders.NAMES, *own_names):
             yield _make_unknown_problem(name, own_names)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
@@ -106,15 +110,23 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         elif empty := _explain_empty(name, job, counts):
             yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])
     yield from _check_datasets_alone(words)
-    unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
-    unused += [name for name in own_names if name not in used]
-    if unused:
-        more, unused = len(unused) - MAX_NAMES, unused[:MAX_NAMES]
-        nouns = [f"parameter {name}" if name in own_names else name for name in unused]
-        title = f"the command does not use {' and '.join(nouns)}{f' and {more} more' if more > 0 else ''} of the job"
-        variables = [*placeholders.make_variables(dict.fromkeys(unused, ""), own_names), *(["…"] if more > 0 else [])]
-        placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
-        yield make_problem("placeholder-unused", *placed, title=title, variables=", ".join(variables))
+    unused_names = [
+        role for role, placeholder_names in USED_BY.items() if counts[role] and not {*placeholder_names} & {*used_names}
+    ]
+    unused_names += [name for name in own_names if name not in used_names]
+    if unused_names:
+        omitted_count, unused_names = len(unused_names) - MAX_NAMES, unused_names[:MAX_NAMES]
+        nouns = [f"parameter {name}" if name in own_names else name for name in unused_names]
+        title = (
+            "the command does not use "
+            f"{' and '.join(nouns)}{f' and {omitted_count} more' if omitted_count > 0 else ''} of the job"
+        )
+        variables = [
+            *placeholders.make_variables(dict.fromkeys(unused_names, ""), own_names),
+            *(["…"] if omitted_count > 0 else []),
+        ]
+        placement_ways = [Suggestion(f"-- … {{{name}}}") for name in unused_names]
+        yield make_problem("placeholder-unused", *placement_ways, title=title, variables=", ".join(variables))
 
 
 def check_nodes(job: "Job") -> Iterator[Problem]:
@@ -150,13 +162,15 @@ USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (
 
 
 def _make_unknown_problem(name: str, own_names: list[str]) -> Problem:
-    names = (*placeholders.NAMES, *own_names)
+    placeholder_names = (*placeholders.NAMES, *own_names)
     ways = (
-        *(Suggestion(f"{{{near.text}}}") for near in suggest_name(name, names)),
+        *(Suggestion(f"{{{nearest_way.text}}}") for nearest_way in suggest_name(name, placeholder_names)),
         Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
         Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
     )
-    return make_problem("placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(names))
+    return make_problem(
+        "placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(placeholder_names)
+    )
 
 
 def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, str] | None:
@@ -181,10 +195,10 @@ def _list_resume_args(job: "Job") -> tuple[str, ...]:
 
 
 def _check_datasets_alone(words: Iterable[str]) -> Iterator[Problem]:
-    text = f"{{{placeholders.DATASETS}}}"
+    placeholder = f"{{{placeholders.DATASETS}}}"
     for argument in words:
-        if argument != text and placeholders.DATASETS in placeholders.list_names([argument]):
-            yield make_problem("placeholder-misplaced", Suggestion(text), given=argument, text=text)
+        if argument != placeholder and placeholders.DATASETS in placeholders.list_names([argument]):
+            yield make_problem("placeholder-misplaced", Suggestion(placeholder), given=argument, text=placeholder)
 
 
 def check_program_file(job: "Job") -> Iterator[Problem]:
@@ -205,11 +219,13 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
             yield replace(problem, severity="warning")
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
-        ending = f"*{PurePosixPath(name).suffix or '.py'}"
-        files = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(ending))
-        near = suggest_name(name, files)
+        glob_pattern = f"*{PurePosixPath(name).suffix or '.py'}"
+        files = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(glob_pattern))
+        nearest_ways = suggest_name(name, files)
         reason = f"It has {', '.join(files[:MAX_NAMES])}." if files else ""
-        yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(reason))
+        yield make_problem(
+            "program-missing.not-in-code", *nearest_ways, given=name, name=redact(name), why=redact(reason)
+        )
 
 
 def check_outside_paths(job: "Job") -> Iterator[Problem]:
@@ -221,14 +237,14 @@ def check_outside_paths(job: "Job") -> Iterator[Problem]:
     if job["shell"] or code is None or code.kind != LOCAL_KIND:
         return
     for word in job.trainer_args[1:]:
-        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        if value.startswith("..") and (path := Path(code.uri, value)).exists():
+        option, equals, path_text = word.partition("=") if word.startswith("-") else ("", "", word)
+        if path_text.startswith("..") and (path := Path(code.uri, path_text)).exists():
             folder = str(path.resolve())
             ways = (
                 Suggestion(f"--dataset-path {shlex.quote(folder)}", f"and {option}{equals}{{dataset}} in the command"),
                 Suggestion("-- COMMAND", f"with {redact(folder)}, on this machine"),
             )
-            yield make_problem("command-path-outside", *ways, given=word, name=redact(value))
+            yield make_problem("command-path-outside", *ways, given=word, name=redact(path_text))
 
 
 def find_program_file(job: "Job") -> str:
@@ -253,7 +269,7 @@ def read_script(job: "Job") -> script_facts.ScriptFacts:
 
 def check_metrics(job: "Job") -> Iterator[Problem]:
     """Require expressions that can find numbers, and names that MLflow takes."""
-    for name, text in load_pairs(job["metrics"]).items():
+    for name, expression in load_pairs(job["metrics"]).items():
         if not is_clean_name(name):
             yield make_problem(
                 "value-invalid.metric-name",
@@ -261,7 +277,7 @@ def check_metrics(job: "Job") -> Iterator[Problem]:
                 longest_name=LONGEST_NAME,
                 clean_name=clean_name(name) or "loss",
             )
-        yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}=", LOSS_PATTERN)
+        yield from _check_pattern("--metric", expression, metric_patterns.compile_metric, f"{name}=", LOSS_PATTERN)
     if job["step_pattern"]:
         yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, "", STEP_PATTERN)
 
@@ -270,35 +286,42 @@ LOSS_PATTERN, STEP_PATTERN = "loss[=: ]+([0-9.eE+-]+)", "step[=: ]+([0-9]+)"
 """Examples for suggestions."""
 
 
-def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: str, example: str) -> Iterator[Problem]:
+def _check_pattern(
+    flag: str, expression: str, check: Callable[[str], object], name: str, example: str
+) -> Iterator[Problem]:
     try:
-        check(text)
+        check(expression)
     except ValueError as error:
-        option, example = f"{name}{text}", f"{name}{example}"
+        option, example = f"{name}{expression}", f"{name}{example}"
         yield make_problem("value-invalid.number", where=flag, given=option, error=str(error), example=example)
 
 
 def check_outputs(job: "Job") -> Iterator[Problem]:
     """Warn of a program that is not told where its outputs are kept, if it may leave any."""
-    values = dict(job.parameters)
-    texts = [*job.trainer_args, *(parameters.format_value(values[name]) for name in parameters.list_own(values))]
-    texts += load_pairs(job["environ"]).values()
+    parameter_values = dict(job.parameters)
+    argument_texts = [
+        *job.trainer_args,
+        *(parameters.format_value(parameter_values[name]) for name in parameters.list_own(parameter_values)),
+    ]
+    argument_texts += load_pairs(job["environ"]).values()
     folder = f"{{{placeholders.OUTPUTS}}}"
     if name := job["output_folder"]:
-        parts = name.split("/")
-        if {"", ".", ".."} & {*parts} or placeholders.PLACEHOLDER.search(name):
+        folder_parts = name.split("/")
+        if {"", ".", ".."} & {*folder_parts} or placeholders.PLACEHOLDER.search(name):
             yield make_problem("value-invalid.output-folder", given=name)
         return
-    if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
+    if job["checkpoints"] or any(
+        folder in argument_text or OUTPUTS_VARIABLE in argument_text for argument_text in argument_texts
+    ):
         return
     if any(check_program_file(job)):  # that there is no such program says more
         return
     facts = read_script(job)
     if facts.reads_outputs:
         return
-    place = _find_typed_path(job.trainer_args, facts.output_option)
+    outside_folder = _find_typed_path(job.trainer_args, facts.output_option)
     ways = [Suggestion("--publish-url none", "keeps nothing, on purpose")]
-    if place:
+    if outside_folder:
         ways.insert(0, Suggestion(f"{facts.output_option}={folder}"))
     elif facts.outside and not facts.output_option:
         ways.insert(0, _suggest_variable(facts.outside, find_program_file(job)))
@@ -309,10 +332,10 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
         ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
     # what a script says to write elsewhere is no output of the run on this machine either
     is_elsewhere = facts.output_option or facts.output_folder or facts.outside
-    absent = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
-    place = place or (facts.outside.path if facts.outside else "")
-    message = "command-keeps-nothing.outside" if place else "command-keeps-nothing"
-    problem = make_problem(message, *ways, absent=absent, folder=folder, place=redact(place))
+    absent_parameters = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
+    outside_folder = outside_folder or (facts.outside.path if facts.outside else "")
+    message = "command-keeps-nothing.outside" if outside_folder else "command-keeps-nothing"
+    problem = make_problem(message, *ways, absent=absent_parameters, folder=folder, place=redact(outside_folder))
     yield replace(problem, severity="warning")
 
 
@@ -341,6 +364,6 @@ def check_results(job: "Job") -> Iterator[Problem]:
     name = job["results"]
     if name is None:
         return
-    parts = name.split("/")
-    if ".." in parts or "" in parts or name.startswith("/") or placeholders.PLACEHOLDER.search(name):
+    name_parts = name.split("/")
+    if ".." in name_parts or "" in name_parts or name.startswith("/") or placeholders.PLACEHOLDER.search(name):
         yield make_problem("value-invalid.results", given=name)

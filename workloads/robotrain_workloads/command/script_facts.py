@@ -72,17 +72,21 @@ def read_script(path: Path) -> ScriptFacts:
     if file is None or not file.nodes:
         return ScriptFacts()
     nodes = file.nodes
-    options = [text for text in _list_options(nodes) if OPTION.fullmatch(text) and text not in NO_OPTION]
+    options = [
+        constant_text
+        for constant_text in _list_options(nodes)
+        if OPTION.fullmatch(constant_text) and constant_text not in NO_OPTION
+    ]
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
-    folders = [script_folder for text in _list_texts(nodes) if (script_folder := _find_folder(text))]
+    folders = [script_folder for constant_text in _list_texts(nodes) if (script_folder := _find_folder(constant_text))]
     folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
-    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    names |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    identifiers = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    identifiers |= {node.id for node in nodes if isinstance(node, ast.Name)}
     modules = frozenset(_drop_shipped_with_python(file.list_modules()))
-    is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
-    outside = next(_list_outside_paths(nodes), None)
+    is_trainer = bool(modules) and bool(identifiers & TRAINS) and bool(identifiers & STARTS)
+    outside_folder = next(_list_outside_paths(nodes), None)
     reads_outputs = OUTPUTS_VARIABLE.encode() in file.source
-    return ScriptFacts(option, folder, outside, reads_outputs, modules, is_trainer)
+    return ScriptFacts(option, folder, outside_folder, reads_outputs, modules, is_trainer)
 
 
 def find_missing_modules(folder: Path, script: str) -> set[str]:
@@ -100,13 +104,13 @@ def find_missing_at_start(folder: Path, script: str) -> dict[str, str]:
     files = program_files.read_program(folder, script)
     if any(b"sys.path" in file.source or b"PYTHONPATH" in file.source for file in files):
         return {}
-    places: dict[str, str] = {}
+    import_places: dict[str, str] = {}
     for file in files:
         for module in sorted(_drop_shipped_with_python(file.list_starting_modules(""))):
-            line = file.find_import(module)
-            if line and not program_files.has_module(folder, script, module):
-                places.setdefault(module, f"{file.path}:{line}")
-    return places
+            line_number = file.find_import(module)
+            if line_number and not program_files.has_module(folder, script, module):
+                import_places.setdefault(module, f"{file.path}:{line_number}")
+    return import_places
 
 
 class MissingName(NamedTuple):
@@ -126,19 +130,19 @@ def find_missing_names(folder: Path, script: str) -> list[MissingName]:
     files = program_files.read_program(folder, script)
     if any(b"sys.path" in file.source or b"sys.modules" in file.source for file in files):
         return []
-    missing = list[MissingName]()
+    missing_names = list[MissingName]()
     for file in files:
         for statement, name in file.list_starting_names():
             module = str(statement.module)
             own_file = program_files.find_own_file(folder, script, module)
-            names = own_file.bound_names if own_file else None
-            if own_file is None or names is None or name in names or name.startswith("__"):
+            bound_names = own_file.bound_names if own_file else None
+            if own_file is None or bound_names is None or name in bound_names or name.startswith("__"):
                 continue
             if program_files.find_own_file(folder, script, f"{module}.{name}") is None and not _has_part(
                 folder / own_file.path, name
             ):
-                missing.append(MissingName(f"{file.path}:{statement.lineno}", name, own_file.path, names))
-    return missing
+                missing_names.append(MissingName(f"{file.path}:{statement.lineno}", name, own_file.path, bound_names))
+    return missing_names
 
 
 def _has_part(file: Path, name: str) -> bool:
@@ -156,11 +160,11 @@ def list_own_modules(folder: Path, script: str) -> set[str]:
 
 def find_script(folder: Path) -> str:
     """Return the name of the script that a folder is obviously about; empty if none is, or several may be."""
-    names = sorted(path.name for path in folder.glob("*.py") if SCRIPTS.fullmatch(path.name))
-    if not names:  # no usual name: the only one that trains
+    script_names = sorted(path.name for path in folder.glob("*.py") if SCRIPTS.fullmatch(path.name))
+    if not script_names:  # no usual name: the only one that trains
         programs = sorted(path for path in folder.glob("*.py"))[:MAX_PROGRAMS]
-        names = [path.name for path in programs if read_script(path).is_trainer]
-    return USUAL_SCRIPT if USUAL_SCRIPT in names else names[0] if len(names) == 1 else ""
+        script_names = [path.name for path in programs if read_script(path).is_trainer]
+    return USUAL_SCRIPT if USUAL_SCRIPT in script_names else script_names[0] if len(script_names) == 1 else ""
 
 
 OUTPUT_NAMES = frozenset({"output_folder", "publish_url", "checkpoints"})
@@ -184,18 +188,18 @@ def find_needs(
     parameters = dict[str, tuple[str, str]]()
     outputs = f"{{{OUTPUTS}}}"
     if not OUTPUT_NAMES & {*parameter_names} and not any(outputs in word for word in words):
-        if typed := _find_typed_folder(facts.output_option, words):
-            parameters["output_folder"] = typed, f"{facts.output_option} names it"
+        if typed_folder := _find_typed_folder(facts.output_option, words):
+            parameters["output_folder"] = typed_folder, f"{facts.output_option} names it"
         elif facts.output_option and not _is_typed(facts.output_option, words):
             arguments = (facts.output_option, outputs)
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
     if not PACKAGE_NAMES & {*parameter_names} and not any((folder / file).is_file() for file in PROJECT_FILES):
-        shipped = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
+        shipped_modules = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
-        elif shipped:
-            parameters["shipped_environment"] = SHIPPED_ENVIRONMENT, f"the program imports {shipped[0]}"
+        elif shipped_modules:
+            parameters["shipped_environment"] = SHIPPED_ENVIRONMENT, f"the program imports {shipped_modules[0]}"
     return arguments, parameters
 
 
@@ -207,21 +211,23 @@ def _find_typed_folder(option: str, words: Sequence[str]) -> str:
     """Return the folder below the code that an option of the command names; empty for none."""
     if not option or not _is_typed(option, words):
         return ""
-    after = [*words[1:], ""]
-    texts = [
+    following_words = [*words[1:], ""]
+    option_values = [
         word.partition("=")[2] or following
-        for word, following in zip(words, after, strict=True)
+        for word, following in zip(words, following_words, strict=True)
         if word.partition("=")[0] == option
     ]
-    parts = PurePosixPath(texts[-1]).parts
-    is_below = bool(parts) and not PurePosixPath(texts[-1]).is_absolute() and not {"..", "~"} & {*parts}
-    return "/".join(parts) if is_below and not re.search(r"[{}$]", texts[-1]) else ""
+    folder_parts = PurePosixPath(option_values[-1]).parts
+    is_below = (
+        bool(folder_parts) and not PurePosixPath(option_values[-1]).is_absolute() and not {"..", "~"} & {*folder_parts}
+    )
+    return "/".join(folder_parts) if is_below and not re.search(r"[{}$]", option_values[-1]) else ""
 
 
 def _find_folder(text: str) -> str:
     """Return the folder of a known name that a path begins with."""
-    first = text.removeprefix("./").partition("/")[0]
-    return first if first in FOLDERS and not re.search(r"[\s,:]", text) else ""
+    first_folder = text.removeprefix("./").partition("/")[0]
+    return first_folder if first_folder in FOLDERS and not re.search(r"[\s,:]", text) else ""
 
 
 def _list_outside_paths(nodes: list[ast.AST]) -> Iterator[OutsideText]:
@@ -265,8 +271,8 @@ def _find_start(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.BinOp):
         return _find_start(node.left)
     if isinstance(node, ast.JoinedStr) and node.values:
-        first = node.values[0]
-        return _find_start(first.value if isinstance(first, ast.FormattedValue) else first)
+        first_value = node.values[0]
+        return _find_start(first_value.value if isinstance(first_value, ast.FormattedValue) else first_value)
     if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("path.join", "Path")):
         return _find_start(node.args[0])
     return node
@@ -279,9 +285,9 @@ def _read_constant(node: ast.expr) -> object:
 def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the folders where it is started that a script makes: `os.makedirs("models")`, `Path("models").mkdir()`."""
     for argument in _list_made_paths(nodes):
-        text = _read_constant(argument)
-        if isinstance(text, str):
-            name = text.removeprefix("./").partition("/")[0]
+        path_text = _read_constant(argument)
+        if isinstance(path_text, str):
+            name = path_text.removeprefix("./").partition("/")[0]
             if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
                 yield name
 

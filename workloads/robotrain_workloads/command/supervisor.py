@@ -51,20 +51,22 @@ class Follower(Protocol):
         """
 
 
-def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | UsualOutput | None) -> list[Follower]:
-    """Return what follows a program. `lines` are those of its output, in which `reader` finds metrics."""
+def make_followers(
+    spec: ProgramSpec, output_lines: OutputLines, reader: LineReader | UsualOutput | None
+) -> list[Follower]:
+    """Return what follows a program. `output_lines` are those of its output, in which `reader` finds metrics."""
     report = Path(spec.work, program_spec.REPORT_FILE)
     outputs = Path(spec.outputs)
 
-    missing = MissingModule(spec)
+    missing_module = MissingModule(spec)
 
     def take_lines() -> list[bytes]:
-        new_lines = lines.take_lines()
-        missing.read_lines(new_lines)
+        new_lines = output_lines.take_lines()
+        missing_module.read_lines(new_lines)
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
     metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=take_lines)
-    followers: list[Follower] = [metrics, missing, CheckpointFollower(spec, lambda: metrics.last_step)]
+    followers: list[Follower] = [metrics, missing_module, CheckpointFollower(spec, lambda: metrics.last_step)]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers
@@ -97,10 +99,10 @@ def run_program(spec: ProgramSpec) -> int:
         print(f"error: {problem}", flush=True)
         return program_start.NOT_FOUND
     group = node_group.read_group()
-    lines = OutputLines()
+    output_lines = OutputLines()
     is_lead = group is None or group.rank == 0
     reader = make_line_reader(spec) if is_lead else None
-    followers = make_followers(spec, lines, reader) if is_lead else []
+    followers = make_followers(spec, output_lines, reader) if is_lead else []
     if is_lead and spec.values["launcher"]:
         emit_processes(spec)
     is_read = reader is not None  # else the program writes to the log itself, which costs nothing
@@ -115,10 +117,10 @@ def run_program(spec: ProgramSpec) -> int:
             follower.read_new()
         return False
 
-    waiting = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
-    forwarder = child.start_reader(forward_output, program.output, lines) if program.output else None
+    program_follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
+    forwarder = child.start_reader(forward_output, program.output, output_lines) if program.output else None
     try:
-        waiting.run(read)
+        program_follower.run(read)
     except BaseException:
         program.send(signal.SIGKILL)  # nobody follows it any more
         raise
@@ -126,9 +128,9 @@ def run_program(spec: ProgramSpec) -> int:
         forwarder.join(LAST_OUTPUT_SECONDS)
         if program.output and not forwarder.is_alive():
             program.output.close()
-    code = waiting.exit_code
+    code = program_follower.exit_code
     own_code = program.exit_code or 0  # after a stop it says whether the program saved its work
-    problems = [problem for follower in followers for problem in follower.finish(own_code, waiting.is_stopped)]
+    problems = [problem for follower in followers for problem in follower.finish(own_code, program_follower.is_stopped)]
     for problem in problems:
         print(f"error: {problem}", flush=True)
     if code == 0 and problems:

@@ -72,10 +72,10 @@ def _get_minor(version: str) -> int:
 
 
 def _make_fault(fault: SyntaxFault) -> Problem:
-    text, path = fault.text[:MAX_TEXT], redact(fault.path)
-    return make_problem("program-unreadable", where=f"{path}:{fault.line}", given=text, reason=fault.reason)
+    fault_text, path = fault.text[:MAX_TEXT], redact(fault.path)
+    return make_problem("program-unreadable", where=f"{path}:{fault.line}", given=fault_text, reason=fault.reason)
 
 
 def _make_doubt(fault: SyntaxFault) -> Problem:
-    text, path = fault.text[:MAX_TEXT], redact(fault.path)
-    return make_problem("program-unreadable.newer", where=f"{path}:{fault.line}", given=text, minor=THIS_MINOR)
+    fault_text, path = fault.text[:MAX_TEXT], redact(fault.path)
+    return make_problem("program-unreadable.newer", where=f"{path}:{fault.line}", given=fault_text, minor=THIS_MINOR)

@@ -63,10 +63,10 @@ class UsualOutput:
     def read_lines(self, lines: Iterable[bytes]) -> list[MetricRow]:
         """Return the values in the lines, in their order."""
         rows: list[MetricRow] = []
-        for raw in lines:
-            lower = raw.lower()
-            if len(raw) <= MAX_LINE and any(mark in lower for mark in MARKS):
-                line = raw.decode("utf-8", "replace")
+        for raw_line in lines:
+            lower_line = raw_line.lower()
+            if len(raw_line) <= MAX_LINE and any(mark in lower_line for mark in MARKS):
+                line = raw_line.decode("utf-8", "replace")
                 line = ESCAPE.sub("", line) if "\x1b" in line else line
                 rows += self._read_line(THOUSANDS.sub(r"\g<1>000", line))
         return rows
@@ -74,23 +74,23 @@ class UsualOutput:
     def _read_line(self, line: str) -> list[MetricRow]:
         """Return the row of a line; one without values tells of the step alone."""
         if ROW.fullmatch(line):
-            values, position = self._read_dictionary(line)
+            metric_values, position = self._read_dictionary(line)
         else:
-            values = _find_losses(line)
-            position = self._find_step(line, has_values=bool(values))
-        if not values:
+            metric_values = _find_losses(line)
+            position = self._find_step(line, has_values=bool(metric_values))
+        if not metric_values:
             return [MetricRow(position[0], {}, position[1])] if position else []
-        for name in values:
+        for name in metric_values:
             self._counts[name] = self._counts.get(name, 0) + 1
-        position = position or self._at or (max(self._counts[name] for name in values), None)
-        return [MetricRow(position[0], values, position[1])]
+        position = position or self._at or (max(self._counts[name] for name in metric_values), None)
+        return [MetricRow(position[0], metric_values, position[1])]
 
     def _read_dictionary(self, line: str) -> tuple[dict[str, float], tuple[int, int | None] | None]:
         """Return the metrics of a dictionary, none if it has no loss or sums a training up; and the step of training.
 
         Hugging Face's trainer tells the step by the bar beside it.
         """
-        metrics = {name: float(text) for name, text in ITEM.findall(line)}
+        metrics = {name: float(number_text) for name, number_text in ITEM.findall(line)}
         losses = [name for name in metrics if name.rpartition("/")[2].endswith("loss")]
         if "train_runtime" in metrics or not losses:
             return {}, None
@@ -143,15 +143,15 @@ class UsualOutput:
 def _find_losses(line: str) -> dict[str, float]:
     """Return the losses of a line by name: `val_loss` for one behind a word such as `validation`."""
     losses: dict[str, float] = {}
-    end = 0
+    previous_end = 0
     for match in LOSS.finditer(line):
-        before = line[end : match.start()][-MAX_BEFORE:]
-        end = match.end()
+        preceding_text = line[previous_end : match.start()][-MAX_BEFORE:]
+        previous_end = match.end()
         name = match[1].lower()
-        if OTHER_VALUES.search(name.replace("_", " ")) or OTHER_VALUES.search(before):
+        if OTHER_VALUES.search(name.replace("_", " ")) or OTHER_VALUES.search(preceding_text):
             continue
-        word = (WORD.search(before) or ("", ""))[1].lower()
-        if name == "loss" and (validation := VALIDATION.search(before)):
+        word = (WORD.search(preceding_text) or ("", ""))[1].lower()
+        if name == "loss" and (validation := VALIDATION.search(preceding_text)):
             name = f"{validation[1].lower()}_loss"
         elif name == "loss" and word and word not in PLAIN_WORDS:
             name = f"{'train' if word == 'training' else word}_loss"

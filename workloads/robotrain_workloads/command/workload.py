@@ -90,9 +90,13 @@ START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
 
 def _make_usual(
-    name: str, kind: Literal["loss", "curve", "validation"], label: str, better: Literal["lower", "higher"], brief: str
+    name: str,
+    kind: Literal["loss", "curve", "validation"],
+    label: str,
+    better_direction: Literal["lower", "higher"],
+    brief_label: str,
 ) -> Metric:
-    return Metric(name=name, pattern=True, kind=kind, label=label, brief=brief, better=better)
+    return Metric(name=name, pattern=True, kind=kind, label=label, brief=brief_label, better=better_direction)
 
 
 TRAINING_LOSS = r"(?i)(?:(?:train|training|epoch)[/_. ])*(?:total[/_. ])?loss(?:[/_. ](?:train|training|total))?"

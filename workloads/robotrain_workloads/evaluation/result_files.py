@@ -23,20 +23,20 @@ def fill_folder(folder: Path) -> Iterator[Path]:
         yield scratch
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, json_value: object) -> None:
     """Write one value, indented."""
-    path.write_text(json.dumps(replace_non_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(replace_non_finite(json_value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_lines(path: Path, values: Iterable[object]) -> None:
     """Write values, one a line."""
-    lines = [json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values]
-    path.write_text("".join(lines), encoding="utf-8")
+    json_lines = [json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values]
+    path.write_text("".join(json_lines), encoding="utf-8")
 
 
-def replace_non_finite(value: Any) -> Any:
+def replace_non_finite(json_value: Any) -> Any:
     """Replace numbers that are not finite by None."""
-    return make_json_safe(value, lambda number: None)
+    return make_json_safe(json_value, lambda number: None)
 
 
 class JudgedMetric(NamedTuple):

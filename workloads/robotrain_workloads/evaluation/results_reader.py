@@ -51,35 +51,37 @@ Rows = Sequence[tuple[int, Row]]
 def read_results(content: bytes) -> EvaluationResults:
     """Return the results. Raise ValueError unless `content` is a strict JSON object."""
     try:
-        data = json.loads(content, parse_constant=_reject_constant)
+        results = json.loads(content, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(data, dict):
+    if not isinstance(results, dict):
         raise ValueError("it is not an object")
-    rollout = get_object(data, "rollout")
-    policy = get_object(data, "policy")
-    played = _list_rows(rollout.get("per_episode"), MAX_EPISODES)
-    rolled = played[:MAX_ROWS]
-    latencies = get_object(data, "latency_ms")
-    values = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
+    rollout = get_object(results, "rollout")
+    policy = get_object(results, "policy")
+    played_rows = _list_rows(rollout.get("per_episode"), MAX_EPISODES)
+    rolled_rows = played_rows[:MAX_ROWS]
+    latencies = get_object(results, "latency_ms")
+    values_by_metric = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
     if not latencies:
-        values["replay/latency_mean_ms"] = get_number(data, "aggregate_avg_inference_ms")
-    values["rollout/avg_length"] = get_number(rollout, "avg_length")
-    values["replay/throughput_hz"] = get_number(data, "aggregate_throughput_hz")
-    damaged = [name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind)]
+        values_by_metric["replay/latency_mean_ms"] = get_number(results, "aggregate_avg_inference_ms")
+    values_by_metric["rollout/avg_length"] = get_number(rollout, "avg_length")
+    values_by_metric["replay/throughput_hz"] = get_number(results, "aggregate_throughput_hz")
+    damaged_parts = [name for name, kind in PART_TYPES.items() if not isinstance(results.get(name), kind)]
     if not isinstance(rollout.get("per_episode"), list | None):
-        damaged.append("rollout.per_episode")
+        damaged_parts.append("rollout.per_episode")
     if not isinstance(rollout.get("tasks"), list | None):
-        damaged.append("rollout.tasks")
+        damaged_parts.append("rollout.tasks")
     return EvaluationResults(
-        facts=tuple(_list_facts(data, policy, rollout)),
-        values={name: value for name, value in values.items() if value is not None},
-        tables=tuple(_make_tables(data, rollout, rolled)),
-        outcomes=tuple(_make_outcome(index, row) for index, row in played),
-        video_note=VIDEO_NOTES.get(_get_text(rollout, "env"), "") if any(row.get("video") for _, row in rolled) else "",
-        policy=_describe_policy(data, policy, rollout),
-        conditions=_describe_conditions(data, rollout),
-        damaged=tuple(damaged),
+        facts=tuple(_list_facts(results, policy, rollout)),
+        values={name: value for name, value in values_by_metric.items() if value is not None},
+        tables=tuple(_make_tables(results, rollout, rolled_rows)),
+        outcomes=tuple(_make_outcome(index, row) for index, row in played_rows),
+        video_note=VIDEO_NOTES.get(_get_text(rollout, "env"), "")
+        if any(row.get("video") for _, row in rolled_rows)
+        else "",
+        policy=_describe_policy(results, policy, rollout),
+        conditions=_describe_conditions(results, rollout),
+        damaged=tuple(damaged_parts),
     )
 
 
@@ -121,7 +123,7 @@ def _list_numbers(values: Any) -> list[float]:
     return [value for value in numbers if value is not None]
 
 
-def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:
+def _make_tables(results: Mapping[str, Any], rollout: Mapping[str, Any], rolled_rows: Rows) -> Iterator[ResultsTable]:
     environment = _get_text(rollout, "env")
     if tasks := _list_rows(rollout.get("tasks")):
         yield ResultsTable(
@@ -129,8 +131,8 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
             head=("task", "success", "95% interval", "greatest reward", "steps", "in words"),
             rows=tuple(_format_task_row(row) for _, row in tasks),
         )
-    if rolled:
-        has_tasks = any(_get_text(row, "task") for _, row in rolled)
+    if rolled_rows:
+        has_tasks = any(_get_text(row, "task") for _, row in rolled_rows)
         yield ResultsTable(
             title=f"Episodes in {environment}" if environment else "Episodes",
             head=(
@@ -143,10 +145,10 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
                 "seconds",
                 "seed",
             ),
-            rows=tuple(_format_rollout_row(index, row, has_tasks) for index, row in rolled),
+            rows=tuple(_format_rollout_row(index, row, has_tasks) for index, row in rolled_rows),
         )
-    if replayed := _list_rows(data.get("per_episode")):
-        held_out = data.get("held_out")
+    if replayed := _list_rows(results.get("per_episode")):
+        held_out = results.get("held_out")
         yield ResultsTable(
             title="Recorded episodes",
             head=("episode", "steps", "mse", "mae", "ms/action", "actions/s"),
@@ -161,7 +163,7 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
                 [*([HELD_OUT_NOTES[held_out]] if isinstance(held_out, bool) else []), ERRORS_NOTE, LATENCY_NOTE]
             ),
             bars_title="Mean absolute error of each action dimension",
-            bars=tuple(_make_joint_bars(data.get("per_joint"))),
+            bars=tuple(_make_joint_bars(results.get("per_joint"))),
         )
 
 
@@ -170,7 +172,7 @@ def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
     seed = get_number(row, "seed")
     success = row.get("success")
     trial = get_number(row, "trial")
-    reached = [f"greatest reward {format_number(reward)}"] if reward is not None else []
+    outcome_parts = [f"greatest reward {format_number(reward)}"] if reward is not None else []
     return EpisodeOutcome(
         episode=_get_index(row, "index", index),
         seed=int(seed) if seed is not None else None,
@@ -178,7 +180,7 @@ def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
         task=_get_text(row, "task"),
         success=success if isinstance(success, bool) else None,
         score=reward,
-        remark=", ".join((*filter(None, [_get_text(row, "task")]), *reached)),
+        remark=", ".join((*filter(None, [_get_text(row, "task")]), *outcome_parts)),
     )
 
 
@@ -186,12 +188,12 @@ def _format_task_row(row: Row) -> tuple[str, ...]:
     successes, episodes, rate = (get_number(row, name) for name in ("successes", "trials", "success_rate"))
     interval = row.get("success_interval")
     ends = [get_number({"end": end}, "end") for end in interval] if isinstance(interval, list) else []
-    low, high = ends if len(ends) == 2 else (None, None)
+    lower_bound, upper_bound = ends if len(ends) == 2 else (None, None)
     count = f"{successes:.0f} of {episodes:.0f}" if successes is not None and episodes is not None else ""
     return (
         _get_text(row, "task"),
         f"{count}, {rate:.0%}" if count and rate is not None else count,
-        scores.format_share_bounds(low, high),
+        scores.format_share_bounds(lower_bound, upper_bound),
         format_number(get_number(row, "avg_max_reward")),
         format_number(get_number(row, "avg_length")),
         _get_text(row, "description"),
@@ -216,27 +218,27 @@ def _make_joint_bars(joints: Any) -> Iterator[Bar]:
     for index, row in _list_rows(joints):
         name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
         error = get_number(row, "mae")
-        largest = get_number(row, "max_error")
+        largest_error = get_number(row, "max_error")
         if error is not None:
-            most = f", at most {format_number(largest)}" if largest is not None else ""
-            yield Bar(name, error, format_number(error) + most)
+            largest_text = f", at most {format_number(largest_error)}" if largest_error is not None else ""
+            yield Bar(name, error, format_number(error) + largest_text)
 
 
 def _list_facts(
-    data: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]
+    results: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    yield "policy", _get_text(data, "policy_repo_id") or _get_text(policy, "source")
-    yield "policy type", _get_text(data, "policy_type") or _get_text(policy, "type")
+    yield "policy", _get_text(results, "policy_repo_id") or _get_text(policy, "source")
+    yield "policy type", _get_text(results, "policy_type") or _get_text(policy, "type")
     step = get_number(policy, "step")
     yield "policy step", f"{step:.0f}" if step and step < 1e15 else ""
     yield "policy digest", _get_text(policy, "sha256")
-    yield "dataset", _get_text(data, "dataset_repo_id")
+    yield "dataset", _get_text(results, "dataset_repo_id")
     yield "environment", _get_text(rollout, "env")
-    played = get_number(rollout, "episodes")
+    played_episodes = get_number(rollout, "episodes")
     trials = get_number(rollout, "trials")
-    repeats = played and trials and trials < played
-    yield "episodes that count", f"{trials:.0f} of {played:.0f}: the others repeat a start" if repeats else ""
-    yield "device", _get_text(data, "device")
+    repeats = played_episodes and trials and trials < played_episodes
+    yield "episodes that count", f"{trials:.0f} of {played_episodes:.0f}: the others repeat a start" if repeats else ""
+    yield "device", _get_text(results, "device")
 
 
 def _list_rows(value: Any, most: int = MAX_ROWS) -> Rows:
@@ -266,13 +268,13 @@ def get_number(data: Mapping[str, Any], name: str) -> float | None:
         return None
 
 
-def _get_count(data: Mapping[str, Any], name: str) -> int | None:
-    number = get_number(data, name)
+def _get_count(json_object: Mapping[str, Any], name: str) -> int | None:
+    number = get_number(json_object, name)
     return None if number is None else int(number)
 
 
-def _get_index(data: Mapping[str, Any], name: str, default: int) -> int:
-    number = get_number(data, name)
+def _get_index(json_object: Mapping[str, Any], name: str, default: int) -> int:
+    number = get_number(json_object, name)
     return int(number) if number is not None and 0 <= number < 1e9 else default
 
 

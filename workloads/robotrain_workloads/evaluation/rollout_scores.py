@@ -92,31 +92,35 @@ class RolloutResult:
     @property
     def by_task(self) -> dict[str, "RolloutResult"]:
         """The episodes of each task, in the order of the tasks; empty for an environment that is one task."""
-        named: dict[str, list[RolloutEpisode]] = {}
+        episodes_by_task: dict[str, list[RolloutEpisode]] = {}
         for episode in self.episodes:
             if episode.task:
-                named.setdefault(episode.task, []).append(episode)
-        return {task: RolloutResult(episodes=episodes) for task, episodes in named.items()}
+                episodes_by_task.setdefault(episode.task, []).append(episode)
+        return {task: RolloutResult(episodes=episodes) for task, episodes in episodes_by_task.items()}
 
     def compute_scores(self) -> dict[str, float]:
         """Return the scores of the policy, of all tasks and of each; a success rate if the environment tells it."""
         means = {f"rollout/{name}": self.mean(field) for name, field in MEANS.items()}
         scores = {**self._compute_rate("rollout/"), **means, "rollout/episodes": float(self.trials)}
-        for task, result in self.by_task.items():
+        for task, task_result in self.by_task.items():
             prefix = f"rollout/{task}/"
-            scores |= {**result._compute_rate(prefix), f"{prefix}episodes": float(result.trials)}
+            scores |= {**task_result._compute_rate(prefix), f"{prefix}episodes": float(task_result.trials)}
         return scores
 
     def _compute_rate(self, prefix: str) -> dict[str, float]:
-        low, high = self.success_interval
-        rate = {"success_rate": self.success_rate, "success_rate_low": low, "success_rate_high": high}
+        lower_bound, upper_bound = self.success_interval
+        rate = {"success_rate": self.success_rate, "success_rate_low": lower_bound, "success_rate_high": upper_bound}
         return {f"{prefix}{name}": value for name, value in rate.items() if self.is_judged}
 
     def summarize(self) -> dict[str, Any]:
         """Return the part `rollout` of `eval_results.json`."""
         tasks = [
-            {"task": task, "description": result.episodes[0].description or None, **result._summarize_scores()}
-            for task, result in self.by_task.items()
+            {
+                "task": task,
+                "description": task_result.episodes[0].description or None,
+                **task_result._summarize_scores(),
+            }
+            for task, task_result in self.by_task.items()
         ]
         return {
             **self._summarize_scores(),
@@ -147,10 +151,10 @@ class RolloutResult:
 
 def explain_low_success(rate: float, trials: int, required: float) -> str:
     """Return the sentence about a success rate below the threshold."""
-    texts = (f"{rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
-    shown = next((text for text in texts if float(text) < required), repr(rate))
+    rate_texts = (f"{rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
+    rate_text = next((candidate for candidate in rate_texts if float(candidate) < required), repr(rate))
     count = f"{round(rate * trials)} of {trials}"
-    return f"the success rate {shown} ({count}) is below --success-threshold {required:.15g}"
+    return f"the success rate {rate_text} ({count}) is below --success-threshold {required:.15g}"
 
 
 def _describe_episode(episode: RolloutEpisode) -> dict[str, Any]:

@@ -54,16 +54,16 @@ def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[
     source = find_source(document.sources)
     if source is not None:
         return {ROOT_VARIABLE: str(data[source])}
-    fetched = _find_fetched(document)
-    if not fetched or not _find_server_problem(_get_server(document), _list_files(document)[0], ""):
+    fetched_folder = _find_fetched(document)
+    if not fetched_folder or not _find_server_problem(_get_server(document), _list_files(document)[0], ""):
         return {}
-    return {ROOT_VARIABLE: str(fetched)}
+    return {ROOT_VARIABLE: str(fetched_folder)}
 
 
 def list_cache_folders(document: JobDocument) -> tuple[Path, ...]:
     """Return the folders of the cache that a job may load assets from."""
-    fetched = _find_fetched(document)
-    return (fetched,) if fetched else ()
+    fetched_folder = _find_fetched(document)
+    return (fetched_folder,) if fetched_folder else ()
 
 
 def prepare(
@@ -76,13 +76,13 @@ def prepare(
     root = _get_server(document)
     if not root or not installation.is_built(document):
         return None
-    needed = _list_files(document)
+    needed_files = _list_files(document)
     task = tasks.list_tasks("3.0")[str(document.parameters["task"]).rpartition(":")[2]]
-    others = (file for file in task.assets if file not in needed and not file.startswith(NEWTON_ASSETS))
+    other_files = (file for file in task.assets if file not in needed_files and not file.startswith(NEWTON_ASSETS))
     return DataPreparation(
         sources=(),
-        key=_make_key(root, needed),
-        arguments=(str(FETCH_PROGRAM), root, *needed, "--", *others),
+        key=_make_key(root, needed_files),
+        arguments=(str(FETCH_PROGRAM), root, *needed_files, "--", *other_files),
         environment=installation.program_environment(document, Path(document.placement.work)),
         is_staged=True,
     )
@@ -109,8 +109,8 @@ def _find_fetched(document: JobDocument) -> Path | None:
     root = _get_server(document)
     key = _make_key(root, _list_files(document)) if root else ""
     for workload in WORKLOADS if root else ():
-        if prepared := find_prepared_files(dataclasses.replace(document, workload=workload), key):
-            return _make_copies_folder(prepared, root)
+        if prepared_folder := find_prepared_files(dataclasses.replace(document, workload=workload), key):
+            return _make_copies_folder(prepared_folder, root)
     return None
 
 
@@ -135,53 +135,55 @@ def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
 
     :param data: the folders of the sources that are on this machine.
     """
-    needed = _list_files(document)
-    if not needed:
+    needed_files = _list_files(document)
+    if not needed_files:
         return
     task = str(document.parameters["task"])
     source = find_source(document.sources)
     if source is not None:
-        problem = find_folder_problem(data[source], needed, task) if source in data else None
+        problem = find_folder_problem(data[source], needed_files, task) if source in data else None
     else:
         root = _get_server(document)
         folder = os.environ.get(ROOT_VARIABLE, "")
         if folder and not urllib.parse.urlsplit(folder).scheme:
-            problem = find_folder_problem(Path(folder), needed, task)
-        elif not root or _find_fetched(document) or _has_copies(root, needed):
+            problem = find_folder_problem(Path(folder), needed_files, task)
+        elif not root or _find_fetched(document) or _has_copies(root, needed_files):
             problem = None
         else:
-            problem = _find_server_problem(root, needed[0], task)
+            problem = _find_server_problem(root, needed_files[0], task)
     if problem:
         yield problem
 
 
-def find_folder_problem(folder: Path, needed: Collection[str], task: str) -> Problem | None:
+def find_folder_problem(folder: Path, needed_files: Collection[str], task: str) -> Problem | None:
     """Return which files a folder of assets lacks, with the folder that is probably meant; None if it has all."""
-    missing = _list_missing(folder, needed)
-    if not missing:
+    missing_files = _list_missing(folder, needed_files)
+    if not missing_files:
         return None
-    more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
-    sentence = f"{folder} has not all assets of {task}: {', '.join(missing[:MAX_NAMES])}{more} are not in it"
-    if len(missing) == 1:
-        sentence = f"{folder} has not all assets of {task}: {missing[0]} is not in it"
-    root = _find_root(folder, needed)
+    more_text = f" and {len(missing_files) - MAX_NAMES} more" if len(missing_files) > MAX_NAMES else ""
+    sentence = f"{folder} has not all assets of {task}: {', '.join(missing_files[:MAX_NAMES])}{more_text} are not in it"
+    if len(missing_files) == 1:
+        sentence = f"{folder} has not all assets of {task}: {missing_files[0]} is not in it"
+    root = _find_root(folder, needed_files)
     way = Suggestion(f"{FLAG} {shlex.quote(str(root))}" if root else f"{FLAG} FOLDER", "" if root else "that has them")
     return make_data_problem(sentence, way)
 
 
-def _list_missing(folder: Path, needed: Iterable[str]) -> list[str]:
-    return [file for file in needed if not (folder / file).is_file()]
+def _list_missing(folder: Path, needed_files: Iterable[str]) -> list[str]:
+    return [file for file in needed_files if not (folder / file).is_file()]
 
 
-def _find_root(folder: Path, needed: Collection[str]) -> Path | None:
+def _find_root(folder: Path, needed_files: Collection[str]) -> Path | None:
     """Return the folder above or directly below one that has all the files; None if there is none."""
-    below = sorted(path for path in folder.glob("*") if path.is_dir())
-    return next((root for root in (*folder.parents[:MAX_PARENTS], *below) if not _list_missing(root, needed)), None)
+    subfolders = sorted(path for path in folder.glob("*") if path.is_dir())
+    return next(
+        (root for root in (*folder.parents[:MAX_PARENTS], *subfolders) if not _list_missing(root, needed_files)), None
+    )
 
 
-def _has_copies(root: str, needed: Iterable[str]) -> bool:
+def _has_copies(root: str, needed_files: Iterable[str]) -> bool:
     """Return whether Isaac Lab has fetched the files before: without the server it uses these copies."""
-    return not _list_missing(_make_copies_folder(Path(tempfile.gettempdir()), root), needed)
+    return not _list_missing(_make_copies_folder(Path(tempfile.gettempdir()), root), needed_files)
 
 
 def _make_copies_folder(folder: Path, root: str) -> Path:

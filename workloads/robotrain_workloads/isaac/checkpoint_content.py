@@ -43,16 +43,16 @@ class CheckpointContent:
 
 def read_content(file: Path) -> CheckpointContent:
     """Return what a file holds. Raise OSError with a sentence if it is no file of PyTorch."""
-    if (archived := _read_sb3(file)) is not None:
-        return archived
+    if (sb3_content := _read_sb3(file)) is not None:
+        return sb3_content
     operations = [operation for operation in _list_operations(file) if operation[0] not in MEMO]
-    if foreign := _find_foreign_class(operations):
-        return CheckpointContent(problem=f"it cannot be read as weights: it holds a {foreign}")
-    names = {str(argument) for name, argument in operations if name in STRINGS}
+    if foreign_class := _find_foreign_class(operations):
+        return CheckpointContent(problem=f"it cannot be read as weights: it holds a {foreign_class}")
+    stored_names = {str(argument) for name, argument in operations if name in STRINGS}
     for weights, series in RSL_RL_SERIES.items():
-        if weights in names:
+        if weights in stored_names:
             return CheckpointContent(backend="rsl_rl", series=series, iteration=_find_iteration(operations))
-    if names >= SKRL_NAMES:
+    if stored_names >= SKRL_NAMES:
         return CheckpointContent(backend="skrl")
     return CheckpointContent(problem="it is not a checkpoint of rsl_rl, skrl or sb3")
 
@@ -83,21 +83,21 @@ def _read_sb3(file: Path) -> CheckpointContent | None:
 
 def _find_iteration(operations: Sequence[Operation]) -> int | None:
     """Return the number behind the name of the iteration."""
-    for (name, argument), (kind, value) in itertools.pairwise(operations):
-        if name in STRINGS and argument == ITERATION and kind in NUMBERS and isinstance(value, int):
-            return value
+    for (name, argument), (kind, iteration) in itertools.pairwise(operations):
+        if name in STRINGS and argument == ITERATION and kind in NUMBERS and isinstance(iteration, int):
+            return iteration
     return None
 
 
 def _find_foreign_class(operations: Sequence[Operation]) -> str:
     """Return a class that the file names and weights have not, such as `pathlib.Path`; empty for none."""
-    texts: list[str] = []
+    stored_texts: list[str] = []
     for name, argument in operations:
         if name in STRINGS:
-            texts.append(str(argument))
+            stored_texts.append(str(argument))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             module, _, class_name = (
-                str(argument).partition(" ") if name == "GLOBAL" else (*texts[-2:-1], "", *texts[-1:])
+                str(argument).partition(" ") if name == "GLOBAL" else (*stored_texts[-2:-1], "", *stored_texts[-1:])
             )
             if not KNOWN_MODULES.fullmatch(module):
                 return f"{module}.{class_name}"
@@ -108,16 +108,16 @@ def _list_operations(file: Path) -> Iterator[Operation]:
     """Yield the operations of a file of PyTorch, by name with their argument. Raise OSError with a sentence."""
     try:
         with zipfile.ZipFile(file) as archive:
-            inside = next((name for name in archive.namelist() if name.endswith("/data.pkl")), "")
-            content = archive.read(inside) if inside else b""
+            pickle_name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), "")
+            pickle_bytes = archive.read(pickle_name) if pickle_name else b""
     except zipfile.BadZipFile:
-        content = file.read_bytes()
-        if not content.startswith(b"\x80"):  # the first byte of a pickle
-            content = b""
-    if not content:
+        pickle_bytes = file.read_bytes()
+        if not pickle_bytes.startswith(b"\x80"):  # the first byte of a pickle
+            pickle_bytes = b""
+    if not pickle_bytes:
         raise OSError(f"{file} is not a file of PyTorch")
     try:
-        yield from ((operation.name, argument) for operation, argument, _ in pickletools.genops(content))
+        yield from ((operation.name, argument) for operation, argument, _ in pickletools.genops(pickle_bytes))
     except (ValueError, IndexError):
-        if content[:1] != b"\x80" or zipfile.is_zipfile(file):
+        if pickle_bytes[:1] != b"\x80" or zipfile.is_zipfile(file):
             raise OSError(f"{file} is not a file of PyTorch: it is damaged") from None

@@ -41,18 +41,24 @@ def find_checkpoint_file(path: Path, backend: str = "") -> Path:
         return path
     for folder in (path, path / "checkpoints"):
         files = [file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES and file.is_file()]
-        numbered = [(number, file) for file in files if (number := parse_number(file, backend)) is not None]
-        if numbered:
-            return max(numbered)[1]
-        if best := next((file for file in files if file.name == BEST), None):
-            return best
+        numbered_files = [(number, file) for file in files if (number := parse_number(file, backend)) is not None]
+        if numbered_files:
+            return max(numbered_files)[1]
+        if best_file := next((file for file in files if file.name == BEST), None):
+            return best_file
         if len(files) == 1:
             return files[0]
-        if not files and folder == path and len(others := [other for other in path.iterdir() if other.is_file()]) == 1:
-            return others[0]
+        if (
+            not files
+            and folder == path
+            and len(other_files := [other_file for other_file in path.iterdir() if other_file.is_file()]) == 1
+        ):
+            return other_files[0]
         if files:
-            names = ", ".join(file.name for file in files[:4])
-            raise FileNotFoundError(f"{folder} has several files that may be the checkpoint: {names}; name one of them")
+            file_names = ", ".join(file.name for file in files[:4])
+            raise FileNotFoundError(
+                f"{folder} has several files that may be the checkpoint: {file_names}; name one of them"
+            )
     raise FileNotFoundError(f"{path} has no checkpoint of Isaac Lab: a file such as model_100.pt or agent_2400.pt")
 
 
@@ -113,8 +119,8 @@ def write_facts(folder: Path, task: str, framework: str, total: int | None = Non
     :param rollouts: how much of it is one iteration.
     """
     (folder / "params").mkdir(parents=True, exist_ok=True)
-    content = json.dumps({TASK: task, FRAMEWORK: framework, TOTAL: total, ROLLOUTS: rollouts}) + "\n"
-    (folder / FACTS_FILE).write_text(content, encoding="utf-8")
+    facts_json = json.dumps({TASK: task, FRAMEWORK: framework, TOTAL: total, ROLLOUTS: rollouts}) + "\n"
+    (folder / FACTS_FILE).write_text(facts_json, encoding="utf-8")
 
 
 def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
@@ -123,9 +129,9 @@ def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     for folder in file.parents[:3]:
         for name in (model_lineage.LINEAGE_FILE, FACTS_FILE, RUN_FILE):
             with suppress(OSError, ValueError):
-                content = json.loads((folder / name).read_text(encoding="utf-8"))
-                if isinstance(content, dict):
-                    candidates.append(_translate_run(content) if name == RUN_FILE else content)
+                file_facts = json.loads((folder / name).read_text(encoding="utf-8"))
+                if isinstance(file_facts, dict):
+                    candidates.append(_translate_run(file_facts) if name == RUN_FILE else file_facts)
 
     def find_fact(name: str) -> str:
         return next((str(facts[name]) for facts in candidates if facts.get(name)), "")
@@ -141,20 +147,20 @@ def read_facts(file: Path, source: Path, cache: Path) -> CheckpointFacts:
     )
 
 
-def _translate_run(content: Mapping[str, Any]) -> dict[str, Any]:
+def _translate_run(run_facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Isaac Lab wrote of a training, by the names of ours."""
-    metadata = content.get("metadata")
+    metadata = run_facts.get("metadata")
     agent = metadata.get("agent") if isinstance(metadata, dict) else ""
-    return {TASK: content.get("task"), FRAMEWORK: content.get("library"), AGENT: agent}
+    return {TASK: run_facts.get("task"), FRAMEWORK: run_facts.get("library"), AGENT: agent}
 
 
 def read_length(file: Path) -> tuple[int, int] | None:
     """Return the total of a checkpoint's training, and how much of it is one iteration; None if unknown."""
     for folder in file.parents[:2]:
         with suppress(OSError, ValueError, TypeError, KeyError):
-            content = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-            total = int(content[TOTAL])
-            rollouts = int(content[ROLLOUTS])
+            facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+            total = int(facts[TOTAL])
+            rollouts = int(facts[ROLLOUTS])
             if total > 0 < rollouts:
                 return total, rollouts
     return None
@@ -162,5 +168,5 @@ def read_length(file: Path) -> tuple[int, int] | None:
 
 def find_params(file: Path) -> Path | None:
     """Return the agent's parameters that travel with a checkpoint; None if there are none."""
-    places = (folder / "params" / "agent.yaml" for folder in file.parents[:2])
-    return next((path for path in places if path.is_file()), None)
+    params_files = (folder / "params" / "agent.yaml" for folder in file.parents[:2])
+    return next((path for path in params_files if path.is_file()), None)

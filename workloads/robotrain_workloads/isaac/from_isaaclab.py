@@ -116,14 +116,14 @@ def translate_isaaclab_line(line: Sequence[str], ctx: typer.Context) -> Translat
     words = [word for word in split_line(line) if word.strip()]
     program = _find_program(words)
     name = "isaac-train" if program.action == "train" else "isaac-validate"
-    options, after = cut_shell_words(words[program.at + 1 :])
+    options, following_words = cut_shell_words(words[program.at + 1 :])
     if not {"--help", "-h"}.isdisjoint(options):
         return TranslatedLine(("robotrain", "submit", name, "--help"), {})
     translation = ("robotrain", "from-isaaclab", "--", *program.words, *options)
     launched = read_launchers(words[: program.at], LaunchedLine(), translation, ISAACLAB_LAUNCHERS)
     translator = _Translator(get_plugins(ctx).workload(name), program, launched)
-    if after:
-        launched.left_out[" ".join(after)] = SHELL_REASON
+    if following_words:
+        launched.left_out[" ".join(following_words)] = SHELL_REASON
     translator.read(options)
     translator.translate()
     return translator.make_line()
@@ -147,12 +147,12 @@ class _Program:
 def _find_program(words: Sequence[str]) -> _Program:
     """Return the program of a line. Raise Rejected if it has none that is translated."""
     for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
+        previous_word = words[index - 1] if index else ""
         name = word.removeprefix("!")
         match = re.fullmatch(PROGRAMS, name)
         if match and match["action"]:
             return _Program(index, (name,), match["action"], match["library"] or "")  # type: ignore[arg-type]
-        if word in ("train", "play", SEVERAL_GPUS) and re.fullmatch(rf"!?(?:.*/)?{LAB}(?:\.sh|\.bat)?", before):
+        if word in ("train", "play", SEVERAL_GPUS) and re.fullmatch(rf"!?(?:.*/)?{LAB}(?:\.sh|\.bat)?", previous_word):
             action: Action = "play" if word == "play" else "train"
             return _Program(index, (LAB, word), action, is_command=True)
     raise Rejected([make_problem("command-unknown")])
@@ -182,21 +182,21 @@ class _Translator:
             if find_secret_arguments([word]):
                 self.launched.refused[word.partition("=")[0]] = SECRET_REASON
                 continue
-            text, equals, value = word.partition("=")
-            typed = [word]
-            if text.startswith("-") and not equals and text not in switches:
+            option_name, equals, option_value = word.partition("=")
+            typed_words = [word]
+            if option_name.startswith("-") and not equals and option_name not in switches:
                 if not remaining:
-                    self.launched.refused[text] = VALUE_REASON
+                    self.launched.refused[option_name] = VALUE_REASON
                     continue
-                value = remaining.pop(0)
-                typed.append(value)
-            name = text.lstrip("+") if not text.startswith("-") else text
+                option_value = remaining.pop(0)
+                typed_words.append(option_value)
+            name = option_name.lstrip("+") if not option_name.startswith("-") else option_name
             if name in self.workload.managed_options or name in COUNTS:
-                self.options[name] = value
+                self.options[name] = option_value
             elif MEETING.fullmatch(name):
                 self.launched.left_out[name] = PLACE_REASON
             else:
-                self.rest += typed
+                self.rest += typed_words
 
     def translate(self) -> None:
         """Fill in the flags of robotrain's line."""
@@ -216,19 +216,19 @@ class _Translator:
                 self.launched.notes[VIDEO] = VIDEO_NOTE
         elif not self.options.keys() & {ENVIRONMENTS, "env.scene.num_envs"}:
             self.launched.notes[ENVIRONMENTS] = ENVIRONMENTS_NOTE
-        for name, value in self.options.items():
+        for name, option_value in self.options.items():
             hint = self.workload.managed_options[name]
             flag = hint.split(" ")[0]
             if flag != hint:  # its value is another one
                 self.launched.refused[name] = f"robotrain has {hint} for it"
             else:
-                self.flags[flag] = (flag,) if name in script_options.list_switches() else (flag, value)
+                self.flags[flag] = (flag,) if name in script_options.list_switches() else (flag, option_value)
 
     def add_variables(self) -> None:
         """Name the variables before the program; that of the assets becomes a source."""
-        for name, value in self.launched.variables.items():
-            if name == ASSET_ROOT and "://" not in value:
-                self.flags["--assets"] = ("--assets", value)
+        for name, variable_value in self.launched.variables.items():
+            if name == ASSET_ROOT and "://" not in variable_value:
+                self.flags["--assets"] = ("--assets", variable_value)
             else:
                 self.launched.left_out[name] = ASSETS_REASON if name == ASSET_ROOT else VARIABLE_REASON
 
@@ -260,11 +260,13 @@ class _Translator:
         if is_known and self.options.keys() & {CHECKPOINT, RESUME, RUN}:
             return f"its checkpoint is of {task}, and 3.0 may not read it"
         script = Script(self.program.action, {}, backend if backend in get_args(Backend) else "")
-        earlier, later = (script.list_options(version) for version in ("2.3", "3.0"))
+        earlier_options, later_options = (script.list_options(version) for version in ("2.3", "3.0"))
         fields = {*script.list_agent_fields("2.3")} - {*script.list_agent_fields("3.0")}
         for word in self.rest:
             name = word.partition("=")[0]
-            is_option = name in earlier and name not in later and name not in script_options.REPLACED_OPTIONS
+            is_option = (
+                name in earlier_options and name not in later_options and name not in script_options.REPLACED_OPTIONS
+            )
             if is_option or (name.startswith("agent.") and fields.intersection(name.split("."))):
                 return f"3.0 has no {name}"
         if not is_known and not self.program.is_command:
@@ -290,36 +292,38 @@ class _Translator:
     def add_checkpoint(self, backend: str) -> None:
         """Add the checkpoint that a training starts from, or that is played."""
         is_training = self.program.action == "train"
-        value = self.options.pop(CHECKPOINT, "")
-        resumed = self.options.pop(RESUME, None) is not None
+        checkpoint = self.options.pop(CHECKPOINT, "")
+        is_resumed = self.options.pop(RESUME, None) is not None
         run = self.options.pop(RUN, "")
         way = f"{CHECKPOINT_HINT} --checkpoint-mode resume" if is_training else CHECKPOINT_HINT
         if "--use_pretrained_checkpoint" in self.options:
             self.launched.refused["--use_pretrained_checkpoint"] = LOGS_REASON.format(way)
             del self.options["--use_pretrained_checkpoint"]
-        elif self.version == "2.3" and is_training and backend == "rsl_rl" and not (resumed or run):
-            if value:
+        elif self.version == "2.3" and is_training and backend == "rsl_rl" and not (is_resumed or run):
+            if checkpoint:
                 self.launched.left_out[CHECKPOINT] = NOTHING_LOADED_REASON
-        elif resumed or run or value in SELECTORS:
-            option = next(name for name, is_set in ((RESUME, resumed), (RUN, run), (CHECKPOINT, value)) if is_set)
+        elif is_resumed or run or checkpoint in SELECTORS:
+            option = next(
+                name for name, is_set in ((RESUME, is_resumed), (RUN, run), (CHECKPOINT, checkpoint)) if is_set
+            )
             self.launched.refused[option] = LOGS_REASON.format(way)
-        elif value:
-            self.flags["--checkpoint-uri"] = ("--checkpoint-uri", value)
+        elif checkpoint:
+            self.flags["--checkpoint-uri"] = ("--checkpoint-uri", checkpoint)
             if is_training:
                 self.flags["--checkpoint-mode"] = ("--checkpoint-mode", "resume")
-                self.count_iterations(value, backend)
+                self.count_iterations(checkpoint, backend)
         elif not is_training:
             self.launched.refused[CHECKPOINT] = PLAYED_CHECKPOINT_REASON
 
     def count_iterations(self, checkpoint: str, backend: str) -> None:
         """Add the iterations before the checkpoint to those of the line, which come after it."""
-        more = self.options.get(ITERATIONS, "")
+        more_iterations = self.options.get(ITERATIONS, "")
         match = NUMBERED.fullmatch(checkpoint)
-        if not more.isdecimal():
+        if not more_iterations.isdecimal():
             return
         if match and backend in ("", "rsl_rl"):
-            self.options[ITERATIONS] = str(int(match[1]) + int(more))
-            self.launched.notes[ITERATIONS] = ITERATIONS_NOTE.format(more, self.options[ITERATIONS])
+            self.options[ITERATIONS] = str(int(match[1]) + int(more_iterations))
+            self.launched.notes[ITERATIONS] = ITERATIONS_NOTE.format(more_iterations, self.options[ITERATIONS])
         else:
             self.launched.refused[ITERATIONS] = SKRL_REASON
 
@@ -341,10 +345,10 @@ class _Translator:
     def make_line(self) -> TranslatedLine:
         """Return the line."""
         flags = [word for words in self.flags.values() for word in words]
-        rest = ["--", *self.rest] if self.rest else []
-        line = ("robotrain", "submit", self.workload.name, "--platform", "PLATFORM", *flags, *rest)
+        rest_words = ["--", *self.rest] if self.rest else []
+        line_words = ("robotrain", "submit", self.workload.name, "--platform", "PLATFORM", *flags, *rest_words)
         launched = self.launched
-        return TranslatedLine(line, launched.left_out, launched.notes, launched.refused)
+        return TranslatedLine(line_words, launched.left_out, launched.notes, launched.refused)
 
 
 app = make_line_app(from_isaaclab)

@@ -72,13 +72,15 @@ def find_installation(path: object, series: object) -> IsaacLab:
         return IsaacLab((python,), python, "3.0")
     folder = _choose_folder(path)
     if not (folder / SCRIPT).is_file():
-        where = "--isaaclab-path" if path else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
-        lacks = f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}"
-        raise ProblemError(make_data_problem(lacks, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
+        path_origin = (
+            "--isaaclab-path" if path else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
+        )
+        lack_text = f"Isaac Lab was not found: {folder} ({path_origin}) has no {SCRIPT}"
+        raise ProblemError(make_data_problem(lack_text, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
     lab = _describe_folder(folder)
     if series not in (None, lab.series):
-        wrong = f"the job is for Isaac Lab {series}, but {folder} has {lab.version}"
-        raise ProblemError(make_data_problem(wrong, f"--isaac-version {lab.series}"))
+        problem_text = f"the job is for Isaac Lab {series}, but {folder} has {lab.version}"
+        raise ProblemError(make_data_problem(problem_text, f"--isaac-version {lab.series}"))
     return lab
 
 
@@ -87,14 +89,14 @@ def find_present(document: JobDocument) -> IsaacLab | None:
 
     Raise OSError with a sentence.
     """
-    values, environment = document.parameters, document.placement.environment
-    if environment is not None and not values["isaaclab_path"] and values["isaac_version"] == "2.3":
+    parameters, environment = document.parameters, document.placement.environment
+    if environment is not None and not parameters["isaaclab_path"] and parameters["isaac_version"] == "2.3":
         title = f"Isaac Lab 2.3 starts by the scripts of its folder, and {environment} is an environment"
         ways = ("--isaac-version 3.0", Suggestion("--isaaclab-path FOLDER", "that of 2.3"))
         raise ProblemError(make_data_problem(title, *ways))
     if environment is not None or is_built(document):
         return None
-    lab = find_installation(values["isaaclab_path"], values["isaac_version"])
+    lab = find_installation(parameters["isaaclab_path"], parameters["isaac_version"])
     if document.program_lock:
         title = f"{PACKAGES_FLAG} adds packages to an Isaac Lab that robotrain builds, and {lab.name} has one"
         raise ProblemError(make_data_problem(title, suggest_leaving_out(PACKAGES_FLAG), "--image IMAGE"))
@@ -116,9 +118,9 @@ def program_environment(document: JobDocument, work: Path) -> PythonEnvironment 
 
 def is_built(document: JobDocument) -> bool:
     """Return whether robotrain builds the environment with Isaac Lab for a job."""
-    values = document.parameters
-    is_brought = bool(values["isaaclab_path"]) or (_choose_folder(None) / SCRIPT).is_file()
-    return values["isaac_version"] == "3.0" and not is_brought
+    parameters = document.parameters
+    is_brought = bool(parameters["isaaclab_path"]) or (_choose_folder(None) / SCRIPT).is_file()
+    return parameters["isaac_version"] == "3.0" and not is_brought
 
 
 def can_be_asked(document: JobDocument) -> bool:
@@ -157,8 +159,8 @@ def make_environ(processes: int = 1) -> dict[str, str]:
 
     processes: how many share the cores of this machine, one for each GPU.
     """
-    left_out = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
-    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
+    omitted_variables = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
+    inherited = {name: variable_value for name, variable_value in os.environ.items() if name not in omitted_variables}
     threads = str(hardware.count_threads(processes, environ={}))  # else each process takes all cores
     root = {"OMNI_KIT_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}  # the simulator refuses to start as root
     own_variables = {**TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}

@@ -32,20 +32,20 @@ def inspect_policy(
     examine: Callable[[installation.IsaacLab | None, JobSource], Examination],
     *,
     results: str,
-    owned: Mapping[str, str],
+    owned_options: Mapping[str, str],
 ) -> Iterator[Problem | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
     :param examine: takes Isaac Lab, or None before it is built, and the checkpoint's source; may raise OSError with a
         sentence.
     :param results: the folder of results, below the outputs.
-    :param owned: options of the play script that robotrain sets itself.
+    :param owned_options: options of the play script that robotrain sets itself.
     """
     yield from assets.find_problems(document, data)
     yield from user_code.find_problems(document, data)
-    values = document.parameters
+    parameters = document.parameters
     output = Path(document.placement.work) / "outputs" / results
-    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
+    yield from publish_url.find_write_problems(str(parameters["publish_url"] or ""), output, "results")
     source = checkpoint_file.find_checkpoint_source(data)
     try:
         lab = installation.find_present(document)
@@ -58,7 +58,7 @@ def inspect_policy(
     except OSError as error:
         yield get_problem(error)
         return
-    script = script_options.Script("play", owned, backend)
+    script = script_options.Script("play", owned_options, backend)
     yield from installation.find_script_problems(document, installation.choose_series(lab), script)
 
 
@@ -67,10 +67,10 @@ def check_options(document: JobDocument) -> WorkCommand | None:
 
     None if it cannot be asked, and for a policy whose task or library is not known here.
     """
-    values = document.parameters
+    parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(document.sources)
-    task = str(values["task"] or "")
-    backend = str(values["backend"] or "")
+    task = str(parameters["task"] or "")
+    backend = str(parameters["backend"] or "")
     agent = ""
     if not installation.can_be_asked(document):
         return None
@@ -82,27 +82,30 @@ def check_options(document: JobDocument) -> WorkCommand | None:
             backend = backend or checkpoint_content.read_content(file).backend
     if not task or not backend:
         return None
-    num_envs = int(str(values["num_envs"]))
-    seed = int(str(values["seed"]))
+    num_envs = int(str(parameters["num_envs"]))
+    seed = int(str(parameters["seed"]))
     play_options = rollout.list_play_options(task, agent, num_envs, seed, document.trainer_args)
-    play_options += ["--video"] if values.get("record_video", values["video_length"]) else []
+    play_options += ["--video"] if parameters.get("record_video", parameters["video_length"]) else []
     arguments = ("-m", installation.OPTION_CHECK, "play", backend, *play_options, "--", *document.trainer_args)
     return WorkCommand(arguments=arguments, environ={})
 
 
 def make_program_options(
-    document: JobDocument, data: Mapping[JobSource, Path], work: Path, results: str, forwarded: Collection[str]
+    document: JobDocument, data: Mapping[JobSource, Path], work: Path, results: str, forwarded_names: Collection[str]
 ) -> list[str]:
-    """Return the options that say what is played and where results go. `forwarded`: parameters that are options too."""
-    values = document.parameters
+    """Return the options that say what is played and where results go.
+
+    :param forwarded_names: parameters that are options too.
+    """
+    parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    options = {name: values[name] for name in forwarded if values[name] is not None}
+    options = {name: parameters[name] for name in forwarded_names if parameters[name] is not None}
     return [
         *(f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}"),
         *(f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"),
         *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
-        *(("--headless",) if values["headless"] else ()),
+        *(("--headless",) if parameters["headless"] else ()),
     ]
 
 
@@ -116,23 +119,23 @@ def describe_tracking_run(
     tags: Mapping[str, Any],
 ) -> TrackingSpec:
     """Return the metadata of the tracking run: parameters that are `copied` if set, further `params`, and `tags`."""
-    values = document.parameters
+    parameters = document.parameters
     options = {"options": " ".join(document.trainer_args)} if document.trainer_args else {}
     facts = {
         **tags,
-        "task": values["task"],
-        "framework": values["backend"],
-        "checkpoint_source_sha256": str(values["sha256"] or "").lower(),
+        "task": parameters["task"],
+        "framework": parameters["backend"],
+        "checkpoint_source_sha256": str(parameters["sha256"] or "").lower(),
     }
     return TrackingSpec(
         experiment=experiment,
         run_name=run_name,
         params={
-            **{name: values[name] for name in copied if values[name] is not None},
+            **{name: parameters[name] for name in copied if parameters[name] is not None},
             **params,
             **packages.describe(document),
             **options,
         },
         tags={name: str(value) for name, value in facts.items() if value},
-        machine=bool(values["system_metrics"]),
+        machine=bool(parameters["system_metrics"]),
     )

@@ -35,11 +35,11 @@ DEFAULTS_2_3 = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "backend": "skrl"}
 """What the reference's scripts train. Names: contract, A.3."""
 
 
-def reads_code(text: str) -> bool:
+def reads_code(pyproject_text: str) -> bool:
     """Return whether what plays a policy needs the code of its training: for the tasks that it brings."""
     from robotrain_workloads.isaac import user_code
 
-    return user_code.brings_tasks(text)
+    return user_code.brings_tasks(pyproject_text)
 
 
 def derive_image_defaults(image: str) -> dict[str, tuple[Any, str]]:

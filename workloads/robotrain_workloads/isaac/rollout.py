@@ -39,12 +39,12 @@ class Rollout:
 
     def make_command(self, report: Path, *program_options: str) -> list[str]:
         """Return the words that start the script, wrapped by the program, whose options are `program_options`."""
-        played = list_play_options(self.task, self.agent, self.num_envs, self.seed, self.options)
+        play_options = list_play_options(self.task, self.agent, self.num_envs, self.seed, self.options)
         return [
             *(*self.lab.python, str(PROGRAM), f"--report={report}", *program_options),
             *((f"--params={self.params}",) if self.params else ()),
             "--",
-            *(*self.lab.make_script_words("play", self.backend), *played, f"--checkpoint={self.checkpoint}"),
+            *(*self.lab.make_script_words("play", self.backend), *play_options, f"--checkpoint={self.checkpoint}"),
             *self.lab.make_machine_arguments(self.backend, self.options, self.headless),
             *(("--video", f"--video_length={self.video_length}") if self.video_length else ()),
             *self.options,
@@ -58,23 +58,23 @@ def list_play_options(task: str, agent: str, num_envs: int, seed: int, options: 
     return ["--task", task, *agent_options, "--num_envs", str(num_envs), "--seed", str(seed)]
 
 
-def follow_rollout(group: ChildGroup, report: Path, handle: Callable[[Report], None]) -> None:
+def follow_rollout(child_group: ChildGroup, report: Path, handle: Callable[[Report], None]) -> None:
     """Follow the script to its end, and pass each report to `handle`. Raise SystemExit with a sentence."""
-    follower, reader, last = GroupFollower(group), ReportReader(report), Report()
+    follower, reader, last_report = GroupFollower(child_group), ReportReader(report), Report()
 
     def read_reports() -> bool:
-        for line in reader.read_new():
-            if line["event"] in ("finished", "failed"):
-                last.update(line)
+        for report_line in reader.read_new():
+            if report_line["event"] in ("finished", "failed"):
+                last_report.update(report_line)
             else:
-                handle(line)
-        return bool(last)
+                handle(report_line)
+        return bool(last_report)
 
     follower.run(read_reports)
     if follower.is_stopped:
         raise SystemExit(follower.exit_code)
-    if last.get("event") != "finished":
-        raise SystemExit(f"error: {explain_failure(last, follower.exit_code)}")
+    if last_report.get("event") != "finished":
+        raise SystemExit(f"error: {explain_failure(last_report, follower.exit_code)}")
 
 
 def explain_failure(report: Report, exit_code: int) -> str:

@@ -107,29 +107,29 @@ def _check_unknown_task(job: "Job", name: str, version: str) -> Iterator[Problem
     """Refuse, or doubt, a task that a version does not bring: an image or installation of the user may have it."""
     is_refused = version == "3.0" and name.startswith(tasks.PREFIXES) and not _may_bring_tasks(job)
     severity: Severity = "error" if is_refused else "warning"
-    shown = redact(name)
+    shown_name = redact(name)
     if tasks.is_of_other_version(name, version):
-        other = next(version for version in VERSIONS if name in tasks.list_tasks(version))
+        other_version = next(version for version in VERSIONS if name in tasks.list_tasks(version))
         successor, _, preset = tasks.find_counterpart(name, version).partition(" ")
         way = f"--task {successor}" + (f" -- {preset}" if preset else "") if successor else ""
-        ways = (way, f"--isaac-version {other}")
+        ways = (way, f"--isaac-version {other_version}")
         yield make_problem(
             "task-unknown.renamed",
             *ways,
             given=name,
             severity=severity,
-            name=shown,
+            name=shown_name,
             version=version,
-            other=other,
+            other=other_version,
             successor=successor or None,
         )
-    elif meant := tasks.find_meant_task(name, version):
-        way = f"--task {meant}"
-        yield make_problem("task-unknown.like", way, given=name, severity=severity, version=version, name=shown)
+    elif meant_task := tasks.find_meant_task(name, version):
+        way = f"--task {meant_task}"
+        yield make_problem("task-unknown.like", way, given=name, severity=severity, version=version, name=shown_name)
     elif job["packages"]:
-        yield make_problem("task-of-packages", given=name, name=shown, version=version, flag=packages.WITH_FLAG)
+        yield make_problem("task-of-packages", given=name, name=shown_name, version=version, flag=packages.WITH_FLAG)
     elif is_refused:
-        yield make_problem("task-unknown.unlike", given=name, version=version, name=shown)
+        yield make_problem("task-unknown.unlike", given=name, version=version, name=shown_name)
 
 
 def _may_bring_tasks(job: "Job") -> bool:
@@ -172,23 +172,31 @@ def _check_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Itera
         return
     ways = [f"--backend {library}" for library in get_args(parameters.Backend) if library in libraries]
     severity: Severity = "error" if version == "3.0" else "warning"
-    having = ", ".join(libraries) or "no library"
+    libraries_text = ", ".join(libraries) or "no library"
     yield make_problem(
-        "task-without-agent", *ways, given=name, severity=severity, backend=backend, having=having, version=version
+        "task-without-agent",
+        *ways,
+        given=name,
+        severity=severity,
+        backend=backend,
+        having=libraries_text,
+        version=version,
     )
 
 
 def _check_named_agent(job: "Job", name: str, task: tasks.Task, version: str) -> Iterator[Problem]:
     """Require the agent that `--agent` names, by its entry point, of the job's library. The list of 2.3 has not all."""
     agents = [f"{agent}{AGENT_SUFFIX}" for agent in task.agents if agent.startswith(job["backend"] or "")]
-    for argument, following in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
+    for argument, next_argument in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
         option, equals, value = argument.partition("=")
-        agent = value if equals else following
+        agent = value if equals else next_argument
         if option != "--agent" or version != "3.0" or not agent or agent in agents:
             continue
-        ways = (f"-- --agent {near}" for near in difflib.get_close_matches(agent, agents, 1, 0))
-        having = ", ".join(agents) or "none of this library"
-        yield make_problem("task-without-agent.named", *ways, given=agent, name=name, having=having, version=version)
+        ways = (f"-- --agent {nearest_agent}" for nearest_agent in difflib.get_close_matches(agent, agents, 1, 0))
+        agents_text = ", ".join(agents) or "none of this library"
+        yield make_problem(
+            "task-without-agent.named", *ways, given=agent, name=name, having=agents_text, version=version
+        )
 
 
 def _check_simulator(job: "Job", name: str, task: tasks.Task) -> Iterator[Problem]:
@@ -208,10 +216,10 @@ def check_assets(job: "Job") -> Iterator[Problem]:
     if job["isaac_version"] == "2.3":
         ways = (suggest_leaving_out(assets.FLAG), Suggestion("--isaac-version 3.0"))
         yield make_problem("option-without-effect.assets", *ways, given=source.uri)
-    needed = assets.list_needed_files(dict(job.parameters), job.sources, job.trainer_args)
+    needed_files = assets.list_needed_files(dict(job.parameters), job.sources, job.trainer_args)
     folder = Path(source.uri)
-    is_here = source.kind == "local_path" and folder.is_dir()  # another is checked where the job runs
-    if is_here and (problem := assets.find_folder_problem(folder, needed, str(job["task"]))):
+    is_local_folder = source.kind == "local_path" and folder.is_dir()  # another is checked where the job runs
+    if is_local_folder and (problem := assets.find_folder_problem(folder, needed_files, str(job["task"]))):
         title = redact(problem.title, max_length=1000)
         yield make_problem("assets-incomplete", *problem.suggestions, given=source.uri, title=title)
 
@@ -229,12 +237,12 @@ def check_device(job: "Job") -> Iterator[Problem]:
     """Refuse a device that the job has not, or that the script replaces."""
     count = job.training_gpus or 1
     is_distributed = count * job.training_nodes > 1
-    for argument, following in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
-        name, equals, value = argument.lstrip("+").partition("=")
+    for argument, next_argument in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
+        name, equals, device = argument.lstrip("+").partition("=")
         if name not in DEVICE_OPTIONS:
             continue
-        value = value if equals else following
-        number = re.fullmatch(r"cuda:(\d{1,4})", value.strip("'\""))
+        device = device if equals else next_argument
+        number = re.fullmatch(r"cuda:(\d{1,4})", device.strip("'\""))
         way, reason = suggest_leaving_out(argument.partition("=")[0]), ""
         if is_distributed:
             title, reason = f"{name} has no effect on several processes", "Each of them takes a GPU of its own."
@@ -243,9 +251,9 @@ def check_device(job: "Job") -> Iterator[Problem]:
                 f"{name} has no effect",
                 f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0.",
             )
-            way = Suggestion(f"-- {DEVICE_OPTION} {value or 'DEVICE'}", replaces=argument.partition("=")[0])
+            way = Suggestion(f"-- {DEVICE_OPTION} {device or 'DEVICE'}", replaces=argument.partition("=")[0])
         elif number and int(number[1]) >= count:
-            title = f"{value} is none of the job's GPUs: it asks for {count}"
+            title = f"{device} is none of the job's GPUs: it asks for {count}"
             reason = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
         else:
             continue

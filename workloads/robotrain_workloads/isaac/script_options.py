@@ -85,11 +85,18 @@ def list_switches() -> frozenset[str]:
 def find_option_problems(arguments: Sequence[str], script: Script, version: str) -> Iterator[Problem]:
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS."""
     options, lab = script.list_options(version), f"Isaac Lab {version}"
-    names = {argument.partition("=")[0] for argument in arguments}
-    for name, needed in NEEDED_SWITCHES.items():
-        if name in names and name in options and needed not in names and needed not in script.owned:
-            way = _format_option(needed, "" if needed in list_switches() else "N")
-            yield make_option_problem(name, f"{name} has no effect without {needed}", "The script ignores it.", way)
+    option_names = {argument.partition("=")[0] for argument in arguments}
+    for name, needed_switch in NEEDED_SWITCHES.items():
+        if (
+            name in option_names
+            and name in options
+            and needed_switch not in option_names
+            and needed_switch not in script.owned
+        ):
+            way = _format_option(needed_switch, "" if needed_switch in list_switches() else "N")
+            yield make_option_problem(
+                name, f"{name} has no effect without {needed_switch}", "The script ignores it.", way
+            )
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
@@ -98,10 +105,12 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str)
             continue
         name, equals, value = argument.partition("=")
         if name not in options:
-            follows = bool(remaining) and not remaining[0].startswith("-") and "=" not in remaining[0]
+            has_following_value = bool(remaining) and not remaining[0].startswith("-") and "=" not in remaining[0]
             if name not in script.owned:  # every workload's owned options are refused in one place
-                yield _explain_unknown(name, script, version, value or (remaining[0] if follows and not equals else ""))
-            if not equals and follows and name not in list_switches():
+                yield _explain_unknown(
+                    name, script, version, value or (remaining[0] if has_following_value and not equals else "")
+                )
+            if not equals and has_following_value and name not in list_switches():
                 remaining.pop(0)  # most likely its value
             continue
         kind = options[name]
@@ -122,9 +131,13 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str)
 def _explain_unknown(name: str, script: Script, version: str, value: str = "") -> Problem:
     options, lab = script.list_options(version), f"Isaac Lab {version}"
     title = f"{lab} has no option {name}"
-    if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
-        reason = f"The script would silently take it for {longer[0]}: write options in full."
-        suggestion = _fill_in(script.owned.get(longer[0], ""), value) or _format_option(longer[0], value)
+    if longer_options := sorted(
+        option for option in (*options, *script.owned) if name != "--" and option.startswith(name)
+    ):
+        reason = f"The script would silently take it for {longer_options[0]}: write options in full."
+        suggestion = _fill_in(script.owned.get(longer_options[0], ""), value) or _format_option(
+            longer_options[0], value
+        )
         return make_option_problem(name, f"{name} is an abbreviation", reason, suggestion, replaces=name)
     for backend in get_args(Backend):
         if script.backend not in ("", backend) and name in script._replace(backend=backend).list_options(version):
@@ -134,16 +147,16 @@ def _explain_unknown(name: str, script: Script, version: str, value: str = "") -
         way = _fill_in(script.owned[key], value) if key in script.owned else f"{key}={value or 'VALUE'}"
         reason = f"Hydra's overrides have no dashes: {key}=VALUE."
         return make_option_problem(name, title, reason, way, replaces=name)
-    for other in VERSIONS:
-        if other != version and name in script.list_options(other):
-            way = f"leave out {name}" if name in REPLACED_OPTIONS else f"--isaac-version {other}"
-            reason = REPLACED_OPTIONS.get(name, f"It is one of {other}.")
+    for other_version in VERSIONS:
+        if other_version != version and name in script.list_options(other_version):
+            way = f"leave out {name}" if name in REPLACED_OPTIONS else f"--isaac-version {other_version}"
+            reason = REPLACED_OPTIONS.get(name, f"It is one of {other_version}.")
             return make_option_problem(name, title, reason, way, replaces=name if name in REPLACED_OPTIONS else "")
     if script.pass_unknown:
         return make_option_problem(name, f"{name} is not known here and handed on", PASSED_ON, severity="warning")
     reason = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
-    near = find_near_option(name, options)
-    suggestion = _format_option(near, value) if near else ""
+    nearest_option = find_near_option(name, options)
+    suggestion = _format_option(nearest_option, value) if nearest_option else ""
     return make_option_problem(name, title, reason, suggestion, replaces=name)
 
 
@@ -157,13 +170,13 @@ def _format_option(name: str, value: str) -> str:
     return f"-- {name} {shlex.quote(value)}" if value else f"-- {name}"
 
 
-def _check_override(text: str, script: Script, version: str) -> Iterator[Problem]:
+def _check_override(override: str, script: Script, version: str) -> Iterator[Problem]:
     """Check the grammar of an override, its root and its value; warn of what is probably a misspelled field."""
     form = "An override is KEY=VALUE below env. or agent.; +KEY=VALUE adds a key, ~KEY removes one."
-    match = OVERRIDE.fullmatch(text)
+    match = OVERRIDE.fullmatch(override)
     if match is None or (match["value"] is None and match["mark"] != "~"):
         yield make_option_problem(
-            text, f"{text!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=text
+            override, f"{override!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=override
         )
         return
     root = match["root"]
@@ -173,69 +186,71 @@ def _check_override(text: str, script: Script, version: str) -> Iterator[Problem
         return  # every workload's owned options are refused in one place
     selectors = load_options(version)["selectors"]
     if root in selectors and not path and match["mark"] is None:
-        yield from _check_presets(text, root, value, script, version)
+        yield from _check_presets(override, root, value, script, version)
     elif root not in ROOTS and script.pass_unknown:
-        yield make_option_problem(text, f"{root} is not known here and handed on", PASSED_ON, severity="warning")
+        yield make_option_problem(override, f"{root} is not known here and handed on", PASSED_ON, severity="warning")
     elif root not in ROOTS:
-        near = difflib.get_close_matches(root, (*ROOTS, *selectors), 1)
-        suggestion = _correct_key(text, root, near[0], script) if near else ""
+        nearest_roots = difflib.get_close_matches(root, (*ROOTS, *selectors), 1)
+        suggestion = _correct_key(override, root, nearest_roots[0], script) if nearest_roots else ""
         title = f"there is no {root!r} to override in Isaac Lab {version}"
         reason = f"{form} {PASS_UNKNOWN} hands on what is none of them."
-        replaced = text.partition("=")[0]
-        yield make_option_problem(text, title, reason, suggestion, replaces=replaced)
+        replaced_key = override.partition("=")[0]
+        yield make_option_problem(override, title, reason, suggestion, replaces=replaced_key)
     elif fault := _find_value_fault(value):
-        yield make_option_problem(text, f"the value of {root}{path} cannot be read", fault)
-    elif match["mark"] is None and (wrong := _find_type_problem(text, match, script, version)):
-        yield wrong
+        yield make_option_problem(override, f"the value of {root}{path} cannot be read", fault)
+    elif match["mark"] is None and (type_problem := _find_type_problem(override, match, script, version)):
+        yield type_problem
     elif root == "agent" and match["mark"] in (None, "~"):
-        yield from _check_field(text, path, script, version)
+        yield from _check_field(override, path, script, version)
 
 
-def _check_presets(text: str, selector: str, value: str, script: Script, version: str) -> Iterator[Problem]:
+def _check_presets(override: str, selector: str, value: str, script: Script, version: str) -> Iterator[Problem]:
     """Refuse presets that the task has not, if it is one of Isaac Lab's own."""
     task = tasks.list_tasks(version).get(script.task)
     if task is None:
         return
-    earlier = load_options(version)["old_presets"]
-    names = task.presets.get(selector, ())
+    earlier_presets = load_options(version)["old_presets"]
+    preset_names = task.presets.get(selector, ())
     if selector not in ("physics", "renderer"):  # applies to all that have one of the name
-        names = sorted({name for group in task.presets.values() for name in group})
+        preset_names = sorted({name for preset_group in task.presets.values() for name in preset_group})
     for name in filter(None, map(str.strip, value.split(","))):
-        if earlier.get(name, name) in names or name in names:
+        if earlier_presets.get(name, name) in preset_names or name in preset_names:
             continue
         title = f"{script.task} has no preset {name!r} for {selector}="
         severity: Severity = "warning" if script.pass_unknown else "error"
-        reason = f"It has {', '.join(names)}." if names else "It has none."
-        near = difflib.get_close_matches(name, names, 1)
-        suggestion = text.replace(name, near[0]) if near else ""
-        yield make_option_problem(text, title, reason, suggestion, severity)
+        reason = f"It has {', '.join(preset_names)}." if preset_names else "It has none."
+        nearest_presets = difflib.get_close_matches(name, preset_names, 1)
+        suggestion = override.replace(name, nearest_presets[0]) if nearest_presets else ""
+        yield make_option_problem(override, title, reason, suggestion, severity)
 
 
-def _check_field(text: str, path: str, script: Script, version: str) -> Iterator[Problem]:
+def _check_field(override: str, path: str, script: Script, version: str) -> Iterator[Problem]:
     """Warn of a field that agents of the library have not: 2.3 refuses it late, 3.0 sets it without effect."""
     fields = script.list_agent_fields(version)
     backend = script.backend or "Isaac Lab"
     for name in re.findall(r"[A-Za-z_]\w*", path):
-        near = "" if name in fields else "".join(difflib.get_close_matches(name, sorted(fields), 1, 0.75))
-        if name in fields or not (near or version == "3.0"):
+        nearest_field = "" if name in fields else "".join(difflib.get_close_matches(name, sorted(fields), 1, 0.75))
+        if name in fields or not (nearest_field or version == "3.0"):
             continue
-        suggestion = _correct_key(text, name, near, script) if near else ""
-        has = f"{backend} has {near}; " if near else ""
-        late = "Isaac Lab 3.0 would take it, without any effect." if version == "3.0" else "Hydra refuses other keys."
+        suggestion = _correct_key(override, name, nearest_field, script) if nearest_field else ""
+        suggestion_text = f"{backend} has {nearest_field}; " if nearest_field else ""
+        effect_text = (
+            "Isaac Lab 3.0 would take it, without any effect." if version == "3.0" else "Hydra refuses other keys."
+        )
         title = f"agents of {backend} usually have no {name}"
-        replaced = text.partition("=")[0]
-        yield make_option_problem(text, title, has + late, suggestion, "warning", replaced)
+        replaced_key = override.partition("=")[0]
+        yield make_option_problem(override, title, suggestion_text + effect_text, suggestion, "warning", replaced_key)
         return
 
 
-def _correct_key(text: str, part: str, correct: str, script: Script) -> str:
+def _correct_key(override: str, part: str, correct_part: str, script: Script) -> str:
     """Return an override with a part of its key corrected; robotrain's own option, if that is what sets it."""
-    corrected = text.replace(part, correct, 1)
-    key, _, value = corrected.lstrip("+~").partition("=")
-    return _fill_in(script.owned[key], value) if key in script.owned else corrected
+    corrected_override = override.replace(part, correct_part, 1)
+    key, _, value = corrected_override.lstrip("+~").partition("=")
+    return _fill_in(script.owned[key], value) if key in script.owned else corrected_override
 
 
-def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str) -> Problem | None:
+def _find_type_problem(override: str, match: re.Match[str], script: Script, version: str) -> Problem | None:
     """Return why the type of a value is wrong: that of the task's own one counts."""
     path = match["path"].lstrip(".")
     value = (match["value"] or "=")[1:].strip()
@@ -246,50 +261,50 @@ def _find_type_problem(text: str, match: re.Match[str], script: Script, version:
     lab, name = f"Isaac Lab {version}", f"{match['root']}.{path}"
     severity: Severity = "warning" if script.pass_unknown else "error"
     if version == "3.0" and value[:1] in ("[", "{", "(") and not _is_python_value(value):
-        quoted = re.sub(r"(?<![\w'\".])[A-Za-z_][\w./-]*", r'"\g<0>"', value)
-        suggestion = shlex.quote(f"{name}={quoted}") if _is_python_value(quoted) else ""
+        quoted_value = re.sub(r"(?<![\w'\".])[A-Za-z_][\w./-]*", r'"\g<0>"', value)
+        suggestion = shlex.quote(f"{name}={quoted_value}") if _is_python_value(quoted_value) else ""
         reason = "It would be one text: Isaac Lab 3.0 reads values as Python does, with quotes around texts."
-        return make_option_problem(text, f"{lab} cannot read the value of {name}", reason, suggestion, severity)
+        return make_option_problem(override, f"{lab} cannot read the value of {name}", reason, suggestion, severity)
     if not kind or not value or UNTYPED[version].fullmatch(value):
         return None
     if not is_of_kind(value.replace("_", ""), kind):
-        late = (
+        effect_text = (
             "It would be noticed late, if at all." if version == "3.0" else "The simulator would have started before."
         )
-        reason = f"{describe_kinds([kind])} {late} {PASS_UNKNOWN} hands it on."
-        return make_option_problem(text, f"{name} does not take {value!r} in {lab}", reason, severity=severity)
+        reason = f"{describe_kinds([kind])} {effect_text} {PASS_UNKNOWN} hands it on."
+        return make_option_problem(override, f"{name} does not take {value!r} in {lab}", reason, severity=severity)
     if kind == "number" and is_of_kind(value, "int") and version == "2.3":
         reason = "It refuses a whole number for a field whose value has decimals."
-        return make_option_problem(text, f"{lab} may not take {name}={value}", reason, f"{text}.0", "warning")
+        return make_option_problem(override, f"{lab} may not take {name}={value}", reason, f"{override}.0", "warning")
     return None
 
 
-def _is_python_value(text: str) -> bool:
+def _is_python_value(value_text: str) -> bool:
     try:
-        ast.literal_eval(text)
+        ast.literal_eval(value_text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return False
     return True
 
 
-def _find_value_fault(value: str) -> str:
+def _find_value_fault(value_text: str) -> str:
     """Return why Hydra cannot read a value, as far as brackets and quotes show; empty if they are complete."""
-    opened: list[str] = []
+    open_brackets: list[str] = []
     quote = ""
     skip = False
-    for sign in value:
+    for character in value_text:
         if skip:
             skip = False
-        elif sign == "\\":
+        elif character == "\\":
             skip = True
         elif quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        elif sign in PAIRS.values():
-            opened.append(sign)
-        elif sign in PAIRS and (not opened or opened.pop() != PAIRS[sign]):
-            return f"{sign!r} closes nothing."
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in PAIRS.values():
+            open_brackets.append(character)
+        elif character in PAIRS and (not open_brackets or open_brackets.pop() != PAIRS[character]):
+            return f"{character!r} closes nothing."
     if quote:
         return f"The quote {quote} is not closed."
-    return f"{opened[-1]!r} is not closed." if opened else ""
+    return f"{open_brackets[-1]!r} is not closed." if open_brackets else ""

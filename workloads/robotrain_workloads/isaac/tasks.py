@@ -53,13 +53,17 @@ def find_counterpart(name: str, version: str) -> str:
     """Return the task of a version that stands for one of the other, with a preset; empty if none does."""
     if version == "3.0":
         return list_tasks("2.3")[name].successor if name in list_tasks("2.3") else ""
-    older = [earlier for earlier, task in list_tasks("2.3").items() if task.successor.split(" ")[0] == name]
-    return min(older, key=len, default="")  # those to play have longer names
+    older_tasks = [
+        earlier_task for earlier_task, task in list_tasks("2.3").items() if task.successor.split(" ")[0] == name
+    ]
+    return min(older_tasks, key=len, default="")  # those to play have longer names
 
 
 def is_of_other_version(name: str, version: str) -> bool:
     """Return whether only the other version brings a task."""
-    return name not in list_tasks(version) and any(name in list_tasks(other) for other in VERSIONS if other != version)
+    return name not in list_tasks(version) and any(
+        name in list_tasks(other_version) for other_version in VERSIONS if other_version != version
+    )
 
 
 def find_meant_task(name: str, version: str) -> str:
@@ -67,9 +71,9 @@ def find_meant_task(name: str, version: str) -> str:
     tasks = list_tasks(version)
     if name in tasks:
         return ""
-    plain = {_make_plain(task): task for task in tasks}
-    near = difflib.get_close_matches(_make_plain(name), plain, 1, LEAST_LIKENESS)
-    return plain[near[0]] if near else ""
+    tasks_by_plain_name = {_make_plain(task): task for task in tasks}
+    nearest_tasks = difflib.get_close_matches(_make_plain(name), tasks_by_plain_name, 1, LEAST_LIKENESS)
+    return tasks_by_plain_name[nearest_tasks[0]] if nearest_tasks else ""
 
 
 def _make_plain(name: str) -> str:

@@ -103,10 +103,10 @@ def read_folder(folder: Path) -> TaskFolder:
         raise ProblemError(make_data_problem(f'{title}: [project.entry-points."{TASKS_ENTRY}"] is missing'))
     for path in (folder / name for name in PACKAGE_FOLDERS):
         if all(_has_module(path, module) for module in modules):
-            names, is_complete = _find_names(path, {module.partition(".")[0] for module in modules})
-            return TaskFolder(path, modules, names, is_complete)
-    places = f"{folder.name} and {folder.name}/src"
-    raise ProblemError(make_data_problem(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {places}"))
+            task_names, is_complete = _find_names(path, {module.partition(".")[0] for module in modules})
+            return TaskFolder(path, modules, task_names, is_complete)
+    folders_text = f"{folder.name} and {folder.name}/src"
+    raise ProblemError(make_data_problem(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {folders_text}"))
 
 
 def find_name_problem(folder: TaskFolder, task: str) -> Problem | None:
@@ -114,23 +114,23 @@ def find_name_problem(folder: TaskFolder, task: str) -> Problem | None:
     name = task.rpartition(":")[2]  # as Isaac Lab reads it
     if not folder.is_complete or name in folder.names or name in list_tasks("3.0"):
         return None
-    near = difflib.get_close_matches(name, sorted(folder.names), 1, 0)
+    nearest_names = difflib.get_close_matches(name, sorted(folder.names), 1, 0)
     title = f"the package of the folder registers no task {name}: it has {', '.join(sorted(folder.names)[:MAX_NAMES])}"
-    return make_data_problem(title, f"--task {near[0]}")
+    return make_data_problem(title, f"--task {nearest_names[0]}")
 
 
 def _list_modules(folder: Path) -> tuple[str, ...]:
     """Return the modules of the entry points. Raise ProblemError with a sentence."""
     try:
-        points = _read_entry_points((folder / PROJECT_FILE).read_text(encoding="utf-8"))
-        return tuple(dict.fromkeys(str(point).partition(":")[0].strip() for point in points.values()))
+        entry_points = _read_entry_points((folder / PROJECT_FILE).read_text(encoding="utf-8"))
+        return tuple(dict.fromkeys(str(point).partition(":")[0].strip() for point in entry_points.values()))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, AttributeError) as error:
         raise ProblemError(make_data_problem(f"the {PROJECT_FILE} of {folder.name} cannot be read: {error}")) from error
 
 
-def _read_entry_points(text: str) -> Mapping[str, str]:
+def _read_entry_points(pyproject_text: str) -> Mapping[str, str]:
     """Return the entry points of tasks that a pyproject.toml declares. Raise ValueError, AttributeError.
 
     A container's own Python may be 3.10, which has no reader of TOML: there only the usual table is read.
@@ -138,10 +138,12 @@ def _read_entry_points(text: str) -> Mapping[str, str]:
     try:
         loads = importlib.import_module("tomllib").loads
     except ModuleNotFoundError:
-        table = TASKS_TABLE.search(text)
+        table = TASKS_TABLE.search(pyproject_text)
         return dict(ENTRY_POINT.findall(table[1])) if table else {}
-    points: Mapping[str, str] = loads(text).get("project", {}).get("entry-points", {}).get(TASKS_ENTRY, {})
-    return points
+    entry_points: Mapping[str, str] = (
+        loads(pyproject_text).get("project", {}).get("entry-points", {}).get(TASKS_ENTRY, {})
+    )
+    return entry_points
 
 
 def _has_module(path: Path, module: str) -> bool:
@@ -151,7 +153,7 @@ def _has_module(path: Path, module: str) -> bool:
 
 def _find_names(path: Path, packages: Iterable[str]) -> tuple[frozenset[str], bool]:
     """Return the tasks that packages register, and whether that is all: not if a name is computed."""
-    names, is_complete = set[str](), True
+    task_names, is_complete = set[str](), True
     files = [file for name in packages for file in (path / f"{name}.py", *(path / name).rglob("*.py"))]
     for file in filter(Path.is_file, files):
         try:
@@ -162,10 +164,10 @@ def _find_names(path: Path, packages: Iterable[str]) -> tuple[frozenset[str], bo
         for call in _list_registrations(tree):
             task = next((word.value for word in call.keywords if word.arg == "id"), call.args[0] if call.args else None)
             if isinstance(task, ast.Constant) and isinstance(task.value, str):
-                names.add(task.value)
+                task_names.add(task.value)
             else:
                 is_complete = False
-    return frozenset(names), is_complete and bool(names)
+    return frozenset(task_names), is_complete and bool(task_names)
 
 
 def _list_registrations(tree: ast.AST) -> Iterator[ast.Call]:

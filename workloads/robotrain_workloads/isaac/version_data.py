@@ -39,5 +39,7 @@ def load_options(version: str) -> dict[str, Any]:
 
 
 def _load_file(version: str, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((FOLDER / f"v{version.replace('.', '_')}" / name).read_text(encoding="utf-8"))
-    return content
+    version_data: dict[str, Any] = json.loads(
+        (FOLDER / f"v{version.replace('.', '_')}" / name).read_text(encoding="utf-8")
+    )
+    return version_data

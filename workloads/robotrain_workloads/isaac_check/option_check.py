@@ -55,19 +55,19 @@ class _Resolved(BaseException):
 def main(arguments: Sequence[str]) -> None:
     """Print the verdicts, and end this process at once: to clean up after PyTorch takes a second."""
     separator = list(arguments).index("--")
-    action, library, *owned = arguments[:separator]
+    action, library, *owned_options = arguments[:separator]
     with tempfile.TemporaryDirectory() as folder:  # Hydra writes what it did into the working folder
         os.chdir(folder)
-        exit_code = _print_verdicts(action, library, owned, arguments[separator + 1 :])
+        exit_code = _print_verdicts(action, library, owned_options, arguments[separator + 1 :])
         os.chdir("/")
     sys.stdout.flush()
     os._exit(exit_code)
 
 
-def _print_verdicts(action: str, library: str, owned: Sequence[str], options: Sequence[str]) -> int:
+def _print_verdicts(action: str, library: str, owned_options: Sequence[str], options: Sequence[str]) -> int:
     """Print the verdicts; return the exit code: 1 for a failure of this machine, whose verdict is not kept."""
     try:
-        for verdict in judge_options(action, library, owned, options):
+        for verdict in judge_options(action, library, owned_options, options):
             emit_verdict(verdict)
     except Exception as failed:
         emit_verdict(Verdict(result="unchecked", text=f"Isaac Lab failed with {_format_error(failed)}"))
@@ -89,8 +89,8 @@ def judge_options(action: str, library: str, owned: Sequence[str], options: Sequ
         configurations = resolve(backend, [*owned, *options])
     except Refused as refused:
         culprits = _find_culprits(backend, owned, words, str(refused))
-        names = [word.partition("=")[0].split(" ")[0] for word in culprits]
-        ways = (suggest_leaving_out(*names),) if names else ()
+        option_names = [word.partition("=")[0].split(" ")[0] for word in culprits]
+        ways = (suggest_leaving_out(*option_names),) if option_names else ()
         yield Verdict(result="refused", text=str(refused), options=culprits, ways=ways)
         return
     doubts = [*_find_doubts(backend, owned, words, configurations)]
@@ -100,11 +100,11 @@ def judge_options(action: str, library: str, owned: Sequence[str], options: Sequ
 
 def resolve(backend: Any, arguments: Sequence[str]) -> Configurations:
     """Return the configurations that a backend makes of arguments. Raise Refused."""
-    made: list[Configurations] = []
-    original, argv = getattr(backend, RESOLVE), sys.argv
+    resolved: list[Configurations] = []
+    original_resolve, argv = getattr(backend, RESOLVE), sys.argv
 
     def stop(*values: Any, **options: Any) -> None:
-        made.append(Configurations(*original(*values, **options)))
+        resolved.append(Configurations(*original_resolve(*values, **options)))
         raise _Resolved
 
     output = io.StringIO()
@@ -113,10 +113,10 @@ def resolve(backend: Any, arguments: Sequence[str]) -> Configurations:
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(io.StringIO()):
             backend.run(list(arguments))
     except _Resolved:
-        return made[0]
+        return resolved[0]
     except SystemExit as ended:
-        text = NOISE.sub("", HYDRA_HINT.sub("", output.getvalue().strip()))
-        raise Refused(" ".join(text.split()) or f"it ends with exit code {ended.code}") from ended
+        output_text = NOISE.sub("", HYDRA_HINT.sub("", output.getvalue().strip()))
+        raise Refused(" ".join(output_text.split()) or f"it ends with exit code {ended.code}") from ended
     except REFUSALS as error:
         raise Refused(_format_error(error)) from error
     except Exception as error:
@@ -124,21 +124,26 @@ def resolve(backend: Any, arguments: Sequence[str]) -> Configurations:
             raise Refused(_format_error(error)) from error
         raise
     finally:
-        setattr(backend, RESOLVE, original)
+        setattr(backend, RESOLVE, original_resolve)
         sys.argv = argv
     raise RuntimeError("it made no configuration")
 
 
 def join_values(words: Sequence[str]) -> list[str]:
     """Return options with the values that follow them, `--video_length 5` as one text."""
-    joined: list[str] = []
+    joined_words: list[str] = []
     for word in words:
-        is_value = joined and joined[-1].startswith("-") and "=" not in joined[-1] and " " not in joined[-1]
+        is_value = (
+            joined_words
+            and joined_words[-1].startswith("-")
+            and "=" not in joined_words[-1]
+            and " " not in joined_words[-1]
+        )
         if is_value and not word.startswith("-") and "=" not in word:
-            joined[-1] += f" {word}"
+            joined_words[-1] += f" {word}"
         else:
-            joined.append(word)
-    return joined
+            joined_words.append(word)
+    return joined_words
 
 
 def _split(words: Sequence[str]) -> list[str]:
@@ -161,29 +166,35 @@ def _get_name(word: str) -> str:
 
 
 def _find_doubts(
-    backend: Any, owned: Sequence[str], words: Sequence[str], configurations: Configurations
+    backend: Any, owned_options: Sequence[str], words: Sequence[str], configurations: Configurations
 ) -> Iterator[Verdict]:
     """Yield what Isaac Lab sets though no configuration has it, or with a value of another type."""
     overrides = {word: match for word in words if (match := OVERRIDE.fullmatch(word))}
     if not overrides:
         return
-    usual = resolve(backend, [*owned, *_split([word for word in words if word not in overrides])])
+    usual_configurations = resolve(
+        backend, [*owned_options, *_split([word for word in words if word not in overrides])]
+    )
     for word, match in overrides.items():
         path = match["path"].split(".")[1:]
         section = match["path"].partition(".")[0]
-        before = [getattr(usual, section)]
+        usual_values = [getattr(usual_configurations, section)]
         for name in path:
-            if not _has_child(before[-1], name):
-                text = f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
-                yield Verdict(result="doubtful", text=text, options=(word,), ways=(suggest_leaving_out(match["path"]),))
+            if not _has_child(usual_values[-1], name):
+                doubt_text = (
+                    f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
+                )
+                yield Verdict(
+                    result="doubtful", text=doubt_text, options=(word,), ways=(suggest_leaving_out(match["path"]),)
+                )
                 break
-            before.append(_get_child(before[-1], name))
+            usual_values.append(_get_child(usual_values[-1], name))
         else:
-            after = getattr(configurations, section)
+            resolved_value = getattr(configurations, section)
             for name in path:
-                after = _get_child(after, name)
-            if wrong := _compare_types(before[-1], after):
-                yield Verdict(result="doubtful", text=f"{match['path']} {wrong}", options=(word,))
+                resolved_value = _get_child(resolved_value, name)
+            if type_problem := _compare_types(usual_values[-1], resolved_value):
+                yield Verdict(result="doubtful", text=f"{match['path']} {type_problem}", options=(word,))
 
 
 def _has_child(node: Any, name: str) -> bool:
@@ -200,7 +211,7 @@ def _get_child(node: Any, name: str) -> Any:
     return node[int(name)] if isinstance(node, list | tuple) else getattr(node, name)
 
 
-def _compare_types(before: Any, after: Any) -> str:
+def _compare_types(usual_value: Any, new_value: Any) -> str:
     """Return why a value would not do in the place of another; empty if it may."""
     kinds: tuple[tuple[str, tuple[type, ...]], ...] = (
         ("true or false", (bool,)),
@@ -209,14 +220,14 @@ def _compare_types(before: Any, after: Any) -> str:
         ("a list", (list, tuple)),
         ("a mapping", (Mapping,)),
     )
-    if after is None or before is None or isinstance(before, str):
+    if new_value is None or usual_value is None or isinstance(usual_value, str):
         return ""
     for name, types in kinds:
-        if isinstance(before, types):
-            fits = isinstance(after, types) and isinstance(after, bool) == isinstance(before, bool)
-            return "" if fits else f"is {name} in this task, {before!r}: it would be {after!r}"
-    if hasattr(before, "__dataclass_fields__") and not hasattr(after, "__dataclass_fields__"):
-        return f"is a group of settings in this task: it would be {after!r}"
+        if isinstance(usual_value, types):
+            is_fitting = isinstance(new_value, types) and isinstance(new_value, bool) == isinstance(usual_value, bool)
+            return "" if is_fitting else f"is {name} in this task, {usual_value!r}: it would be {new_value!r}"
+    if hasattr(usual_value, "__dataclass_fields__") and not hasattr(new_value, "__dataclass_fields__"):
+        return f"is a group of settings in this task: it would be {new_value!r}"
     return ""
 
 
@@ -224,8 +235,8 @@ def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdi
     """Yield what the task would start and is not here, as Isaac Sim; Isaac Lab's own rules may refuse it before."""
     if VIDEO in arguments:
         if importlib.util.find_spec(VIDEO_PACKAGE) is None:
-            text = f"a video needs the package {VIDEO_PACKAGE}, which this environment has not"
-            yield Verdict(result="doubtful", text=text, ways=(VIDEO_WAY,))
+            doubt_text = f"a video needs the package {VIDEO_PACKAGE}, which this environment has not"
+            yield Verdict(result="doubtful", text=doubt_text, ways=(VIDEO_WAY,))
         if not any(argument.partition("=")[0] in VISUALIZERS for argument in arguments):
             configure = importlib.import_module("isaaclab_rl.entrypoints.common").pre_launch_video_config
             with contextlib.redirect_stdout(io.StringIO()):
@@ -236,16 +247,16 @@ def _find_simulator_doubts(env: Any, arguments: Sequence[str]) -> Iterator[Verdi
         yield Verdict(result="refused", text=_format_error(error))
         return
     if sources and importlib.util.find_spec(ISAAC_SIM) is None:
-        text = f"the task starts Isaac Sim, which this environment has not: {', '.join(sources)}"
-        yield Verdict(result="doubtful", text=text)
+        doubt_text = f"the task starts Isaac Sim, which this environment has not: {', '.join(sources)}"
+        yield Verdict(result="doubtful", text=doubt_text)
     for field, (name, package) in RUNTIMES.items():
         if getattr(scan, field, False) and importlib.util.find_spec(package) is None:
             yield Verdict(result="doubtful", text=f"it uses {name}, and this environment has no package {package}")
 
 
 def _format_error(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, REFUSALS) and text else f"{type(error).__name__}: {text}"
+    error_text = " ".join(str(error).split())
+    return error_text if isinstance(error, REFUSALS) and error_text else f"{type(error).__name__}: {error_text}"
 
 
 if __name__ == "__main__":

@@ -59,27 +59,27 @@ gpus = installation.find_gpu_requirement
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
-    values = document.parameters
+    job_parameters = document.parameters
 
     def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
         with tempfile.TemporaryDirectory() as scratch:
             address = checkpoint_file.get_address(source)
-            config = str(values["agent_config"] or "")
+            config = str(job_parameters["agent_config"] or "")
             files = fetch_files(data[source], address, config, Path(scratch))
-            if problems := list(find_file_problems(files, str(values["sha256"] or ""))):
+            if problems := list(find_file_problems(files, str(job_parameters["sha256"] or ""))):
                 return problems, ""
             content = checkpoint_content.read_content(files.weights)
-            backend = None if values["backend"] is None else str(values["backend"])
+            backend = None if job_parameters["backend"] is None else str(job_parameters["backend"])
             problems = list(find_content_problems(files, content, backend, installation.choose_series(lab)))
         return problems, content.backend
 
-    owned = parameters.OWNED_OPTIONS
-    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned=owned)
+    owned_options = parameters.OWNED_OPTIONS
+    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned_options=owned_options)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the exporter's command; it finds Isaac Lab and the checkpoint's files where it runs."""
-    values = document.parameters
+    job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     step = 0
@@ -87,8 +87,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         step = find_files(data[source]).step
     program_options = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
     program_options += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
-    program_options += [f"--formats={','.join(parameters.list_formats(values))}"]
-    program_options += [f"--max-steps={values['max_steps'] or values['video_length']}"]
+    program_options += [f"--formats={','.join(parameters.list_formats(job_parameters))}"]
+    program_options += [f"--max-steps={job_parameters['max_steps'] or job_parameters['video_length']}"]
     return job_command.make_command(document, data, EXPORTER, [*program_options, "--"])
 
 
@@ -99,33 +99,34 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run. Names: contract, F.4."""
-    values = document.parameters
+    job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(document.sources)
     return policy_container.describe_tracking_run(
         document,
-        experiment=str(values["experiment_name"] or f"inference-{values['task'] or 'policy'}"),
-        run_name=str(values["job_name"]),
+        experiment=str(job_parameters["experiment_name"] or f"inference-{job_parameters['task'] or 'policy'}"),
+        run_name=str(job_parameters["job_name"]),
         copied=COPIED_PARAMETERS,
-        params={"inference_format": values["format"]},
+        params={"inference_format": job_parameters["format"]},
         tags={
             "inference_type": "policy_evaluation",
             "checkpoint_uri": checkpoint_file.get_address(source) if source else "",
-            "model.register_name": values["register_model"],
+            "model.register_name": job_parameters["register_model"],
         },
     )
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered policy."""
-    values = document.parameters
+    job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     address = checkpoint_file.get_address(source) if source else ""
-    facts = {"checkpoint_uri": address, "task": str(values["task"] or "")}
+    facts = {"checkpoint_uri": address, "task": str(job_parameters["task"] or "")}
     tags = {name: value for name, value in facts.items() if value}
     return PublishingSpec(
-        register=str(values["register_model"] or ""),
-        description=f"Isaac Lab policy, exported as {', '.join(parameters.list_formats(values))} (run {document.run})",
-        tags={**tags, "formats": ",".join(parameters.list_formats(values))},
+        register=str(job_parameters["register_model"] or ""),
+        description=f"Isaac Lab policy, exported as {', '.join(parameters.list_formats(job_parameters))} (run "
+        f"{document.run})",
+        tags={**tags, "formats": ",".join(parameters.list_formats(job_parameters))},
         lineage=tags,
     )
 
@@ -162,8 +163,10 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
         if not Path(agent_config).is_file():
             raise ProblemError(make_data_problem(f"there is no file {agent_config} where the job runs", AGENT_WAY))
         return files._replace(agent=Path(agent_config))
-    beside = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
-    for root in (urljoin(address, path) for path in beside):  # training left them beside the file or its folder
+    relative_folders = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
+    for root in (
+        urljoin(address, path) for path in relative_folders
+    ):  # training left them beside the file or its folder
         try:
             agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
         except FileMissing:
@@ -186,17 +189,17 @@ def _download(address: str, to: Path) -> Path:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as response:
             if not response.geturl().startswith(SAFE_SCHEME):
                 raise OSError(f"{address} is redirected to an address without encryption")
-            content = response.read(MAX_FILE_BYTES + 1)
+            file_bytes = response.read(MAX_FILE_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
             kind = FileMissing if error.code < 500 else ProblemError
             raise kind(make_data_problem(f"{address} cannot be downloaded: HTTP {error.code}", AGENT_WAY)) from None
     except urllib.error.URLError as error:
         raise OSError(f"{address} cannot be downloaded: {error.reason}") from error
-    if len(content) > MAX_FILE_BYTES:
+    if len(file_bytes) > MAX_FILE_BYTES:
         raise OSError(f"{address} is larger than {MAX_FILE_BYTES >> 20} MiB, so it is no {to.name}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(content)
+    to.write_bytes(file_bytes)
     return to
 
 

@@ -39,9 +39,9 @@ class Exporter:
         self._formats: list[str] = program_options.formats.split(",")
         self._lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
         self._scratch = program_options.work / SCRATCH_FOLDER
-        fetched = self._scratch / "fetched"
+        fetch_folder = self._scratch / "fetched"
         source = container.fetch_files(
-            program_options.checkpoint, program_options.source, program_options.agent_config, fetched
+            program_options.checkpoint, program_options.source, program_options.agent_config, fetch_folder
         )
         self._facts = container.read_facts(source, program_options.checkpoint, program_options.cache)
         self._task = program_options.task or self._facts.task or parameters.DEFAULT_TASKS[self._lab.series]
@@ -57,22 +57,24 @@ class Exporter:
 
     def run(self) -> None:
         """Export, compare and play. Raise OSError or SystemExit with a sentence."""
-        content = checkpoint_content.read_content(self._files.weights)
-        for problem in container.find_content_problems(self._files, content, self._own.backend, self._lab.series):
+        weights_content = checkpoint_content.read_content(self._files.weights)
+        for problem in container.find_content_problems(
+            self._files, weights_content, self._own.backend, self._lab.series
+        ):
             raise OSError(problem)
-        emit_event(Track(params={"framework": content.backend, "task": self._task}))
+        emit_event(Track(params={"framework": weights_content.backend, "task": self._task}))
         with result_files.fill_folder(self._own.results) as folder:
             for name in ("exported", "metrics", "videos"):
                 (folder / name).mkdir()
-            reports = self._play(folder, content.backend)
+            reports = self._play(folder, weights_content.backend)
             for file in sorted((folder / "exported").iterdir()):
                 digest = checkpoint.hash_file(file)
                 file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
-            summary = self._write_summary(folder, content.backend, reports)
+            summary = self._write_summary(folder, weights_content.backend, reports)
         for report in reports:
             if report.get("video"):
-                text = f"the play of {report['format']} has no video: {report['video']}"
-                emit_event(Note(level="warning", text=text))
+                note_text = f"the play of {report['format']} has no video: {report['video']}"
+                emit_event(Note(level="warning", text=note_text))
         with result_files.fill_folder(self._own.keep_policy) as folder:  # what can be registered
             (folder / "params").mkdir()
             shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
@@ -97,21 +99,23 @@ class Exporter:
             options=self._arguments,
         )
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
-        exported = (f"--export={folder / 'exported'}", f"--formats={program_options.formats}")
-        results = (f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}")
-        played = (
+        export_options = (f"--export={folder / 'exported'}", f"--formats={program_options.formats}")
+        results_options = (f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}")
+        play_options = (
             f"--steps={program_options.max_steps}",
             f"--frames={program_options.video_length}",
             f"--seed={program_options.seed}",
             f"--task={self._task}",
         )
-        command = rollout.make_command(file, *exported, *results, *played, f"--onnx-command={json.dumps(worker)}")
+        command = rollout.make_command(
+            file, *export_options, *results_options, *play_options, f"--onnx-command={json.dumps(worker)}"
+        )
         reports: list[Report] = []
 
         def add_report(report: Report) -> None:
             if report["event"] == "step":
-                done = (len(reports) - 1) * report["total"] + report["step"]
-                emit_event(Metrics(values={}, step=done, total=report["total"] * len(self._formats)))
+                done_steps = (len(reports) - 1) * report["total"] + report["step"]
+                emit_event(Metrics(values={}, step=done_steps, total=report["total"] * len(self._formats)))
             else:
                 reports.append(report)
 
@@ -120,8 +124,8 @@ class Exporter:
 
     def _write_summary(self, folder: Path, backend: str, reports: Sequence[Report]) -> dict[str, Any]:
         """Write what was found, the file that says that all is complete last; return its content."""
-        exported, *played = reports
-        comparisons = {report["format"]: report["comparison"] for report in played}
+        export_report, *play_reports = reports
+        comparisons = {report["format"]: report["comparison"] for report in play_reports}
         result_files.write_json(folder / "exported" / COMPARISON_FILE, comparisons)
         metrics = {
             name: json.loads(file.read_text(encoding="utf-8"))
@@ -131,14 +135,14 @@ class Exporter:
         for empty in ("metrics", "videos"):
             if not any((folder / empty).iterdir()):
                 (folder / empty).rmdir()
-        origin = {"source": self._own.source, "file": self._files.weights.name, "step": self._files.step}
+        checkpoint_origin = {"source": self._own.source, "file": self._files.weights.name, "step": self._files.step}
         summary: dict[str, Any] = {
             "job_name": self._own.job_name,
             "task": self._task,
             "backend": backend,
-            "observations": exported["observations"],
-            "actions": exported["actions"],
-            "checkpoint": origin,
+            "observations": export_report["observations"],
+            "actions": export_report["actions"],
+            "checkpoint": checkpoint_origin,
             "comparison": comparisons,
             "metrics": result_files.replace_non_finite(metrics),
         }
@@ -174,7 +178,7 @@ def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
         scores |= {f"{name}/{metric}": float(metrics[metric]) for metric in SCORED if metrics[metric] is not None}
     for name, comparison in summary["comparison"].items():
         scores[f"{name}/max_error"] = float(comparison["max_error"])
-    rewards = [value for name, value in scores.items() if name.endswith("/mean_episode_reward")]
+    rewards = [score for name, score in scores.items() if name.endswith("/mean_episode_reward")]
     return {**scores, **({"mean_reward": max(rewards)} if rewards else {})}
 
 

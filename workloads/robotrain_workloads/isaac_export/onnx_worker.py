@@ -39,14 +39,14 @@ class OnnxPolicy:
                 name: numpy.zeros((layers, number, size), "float32") for name, (layers, size) in self._shapes.items()
             }
         step = number if self._is_batched else 1
-        parts = [self._run(observations, slice(index, index + step)) for index in range(0, number, step)]
-        return numpy.concatenate(parts)
+        action_parts = [self._run(observations, slice(index, index + step)) for index in range(0, number, step)]
+        return numpy.concatenate(action_parts)
 
     def _run(self, observations: Any, part: slice) -> Any:
         """Return the actions of some environments, and keep their states."""
         states = {name: state[:, part] for name, state in self._states.items()}
-        actions, *after = self._session.run(None, {self._input: observations[part], **states})
-        for name, state in zip(self._shapes, after, strict=True):
+        actions, *new_states = self._session.run(None, {self._input: observations[part], **states})
+        for name, state in zip(self._shapes, new_states, strict=True):
             self._states[name][:, part] = state
         return actions
 
@@ -60,19 +60,19 @@ def main(file: str) -> None:
     """Answer until the input ends."""
     numpy: Any = importlib.import_module("numpy")
     policy = OnnxPolicy(Path(file))
-    read, write = sys.stdin.buffer, sys.stdout.buffer
-    while header := read.read(HEADER.size):
+    input_stream, output_stream = sys.stdin.buffer, sys.stdout.buffer
+    while header := input_stream.read(HEADER.size):
         kind, count = HEADER.unpack(header)
         if kind == b"R":
-            policy.reset(numpy.frombuffer(read.read(count), "uint8").astype(bool))
+            policy.reset(numpy.frombuffer(input_stream.read(count), "uint8").astype(bool))
             continue
-        content = read.read(4 * count * policy.observations)
-        observations = numpy.frombuffer(content, "float32").reshape(count, policy.observations)
-        began = time.perf_counter()
+        observation_bytes = input_stream.read(4 * count * policy.observations)
+        observations = numpy.frombuffer(observation_bytes, "float32").reshape(count, policy.observations)
+        start_time = time.perf_counter()
         actions = policy.act(observations)
-        seconds = time.perf_counter() - began
-        write.write(struct.pack("<dI", seconds, actions.shape[1]) + actions.astype("float32").tobytes())
-        write.flush()
+        seconds = time.perf_counter() - start_time
+        output_stream.write(struct.pack("<dI", seconds, actions.shape[1]) + actions.astype("float32").tobytes())
+        output_stream.flush()
 
 
 if __name__ == "__main__":

@@ -38,56 +38,65 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     yield from assets.find_problems(document, data)
     yield from user_code.find_problems(document, data)
-    values = document.parameters
+    job_parameters = document.parameters
     backend = str(document.parameters["backend"])
     code = training_folder.find_source(document)
     program = data.get(code) if code else None
     try:
         if program:
-            user_code.find_folder(program, str(values["entry"]))
+            user_code.find_folder(program, str(job_parameters["entry"]))
         lab = None if program else installation.find_present(document)
-        begin = start.load_start(document, data)
-        if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
-            yield other
+        loaded_start = start.load_start(document, data)
+        if loaded_start.file and (
+            digest_problem := checkpoint_file.find_digest_problem(loaded_start.file, job_parameters["sha256"])
+        ):
+            yield digest_problem
             return
         if program:
             return
         series = installation.choose_series(lab)
         yield from installation.find_script_problems(document, series, parameters.make_script(backend))
-        if begin.file is not None:
-            content = checkpoint_content.read_content(begin.file)
-            problems = list(start.find_start_problems(begin, content, backend, series))
+        if loaded_start.file is not None:
+            content = checkpoint_content.read_content(loaded_start.file)
+            problems = list(start.find_start_problems(loaded_start, content, backend, series))
             yield from problems
-            if not problems and (left := start.find_iteration_problem(document, begin, content)):
-                yield left
+            if not problems and (iteration_problem := start.find_iteration_problem(document, loaded_start, content)):
+                yield iteration_problem
     except OSError as error:
         yield get_problem(error)
         return
     output = checkpoints(document, Path(document.placement.work))
-    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")
+    yield from publish_url.find_write_problems(str(job_parameters["publish_url"] or ""), output, "checkpoints")
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
     if training_folder.find_source(document):
         return training_folder.make_command(document, data, work)
-    values = document.parameters
+    job_parameters = document.parameters
     checkpoints_folder = checkpoints(document, work)
     point, notes = checkpoint.find_resume_point(checkpoints_folder, run=document.run, job=document.job)
-    recovered = point and point[1]
-    begin = recovered or start.find_start_path(document, data)
-    mode = start.find_start_mode(document, recovered)
-    program_options = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
-    program_options += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
-    program_options += ["--headless"] if values["headless"] else []
+    recovered_folder = point and point[1]
+    start_path = recovered_folder or start.find_start_path(document, data)
+    mode = start.find_start_mode(document, recovered_folder)
+    program_options = [
+        "--backend",
+        str(job_parameters["backend"]),
+        "--task",
+        str(job_parameters["task"]),
+        "--work",
+        str(work),
+    ]
+    program_options += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={job_parameters['num_gpus']}"]
+    program_options += ["--headless"] if job_parameters["headless"] else []
     nodes = job_node.count_nodes(document)
     launched = document.placement.node_launcher
     program_options += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
     for name in ("isaaclab_path", "isaac_version"):
-        if values[name] is not None:
-            program_options.append(f"--{name.replace('_', '-')}={values[name]}")
-    if begin is not None:
-        program_options += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
+        if job_parameters[name] is not None:
+            program_options.append(f"--{name.replace('_', '-')}={job_parameters[name]}")
+    if start_path is not None:
+        program_options += ["--start", str(start_path), "--mode", mode, *(["--repeated"] if recovered_folder else [])]
     program_options += ["--", *list_script_options(document)]
     return job_command.make_command(
         document, data, SUPERVISOR, program_options, node_launch.make_environ(document), notes
@@ -96,9 +105,11 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def list_script_options(document: JobDocument) -> list[str]:
     """Return the options of Isaac Lab's script that follow from the job."""
-    values = document.parameters
-    options = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
-    options += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
+    job_parameters = document.parameters
+    options = ["--task", str(job_parameters["task"]), "--num_envs", str(job_parameters["num_envs"])]
+    options += [
+        f"--{name}={job_parameters[name]}" for name in ("max_iterations", "seed") if job_parameters[name] is not None
+    ]
     return [*options, *(["--distributed"] if is_distributed(document) else [])]
 
 
@@ -125,57 +136,60 @@ def checkpoints(document: JobDocument, work: Path) -> Path:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run. Names: contract, section F.3."""
-    values = document.parameters
-    mode = parameters.choose_mode(values, {source.role for source in document.sources})
+    job_parameters = document.parameters
+    mode = parameters.choose_mode(job_parameters, {source.role for source in document.sources})
     source = next((source for source in document.sources if source.role in ("checkpoint", "resume")), None)
     has_own_program = training_folder.find_source(document) is not None
     params: dict[str, Scalar] = {
-        "task": values["task"],
-        "num_envs": values["num_envs"],
+        "task": job_parameters["task"],
+        "num_envs": job_parameters["num_envs"],
         "distributed": is_distributed(document),
         **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
         "algorithm": parameters.find_algorithm(document.trainer_args),
-        **{name: values[name] for name in ("max_iterations", "seed") if values[name] is not None},
+        **{name: job_parameters[name] for name in ("max_iterations", "seed") if job_parameters[name] is not None},
         **packages.describe(document),
         **({"options": " ".join(document.trainer_args)} if document.trainer_args else {}),
     }
     tags = {
-        "task": str(values["task"]),
-        "framework": str(values["backend"]),
-        "entrypoint": str(values["entry"]) if has_own_program else "isaaclab.sh",
+        "task": str(job_parameters["task"]),
+        "framework": str(job_parameters["backend"]),
+        "entrypoint": str(job_parameters["entry"]) if has_own_program else "isaaclab.sh",
         "checkpoint_mode": mode,
         "checkpoint_source_uri": checkpoint_file.get_address(source) if source else "",
-        "checkpoint_source_sha256": str(values["sha256"] or "").lower(),
-        "model.register_name": "" if has_own_program else parameters.make_model_name(values),
-        "correlation_id": str(values["correlation_id"] or ""),
+        "checkpoint_source_sha256": str(job_parameters["sha256"] or "").lower(),
+        "model.register_name": "" if has_own_program else parameters.make_model_name(job_parameters),
+        "correlation_id": str(job_parameters["correlation_id"] or ""),
     }
     return TrackingSpec(
-        experiment=parameters.get_experiment_name(values),
-        run_name=str(values["job_name"] or document.run),
+        experiment=parameters.get_experiment_name(job_parameters),
+        run_name=str(job_parameters["job_name"] or document.run),
         params=params,
         tags={name: value for name, value in tags.items() if value},
-        machine=bool(values["system_metrics"]),
+        machine=bool(job_parameters["system_metrics"]),
     )
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered checkpoint."""
-    values = document.parameters
+    job_parameters = document.parameters
     tags = {
-        "framework": str(values["backend"]),
-        "task": str(values["task"]),
+        "framework": str(job_parameters["backend"]),
+        "task": str(job_parameters["task"]),
         "algorithm": parameters.find_algorithm(document.trainer_args),
         "evaluated": "false",
-        "checkpoint_mode": parameters.choose_mode(values, {source.role for source in data}),
+        "checkpoint_mode": parameters.choose_mode(job_parameters, {source.role for source in data}),
         "success_threshold": SUCCESS_THRESHOLD,
     }
     has_own_program = training_folder.find_source(document) is not None  # it registers its model itself
-    is_registered = not has_own_program and bool(values["register_checkpoint"] or document.placement.tracking_uri)
+    is_registered = not has_own_program and bool(
+        job_parameters["register_checkpoint"] or document.placement.tracking_uri
+    )
     return PublishingSpec(
-        register=parameters.make_model_name(values) if is_registered else "",
-        description=f"Isaac Lab policy for {values['task']}, trained with {values['backend']} (run {document.run})",
+        register=parameters.make_model_name(job_parameters) if is_registered else "",
+        description=f"Isaac Lab policy for {job_parameters['task']}, trained with {job_parameters['backend']} (run "
+        f"{document.run})",
         tags=tags,
-        lineage={"task": values["task"], "framework": values["backend"]},
-        artifact_folders=ARTIFACT_FOLDERS[str(values["backend"])],
-        last_artifact_folders={"model_*.pt": "checkpoints/final"} if values["backend"] == "rsl_rl" else {},
+        lineage={"task": job_parameters["task"], "framework": job_parameters["backend"]},
+        artifact_folders=ARTIFACT_FOLDERS[str(job_parameters["backend"])],
+        last_artifact_folders={"model_*.pt": "checkpoints/final"} if job_parameters["backend"] == "rsl_rl" else {},
     )

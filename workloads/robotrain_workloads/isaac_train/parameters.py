@@ -164,9 +164,11 @@ def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
 
 def find_algorithm(arguments: Sequence[str]) -> str:
     """Return the algorithm that options after `--` choose: IPPO or MAPPO, for several agents of skrl, or PPO."""
-    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
-        option, equals, value = argument.partition("=")
-        match = SEVERAL_AGENTS.search(value if equals else following) if option in ALGORITHM_OPTIONS else None
+    for argument, next_argument in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        option, equals, option_value = argument.partition("=")
+        match = (
+            SEVERAL_AGENTS.search(option_value if equals else next_argument) if option in ALGORITHM_OPTIONS else None
+        )
         if match:
             return match[1].upper()
     return PPO

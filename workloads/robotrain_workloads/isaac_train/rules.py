@@ -89,8 +89,10 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
     if total is None or parameters.choose_mode(dict(job.parameters), roles) != "resume":
         return
     for source in job.sources:
-        if (match := re.search(r"(?:^|/)model_(\d+)\.pt$", source.uri)) and (done := int(match[1]) + 1) >= total:
-            yield make_problem("nothing-left-to-train", given=source.uri, done=done, total=total)
+        if (match := re.search(r"(?:^|/)model_(\d+)\.pt$", source.uri)) and (
+            done_iterations := int(match[1]) + 1
+        ) >= total:
+            yield make_problem("nothing-left-to-train", given=source.uri, done=done_iterations, total=total)
 
 
 def check_training_folder(job: "Job") -> Iterator[Problem]:
@@ -128,6 +130,10 @@ def _check_owned_options(job: "Job") -> Iterator[Problem]:
 def _check_entry(files: Collection[str], entry: str, folder: str) -> Iterator[Problem]:
     """Require the program among the files that are sent."""
     if entry not in files:
-        where = ", ".join([path for path in files if path.endswith(".sh")][: code_rules.MAX_NAMES])
-        reason = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
+        programs_text = ", ".join([path for path in files if path.endswith(".sh")][: code_rules.MAX_NAMES])
+        reason = (
+            f"It has {programs_text}."
+            if programs_text
+            else "It has no program ending in .sh, or an ignore file names it."
+        )
         yield make_problem("entry-missing", where=CODE_FLAG, given=folder, entry=entry, why=reason)

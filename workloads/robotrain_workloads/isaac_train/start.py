@@ -41,9 +41,9 @@ def find_start_path(document: JobDocument, data: Mapping[JobSource, Path]) -> Pa
     return paths_by_role.get("resume") or paths_by_role.get("checkpoint")
 
 
-def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mode:
+def find_start_mode(document: JobDocument, recovered_folder: Path | None = None) -> Mode:
     """Return how the training starts; what an earlier attempt saved is always resumed."""
-    if recovered is not None:
+    if recovered_folder is not None:
         return "resume"
     return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
 
@@ -81,10 +81,10 @@ def find_iteration_problem(document: JobDocument, start: CheckpointStart, conten
     if total is None and length and is_same_run:
         total = length[0] // rollouts
     number = content.timesteps if content.timesteps is not None else start.number
-    done = number // rollouts if length and number is not None else 0
+    done_iterations = number // rollouts if length and number is not None else 0
     if content.iteration is not None:  # of rsl_rl, whose first one is 0
-        done = content.iteration + 1
-    if not isinstance(total, int) or done < total:
+        done_iterations = content.iteration + 1
+    if not isinstance(total, int) or done_iterations < total:
         return None
-    way = f"--set max_iterations={2 * done}" if is_same_run else f"--max-iterations {2 * done}"
-    return make_data_problem(f"{start.file} has {done} iterations, and the training ends after {total}", way)
+    way = f"--set max_iterations={2 * done_iterations}" if is_same_run else f"--max-iterations {2 * done_iterations}"
+    return make_data_problem(f"{start.file} has {done_iterations} iterations, and the training ends after {total}", way)

@@ -66,10 +66,10 @@ NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 """What MLflow does not allow in the name of a metric."""
 
 
-def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, float]:
+def translate_metrics(backend: str, values_by_tag: Mapping[str, float]) -> dict[str, float]:
     """Return the values by their tracking names. Tags that are not known stay as they are."""
     metrics: dict[str, float] = {}
-    for tag, value in values.items():
+    for tag, value in values_by_tag.items():
         if backend == "skrl":
             name = re.sub(r" \((max|min|mean|std)\)$", r"/\1", tag)
             if "/" in (term := name.removeprefix("Info / ")):  # a term of the environment, in skrl 1 and 2
@@ -113,9 +113,10 @@ class TrainingFollower:
         code = self._group.exit_code
         if self._group.is_stopped:
             return code
-        if left := self._nothing_left:
+        if nothing_left := self._nothing_left:
             print(
-                f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
+                f"error: the checkpoint has {nothing_left['done']} iterations, and the training ends after "
+                f"{nothing_left['total']}:"
                 " increase --max-iterations",
                 flush=True,
             )
@@ -124,8 +125,8 @@ class TrainingFollower:
             if self._group.has_killed:
                 emit_event(Note(level="info", text=f"the training is complete; {ENDED}"))
             elif code:
-                text = f"the training is complete, but Isaac Lab closed with exit code {code}"
-                emit_event(Note(level="warning", text=text))
+                note_text = f"the training is complete, but Isaac Lab closed with exit code {code}"
+                emit_event(Note(level="warning", text=note_text))
             return 0
         if code == 0:
             raise SystemExit(
@@ -173,8 +174,8 @@ class TrainingFollower:
         with make_atomically(target, key="save") as scratch:
             checkpoint_file.write_facts(scratch, self._own.task, self._own.backend, self._total, self._rollouts)
             shutil.copyfile(file, scratch / file.name)
-            beside = checkpoint_file.get_statistics_name(file)
-            for name in (*PARAMS, checkpoint_file.RUN_FILE, *([beside] if beside else [])):
+            statistics_name = checkpoint_file.get_statistics_name(file)
+            for name in (*PARAMS, checkpoint_file.RUN_FILE, *([statistics_name] if statistics_name else [])):
                 if (self._folder / name).is_file():
                     shutil.copyfile(self._folder / name, scratch / name)
             for video in self._list_new_videos(file):
@@ -186,11 +187,13 @@ class TrainingFollower:
     def _list_new_videos(self, checkpoint: Path) -> list[Path]:
         """Return the videos of `--video` that were complete when a checkpoint was saved, and that no other one has."""
         assert self._folder is not None
-        saved = checkpoint.stat().st_mtime_ns
-        videos = [video for video in (self._folder / VIDEOS).glob("**/*.mp4") if video.stat().st_mtime_ns <= saved]
-        new = sorted({*videos} - self._videos)
-        self._videos.update(new)
-        return new
+        saving_time = checkpoint.stat().st_mtime_ns
+        videos = [
+            video for video in (self._folder / VIDEOS).glob("**/*.mp4") if video.stat().st_mtime_ns <= saving_time
+        ]
+        new_videos = sorted({*videos} - self._videos)
+        self._videos.update(new_videos)
+        return new_videos
 
 
 def make_command(
@@ -206,11 +209,11 @@ def make_command(
     ranks = program_options.num_gpus * program_options.num_nodes
     yield from lab.python
     if ranks != 1:
-        alone = ("--standalone", f"--nproc_per_node={program_options.num_gpus}")
+        torchrun_options = ("--standalone", f"--nproc_per_node={program_options.num_gpus}")
         yield from (
             "-m",
             "torch.distributed.run",
-            *(group.make_torchrun_options(program_options.num_gpus) if group else alone),
+            *(group.make_torchrun_options(program_options.num_gpus) if group else torchrun_options),
         )
     yield from (str(LAUNCHER), "--report", str(program_options.work / REPORT_FILE))
     if ranks != 1:
@@ -257,8 +260,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run Isaac Lab; return the exit code. Raise SystemExit with a sentence."""
     program_options, script = parse_arguments(arguments)
     folder = program_options.work / SCRATCH_FOLDER
-    for needed in (folder, program_options.checkpoints):
-        needed.mkdir(parents=True, exist_ok=True)
+    for new_folder in (folder, program_options.checkpoints):
+        new_folder.mkdir(parents=True, exist_ok=True)
     (program_options.work / REPORT_FILE).unlink(missing_ok=True)
     group = node_group.read_group()
     try:

@@ -34,35 +34,44 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
     """Return the command that runs the folder's program, with the arguments and variables of the contract."""
     source = find_source(document)
     assert source is not None
-    values = document.parameters
+    job_parameters = document.parameters
     labels = [mount.label for mount in document.placement.mounts if mount.role == user_code.CODE_ROLE]
     own_name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
     name = next(iter(labels), "") or own_name
-    program_options = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
+    program_options = ["--folder", str(data[source]), "--entry", str(job_parameters["entry"]), "--work", str(work)]
     program_options += ["--name", name] if labels else []
     for option in ("isaaclab_path", "isaac_version"):
-        program_options += [f"--{option.replace('_', '-')}={values[option]}"] if values[option] is not None else []
+        program_options += (
+            [f"--{option.replace('_', '-')}={job_parameters[option]}"] if job_parameters[option] is not None else []
+        )
     mode = start.find_start_mode(document)
-    model = parameters.make_model_name(values)
+    model = parameters.make_model_name(job_parameters)
     path = start.find_start_path(document, data)
-    checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(values["backend"]))) if path else ""
-    arguments = ["--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
+    checkpoint = str(checkpoint_file.find_checkpoint_file(path, str(job_parameters["backend"]))) if path else ""
+    arguments = [
+        "--mode",
+        "train",
+        "--task",
+        str(job_parameters["task"]),
+        "--num_envs",
+        str(job_parameters["num_envs"]),
+    ]
     arguments += ["--checkpoint-uri", checkpoint] if checkpoint else []
     arguments += ["--checkpoint-mode", mode]
     arguments += ["--register-checkpoint", model] if model else []
     for option in ("max_iterations", "seed"):
-        arguments += [f"--{option}", str(values[option])] if values[option] is not None else []
-    arguments += ["--headless"] if values["headless"] else []
+        arguments += [f"--{option}", str(job_parameters[option])] if job_parameters[option] is not None else []
+    arguments += ["--headless"] if job_parameters["headless"] else []
     environ: dict[str, str] = {
-        "TASK": str(values["task"]),
-        "NUM_ENVS": str(values["num_envs"]),
-        "MAX_ITERATIONS": "" if values["max_iterations"] is None else str(values["max_iterations"]),
-        "NUM_GPUS": str(values["num_gpus"]),
-        "TRAINING_BACKEND": str(values["backend"]),
+        "TASK": str(job_parameters["task"]),
+        "NUM_ENVS": str(job_parameters["num_envs"]),
+        "MAX_ITERATIONS": "" if job_parameters["max_iterations"] is None else str(job_parameters["max_iterations"]),
+        "NUM_GPUS": str(job_parameters["num_gpus"]),
+        "TRAINING_BACKEND": str(job_parameters["backend"]),
         "CHECKPOINT_URI": checkpoint,
         "CHECKPOINT_MODE": mode,
         "REGISTER_CHECKPOINT": model,
-        "MLFLOW_CORRELATION_ID": str(values["correlation_id"] or ""),
+        "MLFLOW_CORRELATION_ID": str(job_parameters["correlation_id"] or ""),
         "OSMO_DATASET_NAME": name,
         "RUN_AZURE_SMOKE_TEST": "0",
     }
@@ -71,15 +80,15 @@ def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Pa
 
 def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:
     """Return `/data/NAME/training`, linked to the folder; the folder itself where that cannot be written."""
-    link = parent / name / "training"
+    link_path = parent / name / "training"
     try:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink():
-            link.unlink()
-        link.symlink_to(folder, target_is_directory=True)
+        link_path.parent.mkdir(parents=True, exist_ok=True)
+        if link_path.is_symlink():
+            link_path.unlink()
+        link_path.symlink_to(folder, target_is_directory=True)
     except OSError:
         return folder
-    return link
+    return link_path
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -104,10 +104,10 @@ PROFILE = WorkloadProfile(
 
 def derive_profile(job: "Job") -> WorkloadProfile:
     """Return the profile of a job: policies of several agents are not evaluated yet."""
-    derived = profile.derive_profile(PROFILE, job)
+    derived_profile = profile.derive_profile(PROFILE, job)
     if find_algorithm(job.trainer_args) == PPO:
-        return derived
-    return dataclasses.replace(derived, outputs=dataclasses.replace(derived.outputs, evaluation=""))
+        return derived_profile
+    return dataclasses.replace(derived_profile, outputs=dataclasses.replace(derived_profile.outputs, evaluation=""))
 
 
 ISAAC_TRAIN = Workload(

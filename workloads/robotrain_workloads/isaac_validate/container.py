@@ -46,26 +46,28 @@ gpus = installation.find_gpu_requirement
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
-    expected = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
+    expected_values = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
 
     def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
-        loaded = load_checkpoint(data[source], Path(document.placement.cache))
+        loaded_checkpoint = load_checkpoint(data[source], Path(document.placement.cache))
         series = installation.choose_series(lab)
-        return list(find_checkpoint_problems(loaded, series=series, **expected)), loaded.backend
+        return list(
+            find_checkpoint_problems(loaded_checkpoint, series=series, **expected_values)
+        ), loaded_checkpoint.backend
 
-    owned = parameters.OWNED_OPTIONS
-    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned=owned)
+    owned_options = parameters.OWNED_OPTIONS
+    return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned_options=owned_options)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
-    values = document.parameters
+    job_parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     program_options = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
-    program_options += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(values)}"]
+    program_options += [f"--source-kind={source.kind}", f"--job-name={parameters.make_job_name(job_parameters)}"]
     program_options += [f"--pin={source.pin}"] if source.pin else []
-    program_options += [f"--video-length={values['video_length']}"] if values["record_video"] else []
+    program_options += [f"--video-length={job_parameters['video_length']}"] if job_parameters["record_video"] else []
     return job_command.make_command(document, data, SUPERVISOR, [*program_options, "--"])
 
 
@@ -127,37 +129,41 @@ def load_checkpoint(source: Path, cache: Path) -> ValidatedCheckpoint:
 
 
 def find_checkpoint_problems(
-    loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str, series: str
+    loaded_checkpoint: ValidatedCheckpoint, *, task: str, backend: str, sha256: str, series: str
 ) -> Iterator[Problem | str]:
     """Yield each mismatch with the expected values (empty: any value), and with an Isaac Lab of a series."""
-    if other := checkpoint_file.find_digest_problem(loaded.file, sha256):
-        yield other
+    if digest_problem := checkpoint_file.find_digest_problem(loaded_checkpoint.file, sha256):
+        yield digest_problem
         return
-    if problem := loaded.content.problem:
-        yield f"{loaded.file} cannot be used: {problem}"
+    if problem := loaded_checkpoint.content.problem:
+        yield f"{loaded_checkpoint.file} cannot be used: {problem}"
         return
-    if loaded.content.series not in ("", series):
-        yield checkpoint_content.make_series_finding(loaded.file, loaded.content, series)
+    if loaded_checkpoint.content.series not in ("", series):
+        yield checkpoint_content.make_series_finding(loaded_checkpoint.file, loaded_checkpoint.content, series)
         return
-    if algorithm := checkpoint_file.find_several_agents(loaded.file):
+    if algorithm := checkpoint_file.find_several_agents(loaded_checkpoint.file):
         yield make_data_problem(
-            f"{loaded.file} has policies of several agents ({algorithm}), which are not played yet", PPO_WAY
+            f"{loaded_checkpoint.file} has policies of several agents ({algorithm}), which are not played yet", PPO_WAY
         )
         return
-    if loaded.backend == "sb3" and checkpoint_file.find_params(loaded.file) is None:
+    if loaded_checkpoint.backend == "sb3" and checkpoint_file.find_params(loaded_checkpoint.file) is None:
         yield make_data_problem(
-            f"{loaded.file} has no params/agent.yaml beside it, which says what its network is", PARAMS_WAY
+            f"{loaded_checkpoint.file} has no params/agent.yaml beside it, which says what its network is", PARAMS_WAY
         )
         return
-    if backend not in ("", loaded.backend):
+    if backend not in ("", loaded_checkpoint.backend):
         yield make_data_problem(
-            f"{loaded.file} is a checkpoint of {loaded.backend}, not of {backend}", f"--backend {loaded.backend}"
+            f"{loaded_checkpoint.file} is a checkpoint of {loaded_checkpoint.backend}, not of {backend}",
+            f"--backend {loaded_checkpoint.backend}",
         )
-    elif loaded.facts.framework not in ("", loaded.backend):
-        yield f"{loaded.file} is a checkpoint of {loaded.backend}, but its model is tagged {loaded.facts.framework}"
-    trained_task = loaded.facts.task
+    elif loaded_checkpoint.facts.framework not in ("", loaded_checkpoint.backend):
+        yield (
+            f"{loaded_checkpoint.file} is a checkpoint of {loaded_checkpoint.backend}, but its model is tagged "
+            f"{loaded_checkpoint.facts.framework}"
+        )
+    trained_task = loaded_checkpoint.facts.task
     if not task and not trained_task:
-        yield make_data_problem(f"the checkpoint {loaded.file} does not tell its task", "--task TASK")
+        yield make_data_problem(f"the checkpoint {loaded_checkpoint.file} does not tell its task", "--task TASK")
     elif task and trained_task and _strip_variant(task) != _strip_variant(trained_task):
         yield make_data_problem(f"the policy was trained for {trained_task}, not for {task}", f"--task {trained_task}")
 

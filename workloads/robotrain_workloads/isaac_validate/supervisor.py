@@ -48,10 +48,10 @@ class EpisodeLog:
             emit_event(Metrics(values={}, step=0, total=self._total, unit="episode"))
         elif report["event"] == "episode":
             self.episodes.append(report)
-            values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
+            episode_metrics = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
             if report["success"] is not None:
-                values["episode_success"] = float(report["success"])
-            emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
+                episode_metrics["episode_success"] = float(report["success"])
+            emit_event(Metrics(values=episode_metrics, step=len(self.episodes), total=self._total, unit="episode"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +173,8 @@ def make_rollout(
     """Return what is played: a copy of the checkpoint, whose videos the script writes beside it."""
     params = checkpoint_file.find_params(loaded.file)
     if params is None:
-        text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
-        emit_event(Note(level="warning", text=text))
+        note_text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
+        emit_event(Note(level="warning", text=note_text))
     copy = program_options.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(loaded.file, copy)
@@ -249,27 +249,27 @@ def main(arguments: Sequence[str]) -> None:
         checkpoint = container.load_checkpoint(program_options.checkpoint, program_options.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    expected = {
+    expected_values = {
         "task": program_options.task or "",
         "backend": program_options.backend,
         "sha256": program_options.sha256,
         "series": lab.series,
     }
-    if problem := next(container.find_checkpoint_problems(checkpoint, **expected), ""):
+    if problem := next(container.find_checkpoint_problems(checkpoint, **expected_values), ""):
         raise SystemExit(f"error: {problem}")
     task = checkpoint.choose_task(program_options.task)
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
-    played = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
-    command = make_rollout(program_options, checkpoint, lab).make_command(report, *played)
+    play_options = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
+    command = make_rollout(program_options, checkpoint, lab).make_command(report, *play_options)
     log = EpisodeLog(program_options.eval_episodes)
     follow_rollout(start_script(command, scratch), report, log.add_report)
-    names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
-    ordered = sorted(log.episodes, key=lambda episode: int(episode["index"]))
-    result = ValidationResult(
+    episode_fields = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
+    ordered_episodes = sorted(log.episodes, key=lambda episode: int(episode["index"]))
+    validation_result = ValidationResult(
         rolled=RolloutResult(
             episodes=[
-                RolloutEpisode(seed=program_options.seed, **{name: episode[name] for name in names})
-                for episode in ordered
+                RolloutEpisode(seed=program_options.seed, **{name: episode[name] for name in episode_fields})
+                for episode in ordered_episodes
             ]
         ),
         success_threshold=checkpoint.choose_threshold(program_options.success_threshold),
@@ -292,11 +292,11 @@ def main(arguments: Sequence[str]) -> None:
         },
         options=program_options.options,
     )
-    with result_files.fill_folder(program_options.results) as partial:
+    with result_files.fill_folder(program_options.results) as scratch_folder:
         if program_options.video_length:
-            _keep_video(scratch, partial)
-        write_results(result, setup, partial)
-    _send_result(result, setup, program_options.results)
+            _keep_video(scratch, scratch_folder)
+        write_results(validation_result, setup, scratch_folder)
+    _send_result(validation_result, setup, program_options.results)
 
 
 def _send_result(result: ValidationResult, setup: ValidationSetup, folder: Path) -> None:

@@ -101,10 +101,10 @@ def load_adapter(folder: Path) -> Adapter:
 
 def _load_base(folder: Path, settings: Mapping[str, Any]) -> Base:
     if (folder / BASE_FILE).is_file():
-        saved = file_formats.read_json_object(folder / BASE_FILE)
-        texts = {name: str(saved[name]) for name in Base._fields if isinstance(saved.get(name), str)}
-        size = saved.get("size")
-        return Base()._replace(**texts, size=size if isinstance(size, int) else 0)
+        saved_base = file_formats.read_json_object(folder / BASE_FILE)
+        base_fields = {name: str(saved_base[name]) for name in Base._fields if isinstance(saved_base.get(name), str)}
+        size = saved_base.get("size")
+        return Base()._replace(**base_fields, size=size if isinstance(size, int) else 0)
     name = str(settings.get("base_model_name_or_path") or "")
     revision = settings.get("revision")
     if REPOSITORY.fullmatch(name):
@@ -119,16 +119,16 @@ def name_base(folder: Path, base: Base) -> None:
     names the folder of the base, is removed.
     """
     settings = file_formats.read_json_object(folder / CONFIG_FILE)
-    named = {**settings, "base_model_name_or_path": base.name, "revision": base.revision or None}
-    (folder / CONFIG_FILE).write_text(json.dumps(named, indent=2, sort_keys=True), encoding="utf-8")
+    named_settings = {**settings, "base_model_name_or_path": base.name, "revision": base.revision or None}
+    (folder / CONFIG_FILE).write_text(json.dumps(named_settings, indent=2, sort_keys=True), encoding="utf-8")
     (folder / MODEL_CARD_FILE).unlink(missing_ok=True)
     save_base(folder, base)
 
 
 def save_base(folder: Path, base: Base) -> None:
     """Write what the base of the adapter in a folder is. Raise OSError."""
-    text = json.dumps(base._asdict(), indent=2, sort_keys=True) + "\n"
-    (folder / BASE_FILE).write_text(text, encoding="utf-8")
+    base_json = json.dumps(base._asdict(), indent=2, sort_keys=True) + "\n"
+    (folder / BASE_FILE).write_text(base_json, encoding="utf-8")
 
 
 def describe_base(source: JobSource, run: str) -> Base:
@@ -156,14 +156,16 @@ def format_source(base: Base) -> str:
     return base.uri if Path(base.uri).is_absolute() and Path(base.uri).is_dir() else ""
 
 
-def find_base_source(sources: Iterable[JobSource], base: Base, read: Collection[str]) -> JobSource | None:
+def find_base_source(sources: Iterable[JobSource], base: Base, read_names: Collection[str]) -> JobSource | None:
     """Return the backbone that is the base: that of its name, else the first that the policy does not read.
 
-    :param read: the names of the repositories that the policy reads beside its base.
+    :param read_names: the names of the repositories that the policy reads beside its base.
     """
-    others = [source for source in list_backbones(sources) if get_repository_name(source) not in read]
-    named = (source for source in others if base.kind == HUB_KIND and get_repository_name(source) == base.uri)
-    return next(named, next(iter(others), None))
+    unread_backbones = [source for source in list_backbones(sources) if get_repository_name(source) not in read_names]
+    named_backbones = (
+        source for source in unread_backbones if base.kind == HUB_KIND and get_repository_name(source) == base.uri
+    )
+    return next(named_backbones, next(iter(unread_backbones), None))
 
 
 def explain_missing_base(name: object, base: Base) -> Problem:
@@ -172,9 +174,9 @@ def explain_missing_base(name: object, base: Base) -> Problem:
         way = f"{BACKBONE_FLAG} {format_source(base)}"
     else:
         way = f"{PATH_FLAG} FOLDER, or {URL_FLAG} URL, or {BACKBONE_FLAG} OWNER/NAME"
-    which = f", {base}" if str(base) else ""
+    base_text = f", {base}" if str(base) else ""
     return make_data_problem(
-        f"{name} is an adapter, and this job does not bring the policy that it was trained on{which}", way
+        f"{name} is an adapter, and this job does not bring the policy that it was trained on{base_text}", way
     )
 
 
@@ -213,8 +215,12 @@ def find_option_conflicts(adapter: Adapter, options: Mapping[str, str], name: ob
     :param name: what the user calls the adapter.
     """
     for option, value in options.items():
-        saved = adapter.settings.get(KEYS[option]) if option in KEYS else None
-        texts = {str(saved).lower(), json.dumps(saved).lower(), json.dumps(saved, separators=(",", ":")).lower()}
-        if option in KEYS and value.lower() not in texts:
-            shown = saved if isinstance(saved, str) else json.dumps(saved)
-            yield f"LeRobot goes on with the adapter {name} as it is: {KEYS[option]} is {shown}, not {value}"
+        saved_value = adapter.settings.get(KEYS[option]) if option in KEYS else None
+        saved_spellings = {
+            str(saved_value).lower(),
+            json.dumps(saved_value).lower(),
+            json.dumps(saved_value, separators=(",", ":")).lower(),
+        }
+        if option in KEYS and value.lower() not in saved_spellings:
+            saved_text = saved_value if isinstance(saved_value, str) else json.dumps(saved_value)
+            yield f"LeRobot goes on with the adapter {name} as it is: {KEYS[option]} is {saved_text}, not {value}"

@@ -59,22 +59,24 @@ def list_needed(
     """
     model = choose_model(parameters, start.settings if start else {})
     repositories = model.facts.repositories
-    values = {**(start.settings if start else {}), **model.read_options(options, as_json=start is not None)}
+    option_values = {**(start.settings if start else {}), **model.read_options(options, as_json=start is not None)}
     unread_options: set[str] = set()
-    needed: list[NeededRepository] = []
+    needed_repositories: list[NeededRepository] = []
     for default, repository in repositories.items():
-        if not _is_read(repository, values, is_new=start is None):
+        if not _is_read(repository, option_values, is_new=start is None):
             unread_options.update(repository.options)
             continue
-        revision = str(values.get(repository.revision_option) or "") if repository.revision_option else ""
-        for name in _list_names(default, repository, values, is_new=start is None):
-            needed.append(_make_needed(name, repositories, repository.code, revision))
+        revision = str(option_values.get(repository.revision_option) or "") if repository.revision_option else ""
+        for name in _list_names(default, repository, option_values, is_new=start is None):
+            needed_repositories.append(_make_needed(name, repositories, repository.code, revision))
     if start and model.section == versions.POLICIES:  # of a reward model, LeRobot always makes new processors
-        most_code = next((other.code for other in repositories.values() if other.code), "")
+        most_code = next(
+            (known_repository.code for known_repository in repositories.values() if known_repository.code), ""
+        )
         for key, name in start.processor_names:
             if key not in unread_options:
-                needed.append(_make_needed(name, repositories, most_code))
-    return list(_merge(needed))
+                needed_repositories.append(_make_needed(name, repositories, most_code))
+    return list(_merge(needed_repositories))
 
 
 def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, *, is_new: bool) -> Iterator[bool]:
@@ -84,27 +86,33 @@ def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, 
     """
     model = choose_model(parameters, {})
     types = (model.lerobot.policies, model.lerobot.reward_models)
-    values = model.read_options(options, as_json=not is_new)
+    option_values = model.read_options(options, as_json=not is_new)
     for facts in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
         for default, repository in facts.repositories.items():
-            if name in _list_names(default, repository, values, is_new=is_new):
-                yield _may_read_weights(repository, values, is_new=is_new)
+            if name in _list_names(default, repository, option_values, is_new=is_new):
+                yield _may_read_weights(repository, option_values, is_new=is_new)
 
 
-def _may_read_weights(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
+def _may_read_weights(repository: NamedRepository, option_values: Mapping[str, Any], *, is_new: bool) -> bool:
     if repository.weights != "always":
         return repository.weights == "new" and is_new
     if not is_new:  # its settings decide, unless an option does
-        return all(values.get(option, value) == value for option, value in repository.weights_if.items())
-    return all(option in values and values[option] == value for option, value in repository.weights_if.items())
+        return all(
+            option_values.get(option, weights_value) == weights_value
+            for option, weights_value in repository.weights_if.items()
+        )
+    return all(
+        option in option_values and option_values[option] == weights_value
+        for option, weights_value in repository.weights_if.items()
+    )
 
 
-def _is_read(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
+def _is_read(repository: NamedRepository, option_values: Mapping[str, Any], *, is_new: bool) -> bool:
     if repository.new_only and not is_new:
         return False
-    if any(name not in values or values[name] != value for name, value in repository.only_if.items()):
+    if any(name not in option_values or option_values[name] != value for name, value in repository.only_if.items()):
         return False
-    return not any(name in values and values[name] == value for name, value in repository.unless.items())
+    return not any(name in option_values and option_values[name] == value for name, value in repository.unless.items())
 
 
 def _list_names(default: str, repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> Iterator[str]:
@@ -112,8 +120,8 @@ def _list_names(default: str, repository: NamedRepository, values: Mapping[str, 
     if repository.fixed == "always" or (repository.fixed == "start" and not is_new):
         yield default
     for option in repository.options:
-        value = values.get(option)
-        name = default if value is None else str(value)
+        option_value = values.get(option)
+        name = default if option_value is None else str(option_value)
         if REPOSITORY.fullmatch(name):
             yield name
 
@@ -128,42 +136,46 @@ def _make_needed(
     )
 
 
-def _merge(needed: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
-    merged: dict[str, NeededRepository] = {}
-    for repository in needed:
-        other = merged.setdefault(repository.name, repository)
-        merged[repository.name] = other._replace(
-            revision=other.revision or repository.revision, runs_code=other.runs_code or repository.runs_code
+def _merge(repositories: Iterable[NeededRepository]) -> Iterable[NeededRepository]:
+    merged_repositories: dict[str, NeededRepository] = {}
+    for repository in repositories:
+        first_repository = merged_repositories.setdefault(repository.name, repository)
+        merged_repositories[repository.name] = first_repository._replace(
+            revision=first_repository.revision or repository.revision,
+            runs_code=first_repository.runs_code or repository.runs_code,
         )
-    return merged.values()
+    return merged_repositories.values()
 
 
 def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
     """Return the given options that decide which repositories a new policy reads, as its config.json will have them."""
     model = choose_model(parameters, {})
-    deciding: set[str] = set()
+    deciding_options: set[str] = set()
     for repository in model.facts.repositories.values():
-        deciding.update(
+        deciding_options.update(
             repository.options,
             repository.only_if,
             repository.unless,
             repository.weights_if,
             [repository.revision_option],
         )
-    return {name: value for name, value in model.read_options(options, as_json=False).items() if name in deciding}
+    return {
+        name: value for name, value in model.read_options(options, as_json=False).items() if name in deciding_options
+    }
 
 
 def list_unread_weights(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the repositories whose weights a new policy could read and does not, each with the options for that."""
     model = choose_model(parameters, {})
-    values = model.read_options(options, as_json=False)
-    unread: dict[str, dict[str, Any]] = {}
+    option_values = model.read_options(options, as_json=False)
+    unread_weights: dict[str, dict[str, Any]] = {}
     for default, repository in model.facts.repositories.items():
-        if repository.weights_if and not _may_read_weights(repository, values, is_new=True):
-            unread |= {
-                name: dict(repository.weights_if) for name in _list_names(default, repository, values, is_new=True)
+        if repository.weights_if and not _may_read_weights(repository, option_values, is_new=True):
+            unread_weights |= {
+                name: dict(repository.weights_if)
+                for name in _list_names(default, repository, option_values, is_new=True)
             }
-    return unread
+    return unread_weights
 
 
 def is_read_at_parsing(parameters: Mapping[str, Any]) -> bool:
@@ -178,8 +190,8 @@ def get_repository_name(source: JobSource) -> str:
     """
     if source.kind == HUB_KIND:
         return source.uri.partition("@")[0]
-    if cached := HUB_CACHE_FOLDER.fullmatch(source.uri):
-        return f"{cached[1]}/{cached[2]}"
+    if cache_match := HUB_CACHE_FOLDER.fullmatch(source.uri):
+        return f"{cache_match[1]}/{cache_match[2]}"
     return "/".join(source.uri.partition("?")[0].rstrip("/").split("/")[-2:])
 
 
@@ -207,7 +219,9 @@ def is_weights(source: JobSource) -> bool:
     return source.role == BACKBONE_ROLE and (is_file or source.kind == TORCHVISION_KIND)
 
 
-def list_missing(needed: Iterable[NeededRepository], sources: Iterable[JobSource]) -> list[NeededRepository]:
+def list_missing(
+    needed_repositories: Iterable[NeededRepository], sources: Iterable[JobSource]
+) -> list[NeededRepository]:
     """Return the repositories that no source brings."""
-    brought = {get_repository_name(source) for source in list_backbones(sources)}
-    return [repository for repository in needed if repository.name not in brought]
+    brought_names = {get_repository_name(source) for source in list_backbones(sources)}
+    return [repository for repository in needed_repositories if repository.name not in brought_names]

@@ -87,13 +87,13 @@ def guard_frames() -> None:
         if original.__name__ == "read_guarded":
             return
 
-        def read_guarded(data: Any, row: Any) -> Any:
+        def read_guarded(open_dataset: Any, row: Any) -> Any:
             try:
-                return original(data, row)
+                return original(open_dataset, row)
             except Exception as error:
                 if isinstance(error, UnreadableFrame) or not is_from_data(error):
                     raise
-                raise UnreadableFrame(describe_frame(data, row, error)) from error
+                raise UnreadableFrame(describe_frame(open_dataset, row, error)) from error
 
         kind.__getitem__ = read_guarded
 
@@ -107,27 +107,35 @@ def is_from_data(error: Exception) -> bool:
     )
 
 
-def describe_frame(data: Any, row: int, error: Exception) -> str:
+def describe_frame(open_dataset: Any, row: int, error: Exception) -> str:
     """Return which frame of an open dataset cannot be read, why, and what helps."""
-    root = Path(data.root)
-    values = dict[str, Any]()
+    root = Path(open_dataset.root)
+    row_values = dict[str, Any]()
     with suppress(Exception):  # whatever is damaged: the reason is told nevertheless
-        table = data.hf_dataset.data
-        values = _read_row(table, row)
-        around = range(max(0, row - NEAR), min(len(table), row + NEAR))
-        near = (_read_row(table, index) for index in around)  # it is read with what is before and after it
-        same = (neighbor for neighbor in near if neighbor["episode_index"] == values["episode_index"])
-        values = next((neighbor for neighbor in same if _name_empty(neighbor) or _name_damaged(neighbor)), values)
-    reason, helps = explain_error(error, root, values)
-    if (number := values.get("episode_index")) is None:
+        table = open_dataset.hf_dataset.data
+        row_values = _read_row(table, row)
+        nearby_rows = range(max(0, row - NEAR), min(len(table), row + NEAR))
+        near_rows = (_read_row(table, index) for index in nearby_rows)  # it is read with what is before and after it
+        episode_rows = (neighbor for neighbor in near_rows if neighbor["episode_index"] == row_values["episode_index"])
+        row_values = next(
+            (neighbor for neighbor in episode_rows if _name_empty(neighbor) or _name_damaged(neighbor)), row_values
+        )
+    reason, is_way_helpful = explain_error(error, root, row_values)
+    if (number := row_values.get("episode_index")) is None:
         return reason
-    off = re.search(NEAREST.format(NUMBER), reason)
+    nearest_match = re.search(NEAREST.format(NUMBER), reason)
     margin = dataset.compute_frame_tolerance(root)
-    is_near = off is not None and float(off[1]) < 2 * (margin or 0.0)  # half the time between two frames
-    if off and getattr(data, "_video_backend", "") == TORCHCODEC:  # which counts pictures: PyAV compares their times
-        return f"episode {number}, frame {values.get('frame_index')}: {reason} ({USE_PYAV})"
-    way = f"{TOLERANCE}{float(off[1]) + 0.001:.3f}" if off and is_near else f"{EXCLUDE_FLAG} {number}"
-    return f"episode {number}, frame {values.get('frame_index')}: {reason}{f' ({way})' * helps}"
+    is_near = nearest_match is not None and float(nearest_match[1]) < 2 * (
+        margin or 0.0
+    )  # half the time between two frames
+    if (
+        nearest_match and getattr(open_dataset, "_video_backend", "") == TORCHCODEC
+    ):  # which counts pictures: PyAV compares their times
+        return f"episode {number}, frame {row_values.get('frame_index')}: {reason} ({USE_PYAV})"
+    way = (
+        f"{TOLERANCE}{float(nearest_match[1]) + 0.001:.3f}" if nearest_match and is_near else f"{EXCLUDE_FLAG} {number}"
+    )
+    return f"episode {number}, frame {row_values.get('frame_index')}: {reason}{f' ({way})' * is_way_helpful}"
 
 
 def _read_row(table: Any, row: int) -> dict[str, Any]:
@@ -145,12 +153,12 @@ def explain_error(error: Exception, root: Path, values: Mapping[str, Any]) -> tu
     if damage := file_formats.explain_damage(file) if file != root else "":
         return f"{name} {damage}", False
     fields = {"task_index": "", **values, "file": name, "empty": _name_empty(values), "picture": _name_damaged(values)}
-    texts = [_describe(cause) for cause in causes]
+    messages = [_describe(cause) for cause in causes]
     for pattern, sentence in (*REASONS, *WHOLE_REASONS):
-        for match in filter(None, (re.search(pattern, text) for text in texts)):
-            numbers = (_shorten(part) for part in match.groups())
-            return sentence.format(*numbers, **fields), (pattern, sentence) in REASONS
-    return f"LeRobot says {texts[-1][:LONGEST_REASON]}", False
+        for match in filter(None, (re.search(pattern, message) for message in messages)):
+            matched_parts = (_shorten(part) for part in match.groups())
+            return sentence.format(*matched_parts, **fields), (pattern, sentence) in REASONS
+    return f"LeRobot says {messages[-1][:LONGEST_REASON]}", False
 
 
 def explain_reading_error(
@@ -166,12 +174,12 @@ def explain_reading_error(
     """
     if not is_from_data(error):
         return ""
-    text = "".join(traceback.format_exception(error))
-    problems = [_name_all(str(match), find_unreadable) for match in FOUND_FRAME.findall(text)[-1:]]
+    traceback_text = "".join(traceback.format_exception(error))
+    problems = [_name_all(str(match), find_unreadable) for match in FOUND_FRAME.findall(traceback_text)[-1:]]
     with suppress(Exception):
         problems += map(str, find_problems())
     if not problems:
-        search = _find_odd_pictures if "equal size" in text else _find_damaged_table
+        search = _find_odd_pictures if "equal size" in traceback_text else _find_damaged_table
         problems = [search(root) or explain_error(error, root, {})[0]]
     return REFUSED + "; ".join(problems)
 
@@ -179,19 +187,19 @@ def explain_reading_error(
 def _name_all(sentence: str, find_unreadable: Callable[[], UnreadableEpisodes | None]) -> str:
     """Return a sentence about a frame with all episodes to leave out; without them, if that leaves none."""
     way = LEFT_OUT.search(sentence)
-    unreadable = None
+    unreadable_episodes = None
     with suppress(Exception):  # whatever else is damaged: the frame is told nevertheless
-        unreadable = find_unreadable() if way else None
-    if way is None or unreadable is None:
+        unreadable_episodes = find_unreadable() if way else None
+    if way is None or unreadable_episodes is None:
         return sentence
-    episodes = sorted({int(way[1]), *unreadable.episodes})
+    episodes = sorted({int(way[1]), *unreadable_episodes.episodes})
     sentence = sentence[: way.start()]
-    if not unreadable.are_all:
+    if not unreadable_episodes.are_all:
         sentence += "; not every video was looked at"
-    if len(episodes) == unreadable.total:
+    if len(episodes) == unreadable_episodes.total:
         return f"{sentence}; each of the {len(episodes)} episodes has such a picture"
     if len(episodes) > 1:
-        sentence += f"; {len(episodes)} of {unreadable.total} episodes have such a picture"
+        sentence += f"; {len(episodes)} of {unreadable_episodes.total} episodes have such a picture"
     return f"{sentence} ({EXCLUDE_FLAG} {format_ranges(episodes)})"
 
 
@@ -214,7 +222,7 @@ def _find_odd_pictures(root: Path) -> str:
     """Return the first picture of another size than the first one of its camera, and all episodes; empty if none is."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
     info = dataset.load_dataset_info(root)
-    first = dict[str, Any]()
+    first_sizes = dict[str, Any]()
     episodes = set[int]()
     sentence = ""
     cameras = [name for name, feature in dataset.get_features(info).items() if feature.get("dtype") == "image"]
@@ -223,37 +231,44 @@ def _find_odd_pictures(root: Path) -> str:
             for row in batch.to_pylist():
                 for name in cameras:
                     size = _measure_picture(row[name]["bytes"])
-                    if size == first.setdefault(name, size):
+                    if size == first_sizes.setdefault(name, size):
                         continue
                     episodes.add(row["episode_index"])
                     location = f"episode {row['episode_index']}, frame {row['frame_index']}"
-                    pixels = " × ".join(map(str, size)), " × ".join(map(str, first[name]))
-                    text = f"{location}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]}"
-                    sentence = sentence or text
+                    pixels = " × ".join(map(str, size)), " × ".join(map(str, first_sizes[name]))
+                    size_problem = (
+                        f"{location}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]}"
+                    )
+                    sentence = sentence or size_problem
     return f"{sentence} ({EXCLUDE_FLAG} {format_ranges(episodes)})" if episodes else ""
 
 
-def _measure_picture(content: bytes | None) -> tuple[int, ...]:
+def _measure_picture(picture_bytes: bytes | None) -> tuple[int, ...]:
     """Return width and height of a picture; an empty tuple if it cannot be decoded."""
     image: Any = importlib.import_module("PIL.Image")
     try:
-        with image.open(io.BytesIO(content or b"")) as picture:
+        with image.open(io.BytesIO(picture_bytes or b"")) as picture:
             picture.load()
             return tuple(picture.size)
     except Exception:  # of which decoders have many
         return ()
 
 
-def _name_empty(values: Mapping[str, Any]) -> str:
+def _name_empty(row_values: Mapping[str, Any]) -> str:
     """Return the columns without a value, in which a picture may be."""
-    contents = {name: value["bytes"] if isinstance(value, dict) else value for name, value in values.items()}
+    contents = {
+        name: column_value["bytes"] if isinstance(column_value, dict) else column_value
+        for name, column_value in row_values.items()
+    }
     return " and ".join(name for name, content in contents.items() if content is None)
 
 
-def _name_damaged(values: Mapping[str, Any]) -> str:
+def _name_damaged(row_values: Mapping[str, Any]) -> str:
     """Return the cameras whose pictures cannot be decoded."""
-    pictures = {name: value["bytes"] for name, value in values.items() if isinstance(value, dict)}
-    return " and ".join(name for name, content in pictures.items() if not _measure_picture(content))
+    pictures = {
+        name: column_value["bytes"] for name, column_value in row_values.items() if isinstance(column_value, dict)
+    }
+    return " and ".join(name for name, picture_bytes in pictures.items() if not _measure_picture(picture_bytes))
 
 
 def _shorten(part: str) -> str:

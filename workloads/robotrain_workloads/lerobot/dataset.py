@@ -96,11 +96,13 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
 
     Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.
     """
-    real = folder.resolve()
-    allowed_folders = (real, real.parent.parent / "blobs")
+    real_folder = folder.resolve()
+    allowed_folders = (real_folder, real_folder.parent.parent / "blobs")
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
-        for path in (Path(parent, entry) for entry in (*folders, *sorted(files)) if not entry.startswith(".")):
+        for path in (
+            Path(parent, entry_name) for entry_name in (*folders, *sorted(files)) if not entry_name.startswith(".")
+        ):
             if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, allowed_folders)):
                 way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
                 yield make_data_problem(f"{name} has a link to a place outside of it: {path}", way)
@@ -111,8 +113,8 @@ def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
     """Return the dataset's description. Raise OSError or ValueError with a sentence."""
     path = folder / INFO_FILE
     if not path.is_file():
-        nested = list_nested_datasets(folder)
-        hint = f" (but {nested[0]} has)" if nested else ""
+        nested_datasets = list_nested_datasets(folder)
+        hint = f" (but {nested_datasets[0]} has)" if nested_datasets else ""
         raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
     state = path.stat()
     return dict(_read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size)))
@@ -137,8 +139,8 @@ def is_convertible(info: Mapping[str, Any]) -> bool:
 def get_features(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the features with a valid description, by name."""
     features = info.get("features")
-    described = features.items() if isinstance(features, dict) else ()
-    return {name: feature for name, feature in described if isinstance(feature, dict)}
+    feature_items = features.items() if isinstance(features, dict) else ()
+    return {name: feature for name, feature in feature_items if isinstance(feature, dict)}
 
 
 def list_cameras(info: Mapping[str, Any]) -> list[str]:
@@ -148,8 +150,8 @@ def list_cameras(info: Mapping[str, Any]) -> list[str]:
 
 def is_depth(feature: Mapping[str, Any]) -> bool:
     """Return whether a camera records distances."""
-    info = {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
-    return bool(info.get("is_depth_map") or info.get("video.is_depth_map"))
+    video_info = {**(feature.get("video_info") or {}), **(feature.get("info") or {})}
+    return bool(video_info.get("is_depth_map") or video_info.get("video.is_depth_map"))
 
 
 def has_video(info: Mapping[str, Any]) -> bool:
@@ -167,8 +169,8 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Pr
         if is_convertible(info):
             return make_data_problem(problem, CONVERT_FLAG)
         return f"{problem}: only v2.1 is converted; convert it to v2.1 with an older LeRobot first"
-    if missing := [key for key in NEEDED_KEYS if key not in info]:
-        return f"{INFO_FILE} of {name} lacks {', '.join(missing)}: it does not describe a LeRobot dataset"
+    if missing_keys := [key for key in NEEDED_KEYS if key not in info]:
+        return f"{INFO_FILE} of {name} lacks {', '.join(missing_keys)}: it does not describe a LeRobot dataset"
     return ""
 
 
@@ -211,8 +213,8 @@ def _explain_picture(description: Mapping[str, Any]) -> str:
     """Return what LeRobot does not read in the description of a camera; empty if nothing."""
     if len(description["shape"]) != 3:
         return f"has the shape {description['shape']}, and pictures have a height, a width and channels"
-    names = description.get("names")
-    if not isinstance(names, list) or len(names) < 3:
+    dimension_names = description.get("names")
+    if not isinstance(dimension_names, list) or len(dimension_names) < 3:
         return 'does not name its dimensions, such as "names": ["height", "width", "channels"]'
     return ""
 
@@ -222,11 +224,11 @@ def _find_template_problems(info: Mapping[str, Any], name: str) -> Iterator[str]
     for key in PATH_TEMPLATES:
         if (template := info.get(key)) is None:
             continue
-        begin = f"{INFO_FILE} of {name} has the {key} {str(template)[:200]!r}"
+        sentence_start = f"{INFO_FILE} of {name} has the {key} {str(template)[:200]!r}"
         if not isinstance(template, str) or not TEMPLATE.fullmatch(template):
-            yield f"{begin}: this is not a path with fields like {{chunk_index:03d}}"
+            yield f"{sentence_start}: this is not a path with fields like {{chunk_index:03d}}"
         elif template.startswith("/") or ".." in Path(template).parts or "\0" in template:
-            yield f"{begin}: it is outside the dataset"
+            yield f"{sentence_start}: it is outside the dataset"
 
 
 def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator[str]:
@@ -237,60 +239,71 @@ def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator
         yield str(error)
         return
     for feature, description in get_features(info).items():
-        values = statistics.get(feature)
-        if not feature.startswith(("observation", "action")) or not isinstance(values, dict):
+        feature_statistics = statistics.get(feature)
+        if not feature.startswith(("observation", "action")) or not isinstance(feature_statistics, dict):
             continue
-        if problem := _explain_statistics(values, description):
+        if problem := _explain_statistics(feature_statistics, description):
             yield f"{path}: {problem.replace('{}', feature)}: its values cannot be normalized"
 
 
-def _explain_statistics(values: Mapping[str, Any], description: Mapping[str, Any]) -> str:
+def _explain_statistics(feature_statistics: Mapping[str, Any], description: Mapping[str, Any]) -> str:
     """Return what of a feature's statistics cannot be right, with `{}` for the feature; empty if nothing is."""
-    numbers = {key: [*_flatten(values[key])] for key in STATISTICS if key in values}
-    wrong = [
+    numbers_by_statistic = {
+        key: [*_flatten(feature_statistics[key])] for key in STATISTICS if key in feature_statistics
+    }
+    wrong_statistics = [
         key
-        for key, statistic in numbers.items()
-        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_FLOAT for value in statistic)
+        for key, statistic in numbers_by_statistic.items()
+        if not all(isinstance(number, int | float) and abs(number) <= LARGEST_FLOAT for number in statistic)
     ]
-    if wrong:
-        return f"{', '.join(wrong)} of {{}} must be finite numbers"
-    if min(numbers.get("std", ()), default=0) < 0:
+    if wrong_statistics:
+        return f"{', '.join(wrong_statistics)} of {{}} must be finite numbers"
+    if min(numbers_by_statistic.get("std", ()), default=0) < 0:
         return "std of {} is negative"
-    if any(low > high for low, high in zip(numbers.get("min", ()), numbers.get("max", ()), strict=False)):
+    if any(
+        minimum > maximum
+        for minimum, maximum in zip(
+            numbers_by_statistic.get("min", ()), numbers_by_statistic.get("max", ()), strict=False
+        )
+    ):
         return "min of {} is larger than max"
-    lengths = {key: len(statistic) for key, statistic in numbers.items()}
+    lengths = {key: len(statistic) for key, statistic in numbers_by_statistic.items()}
     shape = description.get("shape")
     if description.get("dtype") in CAMERA_TYPES:
-        wrong = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
-        return f"{', '.join(wrong)} of {{}} must have a number a channel" if wrong else ""
+        wrong_statistics = [key for key, length in lengths.items() if not 1 <= length <= MOST_CHANNELS]
+        return f"{', '.join(wrong_statistics)} of {{}} must have a number a channel" if wrong_statistics else ""
     if not isinstance(shape, list) or not all(type(length) is int for length in shape):
         return ""
-    expected = math.prod(shape)
-    wrong = [f"{key} of {{}} has {length} values" for key, length in lengths.items() if length != expected]
-    return f"{', '.join(wrong)}, and {INFO_FILE} says {expected}" if wrong else ""
+    expected_length = math.prod(shape)
+    wrong_statistics = [
+        f"{key} of {{}} has {length} values" for key, length in lengths.items() if length != expected_length
+    ]
+    return f"{', '.join(wrong_statistics)}, and {INFO_FILE} says {expected_length}" if wrong_statistics else ""
 
 
-def _flatten(values: Any) -> Iterator[Any]:
-    waiting = [values]
-    while waiting:
-        value = waiting.pop()
+def _flatten(nested_values: Any) -> Iterator[Any]:
+    waiting_values = [nested_values]
+    while waiting_values:
+        value = waiting_values.pop()
         if isinstance(value, list):
-            waiting += reversed(value)
+            waiting_values += reversed(value)
         else:
             yield value
 
 
 def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> Iterator[str]:
-    old = is_convertible(info)
-    files = FILES_V21 if old else FILES
-    if not old and not (folder / STATISTICS_FILE).is_file():
+    is_old = is_convertible(info)
+    files = FILES_V21 if is_old else FILES
+    if not is_old and not (folder / STATISTICS_FILE).is_file():
         yield f"{name} has no {STATISTICS_FILE}: its values cannot be normalized; `{RECOMPUTING}` makes it"
-    if missing := [pattern for pattern in (*files, *_list_video_patterns(info, old)) if not any(folder.glob(pattern))]:
-        yield f"{name} is incomplete: there is no {', no '.join(missing)}"
+    if missing_patterns := [
+        pattern for pattern in (*files, *_list_video_patterns(info, is_old)) if not any(folder.glob(pattern))
+    ]:
+        yield f"{name} is incomplete: there is no {', no '.join(missing_patterns)}"
     tables = [pattern for pattern in files if pattern.endswith(".parquet")]
-    for patterns, ending in ((tables, ".parquet"), (_list_video_patterns(info, old), ".mp4")):
+    for patterns, file_suffix in ((tables, ".parquet"), (_list_video_patterns(info, is_old), ".mp4")):
         for path in _list_first_files(folder, patterns):
-            if path.suffix == ending and (damage := file_formats.explain_damage(path)):
+            if path.suffix == file_suffix and (damage := file_formats.explain_damage(path)):
                 yield f"{path} {damage}"
                 break
 
@@ -300,10 +313,10 @@ def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
         yield from sorted(folder.glob(pattern))[:MOST_CHECKED]
 
 
-def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:
+def _list_video_patterns(info: Mapping[str, Any], is_old: bool) -> Iterator[str]:
     """Yield where the videos of each camera lie by the dataset's own template, or in the fixed places of v2.1."""
     template = info.get("video_path")
-    template = VIDEO_FILES_V21 if old else template if isinstance(template, str) and template else VIDEO_FILES
+    template = VIDEO_FILES_V21 if is_old else template if isinstance(template, str) and template else VIDEO_FILES
     cameras = [name for name, feature in get_features(info).items() if feature.get("dtype") == "video"]
     for camera in cameras:
         pattern = template.replace("{video_key}", camera) if re.fullmatch(r"\w[\w.-]*", camera) else template
@@ -322,15 +335,17 @@ def get_frame_tolerance(info: Mapping[str, Any]) -> float | None:
     return 0.25 / float(info["fps"]) if has_video(info) else None
 
 
-def find_emptied_tasks(episodes: Mapping[str, int], part: float) -> list[str]:
-    """Return the tasks that keep no episode when `part` of each is held out."""
-    return [task for task, count in episodes.items() if count - math.ceil(count * part) <= 0]
+def find_emptied_tasks(episodes: Mapping[str, int], held_out_part: float) -> list[str]:
+    """Return the tasks that keep no episode when `held_out_part` of each is held out."""
+    return [task for task, count in episodes.items() if count - math.ceil(count * held_out_part) <= 0]
 
 
-def count_episodes_by_task(root: Path, chosen: Collection[int] | None = None) -> dict[str, int]:
+def count_episodes_by_task(root: Path, chosen_episodes: Collection[int] | None = None) -> dict[str, int]:
     """Return the number of episodes of each task, counted by an episode's first task, as LeRobot does."""
-    among = None if chosen is None else {*chosen}
-    return dict(Counter(task for episode, task in read_first_tasks(root) if among is None or episode in among))
+    episodes_among = None if chosen_episodes is None else {*chosen_episodes}
+    return dict(
+        Counter(task for episode, task in read_first_tasks(root) if episodes_among is None or episode in episodes_among)
+    )
 
 
 def read_first_tasks(root: Path) -> Iterator[tuple[int, str]]:
@@ -348,17 +363,19 @@ def read_episodes(root: Path, column: str) -> Iterator[tuple[int, Any]]:
 
 
 def select_last_episodes(
-    episodes: Iterable[tuple[int, str]], part: float, among: Collection[int] | None = None
+    episodes: Iterable[tuple[int, str]], held_out_part: float, episodes_among: Collection[int] | None = None
 ) -> list[int]:
-    """Return the last `part` of each task's episodes, rounded up, as LeRobot holds them out.
+    """Return the last `held_out_part` of each task's episodes, rounded up, as LeRobot holds them out.
 
-    `episodes` holds each episode's number and task; `among` restricts the choice, and has an order of its own.
+    `episodes` holds each episode's number and task; `episodes_among` restricts the choice, and has an order of its own.
     """
     tasks = defaultdict[str, list[int]](list)
     tasks_by_episode = dict(episodes)
-    for number in tasks_by_episode if among is None else among:
+    for number in tasks_by_episode if episodes_among is None else episodes_among:
         if number in tasks_by_episode:
             tasks[tasks_by_episode[number]].append(number)
     return sorted(
-        number for numbers in tasks.values() for number in numbers[len(numbers) - math.ceil(len(numbers) * part) :]
+        number
+        for numbers in tasks.values()
+        for number in numbers[len(numbers) - math.ceil(len(numbers) * held_out_part) :]
     )

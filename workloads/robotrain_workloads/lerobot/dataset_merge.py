@@ -66,12 +66,12 @@ class FileLinker:
 
     def copy(self, source: str | Path, target: str | Path) -> None:
         """Link or copy a file, with the signature of `shutil.copy`. Raise OSError."""
-        real = Path(source).resolve()
-        if any(folder in real.parents for folder in self.stable_folders):
+        real_path = Path(source).resolve()
+        if any(folder in real_path.parents for folder in self.stable_folders):
             with suppress(OSError):  # another disk, or one without links
-                os.link(real, target)
+                os.link(real_path, target)
                 return
-        shutil.copyfile(real, target)
+        shutil.copyfile(real_path, target)
 
     def copy_tree(self, source: Path, target: Path) -> None:
         """Link or copy every file below a folder, which may hold links to folders. Raise OSError."""
@@ -109,8 +109,8 @@ def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker
                 concatenate_videos=False,  # joined, they drift a third of a microsecond an episode
             )
         except (OSError, ValueError) as error:
-            names = " and ".join(source.name for source in datasets)
-            raise ValueError(f"LeRobot could not merge {names}: {str(error)[:LONGEST_ERROR]}") from error
+            dataset_names = " and ".join(source.name for source in datasets)
+            raise ValueError(f"LeRobot could not merge {dataset_names}: {str(error)[:LONGEST_ERROR]}") from error
     return target
 
 
@@ -127,8 +127,8 @@ def make_view(source: SourceDataset, folder: Path) -> Path:
         _convert_v21(source, folder)
     if source.boolean_features:
         print(f"{source.name}: boolean features become numbers: {', '.join(source.boolean_features)}", flush=True)
-        original = (folder / DATA_FOLDER).rename(folder.with_name(f"{folder.name}-{DATA_FOLDER}"))
-        cast_columns(original, folder / DATA_FOLDER, source.boolean_features)
+        original_data = (folder / DATA_FOLDER).rename(folder.with_name(f"{folder.name}-{DATA_FOLDER}"))
+        cast_columns(original_data, folder / DATA_FOLDER, source.boolean_features)
     return folder
 
 
@@ -147,25 +147,25 @@ def _convert_v21(source: SourceDataset, folder: Path) -> None:
         path.chmod(READABLE_MODE)  # LeRobot makes merged files readable by their owner only
 
 
-def cast_columns(data: Path, to: Path, names: Sequence[str]) -> None:
-    """Copy every Parquet file below `data` to `to`, with these columns as 32-bit numbers, one row group at a time.
+def cast_columns(data_folder: Path, to: Path, column_names: Sequence[str]) -> None:
+    """Copy every Parquet file below a folder, with these columns as 32-bit numbers, one row group at a time.
 
     Statistics stay valid: LeRobot counts a boolean as 0 or 1 already. Raise OSError or ValueError.
     """
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    for path in sorted(data.glob("*/*.parquet")):
-        target = to / path.relative_to(data)
+    for path in sorted(data_folder.glob("*/*.parquet")):
+        target = to / path.relative_to(data_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         with parquet.ParquetFile(path) as file:
-            schema = _cast_schema(file.schema_arrow, names)
+            schema = _cast_schema(file.schema_arrow, column_names)
             with parquet.ParquetWriter(target, schema) as writer:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(schema))
 
 
-def _cast_schema(schema: Any, names: Sequence[str]) -> Any:
+def _cast_schema(schema: Any, column_names: Sequence[str]) -> Any:
     arrow: Any = importlib.import_module("pyarrow")
-    for name in names:
+    for name in column_names:
         index = schema.get_field_index(name)
         if index < 0:
             raise ValueError(f"the data has no column {name}, which the description names")
@@ -182,36 +182,36 @@ def _make_number_type(arrow: Any, kind: Any) -> Any:
     return arrow.float32()
 
 
-def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out: Path) -> None:
+def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out_folder: Path) -> None:
     """Raise OSError with a sentence when there is too little disk space."""
-    needed = 0
+    needed_bytes = 0
     for source in datasets:  # twice what is changed and then merged; videos of the cache are linked
-        linked = cache in source.folder.parents and source.folder.stat().st_dev == out.stat().st_dev
+        is_linked = cache in source.folder.parents and source.folder.stat().st_dev == out_folder.stat().st_dev
         videos = _measure_folder(source.folder / VIDEOS_FOLDER)
         is_rewritten = source.needs_conversion or bool(source.boolean_features)
-        needed += (_measure_folder(source.folder) - videos) * (1 + (is_rewritten and len(datasets) > 1))
-        needed += videos if source.needs_conversion or not linked else 0
-    free = shutil.disk_usage(out).free
-    if needed > free:
+        needed_bytes += (_measure_folder(source.folder) - videos) * (1 + (is_rewritten and len(datasets) > 1))
+        needed_bytes += videos if source.needs_conversion or not is_linked else 0
+    free = shutil.disk_usage(out_folder).free
+    if needed_bytes > free:
         raise OSError(
             f"there is too little disk space to make one dataset of {', '.join(source.name for source in datasets)}:"
-            f" {needed / 1e6:,.1f} MB needed at {out}, {free / 1e6:,.1f} MB free"
+            f" {needed_bytes / 1e6:,.1f} MB needed at {out_folder}, {free / 1e6:,.1f} MB free"
         )
 
 
 def _measure_folder(folder: Path) -> int:
     return sum(
-        os.stat(os.path.join(parent, name)).st_size
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
+        os.stat(os.path.join(parent, file_name)).st_size
+        for parent, _, file_names in os.walk(folder, followlinks=True)
+        for file_name in file_names
     )
 
 
-def verify_merged_dataset(merged: Path, datasets: Sequence[SourceDataset]) -> None:
+def verify_merged_dataset(merged_folder: Path, datasets: Sequence[SourceDataset]) -> None:
     """Check the merged dataset and write the size of each source. Raise OSError or ValueError with a sentence."""
-    if problem := next(dataset.find_dataset_problems(merged, "the merged dataset"), None):
+    if problem := next(dataset.find_dataset_problems(merged_folder, "the merged dataset"), None):
         raise ValueError(problem)
-    info = dataset.load_dataset_info(merged)
+    info = dataset.load_dataset_info(merged_folder)
     for count in ("total_episodes", "total_frames"):
         expected_count = sum(int(source.info[count]) for source in datasets)
         if info[count] != expected_count:
@@ -221,10 +221,10 @@ def verify_merged_dataset(merged: Path, datasets: Sequence[SourceDataset]) -> No
         for source in datasets
         for length in (_read_lengths_v21 if source.needs_conversion else _read_lengths_v30)(source.folder)
     ]
-    if _read_lengths_v30(merged) != expected_lengths:
+    if _read_lengths_v30(merged_folder) != expected_lengths:
         raise ValueError("the merged dataset does not hold the episodes of its sources in their order")
-    dataset_preparation.write_source_sizes(merged, [source.info for source in datasets])
-    size = sum(path.stat().st_size for path in merged.rglob("*") if path.is_file())
+    dataset_preparation.write_source_sizes(merged_folder, [source.info for source in datasets])
+    size = sum(path.stat().st_size for path in merged_folder.rglob("*") if path.is_file())
     print(
         f"made one dataset: {info['total_episodes']} episodes, {info['total_frames']} frames, {size / 1e6:.1f} MB",
         flush=True,
@@ -248,23 +248,23 @@ def main() -> int:
     parser.add_argument("--dataset", nargs=2, action="append", required=True, metavar=("FOLDER", "NAME"))
     parser.add_argument("--cache", type=Path, required=True, help="files in this folder are linked, others are copied")
     parser.add_argument("out", type=Path, help="the folder to fill")
-    values = parser.parse_args()
-    cache = values.cache.resolve()
-    out = values.out.absolute()
-    folders = [(Path(folder).resolve(), name) for folder, name in values.dataset]
+    arguments = parser.parse_args()
+    cache = arguments.cache.resolve()
+    out_folder = arguments.out.absolute()
+    folders = [(Path(folder).resolve(), name) for folder, name in arguments.dataset]
     datasets = [SourceDataset(folder, name, dataset.load_dataset_info(folder, name)) for folder, name in folders]
     logging.disable(logging.WARNING)  # LeRobot warns of fields that only older versions had
-    scratch = out / SCRATCH
+    scratch = out_folder / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     (scratch / "tmp").mkdir(parents=True)
     tempfile.tempdir = str(scratch / "tmp")  # LeRobot keeps whole videos there for a while
     os.environ["HF_DATASETS_CACHE"] = str(scratch / "tmp")
     try:
-        check_disk_space(datasets, cache, out)
-        merged = make_merged_dataset(datasets, scratch, FileLinker((cache, scratch)))
-        verify_merged_dataset(merged, datasets)
-        for path in sorted(merged.iterdir()):
-            path.rename(out / path.name)
+        check_disk_space(datasets, cache, out_folder)
+        merged_folder = make_merged_dataset(datasets, scratch, FileLinker((cache, scratch)))
+        verify_merged_dataset(merged_folder, datasets)
+        for path in sorted(merged_folder.iterdir()):
+            path.rename(out_folder / path.name)
     except (OSError, ValueError) as error:  # LeRobot rejects the data, or files are damaged
         print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 1

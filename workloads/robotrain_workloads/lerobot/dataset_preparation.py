@@ -48,13 +48,13 @@ MERGED_PATHS = {
 
 def find_data_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield one sentence for each problem that small files, or descriptions alone, show."""
-    valid = []
+    valid_datasets = []
     for source in dict.fromkeys(job.datasets):
         problems = list(find_source_problems(job, source, description_only=not job.is_complete))
         yield from problems
         if not problems:
-            valid.append((source.uri, dataset.load_dataset_info(job.folders[source])))
-    yield from find_merge_conflicts(valid)
+            valid_datasets.append((source.uri, dataset.load_dataset_info(job.folders[source])))
+    yield from find_merge_conflicts(valid_datasets)
 
 
 def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[Problem | str]:
@@ -68,20 +68,24 @@ def find_source_problems(job: LerobotJob, source: JobSource, *, description_only
         yield make_bags_problem(job, source)
         return
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
-    nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
+    nested_datasets = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
     for finding in map(make_data_problem, problems):
         if any(way.text == dataset.CONVERT_FLAG for way in finding.suggestions):
             is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
-            later = dataset.find_dataset_problems(folder, source.uri, convert=True, description_only=not is_whole)
-            if faults := [make_data_problem(fault).title for fault in later]:
+            conversion_problems = dataset.find_dataset_problems(
+                folder, source.uri, convert=True, description_only=not is_whole
+            )
+            if faults := [make_data_problem(fault).title for fault in conversion_problems]:
                 yield f"{finding.title}; it cannot be converted: {'; '.join(faults)}"
                 continue
-        meant: Suggestion | str = (
-            f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not finding.suggestions else ""
+        suggestion: Suggestion | str = (
+            f"--dataset-path {shlex.quote(str(nested_datasets[0]))}"
+            if nested_datasets and not finding.suggestions
+            else ""
         )
         if takes_bags and source.kind != "local_path":  # of which only what describes it is here
-            meant = Suggestion("--bags", "if it holds ROS 2 bags")
-        yield make_data_problem(finding, meant)
+            suggestion = Suggestion("--bags", "if it holds ROS 2 bags")
+        yield make_data_problem(finding, suggestion)
 
 
 def make_bags_problem(job: LerobotJob, source: JobSource) -> Problem:
@@ -137,22 +141,24 @@ def find_boolean_features(info: Mapping[str, Any]) -> list[str]:
 
 def unify_video_info(sets: Sequence[DatasetFeatures]) -> list[DatasetFeatures]:
     """Return the features where each dataset states of a video only what all of them state."""
-    unified = copy.deepcopy(list(sets))
-    for name in {name for features in unified for name, feature in features.items() if "info" in feature}:
-        infos = [feature.get("info", {}) for features in unified if (feature := features.get(name)) is not None]
-        common = set.intersection(*map(set, infos)) | ENCODER_KEYS
-        for feature in (features[name] for features in unified if name in features):
-            feature["info"] = {key: value for key, value in feature.get("info", {}).items() if key in common}
-    return unified
+    unified_features = copy.deepcopy(list(sets))
+    for name in {name for features in unified_features for name, feature in features.items() if "info" in feature}:
+        infos = [
+            feature.get("info", {}) for features in unified_features if (feature := features.get(name)) is not None
+        ]
+        common_keys = set.intersection(*map(set, infos)) | ENCODER_KEYS
+        for feature in (features[name] for features in unified_features if name in features):
+            feature["info"] = {key: value for key, value in feature.get("info", {}).items() if key in common_keys}
+    return unified_features
 
 
 def write_source_sizes(
     folder: Path, infos: Sequence[Mapping[str, Any]], bag_episodes: Sequence[int] | None = None
 ) -> None:
     """Write the episodes and frames of each source, in order, and the episodes of each bag if it is made of bags."""
-    made_of = [{"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])} for info in infos]
+    source_sizes = [{"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])} for info in infos]
     bags = {} if bag_episodes is None else {"bag_episodes": list(bag_episodes)}
-    (folder / dataset.SIZES_FILE).write_text(json.dumps({"made_of": made_of, **bags}) + "\n", encoding="utf-8")
+    (folder / dataset.SIZES_FILE).write_text(json.dumps({"made_of": source_sizes, **bags}) + "\n", encoding="utf-8")
 
 
 def read_bag_episodes(folder: Path) -> list[int]:
@@ -166,8 +172,12 @@ def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | 
     """Return episodes and frames of source `index` of `count` that `folder` was made of; None when unknown."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         if count > 1:
-            made_of = file_formats.read_json_object(folder / dataset.SIZES_FILE)["made_of"]
-            return (int(made_of[index]["episodes"]), int(made_of[index]["frames"])) if len(made_of) == count else None
+            source_sizes = file_formats.read_json_object(folder / dataset.SIZES_FILE)["made_of"]
+            return (
+                (int(source_sizes[index]["episodes"]), int(source_sizes[index]["frames"]))
+                if len(source_sizes) == count
+                else None
+            )
         info = dataset.load_dataset_info(folder)
         return int(info["total_episodes"]), int(info["total_frames"])
     return None
@@ -180,25 +190,30 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
     """
     if len(sets) < 2:
         return
-    (first, base), *others = sets
-    for name, info in others:
-        differing = [key for key in ("fps", "robot_type") if base.get(key) != info.get(key)]
-        yield from (_describe_difference(key, first, base.get(key), name, info.get(key)) for key in differing)
+    (base_name, base_info), *other_datasets = sets
+    for name, info in other_datasets:
+        differing_keys = [key for key in ("fps", "robot_type") if base_info.get(key) != info.get(key)]
+        yield from (
+            _describe_difference(key, base_name, base_info.get(key), name, info.get(key)) for key in differing_keys
+        )
         yield from _compare_features(
-            first, normalize_features(base), name, normalize_features(info), with_remedies=not differing
+            base_name, normalize_features(base_info), name, normalize_features(info), with_remedies=not differing_keys
         )
     for name, info in sets:
-        for key, required in MERGED_PATHS.items():
-            value = info.get(key)
-            if str(info.get("codebase_version")).removeprefix("v").startswith("3") and value not in (None, required):
-                yield f"{key} of {name} is {value}: LeRobot merges only datasets with {required}"
+        for key, required_path in MERGED_PATHS.items():
+            recorded_path = info.get(key)
+            if str(info.get("codebase_version")).removeprefix("v").startswith("3") and recorded_path not in (
+                None,
+                required_path,
+            ):
+                yield f"{key} of {name} is {recorded_path}: LeRobot merges only datasets with {required_path}"
 
 
 def _describe_difference(
-    subject: str, first: str, value: Any, name: str, other_value: Any, remedy: str = ""
+    subject: str, base_name: str, base_value: Any, name: str, other_value: Any, remedy: str = ""
 ) -> Problem:
-    values = f"{_shorten_value(value)} in {first}, and {_shorten_value(other_value)} in {name}"
-    problem = f"{subject}: {values}; LeRobot merges only datasets that agree"
+    difference = f"{_shorten_value(base_value)} in {base_name}, and {_shorten_value(other_value)} in {name}"
+    problem = f"{subject}: {difference}; LeRobot merges only datasets that agree"
     return make_data_problem(problem, remedy)
 
 
@@ -206,43 +221,46 @@ def _compare_features(
     first: str, base: DatasetFeatures, name: str, other: DatasetFeatures, *, with_remedies: bool
 ) -> Iterator[Problem | str]:
     for feature in sorted(base.keys() ^ other.keys()):
-        has, lacks = (first, name) if feature in base else (name, first)
-        problem = f"{feature} is recorded in {has} but not in {lacks}; LeRobot merges only datasets that agree"
+        dataset_with, dataset_without = (first, name) if feature in base else (name, first)
+        problem = (
+            f"{feature} is recorded in {dataset_with} but not in {dataset_without}; LeRobot merges only "
+            "datasets that agree"
+        )
         edit = f"remove_feature --operation.feature_names \"['{feature}']\""
-        yield make_data_problem(problem, _make_edit_command(has, edit) if with_remedies else "")
+        yield make_data_problem(problem, _make_edit_command(dataset_with, edit) if with_remedies else "")
     for feature in base:
         if feature in other:
             yield from _compare_feature(feature, first, base[feature], name, other[feature])
 
 
 def _compare_feature(
-    feature: str, first: str, base: Mapping[str, Any], name: str, other_feature: Mapping[str, Any]
+    feature: str, base_name: str, base: Mapping[str, Any], name: str, other_feature: Mapping[str, Any]
 ) -> Iterator[Problem | str]:
     if base.get("dtype") != other_feature.get("dtype"):
-        image_dataset = {"image": first, "video": name}.get(str(base.get("dtype")), "")
+        image_dataset = {"image": base_name, "video": name}.get(str(base.get("dtype")), "")
         image_and_video = {base.get("dtype"), other_feature.get("dtype")} == {"image", "video"}
         remedy = _make_edit_command(image_dataset, "convert_image_to_video") if image_and_video else ""
         yield _describe_difference(
-            f"the type of {feature}", first, base.get("dtype"), name, other_feature.get("dtype"), remedy
+            f"the type of {feature}", base_name, base.get("dtype"), name, other_feature.get("dtype"), remedy
         )
     for key in sorted((base.keys() | other_feature.keys()) - {"dtype", "info"}):
         if base.get(key) != other_feature.get(key):
-            yield _describe_difference(f"{key} of {feature}", first, base.get(key), name, other_feature.get(key))
-    info = base.get("info") or {}
+            yield _describe_difference(f"{key} of {feature}", base_name, base.get(key), name, other_feature.get(key))
+    base_info = base.get("info") or {}
     other_info = other_feature.get("info") or {}
-    for key in sorted((info.keys() & other_info.keys()) - ENCODER_KEYS):
-        if info[key] != other_info[key]:
+    for key in sorted((base_info.keys() & other_info.keys()) - ENCODER_KEYS):
+        if base_info[key] != other_info[key]:
             is_encoding = key in ("video.codec", "video.pix_fmt")
             remedy = _make_edit_command(name, "reencode_videos") if is_encoding else ""
-            yield _describe_difference(f"{key} of {feature}", first, info[key], name, other_info[key], remedy)
+            yield _describe_difference(f"{key} of {feature}", base_name, base_info[key], name, other_info[key], remedy)
 
 
 def _make_edit_command(name: str, operation: str) -> str:
     root = shlex.quote(name) if name.startswith("/") else "FOLDER"
-    copied = f"--root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
-    return f"lerobot-edit-dataset {copied} --operation.type {operation}"
+    copy_options = f"--root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
+    return f"lerobot-edit-dataset {copy_options} --operation.type {operation}"
 
 
 def _shorten_value(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    value_text = value if isinstance(value, str) else json.dumps(value)
+    return value_text if len(value_text) <= 120 else f"{value_text[:117]}..."

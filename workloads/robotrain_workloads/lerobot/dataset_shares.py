@@ -38,17 +38,20 @@ def parse_weights(text: str) -> list[float]:
 
 def list_shares(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> list[Share]:
     """Return the shares of a job's datasets; empty for one dataset, or without weights. Raise ValueError."""
-    names = [source.uri for source in sources if source.role == "dataset"]
-    text = parameters.get(MIXTURE)
-    if not text:
+    dataset_names = [source.uri for source in sources if source.role == "dataset"]
+    weights_text = parameters.get(MIXTURE)
+    if not weights_text:
         return []
-    weights = parse_weights(str(text))
-    if len(weights) != len(names):
-        raise ValueError(f"it has {len(weights)} weight(s) for {len(names)} dataset(s)")
-    if len(names) == 1:
+    weights = parse_weights(str(weights_text))
+    if len(weights) != len(dataset_names):
+        raise ValueError(f"it has {len(weights)} weight(s) for {len(dataset_names)} dataset(s)")
+    if len(dataset_names) == 1:
         return []
-    scaled = [weight / max(weights) for weight in weights]
-    return [Share(name, weight / math.fsum(scaled)) for name, weight in zip(names, scaled, strict=True)]
+    scaled_weights = [weight / max(weights) for weight in weights]
+    return [
+        Share(name, weight / math.fsum(scaled_weights))
+        for name, weight in zip(dataset_names, scaled_weights, strict=True)
+    ]
 
 
 def make_launcher_options(parameters: Mapping[str, Any], sources: Iterable[JobSource]) -> list[str]:

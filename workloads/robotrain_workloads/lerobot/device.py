@@ -26,25 +26,25 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
     """
     torch: Any = importlib.import_module("torch")
     mps = getattr(torch.backends, "mps", None)
-    usable = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
-    available = [name for name in usable if usable[name]]
-    if requested != "auto" and requested not in available:
+    usable_by_device = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
+    available_devices = [name for name in usable_by_device if usable_by_device[name]]
+    if requested != "auto" and requested not in available_devices:
         raise SystemExit(
             f"error: --device {requested}: PyTorch {torch.__version__} finds no such device;"
-            f" available: {', '.join(available)} (--device auto takes the first)"
+            f" available: {', '.join(available_devices)} (--device auto takes the first)"
         )
-    chosen = available[0] if requested == "auto" else requested
-    if problem := _explain_missing_gpus(torch, requested, chosen):
+    chosen_device = available_devices[0] if requested == "auto" else requested
+    if problem := _explain_missing_gpus(torch, requested, chosen_device):
         raise SystemExit(f"error: {problem}")
-    if problem := find_precision_problem(chosen, os.environ.get(PRECISION_VARIABLE, "no")):
+    if problem := find_precision_problem(chosen_device, os.environ.get(PRECISION_VARIABLE, "no")):
         raise SystemExit(f"error: {problem} ({PRECISION_HINT})")
-    if chosen == "cpu" and leaves_core and "OMP_NUM_THREADS" not in os.environ:
+    if chosen_device == "cpu" and leaves_core and "OMP_NUM_THREADS" not in os.environ:
         # With a thread on every core, one busy core delays all of them: measured, up to ten times slower.
         os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
         torch.set_num_threads(count_threads(1))
     if is_first_rank():
-        emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen)}"))
-    return chosen
+        emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen_device)}"))
+    return chosen_device
 
 
 def leave_first_gpus(requested: str) -> None:
@@ -52,18 +52,18 @@ def leave_first_gpus(requested: str) -> None:
     if requested not in ("auto", "cuda"):
         return
     torch: Any = importlib.import_module("torch")
-    if last := choose_last_gpu(os.environ.get(VISIBLE_DEVICES), torch.cuda.device_count()):
-        os.environ[VISIBLE_DEVICES] = last
+    if last_gpu := choose_last_gpu(os.environ.get(VISIBLE_DEVICES), torch.cuda.device_count()):
+        os.environ[VISIBLE_DEVICES] = last_gpu
 
 
-def choose_last_gpu(visible: str | None, count: int) -> str:
+def choose_last_gpu(visible_gpus: str | None, count: int) -> str:
     """Return the name of the last of `count` GPUs for CUDA; empty if there are not several.
 
-    :param visible: the names of those that this process may use; None for all.
+    :param visible_gpus: the names of those that this process may use; None for all.
     """
     if count < 2:
         return ""
-    return str(count - 1) if visible is None else visible.split(",")[count - 1].strip()
+    return str(count - 1) if visible_gpus is None else visible_gpus.split(",")[count - 1].strip()
 
 
 def name_hardware(device: str) -> str:
@@ -84,10 +84,10 @@ def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> Gp
     takes_any = device == "auto" and count == 1
     if device in ("cpu", "mps") or (takes_any and not excludes_cpu):
         return None
-    without = WITHOUT_GPU
+    without_gpu = WITHOUT_GPU
     if excludes_cpu:
-        without = WITHOUT_GPU._replace(text=PRECISION_HINT) if takes_any else Suggestion("")
-    return GpuRequirement(count=count, bf16=precision == "bf16", cuda=cuda, without=without)
+        without_gpu = WITHOUT_GPU._replace(text=PRECISION_HINT) if takes_any else Suggestion("")
+    return GpuRequirement(count=count, bf16=precision == "bf16", cuda=cuda, without=without_gpu)
 
 
 def is_first_rank() -> bool:
@@ -110,16 +110,16 @@ def count_threads(processes: int) -> int:
     return hardware.count_threads(processes, spare=1)
 
 
-def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:
+def _explain_missing_gpus(torch: Any, requested: str, chosen_device: str) -> str:
     """Return a sentence when several processes need a GPU each. Only with `--device cpu` they share the cores."""
     count = count_local_ranks()
-    available = torch.cuda.device_count() if chosen == "cuda" else 0
-    if count == 1 or requested == "cpu" or available >= count:
+    available_gpus = torch.cuda.device_count() if chosen_device == "cuda" else 0
+    if count == 1 or requested == "cpu" or available_gpus >= count:
         return ""
-    usable = f"{available or 'no'} GPU{'s' * (available != 1)}"
+    usable_gpus = f"{available_gpus or 'no'} GPU{'s' * (available_gpus != 1)}"
     return (
-        f"--num-gpus {count}: PyTorch {torch.__version__} can use {usable} on this machine"
-        f" (--num-gpus {max(1, available)}; --device cpu trains with {count} processes on its cores)"
+        f"--num-gpus {count}: PyTorch {torch.__version__} can use {usable_gpus} on this machine"
+        f" (--num-gpus {max(1, available_gpus)}; --device cpu trains with {count} processes on its cores)"
     )
 
 

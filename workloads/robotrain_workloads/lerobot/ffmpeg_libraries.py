@@ -69,7 +69,7 @@ def make_alias(name: str, library: Path) -> bytes:
     symbols_at = hashes_at + 16
     strings_at = symbols_at + SYMBOL_BYTES
     size = strings_at + len(strings)
-    entries = (
+    dynamic_entries = (
         (NAME, 1),
         (NEEDED, 2 + len(name)),
         (HASHES, hashes_at),
@@ -81,18 +81,18 @@ def make_alias(name: str, library: Path) -> bytes:
     )
     shared_library = 3
     header = (shared_library, machine, 1, 0, HEADER_BYTES, 0, 0, HEADER_BYTES, SEGMENT_BYTES, 3, 0, 0, 0)
-    parts = [
+    library_parts = [
         identity[:16],
         struct.pack("<HHIQQQIHHHHHH", *header),
         _pack_segment(LOAD, 0, size, PAGE),
-        _pack_segment(DYNAMIC, dynamic_at, len(entries) * ENTRY_BYTES, 8),
+        _pack_segment(DYNAMIC, dynamic_at, len(dynamic_entries) * ENTRY_BYTES, 8),
         _pack_segment(STACK, 0, 0, 16),  # without it, the loader makes the stack executable
-        *(struct.pack("<qQ", *entry) for entry in entries),
+        *(struct.pack("<qQ", *dynamic_entry) for dynamic_entry in dynamic_entries),
         struct.pack("<4I", 1, 1, 0, 0),  # a hash table without names
         bytes(SYMBOL_BYTES),  # the first symbol, which every library has
         strings,
     ]
-    return b"".join(parts)
+    return b"".join(library_parts)
 
 
 def _pack_segment(kind: int, start: int, size: int, alignment: int) -> bytes:

@@ -35,14 +35,14 @@ def read_json_object(path: Path) -> dict[str, Any]:
 def parse_json_object(text: bytes, name: str) -> dict[str, Any]:
     """Return the JSON object that a file of the name holds. Raise ValueError with a sentence."""
     try:
-        content = json.loads(text.decode())
+        json_value = json.loads(text.decode())
     except ValueError as error:
         raise ValueError(f"{name} is not JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{name} is nested too deeply") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{name} must hold a JSON object, not a {type(content).__name__}")
-    return content
+    if not isinstance(json_value, dict):
+        raise ValueError(f"{name} must hold a JSON object, not a {type(json_value).__name__}")
+    return json_value
 
 
 def explain_damage(path: Path) -> str:
@@ -55,10 +55,10 @@ def explain_damage(path: Path) -> str:
 
 def explain_form(file: BinaryIO, size: int, suffix: str) -> str:
     """Return the same for the content of a file with an ending."""
-    head = file.read(len(GIT_LFS_MARK))
-    if not head:
+    first_bytes = file.read(len(GIT_LFS_MARK))
+    if not first_bytes:
         return "is empty"
-    if head == GIT_LFS_MARK:
+    if first_bytes == GIT_LFS_MARK:
         return LFS_POINTER
     is_complete, name = (_is_complete_mp4, "MP4") if suffix == ".mp4" else (_is_complete_parquet, "Parquet")
     if is_complete(file, size):
@@ -66,33 +66,33 @@ def explain_form(file: BinaryIO, size: int, suffix: str) -> str:
     return f"is not a complete {name} file: it is still being written, or its transfer was interrupted"
 
 
-def _is_complete_mp4(file: BinaryIO, end: int) -> bool:
+def _is_complete_mp4(file: BinaryIO, file_size: int) -> bool:
     """Return whether no part ends behind the file, and the index is among the parts."""
-    offset, names = 0, set[bytes]()
+    offset, part_names = 0, set[bytes]()
     for _ in range(MP4_MOST_PARTS):
-        if offset + MP4_HEAD > end:
+        if offset + MP4_HEAD > file_size:
             break
         file.seek(offset)
         size = int.from_bytes(file.read(4), "big")
-        name = file.read(4)
+        part_name = file.read(4)
         if size == 1:  # the length follows in 8 bytes
             size = int.from_bytes(file.read(8), "big")
         elif size == 0:  # the part reaches to the end
-            size = end - offset
-        names.add(name)
+            size = file_size - offset
+        part_names.add(part_name)
         offset += max(MP4_HEAD, size)
-    return offset <= end and MP4_INDEX in names
+    return offset <= file_size and MP4_INDEX in part_names
 
 
 def _is_complete_parquet(file: BinaryIO, size: int) -> bool:
     """Return whether it begins and ends as the format requires, with a footer of the length that it states."""
     file.seek(0)
-    head = file.read(4)
+    start_mark = file.read(4)
     file.seek(max(0, size - 8))
     length = int.from_bytes(file.read(4), "little")
-    tail = file.read(4)
+    end_mark = file.read(4)
     file.seek(max(0, size - 8 - length))
-    return head == tail == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
+    return start_mark == end_mark == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
 
 
 def read_safetensors_header(path: Path) -> Mapping[str, Any]:
@@ -115,17 +115,17 @@ def read_safetensors_header(path: Path) -> Mapping[str, Any]:
 
 def read_safetensors(path: Path) -> dict[str, tuple[float, ...]]:
     """Return the numbers in a small safetensors file, by name. Raise OSError or ValueError."""
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
+    file_bytes = path.read_bytes()
+    length = int.from_bytes(file_bytes[:8], "little")
     if length > LONGEST_HEADER:
         raise ValueError(f"{path} is not a safetensors file")
     try:
-        numbers: dict[str, tuple[float, ...]] = {}
-        for name, tensor in json.loads(content[8 : 8 + length]).items():
+        numbers_by_name: dict[str, tuple[float, ...]] = {}
+        for name, tensor in json.loads(file_bytes[8 : 8 + length]).items():
             if name != "__metadata__" and (letter := TENSOR_FORMATS.get(tensor["dtype"])):
-                begin, end = tensor["data_offsets"]
-                form = f"<{(end - begin) // struct.calcsize(letter)}{letter}"
-                numbers[name] = struct.unpack(form, content[8 + length :][begin:end])
-        return numbers
+                start, end = tensor["data_offsets"]
+                struct_format = f"<{(end - start) // struct.calcsize(letter)}{letter}"
+                numbers_by_name[name] = struct.unpack(struct_format, file_bytes[8 + length :][start:end])
+        return numbers_by_name
     except (KeyError, TypeError, AttributeError, struct.error):
         raise ValueError(f"{path} is not a complete safetensors file") from None

@@ -52,12 +52,12 @@ def fill_cache(data: Mapping[JobSource, Path], work: Path, trusted: Collection[s
     for source in list_backbones(data):
         name = get_repository_name(source)
         commit = get_snapshot_name(source)
-        entry = work / CACHE_FOLDER / f"models--{name.replace('/', '--')}"
+        repository_folder = work / CACHE_FOLDER / f"models--{name.replace('/', '--')}"
         for branch in {"main", _get_branch(source) or "main"}:
-            path = entry / "refs" / branch
+            path = repository_folder / "refs" / branch
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(commit, encoding="utf-8")
-        snapshot = entry / "snapshots" / commit
+        snapshot = repository_folder / "snapshots" / commit
         if snapshot.is_dir():  # an earlier attempt had its data elsewhere
             shutil.rmtree(snapshot)
         _link_files(data[source].absolute(), snapshot, with_code=name in trusted)
@@ -68,9 +68,9 @@ def _link_files(folder: Path, snapshot: Path, *, with_code: bool) -> None:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         if file.suffix == CODE_SUFFIX and not with_code:
             continue
-        link = snapshot / file.relative_to(folder)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(file)
+        link_path = snapshot / file.relative_to(folder)
+        link_path.parent.mkdir(parents=True, exist_ok=True)
+        link_path.symlink_to(file)
     for tokenizer in list(snapshot.rglob(TOKENIZER_FILE)):
         config = tokenizer.with_name(CONFIG_FILE)
         if not config.is_file():  # offline, transformers 5.5 refuses a tokenizer without it (huggingface/lerobot#4131)
@@ -96,8 +96,8 @@ def explain_missing_repository(error: BaseException) -> str:
     if not any(type(cause).__name__ == NOT_CACHED_ERROR for cause in causes):
         return ""
     frames = (frame for cause in causes for frame, _ in traceback.walk_tb(cause.__traceback__))
-    for values in (frame.f_locals for frame in frames):
-        name = values.get("path_or_repo_id") or values.get("repo_id")
-        if isinstance(name, str) and REPOSITORY.fullmatch(name) and values.get("repo_type") != "dataset":
+    for local_variables in (frame.f_locals for frame in frames):
+        name = local_variables.get("path_or_repo_id") or local_variables.get("repo_id")
+        if isinstance(name, str) and REPOSITORY.fullmatch(name) and local_variables.get("repo_type") != "dataset":
             return f"LeRobot reads files of {name} that this job does not bring: {BACKBONE_FLAG} {name}"
     return ""

@@ -29,49 +29,49 @@ def make_home_variables(sources: Iterable[JobSource], work: Path) -> dict[str, s
     return {"TORCH_HOME": str(work / HOME_FOLDER)} if any(map(is_weights, sources)) else {}
 
 
-def read_name(values: Mapping[str, Any]) -> str:
+def read_name(option_values: Mapping[str, Any]) -> str:
     """Return the weights that a new policy starts from, as torchvision names them; empty for none, and for no name.
 
-    :param values: the options of its type by name, given or by default, as LeRobot reads them.
+    :param option_values: the options of its type by name, given or by default, as LeRobot reads them.
     """
-    name = str(values.get(WEIGHTS_OPTION) or "")
+    name = str(option_values.get(WEIGHTS_OPTION) or "")
     match = NAME.fullmatch(name)
     if not match:
         return ""
-    return name if match[1] else f"{_name_class(_read_network(values))}.{name}"
+    return name if match[1] else f"{_name_class(_read_network(option_values))}.{name}"
 
 
 def list_known(network: str) -> list[str]:
     """Return the names of the weights that torchvision has for a network."""
-    names = [f"IMAGENET1K_V{number + 1}" for number in range(NETWORKS.get(network, 0))]
-    return [f"{_name_class(network)}.{name}" for name in (*names, "DEFAULT")] if names else []
+    version_names = [f"IMAGENET1K_V{number + 1}" for number in range(NETWORKS.get(network, 0))]
+    return [f"{_name_class(network)}.{name}" for name in (*version_names, "DEFAULT")] if version_names else []
 
 
-def find_mistake(values: Mapping[str, Any]) -> tuple[str, str]:
+def find_mistake(option_values: Mapping[str, Any]) -> tuple[str, str]:
     """Return what is wrong with the weights of a new policy, and the value that is meant; empty if nothing is.
 
-    :param values: as for `read_name`.
+    :param option_values: as for `read_name`.
     """
-    weights = values.get(WEIGHTS_OPTION)
-    name = read_name(values)
-    network = _read_network(values)
+    weights = option_values.get(WEIGHTS_OPTION)
+    name = read_name(option_values)
+    network = _read_network(option_values)
     if network not in NETWORKS or weights is None:
         return "", ""  # LeRobot refuses the network, or has no such option
-    names = list_known(network)
-    if name in names:
+    weight_names = list_known(network)
+    if name in weight_names:
         return "", ""
     if name in list_known(name.partition("_Weights")[0].lower()):
-        return f"{name} are weights of another network than {network}", names[0]
+        return f"{name} are weights of another network than {network}", weight_names[0]
     is_none = str(weights).lower() in ("", "none")
-    return f"torchvision has no weights {weights or repr(weights)}", "null" if is_none else names[0]
+    return f"torchvision has no weights {weights or repr(weights)}", "null" if is_none else weight_names[0]
 
 
 def _name_class(network: str) -> str:
     return f"{network.replace('resnet', 'ResNet')}_Weights"
 
 
-def _read_network(values: Mapping[str, Any]) -> str:
-    return str(values.get(NETWORK_OPTION) or "")
+def _read_network(option_values: Mapping[str, Any]) -> str:
+    return str(option_values.get(NETWORK_OPTION) or "")
 
 
 def find_needed(job: LerobotJob) -> str:
@@ -125,9 +125,9 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     if not (name := find_needed(job)):
         return
     model, option = job.model, job.model.format_flag(WEIGHTS_OPTION)
-    mistake, meant = find_mistake(job.values)
+    mistake, suggested_weights = find_mistake(job.values)
     if mistake:
-        yield make_data_problem(mistake, f"-- {option}={meant}")
+        yield make_data_problem(mistake, f"-- {option}={suggested_weights}")
     if job.values.get(GROUP_NORM) is True and model.format_flag(GROUP_NORM) in job.options:
         yield make_data_problem(
             f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}", f"-- {option}=null"
@@ -142,8 +142,8 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     setting = job.options.get(option)
     if job.start_source is not None and job.option_values.get(option) is not None:
         yield f"{option}={setting} has no effect: the training starts with the weights of a {model.noun}"
-    read = find_source(job.sources, name) if name else None
+    read_source = find_source(job.sources, name) if name else None
     for source in filter(is_weights, job.sources):
-        if not source.implied and source != read:
-            reads = f"starts from {name}" if name else "starts from no weights of a file"
-            yield f"{source.uri} is not read: the {model.noun} {reads}"
+        if not source.implied and source != read_source:
+            start_text = f"starts from {name}" if name else "starts from no weights of a file"
+            yield f"{source.uri} is not read: the {model.noun} {start_text}"

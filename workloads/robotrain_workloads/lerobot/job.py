@@ -73,11 +73,11 @@ def _leave_out_bags(folders: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
     }
 
 
-def _add_named_options(parameters: Mapping[str, Any], typed: tuple[str, ...]) -> tuple[str, ...]:
+def _add_named_options(parameters: Mapping[str, Any], typed_options: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that parameters stand for and the typed ones, which replace them."""
-    names = {f"--{name}" for name, _ in split_options(typed)}
-    named = policy_parameters.list_options(parameters)
-    return (*(option for option in named if option.partition("=")[0] not in names), *typed)
+    typed_flags = {f"--{name}" for name, _ in split_options(typed_options)}
+    parameter_options = policy_parameters.list_options(parameters)
+    return (*(option for option in parameter_options if option.partition("=")[0] not in typed_flags), *typed_options)
 
 
 class LerobotJob:
@@ -109,15 +109,15 @@ class LerobotJob:
         """Their texts as typed; None for one without. What they mean `option_values` says."""
         self.start_source = next((source for source in self.sources if source.role in START_MODES), None)
         """The source of the policy, checkpoint or weights to start from; None if it starts from nothing."""
-        self._brought = brought = next((source for source in self.folders if source.role in START_MODES), None)
+        self._brought = brought_source = next((source for source in self.folders if source.role in START_MODES), None)
         self.start, self.start_error = start or FROM_SCRATCH, None
         """The start; from scratch if it cannot be read from here, and the error if its files are wrong."""
-        if brought and start is None:
+        if brought_source and start is None:
             try:
-                self.start = load_start(brought, self.folders[brought])
+                self.start = load_start(brought_source, self.folders[brought_source])
             except (OSError, ValueError) as error:
                 self.start_error = error
-        self.is_start_known = brought == self.start_source and self.start_error is None
+        self.is_start_known = brought_source == self.start_source and self.start_error is None
         """Whether its files are here and tell what it is, if it starts from anything."""
         self.model: TrainedModel = choose_model(self.parameters, self.start.settings)
         """What is trained or evaluated; of an unknown start, what the user says it is."""
@@ -155,9 +155,11 @@ class LerobotJob:
         The text where only LeRobot can read it, or refuses it. Those without a value are missing.
         """
         tree = load_option_tree(self.model.lerobot.name)
-        texts = {option.removeprefix("--"): text for option, text in self.options.items()}
-        values = read_options(tree, texts, {self.model.prefix: self.model.kind}, json_prefix=self.json_prefix)
-        return {f"--{name}": value for name, value in values.items()}
+        texts_by_name = {option.removeprefix("--"): text for option, text in self.options.items()}
+        values_by_name = read_options(
+            tree, texts_by_name, {self.model.prefix: self.model.kind}, json_prefix=self.json_prefix
+        )
+        return {f"--{name}": value for name, value in values_by_name.items()}
 
     @property
     def json_prefix(self) -> str:
@@ -208,8 +210,12 @@ class LerobotJob:
         renames = feature_renames.parse_renames(self.parameters)
         if not renames and self.start.mode == "checkpoint":
             with suppress(OSError, ValueError):
-                saved = file_formats.read_json_object(self.start.folder / TRAIN_CONFIG_FILE).get("rename_map")
-                return {str(name): str(renamed) for name, renamed in saved.items()} if isinstance(saved, dict) else {}
+                saved_renames = file_formats.read_json_object(self.start.folder / TRAIN_CONFIG_FILE).get("rename_map")
+                return (
+                    {str(name): str(renamed) for name, renamed in saved_renames.items()}
+                    if isinstance(saved_renames, dict)
+                    else {}
+                )
         return renames
 
     @property
@@ -236,8 +242,8 @@ class LerobotJob:
         if not model.is_known:
             return None
         reads_others = files or model.facts.repositories
-        needed = backbones.list_needed(self.parameters, self.arguments, files) if reads_others else []
-        return PolicyReads(needed, files, base)
+        needed_repositories = backbones.list_needed(self.parameters, self.arguments, files) if reads_others else []
+        return PolicyReads(needed_repositories, files, base)
 
     @property
     def base_source(self) -> JobSource | None:

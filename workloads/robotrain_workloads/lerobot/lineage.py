@@ -63,8 +63,8 @@ def list_excluded(document: JobDocument) -> list[str]:
 
 def list_shares(document: JobDocument) -> list[str]:
     """Return the datasets' shares of the samples, as one text; none if they are not a mixture."""
-    text = describe_shares(document.parameters, document.sources)
-    return [text] if text else []
+    shares_text = describe_shares(document.parameters, document.sources)
+    return [shares_text] if shares_text else []
 
 
 def get_dataset_name(document: JobDocument) -> str:

@@ -120,14 +120,14 @@ def add_adapter(policy: Any, folder: Path, device: str) -> Any:
 def attach_adapter(policy: Any, folder: Path, device: str) -> Any:
     """Return PEFT's model of a policy and an adapter. Raise ValueError if the adapter lacks a part."""
     peft: Any = importlib.import_module("peft")
-    adapted = peft.PeftModel.from_pretrained(policy, str(folder), torch_device=device)
+    adapted_policy = peft.PeftModel.from_pretrained(policy, str(folder), torch_device=device)
     weights = folder / policy_files.find_weights_file(folder)
     with importlib.import_module("safetensors").safe_open(weights, framework="pt") as file:
-        parts = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
-        missing = sorted(set(parts) - set(file.keys()))
-    if missing:
-        raise ValueError(f"{weights} lacks parts of the adapter: {', '.join(missing[:MOST_NAMED])}")
-    return adapted
+        adapter_weights = peft.get_peft_model_state_dict(adapted_policy, save_embedding_layers=False)
+        missing_parts = sorted(set(adapter_weights) - set(file.keys()))
+    if missing_parts:
+        raise ValueError(f"{weights} lacks parts of the adapter: {', '.join(missing_parts[:MOST_NAMED])}")
+    return adapted_policy
 
 
 def _list_rename_steps(preprocessor: Any) -> list[Any]:
@@ -220,55 +220,62 @@ def _import_config_class(kind: str = "") -> Any:
 
 def explain_load_error(error: BaseException, folder: Path | None) -> str:
     """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = " ".join(text.split()) or type(error).__name__
-    if missing := hub_cache.explain_missing_repository(error):
-        return missing
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    message = " ".join(message.split()) or type(error).__name__
+    if missing_repository := hub_cache.explain_missing_repository(error):
+        return missing_repository
     if isinstance(error, SystemExit):
         if isinstance(error.code, str):
             return ""
         return f"LeRobot {versions.get_installed_name()} does not know one of the --policy. options: see the line above"
-    if match := isinstance(error, ImportError) and INSTALL_ADVICE.match(text):
+    if match := isinstance(error, ImportError) and INSTALL_ADVICE.match(message):
         return MISSING_PACKAGE.format(match[1])
     if isinstance(error, ImportError):
-        return f"the policy needs a package that the run's environment lacks: {text}"
+        return f"the policy needs a package that the run's environment lacks: {message}"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the weights in {folder} do not match the network in its config.json: {mismatch}"
     if type(error).__name__ in ("DecodingError", "ParsingError"):
-        return f"LeRobot {versions.get_installed_name()} cannot read the policy's configuration: {text}"
-    return text if isinstance(error, (OSError, ValueError, KeyError)) else ""
+        return f"LeRobot {versions.get_installed_name()} cannot read the policy's configuration: {message}"
+    return message if isinstance(error, (OSError, ValueError, KeyError)) else ""
 
 
 def explain_missing_weights(policy: Any, folder: Path) -> str:
     """Return a sentence when weights are missing: LeRobot silently leaves that part random."""
-    base: Any = importlib.import_module("lerobot.policies.pretrained").PreTrainedPolicy
+    base_class: Any = importlib.import_module("lerobot.policies.pretrained").PreTrainedPolicy
     policy_class = type(policy)
-    if policy_class.from_pretrained.__func__ is not base.from_pretrained.__func__:
+    if policy_class.from_pretrained.__func__ is not base_class.from_pretrained.__func__:
         return ""  # it renames weights when it loads them
-    if policy_class._load_as_safetensor.__func__ is not base._load_as_safetensor.__func__:
+    if policy_class._load_as_safetensor.__func__ is not base_class._load_as_safetensor.__func__:
         return ""
     with importlib.import_module("safetensors").safe_open(folder / policy_files.WEIGHTS_FILE, framework="pt") as file:
-        saved = set(file.keys())
+        saved_parts = set(file.keys())
     parameters = policy.state_dict()
-    shared = {parameters[name].data_ptr() for name in saved & parameters.keys()}
-    missing = [name for name in parameters if name not in saved and parameters[name].data_ptr() not in shared]
-    if not missing:
+    shared_pointers = {parameters[name].data_ptr() for name in saved_parts & parameters.keys()}
+    missing_parts = [
+        name for name in parameters if name not in saved_parts and parameters[name].data_ptr() not in shared_pointers
+    ]
+    if not missing_parts:
         return ""
-    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
-    return f"{folder / policy_files.WEIGHTS_FILE} lacks parts of the network: {', '.join(missing[:MOST_NAMED])}{more}"
+    more_text = f" and {len(missing_parts) - MOST_NAMED} more" if len(missing_parts) > MOST_NAMED else ""
+    return (
+        f"{folder / policy_files.WEIGHTS_FILE} lacks parts of the network: "
+        f"{', '.join(missing_parts[:MOST_NAMED])}{more_text}"
+    )
 
 
 def require_known_type(kind: object, known_types: Iterable[str], name: object) -> None:
     """Raise ValueError with a sentence unless LeRobot knows the type. `name`: of the policy."""
     types = sorted(known_types)
     if kind not in types:
-        available = ", ".join(types)
+        available_types = ", ".join(types)
         lerobot = f"LeRobot {versions.get_installed_name()}"
-        raise ValueError(f"{name} has the policy type {kind}, which {lerobot} does not know; it knows {available}")
+        raise ValueError(
+            f"{name} has the policy type {kind}, which {lerobot} does not know; it knows {available_types}"
+        )
 
 
 def require_finite_action(action: Any, subject: str, location: str, reason: str = DAMAGED_HINT) -> None:
     """Raise SystemExit with a sentence for an action that is not finite. `location`: episode and frame."""
-    numbers = action.tolist()
-    if not all(map(math.isfinite, numbers)):
-        raise SystemExit(f"error: {subject} in {location} is not finite: {numbers}; {reason}")
+    action_values = action.tolist()
+    if not all(map(math.isfinite, action_values)):
+        raise SystemExit(f"error: {subject} in {location} is not finite: {action_values}; {reason}")

@@ -29,12 +29,12 @@ def find_dataset_inputs(folder: Path) -> Iterator[tuple[FoundInput, dict[str, An
             yield from _describe_dataset("local_path", path.relative_to(folder).as_posix(), path)
     for path in _find_dataset_folders(cache, 2):
         yield from _describe_dataset("local_path", _abbreviate_home(path), path, "; in LeRobot's cache")
-    seen: set[str] = set()
+    seen_names: set[str] = set()
     for path in sorted(cache.glob("hub/datasets--*--*/snapshots/*")):
         match = SNAPSHOT.fullmatch(path.parts[-3])
         name = f"{match[1]}/{match[2]}" if match else ""
-        if name and name not in seen and (path / dataset.INFO_FILE).is_file():
-            seen.add(name)
+        if name and name not in seen_names and (path / dataset.INFO_FILE).is_file():
+            seen_names.add(name)
             yield from _describe_dataset("huggingface", name, path, "; in LeRobot's cache")
 
 
@@ -73,25 +73,27 @@ def _get_cache(variable: str, folder_name: str) -> Path:
 
 def _find_dataset_folders(folder: Path, depth: int) -> Iterator[Path]:
     """Yield the datasets at most `depth` folders below, level by level; nothing is looked for inside of one."""
-    level, looked = [folder], 0
+    level, looked_count = [folder], 0
     for _ in range(depth + 1):
-        below: list[Path] = []
+        next_level: list[Path] = []
         for candidate in level:
-            looked += 1
+            looked_count += 1
             if (candidate / dataset.INFO_FILE).is_file():
                 yield candidate
-            elif looked <= MOST_FOLDERS:
-                below += _list_folders(candidate)
-        level = below
+            elif looked_count <= MOST_FOLDERS:
+                next_level += _list_folders(candidate)
+        level = next_level
 
 
 def _list_folders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = [child.name for child in entries if child.is_dir() and not SKIPPED_FOLDERS.fullmatch(child.name)]
+            folder_names = [
+                child.name for child in entries if child.is_dir() and not SKIPPED_FOLDERS.fullmatch(child.name)
+            ]
     except OSError:
         return []
-    return [folder / name for name in sorted(names)]
+    return [folder / name for name in sorted(folder_names)]
 
 
 def _describe_dataset(kind: str, text: str, path: Path, where: str = "") -> Iterator[tuple[FoundInput, dict[str, Any]]]:

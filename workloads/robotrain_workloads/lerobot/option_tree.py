@@ -35,8 +35,8 @@ class OptionTree(NamedTuple):
 def load_option_tree(version: object = None) -> OptionTree:
     """Return the options of a LeRobot version, by default the newest. Raise KeyError."""
     lerobot = versions.get_version(version)
-    data = lerobot.read_tree()
-    return OptionTree(lerobot.name, data["root"], data["classes"])
+    tree = lerobot.read_tree()
+    return OptionTree(lerobot.name, tree["root"], tree["classes"])
 
 
 class OptionPlace(NamedTuple):
@@ -85,19 +85,21 @@ def find_place(tree: OptionTree, name: str, types: Mapping[str, str]) -> OptionP
     """
     prefix, choices = "", dict[str, str]()
     level = [tree.classes[tree.root]]
-    *parents, last = name.split(".")
+    *parents, field_name = name.split(".")
     for parent in parents:
         class_names = [fields[parent][0] for fields in level if parent in fields]
         if not class_names:
             return OptionPlace(prefix, parent, level)
         prefix += f"{parent}."
         choices = {key: class_name for kind in class_names for key, class_name in list_choices(kind).items()}
-        chosen = types.get(prefix[:-1], "")
-        level = [tree.classes[choices[key]] for key in choices if chosen not in choices or key == chosen]
+        chosen_type = types.get(prefix[:-1], "")
+        level = [tree.classes[choices[key]] for key in choices if chosen_type not in choices or key == chosen_type]
         level += [tree.classes[class_name] for kind in class_names for class_name in list_nested(kind)]
         if not level:
-            return OptionPlace(prefix, last, is_open=True)
-    return OptionPlace(prefix, last, level, choices, [fields[last] for fields in level if last in fields])
+            return OptionPlace(prefix, field_name, is_open=True)
+    return OptionPlace(
+        prefix, field_name, level, choices, [fields[field_name] for fields in level if field_name in fields]
+    )
 
 
 def has_option(name: str, types: Mapping[str, str], version: object = None) -> bool:
@@ -118,13 +120,13 @@ def find_default(name: str, kind: str, version: object = None) -> object:
     """
     tree = load_option_tree(version)
     fields = tree.classes[tree.root]
-    parents, _, last = name.rpartition(".")
+    parents, _, field_name = name.rpartition(".")
     if choices := list_choices(fields.get(parents, [None])[0]):
         fields = tree.classes.get(choices.get(kind, ""), {})
     elif parents:
-        nested = [*list_nested(fields[parents][0])] if parents in fields else []
-        fields = tree.classes[nested[0]] if len(nested) == 1 else {}
-    field = fields.get(last, ())
+        nested_classes = [*list_nested(fields[parents][0])] if parents in fields else []
+        fields = tree.classes[nested_classes[0]] if len(nested_classes) == 1 else {}
+    field = fields.get(field_name, ())
     return field[1] if len(field) > 1 else None
 
 

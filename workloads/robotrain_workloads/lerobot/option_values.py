@@ -91,8 +91,8 @@ class _YamlReader:
 
     def read(self) -> Any:
         value = self._read_node(PLAIN)
-        if rest := self._peek():
-            raise UnreadValue(self.text) if rest == ":" else RefusedValue(self.text)
+        if next_character := self._peek():
+            raise UnreadValue(self.text) if next_character == ":" else RefusedValue(self.text)
         return value
 
     def _peek(self) -> str:
@@ -107,7 +107,7 @@ class _YamlReader:
         self.position = match.end()
         return match
 
-    def _read_node(self, plain: re.Pattern[str]) -> Any:
+    def _read_node(self, plain_pattern: re.Pattern[str]) -> Any:
         start = self._peek()
         if start == "":
             return None
@@ -116,9 +116,9 @@ class _YamlReader:
         if start == "{":
             return dict(self._read_pairs())
         if start in "'\"":
-            quoted = self._match(QUOTED)
-            return quoted[2] if quoted[1] is None else quoted[1].replace("''", "'")
-        return resolve_word(self._match(plain)[0])
+            quoted_match = self._match(QUOTED)
+            return quoted_match[2] if quoted_match[1] is None else quoted_match[1].replace("''", "'")
+        return resolve_word(self._match(plain_pattern)[0])
 
     def _read_items(self) -> Iterator[Any]:
         self.position += 1
@@ -140,13 +140,13 @@ class _YamlReader:
             self._end_item("}")
         self.position += 1
 
-    def _end_item(self, closing: str) -> None:
-        follows = self._peek()
-        if follows == ",":
+    def _end_item(self, closing_bracket: str) -> None:
+        next_character = self._peek()
+        if next_character == ",":
             self.position += 1
-        elif follows == "":
+        elif next_character == "":
             raise RefusedValue(self.text)
-        elif follows != closing:
+        elif next_character != closing_bracket:
             raise UnreadValue(self.text)
 
 

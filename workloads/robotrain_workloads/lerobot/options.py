@@ -43,13 +43,13 @@ class ConfigurationRefused(ValueError):
         self.reason = reason
 
 
-def end_as_preflight(refused: ValueError) -> NoReturn:
+def end_as_preflight(refusal: ValueError) -> NoReturn:
     """Print why, and end with the exit code of preflight. Raise SystemExit with the sentence."""
-    end = SystemExit(f"error: {refused}")
-    end.code = EXIT_PREFLIGHT  # Python prints only what it exits with
-    sys.stdout.write(f"{end}\n")  # in one piece: others may write to the same pipe
+    exit_error = SystemExit(f"error: {refusal}")
+    exit_error.code = EXIT_PREFLIGHT  # Python prints only what it exits with
+    sys.stdout.write(f"{exit_error}\n")  # in one piece: others may write to the same pipe
     sys.stdout.flush()
-    raise end from refused
+    raise exit_error from refusal
 
 
 @contextlib.contextmanager
@@ -59,24 +59,24 @@ def explain_parser_errors(options: Sequence[str], subject: str) -> Iterator[None
     The parser exits with a page of usage, or hides the reason behind errors of its own. `options` are
     `--policy.NAME=VALUE`; `subject` names what is parsed.
     """
-    printed = io.StringIO()
+    error_output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stderr(error_output):
             yield
     except (Exception, SystemExit) as error:
-        ended = isinstance(error, SystemExit)
-        cause = error.__context__ if ended and _is_wrapped(error.__context__) else error
-        if ended and cause is error:
-            lines = [line for line in printed.getvalue().splitlines() if PARSER_PREFIX in line]
-            reason = lines[-1].split(PARSER_PREFIX, 1)[1] if lines else "it ended without an error message"
+        has_exited = isinstance(error, SystemExit)
+        cause = error.__context__ if has_exited and _is_wrapped(error.__context__) else error
+        if has_exited and cause is error:
+            error_lines = [line for line in error_output.getvalue().splitlines() if PARSER_PREFIX in line]
+            reason = error_lines[-1].split(PARSER_PREFIX, 1)[1] if error_lines else "it ended without an error message"
         elif _is_wrapped(cause) or type(error).__module__.startswith(YAML_MODULE):
             reason = _find_root_cause(cause)
         else:
-            sys.stderr.write(printed.getvalue())
+            sys.stderr.write(error_output.getvalue())
             raise
         raise ConfigurationRefused(options, subject, reason) from error
     else:
-        sys.stderr.write(printed.getvalue())
+        sys.stderr.write(error_output.getvalue())
 
 
 def _is_wrapped(error: BaseException | None) -> bool:
@@ -85,10 +85,12 @@ def _is_wrapped(error: BaseException | None) -> bool:
 
 def _find_root_cause(error: BaseException | None) -> str:
     """Return the reason behind errors of the parser, on one line."""
-    while _is_wrapped(error) and error and (inner := error.__cause__ or error.__context__):
-        if not _is_wrapped(inner) and type(error).__name__ != "ParsingError":  # of classes that reject their values
+    while _is_wrapped(error) and error and (inner_error := error.__cause__ or error.__context__):
+        if (
+            not _is_wrapped(inner_error) and type(error).__name__ != "ParsingError"
+        ):  # of classes that reject their values
             break
-        error = inner
+        error = inner_error
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -96,12 +98,14 @@ def explain_refusal(given_options: Sequence[str], subject: str, message: str) ->
     """Return a sentence that names the options which a reason is about."""
     lerobot = f"LeRobot {versions.get_installed_name()}"
     if message.startswith(UNKNOWN_PREFIX):
-        names = [word.partition("=")[0] for word in message.removeprefix(UNKNOWN_PREFIX).split()]
-        unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
-        return f"{lerobot} has no option {', '.join(unknown) or message.removeprefix(UNKNOWN_PREFIX)}"
-    rejected = find_rejected_options(given_options, message)
-    if rejected:
-        return f"{lerobot} rejects {format_options(rejected)}: {message}"
+        unknown_names = [word.partition("=")[0] for word in message.removeprefix(UNKNOWN_PREFIX).split()]
+        unknown_options = [
+            option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in unknown_names
+        ]
+        return f"{lerobot} has no option {', '.join(unknown_options) or message.removeprefix(UNKNOWN_PREFIX)}"
+    rejected_options = find_rejected_options(given_options, message)
+    if rejected_options:
+        return f"{lerobot} rejects {format_options(rejected_options)}: {message}"
     options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
     return f"{lerobot} cannot read {subject}{options}: {message}"
 
@@ -109,11 +113,11 @@ def explain_refusal(given_options: Sequence[str], subject: str, message: str) ->
 def find_rejected_options(given_options: Sequence[str], message: str) -> list[str]:
     """Return the options that a reason of LeRobot names."""
     match = re.match(r"`([\w.]+)`: ", message)
-    rejected = [option for option in given_options if match and option.startswith(f"--{match[1]}=")]
-    for option in () if rejected else given_options:
+    rejected_options = [option for option in given_options if match and option.startswith(f"--{match[1]}=")]
+    for option in () if rejected_options else given_options:
         if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", message):
-            rejected.append(option)
-    return rejected
+            rejected_options.append(option)
+    return rejected_options
 
 
 def _get_option_name(option: str) -> str:
@@ -132,8 +136,8 @@ def split_options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         elif equals:
             yield name[2:], value
         else:
-            follows = bool(remaining) and not remaining[0].startswith("--")
-            yield name[2:], remaining.pop(0) if follows else None
+            has_value = bool(remaining) and not remaining[0].startswith("--")
+            yield name[2:], remaining.pop(0) if has_value else None
 
 
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:

@@ -31,12 +31,12 @@ def find_reason(folder: Path, model: TrainedModel, options: Sequence[str]) -> st
 
 
 def _find_setting_reasons(folder: Path, model: TrainedModel, options: Sequence[str]) -> Iterator[str]:
-    names = [
+    code_options = [
         option for repository in model.facts.repositories.values() if repository.code for option in repository.options
     ]
     with suppress(OSError, ValueError):
         settings = policy.load_policy_settings(folder)
-        for option in names:
+        for option in code_options:
             is_given = get_option_value(options, f"--{model.prefix}.{option}") is not None
             if not is_given and is_folder(settings.get(option)):
                 yield f"its {policy.CONFIG_FILE} names the folder {settings[option]}"
@@ -49,10 +49,10 @@ def _find_processor_reasons(path: Path) -> Iterator[str]:
     for step in steps if isinstance(steps, list) else ():
         if not isinstance(step, Mapping):
             continue
-        called = str(step.get("class") or "")
+        class_name = str(step.get("class") or "")
         config = step.get("config")
-        if "registry_name" not in step and not called.startswith(OWN_PACKAGE):
-            yield f"the class {called}"
+        if "registry_name" not in step and not class_name.startswith(OWN_PACKAGE):
+            yield f"the class {class_name}"
         for key, value in (config if isinstance(config, Mapping) else {}).items():
             if policy.PROCESSOR_KEY.fullmatch(key) and is_folder(value):
                 yield f"the folder {value}"

@@ -30,10 +30,10 @@ SaveFreq = Annotated[int, SAVE_FREQ_PARAM]
 LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)]
 
 
-def _make_gpus_param(what: str) -> Param:
-    names, environ = ("--gpus-per-node",), ("OSMO_NUM_GPUS",)
-    help = f"GPUs of {what} to train on"
-    return Param(help=help, common=True, aliases=names, env=environ, gt=0, requires="multi_gpu")
+def _make_gpus_param(machine: str) -> Param:
+    aliases, environ = ("--gpus-per-node",), ("OSMO_NUM_GPUS",)
+    help = f"GPUs of {machine} to train on"
+    return Param(help=help, common=True, aliases=aliases, env=environ, gt=0, requires="multi_gpu")
 
 
 NumGpus = Annotated[int, _make_gpus_param("one machine")]

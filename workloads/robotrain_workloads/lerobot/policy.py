@@ -46,8 +46,10 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
         raise NotADirectoryError(f"{folder} is not a folder")
     if not (folder / CONFIG_FILE).is_file():
         patterns = ("*", f"*/{MODEL_FOLDER}", f"checkpoints/*/{MODEL_FOLDER}", f"*/checkpoints/*/{MODEL_FOLDER}")
-        nested = next((files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), [])
-        hint = f" (but {nested[-1].parent} has)" if nested else ""  # `last` sorts behind the numbers
+        nested_files = next(
+            (files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), []
+        )
+        hint = f" (but {nested_files[-1].parent} has)" if nested_files else ""  # `last` sorts behind the numbers
         raise FileNotFoundError(f"{folder} holds no policy: {CONFIG_FILE} is missing{hint}")
     settings = file_formats.read_json_object(folder / CONFIG_FILE)
     if problem := next(find_settings_problems(settings), ""):
@@ -63,8 +65,8 @@ def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
     model = find_model_folder(folder)
     settings = load_policy_settings(model)
     path = model / PROCESSOR_FILES[0]
-    names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
-    return PolicyFiles(settings=settings, processor_names=names)
+    processor_names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
+    return PolicyFiles(settings=settings, processor_names=processor_names)
 
 
 def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
@@ -83,30 +85,30 @@ def find_weights_file(folder: Path) -> str:
 
 
 def find_start_type_problems(
-    name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object, *, has_packages: bool = False
+    name: object, settings: Mapping[str, Any], model: TrainedModel, expected_type: object, *, has_packages: bool = False
 ) -> Iterator[Problem | str]:
     """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
 
     :param name: what the user calls the policy.
     :param model: what the job trains with these settings.
-    :param expected: the type that the user asks for; None for that of the settings.
+    :param expected_type: the type that the user asks for; None for that of the settings.
     :param has_packages: whether packages of the job may have other types than LeRobot.
     """
     lerobot, kind = model.lerobot, settings.get("type")
     if not kind:
         yield f"{name} {UNTYPED}"
     elif kind not in lerobot.types and has_packages:
-        yield from find_type_problem(name, model, expected)
+        yield from find_type_problem(name, model, expected_type)
     elif kind not in lerobot.types:
         types = ", ".join(name for name, facts in lerobot.policies.items() if not facts.refused)
-        lacks = f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
-        yield make_data_problem(lacks, WITH_PACKAGE)
+        lack_text = f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+        yield make_data_problem(lack_text, WITH_PACKAGE)
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {name}: {model.facts.refused}"
     elif model.facts.refused_start:
         yield explain_refused_start(name, model)
     else:
-        yield from find_type_problem(name, model, expected)
+        yield from find_type_problem(name, model, expected_type)
         yield from find_unknown_settings(name, settings, model)
 
 
@@ -115,16 +117,18 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
 
     :param name: what the user calls the policy.
     """
-    saved = settings.keys() - {"type"}
-    if unknown := sorted(saved - model.options.keys()):
+    saved_keys = settings.keys() - {"type"}
+    if unknown_keys := sorted(saved_keys - model.options.keys()):
         model_type = (model.section, model.kind)
-        fitting = [
-            version for version in versions.list_versions() if saved <= version.get_model_options(*model_type).keys()
+        fitting_versions = [
+            version
+            for version in versions.list_versions()
+            if saved_keys <= version.get_model_options(*model_type).keys()
         ]
-        way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
+        way = f"--lerobot-version {fitting_versions[0].name}" if fitting_versions else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
         yield make_data_problem(
-            f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}", way
+            f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown_keys)}", way
         )
 
 
@@ -133,15 +137,16 @@ def explain_refused_start(name: object, model: TrainedModel) -> str:
     return f"LeRobot {model.lerobot.name} cannot go on from {name}, a {model.kind}: {model.facts.refused_start}"
 
 
-def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[Problem | str]:
+def find_type_problem(name: object, model: TrainedModel, expected_type: object) -> Iterator[Problem | str]:
     """Yield a sentence when a policy or reward model does not have the requested type.
 
     :param name: what the user calls it.
     """
-    if expected is not None and model.kind != expected:
-        flag = TYPE_FLAGS[expected in model.lerobot.reward_models]
+    if expected_type is not None and model.kind != expected_type:
+        flag = TYPE_FLAGS[expected_type in model.lerobot.reward_models]
         yield make_data_problem(
-            f"{name} has the {model.noun} type {model.kind}, but {flag} is {expected}", f"{model.flag} {model.kind}"
+            f"{name} has the {model.noun} type {model.kind}, but {flag} is {expected_type}",
+            f"{model.flag} {model.kind}",
         )
 
 
@@ -153,19 +158,19 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Problem 
     except (OSError, ValueError) as error:
         yield str(error)
     if with_processors:
-        yield from _find_processor_problems(folder, old=any(name.startswith(OLD_NORMALIZERS) for name in tensors))
+        yield from _find_processor_problems(folder, is_old=any(name.startswith(OLD_NORMALIZERS) for name in tensors))
 
 
-def _find_processor_problems(folder: Path, old: bool) -> Iterator[Problem | str]:
-    if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
-        if old:
+def _find_processor_problems(folder: Path, is_old: bool) -> Iterator[Problem | str]:
+    if missing_files := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
+        if is_old:
             yield make_data_problem(
                 f"{folder} was saved by an older LeRobot with normalization in the network;"
                 f" LeRobot {versions.get_version().name} needs it in separate files",
                 MIGRATE_COMMAND.format(folder=folder),
             )
         else:
-            yield f"{folder} is incomplete: LeRobot {versions.get_version().name} needs {' and '.join(missing)}"
+            yield f"{folder} is incomplete: LeRobot {versions.get_version().name} needs {' and '.join(missing_files)}"
         return
     for name in PROCESSOR_FILES:
         try:
@@ -219,5 +224,5 @@ def _are_whole_numbers(values: list[Any]) -> bool:
 
 
 def _describe_type(value: Any) -> str:
-    names = {type(None): "null", bool: "true or false", dict: "an object", list: "a list", str: "a text"}
-    return names.get(type(value), "a number")
+    names_by_type = {type(None): "null", bool: "true or false", dict: "an object", list: "a list", str: "a text"}
+    return names_by_type.get(type(value), "a number")

@@ -45,23 +45,27 @@ def find_feature_mismatches(
     model: the policy's type.
     is_trained: whether the policy is trained on these features, so that ACT, or a crop, may get used to another size.
     """
-    recorded = rename_features(info, renames)
+    recorded_features = rename_features(info, renames)
     inputs = get_policy_inputs(settings)
     for name in (STATE, WORLD):
-        if name in inputs and name not in recorded:
+        if name in inputs and name not in recorded_features:
             yield f"the policy reads {name}, which {origin.name} does not {origin.verb}"
         elif name in inputs and not pads_feature(
-            name, model, settings, sum(_get_shape(recorded[name])), None if is_trained else sum(inputs[name])
+            name, model, settings, sum(_get_shape(recorded_features[name])), None if is_trained else sum(inputs[name])
         ):
-            yield from _compare_sizes(name, inputs[name], recorded[name], origin)
+            yield from _compare_sizes(name, inputs[name], recorded_features[name], origin)
     yield from _find_missing_cameras(inputs, info, renames, model, origin, is_trained)
-    for name in (name for name in inputs if name in recorded and name not in (STATE, WORLD)):
-        available = get_image_shape(recorded[name])
-        yield from _compare_images(name, inputs[name], available, settings, model, origin, is_trained)
+    for name in (name for name in inputs if name in recorded_features and name not in (STATE, WORLD)):
+        available_shape = get_image_shape(recorded_features[name])
+        yield from _compare_images(name, inputs[name], available_shape, settings, model, origin, is_trained)
     outputs = settings.get("output_features") or {}
-    actions = sum(_get_shape(recorded.get(ACTION)))
-    if ACTION in outputs and ACTION in recorded and not (is_trained and pads_feature(ACTION, model, settings, actions)):
-        yield from _compare_sizes(ACTION, _get_shape(outputs[ACTION]), recorded[ACTION], origin)
+    actions = sum(_get_shape(recorded_features.get(ACTION)))
+    if (
+        ACTION in outputs
+        and ACTION in recorded_features
+        and not (is_trained and pads_feature(ACTION, model, settings, actions))
+    ):
+        yield from _compare_sizes(ACTION, _get_shape(outputs[ACTION]), recorded_features[ACTION], origin)
 
 
 def pads_feature(
@@ -72,14 +76,14 @@ def pads_feature(
     :param trained_size: of a policy that is not trained further, its own size of the feature: its statistics have no
         other one, unless that is the padded size itself.
     """
-    largest = get_padded_size(name, model, settings)
-    return largest is not None and size <= largest and trained_size in (None, largest)
+    largest_size = get_padded_size(name, model, settings)
+    return largest_size is not None and size <= largest_size and trained_size in (None, largest_size)
 
 
 def get_padded_size(name: str, model: ModelType, settings: Mapping[str, Any]) -> int | None:
     """Return the size that the type pads a feature to; None if it does not."""
-    largest = settings.get(model.largest_sizes.get(name) or PADDED_STATE.get(name, ""))
-    return largest if isinstance(largest, int) else None
+    largest_size = settings.get(model.largest_sizes.get(name) or PADDED_STATE.get(name, ""))
+    return largest_size if isinstance(largest_size, int) else None
 
 
 def scales_pictures(model: ModelType, settings: Mapping[str, Any]) -> bool:
@@ -96,18 +100,20 @@ def _find_missing_cameras(
     is_trained: bool,
 ) -> Iterator[Problem | str]:
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
-    missing, unused, available = _match_cameras(inputs, info, renames)
+    missing_cameras, unused_cameras, available_cameras = _match_cameras(inputs, info, renames)
     may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
-    is_any_known = any(name in available for name in inputs)
-    if not missing or (may_be_absent and is_any_known and (renames or not unused)):  # who renames some means it
+    is_any_known = any(name in available_cameras for name in inputs)
+    if not missing_cameras or (
+        may_be_absent and is_any_known and (renames or not unused_cameras)
+    ):  # who renames some means it
         return
-    reads = f"the policy reads the camera{'s' * (len(missing) > 1)} {', '.join(missing)}"
-    cameras = f"only {', '.join(available)}" if available else "no camera"
-    original = {renames.get(name, name): name for name in list_cameras(info)}
-    likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
-    likely = {original[name]: renamed for name, renamed in likely.items()}
-    way = format_flag({**renames, **likely}) if likely and is_trained else ""
-    yield make_data_problem(f"{reads}, but {origin.name} has {cameras}", way)
+    reads_text = f"the policy reads the camera{'s' * (len(missing_cameras) > 1)} {', '.join(missing_cameras)}"
+    cameras = f"only {', '.join(available_cameras)}" if available_cameras else "no camera"
+    original_names = {renames.get(name, name): name for name in list_cameras(info)}
+    likely_renames = find_likely_renames(missing_cameras, unused_cameras, may_be_absent=may_be_absent)
+    likely_renames = {original_names[name]: renamed for name, renamed in likely_renames.items()}
+    way = format_flag({**renames, **likely_renames}) if likely_renames and is_trained else ""
+    yield make_data_problem(f"{reads_text}, but {origin.name} has {cameras}", way)
 
 
 def _match_cameras(
@@ -115,9 +121,13 @@ def _match_cameras(
 ) -> tuple[list[str], list[str], list[str]]:
     """Return the policy's cameras that the dataset lacks, those of the dataset that the policy does not read, and all
     of the dataset, by their new names."""
-    available = [renames.get(name, name) for name in list_cameras(info)]
-    read = [name for name in inputs if name not in (STATE, WORLD)]
-    return [name for name in read if name not in available], [name for name in available if name not in read], available
+    available_cameras = [renames.get(name, name) for name in list_cameras(info)]
+    policy_cameras = [name for name in inputs if name not in (STATE, WORLD)]
+    return (
+        [name for name in policy_cameras if name not in available_cameras],
+        [name for name in available_cameras if name not in policy_cameras],
+        available_cameras,
+    )
 
 
 def list_camera_warnings(
@@ -125,11 +135,14 @@ def list_camera_warnings(
 ) -> Iterator[str]:
     """Yield a sentence on cameras that only the dataset has, and one on those that only the policy has."""
     inputs = get_policy_inputs(settings)
-    missing, unused, _ = _match_cameras(inputs, info, renames) if inputs else ([], [], [])
-    if unused:
-        yield f"the policy was trained without {', '.join(unused)}, and ignores {_refer_to(unused)}"
-    if missing:
-        yield f"the dataset has no {', '.join(missing)}: the policy is trained without {_refer_to(missing)}"
+    missing_cameras, unused_cameras, _ = _match_cameras(inputs, info, renames) if inputs else ([], [], [])
+    if unused_cameras:
+        yield f"the policy was trained without {', '.join(unused_cameras)}, and ignores {_refer_to(unused_cameras)}"
+    if missing_cameras:
+        yield (
+            f"the dataset has no {', '.join(missing_cameras)}: the policy is trained without "
+            f"{_refer_to(missing_cameras)}"
+        )
 
 
 def _refer_to(names: Sequence[str]) -> str:
@@ -153,8 +166,8 @@ def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
 def make_new_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs and outputs of a new policy for a dataset."""
     features = get_features(info)
-    names = (STATE, WORLD)
-    vectors = {name: {"shape": features[name].get("shape")} for name in names if name in features}
+    vector_names = (STATE, WORLD)
+    vectors = {name: {"shape": features[name].get("shape")} for name in vector_names if name in features}
     images = {name: {"type": "VISUAL", "shape": get_image_shape(features[name])} for name in list_cameras(info)}
     return {
         "input_features": vectors | images,
@@ -168,11 +181,13 @@ def rename_features(info: Mapping[str, Any], renames: Mapping[str, str]) -> dict
 
 
 def _compare_sizes(
-    name: str, shape: Sequence[int], recorded: Mapping[str, Any], origin: FeatureOrigin
+    name: str, shape: Sequence[int], recorded_feature: Mapping[str, Any], origin: FeatureOrigin
 ) -> Iterator[str]:
-    available = _get_shape(recorded)
-    if shape and available and list(shape) != available:
-        yield f"{name} has {_describe_size(available)} in {origin.name}, but {_describe_size(shape)} in the policy"
+    available_shape = _get_shape(recorded_feature)
+    if shape and available_shape and list(shape) != available_shape:
+        yield (
+            f"{name} has {_describe_size(available_shape)} in {origin.name}, but {_describe_size(shape)} in the policy"
+        )
 
 
 def _describe_size(shape: Sequence[int]) -> str:
@@ -186,26 +201,29 @@ def _format_count(number: int, noun: str) -> str:
 def _compare_images(
     name: str,
     shape: Sequence[int],
-    available: Sequence[int],
+    available_shape: Sequence[int],
     settings: Mapping[str, Any],
     model: ModelType,
     origin: FeatureOrigin,
     is_trained: bool,
 ) -> Iterator[str]:
     """Compare shapes of channels, height, width. ACT can be trained with any size; so can a policy that crops."""
-    if len(shape) != 3 or len(available) != 3:
+    if len(shape) != 3 or len(available_shape) != 3:
         return
-    if shape[0] != available[0]:
-        recorded_channels, policy_channels = (_format_count(number, "channel") for number in (available[0], shape[0]))
+    if shape[0] != available_shape[0]:
+        recorded_channels, policy_channels = (
+            _format_count(number, "channel") for number in (available_shape[0], shape[0])
+        )
         yield f"{name} has {recorded_channels} in {origin.name}, but {policy_channels} in the policy"
         return
     crop: Sequence[int] = settings.get(model.crop_option or "crop_shape") or []
-    is_cropped = len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
+    is_cropped = len(crop) == 2 and crop[0] <= available_shape[1] and crop[1] <= available_shape[2]
     is_resized = scales_pictures(model, settings)
     takes_any_size = is_resized or (is_trained and (is_cropped or not model.picture_sized))
-    if not takes_any_size and list(shape[1:]) != list(available[1:]):
+    if not takes_any_size and list(shape[1:]) != list(available_shape[1:]):
         yield (
-            f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, but the policy was trained with"
+            f"{name} is {available_shape[2]} wide and {available_shape[1]} high in {origin.name}, but the policy "
+            "was trained with"
             f" {shape[2]} and {shape[1]}"
         )
 
@@ -213,8 +231,8 @@ def _compare_images(
 def get_image_shape(feature: Mapping[str, Any]) -> list[int]:
     """Return the shape with the channels first, as a policy has it."""
     shape = _get_shape(feature)
-    names = list(feature.get("names") or ())
-    channels_last = len(shape) == 3 and (names[2] in CHANNELS if len(names) == 3 else shape[2] <= 4)
+    dimension_names = list(feature.get("names") or ())
+    channels_last = len(shape) == 3 and (dimension_names[2] in CHANNELS if len(dimension_names) == 3 else shape[2] <= 4)
     return [shape[2], shape[0], shape[1]] if channels_last else shape
 
 

@@ -27,16 +27,16 @@ def list_names(document: JobDocument) -> list[str]:
     """Return the names of the packages that the user gave: not of what these need."""
     requirements = packages.list_given(document.parameters)
     locked = {packages.normalize_name(name): name for name in list_packages(document.program_lock)}
-    names = map(packages.normalize_name, map(packages.find_name, requirements))
+    given_names = map(packages.normalize_name, map(packages.find_name, requirements))
     files = {packages.normalize_name(file.partition("-")[0]) for file in document.program_files}
     locked_names = [name for name in locked if name in files]
-    return list(dict.fromkeys([*(name for name in names if name), *locked_names]))
+    return list(dict.fromkeys([*(name for name in given_names if name), *locked_names]))
 
 
 def make_environ(document: JobDocument) -> Mapping[str, str]:
     """Return the variable with the names; none for a job without packages."""
-    names = list_names(document)
-    return {PACKAGES_VARIABLE: ",".join(names)} if names else {}
+    package_names = list_names(document)
+    return {PACKAGES_VARIABLE: ",".join(package_names)} if package_names else {}
 
 
 def register_policies(kind: str = "") -> None:
@@ -46,16 +46,19 @@ def register_policies(kind: str = "") -> None:
 
     :param kind: the type of policy that is needed; empty if it is not known.
     """
-    names = [name for name in os.environ.get(PACKAGES_VARIABLE, "").split(",") if name]
-    plugins = [name for name in names if packages.normalize_name(name).startswith(PLUGIN_PREFIXES)]
+    package_names = [name for name in os.environ.get(PACKAGES_VARIABLE, "").split(",") if name]
+    plugins = [name for name in package_names if packages.normalize_name(name).startswith(PLUGIN_PREFIXES)]
     for name in plugins:
         _import_package(name)
-    if kind and names and kind not in _list_types():
-        for name in names:
+    if kind and package_names and kind not in _list_types():
+        for name in package_names:
             if name not in plugins:
                 _import_package(name)
         if kind not in _list_types():
-            _end(f"{' and '.join(names)} of {packages.WITH_FLAG} have no policy type {kind}: there is {_list_others()}")
+            _end(
+                f"{' and '.join(package_names)} of {packages.WITH_FLAG} have no policy type {kind}: there is "
+                f"{_list_others()}"
+            )
 
 
 def _list_types() -> list[str]:
@@ -91,23 +94,25 @@ def _import_package(name: str) -> None:
 def list_modules(name: str) -> Iterator[str]:
     """Yield the top-level modules of a distribution, by its metadata. Raise PackageNotFoundError."""
     distribution = importlib.metadata.distribution(name)
-    if listed := distribution.read_text("top_level.txt"):
-        yield from listed.split()
+    if top_level_text := distribution.read_text("top_level.txt"):
+        yield from top_level_text.split()
         return
-    tops: dict[str, None] = {}
+    top_names: dict[str, None] = {}
     for file in distribution.files or ():
-        top = file.parts[0]
-        if len(file.parts) == 1 and top.endswith(".py"):
-            tops[top.removesuffix(".py")] = None
-        elif len(file.parts) > 1 and file.name.endswith(".py") and top not in NO_MODULES and top.isidentifier():
-            tops[top] = None
-    yield from tops
+        top_name = file.parts[0]
+        if len(file.parts) == 1 and top_name.endswith(".py"):
+            top_names[top_name.removesuffix(".py")] = None
+        elif (
+            len(file.parts) > 1 and file.name.endswith(".py") and top_name not in NO_MODULES and top_name.isidentifier()
+        ):
+            top_names[top_name] = None
+    yield from top_names
 
 
 def _end(sentence: str, cause: BaseException | None = None) -> NoReturn:
     """Print a sentence, and end with the exit code of preflight. Raise SystemExit."""
-    end = SystemExit(f"error: {sentence}")
-    end.code = EXIT_PREFLIGHT  # Python prints only what it exits with
+    exit_error = SystemExit(f"error: {sentence}")
+    exit_error.code = EXIT_PREFLIGHT  # Python prints only what it exits with
     sys.stdout.write(f"error: {sentence}\n")  # in one piece: others may write to the same pipe
     sys.stdout.flush()
-    raise end from cause
+    raise exit_error from cause

@@ -25,11 +25,13 @@ def list_options(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     Without a number of their own as many actions are done as are predicted, or one where predictions are averaged:
     LeRobot's number may be above that.
     """
-    values = {name: parameters.get(name) for name in OPTIONS}
-    if values[ACTION_STEPS] is None:
-        is_averaged = values["temporal_ensemble_coeff"] is not None
-        values[ACTION_STEPS] = 1 if is_averaged else values["chunk_size"]
-    return tuple(f"{OPTIONS[name]}={_format_value(value)}" for name, value in values.items() if value is not None)
+    parameter_values = {name: parameters.get(name) for name in OPTIONS}
+    if parameter_values[ACTION_STEPS] is None:
+        is_averaged = parameter_values["temporal_ensemble_coeff"] is not None
+        parameter_values[ACTION_STEPS] = 1 if is_averaged else parameter_values["chunk_size"]
+    return tuple(
+        f"{OPTIONS[name]}={_format_value(value)}" for name, value in parameter_values.items() if value is not None
+    )
 
 
 def _format_value(value: Any) -> str:

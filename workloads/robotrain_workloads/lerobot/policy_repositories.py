@@ -26,11 +26,13 @@ def list_implied(job: LerobotJob) -> list[str]:
         return []
     with suppress(ValueError):  # a wrong form is reported elsewhere
         trusted = job.trusted
-    missing = backbones.list_missing(reads.needed, job.sources)
-    revisions = {repository.name: trusted.get(repository.name, repository.revision) for repository in missing}
-    texts = [f"{name}@{revision}" if revision else name for name, revision in revisions.items()]
+    missing_repositories = backbones.list_missing(reads.needed, job.sources)
+    revisions = {
+        repository.name: trusted.get(repository.name, repository.revision) for repository in missing_repositories
+    }
+    repository_texts = [f"{name}@{revision}" if revision else name for name, revision in revisions.items()]
     base = adapter.format_source(reads.base) if reads.base and not job.base_source else ""
-    return [*texts, base] if base else texts
+    return [*repository_texts, base] if base else repository_texts
 
 
 def list_needed_files(job: LerobotJob, source: JobSource) -> tuple[str, ...]:
@@ -65,20 +67,22 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     for repository in backbones.list_missing(reads.needed, job.sources):
         flag = f"{BACKBONE_FLAG} {repository.name}" + (f"@{repository.revision}" if repository.revision else "")
         yield make_data_problem(f"{model.kind} reads {repository.name}, which this job does not bring", flag)
-    needed = _list_repositories(job, reads)
+    needed_repositories = _list_repositories(job, reads)
     sources = backbones.list_backbones(job.sources)
-    needed_names = {repository.name for repository in needed}
+    needed_names = {repository.name for repository in needed_repositories}
     if start and start.kind == HUB_KIND and get_repository_name(start) in needed_names:
         sources.append(start)
-    if needed or job.parameters.get("trust_remote_code") is not None:
-        others = {
+    if needed_repositories or job.parameters.get("trust_remote_code") is not None:
+        other_names = {
             repository.name
-            for other in job.beside
-            if other.reads
-            for repository in _list_repositories(other, other.reads)
+            for other_job in job.beside
+            if other_job.reads
+            for repository in _list_repositories(other_job, other_job.reads)
         }
-        trusted = {name: commit for name, commit in job.trusted.items() if name in needed_names or name not in others}
-        yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
+        trusted = {
+            name: commit for name, commit in job.trusted.items() if name in needed_names or name not in other_names
+        }
+        yield from remote_code.find_trust_problems(model.kind, needed_repositories, trusted, sources, are_pinned=True)
 
 
 def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededRepository]:
@@ -120,8 +124,8 @@ def _list_unnamed_backbones(job: LerobotJob, reads: PolicyReads) -> Iterator[str
             (reader.reads and name in reader.reads.names) or source == reader.base_source for reader in readers
         )
         if not source.implied and not is_read:
-            what = f"it reads {', '.join(reads.names)}" if reads.names else "it reads no other repository"
-            yield f"the policy does not name the backbone {name}: {job.model.kind}, {what}"
+            reads_text = f"it reads {', '.join(reads.names)}" if reads.names else "it reads no other repository"
+            yield f"the policy does not name the backbone {name}: {job.model.kind}, {reads_text}"
 
 
 def _list_folder_warnings(job: LerobotJob) -> Iterator[str]:

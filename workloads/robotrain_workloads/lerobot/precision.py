@@ -32,12 +32,12 @@ def find_problems(job: LerobotJob) -> Iterator[tuple[str, tuple[str, ...]]]:
     model = job.known_model
     if model is None or not (formats := model.facts.dtypes):
         return
-    option, wanted = model.format_flag(DTYPE), DTYPES[precision]
+    option, wanted_dtype = model.format_flag(DTYPE), DTYPES[precision]
     setting = job.options.get(option)
-    if setting is not None and setting != wanted:
+    if setting is not None and setting != wanted_dtype:
         title = f"--mixed-precision {precision} and {option}={setting} contradict each other"
-        yield title, (f"-- {option}={wanted}", f"leave out {option}, which --mixed-precision gives")
-    elif wanted not in formats:
+        yield title, (f"-- {option}={wanted_dtype}", f"leave out {option}, which --mixed-precision gives")
+    elif wanted_dtype not in formats:
         ways = [f"--mixed-precision {name}" for name, dtype in DTYPES.items() if dtype in formats]
-        title = f"LeRobot {model.lerobot.name}'s {model.kind} does not compute in {wanted}"
+        title = f"LeRobot {model.lerobot.name}'s {model.kind} does not compute in {wanted_dtype}"
         yield title, tuple(ways)

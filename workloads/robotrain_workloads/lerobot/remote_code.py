@@ -47,17 +47,17 @@ def correct_form(text: str) -> str:
 
     Known are names of repositories, and addresses of their pages on the Hub.
     """
-    forms = []
+    corrected_forms = []
     for part in filter(None, map(str.strip, text.split(","))):
         match = PAGE.match(part)
         name, commit = (match[1], match[2]) if match else ("", "")
-        forms.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
-    return ",".join(dict.fromkeys(forms)) or TRUST_FORM
+        corrected_forms.append(f"{name}@{commit or 'COMMIT'}" if REPOSITORY.fullmatch(name) else TRUST_FORM)
+    return ",".join(dict.fromkeys(corrected_forms)) or TRUST_FORM
 
 
 def find_trust_problems(
     type_name: str,
-    needed: Sequence[NeededRepository],
+    needed_repositories: Sequence[NeededRepository],
     trusted: Mapping[str, str],
     sources: Iterable[JobSource],
     *,
@@ -65,33 +65,35 @@ def find_trust_problems(
 ) -> Iterator[Problem]:
     """Yield why the code that would run is not the code that is trusted.
 
-    :param needed: the repositories that the policy reads.
+    :param needed_repositories: the repositories that the policy reads.
     :param trusted: commits by repository.
     :param sources: those of the repositories.
     :param are_pinned: whether the sources have their pins.
     """
-    brought = {backbones.get_repository_name(source): source for source in sources}
-    with_code = {repository.name: repository.reason for repository in needed if repository.runs_code}
-    for name, reason in with_code.items():
-        source = brought.get(name)
+    sources_by_name = {backbones.get_repository_name(source): source for source in sources}
+    reasons_by_name = {repository.name: repository.reason for repository in needed_repositories if repository.runs_code}
+    for name, reason in reasons_by_name.items():
+        source = sources_by_name.get(name)
         commit = trusted.get(name, "")
         snapshot = _get_known_snapshot(source, are_pinned) if source else ""
         if not commit and source and source.kind != HUB_KIND and not snapshot:
             continue  # its pin will say what to trust
         if not commit:
-            runs = f"{name} may run any Python code: {reason}, and it"
+            runs_text = f"{name} may run any Python code: {reason}, and it"
             if not reason:
-                runs = f"{type_name} runs Python code of {name}, which"
-            yield make_data_problem(f"{runs} is not trusted", f"{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}")
+                runs_text = f"{type_name} runs Python code of {name}, which"
+            yield make_data_problem(f"{runs_text} is not trusted", f"{TRUST_FLAG} {name}@{snapshot or 'COMMIT'}")
         elif source and snapshot and snapshot != commit:
             is_hub = source.kind == HUB_KIND and source.role == backbones.BACKBONE_ROLE
             remedy = f"{backbones.BACKBONE_FLAG} {name}@{commit}" if is_hub else f"{TRUST_FLAG} {name}@{snapshot}"
             yield make_data_problem(f"{name}@{commit} is trusted, but the job brings its code at {snapshot}", remedy)
     for name in trusted:
-        if name not in with_code:
-            runs = f"runs code of {' and '.join(with_code)}" if with_code else "runs no code of the Hub"
+        if name not in reasons_by_name:
+            runs_text = (
+                f"runs code of {' and '.join(reasons_by_name)}" if reasons_by_name else "runs no code of the Hub"
+            )
             yield make_data_problem(
-                f"{TRUST_FLAG} names {name}, but {type_name} {runs}", f"remove {name} from {TRUST_FLAG}"
+                f"{TRUST_FLAG} names {name}, but {type_name} {runs_text}", f"remove {name} from {TRUST_FLAG}"
             )
 
 

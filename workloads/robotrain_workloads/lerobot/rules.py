@@ -96,64 +96,70 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     sources = [source for source in backbones.list_backbones(job.sources) if not source.implied]
     files = [source.uri for source in filter(backbones.is_weights, job.sources) if source.kind == backbones.FOLDER_KIND]
     if len(files) > 1:
-        texts = [f"--backbone-path {shlex.quote(redact(file))}" for file in files]
+        backbone_flags = [f"--backbone-path {shlex.quote(redact(file))}" for file in files]
         yield make_problem(
             "sources-conflict.camera-weights",
-            suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once"),
+            suggest_choosing(*backbone_flags) if len({*files}) > 1 else Suggestion(backbone_flags[0], "once"),
             given=", ".join(map(redact, files)),
             count=len(files),
         )
-    names = [backbones.get_repository_name(source) for source in sources]
-    for source, name in zip(sources, names, strict=True):
+    repository_names = [backbones.get_repository_name(source) for source in sources]
+    for source, name in zip(sources, repository_names, strict=True):
         flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")
         if not backbones.REPOSITORY.fullmatch(name):
             yield make_problem("backbone-unnamed", where=flag, given=source.uri, uri=redact(source.uri))
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        several = [source for source, other in zip(sources, names, strict=True) if other == name]
-        texts = [f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}" for source in several]
+    for name in dict.fromkeys(name for name in repository_names if repository_names.count(name) > 1):
+        same_named_sources = [
+            source for source, other_name in zip(sources, repository_names, strict=True) if other_name == name
+        ]
+        backbone_flags = [
+            f"{BACKBONE_FLAGS.get(source.kind, '--backbone-…')} {redact(source.uri)}" for source in same_named_sources
+        ]
         yield make_problem(
             "sources-conflict.backbones",
-            suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once"),
-            given=", ".join(redact(source.uri) for source in several),
-            count=len(several),
+            suggest_choosing(*backbone_flags) if len({*backbone_flags}) > 1 else Suggestion(backbone_flags[0], "once"),
+            given=", ".join(redact(source.uri) for source in same_named_sources),
+            count=len(same_named_sources),
             name=redact(name),
         )
 
 
 def check_remote_code(job: "Job") -> Iterator[Problem]:
     """Require trust for Python code of the Hub, as far as no file of a policy decides which runs."""
-    values = dict(job.parameters)
-    facts = choose_model(values, {}).facts
-    if facts.refused or (values["trust_remote_code"] is None and not facts.repositories):
+    job_parameters = dict(job.parameters)
+    facts = choose_model(job_parameters, {}).facts
+    if facts.refused or (job_parameters["trust_remote_code"] is None and not facts.repositories):
         return
 
-    text = redact(str(job["trust_remote_code"] or ""))
+    trust_text = redact(str(job["trust_remote_code"] or ""))
     try:
         trusted = remote_code.parse_trusted(job["trust_remote_code"])
     except ValueError as error:
         yield make_problem(
             "value-invalid",
             where=remote_code.TRUST_FLAG,
-            given=text,
+            given=trust_text,
             error=redact(str(error)),
-            corrected=remote_code.correct_form(text),
+            corrected=remote_code.correct_form(trust_text),
         )
         return
     if any(source.role in START_ROLES for source in job.sources):
         return
-    type_name = choose_model(values, {}).kind
-    needed = backbones.list_needed(values, job.trainer_args, None)
-    brought = backbones.list_backbones(job.sources)
-    findings = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
+    type_name = choose_model(job_parameters, {}).kind
+    needed_repositories = backbones.list_needed(job_parameters, job.trainer_args, None)
+    brought_sources = backbones.list_backbones(job.sources)
+    findings = remote_code.find_trust_problems(
+        type_name, needed_repositories, trusted, brought_sources, are_pinned=False
+    )
     for finding in findings:
-        flag, _, wanted = finding.suggestions[0].text.partition(" ")
+        flag, _, trusted_code = finding.suggestions[0].text.partition(" ")
         yield make_problem(
             "remote-code-not-trusted",
             *finding.suggestions,
-            where=remote_code.TRUST_FLAG if text else "",
-            given=text,
+            where=remote_code.TRUST_FLAG if trust_text else "",
+            given=trust_text,
             title=finding.title,
-            why=TRUST_REASON.format(wanted.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
+            why=TRUST_REASON.format(trusted_code.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
         )
 
 
@@ -161,9 +167,9 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
     """Require steps after the checkpoint, before a machine is used."""
     steps = int(str(job["training_steps"]))
     for source in job.sources:
-        if source.role == "resume" and (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
+        if source.role == "resume" and (done_steps := _parse_checkpoint_step(source.uri, steps)) >= steps:
             yield make_problem(
-                "nothing-left-to-train", given=str(steps), done=done, steps=steps, uri=redact(source.uri)
+                "nothing-left-to-train", given=str(steps), done=done_steps, steps=steps, uri=redact(source.uri)
             )
 
 

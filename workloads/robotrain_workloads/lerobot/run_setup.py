@@ -47,14 +47,16 @@ def find_output_problems(document: JobDocument, output: Path) -> Iterator[Proble
         yield make_data_problem(f"the output folder {output} is a file", "--output-dir FOLDER")
     elif not is_used(output):
         return
-    elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
+    elif other_run := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
         yield make_data_problem(
-            f"the output folder {output} has checkpoints of the run {other}", "--output-dir NEW_FOLDER"
+            f"the output folder {output} has checkpoints of the run {other_run}", "--output-dir NEW_FOLDER"
         )
     elif not is_own_output(Path(document.placement.work), output):
         submission = contract_document.read_submission_id(document)  # saved them, maybe on a machine that is gone
-        saved = [manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run]
-        if not submission or submission not in saved:
+        saved_submissions = [
+            manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run
+        ]
+        if not submission or submission not in saved_submissions:
             yield make_data_problem(f"the output folder {output} is not empty", "--output-dir NEW_FOLDER")
 
 
@@ -76,17 +78,17 @@ def make_hub_environment(document: JobDocument, work: Path) -> dict[str, str]:
     """
     sources = document.sources
     cache = hub_cache.make_cache_variables(sources, work)
-    local = all(source.kind == "local_path" or backbones.is_weights(source) for source in sources)
+    is_local = all(source.kind == "local_path" or backbones.is_weights(source) for source in sources)
     weights = image_weights.make_home_variables(sources, work)
-    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local or cache else {}), **cache, **weights}
+    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if is_local or cache else {}), **cache, **weights}
 
 
 def is_own_output(work: Path, output: Path) -> bool:
     """Return whether the output folder's files are the run's own: an attempt that reached its work found it empty."""
     if work in output.parents:
         return True
-    with suppress(OSError), (work / EVENTS_FILE).open(encoding="utf-8", errors="replace") as lines:
-        records = (event.parse_event(line.rstrip("\n")) for line in lines if '"stage"' in line)
+    with suppress(OSError), (work / EVENTS_FILE).open(encoding="utf-8", errors="replace") as events_file:
+        records = (event.parse_event(line.rstrip("\n")) for line in events_file if '"stage"' in line)
         return any(
             record and isinstance(record.event, StageEvent) and record.event.name == "work" for record in records
         )

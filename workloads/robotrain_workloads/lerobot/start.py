@@ -55,9 +55,9 @@ def load_checkpoint_start(folder: Path) -> Start:
     return Start(mode="checkpoint", folder=folder, step=step, settings=settings)
 
 
-def get_dataset_settings(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+def get_dataset_settings(saved_config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a saved configuration of a training says of its dataset."""
-    settings = saved.get("dataset")
+    settings = saved_config.get("dataset")
     return settings if isinstance(settings, dict) else {}
 
 
@@ -66,10 +66,10 @@ def read_resumed_choices(folder: Path) -> dict[str, Scalar]:
 
     Raise OSError or ValueError.
     """
-    saved = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE)
-    split = get_dataset_settings(saved).get(SPLIT_KEY)
-    choices = {"batch_size": saved.get("batch_size"), "seed": saved.get("seed"), "val_split": split}
-    choices |= {"eval_freq": saved.get("eval_steps")} if split else {}
+    saved_config = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE)
+    split = get_dataset_settings(saved_config).get(SPLIT_KEY)
+    choices = {"batch_size": saved_config.get("batch_size"), "seed": saved_config.get("seed"), "val_split": split}
+    choices |= {"eval_freq": saved_config.get("eval_steps")} if split else {}
     return {name: value for name, value in choices.items() if isinstance(value, int | float)}
 
 
@@ -77,8 +77,8 @@ def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:
     """Return parameters that the checkpoint decides, as far as it is on this machine."""
     folder = next((Path(source.uri) for source in sources if source.role == "resume"), None)
     try:
-        saved = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE) if folder else {}
+        saved_config = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE) if folder else {}
     except (OSError, ValueError):  # it is downloaded later, or `lerobot_train.resume` explains it
         return {}
-    rate = (saved.get("optimizer") or {}).get("lr")
+    rate = (saved_config.get("optimizer") or {}).get("lr")
     return {"learning_rate": rate} if rate is not None else {}

@@ -25,11 +25,13 @@ def find_problems(job: LerobotJob, root: Path | None) -> Iterator[Problem | str]
     start, model = job.start, job.model
     if start.mode == "scratch":
         return
-    source, expected = job.start_source, get_expected_type(job)
+    source, expected_type = job.start_source, get_expected_type(job)
     # What is only described has no folder yet
     is_named = not job.is_complete and source is not None and not Path(source.uri).is_absolute()
     name = source.uri if is_named and source else start.model_folder
-    yield from policy.find_start_type_problems(name, start.settings, model, expected, has_packages=job.has_packages)
+    yield from policy.find_start_type_problems(
+        name, start.settings, model, expected_type, has_packages=job.has_packages
+    )
     if job.is_complete:
         reads_processors = start.mode != "weights" and model.section == versions.POLICIES
         yield from policy.find_torn_files(start.model_folder, with_processors=reads_processors)
@@ -47,8 +49,8 @@ def get_expected_type(job: LerobotJob) -> object:
 
 def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
     settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
-    read = list(policy_features.get_policy_inputs(settings)) or None
-    problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), read))
+    policy_inputs = list(policy_features.get_policy_inputs(settings)) or None
+    problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), policy_inputs))
     yield from problems
     if not problems:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
@@ -80,23 +82,23 @@ def find_option_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
     The state of an optimizer that resumes fits no other part of a network.
     """
     network_options = job.model.lerobot.get_network_options(job.model.kind)
-    names = [*network_options.shapes, *(network_options.parts if job.start.mode == "checkpoint" else ())]
-    for option, text, saved in _list_changed(job, names):
-        way = shlex.quote(f"{option}={saved}")
+    option_names = [*network_options.shapes, *(network_options.parts if job.start.mode == "checkpoint" else ())]
+    for option, typed_text, saved_text in _list_changed(job, option_names):
+        way = shlex.quote(f"{option}={saved_text}")
         yield make_data_problem(
-            f"{option}={text} does not fit the {job.model.noun}, whose weights need {saved}", f"-- {way}"
+            f"{option}={typed_text} does not fit the {job.model.noun}, whose weights need {saved_text}", f"-- {way}"
         )
 
 
-def _list_changed(job: LerobotJob, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+def _list_changed(job: LerobotJob, option_names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield each of these options that the user gives another value than the configuration has: it, both values."""
     settings = job.start.settings
-    for name in names:
+    for name in option_names:
         option = job.model.format_flag(name)
-        text = job.options.get(option)
-        if text is not None and name in settings and job.option_values[option] != settings[name]:
-            saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
-            yield option, text, saved
+        typed_text = job.options.get(option)
+        if typed_text is not None and name in settings and job.option_values[option] != settings[name]:
+            saved_text = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
+            yield option, typed_text, saved_text
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
@@ -104,9 +106,11 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     only the dataset or only the policy has.
     """
     model, start = job.model, job.start
-    parts = model.lerobot.get_network_options(model.kind).parts if start.mode in ("policy", "weights") else ()
-    for option, text, saved in _list_changed(job, parts):
-        changed = f"{option}={text} is another network than that of the {model.noun}, which has {saved}"
-        yield f"{changed}: weights that do not fit are left out, and new parts start with random ones"
+    network_parts = model.lerobot.get_network_options(model.kind).parts if start.mode in ("policy", "weights") else ()
+    for option, typed_text, saved_text in _list_changed(job, network_parts):
+        option_change = (
+            f"{option}={typed_text} is another network than that of the {model.noun}, which has {saved_text}"
+        )
+        yield f"{option_change}: weights that do not fit are left out, and new parts start with random ones"
     if start.mode != "scratch" and job.root:
         yield from policy_features.list_camera_warnings(start.settings, job.info, job.renames)

@@ -92,8 +92,8 @@ def make_model(lerobot: LeRobotVersion, section: str, kind: str) -> TrainedModel
 
 def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainedModel:
     """Return what a job trains. `settings`: the configuration of what it starts from, as far as it is known."""
-    wished = (parameters.get("reward_model"), parameters.get("policy_type"))
-    return _choose_model(parameters["lerobot_version"], settings.get("type"), *wished)
+    requested_types = (parameters.get("reward_model"), parameters.get("policy_type"))
+    return _choose_model(parameters["lerobot_version"], settings.get("type"), *requested_types)
 
 
 @functools.cache

@@ -59,12 +59,15 @@ def read_trainings(model: Path) -> list[PolicyTraining]:
     training = _read_training(model)
     if training is None:
         return []
-    recorded = _read_record(model)
-    if not recorded or not _has_same_split(training, recorded[0]):
+    recorded_trainings = _read_record(model)
+    if not recorded_trainings or not _has_same_split(training, recorded_trainings[0]):
         return [training]
-    start = recorded[0]
+    start = recorded_trainings[0]
     training = dataclasses.replace(training, statistics=start.statistics or training.statistics)
-    return [dataclasses.replace(training, started_from=start.started_from, is_resumed=start.is_resumed), *recorded[1:]]
+    return [
+        dataclasses.replace(training, started_from=start.started_from, is_resumed=start.is_resumed),
+        *recorded_trainings[1:],
+    ]
 
 
 def read_dataset_statistics(root: Path) -> Statistics:
@@ -87,9 +90,9 @@ def load_trainings(model: Path) -> list[PolicyTraining]:
     folder: Path | None = model
     with suppress(OSError, ValueError, *FORMAT_ERRORS):
         while folder is not None and not is_known(folder, trainings):
-            earlier = read_trainings(folder)
-            trainings += earlier
-            folder = find_start_folder(earlier[-1]) if earlier else None
+            earlier_trainings = read_trainings(folder)
+            trainings += earlier_trainings
+            folder = find_start_folder(earlier_trainings[-1]) if earlier_trainings else None
     return trainings
 
 
@@ -124,8 +127,12 @@ def write_record(
 def read_task_texts(model: Path) -> list[str]:
     """Return the texts of the tasks that a policy was trained with last; none if they are unknown."""
     with suppress(OSError, ValueError, *FORMAT_ERRORS):
-        texts = file_formats.read_json_object(model / RECORD_FILE)["tasks"]
-        return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
+        task_texts = file_formats.read_json_object(model / RECORD_FILE)["tasks"]
+        return (
+            [task_text for task_text in task_texts if isinstance(task_text, str)]
+            if isinstance(task_texts, list)
+            else []
+        )
     return []
 
 
@@ -136,9 +143,12 @@ def is_known(model: Path, trainings: Sequence[PolicyTraining]) -> bool:
 
 def find_start_folder(training: PolicyTraining) -> Path | None:
     """Return the folder that a training started from: the original one, or beside it in a downloaded run."""
-    original = Path(training.started_from)
-    beside = training.model.parent.parent / original.parent.name / original.name
-    candidates = (original, *((beside,) if training.is_resumed and original.name == training.model.name else ()))
+    start_path = Path(training.started_from)
+    sibling_folder = training.model.parent.parent / start_path.parent.name / start_path.name
+    candidates = (
+        start_path,
+        *((sibling_folder,) if training.is_resumed and start_path.name == training.model.name else ()),
+    )
     return next((folder for folder in candidates if folder.is_absolute() and folder.is_dir()), None)
 
 
@@ -149,9 +159,9 @@ def _read_training(model: Path) -> PolicyTraining | None:
     dataset_config = config.get("dataset")
     if not isinstance(dataset_config, dict):
         return None
-    part = dataset_config.get("eval_split") or 0
+    held_out_part = dataset_config.get("eval_split") or 0
     episodes = dataset_config.get("episodes") or []
-    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
+    if isinstance(held_out_part, bool) or not isinstance(held_out_part, int | float) or not 0 <= held_out_part <= 1:
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
     if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
@@ -159,7 +169,7 @@ def _read_training(model: Path) -> PolicyTraining | None:
     started_from = policy.get("pretrained_path") if isinstance(policy, dict) else None
     return PolicyTraining(
         model=model,
-        part=float(part),
+        part=float(held_out_part),
         episodes=episodes or None,
         started_from=started_from if isinstance(started_from, str) else "",
         is_resumed=config.get("resume") is True,
@@ -169,32 +179,34 @@ def _read_training(model: Path) -> PolicyTraining | None:
 
 def _read_normalizers(model: Path) -> Iterator[Statistics]:
     """Yield the statistics of each processor that has any."""
-    names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
+    compared_names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
     for processor_file, step_name in NORMALIZER_STEPS.items():
         for step in file_formats.read_json_object(model / processor_file).get("steps") or ():
             if step.get("registry_name") == step_name and step.get("state_file"):
                 tensors = file_formats.read_safetensors(model / step["state_file"])
-                yield {name: values for name, values in tensors.items() if name in names}
+                yield {name: values for name, values in tensors.items() if name in compared_names}
 
 
 def _read_record(model: Path) -> list[PolicyTraining]:
     """Return the recorded trainings; none for a damaged record."""
     try:
-        recorded = [
+        recorded_trainings = [
             PolicyTraining(
-                model=Path(entry["model"]),
-                part=float(entry["part"]),
-                episodes=None if entry["episodes"] is None else [int(number) for number in entry["episodes"]],
-                started_from=str(entry["started_from"]),
-                is_resumed=entry["is_resumed"] is True,
-                statistics={name: tuple(map(float, values)) for name, values in entry["statistics"].items()},
+                model=Path(training_entry["model"]),
+                part=float(training_entry["part"]),
+                episodes=None
+                if training_entry["episodes"] is None
+                else [int(number) for number in training_entry["episodes"]],
+                started_from=str(training_entry["started_from"]),
+                is_resumed=training_entry["is_resumed"] is True,
+                statistics={name: tuple(map(float, values)) for name, values in training_entry["statistics"].items()},
             )
-            for entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]
+            for training_entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]
         ]
     except (OSError, ValueError, *FORMAT_ERRORS):
         return []
-    return recorded if all(0 <= training.part <= 1 for training in recorded) else []
+    return recorded_trainings if all(0 <= training.part <= 1 for training in recorded_trainings) else []
 
 
-def _has_same_split(left: PolicyTraining, right: PolicyTraining) -> bool:
-    return (left.part, left.episodes) == (right.part, right.episodes)
+def _has_same_split(training: PolicyTraining, other_training: PolicyTraining) -> bool:
+    return (training.part, training.episodes) == (other_training.part, other_training.episodes)

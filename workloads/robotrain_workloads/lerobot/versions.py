@@ -204,8 +204,8 @@ def get_installed_name() -> str:
 
 def get_installed_version() -> LeRobotVersion:
     """Return what is known of the version that is installed here, else of the newest one."""
-    installed = get_installed_name()
-    return next((version for version in list_versions() if version.name == installed), list_versions()[0])
+    installed_name = get_installed_name()
+    return next((version for version in list_versions() if version.name == installed_name), list_versions()[0])
 
 
 @functools.cache

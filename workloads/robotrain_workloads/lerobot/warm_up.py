@@ -32,10 +32,10 @@ def wait_for_arguments(arguments: Sequence[str], get_ready: Callable[[Sequence[s
             print(f"the options were not checked in advance: {type(error).__name__}: {error}", flush=True)
     if arguments[0] == CHECK_ONLY:
         raise SystemExit(0)
-    line = sys.stdin.readline()
-    if not line:  # the runtime ended
+    request_line = sys.stdin.readline()
+    if not request_line:  # the runtime ended
         raise SystemExit(1)
-    _, _, *work = json.loads(line)  # -m MODULE
+    _, _, *work = json.loads(request_line)  # -m MODULE
     return [str(argument) for argument in work]
 
 
@@ -48,7 +48,7 @@ def quick_imports() -> Iterator[None]:
     Measured: 0.7 s of 5.2 s of CPU time. diffusers reads the files of every installed distribution, another 0.5 s, to
     know three optional packages whose distribution has another name: policies use none of them.
     """
-    read = importlib.metadata.packages_distributions
+    original_function = importlib.metadata.packages_distributions
     importlib.metadata.packages_distributions = dict
     gc.disable()
     try:
@@ -56,4 +56,4 @@ def quick_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        importlib.metadata.packages_distributions = read
+        importlib.metadata.packages_distributions = original_function

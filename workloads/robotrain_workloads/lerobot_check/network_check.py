@@ -31,13 +31,13 @@ def find_failure(config: Any) -> str:
     if any(repository.weights != "never" for repository in types[policy.type].repositories.values()):
         return ""
     torch: Any = importlib.import_module("torch")
-    declared = type(policy)
+    policy_class = type(policy)
     policy = copy.copy(policy)
     if hasattr(policy, PRETRAINED_BACKBONE):
         setattr(policy, PRETRAINED_BACKBONE, None)
     try:
-        module = importlib.import_module(declared.__module__.replace("configuration_", "modeling_"))
-        network = getattr(module, f"{declared.__name__.removesuffix('Config')}Policy", None)
+        module = importlib.import_module(policy_class.__module__.replace("configuration_", "modeling_"))
+        network = getattr(module, f"{policy_class.__name__.removesuffix('Config')}Policy", None)
         with torch.device("meta"):
             network(policy) if network else None
     except ValueError:
@@ -59,7 +59,7 @@ def _is_of_options(error: BaseException) -> bool:
 
 def _describe(error: Exception) -> str:
     """Return the message of an error, with its type if it is no sentence; without one, the line that asserts."""
-    text = " ".join(str(error).split())
-    if not text:
+    message = " ".join(str(error).split())
+    if not message:
         return str(traceback.extract_tb(error.__traceback__)[-1].line)
-    return text if " " in text else f"{type(error).__name__} {text}"
+    return message if " " in message else f"{type(error).__name__} {message}"

@@ -27,18 +27,20 @@ LAYER, LAYER_SIZE = "layer", 256
 def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
-    kind, owned, options = arguments[0], arguments[1:separator], arguments[separator + 1 :]
-    verdicts.print_verdict(lambda: judge_training(kind, owned, options))
+    kind, owned_options, options = arguments[0], arguments[1:separator], arguments[separator + 1 :]
+    verdicts.print_verdict(lambda: judge_training(kind, owned_options, options))
 
 
-def judge_training(kind: str, owned: Sequence[str], options: Sequence[str]) -> Verdict:
+def judge_training(kind: str, owned_options: Sequence[str], options: Sequence[str]) -> Verdict:
     """Return the verdict on the options of a training. Raise LerobotFailed."""
     doubts: list[str] = []
-    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned, options)
+    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned_options, options)
     if verdict.result == "accepted" and doubts[-1]:
-        doubtful = Verdict(result="doubtful", text=doubts[-1])
-        blamed = verdicts.judge_options(require_network, kind, owned, options)
-        return blamed if blamed.ways else doubtful  # the network can be made without an option of the user
+        doubtful_verdict = Verdict(result="doubtful", text=doubts[-1])
+        network_verdict = verdicts.judge_options(require_network, kind, owned_options, options)
+        return (
+            network_verdict if network_verdict.ways else doubtful_verdict
+        )  # the network can be made without an option of the user
     return verdict
 
 
@@ -79,15 +81,19 @@ def _check_data(config: Any, info: Mapping[str, Any]) -> None:
         check(deltas, info["fps"], config.tolerance_s)
     if config.is_reward_model_training:
         return
-    read = importlib.import_module("lerobot.utils.feature_utils").dataset_to_policy_features(features)
-    model.output_features = {name: feature for name, feature in read.items() if feature.type.name == "ACTION"}
+    policy_features = importlib.import_module("lerobot.utils.feature_utils").dataset_to_policy_features(features)
+    model.output_features = {
+        name: feature for name, feature in policy_features.items() if feature.type.name == "ACTION"
+    }
     if not model.input_features:
-        model.input_features = {name: feature for name, feature in read.items() if name not in model.output_features}
-    if callable(complete := getattr(model, "set_dataset_feature_metadata", None)):
-        complete(features)
+        model.input_features = {
+            name: feature for name, feature in policy_features.items() if name not in model.output_features
+        }
+    if callable(set_metadata := getattr(model, "set_dataset_feature_metadata", None)):
+        set_metadata(features)
     model.validate_features()
     if not config.rename_map:
-        importlib.import_module("lerobot.policies.utils").validate_visual_features_consistency(model, read)
+        importlib.import_module("lerobot.policies.utils").validate_visual_features_consistency(model, policy_features)
 
 
 def _check_optimizer(config: Any) -> None:
@@ -112,10 +118,10 @@ def _check_peft(config: Any) -> None:
     except KeyError as error:  # an unknown name of a method
         raise ValueError(f"`peft.method_type` has no value {error}") from error
     policy._validate_peft_config(adapters)
-    parts = importlib.import_module("torch").nn
-    network = parts.ModuleDict({LAYER: parts.Linear(LAYER_SIZE, LAYER_SIZE)})
-    one_layer = {"target_modules": [LAYER], "modules_to_save": None}
-    adapters = replace(adapters, **{name: value for name, value in one_layer.items() if hasattr(adapters, name)})
+    torch_nn = importlib.import_module("torch").nn
+    network = torch_nn.ModuleDict({LAYER: torch_nn.Linear(LAYER_SIZE, LAYER_SIZE)})
+    layer_settings = {"target_modules": [LAYER], "modules_to_save": None}
+    adapters = replace(adapters, **{name: value for name, value in layer_settings.items() if hasattr(adapters, name)})
     importlib.import_module("peft").get_peft_model(network, adapters)
 
 

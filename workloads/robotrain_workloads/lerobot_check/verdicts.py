@@ -70,18 +70,22 @@ def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], options: Seq
         if not reason:
             return Verdict(result="accepted")
         words = ["--" + "=".join(filter(None, pair)) for pair in split_options(options) if pair[0]]
-        named = tuple(find_rejected_options(words, reason))
-        culprits = _find_culprits(lambda options: _find_refusal(ask, [*owned, *options]), words, named)
+        named_options = tuple(find_rejected_options(words, reason))
+        culprits = _find_culprits(lambda options: _find_refusal(ask, [*owned, *options]), words, named_options)
     except Exception as error:
         if _is_of_hub(error):
             return Verdict(result="unchecked", text="for its answer LeRobot reads files of the Hub")
-        text = f"LeRobot failed with {type(error).__name__}: {_format_line(error)}"
+        failure_text = f"LeRobot failed with {type(error).__name__}: {_format_line(error)}"
         if isinstance(error, MACHINE_ERRORS) or _is_of_import(error):
-            raise LerobotFailed(text) from error
-        return Verdict(result="unchecked", text=text)
-    names = [word.partition("=")[0] for word in culprits]
-    ways = (suggest_leaving_out(*names),) if names and not any(map(JOB_OPTIONS.match, names)) else ()
-    return Verdict(result="refused", text=reason, options=culprits or named, ways=ways)
+            raise LerobotFailed(failure_text) from error
+        return Verdict(result="unchecked", text=failure_text)
+    culprit_names = [word.partition("=")[0] for word in culprits]
+    ways = (
+        (suggest_leaving_out(*culprit_names),)
+        if culprit_names and not any(map(JOB_OPTIONS.match, culprit_names))
+        else ()
+    )
+    return Verdict(result="refused", text=reason, options=culprits or named_options, ways=ways)
 
 
 def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
@@ -137,15 +141,15 @@ def _find_culprits(
     :param words: the options of the user.
     :param named: those that its reason names; none for all.
     """
-    groups: dict[str, list[str]] = {}
+    options_by_group: dict[str, list[str]] = {}
     for word in words:
-        groups.setdefault(word.partition("=")[0].partition(".")[0], []).append(word)
-    singles = [(word,) for word in words if word in named or not named]
-    several = [tuple(group) for group in groups.values() if len(group) > 1]
-    for left_out in (*singles[: MOST_TRIED - 1], *several[:1]):
+        options_by_group.setdefault(word.partition("=")[0].partition(".")[0], []).append(word)
+    single_options = [(word,) for word in words if word in named or not named]
+    option_groups = [tuple(option_group) for option_group in options_by_group.values() if len(option_group) > 1]
+    for omitted_options in (*single_options[: MOST_TRIED - 1], *option_groups[:1]):
         with suppress(Exception):
-            if not find_refusal([word for word in words if word not in left_out]):
-                return left_out
+            if not find_refusal([word for word in words if word not in omitted_options]):
+                return omitted_options
     return ()
 
 
@@ -174,10 +178,10 @@ def _is_of_import(error: BaseException) -> bool:
 
 def _list_causes(error: BaseException) -> list[BaseException]:
     """Return an error and those that it goes back to."""
-    seen: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        if (cause := waiting.pop()) is not None and cause not in seen:
-            seen.append(cause)
-            waiting += (cause.__cause__, cause.__context__)
-    return seen
+    causes: list[BaseException] = []
+    waiting_errors: list[BaseException | None] = [error]
+    while waiting_errors:
+        if (cause := waiting_errors.pop()) is not None and cause not in causes:
+            causes.append(cause)
+            waiting_errors += (cause.__cause__, cause.__context__)
+    return causes

@@ -55,10 +55,10 @@ class CheckedDataset(NamedTuple):
 
     def format_excluded(self) -> str:
         """Return the episodes to leave out, as the option takes them: those that are, and those that are better so."""
-        earlier = (
+        excluded_before = (
             select_episodes(parse_ranges(self.left_out), sys.maxsize) if self.left_out and not self.failure else []
         )
-        return format_ranges([*earlier, *self.excluded])
+        return format_ranges([*excluded_before, *self.excluded])
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
@@ -88,17 +88,19 @@ class CheckedDataset(NamedTuple):
         if "quality" not in self.results:
             return f"the tables alone were compared: `robotrain data check {shlex.quote(self.text)}` looks at the rest"
         total = tables.get("episodes", 0)
-        seen = {what: quality.get(key, total) for what, key in LOOKED_AT.items()}
-        parts = [f"{what} were looked at in {count:,}" for what, count in seen.items() if count < total]
-        return f"{', '.join(parts)} of {total:,} episodes" if parts else ""
+        seen_counts = {part_name: quality.get(key, total) for part_name, key in LOOKED_AT.items()}
+        unchecked_parts = [
+            f"{part_name} were looked at in {count:,}" for part_name, count in seen_counts.items() if count < total
+        ]
+        return f"{', '.join(unchecked_parts)} of {total:,} episodes" if unchecked_parts else ""
 
     @property
     def looked_at(self) -> int | None:
         """In how many episodes everything was looked at; None for all."""
         quality = self.results.get("quality")
         total = self.results.get("tables", {}).get("episodes", 0)
-        fewest = 0 if quality is None else min(quality.get(key, total) for key in LOOKED_AT.values())
-        return fewest if fewest < total else None
+        fewest_episodes = 0 if quality is None else min(quality.get(key, total) for key in LOOKED_AT.values())
+        return fewest_episodes if fewest_episodes < total else None
 
 
 def list_common_warnings(datasets: Iterable[CheckedDataset]) -> list[str]:
@@ -113,11 +115,11 @@ def format_heading(checked: CheckedDataset) -> str:
         return f"{checked.text}: {checked.failure}"
     tables = checked.results.get("tables", {})
     counts = [_count(tables[key], key.removesuffix("s")) for key in ("episodes", "frames", "cameras") if key in tables]
-    if decoded := _say_decoded(checked.results.get("quality", {})):
-        counts.append(decoded)
+    if decoded_text := _say_decoded(checked.results.get("quality", {})):
+        counts.append(decoded_text)
     severity_counts = [(sum(finding.severity == kind for finding in checked.findings), kind) for kind in SEVERITIES]
-    said = ", ".join(_count(number, kind) for number, kind in severity_counts if number) or _say_nothing(checked)
-    return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{said}"
+    counts_text = ", ".join(_count(number, kind) for number, kind in severity_counts if number) or _say_nothing(checked)
+    return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{counts_text}"
 
 
 def list_rows(checked: CheckedDataset) -> Iterator[tuple[str, str, str]]:
@@ -141,15 +143,15 @@ def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
 
 def format_text(finding: DataFinding) -> str:
     """Return the sentence of a finding with all its episodes."""
-    several = len(finding.episodes) > 1
-    return f"{finding.text} (episodes {format_ranges(finding.episodes, ', ')})" if several else finding.text
+    has_several = len(finding.episodes) > 1
+    return f"{finding.text} (episodes {format_ranges(finding.episodes, ', ')})" if has_several else finding.text
 
 
 def _say_decoded(quality: Mapping[str, Any]) -> str:
     """Return how many pictures were decoded; empty if there are none, or if none was to be."""
     pictures = quality.get("pictures", 0)
-    decoded = quality.get("decoded_pictures", 0)
-    return f"{decoded:,} of {pictures:,} pictures decoded" if pictures else ""
+    decoded_pictures = quality.get("decoded_pictures", 0)
+    return f"{decoded_pictures:,} of {pictures:,} pictures decoded" if pictures else ""
 
 
 def describe_lag(checked: CheckedDataset) -> str:

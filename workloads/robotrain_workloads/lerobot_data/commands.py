@@ -63,53 +63,61 @@ def check(
 
     robotrain data check lerobot/pusht --json
     """
-    parsed = given_datasets.parse_datasets(datasets, get_plugins(ctx))
+    parsed_datasets = given_datasets.parse_datasets(datasets, get_plugins(ctx))
     if decode == Decoded.ALL:
-        given_datasets.require_folders(parsed)
-    checked = [_check_dataset(dataset, val_split, exclude_episodes, decode, hidden=json) for dataset in parsed]
-    common_warnings = check_report.list_common_warnings(checked)
+        given_datasets.require_folders(parsed_datasets)
+    checked_datasets = [
+        _check_dataset(dataset, val_split, exclude_episodes, decode, hidden=json) for dataset in parsed_datasets
+    ]
+    common_warnings = check_report.list_common_warnings(checked_datasets)
     if json:
-        print_json({"datasets": [dataset.dump() for dataset in checked], "warnings": common_warnings})
+        print_json({"datasets": [dataset.dump() for dataset in checked_datasets], "warnings": common_warnings})
     else:
-        for dataset in checked:
+        for dataset in checked_datasets:
             _print_dataset(dataset)
             if dataset.failure and not dataset.is_folder:
                 ways = given_datasets.suggest_elsewhere(dataset.text, get_plugins(ctx))
                 for index, way in enumerate(ways):
                     print_message(f"  {'or ' if index else 'use'}   {way.text} ({way.remark})")
-        for text in common_warnings:
-            print_result(f"{paint_text('warning', SEVERITY_STYLES['warning'], has_color(get_results()))}: {text}")
-    if not all(dataset.can_train for dataset in checked):
+        for warning_text in common_warnings:
+            print_result(
+                f"{paint_text('warning', SEVERITY_STYLES['warning'], has_color(get_results()))}: {warning_text}"
+            )
+    if not all(dataset.can_train for dataset in checked_datasets):
         raise typer.Exit(Stage.USAGE.exit_code)
 
 
 def _check_dataset(
     dataset: GivenDataset, val_split: float, excluded: str, decode: Decoded, *, hidden: bool
 ) -> CheckedDataset:
-    left_out: dict[str, str | float] = {"excluded": excluded} if excluded else {}
-    quality = {"val_split": val_split, "decode": decode.value, **left_out}
-    questions = {"tables": {"converts": True, **left_out}, "quality": quality}
+    exclusion: dict[str, str | float] = {"excluded": excluded} if excluded else {}
+    quality = {"val_split": val_split, "decode": decode.value, **exclusion}
+    questions = {"tables": {"converts": True, **exclusion}, "quality": quality}
     try:
         with show_progress(dataset.text, hidden=hidden) as progress:
-            answer = given_datasets.inspect_given(dataset, questions, progress)
+            inspected = given_datasets.inspect_given(dataset, questions, progress)
     except inspector.InspectionFailed as error:
         return CheckedDataset(dataset.text, (), {}, str(error), is_folder=dataset.folder is not None)
-    refused = str(answer.results.get("tables", {}).get("refused", ""))
+    refusal = str(inspected.results.get("tables", {}).get("refused", ""))
     is_folder = dataset.folder is not None
-    return CheckedDataset(dataset.text, answer.findings, answer.results, refused, excluded, is_folder)
+    return CheckedDataset(dataset.text, inspected.findings, inspected.results, refusal, excluded, is_folder)
 
 
 def _print_dataset(checked: CheckedDataset) -> None:
     print_result(check_report.format_heading(checked))
     if rows := list(check_report.list_rows(checked)):
         color = has_color(get_results())
-        print_result(format_table([(paint_text(kind, SEVERITY_STYLES[kind], color), *rest) for kind, *rest in rows]))
+        print_result(
+            format_table(
+                [(paint_text(kind, SEVERITY_STYLES[kind], color), *other_cells) for kind, *other_cells in rows]
+            )
+        )
     if lag := check_report.describe_lag(checked):
         print_message(lag)
-    if unchecked := checked.explain_unchecked():
-        print_message(unchecked)
-    if lines := list(check_report.list_next_lines(checked)):
-        print_message("\n".join(lines))
+    if unchecked_text := checked.explain_unchecked():
+        print_message(unchecked_text)
+    if next_lines := list(check_report.list_next_lines(checked)):
+        print_message("\n".join(next_lines))
 
 
 app = make_plain_app()

@@ -31,11 +31,13 @@ def build_data_python(say: Callable[[str], None]) -> Path:
     :param say: shows a message: it takes seconds.
     """
     size = f"{ENVIRONMENT.gib} GB in {files.get_cache_folder()}"
-    text = f"preparing a Python that reads datasets: once, {size}, which usually takes less than a minute"
+    progress_text = f"preparing a Python that reads datasets: once, {size}, which usually takes less than a minute"
     try:
-        built, problems = build_environment(ENVIRONMENT, lambda line: say(line) if line == text else None, text)
+        built_environment, problems = build_environment(
+            ENVIRONMENT, lambda line: say(line) if line == progress_text else None, progress_text
+        )
     except Rejected as rejected:
         raise InspectionFailed(rejected.problems[0].why.rstrip(".")) from rejected
-    if built is None:
+    if built_environment is None:
         raise InspectionFailed(problems[0].title)
-    return built.python
+    return built_environment.python

@@ -73,8 +73,8 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
         return options
     if isinstance(tolerance := job.option_values.get(dataset_options.TOLERANCE), float):
         options["tolerance"] = tolerance
-    if (text := job.options.get(dataset_options.EPISODES)) is not None:
-        options["episodes"] = dataset_options.parse_episodes(text)
+    if (episodes_text := job.options.get(dataset_options.EPISODES)) is not None:
+        options["episodes"] = dataset_options.parse_episodes(episodes_text)
     if excluded := job.parameters[episode_numbers.EXCLUDED]:
         options["excluded"] = str(excluded)
     return options
@@ -85,8 +85,8 @@ def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str, 
     facts = inspected.results.get(TABLES, {})
     findings = [make_data_problem(format_text(error)) for error in errors]
     ways = [*facts.get("ways", ())]
-    if is_alone and (cured := leave_out_errors(errors, facts)):
-        ways.append(f"{episode_numbers.EXCLUDE_FLAG} {episode_numbers.format_ranges(cured)}")
+    if is_alone and (left_out_episodes := leave_out_errors(errors, facts)):
+        ways.append(f"{episode_numbers.EXCLUDE_FLAG} {episode_numbers.format_ranges(left_out_episodes)}")
     if findings and ways:
         findings[-1] = make_data_problem(findings[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
     counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}

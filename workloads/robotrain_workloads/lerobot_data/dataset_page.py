@@ -46,7 +46,7 @@ class Mark(NamedTuple):
 def render_dataset_page(
     view: Mapping[str, Any],
     findings: Sequence[DataFinding],
-    written: float,
+    writing_time: float,
     *,
     label: str,
     dataset: str,
@@ -65,12 +65,12 @@ def render_dataset_page(
     :param excluded: the episodes that are better left out.
     :param is_about_episode: whether the episode comes first, as it was asked for.
     """
-    shown = view["shown"]
-    title = f"episode {shown['episode']} of {label}" if is_about_episode else label
+    shown_episode = view["shown"]
+    title = f"episode {shown_episode['episode']} of {label}" if is_about_episode else label
     return render_template(
         "dataset.html",
         title,
-        written,
+        writing_time,
         package=__package__,
         label=label,
         dataset=dataset,
@@ -82,8 +82,8 @@ def render_dataset_page(
         has_findings=any(score["codes"] for score in view["scores"]),
         has_scores=any(score["motion"] for score in view["scores"]),
         spark_end=statistics.median([max(score["motion"]) for score in view["scores"] if score["motion"]] or [1.0]),
-        shown=shown,
-        **(_describe_shown(view, shown, findings, folder) if shown else {}),
+        shown=shown_episode,
+        **(_describe_shown(view, shown_episode, findings, folder) if shown_episode else {}),
         viewer=viewer,
         command=f"robotrain data view {shlex.quote(dataset)}",
         is_about_episode=is_about_episode,
@@ -95,8 +95,8 @@ def render_dataset_page(
 
 def _list_episodes(episodes: Sequence[int]) -> str:
     """Return numbers as `3, 7-9`; of many, the first ones."""
-    parts = format_ranges(episodes).split(",")
-    return ", ".join(parts[:MOST_RANGES]) + (" and more" if len(parts) > MOST_RANGES else "")
+    ranges = format_ranges(episodes).split(",")
+    return ", ".join(ranges[:MOST_RANGES]) + (" and more" if len(ranges) > MOST_RANGES else "")
 
 
 def _list_tiles(view: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -147,19 +147,21 @@ def _make_row(score: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, A
 
 
 def _describe_shown(
-    view: Mapping[str, Any], shown: Mapping[str, Any], findings: Sequence[DataFinding], folder: Path | None
+    view: Mapping[str, Any], shown_episode: Mapping[str, Any], findings: Sequence[DataFinding], folder: Path | None
 ) -> dict[str, Any]:
     """Return the values of the template about the episode that is shown whole."""
-    marks = [*_list_marks(findings, shown["episode"], shown["frames"], view["fps"])]
-    panels, other_panel = _list_panels(shown["curves"], _Drawing(view["fps"], shown["frames"], marks))
+    marks = [*_list_marks(findings, shown_episode["episode"], shown_episode["frames"], view["fps"])]
+    panels, other_panel = _list_panels(shown_episode["curves"], _Drawing(view["fps"], shown_episode["frames"], marks))
     return {
         "marks": marks,
-        "task": redact_text(shown["task"]),
-        "seconds": _format_seconds(shown["frames"] / view["fps"]),
-        "whole": [finding for finding in findings if shown["episode"] in finding.episodes and not finding.spans],
+        "task": redact_text(shown_episode["task"]),
+        "seconds": _format_seconds(shown_episode["frames"] / view["fps"]),
+        "whole": [
+            finding for finding in findings if shown_episode["episode"] in finding.episodes and not finding.spans
+        ],
         "cameras": [
             _describe_strip(strip, camera, marks, view["fps"], folder)
-            for strip, camera in zip(shown["strips"], view["cameras"], strict=True)
+            for strip, camera in zip(shown_episode["strips"], view["cameras"], strict=True)
         ],
         "panels": panels,
         "other_panel": other_panel,
@@ -168,24 +170,34 @@ def _describe_shown(
 
 def _list_marks(findings: Sequence[DataFinding], number: int, frames: int, fps: float) -> Iterator[Mark]:
     for finding in findings:
-        for episode, begin, end in finding.spans:
+        for episode, start_frame, end_frame in finding.spans:
             if episode == number:
-                last = max(begin, end - 1)
-                where = f"frames {begin} to {last}" if last > begin else f"frame {begin}"
-                when = f"{begin / fps:.1f} to {last / fps:.1f} s" if last > begin else f"{begin / fps:.1f} s"
-                part = 100 / max(frames, 1)
-                start = min(100.0, begin * part)
-                width = min(100.0 - start, (end - begin) * part)
-                yield Mark(finding, begin, end, start, width, f"{finding.code}: {where}, {when}")
+                last_frame = max(start_frame, end_frame - 1)
+                frames_text = (
+                    f"frames {start_frame} to {last_frame}" if last_frame > start_frame else f"frame {start_frame}"
+                )
+                time_text = (
+                    f"{start_frame / fps:.1f} to {last_frame / fps:.1f} s"
+                    if last_frame > start_frame
+                    else f"{start_frame / fps:.1f} s"
+                )
+                percent_per_frame = 100 / max(frames, 1)
+                start = min(100.0, start_frame * percent_per_frame)
+                width = min(100.0 - start, (end_frame - start_frame) * percent_per_frame)
+                yield Mark(finding, start_frame, end_frame, start, width, f"{finding.code}: {frames_text}, {time_text}")
 
 
 def _describe_strip(
     strip: Mapping[str, Any], camera: Mapping[str, Any], marks: Sequence[Mark], fps: float, folder: Path | None
 ) -> dict[str, Any]:
     feature_marks = [mark for mark in marks if mark.finding.feature == strip["name"]]
-    part = strip["part"]
-    file = folder / part["path"] if folder and part and strip["remark"] else None
-    link = f"{file.resolve().as_uri()}#t={part['start']:.3f},{part['end']:.3f}" if file and file.is_file() else ""
+    video_part = strip["part"]
+    file = folder / video_part["path"] if folder and video_part and strip["remark"] else None
+    link = (
+        f"{file.resolve().as_uri()}#t={video_part['start']:.3f},{video_part['end']:.3f}"
+        if file and file.is_file()
+        else ""
+    )
     size = f"{camera['width']} × {camera['height']}" if camera["width"] and camera["height"] else ""
 
     return {
@@ -198,10 +210,10 @@ def _describe_strip(
             (
                 frame,
                 f"{frame / fps:.1f} s",
-                content,
+                picture_text,
                 [mark.finding.code for mark in feature_marks if mark.begin <= frame < mark.end],
             )
-            for frame, content in strip["pictures"]
+            for frame, picture_text in strip["pictures"]
         ],
     }
 
@@ -219,27 +231,33 @@ class _Drawing(NamedTuple):
             for mark in self.marks
             if mark.finding.feature in ("", *features) and mark.width < 100 * WHOLE
         ]
-        whole = [(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]
-        return make_chart(lines, "second", height, others=[whole], spans=spans, format_at=self.format_at)
+        whole_line = [(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]
+        return make_chart(lines, "second", height, other_series=[whole_line], spans=spans, format_at=self.format_at)
 
     def format_at(self, seconds: float) -> str:
         return f"{seconds:.2f} s, frame {round(seconds * self.fps)}"
 
     def make_pairs(self, actions: Mapping[str, Points], states: Mapping[str, Points]) -> FeatureCharts:
         """Return the charts of actions and states of the same joints, those of each on common axes."""
-        pairs = {name: {"action": actions[name], "state": states[name]} for name in actions}
-        moving = {name: pair for name, pair in pairs.items() if any(split_constant(pair)[0])}
-        charts = [(name, self.draw(pair, (ACTION, STATE), SMALL)) for name, pair in moving.items()]
-        still = {name: pair["action"][-1][1] for name, pair in pairs.items() if name not in moving and pair["action"]}
-        return FeatureCharts("Actions and states", ["action", "state"], charts, still)
+        pairs_by_joint = {name: {"action": actions[name], "state": states[name]} for name in actions}
+        moving_joints = {name: pair for name, pair in pairs_by_joint.items() if any(split_constant(pair)[0])}
+        charts = [(name, self.draw(pair, (ACTION, STATE), SMALL)) for name, pair in moving_joints.items()]
+        still_values = {
+            name: pair["action"][-1][1]
+            for name, pair in pairs_by_joint.items()
+            if name not in moving_joints and pair["action"]
+        }
+        return FeatureCharts("Actions and states", ["action", "state"], charts, still_values)
 
     def make_panel(self, feature: str, lines: Mapping[str, Points]) -> FeatureCharts:
         """Return the chart of a feature, or one a dimension where some would be flat beside others."""
-        moving, still = split_constant(lines)
-        if 0 < len(moving) <= MAX_LINES and len(split_panels(moving)) == 1:
-            return FeatureCharts(TITLES[feature], [*moving], [("", self.draw(moving, (feature,), LARGE))], still)
-        charts = [(name, self.draw({name: points}, (feature,), SMALL)) for name, points in moving.items()]
-        return FeatureCharts(TITLES[feature], [], charts, still)
+        moving_lines, still_values = split_constant(lines)
+        if 0 < len(moving_lines) <= MAX_LINES and len(split_panels(moving_lines)) == 1:
+            return FeatureCharts(
+                TITLES[feature], [*moving_lines], [("", self.draw(moving_lines, (feature,), LARGE))], still_values
+            )
+        charts = [(name, self.draw({name: points}, (feature,), SMALL)) for name, points in moving_lines.items()]
+        return FeatureCharts(TITLES[feature], [], charts, still_values)
 
 
 def _list_panels(
@@ -247,34 +265,42 @@ def _list_panels(
 ) -> tuple[list[FeatureCharts], FeatureCharts | None]:
     """Return the charts of actions and states, and of all other numbers."""
     series = {name: _read_series(name, dimensions, drawing.fps) for name, dimensions in curves.items()}
-    omitted = {name: sum(dimension["omitted"] for dimension in dimensions) for name, dimensions in curves.items()}
+    omitted_counts = {
+        name: sum(dimension["omitted"] for dimension in dimensions) for name, dimensions in curves.items()
+    }
     main = {name: lines for name, lines in series.items() if name in TITLES}
     if len(main) == len(TITLES) and [*main[ACTION]] == [*main[STATE]]:
-        panels = [drawing.make_pairs(main[ACTION], main[STATE])._replace(omitted=omitted[ACTION] + omitted[STATE])]
+        panels = [
+            drawing.make_pairs(main[ACTION], main[STATE])._replace(
+                omitted=omitted_counts[ACTION] + omitted_counts[STATE]
+            )
+        ]
     else:
-        panels = [drawing.make_panel(name, lines)._replace(omitted=omitted[name]) for name, lines in main.items()]
-    others = {name: lines for name, lines in series.items() if name not in TITLES}
-    moving = {name: split_constant(lines) for name, lines in others.items()}
+        panels = [
+            drawing.make_panel(name, lines)._replace(omitted=omitted_counts[name]) for name, lines in main.items()
+        ]
+    other_series = {name: lines for name, lines in series.items() if name not in TITLES}
+    moving_lines = {name: split_constant(lines) for name, lines in other_series.items()}
     charts = [
         (line if line.startswith(name) else f"{name} {line}", drawing.draw({line: points}, (name,), SMALL))
-        for name, (lines, _) in moving.items()
+        for name, (lines, _) in moving_lines.items()
         for line, points in lines.items()
     ]
-    still = {
-        line if line.startswith(name) else f"{name} {line}": value
-        for name, (_, values) in moving.items()
-        for line, value in values.items()
+    still_values = {
+        line if line.startswith(name) else f"{name} {line}": constant_value
+        for name, (_, constants) in moving_lines.items()
+        for line, constant_value in constants.items()
     }
-    other = FeatureCharts("", [], charts, still, sum(omitted[name] for name in others))
-    return panels, other if charts or still or other.omitted else None
+    other_charts = FeatureCharts("", [], charts, still_values, sum(omitted_counts[name] for name in other_series))
+    return panels, other_charts if charts or still_values or other_charts.omitted else None
 
 
 def _read_series(feature: str, dimensions: Sequence[Mapping[str, Any]], fps: float) -> dict[str, Points]:
     """Return the curve of each dimension in seconds; a name that is not the only one of its kind gets its number."""
-    names = [dimension["name"] or feature for dimension in dimensions]
+    dimension_names = [dimension["name"] or feature for dimension in dimensions]
     return {
-        name if names.count(name) == 1 else f"{name} ({index})": [
+        dimension_name if dimension_names.count(dimension_name) == 1 else f"{dimension_name} ({index})": [
             (frame / fps, value) for frame, value in dimension["points"]
         ]
-        for index, (name, dimension) in enumerate(zip(names, dimensions, strict=True))
+        for index, (dimension_name, dimension) in enumerate(zip(dimension_names, dimensions, strict=True))
     }

@@ -48,29 +48,33 @@ class GivenDataset(NamedTuple):
         return Path(str(self.source)) if self.source.kind == LOCAL_KIND else None
 
 
-def parse_datasets(texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]:
+def parse_datasets(dataset_texts: Sequence[str], plugins: Plugins) -> list[GivenDataset]:
     """Return the datasets that the arguments of `data check` name. Raise Rejected with the problems of all."""
     kinds = plugins.source_kinds()
-    names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
-    parsed = list[GivenDataset]()
+    kind_names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
+    parsed_datasets = list[GivenDataset]()
     problems = list[Problem]()
-    for text in texts:
-        possible = (LOCAL_KIND,) if Path(text).expanduser().is_dir() else names  # it may look like a name of the Hub
-        source_text = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
+    for dataset_text in dataset_texts:
+        possible_kinds = (
+            (LOCAL_KIND,) if Path(dataset_text).expanduser().is_dir() else kind_names
+        )  # it may look like a name of the Hub
+        source_text = SourceText(ROLE, possible_kinds, dataset_text, Origin("flag", ARGUMENT), Path.cwd())
         source = parse_source(source_text, kinds)
         if isinstance(source, Problem):
-            readable = [name for name in possible if _is_read_from_here(kinds[name])]
-            again = parse_source(source_text._replace(kinds=tuple(readable)), kinds)  # names only what would help
-            source = again if isinstance(again, Problem) else source
+            readable_kinds = [name for name in possible_kinds if _is_read_from_here(kinds[name])]
+            corrected_source = parse_source(
+                source_text._replace(kinds=tuple(readable_kinds)), kinds
+            )  # names only what would help
+            source = corrected_source if isinstance(corrected_source, Problem) else source
             flags = {flag.flag for kind in kinds.values() if (flag := kind.roles.get(ROLE))}
             problems.append(_express_problem(source, flags))
-        elif missing := _find_missing_folder(text, source):
-            problems.append(missing)
+        elif missing_problem := _find_missing_folder(dataset_text, source):
+            problems.append(missing_problem)
         else:
-            parsed.append(GivenDataset(text, source))
+            parsed_datasets.append(GivenDataset(dataset_text, source))
     if problems:
         raise Rejected(problems)
-    return parsed
+    return parsed_datasets
 
 
 def _is_read_from_here(kind: SourceKind) -> bool:
@@ -79,10 +83,10 @@ def _is_read_from_here(kind: SourceKind) -> bool:
 
 def require_folders(datasets: Sequence[GivenDataset]) -> None:
     """Raise Rejected if a dataset is elsewhere, whose pictures are not all read from here."""
-    elsewhere = [dataset for dataset in datasets if dataset.folder is None]
-    if elsewhere:
+    remote_datasets = [dataset for dataset in datasets if dataset.folder is None]
+    if remote_datasets:
         raise Rejected(
-            [make_problem("source-invalid.decode-elsewhere", given=redact(dataset.text)) for dataset in elsewhere]
+            [make_problem("source-invalid.decode-elsewhere", given=redact(dataset.text)) for dataset in remote_datasets]
         )
 
 
@@ -91,21 +95,21 @@ def _find_missing_folder(text: str, source: Source) -> Problem | None:
     path = Path(text).expanduser()
     if path.exists() or source.kind not in (LOCAL_KIND, HUB_KIND):
         return None
-    names = [folder.name for folder in path.parent.iterdir() if folder.is_dir()] if path.parent.is_dir() else []
-    near = find_nearest_name(path.name, names)
+    folder_names = [folder.name for folder in path.parent.iterdir() if folder.is_dir()] if path.parent.is_dir() else []
+    nearest_name = find_nearest_name(path.name, folder_names)
     is_path = text.startswith(".") or ("/" in text and Path(text.partition("/")[0]).is_dir())
-    if not near and source.kind == HUB_KIND and not is_path:
+    if not nearest_name and source.kind == HUB_KIND and not is_path:
         return None
-    datasets = sorted(name for name in names if (path.parent / name / "meta").is_dir())
-    shown = [near] if near else datasets[:MAX_FOLDERS]
-    ways = [Suggestion(f"{COMMAND} {shlex.quote(str(Path(text).parent / name))}") for name in shown]
+    datasets = sorted(name for name in folder_names if (path.parent / name / "meta").is_dir())
+    suggested_names = [nearest_name] if nearest_name else datasets[:MAX_FOLDERS]
+    ways = [Suggestion(f"{COMMAND} {shlex.quote(str(Path(text).parent / name))}") for name in suggested_names]
     ways = ways or [Suggestion(f"{COMMAND} FOLDER")]
     return make_problem("source-invalid.no-dataset-folder", *ways, where=ARGUMENT, given=redact(text))
 
 
-def suggest_elsewhere(text: str, plugins: Plugins) -> list[Suggestion]:
+def suggest_elsewhere(dataset_text: str, plugins: Plugins) -> list[Suggestion]:
     """Return what a dataset that cannot be read may have meant: an example of that name, or a folder here."""
-    name = text.rstrip("/").rpartition("/")[2]
+    name = dataset_text.rstrip("/").rpartition("/")[2]
     templates = [workload.template for workload in plugins.workloads().values()]
     ways = [Suggestion(f"robotrain init --example {name}", "copies that example, with its data, to a folder here")]
     is_example = any(name in template.examples for template in templates)
@@ -117,8 +121,8 @@ def _express_problem(problem: Problem, flags: set[str]) -> Problem:
     """Return a problem as `data check` says it, whose datasets are arguments, without a flag."""
     ways = []
     for way in problem.suggestions:
-        flag, _, rest = way.text.partition(" ")
-        ways.append(Suggestion(f"{COMMAND} {rest}", way.remark) if flag in flags and rest else way)
+        flag, _, dataset_text = way.text.partition(" ")
+        ways.append(Suggestion(f"{COMMAND} {dataset_text}", way.remark) if flag in flags and dataset_text else way)
     title = problem.title
     for flag in sorted(flags, key=len, reverse=True):
         title = title.replace(flag, ARGUMENT)

@@ -56,10 +56,10 @@ class Channel:
     def read_ranges(self, ranges: Sequence[FileRange]) -> list[bytes]:
         """Return parts of files. Raise OSError with the reason if they cannot be read."""
         self.emit("read", ranges=ranges)
-        answer = self.read_line()
-        if "error" in answer:
-            raise OSError(answer["error"])
-        return [self._requests.read(length) for length in answer["lengths"]]
+        response = self.read_line()
+        if "error" in response:
+            raise OSError(response["error"])
+        return [self._requests.read(length) for length in response["lengths"]]
 
 
 def answer_request(channel: Channel) -> None:
@@ -75,16 +75,18 @@ def answer_request(channel: Channel) -> None:
     facts = dict[str, Any]()
     for question, options in request["questions"].items():
         module: QuestionModule = importlib.import_module(QUESTIONS[question])
-        if "refused" in facts or (left_out := leave_out_errors(findings, facts)) is None:
+        if "refused" in facts or (left_out_episodes := leave_out_errors(findings, facts)) is None:
             break
-        full_options = {**options, "left_out": left_out}
-        for answer in module.answer_question(files, full_options, lambda *parts: channel.emit("progress", parts=parts)):
-            if isinstance(answer, DataFinding):
-                findings.append(answer)
-                channel.emit("finding", finding=answer.dump())
+        full_options = {**options, "left_out": left_out_episodes}
+        for finding_or_result in module.answer_question(
+            files, full_options, lambda *parts: channel.emit("progress", parts=parts)
+        ):
+            if isinstance(finding_or_result, DataFinding):
+                findings.append(finding_or_result)
+                channel.emit("finding", finding=finding_or_result.dump())
             else:
-                facts |= answer
-                channel.emit("result", question=question, result=answer)
+                facts |= finding_or_result
+                channel.emit("result", question=question, result=finding_or_result)
 
 
 def main() -> None:

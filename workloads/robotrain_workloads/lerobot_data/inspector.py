@@ -64,29 +64,29 @@ def inspect_dataset(
     """
     archive = pack_payload({"data": CHILD})
     identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
-    parts = [FORMAT, archive.digest, identity, questions]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    if (stored := files.load_computed(key, FOLDER)) is not None:
-        return _load_inspected(json.loads(stored))
+    key_parts = [FORMAT, archive.digest, identity, questions]
+    key = hashlib.sha256(json.dumps(key_parts).encode()).hexdigest()
+    if (stored_json := files.load_computed(key, FOLDER)) is not None:
+        return _load_inspected(json.loads(stored_json))
     inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
-    content = json.dumps(
+    inspected_json = json.dumps(
         {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
     ).encode()
-    if len(content) <= LARGEST_KEPT:
-        files.load_or_compute(key, lambda: content, FOLDER, MOST_KEPT)
+    if len(inspected_json) <= LARGEST_KEPT:
+        files.load_or_compute(key, lambda: inspected_json, FOLDER, MOST_KEPT)
     return inspected
 
 
-def _load_inspected(content: Mapping[str, Any]) -> InspectedDataset:
-    return InspectedDataset(tuple(map(load_data_finding, content["findings"])), content["results"])
+def _load_inspected(inspected: Mapping[str, Any]) -> InspectedDataset:
+    return InspectedDataset(tuple(map(load_data_finding, inspected["findings"])), inspected["results"])
 
 
 def _list_files(folder: Path) -> list[list[str]]:
     """Return each file below a folder with its size and time: what changes with its content."""
     rows = [[str(folder.absolute())]]
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
+    for parent, _, file_names in os.walk(folder):
+        for file_name in file_names:
+            path = os.path.join(parent, file_name)
             with contextlib.suppress(OSError):
                 state = os.stat(path)
                 rows.append([os.path.relpath(path, folder), str(state.st_size), str(state.st_mtime_ns)])
@@ -106,8 +106,8 @@ def _ask_process(
     else:
         description = {"name": dataset.name, "files": dict(dataset.list_sizes())}
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder, tempfile.TemporaryFile() as errors:
-        with zipfile.ZipFile(io.BytesIO(code)) as packed:
-            packed.extractall(folder)
+        with zipfile.ZipFile(io.BytesIO(code)) as code_archive:
+            code_archive.extractall(folder)
         inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environ = child_python.make_import_environ([folder], inherited) | OFFLINE
         options = {"env": environ, "cwd": child_python.NEUTRAL_FOLDER, "stderr": errors}
@@ -123,8 +123,8 @@ def _ask_process(
         if is_late.is_set():
             raise InspectionFailed(f"reading them took longer than {seconds:g} s")
         errors.seek(0)
-        last = next((line for line in reversed(errors.read().decode("utf-8", "replace").splitlines()) if line), "")
-        reason = dialogue.failure or last or f"exit code {process.returncode}"
+        last_line = next((line for line in reversed(errors.read().decode("utf-8", "replace").splitlines()) if line), "")
+        reason = dialogue.failure or last_line or f"exit code {process.returncode}"
         raise InspectionFailed(redact(f"{python} ended without an answer: {reason}".rstrip("."), max_length=400))
 
 
@@ -143,8 +143,8 @@ class _Dialogue:
         """Send the request, and take events to their end. Raise BrokenPipeError."""
         assert self._process.stdout
         self._send(json.dumps(request).encode() + b"\n")
-        for line in self._process.stdout:
-            event = json.loads(line)
+        for event_line in self._process.stdout:
+            event = json.loads(event_line)
             match event["event"]:
                 case "progress":
                     self._progress(*event["parts"])
@@ -161,8 +161,8 @@ class _Dialogue:
 
     def _send_ranges(self, ranges: Sequence[FileRange]) -> None:
         assert isinstance(self._dataset, RemoteFiles)
-        parts = self._dataset.read_ranges(ranges)
-        self._send(json.dumps({"lengths": [*map(len, parts)]}).encode() + b"\n", *parts)
+        range_contents = self._dataset.read_ranges(ranges)
+        self._send(json.dumps({"lengths": [*map(len, range_contents)]}).encode() + b"\n", *range_contents)
 
     def _send(self, *parts: bytes) -> None:
         assert self._process.stdin

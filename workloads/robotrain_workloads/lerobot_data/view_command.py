@@ -52,40 +52,45 @@ def view(
     from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 
     check_page_place(to)
-    data = _find_folder(dataset)
+    dataset_folder = _find_folder(dataset)
     try:
         with show_progress(dataset, hidden=json) as progress:
             options = {"episode": episode, "converts": True, "val_split": DEFAULT_VAL_SPLIT}
-            answer = inspector.inspect_dataset(data, {"view": options}, given_datasets.find_python, progress=progress)
+            inspected = inspector.inspect_dataset(
+                dataset_folder, {"view": options}, given_datasets.find_python, progress=progress
+            )
     except inspector.InspectionFailed as error:
         raise _make_unread_error(dataset, str(error)) from None
-    results = dict(answer.results["view"])
-    content: Mapping[str, Any] | None = results.pop("view")
-    checked = CheckedDataset(redact(dataset), answer.findings, results)
-    if content is None:
+    view_results = dict(inspected.results["view"])
+    page_content: Mapping[str, Any] | None = view_results.pop("view")
+    checked = CheckedDataset(redact(dataset), inspected.findings, view_results)
+    if page_content is None:
         raise _make_unread_error(dataset, "; ".join(finding.text for finding in checked.sorted_findings))
-    shown = content["shown"]
-    if shown is None:
+    shown_episode = page_content["shown"]
+    if shown_episode is None:
         raise Rejected(
             [
                 make_problem(
-                    "value-invalid.episode", dataset=redact(dataset), episode=str(episode), last=str(content["last"])
+                    "value-invalid.episode",
+                    dataset=redact(dataset),
+                    episode=str(episode),
+                    last=str(page_content["last"]),
                 )
             ]
         )
-    viewer = "" if checked.needs_conversion else _format_viewer(data, shown["episode"])
-    name = data.resolve().name
+    viewer = "" if checked.needs_conversion else _format_viewer(dataset_folder, shown_episode["episode"])
+    name = dataset_folder.resolve().name
     target = write_page(
         to,
         lambda folder: _choose_file_name(name, episode),
         lambda folder: render_dataset_page(
-            content,
+            page_content,
             checked.sorted_findings,
             time.time(),
             label=redact(name),
             dataset=redact(dataset),
             viewer=viewer,
-            folder=data,
+            folder=dataset_folder,
             excluded=checked.excluded,
             is_about_episode=episode is not None,
         ),
@@ -93,13 +98,13 @@ def view(
     if target is None:
         return
     if json:
-        said = {"episode": shown["episode"], "path": str(target.absolute()), "viewer": viewer}
-        print_json({**checked.dump(), **said})
+        episode_facts = {"episode": shown_episode["episode"], "path": str(target.absolute()), "viewer": viewer}
+        print_json({**checked.dump(), **episode_facts})
     else:
         print_message(format_heading(checked))
-        print_message(f"episode {shown['episode']} is shown whole")
-        if unchecked := checked.explain_unchecked():
-            print_message(unchecked)
+        print_message(f"episode {shown_episode['episode']} is shown whole")
+        if unchecked_text := checked.explain_unchecked():
+            print_message(unchecked_text)
         if viewer:
             print_message(f"more:  {viewer}   (of {VIEWER_PACKAGE})")
         print_page(target)
@@ -110,8 +115,8 @@ def _find_folder(dataset: str) -> Path:
     folder = Path(dataset).expanduser()
     if folder.is_dir():
         return folder
-    near = correct_folder(dataset, Path.cwd())
-    ways = [Suggestion(f"robotrain data view {shlex.quote(near)}")] if near else []
+    nearest_folder = correct_folder(dataset, Path.cwd())
+    ways = [Suggestion(f"robotrain data view {shlex.quote(nearest_folder)}")] if nearest_folder else []
     raise Rejected([make_problem("source-invalid.elsewhere", *ways, given=redact(dataset))])
 
 
@@ -119,14 +124,14 @@ def _make_unread_error(dataset: str, reason: str) -> Rejected:
     return Rejected([make_problem("data-unusable.unread", dataset=redact(dataset), why=reason)])
 
 
-def _format_viewer(data: Path, episode: int) -> str:
+def _format_viewer(dataset_folder: Path, episode: int) -> str:
     """Return the command line of LeRobot that shows an episode of a folder."""
-    folder = data.resolve()
+    folder = dataset_folder.resolve()
     name = re.sub(r"[^a-zA-Z0-9._-]+", "-", folder.name).strip("-.") or "dataset"
     return shlex.join([VIEWER, "--repo-id", f"local/{name}", "--root", str(folder), "--episode-index", str(episode)])
 
 
 def _choose_file_name(name: str, episode: int | None) -> str:
     """Return the name of the file without its ending: of what the dataset is called, in any script."""
-    plain = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME].strip("-.") or "dataset"
-    return f"{plain}-episodes" if episode is None else f"{plain}-episode-{episode}"
+    plain_name = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME].strip("-.") or "dataset"
+    return f"{plain_name}-episodes" if episode is None else f"{plain_name}-episode-{episode}"

@@ -43,17 +43,17 @@ def find_miscounted(
     for camera in recording.videos:
         if dataset.is_depth(recording.features[camera]):
             continue
-        by_path: dict[str, list[int]] = {}
+        episodes_by_path: dict[str, list[int]] = {}
         for episode in episodes:
-            by_path.setdefault(recording.episodes.find_video(camera, episode).path, []).append(episode)
-        for path, members in by_path.items():
-            counted = read_counted_video(recording.files, path, recording.fps, trusts_header=trusts_headers)
-            if counted is None:
+            episodes_by_path.setdefault(recording.episodes.find_video(camera, episode).path, []).append(episode)
+        for path, members in episodes_by_path.items():
+            counted_video = read_counted_video(recording.files, path, recording.fps, trusts_header=trusts_headers)
+            if counted_video is None:
                 continue
             for episode in members:
                 start = recording.episodes.find_video(camera, episode).start
-                wanted = start + np.arange(recording.episodes.get_length(episode)) / recording.fps
-                if len(frames := counted.list_misread(wanted)):
+                frame_times = start + np.arange(recording.episodes.get_length(episode)) / recording.fps
+                if len(frames := counted_video.list_misread(frame_times)):
                     yield MiscountedFrames(camera, episode, frames)
 
 
@@ -67,16 +67,16 @@ class CountedVideo(NamedTuple):
     rate: float
     """Pictures a second, by which they are counted."""
 
-    def list_misread(self, wanted: Array) -> Array:
+    def list_misread(self, frame_times: Array) -> Array:
         """Return the indices of those wanted times, in seconds, for which torchcodec reads another picture."""
-        numbers = np.rint(wanted * self.rate)
-        read = np.searchsorted(self.times, np.rint(numbers / self.rate / self.tick))
-        is_there = (read < len(self.times)) & (numbers < len(self.times))
-        distance = np.abs(self.times[np.minimum(read, len(self.times) - 1)] * self.tick - wanted)
-        after = np.searchsorted(self.times, wanted / self.tick).clip(1, len(self.times) - 1)
-        beside = np.stack([self.times[after - 1], self.times[after]]) * self.tick
-        least = np.abs(beside - wanted).min(axis=0)
-        return np.flatnonzero(~is_there | (distance > least + NEAR))
+        picture_numbers = np.rint(frame_times * self.rate)
+        read_indices = np.searchsorted(self.times, np.rint(picture_numbers / self.rate / self.tick))
+        is_there = (read_indices < len(self.times)) & (picture_numbers < len(self.times))
+        distance = np.abs(self.times[np.minimum(read_indices, len(self.times) - 1)] * self.tick - frame_times)
+        next_indices = np.searchsorted(self.times, frame_times / self.tick).clip(1, len(self.times) - 1)
+        neighbor_times = np.stack([self.times[next_indices - 1], self.times[next_indices]]) * self.tick
+        least_distances = np.abs(neighbor_times - frame_times).min(axis=0)
+        return np.flatnonzero(~is_there | (distance > least_distances + NEAR))
 
 
 def read_counted_video(files: DatasetFiles, path: str, fps: float, *, trusts_header: bool) -> CountedVideo | None:

@@ -34,40 +34,42 @@ class DamagedPictures:
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield what was found."""
         for (code, camera), spans in sorted(self._spans.items()):
-            (episode, frame, _), *others = sorted(spans)
-            more = f", and {len(others)} more" if others else ""
-            text = f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more}"
-            yield make_span_finding(code, text, sorted(spans), len(others) + 1, "frames", camera)
+            (episode, frame, _), *other_spans = sorted(spans)
+            more_text = f", and {len(other_spans)} more" if other_spans else ""
+            finding_text = f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more_text}"
+            yield make_span_finding(code, finding_text, sorted(spans), len(other_spans) + 1, "frames", camera)
 
 
-def is_readable(content: bytes, *, decodes: bool = False) -> bool:
+def is_readable(picture_bytes: bytes, *, decodes: bool = False) -> bool:
     """Return whether a picture is whole: by the checksums of PNG, the ends of JPEG, else (`decodes`) by decoding it."""
     if decodes:
         is_whole = False
-    elif content.startswith(PNG):
-        is_whole = _has_all_chunks(content)
+    elif picture_bytes.startswith(PNG):
+        is_whole = _has_all_chunks(picture_bytes)
     else:
-        is_whole = content.startswith(JPEG) and JPEG_END in content[-JPEG_REST:]
-    return is_whole or _can_decode(content)
+        is_whole = picture_bytes.startswith(JPEG) and JPEG_END in picture_bytes[-JPEG_REST:]
+    return is_whole or _can_decode(picture_bytes)
 
 
-def _has_all_chunks(content: bytes) -> bool:
+def _has_all_chunks(picture_bytes: bytes) -> bool:
     offset = len(PNG)
-    view = memoryview(content)
-    while offset + CHUNK <= len(content):
-        end = offset + CHUNK + int.from_bytes(view[offset : offset + 4], "big")
-        if end > len(content) or zlib.crc32(view[offset + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+    picture_view = memoryview(picture_bytes)
+    while offset + CHUNK <= len(picture_bytes):
+        chunk_end = offset + CHUNK + int.from_bytes(picture_view[offset : offset + 4], "big")
+        if chunk_end > len(picture_bytes) or zlib.crc32(picture_view[offset + 4 : chunk_end - 4]) != int.from_bytes(
+            picture_view[chunk_end - 4 : chunk_end], "big"
+        ):
             return False
-        if view[offset + 4 : offset + 8] == PNG_END:
+        if picture_view[offset + 4 : offset + 8] == PNG_END:
             return True
-        offset = end
+        offset = chunk_end
     return False
 
 
-def _can_decode(content: bytes) -> bool:
+def _can_decode(picture_bytes: bytes) -> bool:
     try:
-        with importlib.import_module("PIL.Image").open(io.BytesIO(content)) as opened:
-            opened.load()
+        with importlib.import_module("PIL.Image").open(io.BytesIO(picture_bytes)) as opened_image:
+            opened_image.load()
     except Exception:  # of which decoders have many
         return False
     return True
@@ -103,22 +105,26 @@ def list_decodable_times(file: Any) -> list[float]:
     before, and where decoding does not begin there, it may find other pictures in its place. Raise as PyAV does.
     """
     av = importlib.import_module("av")
-    groups = dict[int, int]()
-    decoded = set[int]()
-    damaged = set[int]()
-    group = 0
+    group_by_time = dict[int, int]()
+    decoded_times = set[int]()
+    damaged_groups = set[int]()
+    group_number = 0
     with av.open(file) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1
         for packet in container.demux(stream):
             if packet.size and packet.pts is not None:
-                group += bool(packet.is_keyframe)
-                groups[packet.pts] = group
+                group_number += bool(packet.is_keyframe)
+                group_by_time[packet.pts] = group_number
             try:
-                decoded |= {frame.pts for frame in packet.decode()}
+                decoded_times |= {frame.pts for frame in packet.decode()}
             except av.error.FFmpegError:
-                damaged.add(group)
-        start, base = stream.start_time or 0, stream.time_base
-    damaged |= {group for time, group in groups.items() if time not in decoded}
-    damaged |= {group + 1 for group in damaged}
-    return sorted(float((time - start) * base) for time, group in groups.items() if group not in damaged)
+                damaged_groups.add(group_number)
+        start, time_base = stream.start_time or 0, stream.time_base
+    damaged_groups |= {group_number for time, group_number in group_by_time.items() if time not in decoded_times}
+    damaged_groups |= {group_number + 1 for group_number in damaged_groups}
+    return sorted(
+        float((time - start) * time_base)
+        for time, group_number in group_by_time.items()
+        if group_number not in damaged_groups
+    )

@@ -47,11 +47,11 @@ def find_unmet_needs(needs: "DataNeeds") -> Iterator[Problem | str]:
     """Yield one sentence for each reason why what a job trains cannot learn from its dataset."""
     if needs.is_new:
         problems = list(map(make_data_problem, needs.find_type_problems()))
-        fitting = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
+        fitting_type = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
         for finding in problems:
-            if fitting and not finding.suggestions:
-                way = f"--policy-type {fitting}"
-                yield make_data_problem(f"{finding.title}; {fitting} learns from it as it is", way)
+            if fitting_type and not finding.suggestions:
+                way = f"--policy-type {fitting_type}"
+                yield make_data_problem(f"{finding.title}; {fitting_type} learns from it as it is", way)
             else:
                 yield finding
         yield from needs.find_feature_problems()
@@ -69,8 +69,8 @@ def _find_fitting_type(needs: "DataNeeds") -> str:
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
         model = make_model(lerobot, versions.POLICIES, kind)
-        other = DataNeeds(needs.job, model, model.defaults)
-        if not (facts.refused or facts.repositories or any(other.find_type_problems())):
+        other_needs = DataNeeds(needs.job, model, model.defaults)
+        if not (facts.refused or facts.repositories or any(other_needs.find_type_problems())):
             return kind
     return ""
 
@@ -144,33 +144,33 @@ class DataNeeds:
             yield f"{self.model.kind} learns from {REWARD}, which the dataset does not record"
 
     def _find_state_problems(self) -> Iterator[Problem | str]:
-        needed, way = self._facts.needs_state, ""
-        if isinstance(needed, str):  # an option
-            value = self.values.get(needed)
-            way = self.format_way(needed, "false" if value is True else "null")
-            needed = value not in (None, False)
-        if needed and STATE not in self._features:
+        needs_state, way = self._facts.needs_state, ""
+        if isinstance(needs_state, str):  # an option
+            setting = self.values.get(needs_state)
+            way = self.format_way(needs_state, "false" if setting is True else "null")
+            needs_state = setting not in (None, False)
+        if needs_state and STATE not in self._features:
             yield make_data_problem(f"{self.model.kind} reads {STATE}, which the dataset does not record", way)
 
     def _find_camera_problems(self) -> Iterator[str]:
-        fewest, most = self._facts.cameras or (0, None)
+        fewest_cameras, most_cameras = self._facts.cameras or (0, None)
         takes_world = self._facts.environment_state
         count = len(self._pictures)
         has_world = WORLD in (self._inputs or self._features)
-        has = f"{self.model.format_flag(FEATURES_OPTION)} names" if self._inputs else "the dataset has"
-        if count < (fewest or 0) and not (takes_world and has_world):
-            needed = "a camera" if fewest == 1 else f"{fewest} cameras"
-            needed += f" or {WORLD}" if takes_world else ""
-            yield f"{self.model.kind} needs {needed}, and {has} {', '.join(self._pictures) or 'none'}"
-        elif most is not None and count > most:
-            taken = "one camera" if most == 1 else f"{most} cameras"
-            yield f"{self.model.kind} takes {taken}, and {has} {count}: {', '.join(self._pictures)}"
+        subject = f"{self.model.format_flag(FEATURES_OPTION)} names" if self._inputs else "the dataset has"
+        if count < (fewest_cameras or 0) and not (takes_world and has_world):
+            needed_cameras = "a camera" if fewest_cameras == 1 else f"{fewest_cameras} cameras"
+            needed_cameras += f" or {WORLD}" if takes_world else ""
+            yield f"{self.model.kind} needs {needed_cameras}, and {subject} {', '.join(self._pictures) or 'none'}"
+        elif most_cameras is not None and count > most_cameras:
+            taken_cameras = "one camera" if most_cameras == 1 else f"{most_cameras} cameras"
+            yield f"{self.model.kind} takes {taken_cameras}, and {subject} {count}: {', '.join(self._pictures)}"
 
     def find_feature_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
-        if form := self._find_form_problem():
-            yield form
-        if form or not self._inputs:
+        if form_problem := self._find_form_problem():
+            yield form_problem
+        if form_problem or not self._inputs:
             return
         problems = []
         for name in self._pictures:
@@ -194,13 +194,13 @@ class DataNeeds:
         if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
             return f'{flag} takes features as JSON, such as {{"{STATE}": {{"type": "STATE", "shape": [2]}}}}'
         for name, feature in features.items():
-            if missing := [key for key in ("type", "shape") if key not in feature]:
-                return f"{flag} does not say the {' and the '.join(missing)} of {name}"
+            if missing_keys := [key for key in ("type", "shape") if key not in feature]:
+                return f"{flag} does not say the {' and the '.join(missing_keys)} of {name}"
             if feature["type"] not in KINDS:
                 kind = find_near_option(str(feature["type"]).upper(), KINDS)
-                corrected = json.dumps({**features, name: {**feature, "type": kind}})
-                lacks = f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}"
-                return make_data_problem(lacks, self.format_way(FEATURES_OPTION, corrected) if kind else "")
+                corrected_json = json.dumps({**features, name: {**feature, "type": kind}})
+                problem_text = f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}"
+                return make_data_problem(problem_text, self.format_way(FEATURES_OPTION, corrected_json) if kind else "")
         return ""
 
     def _describe_input(self, name: str) -> dict[str, Any]:
@@ -212,51 +212,64 @@ class DataNeeds:
     def _correct_inputs(self) -> str:
         """Return the remedy: the same features by the names and sizes of the dataset; empty if one has none."""
         assert self._inputs is not None
-        unknown = [name for name in self._pictures if name not in self._cameras]
-        unused = [name for name in self._cameras if name not in self._pictures]
-        names = {renamed: name for name, renamed in find_likely_renames(unknown, unused).items()}
-        recorded = make_new_settings(self.info)[FEATURES_OPTION]
+        unknown_cameras = [name for name in self._pictures if name not in self._cameras]
+        unused_cameras = [name for name in self._cameras if name not in self._pictures]
+        recorded_names = {
+            renamed: name for name, renamed in find_likely_renames(unknown_cameras, unused_cameras).items()
+        }
+        recorded_features = make_new_settings(self.info)[FEATURES_OPTION]
         kinds = {STATE: "STATE", WORLD: "ENV"}
-        corrected = {}
+        corrected_inputs = {}
         for name, feature in self._inputs.items():
-            own_name = names.get(name, name)
-            if own_name not in recorded and (own_name in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
+            own_name = recorded_names.get(name, name)
+            if own_name not in recorded_features and (own_name in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
                 return ""
-            corrected[own_name] = {
+            corrected_inputs[own_name] = {
                 "type": kinds.get(own_name, feature["type"]),
-                "shape": recorded.get(own_name, feature)["shape"],
+                "shape": recorded_features.get(own_name, feature)["shape"],
             }
-        return self.format_way(FEATURES_OPTION, json.dumps(corrected))
+        return self.format_way(FEATURES_OPTION, json.dumps(corrected_inputs))
 
     def find_camera_name_problems(self) -> Iterator[Problem | str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         cameras = self._cameras
-        for option, usual in self._facts.camera_options.items():
+        for option, usual_cameras in self._facts.camera_options.items():
             setting = self.values.get(option)
-            named = setting if isinstance(setting, str | list) else usual
-            missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in cameras]
-            if missing:
-                fitting = cameras[0] if isinstance(named, str) else json.dumps(cameras[: len(named)])
-                reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
-                has = f"and the dataset has {', '.join(cameras) or 'no camera'}"
-                yield make_data_problem(f"{reads}, {has}", self.format_way(option, fitting) if cameras else "")
+            named_cameras = setting if isinstance(setting, str | list) else usual_cameras
+            missing_cameras = [
+                str(name)
+                for name in ([named_cameras] if isinstance(named_cameras, str) else named_cameras)
+                if name not in cameras
+            ]
+            if missing_cameras:
+                fitting_cameras = (
+                    cameras[0] if isinstance(named_cameras, str) else json.dumps(cameras[: len(named_cameras)])
+                )
+                reads = f"{self.model.kind} reads {' and '.join(missing_cameras)} ({option})"
+                dataset_text = f"and the dataset has {', '.join(cameras) or 'no camera'}"
+                yield make_data_problem(
+                    f"{reads}, {dataset_text}", self.format_way(option, fitting_cameras) if cameras else ""
+                )
         prefix = self._facts.camera_prefix
         if cameras and not any(name.startswith(prefix) for name in cameras):
-            begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
-            yield f"{begin}, and the dataset has {', '.join(cameras)}"
+            reads_text = f"{self.model.kind} reads cameras whose names begin with {prefix}"
+            yield f"{reads_text}, and the dataset has {', '.join(cameras)}"
 
     def list_view_warnings(self) -> Iterator[str]:
         """Yield a sentence if a new policy does not use all cameras."""
-        most = self._get_size(self._facts.views_option)
-        if self.is_new and most is not None and (ignored := self._cameras[most:]):
+        most_cameras = self._get_size(self._facts.views_option)
+        if self.is_new and most_cameras is not None and (ignored_cameras := self._cameras[most_cameras:]):
             way = self.model.format_option(self._facts.views_option, len(self._cameras))
-            yield f"{self.model.kind} uses {most} cameras, and ignores {' and '.join(ignored)} (-- {way} uses all)"
+            yield (
+                f"{self.model.kind} uses {most_cameras} cameras, and ignores {' and '.join(ignored_cameras)} (-- "
+                f"{way} uses all)"
+            )
 
     def _find_picture_problems(self) -> Iterator[str]:
         sizes = self._list_picture_sizes()
         if self._facts.same_pictures and len({tuple(size) for size in sizes.values()}) > 1:
-            described = ", ".join(f"{name} {_format_size(size)}" for name, size in sizes.items())
-            yield f"{self.model.kind} takes pictures of one size, and the dataset has {described}"
+            sizes_text = ", ".join(f"{name} {_format_size(size)}" for name, size in sizes.items())
+            yield f"{self.model.kind} takes pictures of one size, and the dataset has {sizes_text}"
         for name, size in sizes.items():
             if self._facts.square_pictures and len(set(size)) > 1:
                 yield f"{self.model.kind} takes square pictures, and {name} is {_format_size(size)}"
@@ -283,18 +296,20 @@ class DataNeeds:
         for feature in (STATE, ACTION):
             count = self._count_values(feature)
             has_space = feature == ACTION and self._get_space_size() is not None
-            begin = f"{feature} has {_format_count(count)} in the dataset, and {self.model.kind} takes"
+            count_text = f"{feature} has {_format_count(count)} in the dataset, and {self.model.kind} takes"
             option = self._facts.largest_sizes.get(feature, "")
-            largest = self._get_size(option)
-            if largest is not None and count > largest and not has_space:
+            largest_size = self._get_size(option)
+            if largest_size is not None and count > largest_size and not has_space:
                 can_grow = self.is_new and option.startswith("max_")  # others are checked by LeRobot's code
                 yield make_data_problem(
-                    f"{begin} at most {largest}", self.format_way(option, count) if can_grow else ""
+                    f"{count_text} at most {largest_size}", self.format_way(option, count) if can_grow else ""
                 )
             option = self._facts.exact_sizes.get(feature, "")
-            exact = self._get_size(option)
-            if exact is not None and count not in (0, exact):
-                yield make_data_problem(f"{begin} {exact}", self.format_way(option, count) if self.is_new else "")
+            exact_size = self._get_size(option)
+            if exact_size is not None and count not in (0, exact_size):
+                yield make_data_problem(
+                    f"{count_text} {exact_size}", self.format_way(option, count) if self.is_new else ""
+                )
         yield from self._find_space_problems()
 
     def _find_space_problems(self) -> Iterator[Problem | str]:
@@ -318,13 +333,16 @@ class DataNeeds:
             yield f"{self._describe_space(count)} has {size}: {zeros}"
 
     def _describe_space(self, count: int) -> str:
-        space = self.values.get(SPACE_OPTION)
-        return f"{ACTION} has {_format_count(count)} in the dataset, and {SPACE_OPTION} {space} of {self.model.kind}"
+        action_space = self.values.get(SPACE_OPTION)
+        return (
+            f"{ACTION} has {_format_count(count)} in the dataset, and {SPACE_OPTION} {action_space} of "
+            f"{self.model.kind}"
+        )
 
     def _get_size(self, name: str) -> int | None:
         """Return the whole number of an option; None if it is something else."""
-        value = self.values.get(name) if name else None
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        option_value = self.values.get(name) if name else None
+        return option_value if isinstance(option_value, int) and not isinstance(option_value, bool) else None
 
     def _get_space_size(self) -> int | None:
         """Return how many values an action has by the option that says what they mean; None if any number."""
@@ -342,9 +360,9 @@ class DataNeeds:
         """Return height and width of each camera's pictures, as far as they are known."""
         return {name: shape[1:] for name, shape in self._pictures.items() if len(shape) == 3}
 
-    def format_way(self, option: str, value: object) -> str:
+    def format_way(self, option: str, option_value: object) -> str:
         """Return an option of the type as a remedy."""
-        return f"-- {shlex.quote(self.model.format_option(option, value))}"
+        return f"-- {shlex.quote(self.model.format_option(option, option_value))}"
 
 
 def _format_size(size: Sequence[int]) -> str:

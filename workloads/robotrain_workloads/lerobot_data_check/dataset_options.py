@@ -60,18 +60,18 @@ class Recorded(NamedTuple):
 
     def describe(self) -> str:
         """Return how many there are, and their numbers."""
-        numbers = f"{self.total} episode{'s' * (self.total != 1)}, " + _describe_range(0, self.total)
+        range_text = f"{self.total} episode{'s' * (self.total != 1)}, " + _describe_range(0, self.total)
         if len(self.counts) == 1:
-            return f"the dataset has {numbers}"
-        first, parts = 0, []
+            return f"the dataset has {range_text}"
+        first_number, range_texts = 0, []
         for name, count in zip(self.names, self.counts, strict=True):
-            parts.append(f"{_describe_range(first, count)} of {name}")
-            first += count
-        return f"the datasets have {numbers} together: {', '.join(parts)}"
+            range_texts.append(f"{_describe_range(first_number, count)} of {name}")
+            first_number += count
+        return f"the datasets have {range_text} together: {', '.join(range_texts)}"
 
 
-def _describe_range(first: int, count: int) -> str:
-    return f"{first} to {first + count - 1}" if count > 1 else str(first)
+def _describe_range(first_number: int, count: int) -> str:
+    return f"{first_number} to {first_number + count - 1}" if count > 1 else str(first_number)
 
 
 def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
@@ -79,11 +79,11 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     streams = is_streamed(job)
     model = job.model if job.is_start_known else None
     if not streams:
-        refused = list(_find_episode_problems(job))
-        yield from refused or _find_exclusion_problems(job)
+        refused_problems = list(_find_episode_problems(job))
+        yield from refused_problems or _find_exclusion_problems(job)
     elif job.parameters[EXCLUDED]:
-        streamed = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
-        yield make_data_problem(streamed, suggest_leaving_out(STREAMING))
+        streamed_text = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
+        yield make_data_problem(streamed_text, suggest_leaving_out(STREAMING))
     yield from _find_tolerance_problems(job, model)
     yield from _find_picture_problems(job)
     yield from _find_weighting_problems(job, model)
@@ -103,15 +103,23 @@ def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
 
     Each task keeps its own episodes: of several only the trainer's machine knows how many each has.
     """
-    part = float(job.parameters["val_split"] or 0)
-    recorded = count_recorded(job)
-    if not part or job.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
+    held_out_part = float(job.parameters["val_split"] or 0)
+    recorded_episodes = count_recorded(job)
+    if (
+        not held_out_part
+        or job.parameters["eval_freq"] == 0
+        or recorded_episodes is None
+        or len(recorded_episodes.counts) != 1
+    ):
         return
     with suppress(ValueError):
-        count = len(list_trained(job, recorded.total))
-        if job.info.get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, part):
+        count = len(list_trained(job, recorded_episodes.total))
+        if job.info.get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, held_out_part):
             episodes = f"{count} episode{'s' * (count != 1)}"
-            yield f"no episodes are held out, so there is no val/loss: --val-split {part:g} of {episodes} leaves none"
+            yield (
+                f"no episodes are held out, so there is no val/loss: --val-split {held_out_part:g} of {episodes} "
+                "leaves none"
+            )
 
 
 def is_streamed(job: LerobotJob) -> bool:
@@ -147,84 +155,103 @@ def list_trained(job: LerobotJob, total: int) -> list[int]:
 def parse_episodes(text: str) -> list[int] | None:
     """Return the numbers; None for all episodes, and for what only LeRobot can read. Raise EpisodesRefused."""
     try:
-        numbers: list[int | None] | None = read_value(text, EPISODES_KIND)
+        episode_numbers: list[int | None] | None = read_value(text, EPISODES_KIND)
     except UnreadValue:
         return None
     except RefusedValue:
         raise _explain_episodes(text) from None
-    if numbers is None:
+    if episode_numbers is None:
         return None
-    if None in numbers:  # LeRobot's parser takes it
+    if None in episode_numbers:  # LeRobot's parser takes it
         raise _explain_episodes(text)
-    return [number for number in numbers if number is not None]
+    return [number for number in episode_numbers if number is not None]
 
 
-def _explain_episodes(text: str) -> EpisodesRefused:
+def _explain_episodes(episodes_text: str) -> EpisodesRefused:
     """Return why LeRobot does not read a value, with the numbers that are meant."""
     with suppress(RefusedValue, UnreadValue):
-        items = read_yaml(text)
-        if isinstance(items, list):
-            wrong = next(item for item in items if not isinstance(item, int) and not str(item).isdecimal())
-            is_meant = all(NUMBER.fullmatch(str(item)) and float(item).is_integer() for item in items)
-            meant = [int(float(item)) for item in items] if is_meant else None
-            return EpisodesRefused(f"{EPISODES} takes whole numbers, and {str(wrong)!r} is none", meant)
-    numbers = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", text.strip())
-    meant = [int(part) for part in numbers[1].split(",")] if numbers else None
-    return EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}", meant)
+        episode_items = read_yaml(episodes_text)
+        if isinstance(episode_items, list):
+            wrong_item = next(
+                episode_item
+                for episode_item in episode_items
+                if not isinstance(episode_item, int) and not str(episode_item).isdecimal()
+            )
+            is_meant = all(
+                NUMBER.fullmatch(str(episode_item)) and float(episode_item).is_integer()
+                for episode_item in episode_items
+            )
+            meant_episodes = [int(float(episode_item)) for episode_item in episode_items] if is_meant else None
+            return EpisodesRefused(f"{EPISODES} takes whole numbers, and {str(wrong_item)!r} is none", meant_episodes)
+    match = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", episodes_text.strip())
+    meant_episodes = [int(part) for part in match[1].split(",")] if match else None
+    return EpisodesRefused(f"{EPISODES} takes a list of numbers, not {episodes_text!r}", meant_episodes)
 
 
 def _find_episode_problems(job: LerobotJob) -> Iterator[Problem | str]:
-    text = job.options.get(EPISODES)
-    if text is None:
+    episodes_text = job.options.get(EPISODES)
+    if episodes_text is None:
         return
     try:
-        chosen = parse_episodes(text)
+        chosen_episodes = parse_episodes(episodes_text)
     except EpisodesRefused as refused:
         yield refused.finding
         return
-    if chosen is None:
+    if chosen_episodes is None:
         return
-    recorded = count_recorded(job)
-    existing = [
-        number for number in dict.fromkeys(chosen) if number >= 0 and (recorded is None or number < recorded.total)
+    recorded_episodes = count_recorded(job)
+    existing_episodes = [
+        number
+        for number in dict.fromkeys(chosen_episodes)
+        if number >= 0 and (recorded_episodes is None or number < recorded_episodes.total)
     ]
-    missing = [number for number in chosen if number < 0 or (recorded is not None and number >= recorded.total)]
-    description = f": {recorded.describe()}" if recorded else ""
-    if not chosen:
+    missing_episodes = [
+        number
+        for number in chosen_episodes
+        if number < 0 or (recorded_episodes is not None and number >= recorded_episodes.total)
+    ]
+    description = f": {recorded_episodes.describe()}" if recorded_episodes else ""
+    if not chosen_episodes:
         yield make_data_problem(f"{EPISODES}=[] leaves nothing to train on{description}", _format_way(None))
-    elif missing:
-        have = recorded.describe() if recorded else "episodes are counted from 0"
-        yield make_data_problem(f"{EPISODES} names {_list_numbers(missing)}, and {have}", _format_way(existing))
-    elif len(existing) < len(chosen):
-        repeated = [number for number in existing if chosen.count(number) > 1]
-        yield make_data_problem(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
+    elif missing_episodes:
+        range_text = recorded_episodes.describe() if recorded_episodes else "episodes are counted from 0"
+        yield make_data_problem(
+            f"{EPISODES} names {_list_numbers(missing_episodes)}, and {range_text}", _format_way(existing_episodes)
+        )
+    elif len(existing_episodes) < len(chosen_episodes):
+        repeated_episodes = [number for number in existing_episodes if chosen_episodes.count(number) > 1]
+        yield make_data_problem(
+            f"{EPISODES} names {_list_numbers(repeated_episodes)} twice", _format_way(existing_episodes)
+        )
 
 
 def _find_exclusion_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield why episodes cannot be left out: the datasets do not have them, or no others."""
-    excluded, recorded = job.parameters[EXCLUDED], count_recorded(job)
-    if not excluded or recorded is None:
+    excluded, recorded_episodes = job.parameters[EXCLUDED], count_recorded(job)
+    if not excluded or recorded_episodes is None:
         return
-    text = job.options.get(EPISODES)
-    if job.option_values.get(EPISODES) is not None and parse_episodes(text or "null") is None:
-        yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {text!r}"
+    episodes_text = job.options.get(EPISODES)
+    if job.option_values.get(EPISODES) is not None and parse_episodes(episodes_text or "null") is None:
+        yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {episodes_text!r}"
         return
     try:
-        list_trained(job, recorded.total)
+        list_trained(job, recorded_episodes.total)
     except ValueError as error:
-        yield f"{error} ({recorded.describe()})" if len(recorded.counts) > 1 else str(error)
+        yield f"{error} ({recorded_episodes.describe()})" if len(recorded_episodes.counts) > 1 else str(error)
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
-    named = dict.fromkeys(numbers)
-    more = len(dict.fromkeys(numbers)) - MOST_NAMED
-    return ", ".join(map(str, list(named)[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    unique_numbers = dict.fromkeys(numbers)
+    omitted_count = len(dict.fromkeys(numbers)) - MOST_NAMED
+    return ", ".join(map(str, list(unique_numbers)[:MOST_NAMED])) + (
+        f" and {omitted_count} more" if omitted_count > 0 else ""
+    )
 
 
 def _format_way(episodes: Sequence[int] | None) -> str:
     """Return the remedy; a form where nobody knows which episodes are meant."""
-    numbers = f"[{','.join(map(str, episodes))}]" if episodes else "[NUMBER,…]"
-    option = f"{EPISODES}={numbers if len(numbers) <= LONGEST_WAY else '[NUMBER,…]'}"
+    numbers_text = f"[{','.join(map(str, episodes))}]" if episodes else "[NUMBER,…]"
+    option = f"{EPISODES}={numbers_text if len(numbers_text) <= LONGEST_WAY else '[NUMBER,…]'}"
     return f"-- {shlex.quote(option)}"
 
 
@@ -232,27 +259,30 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
     if TOLERANCE not in job.option_values:
         return
-    text, value = job.options[TOLERANCE], job.option_values[TOLERANCE]
-    tolerance = math.nan if value is None else value
+    tolerance_text, tolerance_value = job.options[TOLERANCE], job.option_values[TOLERANCE]
+    tolerance = math.nan if tolerance_value is None else tolerance_value
     if not isinstance(tolerance, float):  # reported elsewhere
         return
     has_actions = model is not None and model.section == versions.POLICIES
     reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
         way = f"-- {TOLERANCE}={0.25 / job.info['fps']:g}"
-        yield make_data_problem(f"{TOLERANCE}={text}: no frame of the dataset is nearer than that to its time", way)
+        yield make_data_problem(
+            f"{TOLERANCE}={tolerance_text}: no frame of the dataset is nearer than that to its time", way
+        )
 
 
 def _find_picture_problems(job: LerobotJob) -> Iterator[Problem | str]:
     backend = job.option_values.get(BACKEND)
     if backend is not None and backend not in BACKENDS and dataset.has_video(job.info):
-        near = find_near_option(str(backend).lower(), BACKENDS) or BACKENDS[0]
+        nearest_backend = find_near_option(str(backend).lower(), BACKENDS) or BACKENDS[0]
         takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
-        yield make_data_problem(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={near}")
-    most = job.option_values.get(MOST_TRANSFORMS)
-    if job.option_values.get(TRANSFORMS) is True and isinstance(most, int) and most < 0:
+        yield make_data_problem(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={nearest_backend}")
+    most_transforms = job.option_values.get(MOST_TRANSFORMS)
+    if job.option_values.get(TRANSFORMS) is True and isinstance(most_transforms, int) and most_transforms < 0:
         yield make_data_problem(
-            f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={-most}"
+            f"{MOST_TRANSFORMS} must not be negative, and is {most_transforms}",
+            f"-- {MOST_TRANSFORMS}={-most_transforms}",
         )
 
 
@@ -262,16 +292,18 @@ def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     if not kind:
         return
     if model and model.kind in model.lerobot.policies and not model.facts.weighs_samples:
-        able = [name for name, facts in model.lerobot.policies.items() if facts.weighs_samples and not facts.refused]
-        yield f"{model.kind} does not take weighted samples ({WEIGHTING}={kind}): {', '.join(able)} do"
+        fitting_types = [
+            name for name, facts in model.lerobot.policies.items() if facts.weighs_samples and not facts.refused
+        ]
+        yield f"{model.kind} does not take weighted samples ({WEIGHTING}={kind}): {', '.join(fitting_types)} do"
     elif kind not in WEIGHTINGS:
-        near = find_near_option(kind, WEIGHTINGS)
-        lacks = f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}"
-        yield make_data_problem(lacks, f"-- {WEIGHTING}={near}" if near else "")
+        nearest_weighting = find_near_option(kind, WEIGHTINGS)
+        problem_text = f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}"
+        yield make_data_problem(problem_text, f"-- {WEIGHTING}={nearest_weighting}" if nearest_weighting else "")
     elif kind == WEIGHTINGS[0] and not job.option_values.get(PROGRESS):
         sources = [source for source in job.sources if source.role == "dataset"]
-        is_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)
-        if len(sources) > 1 or (is_here and job.root and not (job.root / PROGRESS_FILE).is_file()):
-            lacks = "merged datasets lack" if len(sources) > 1 else "it lacks"
-            made = "`python -m lerobot.rewards.sarm.compute_rabc_weights` makes it"
-            yield f"{WEIGHTING}={kind} reads {PROGRESS_FILE} of the dataset, which {lacks}: {made}"
+        is_data_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)
+        if len(sources) > 1 or (is_data_here and job.root and not (job.root / PROGRESS_FILE).is_file()):
+            problem_text = "merged datasets lack" if len(sources) > 1 else "it lacks"
+            remedy_text = "`python -m lerobot.rewards.sarm.compute_rabc_weights` makes it"
+            yield f"{WEIGHTING}={kind} reads {PROGRESS_FILE} of the dataset, which {problem_text}: {remedy_text}"

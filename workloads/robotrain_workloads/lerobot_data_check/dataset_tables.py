@@ -19,7 +19,7 @@ from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable, 
 def find_table_problems(
     files: DatasetFiles,
     tolerance: float | None = None,
-    chosen: Collection[int] | None = None,
+    chosen_episodes: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
     reads: Collection[str] = (),
@@ -29,7 +29,7 @@ def find_table_problems(
 
     :param files: a dataset with a valid description, of LeRobot v3.0, or of v2.1 before it is converted.
     :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
-    :param chosen: the episodes that are read; None for all.
+    :param chosen_episodes: the episodes that are read; None for all.
     :param allow_non_finite: whether values may be NaN or infinite.
     :param reads: features whose numbers are read, beside those that every policy reads.
     :param quantiles: the features that are normalized by stored quantiles.
@@ -41,27 +41,29 @@ def find_table_problems(
     yield from disagreements
     in_order = not disagreements  # else each frame would seem to be wrong
     margin = dataset.get_frame_tolerance(info) or 0.0
-    late = tolerance or margin if dataset.has_video(info) else None  # LeRobot looks up only their frames by time
-    frames = FrameTables(files, info, episodes, chosen, late, in_order=in_order, reads=reads)
+    late_tolerance = (
+        tolerance or margin if dataset.has_video(info) else None
+    )  # LeRobot looks up only their frames by time
+    frames = FrameTables(files, info, episodes, chosen_episodes, late_tolerance, in_order=in_order, reads=reads)
     try:
         frames.compare(allow_non_finite=allow_non_finite)
     except UnreadableTable as error:
         yield error.problem
     else:
-        yield from find_picture_problems(files, frames.features, chosen)
-        recorded = [name for name in quantiles if name in frames.features]
-        if recorded and not dataset.is_convertible(info) and not any(frames.list_problems()):
-            yield from find_quantile_problems(files, recorded, chosen)
+        yield from find_picture_problems(files, frames.features, chosen_episodes)
+        recorded_features = [name for name in quantiles if name in frames.features]
+        if recorded_features and not dataset.is_convertible(info) and not any(frames.list_problems()):
+            yield from find_quantile_problems(files, recorded_features, chosen_episodes)
     yield from frames.list_problems()
     for name, feature in frames.features.items():
         if feature.get("dtype") == "video":
-            yield from Videos(files, info, episodes, name, chosen).find_problems(margin)
+            yield from Videos(files, info, episodes, name, chosen_episodes).find_problems(margin)
 
 
 def list_table_problems(
     files: DatasetFiles,
     tolerance: float | None = None,
-    chosen: Collection[int] | None = None,
+    chosen_episodes: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
     **read: Collection[str],
@@ -71,7 +73,7 @@ def list_table_problems(
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
     problems: list[DataFinding] = []
-    table_problems = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite, **read)
+    table_problems = find_table_problems(files, tolerance, chosen_episodes, allow_non_finite=allow_non_finite, **read)
     try:
         problems.extend(table_problems)
     except UnreadableTable as error:

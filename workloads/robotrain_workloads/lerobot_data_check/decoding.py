@@ -58,16 +58,18 @@ class VideoScan:
                 times = list_decodable_times(file)
         except (OSError, av.error.FFmpegError, IndexError):
             return 0  # the comparison of tables says so
-        decoded = np.array([-math.inf, *times, math.inf])
+        decodable_times = np.array([-math.inf, *times, math.inf])
         count = 0
         for episode in self._episodes:
             video = self._recording.episodes.find_video(camera, episode)
             if video.path != path:
                 continue
             length = self._recording.episodes.get_length(episode)
-            wanted = video.start + np.arange(length) / self._recording.fps
-            after = np.searchsorted(decoded, wanted)
-            distances = np.minimum(decoded[after] - wanted, wanted - decoded[after - 1])
+            frame_times = video.start + np.arange(length) / self._recording.fps
+            next_indices = np.searchsorted(decodable_times, frame_times)
+            distances = np.minimum(
+                decodable_times[next_indices] - frame_times, frame_times - decodable_times[next_indices - 1]
+            )
             for frame in np.flatnonzero(distances > self._tolerance).tolist():
                 self._damaged.add("video-unreadable", camera, episode, frame)
             count += length
@@ -84,34 +86,34 @@ def list_unreadable(
     """
     for episode, frame, *pictures in rows:
         for camera, picture in zip(cameras, pictures, strict=True):
-            content = (picture or {}).get("bytes")
+            picture_bytes = (picture or {}).get("bytes")
             path = (picture or {}).get("path")
-            is_whole = is_readable(content, decodes=decodes) if content else bool(path)  # beside the tables
+            is_whole = is_readable(picture_bytes, decodes=decodes) if picture_bytes else bool(path)  # beside the tables
             if not is_whole:
                 yield camera, episode, frame
 
 
-def find_unreadable_episodes(root: Path, chosen: Collection[int] | None) -> UnreadableEpisodes:
+def find_unreadable_episodes(root: Path, chosen_episodes: Collection[int] | None) -> UnreadableEpisodes:
     """Return the episodes of a dataset, of those that are read, with a picture that cannot be decoded."""
     recording = RecordedDataset(LocalFiles(root))
-    damaged = DamagedPictures()
-    numbers = recording.episodes.numbers.tolist()
-    episodes = [number for number in numbers if chosen is None or number in chosen]
-    end = time.monotonic() + LONGEST_SCAN
-    videos = VideoScan(recording, episodes, damaged)
+    damaged_pictures = DamagedPictures()
+    episode_numbers = recording.episodes.numbers.tolist()
+    episodes = [number for number in episode_numbers if chosen_episodes is None or number in chosen_episodes]
+    deadline = time.monotonic() + LONGEST_SCAN
+    videos = VideoScan(recording, episodes, damaged_pictures)
     for camera, path in videos.list_videos():
-        if time.monotonic() > end:
-            return UnreadableEpisodes(sorted(damaged.episodes), len(episodes), are_all=False)
+        if time.monotonic() > deadline:
+            return UnreadableEpisodes(sorted(damaged_pictures.episodes), len(episodes), are_all=False)
         videos.scan(camera, path, is_suspect=True)
     images = [name for name in dataset.list_cameras(recording.info) if name not in recording.videos]
-    read, columns = {*episodes}, ["episode_index", "frame_index", *images]
+    read_episodes, columns = {*episodes}, ["episode_index", "frame_index", *images]
     for path in recording.episodes.list_data_files() if images else ():
         for batch in table_files.read_batches(table_files.open_table(recording.files, path), path, ROWS, columns):
-            if time.monotonic() > end:
-                return UnreadableEpisodes(sorted(damaged.episodes), len(episodes), are_all=False)
+            if time.monotonic() > deadline:
+                return UnreadableEpisodes(sorted(damaged_pictures.episodes), len(episodes), are_all=False)
             rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
             for camera, episode, frame in list_unreadable(
-                [row for row in rows if row[0] in read], images, decodes=True
+                [row for row in rows if row[0] in read_episodes], images, decodes=True
             ):
-                damaged.add("picture-unreadable", camera, episode, frame)
-    return UnreadableEpisodes(sorted(damaged.episodes), len(episodes), are_all=True)
+                damaged_pictures.add("picture-unreadable", camera, episode, frame)
+    return UnreadableEpisodes(sorted(damaged_pictures.episodes), len(episodes), are_all=True)

@@ -38,22 +38,28 @@ class EpisodeFiles:
     def first_tasks(self) -> Sequence[str]:
         """The first task of each episode, by which LeRobot splits a dataset."""
         if self._is_old:
-            tasks = [line.get("tasks") for line in self._read_lines(episode_tables.EPISODES_V21)]
+            tasks = [episode_row.get("tasks") for episode_row in self._read_lines(episode_tables.EPISODES_V21)]
         else:
             paths = self._files.list_files(table_files.EPISODE_FILES)
-            tasks = [texts for path in paths for texts in self._read_table(path, ["tasks"]).column("tasks").to_pylist()]
-        return [str(texts[0]) if texts else "" for texts in tasks]
+            tasks = [
+                task_texts
+                for path in paths
+                for task_texts in self._read_table(path, ["tasks"]).column("tasks").to_pylist()
+            ]
+        return [str(task_texts[0]) if task_texts else "" for task_texts in tasks]
 
     @cached_property
     def task_texts(self) -> Mapping[int, str]:
         """The text of each task by its number."""
         if self._is_old:
-            lines = self._read_lines(episode_tables.TASKS_V21)
-            return {int(line["task_index"]): str(line.get("task") or "") for line in lines}
+            task_rows = self._read_lines(episode_tables.TASKS_V21)
+            return {int(task_row["task_index"]): str(task_row.get("task") or "") for task_row in task_rows}
         table = self._read_table(table_files.TASK_FILE)
-        names = [name for name in table.column_names if name != "task_index"]
-        texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
-        return dict(zip(table.column("task_index").to_pylist(), (str(text or "") for text in texts), strict=True))
+        text_columns = [name for name in table.column_names if name != "task_index"]
+        texts_read = table.column(text_columns[0]).to_pylist() if text_columns else [""] * table.num_rows
+        return dict(
+            zip(table.column("task_index").to_pylist(), (str(task_text or "") for task_text in texts_read), strict=True)
+        )
 
     @cached_property
     def _data_paths(self) -> Mapping[int, str]:
@@ -61,10 +67,11 @@ class EpisodeFiles:
         if self._is_old:
             template = self._info.get("data_path") or episode_tables.DATA_PATH_V21
             size = self._info.get("chunks_size")
-            numbers = self.numbers.tolist()
+            episode_numbers = self.numbers.tolist()
             size = int(size or episode_tables.FOLDER_FILES)
             return {
-                number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers
+                number: str(template).format(episode_chunk=number // size, episode_index=number)
+                for number in episode_numbers
             }
         paths = self._files.list_files(table_files.EPISODE_FILES)
         template = self._info.get("data_path") or DATA_PATH
@@ -72,13 +79,15 @@ class EpisodeFiles:
             columns = table_files.read_columns(self._files, paths, PLACES)
         except table_files.UnreadableTable:
             return {}
-        places = zip(self.numbers.tolist(), *(columns[name].tolist() for name in PLACES), strict=True)
-        return {number: str(template).format(chunk_index=chunk, file_index=file) for number, chunk, file in places}
+        file_places = zip(self.numbers.tolist(), *(columns[name].tolist() for name in PLACES), strict=True)
+        return {number: str(template).format(chunk_index=chunk, file_index=file) for number, chunk, file in file_places}
 
-    def list_data_files(self, wanted: Collection[int] | None = None) -> list[str]:
-        """Return the files of data/; with `wanted`, those that have these episodes, or all if that is unknown."""
-        named = {self.find_data_file(number) for number in wanted or ()}
-        return sorted(named) if named and all(named) else self._files.list_files(table_files.DATA_FILES)
+    def list_data_files(self, wanted_episodes: Collection[int] | None = None) -> list[str]:
+        """Return the files of data/ that have the wanted episodes, or all if none are wanted or that is unknown."""
+        named_files = {self.find_data_file(number) for number in wanted_episodes or ()}
+        return (
+            sorted(named_files) if named_files and all(named_files) else self._files.list_files(table_files.DATA_FILES)
+        )
 
     def find_data_file(self, episode: int) -> str:
         """Return the file with the frames of an episode by the metadata; empty if that names none that exists."""
@@ -112,29 +121,29 @@ class EpisodeFiles:
         return VideoPlace(path, start, end)
 
     def _read_lines(self, path: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in table_files.read_small(self._files, path).splitlines()]
+        return [json.loads(json_line) for json_line in table_files.read_small(self._files, path).splitlines()]
 
     def _read_table(self, path: str, columns: Sequence[str] | None = None) -> Any:
         file = table_files.open_table(self._files, path)
         return file.read(columns=None if columns is None else [*columns])
 
 
-def may_hold(file: Any, group: int, wanted: Collection[int]) -> bool:
+def may_hold(file: Any, group_number: int, wanted_episodes: Collection[int]) -> bool:
     """Return whether a row group of an open file may have a frame of a wanted episode."""
-    limits = find_limits(file, group)
-    return limits is None or any(number in wanted for number in range(limits[0], limits[1] + 1))
+    limits = find_limits(file, group_number)
+    return limits is None or any(number in wanted_episodes for number in range(limits[0], limits[1] + 1))
 
 
 def list_groups(file: Any, wanted: Collection[int] | None) -> list[list[int] | None]:
     """Return the row groups of an open file to read together: those with wanted episodes one by one, or all at once."""
     if wanted is None:
         return [None]
-    return [[group] for group in range(file.num_row_groups) if may_hold(file, group, wanted)]
+    return [[group_number] for group_number in range(file.num_row_groups) if may_hold(file, group_number, wanted)]
 
 
-def find_limits(file: Any, group: int) -> tuple[int, int] | None:
+def find_limits(file: Any, group_number: int) -> tuple[int, int] | None:
     """Return the first and the last episode of a row group of an open file; None if that does not say it."""
-    for column in map(file.metadata.row_group(group).column, range(file.metadata.num_columns)):
+    for column in map(file.metadata.row_group(group_number).column, range(file.metadata.num_columns)):
         if column.path_in_schema == "episode_index" and (limits := column.statistics) and limits.has_min_max:
             return limits.min, limits.max
     return None

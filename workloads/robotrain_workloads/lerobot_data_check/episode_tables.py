@@ -53,30 +53,33 @@ def read_episodes(files: DatasetFiles, info: Mapping[str, Any]) -> EpisodeTables
     videos = [name for name, feature in dataset.get_features(info).items() if feature.get("dtype") == "video"]
     if dataset.is_convertible(info):
         return _read_old_episodes(files, info, videos)
-    wanted = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
-    columns = read_columns(files, files.list_files(EPISODE_FILES), wanted)
+    column_names = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
+    columns = read_columns(files, files.list_files(EPISODE_FILES), column_names)
     tasks = read_columns(files, [TASK_FILE], ["task_index"])["task_index"]
     return EpisodeTables(columns, tasks, info.get("video_path") or dataset.VIDEO_FILES, "meta/episodes")
 
 
 def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Sequence[str]) -> EpisodeTables:
     np: Any = importlib.import_module("numpy")
-    numbers, lengths = _read_lines(files, EPISODES_V21, ("episode_index", "length"))
+    episode_numbers, lengths = _read_lines(files, EPISODES_V21, ("episode_index", "length"))
     template = info.get("data_path") or DATA_PATH_V21
     size = int(info.get("chunks_size") or FOLDER_FILES)
-    stored = {*files.list_files(DATA_FILES)}
+    stored_files = {*files.list_files(DATA_FILES)}
     paths = {
-        number: str(template).format(episode_chunk=number // size, episode_index=number) for number in numbers.tolist()
+        number: str(template).format(episode_chunk=number // size, episode_index=number)
+        for number in episode_numbers.tolist()
     }
-    if missing := [number for number, path in paths.items() if path not in stored]:
-        text = f"{paths[missing[0]]}, the frames of episode {missing[0]}, does not exist"
-        raise UnreadableTable(make_data_finding("file-missing", text, missing))
-    ends = np.cumsum(lengths)
+    if missing_episodes := [number for number, path in paths.items() if path not in stored_files]:
+        finding_text = f"{paths[missing_episodes[0]]}, the frames of episode {missing_episodes[0]}, does not exist"
+        raise UnreadableTable(make_data_finding("file-missing", finding_text, missing_episodes))
+    frame_ends = np.cumsum(lengths)
     seconds = lengths / float(info["fps"])
-    places = (numbers // size, numbers, np.zeros(len(numbers)), seconds)
-    columns = dict(zip(RANGE_COLUMNS, (numbers, lengths, ends - lengths, ends), strict=True))
+    video_columns = (episode_numbers // size, episode_numbers, np.zeros(len(episode_numbers)), seconds)
+    columns = dict(zip(RANGE_COLUMNS, (episode_numbers, lengths, frame_ends - lengths, frame_ends), strict=True))
     columns |= {
-        f"videos/{name}/{key}": column for name in videos for key, column in zip(VIDEO_COLUMNS, places, strict=True)
+        f"videos/{name}/{key}": column
+        for name in videos
+        for key, column in zip(VIDEO_COLUMNS, video_columns, strict=True)
     }
     return EpisodeTables(columns, _read_lines(files, TASKS_V21, ("task_index",))[0], VIDEO_PATH_V21, EPISODES_V21)
 
@@ -85,13 +88,13 @@ def _read_lines(files: DatasetFiles, path: str, keys: Sequence[str]) -> Any:
     """Return the whole numbers by the keys in the objects of a file's lines, by key. Raise UnreadableTable."""
     np: Any = importlib.import_module("numpy")
     rows = []
-    for number, line in enumerate(io.BytesIO(read_small(files, path)), 1):
+    for number, json_line in enumerate(io.BytesIO(read_small(files, path)), 1):
         try:
-            value = json.loads(line)
-            rows.append([int(value[key]) for key in keys])
+            json_object = json.loads(json_line)
+            rows.append([int(json_object[key]) for key in keys])
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            text = f"line {number} of {path} is no JSON object with {' and '.join(keys)}, as each line must be"
-            raise UnreadableTable(make_data_finding("file-unreadable", text)) from error
+            finding_text = f"line {number} of {path} is no JSON object with {' and '.join(keys)}, as each line must be"
+            raise UnreadableTable(make_data_finding("file-unreadable", finding_text)) from error
     return np.array(rows, int).reshape(-1, len(keys)).T
 
 
@@ -99,22 +102,29 @@ def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> I
     """Yield how the episodes are not all there, once and in order."""
     np = importlib.import_module("numpy")
     columns = episodes.columns
-    where = episodes.where
-    numbers = columns["episode_index"]
+    metadata_path = episodes.where
+    episode_numbers = columns["episode_index"]
     count = len(columns["length"])
     frames = int(columns["length"].sum())
-    if wrong := find_wrong(numbers != np.arange(count)):
-        text = f"{where} has episode {numbers[wrong[0]]} where episode {wrong[0]} belongs"
-        yield make_data_finding("episodes-disagree", text, wrong)
-    if wrong := find_wrong(columns["length"] <= 0):
-        yield make_data_finding("episodes-disagree", f"episode {wrong[0]} has no frames by {where}", wrong)
-    for key, counted in (("total_episodes", count), ("total_frames", frames)):
-        if info[key] != counted:
-            text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {where} has {counted}"
-            yield make_data_finding("counts-disagree", text)
-    begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
-    if wrong := find_wrong((begins != episodes.starts) | (stops != episodes.ends)):
-        said = f"episode {wrong[0]} has the frames {begins[wrong[0]]} to {stops[wrong[0]]} by {where}"
-        right = f"{episodes.starts[wrong[0]]} to {episodes.ends[wrong[0]]}"
-        text = f"{said}, and the lengths before it put it at {right}"
-        yield make_data_finding("episodes-disagree", text, wrong)
+    if wrong_rows := find_wrong(episode_numbers != np.arange(count)):
+        finding_text = (
+            f"{metadata_path} has episode {episode_numbers[wrong_rows[0]]} where episode {wrong_rows[0]} belongs"
+        )
+        yield make_data_finding("episodes-disagree", finding_text, wrong_rows)
+    if wrong_rows := find_wrong(columns["length"] <= 0):
+        yield make_data_finding(
+            "episodes-disagree", f"episode {wrong_rows[0]} has no frames by {metadata_path}", wrong_rows
+        )
+    for key, actual_count in (("total_episodes", count), ("total_frames", frames)):
+        if info[key] != actual_count:
+            finding_text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {metadata_path} has {actual_count}"
+            yield make_data_finding("counts-disagree", finding_text)
+    stored_starts, stored_ends = columns["dataset_from_index"], columns["dataset_to_index"]
+    if wrong_rows := find_wrong((stored_starts != episodes.starts) | (stored_ends != episodes.ends)):
+        stored_text = (
+            f"episode {wrong_rows[0]} has the frames {stored_starts[wrong_rows[0]]} to "
+            f"{stored_ends[wrong_rows[0]]} by {metadata_path}"
+        )
+        expected_text = f"{episodes.starts[wrong_rows[0]]} to {episodes.ends[wrong_rows[0]]}"
+        finding_text = f"{stored_text}, and the lengths before it put it at {expected_text}"
+        yield make_data_finding("episodes-disagree", finding_text, wrong_rows)

@@ -138,9 +138,9 @@ class DataFinding(NamedTuple):
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
-        content = {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
-        del content["suggestion"]
-        return content
+        finding_fields = {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
+        del finding_fields["suggestion"]
+        return finding_fields
 
 
 CONVERTED = ("file-", "video-")
@@ -152,12 +152,16 @@ def list_cured(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> lis
 
     :param facts: what the answer to the question `tables` holds.
     """
-    uncured = CONVERTED if facts.get("converts") else ()
-    most = facts.get("episodes", 0) / 2
+    uncured_codes = CONVERTED if facts.get("converts") else ()
+    half_of_episodes = facts.get("episodes", 0) / 2
     curable = (
-        finding for finding in findings if finding.kind.is_cured_by_exclusion and not finding.code.startswith(uncured)
+        finding
+        for finding in findings
+        if finding.kind.is_cured_by_exclusion and not finding.code.startswith(uncured_codes)
     )
-    return sorted({number for finding in curable if len(finding.episodes) <= most for number in finding.episodes})
+    return sorted(
+        {number for finding in curable if len(finding.episodes) <= half_of_episodes for number in finding.episodes}
+    )
 
 
 def leave_out_errors(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> list[int] | None:
@@ -178,7 +182,7 @@ def make_data_finding(
     suggestion: str = "",
 ) -> DataFinding:
     """Return a finding with the severity of its code, and with numbers of Python in place of those of numpy."""
-    where = tuple((int(episode), int(begin), int(end)) for episode, begin, end in spans)
+    integer_spans = tuple((int(episode), int(start_frame), int(end_frame)) for episode, start_frame, end_frame in spans)
     return DataFinding(
         code,
         KINDS[code].severity,
@@ -187,7 +191,7 @@ def make_data_finding(
         feature,
         None if number is None else float(number),
         unit,
-        where,
+        integer_spans,
         suggestion,
     )
 
@@ -201,10 +205,14 @@ def make_span_finding(
     )
 
 
-def load_data_finding(content: Mapping[str, Any]) -> DataFinding:
+def load_data_finding(finding_fields: Mapping[str, Any]) -> DataFinding:
     """Return the finding of what `dump` returned. Raise KeyError, TypeError or ValueError for anything else."""
-    values = {**content, "episodes": tuple(content["episodes"]), "spans": tuple(map(tuple, content["spans"]))}
-    finding = DataFinding(**values)
+    typed_fields = {
+        **finding_fields,
+        "episodes": tuple(finding_fields["episodes"]),
+        "spans": tuple(map(tuple, finding_fields["spans"])),
+    }
+    finding = DataFinding(**typed_fields)
     if finding.code not in KINDS:
         raise ValueError(f"no code of findings: {finding.code}")
     return finding

@@ -52,33 +52,42 @@ class FrameTables:
 
     def compare(self, *, allow_non_finite: bool) -> None:
         """Compare columns, numbers of frames, tasks and values. Raise UnreadableTable."""
-        stored = [name for name, feature in self.features.items() if feature.get("dtype") != "video"]
+        stored_features = [name for name, feature in self.features.items() if feature.get("dtype") != "video"]
         cameras = dataset.CAMERA_TYPES
-        trained = [name for name in self._trained if name in stored and self.features[name].get("dtype") not in cameras]
+        trained_features = [
+            name
+            for name in self._trained
+            if name in stored_features and self.features[name].get("dtype") not in cameras
+        ]
         total, row = int(self._episodes.columns["length"].sum()), 0
         for name in self._files.list_files(DATA_FILES):
             file = open_table(self._files, name)
             for problem in _find_column_problems(file.schema_arrow, self.features, name):
                 self._found.add(problem)
-            present = [column for column in (*FRAME_COLUMNS, *trained) if column in file.schema_arrow.names]
-            require_sizes(file, name, present)
-            if any(problem.feature in (*FRAME_COLUMNS, *trained) and not problem.episodes for problem in self._found):
+            present_columns = [
+                column for column in (*FRAME_COLUMNS, *trained_features) if column in file.schema_arrow.names
+            ]
+            require_sizes(file, name, present_columns)
+            if any(
+                problem.feature in (*FRAME_COLUMNS, *trained_features) and not problem.episodes
+                for problem in self._found
+            ):
                 return  # what follows would be wrong in each row
             if row + file.metadata.num_rows > total:
                 row += file.metadata.num_rows
                 break
-            for part in self._files.plan_rows(file, name, FRAME_COLUMNS, present[len(FRAME_COLUMNS) :]):
-                read = [feature for feature in trained if feature in part.columns]
-                start = row + part.first
-                for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
+            for row_part in self._files.plan_rows(file, name, FRAME_COLUMNS, present_columns[len(FRAME_COLUMNS) :]):
+                read_features = [feature for feature in trained_features if feature in row_part.columns]
+                start = row + row_part.first
+                for table in read_batches(file, name, BATCH_ROWS, row_part.columns, row_part.groups):
                     rows = self._np.arange(start, start + table.num_rows)
                     start += table.num_rows
-                    self._compare_rows(table, rows, name, read, allow_non_finite=allow_non_finite)
+                    self._compare_rows(table, rows, name, read_features, allow_non_finite=allow_non_finite)
             row += file.metadata.num_rows
         if row != total:
             count = row if row < total else f"{row} or more"
-            text = f"{self._episodes.where} has {total} frames, and the files of data/ have {count}"
-            self._found.add(make_data_finding("frames-disagree", text))
+            finding_text = f"{self._episodes.where} has {total} frames, and the files of data/ have {count}"
+            self._found.add(make_data_finding("frames-disagree", finding_text))
 
     def list_problems(self) -> Iterator[DataFinding]:
         """Yield what was found, and the timestamp that is farthest from its place, if it is too far."""
@@ -91,36 +100,55 @@ class FrameTables:
     ) -> None:
         np, episodes = self._np, self._episodes
         frames = {column: table.column(column).to_numpy(zero_copy_only=False) for column in FRAME_COLUMNS}
-        owners, places = frames["episode_index"], frames["frame_index"]
+        owners, frame_numbers = frames["episode_index"], frames["frame_index"]
         if self._in_order:
             owners = np.searchsorted(episodes.ends, rows, "right")
-            places = rows - episodes.starts[owners]
+            frame_numbers = rows - episodes.starts[owners]
         is_read = np.ones(len(rows), bool) if self._chosen is None else np.isin(owners, [*self._chosen])
 
         def add(code: str, text: str, wrong: Sequence[int], feature: str = "") -> None:
             self._found.add(make_data_finding(code, text, np.unique(owners[wrong]).tolist(), feature=feature))
 
         if self._in_order:
-            for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
-                if wrong := find_wrong((frames[column] != right) & is_read):
-                    row = wrong[0]
-                    text = f"{name} has the {column} {frames[column][row]} for frame {places[row]} of episode"
-                    add("frames-disagree", f"{text} {owners[row]}, where {right[row]} belongs", wrong, column)
-            off = np.where(is_read, np.abs(frames["timestamp"] - places * self.interval), 0)
-            if self._tolerance is not None and (wrong := find_wrong(off > self._tolerance)):
-                self._late.update(owners[wrong].tolist())
-                row = int(off.argmax())
-                timestamp = _Timestamp(*(float(array[row]) for array in (off, owners, places, frames["timestamp"])))
+            for column, expected_values in {
+                "index": rows,
+                "episode_index": owners,
+                "frame_index": frame_numbers,
+            }.items():
+                if wrong_rows := find_wrong((frames[column] != expected_values) & is_read):
+                    row = wrong_rows[0]
+                    finding_text = (
+                        f"{name} has the {column} {frames[column][row]} for frame {frame_numbers[row]} of episode"
+                    )
+                    add(
+                        "frames-disagree",
+                        f"{finding_text} {owners[row]}, where {expected_values[row]} belongs",
+                        wrong_rows,
+                        column,
+                    )
+            time_differences = np.where(is_read, np.abs(frames["timestamp"] - frame_numbers * self.interval), 0)
+            if self._tolerance is not None and (wrong_rows := find_wrong(time_differences > self._tolerance)):
+                self._late.update(owners[wrong_rows].tolist())
+                row = int(time_differences.argmax())
+                timestamp = _Timestamp(
+                    *(float(array[row]) for array in (time_differences, owners, frame_numbers, frames["timestamp"]))
+                )
                 self._worst = max(self._worst, timestamp)
-        if wrong := find_wrong(~np.isin(frames["task_index"], episodes.tasks) & is_read):
-            row = wrong[0]
-            text = f"episode {owners[row]} has the task {frames['task_index'][row]}, which {TASK_FILE} does not have"
-            add("task-missing", text, wrong)
+        if wrong_rows := find_wrong(~np.isin(frames["task_index"], episodes.tasks) & is_read):
+            row = wrong_rows[0]
+            finding_text = (
+                f"episode {owners[row]} has the task {frames['task_index'][row]}, which {TASK_FILE} does not have"
+            )
+            add("task-missing", finding_text, wrong_rows)
         for feature in trained:
-            for wrong, reason in self._find_wrong_values(table.column(feature), feature, is_read, allow_non_finite):
-                if wrong:
-                    text = f"episode {owners[wrong[0]]}: {feature} of frame {places[wrong[0]]} {reason}"
-                    add("value-not-finite", text, wrong, feature)
+            for wrong_rows, reason in self._find_wrong_values(
+                table.column(feature), feature, is_read, allow_non_finite
+            ):
+                if wrong_rows:
+                    finding_text = (
+                        f"episode {owners[wrong_rows[0]]}: {feature} of frame {frame_numbers[wrong_rows[0]]} {reason}"
+                    )
+                    add("value-not-finite", finding_text, wrong_rows, feature)
 
     def _find_wrong_values(
         self, column: Any, feature: str, is_read: Any, allow_non_finite: bool
@@ -132,18 +160,18 @@ class FrameTables:
         shape = self.features[feature].get("shape") or [1]
         if types.is_list(column.type) and len(shape) == 1:
             lengths = column.value_lengths().fill_null(shape[0]).to_numpy(zero_copy_only=False)
-            if wrong := find_wrong((lengths != shape[0]) & is_read):
-                yield wrong, f"has {lengths[wrong[0]]} values, and {dataset.INFO_FILE} says {shape[0]}"
+            if wrong_rows := find_wrong((lengths != shape[0]) & is_read):
+                yield wrong_rows, f"has {lengths[wrong_rows[0]]} values, and {dataset.INFO_FILE} says {shape[0]}"
             is_wrong = is_wrong | (lengths != shape[0])
         if is_wrong.any():
             column = column.filter(importlib.import_module("pyarrow").array(~is_wrong))
         count = len(column)
         while types.is_list(column.type) or types.is_fixed_size_list(column.type):
             column = column.flatten()
-        values = column.to_numpy(zero_copy_only=False)
-        if not allow_non_finite and len(values) and not len(values) % count:
+        flat_values = column.to_numpy(zero_copy_only=False)
+        if not allow_non_finite and len(flat_values) and not len(flat_values) % count:
             is_finite = self._np.ones(len(is_wrong), bool)
-            is_finite[~is_wrong] = self._np.isfinite(values).reshape(count, -1).all(axis=1)
+            is_finite[~is_wrong] = self._np.isfinite(flat_values).reshape(count, -1).all(axis=1)
             yield find_wrong(~is_finite & is_read), "has a value that is not a finite number"
 
 
@@ -157,14 +185,16 @@ class _Timestamp(NamedTuple):
 
     def describe(self, interval: float, episodes: Sequence[int]) -> DataFinding:
         """Return the problem; within half the time between two frames, a larger tolerance helps."""
-        right = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
-        text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
+        expected_text = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
+        finding_text = (
+            f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {expected_text}"
+        )
         if self.off < LARGEST_TOLERANCE * interval:
-            enough = math.ceil(self.off * 1000 + 1) / 1000
-            way, reason = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
+            larger_tolerance = math.ceil(self.off * 1000 + 1) / 1000
+            way, reason = f"-- {TOLERANCE_OPTION}={larger_tolerance:g}", "LeRobot finds no frame of the video there"
         else:
             way, reason = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
-        return make_data_finding("timestamp-off", f"{text}: {reason}", episodes, suggestion=way)
+        return make_data_finding("timestamp-off", f"{finding_text}: {reason}", episodes, suggestion=way)
 
 
 def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[DataFinding]:
@@ -173,16 +203,16 @@ def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]]
         if description.get("dtype") == "video":
             continue
         if feature not in schema.names:
-            text = f"{name} has no column {feature}, which {dataset.INFO_FILE} names"
-            yield make_data_finding("column-missing", text, feature=feature)
+            finding_text = f"{name} has no column {feature}, which {dataset.INFO_FILE} names"
+            yield make_data_finding("column-missing", finding_text, feature=feature)
         elif description.get("dtype") not in dataset.OTHER_TYPES and (
             kinds := _compare_type(schema.field(feature).type, description)
         ):
-            text = f"{name} has {feature} as {kinds[0]}, and {dataset.INFO_FILE} says {kinds[1]}"
-            yield make_data_finding("shape-differs", text, feature=feature)
+            finding_text = f"{name} has {feature} as {kinds[0]}, and {dataset.INFO_FILE} says {kinds[1]}"
+            yield make_data_finding("shape-differs", finding_text, feature=feature)
     for column in (column for column in schema.names if column not in features):
-        text = f"{name} has the column {column}, which {dataset.INFO_FILE} does not name: LeRobot refuses it"
-        yield make_data_finding("column-missing", text, feature=column)
+        finding_text = f"{name} has the column {column}, which {dataset.INFO_FILE} does not name: LeRobot refuses it"
+        yield make_data_finding("column-missing", finding_text, feature=column)
 
 
 def _compare_type(arrow_type: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:

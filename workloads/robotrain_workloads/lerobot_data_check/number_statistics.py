@@ -44,10 +44,10 @@ class NumberSums:
             return
         mean = values.mean(axis=0)
         count = self.count + len(values)
-        away = mean - self.mean
+        mean_difference = mean - self.mean
         self._squares = self._squares + ((values - mean) ** 2).sum(axis=0)
-        self._squares = self._squares + away**2 * (self.count * len(values) / count)
-        self.mean, self.count = self.mean + away * (len(values) / count), count
+        self._squares = self._squares + mean_difference**2 * (self.count * len(values) / count)
+        self.mean, self.count = self.mean + mean_difference * (len(values) / count), count
         self.min = np.minimum(self.min, values.min(axis=0))
         self.max = np.maximum(self.max, values.max(axis=0))
 
@@ -64,10 +64,10 @@ def compute_statistics(read: Callable[[], Iterable[Array]]) -> dict[str, Array]:
     """
     sums = NumberSums()
     rows = list[Array]()
-    for values in _keep_finite(read()):
-        sums.add(values)
-        if sums.count * values.shape[1] <= MOST_EXACT:
-            rows.append(values)
+    for batch_rows in _keep_finite(read()):
+        sums.add(batch_rows)
+        if sums.count * batch_rows.shape[1] <= MOST_EXACT:
+            rows.append(batch_rows)
         else:
             rows.clear()
     if not sums.count:
@@ -82,45 +82,48 @@ def compute_statistics(read: Callable[[], Iterable[Array]]) -> dict[str, Array]:
     }
 
 
-def _keep_finite(parts: Iterable[Array]) -> Iterator[Array]:
-    for values in parts:
-        yield values[np.isfinite(values).all(axis=1)]
+def _keep_finite(row_batches: Iterable[Array]) -> Iterator[Array]:
+    for rows in row_batches:
+        yield rows[np.isfinite(rows).all(axis=1)]
 
 
-def _estimate_quantiles(parts: Iterable[Array], sums: NumberSums) -> Array:
+def _estimate_quantiles(row_batches: Iterable[Array], sums: NumberSums) -> Array:
     """Return the quantiles by how many values are in each of the bins that a dimension's range is divided into."""
     extent = sums.max - sums.min
     width = np.where(extent > 0, extent, 1.0) / BINS
     dimensions = np.arange(len(extent))
     counts = np.zeros(len(extent) * BINS, int)
-    for values in parts:
-        bins = np.minimum((values - sums.min) / width, BINS - 1).astype(int)
+    for rows in row_batches:
+        bins = np.minimum((rows - sums.min) / width, BINS - 1).astype(int)
         counts += np.bincount((bins + dimensions * BINS).ravel(), minlength=len(counts))
-    ends = counts.reshape(-1, BINS).cumsum(axis=1)
+    cumulative_counts = counts.reshape(-1, BINS).cumsum(axis=1)
 
     def find_value(rank: int) -> Array:
         """Return the middle of the bins with the values that so many are smaller than."""
-        bins = np.array([np.searchsorted(end, rank, "right") for end in ends])
+        bins = np.array([np.searchsorted(end, rank, "right") for end in cumulative_counts])
         return np.minimum(sums.min + (bins + 0.5) * width, sums.max)
 
     quantiles = []
     for quantile in QUANTILES.values():  # between two values as numpy does, which may be far from each other
-        rank, part = divmod(quantile * (sums.count - 1), 1)
-        low = find_value(int(rank))
-        high = find_value(min(int(rank) + 1, sums.count - 1))
-        quantiles.append(low + (high - low) * part)
+        rank, rank_fraction = divmod(quantile * (sums.count - 1), 1)
+        low_value = find_value(int(rank))
+        high_value = find_value(min(int(rank) + 1, sums.count - 1))
+        quantiles.append(low_value + (high_value - low_value) * rank_fraction)
     return np.array(quantiles)
 
 
-def is_outside(values: Array, low: Array, high: Array, extent: Array) -> Array:
-    """Return which values of rows are outside of q01 to q99, `low` to `high`; `extent`: the range of each dimension."""
-    return (values < low - MARGIN * extent) | (values > high + MARGIN * extent)
+def is_outside(rows: Array, low_quantile: Array, high_quantile: Array, extent: Array) -> Array:
+    """Return which values of rows are outside of q01 to q99.
+
+    :param extent: the range of each dimension.
+    """
+    return (rows < low_quantile - MARGIN * extent) | (rows > high_quantile + MARGIN * extent)
 
 
-def describe_outside(name: str, low: float, high: float, part: float) -> str:
+def describe_outside(name: str, low_quantile: float, high_quantile: float, outside_part: float) -> str:
     """Return a sentence about quantiles that are none, of a dimension."""
-    said = f"meta/stats.json says that 98 % of {name} are from {low:.6g} to {high:.6g}"
-    return f"{said}, and {100 * part:.0f} % of its frames are outside"
+    stored_text = f"meta/stats.json says that 98 % of {name} are from {low_quantile:.6g} to {high_quantile:.6g}"
+    return f"{stored_text}, and {100 * outside_part:.0f} % of its frames are outside"
 
 
 def read_rows(files: DatasetFiles, column: str, chosen: Collection[int] | None = None) -> Iterator[tuple[Array, Array]]:
@@ -128,15 +131,15 @@ def read_rows(files: DatasetFiles, column: str, chosen: Collection[int] | None =
 
     :param chosen: the episodes that are read; None for all.
     """
-    wanted = None if chosen is None else np.array([*chosen], int)
+    wanted_episodes = None if chosen is None else np.array([*chosen], int)
     for path in files.list_files(DATA_FILES):
         for batch in read_batches(open_table(files, path), path, BATCH_ROWS, ["episode_index", column]):
             owners = batch.column("episode_index").to_numpy(zero_copy_only=False)
-            values = convert_column(batch.column(column), batch.num_rows)
-            if wanted is not None:
-                is_wanted = np.isin(owners, wanted)
-                owners, values = owners[is_wanted], values[is_wanted]
-            yield owners, values
+            rows = convert_column(batch.column(column), batch.num_rows)
+            if wanted_episodes is not None:
+                is_wanted = np.isin(owners, wanted_episodes)
+                owners, rows = owners[is_wanted], rows[is_wanted]
+            yield owners, rows
 
 
 def convert_column(column: Any, rows: int) -> Array:
@@ -148,8 +151,8 @@ def convert_column(column: Any, rows: int) -> Array:
     has_values = np.asarray(column.is_valid()).astype(bool) if is_list else np.ones(rows, dtype=bool)
     while hasattr(column.type, "value_type"):
         column = column.flatten()
-    values = np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64)
-    values = values.reshape(np.count_nonzero(has_values), -1)
-    numbers = np.full((rows, values.shape[1]), np.nan)
-    numbers[has_values] = values
-    return numbers
+    valid_numbers = np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64)
+    valid_numbers = valid_numbers.reshape(np.count_nonzero(has_values), -1)
+    row_numbers = np.full((rows, valid_numbers.shape[1]), np.nan)
+    row_numbers[has_values] = valid_numbers
+    return row_numbers

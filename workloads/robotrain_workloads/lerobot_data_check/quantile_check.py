@@ -16,32 +16,48 @@ LOW, HIGH = "q01", "q99"
 
 
 def find_quantile_problems(
-    files: DatasetFiles, features: Collection[str], chosen: Collection[int] | None
+    files: DatasetFiles, features: Collection[str], chosen_episodes: Collection[int] | None
 ) -> Iterator[DataFinding]:
     """Yield one problem if too many frames are outside of the stored quantiles of any of these features.
 
     Raise UnreadableTable, OSError, ValueError.
 
-    :param chosen: the episodes that are read; None for all.
+    :param chosen_episodes: the episodes that are read; None for all.
     """
     statistics = read_object(files, dataset.STATISTICS_FILE)
     counts = [(statistics.get(name) or {}).get("count") for name in (ACTION, STATE)]
-    outer: dict[str, float] = {}
+    outside_parts: dict[str, float] = {}
     for feature in features:
-        said = statistics.get(feature)
+        stored_statistics = statistics.get(feature)
         is_relative = feature == ACTION and counts[1] is not None and counts[0] != counts[1]
-        if not isinstance(said, dict) or is_relative or LOW not in said or HIGH not in said:
+        if (
+            not isinstance(stored_statistics, dict)
+            or is_relative
+            or LOW not in stored_statistics
+            or HIGH not in stored_statistics
+        ):
             continue
-        limits = ("min", "max") if {"min", "max"} <= said.keys() else (LOW, HIGH)
-        low, high, least, most = (np.ravel(np.asarray(said[name], float)) for name in (LOW, HIGH, *limits))
-        outside, count = np.zeros(len(low)), 0
-        for _, values in number_statistics.read_rows(files, feature, chosen):
-            outside += number_statistics.is_outside(values, low, high, most - least).sum(axis=0)
-            count += len(values)
-        part = float((outside / max(count, 1)).max())
-        if part > number_statistics.MOST_OUTSIDE:
-            outer[feature] = part
-    if outer:
-        said = " and ".join(f"{100 * part:.0f} % of the frames of {feature}" for feature, part in outer.items())
-        text = f"the quantiles in {dataset.STATISTICS_FILE}, by which the policy normalizes, leave {said} outside"
-        yield make_data_finding("quantiles-differ", text, feature=next(iter(outer)), suggestion=COMPUTED_WAY)
+        limits = ("min", "max") if {"min", "max"} <= stored_statistics.keys() else (LOW, HIGH)
+        low_quantile, high_quantile, minimum, maximum = (
+            np.ravel(np.asarray(stored_statistics[name], float)) for name in (LOW, HIGH, *limits)
+        )
+        outside_counts, count = np.zeros(len(low_quantile)), 0
+        for _, rows in number_statistics.read_rows(files, feature, chosen_episodes):
+            outside_counts += number_statistics.is_outside(rows, low_quantile, high_quantile, maximum - minimum).sum(
+                axis=0
+            )
+            count += len(rows)
+        outside_part = float((outside_counts / max(count, 1)).max())
+        if outside_part > number_statistics.MOST_OUTSIDE:
+            outside_parts[feature] = outside_part
+    if outside_parts:
+        stored_statistics = " and ".join(
+            f"{100 * outside_part:.0f} % of the frames of {feature}" for feature, outside_part in outside_parts.items()
+        )
+        finding_text = (
+            f"the quantiles in {dataset.STATISTICS_FILE}, by which the policy normalizes, leave "
+            f"{stored_statistics} outside"
+        )
+        yield make_data_finding(
+            "quantiles-differ", finding_text, feature=next(iter(outside_parts)), suggestion=COMPUTED_WAY
+        )

@@ -32,9 +32,9 @@ class RangedFiles:
         self._opened: dict[str, _RangedFile] = {}
         self._most, self._spent, self.is_spent = math.inf, 0, False
 
-    def limit_reads(self, most: float) -> None:
+    def limit_reads(self, most_bytes: float) -> None:
         """From here on, read at most so many bytes: what would be more sets `is_spent`, and raises OSError."""
-        self._most, self._spent, self.is_spent = most, 0, False
+        self._most, self._spent, self.is_spent = most_bytes, 0, False
 
     @property
     def part_spent(self) -> float:
@@ -80,37 +80,37 @@ class RangedFiles:
 
     def fetch_parts(self, ranges: Iterable[FileRange]) -> Iterator[float]:
         """The same, some at a time; yield how much is done, from 0 to 1."""
-        waiting = [file_range for file_range in ranges if not self.has_range(file_range)]
-        total, done = len(waiting), 0
-        while done < total:
-            sizes = itertools.accumulate(stop - start for _, start, stop in waiting[done:])
-            batch = waiting[done : done + max(1, sum(size <= MOST_FETCHED for size in sizes))]
-            for (path, start, _), content in zip(batch, self._read_ranges(batch), strict=True):
-                self._get_file(path).keep_part(start, content)
-            done += len(batch)
-            yield done / total
+        waiting_ranges = [file_range for file_range in ranges if not self.has_range(file_range)]
+        total, done_ranges = len(waiting_ranges), 0
+        while done_ranges < total:
+            sizes = itertools.accumulate(stop - start for _, start, stop in waiting_ranges[done_ranges:])
+            batch = waiting_ranges[done_ranges : done_ranges + max(1, sum(size <= MOST_FETCHED for size in sizes))]
+            for (path, start, _), range_bytes in zip(batch, self._read_ranges(batch), strict=True):
+                self._get_file(path).keep_part(start, range_bytes)
+            done_ranges += len(batch)
+            yield done_ranges / total
 
     def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> list[RowPart]:
         """Return the row groups, evenly spread, whose columns and whose numbers are read, and fetch them at once."""
         meta = file.metadata
         firsts = [0, *itertools.accumulate(meta.row_group(number).num_rows for number in range(meta.num_row_groups))]
-        share = max(1, len(self.list_files(f"{path.split('/')[0]}/*/*.parquet")))
-        parts = list[RowPart]()
+        file_count = max(1, len(self.list_files(f"{path.split('/')[0]}/*/*.parquet")))
+        row_parts = list[RowPart]()
         ranges = list[FileRange]()
-        for names, most_groups, most_bytes in (
+        for column_names, most_groups, most_bytes in (
             (columns, MOST_GROUPS, MOST_COLUMN_BYTES),
             ([*columns, *numbers] if numbers else (), FEW_GROUPS, MOST_NUMBER_BYTES),
         ):
-            left = most_bytes // share
-            for group in _spread(meta.num_row_groups, max(1, most_groups // share)) if names else ():
-                row_ranges = list(list_parts(meta.row_group(group), path, names))
-                left -= sum(stop - start for _, start, stop in row_ranges)
-                if left < 0:
+            remaining_bytes = most_bytes // file_count
+            for group_number in _spread(meta.num_row_groups, max(1, most_groups // file_count)) if column_names else ():
+                row_ranges = list(list_parts(meta.row_group(group_number), path, column_names))
+                remaining_bytes -= sum(stop - start for _, start, stop in row_ranges)
+                if remaining_bytes < 0:
                     break
-                parts.append(RowPart(firsts[group], [group], names))
+                row_parts.append(RowPart(firsts[group_number], [group_number], column_names))
                 ranges += row_ranges
         self.fetch(dict.fromkeys(ranges))
-        return parts
+        return row_parts
 
     def _get_file(self, path: str) -> "_RangedFile":
         """Return a file from its start; what was read of the others is forgotten when it is too much."""
@@ -121,11 +121,11 @@ class RangedFiles:
         return file
 
 
-def _spread(count: int, most: int) -> list[int]:
+def _spread(count: int, most_numbers: int) -> list[int]:
     """Return numbers below `count`, at most so many, evenly spread: the first and the last are among them."""
-    if count <= most:
+    if count <= most_numbers:
         return [*range(count)]
-    return sorted({round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
+    return sorted({round(index * (count - 1) / max(1, most_numbers - 1)) for index in range(most_numbers)})
 
 
 def list_parts(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
@@ -133,28 +133,28 @@ def list_parts(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRang
     return _join_near(_list_column_ranges(group, path, names))
 
 
-def _list_column_ranges(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
+def _list_column_ranges(row_group: Any, path: str, column_names: Sequence[str]) -> Iterator[FileRange]:
     """Yield where the columns of a row group are."""
-    for column in map(group.column, range(group.num_columns)):
-        if f"{column.path_in_schema}.".startswith(tuple(f"{name}." for name in names)):  # of lists, more follows
-            first = column.data_page_offset
+    for column in map(row_group.column, range(row_group.num_columns)):
+        if f"{column.path_in_schema}.".startswith(tuple(f"{name}." for name in column_names)):  # of lists, more follows
+            first_offset = column.data_page_offset
             if column.has_dictionary_page:
-                first = min(first, column.dictionary_page_offset)
-            yield path, first, first + column.total_compressed_size
+                first_offset = min(first_offset, column.dictionary_page_offset)
+            yield path, first_offset, first_offset + column.total_compressed_size
 
 
 def _join_near(ranges: Iterable[FileRange]) -> Iterator[FileRange]:
     """Yield ranges of a file, those together that pyarrow reads together."""
-    joined: FileRange | None = None
+    joined_range: FileRange | None = None
     for path, start, stop in sorted(ranges):
-        if joined and start <= joined[2] + LARGEST_HOLE:
-            joined = (path, joined[1], max(joined[2], stop))
+        if joined_range and start <= joined_range[2] + LARGEST_HOLE:
+            joined_range = (path, joined_range[1], max(joined_range[2], stop))
             continue
-        if joined:
-            yield joined
-        joined = (path, start, stop)
-    if joined:
-        yield joined
+        if joined_range:
+            yield joined_range
+        joined_range = (path, start, stop)
+    if joined_range:
+        yield joined_range
 
 
 class _RangedFile(io.RawIOBase):
@@ -184,12 +184,12 @@ class _RangedFile(io.RawIOBase):
         """Return whether a part was read before."""
         return self._find_part(start, stop) is not None
 
-    def keep_part(self, start: int, content: bytes) -> None:
+    def keep_part(self, start: int, part_bytes: bytes) -> None:
         """Keep a part."""
         if start not in self._parts:
             bisect.insort(self._starts, start)
-        self._parts[start] = content
-        self.kept_bytes += len(content)
+        self._parts[start] = part_bytes
+        self.kept_bytes += len(part_bytes)
 
     def close(self) -> None:
         """Do nothing: it is opened again with what was read."""
@@ -200,22 +200,22 @@ class _RangedFile(io.RawIOBase):
         stop = min(self._size, self._place + len(buffer))
         if start >= stop:
             return 0
-        begin, end = start, max(stop, start + FEWEST_BYTES)
+        block_start, block_end = start, max(stop, start + FEWEST_BYTES)
         if self._path.endswith(".mp4"):  # its reader goes on where it was given less, and to and fro
-            begin = start - start % VIDEO_BLOCK
-            end = begin + VIDEO_BLOCK
-            stop = min(stop, end)
-        content = self._find_part(start, stop)
-        if content is None:
-            self.keep_part(begin, self._read_ranges([(self._path, begin, min(self._size, end))])[0])
-            content = self._find_part(start, stop) or b""
-        buffer[: len(content)] = content
-        self._place += len(content)
-        return len(content)
+            block_start = start - start % VIDEO_BLOCK
+            block_end = block_start + VIDEO_BLOCK
+            stop = min(stop, block_end)
+        part_bytes = self._find_part(start, stop)
+        if part_bytes is None:
+            self.keep_part(block_start, self._read_ranges([(self._path, block_start, min(self._size, block_end))])[0])
+            part_bytes = self._find_part(start, stop) or b""
+        buffer[: len(part_bytes)] = part_bytes
+        self._place += len(part_bytes)
+        return len(part_bytes)
 
     def _find_part(self, start: int, stop: int) -> bytes | None:
         index = bisect.bisect_right(self._starts, start)
-        for first in reversed(self._starts[max(0, index - MOST_OVERLAPS) : index]):
-            if stop <= first + len(part := self._parts[first]):
-                return part[start - first : stop - first]
+        for part_start in reversed(self._starts[max(0, index - MOST_OVERLAPS) : index]):
+            if stop <= part_start + len(part := self._parts[part_start]):
+                return part[start - part_start : stop - part_start]
         return None

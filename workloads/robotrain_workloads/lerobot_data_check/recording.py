@@ -125,51 +125,55 @@ class RecordedDataset:
 
     def read_numbers(self) -> Iterator[EpisodeNumbers]:
         """Yield the numbers of each episode that is read, in the order of the files."""
-        waiting: list[dict[str, Array]] = []
+        waiting_batches: list[dict[str, Array]] = []
         for batch in self._read_batches(self._columns):
             owners = batch["episode_index"][:, 0]
             cuts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]
-            for begin, end in pairwise(cuts):
-                if waiting and waiting[0]["episode_index"][0, 0] != owners[begin]:
-                    yield self._join(waiting)
-                    waiting = []
-                waiting.append({name: values[begin:end] for name, values in batch.items()})
-        if waiting:
-            yield self._join(waiting)
+            for first_row, end_row in pairwise(cuts):
+                if waiting_batches and waiting_batches[0]["episode_index"][0, 0] != owners[first_row]:
+                    yield self._join(waiting_batches)
+                    waiting_batches = []
+                waiting_batches.append(
+                    {name: column_values[first_row:end_row] for name, column_values in batch.items()}
+                )
+        if waiting_batches:
+            yield self._join(waiting_batches)
 
     def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
-        wanted = self.sample and {*self.sample.episodes}
-        for path in self.episodes.list_data_files(wanted) if wanted or wanted is None else ():
+        wanted_episodes = self.sample and {*self.sample.episodes}
+        for path in (
+            self.episodes.list_data_files(wanted_episodes) if wanted_episodes or wanted_episodes is None else ()
+        ):
             file = table_files.open_table(self.files, path)
-            for groups in list_groups(file, wanted):
-                for batch in table_files.read_batches(file, path, BATCH_ROWS, columns, groups):
+            for row_groups in list_groups(file, wanted_episodes):
+                for batch in table_files.read_batches(file, path, BATCH_ROWS, columns, row_groups):
                     arrays = {name: convert_column(batch.column(name), batch.num_rows) for name in columns}
-                    if wanted is not None:
-                        is_wanted = np.isin(arrays["episode_index"][:, 0], [*wanted])
-                        arrays = {name: values[is_wanted] for name, values in arrays.items()}
+                    if wanted_episodes is not None:
+                        is_wanted = np.isin(arrays["episode_index"][:, 0], [*wanted_episodes])
+                        arrays = {name: column_values[is_wanted] for name, column_values in arrays.items()}
                     if len(arrays["episode_index"]):
                         yield arrays
 
     @staticmethod
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        episode = int(joined.pop("episode_index")[0, 0])
-        timestamps = joined.pop("timestamp")[:, 0]
-        return EpisodeNumbers(episode, timestamps, joined, joined.pop(REWARD, None))
+        joined_columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        episode = int(joined_columns.pop("episode_index")[0, 0])
+        timestamps = joined_columns.pop("timestamp")[:, 0]
+        return EpisodeNumbers(episode, timestamps, joined_columns, joined_columns.pop(REWARD, None))
 
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
         """The spread of each feature with numbers, of all finite frames."""
         total = int(self.episodes.lengths[np.isin(self.episodes.numbers, self.numbered)].sum())
         sums = {name: _SpreadSum(max(1, math.ceil(total / MOST_SAMPLES))) for name in self.number_features}
-        for numbers in self.read_numbers():
-            if numbers.reward is not None and not np.isfinite(numbers.reward).all():
-                self.non_finite.setdefault(REWARD, set()).add(numbers.episode)
-            for name, values in numbers.values.items():
-                is_finite = np.isfinite(values).all(axis=1)
-                sums[name].add(values[is_finite])
+        for episode_numbers in self.read_numbers():
+            if episode_numbers.reward is not None and not np.isfinite(episode_numbers.reward).all():
+                self.non_finite.setdefault(REWARD, set()).add(episode_numbers.episode)
+            for name, feature_values in episode_numbers.values.items():
+                is_finite = np.isfinite(feature_values).all(axis=1)
+                sums[name].add(feature_values[is_finite])
                 if not is_finite.all():
-                    self.non_finite.setdefault(name, set()).add(numbers.episode)
+                    self.non_finite.setdefault(name, set()).add(episode_numbers.episode)
         return {name: spread.compute() for name, spread in sums.items() if spread.count}
 
 
@@ -194,5 +198,5 @@ class _SpreadSum(NumberSums):
         rows, std = np.concatenate(self._rows), self.std
         q01, q99 = np.quantile(rows, [0.01, 0.99], axis=0)
         steps = self._steps / max(self._step_count, 1) / np.where(std > 0, std**2, 1.0)
-        distinct = np.array([len(np.unique(column)) for column in rows[:2000].T])
-        return Spread(self.count, self.mean, std, self.min, self.max, q01, q99, steps, distinct, rows)
+        distinct_counts = np.array([len(np.unique(column)) for column in rows[:2000].T])
+        return Spread(self.count, self.mean, std, self.min, self.max, q01, q99, steps, distinct_counts, rows)

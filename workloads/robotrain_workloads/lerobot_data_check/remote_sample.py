@@ -20,33 +20,35 @@ class EpisodeSample(NamedTuple):
     parts: Sequence[FileRange]
 
 
-def choose_sample(files: RangedFiles, places: EpisodeFiles, columns: Sequence[str]) -> EpisodeSample:
+def choose_sample(files: RangedFiles, episode_files: EpisodeFiles, columns: Sequence[str]) -> EpisodeSample:
     """Return the episodes whose numbers are read. Raise what pyarrow raises for a damaged file."""
-    left = MOST_NUMBER_BYTES
-    ends = dict[str, FileRange]()
+    remaining_bytes = MOST_NUMBER_BYTES
+    footers_by_path = dict[str, FileRange]()
     paths = dict[int, str]()
-    for episode in order_evenly(places.numbers.tolist())[:MOST_EPISODES]:
-        if not (path := places.find_data_file(episode)):
+    for episode in order_evenly(episode_files.numbers.tolist())[:MOST_EPISODES]:
+        if not (path := episode_files.find_data_file(episode)):
             continue
-        if path not in ends:
+        if path not in footers_by_path:
             size = files.get_size(path)
-            end = (path, max(0, size - FEWEST_BYTES), size)
-            if left - (size - end[1]) < (MOST_NUMBER_BYTES // 2 if end[1] else 0):
+            footer_range = (path, max(0, size - FEWEST_BYTES), size)
+            if remaining_bytes - (size - footer_range[1]) < (MOST_NUMBER_BYTES // 2 if footer_range[1] else 0):
                 break
-            ends[path], left = end, left - (size - end[1])
+            footers_by_path[path], remaining_bytes = footer_range, remaining_bytes - (size - footer_range[1])
         paths[episode] = path
-    files.fetch(ends.values())
-    tables = {path: _Table(files, path, columns) for path in ends}
-    chosen = list[int]()
-    parts = dict[FileRange, None]()
+    files.fetch(footers_by_path.values())
+    tables = {path: _Table(files, path, columns) for path in footers_by_path}
+    chosen_episodes = list[int]()
+    chosen_ranges = dict[FileRange, None]()
     for episode, path in paths.items():
-        new = [part for part in tables[path].list_parts(episode) if part not in parts]
-        left -= sum(stop - start for path, start, stop in new if not files.has_range((path, start, stop)))
-        if left < 0:
+        new_parts = [file_range for file_range in tables[path].list_parts(episode) if file_range not in chosen_ranges]
+        remaining_bytes -= sum(
+            stop - start for path, start, stop in new_parts if not files.has_range((path, start, stop))
+        )
+        if remaining_bytes < 0:
             break
-        chosen.append(episode)
-        parts |= dict.fromkeys(new)
-    return EpisodeSample(sorted(chosen), [*parts])
+        chosen_episodes.append(episode)
+        chosen_ranges |= dict.fromkeys(new_parts)
+    return EpisodeSample(sorted(chosen_episodes), [*chosen_ranges])
 
 
 class _Table:
@@ -54,19 +56,21 @@ class _Table:
 
     def __init__(self, files: RangedFiles, path: str, columns: Sequence[str]) -> None:
         file = importlib.import_module("pyarrow.parquet").ParquetFile(files.open(path))
-        groups = range(file.num_row_groups)
-        limits = [find_limits(file, group) or (0, np.iinfo(np.int64).max) for group in groups]
+        row_groups = range(file.num_row_groups)
+        limits = [find_limits(file, group_number) or (0, np.iinfo(np.int64).max) for group_number in row_groups]
         self._limits: Any = np.array(limits, np.int64).reshape(-1, 2)
-        self._parts = [[*list_parts(file.metadata.row_group(group), path, columns)] for group in groups]
+        self._parts = [
+            [*list_parts(file.metadata.row_group(group_number), path, columns)] for group_number in row_groups
+        ]
 
     def list_parts(self, episode: int) -> list[FileRange]:
         """Return the parts of the file with an episode."""
-        groups = np.flatnonzero((self._limits[:, 0] <= episode) & (episode <= self._limits[:, 1]))
-        return [part for group in groups for part in self._parts[group]]
+        row_groups = np.flatnonzero((self._limits[:, 0] <= episode) & (episode <= self._limits[:, 1]))
+        return [file_range for group_number in row_groups for file_range in self._parts[group_number]]
 
 
-def order_evenly(values: Iterable[int]) -> list[int]:
+def order_evenly(numbers: Iterable[int]) -> list[int]:
     """Return values in another order: of each beginning of it, they are evenly spread."""
-    ordered = [*values]
+    ordered = [*numbers]
     digits = max(1, (len(ordered) - 1).bit_length())
     return [ordered[index] for index in sorted(range(len(ordered)), key=lambda index: f"{index:0{digits}b}"[::-1])]

@@ -54,11 +54,13 @@ def find_other_units(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[st
     """
     features_by_text: dict[str, list[str]] = {}
     for feature in (STATE, ACTION):
-        dimensions = {name: _read_dimensions(stored, feature) for name, stored in statistics.items()}
-        if text := _compare(dimensions):
-            features_by_text.setdefault(text, []).append(feature)
-    for text, features in features_by_text.items():
-        yield f"the numbers of {' and '.join(features)} in {text}"
+        dimensions = {
+            name: _read_dimensions(stored_statistics, feature) for name, stored_statistics in statistics.items()
+        }
+        if comparison := _compare(dimensions):
+            features_by_text.setdefault(comparison, []).append(feature)
+    for comparison, features in features_by_text.items():
+        yield f"the numbers of {' and '.join(features)} in {comparison}"
 
 
 def _read_statistics(folder: Path) -> Mapping[str, Any]:
@@ -71,8 +73,8 @@ def _read_dimensions(statistics: Mapping[str, Any], feature: str) -> list[_Dimen
     """Return the dimensions of a feature, None for one that does not move; empty without statistics of them."""
     dimensions: list[_Dimension | None] = []
     with suppress(KeyError, TypeError, ValueError):
-        stored = statistics[feature]
-        for mean, deviation in zip(stored["mean"], stored["std"], strict=True):
+        feature_statistics = statistics[feature]
+        for mean, deviation in zip(feature_statistics["mean"], feature_statistics["std"], strict=True):
             size = math.hypot(mean, deviation)
             is_moving = deviation > 0 and math.isfinite(size)
             dimensions.append(_Dimension(math.log(size), math.log(deviation)) if is_moving else None)
@@ -82,40 +84,52 @@ def _read_dimensions(statistics: Mapping[str, Any], feature: str) -> list[_Dimen
 
 def _compare(dimensions_by_name: Mapping[str, Sequence[_Dimension | None]]) -> str:
     """Return the end of a sentence about the datasets with the larger numbers; empty if all have one unit."""
-    common = {name: dimensions for name, dimensions in dimensions_by_name.items() if any(dimensions)}
-    if len(common) < 2 or len({len(dimensions) for dimensions in common.values()}) > 1:
+    common_datasets = {name: dimensions for name, dimensions in dimensions_by_name.items() if any(dimensions)}
+    if len(common_datasets) < 2 or len({len(dimensions) for dimensions in common_datasets.values()}) > 1:
         return ""
-    moving = [row for row in zip(*common.values(), strict=True) if None not in row]
-    if len(moving) < FEWEST_DIMENSIONS:
+    moving_rows = [row for row in zip(*common_datasets.values(), strict=True) if None not in row]
+    if len(moving_rows) < FEWEST_DIMENSIONS:
         return ""
-    names = [*common]
-    levels = {name: median(row[at].size for row in moving) for at, name in enumerate(names)}
-    ordered = sorted(names, key=levels.__getitem__)
-    gaps = [levels[after] - levels[before] for before, after in pairwise(ordered)]
+    dataset_names = [*common_datasets]
+    levels = {name: median(row[at].size for row in moving_rows) for at, name in enumerate(dataset_names)}
+    ordered_names = sorted(dataset_names, key=levels.__getitem__)
+    gaps = [levels[larger_name] - levels[smaller_name] for smaller_name, larger_name in pairwise(ordered_names)]
     split = gaps.index(max(gaps)) + 1
     if gaps[split - 1] < math.log(GAP):
         return ""
-    low, high = ([names.index(name) for name in group] for group in (ordered[:split], ordered[split:]))
+    small_indices, large_indices = (
+        [dataset_names.index(name) for name in name_group]
+        for name_group in (ordered_names[:split], ordered_names[split:])
+    )
     sizes, motions = (
-        [median(row[at][part] for at in high) - median(row[at][part] for at in low) for row in moving]
+        [
+            median(row[at][part] for at in large_indices) - median(row[at][part] for at in small_indices)
+            for row in moving_rows
+        ]
         for part in range(2)
     )
     factor = _name_factor(sizes, motions)
     if factor is None:
         return ""
-    larger, smaller = ordered[split:], ordered[:split]
-    return f"{' and '.join(larger)} are about {factor:.3g} times those in {' and '.join(smaller)}: {FACTORS[factor]}?"
+    larger_names, smaller_names = ordered_names[split:], ordered_names[:split]
+    return (
+        f"{' and '.join(larger_names)} are about {factor:.3g} times those in {' and '.join(smaller_names)}: "
+        f"{FACTORS[factor]}?"
+    )
 
 
 def _name_factor(sizes: Sequence[float], motions: Sequence[float]) -> float | None:
     """Return the factor between two units that the logarithms of dimensions agree on; None if there is no such."""
     size, motion = median(sizes), median(motions)
-    spreads = [median(abs(part - middle) for part in parts) for parts, middle in ((sizes, size), (motions, motion))]
-    near = [
+    spreads = [
+        median(abs(logarithm - middle) for logarithm in logarithms)
+        for logarithms, middle in ((sizes, size), (motions, motion))
+    ]
+    near_factors = [
         factor
         for factor in FACTORS
         if abs(size - math.log(factor)) < math.log(NEAR_SIZE) and abs(motion - math.log(factor)) < math.log(NEAR_MOTION)
     ]
-    if not near or max(spreads) > AGREED:
+    if not near_factors or max(spreads) > AGREED:
         return None
-    return min(near, key=lambda factor: abs(size - math.log(factor)))
+    return min(near_factors, key=lambda factor: abs(size - math.log(factor)))

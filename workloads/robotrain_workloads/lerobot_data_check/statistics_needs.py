@@ -65,9 +65,9 @@ def list_quantile_features(job: LerobotJob) -> list[str]:
 
     None if the user chose these statistics, and of what resumes, which has its own.
     """
-    resumes = job.start.mode == "checkpoint" or (job.start_source is not None and job.start_source.role == "resume")
+    is_resumed = job.start.mode == "checkpoint" or (job.start_source is not None and job.start_source.role == "resume")
     has_choice = bool(job.parameters.get("statistics", STORED))
-    if has_choice or resumes or job.known_model is None or are_computed(job.parameters, job.sources):
+    if has_choice or is_resumed or job.known_model is None or are_computed(job.parameters, job.sources):
         return []
     modes = _get_modes(job)
     features = [name for name, kind in NUMBER_KINDS.items() if modes.get(kind, "").startswith("QUANTILE")]
@@ -92,14 +92,14 @@ def find_problems(needs: DataNeeds) -> Iterator[Problem | str]:
         yield from _find_converted_problems(needs)
         return
     statistics = _read_statistics(needs.job)
-    replaced = needs.job.parameters["image_normalization"] == IMAGENET
+    is_imagenet = needs.job.parameters["image_normalization"] == IMAGENET
     yield from _find_mapping_problems(needs)
     if not _is_alone(needs.job):
         return
-    if replaced and statistics is not None:  # without any, no other option helps
+    if is_imagenet and statistics is not None:  # without any, no other option helps
         yield from _find_picture_problems(needs, statistics)
     if not needs.resumes:  # a checkpoint has its own
-        yield from _find_mode_problems(needs, statistics or {}, has_imagenet=replaced)
+        yield from _find_mode_problems(needs, statistics or {}, has_imagenet=is_imagenet)
     yield from _find_length_problems(needs, statistics or {})
 
 
@@ -108,8 +108,8 @@ def _find_converted_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     path = needs.job.root / EPISODE_STATISTICS if needs.job.root else None
     if not _is_alone(needs.job) or needs.resumes or path is None or not path.is_file():
         return
-    with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as lines:
-        statistics = json.loads(lines.readline(LONGEST_LINE)).get("stats") or {}
+    with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as statistics_file:
+        statistics = json.loads(statistics_file.readline(LONGEST_LINE)).get("stats") or {}
         features = {name: values for name, values in statistics.items() if name in NUMBER_KINDS}
         yield from _find_mode_problems(needs, features, has_imagenet=True, file=EPISODE_STATISTICS)
 
@@ -132,13 +132,13 @@ def list_warnings(needs: DataNeeds) -> Iterator[str]:
     modes = _get_modes(needs.job)
     features = dataset.get_features(needs.info)
     kinds = {STATE: "STATE", ACTION: "ACTION"}
-    normalized = [name for name, kind in kinds.items() if name in features and MODES.get(modes.get(kind, ""))]
-    raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
-    if raw:
-        lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
-        yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized ({COMPUTED_WAY} mends it)"
+    normalized_features = [name for name, kind in kinds.items() if name in features and MODES.get(modes.get(kind, ""))]
+    unknown_features = [name for name in normalized_features if not isinstance(statistics.get(name), dict)]
+    if unknown_features:
+        lack_text = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(unknown_features)}"
+        yield f"{lack_text}: {needs.model.kind} is trained on values that are not normalized ({COMPUTED_WAY} mends it)"
     uses_them = needs.model.facts.relative_statistics or RELATIVE_OPTION not in needs.model.options
-    if uses_them and ACTION in normalized and _is_alone(needs.job):
+    if uses_them and ACTION in normalized_features and _is_alone(needs.job):
         yield from _list_relative_warnings(needs, statistics)
 
 
@@ -148,12 +148,12 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     LeRobot's tool computes those of relative actions over all chunks, of anything else over the frames.
     """
     count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
-    wanted = needs.values.get(RELATIVE_OPTION) is True
+    is_wanted = needs.values.get(RELATIVE_OPTION) is True
     are_relative = count != frames
-    if count is None or frames is None or wanted == are_relative:
+    if count is None or frames is None or is_wanted == are_relative:
         return
-    learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
-    source = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: {COMPUTED_WAY} mends it"
+    learned, other_kind = ("relative", "absolute") if is_wanted else ("absolute", "relative")
+    source = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other_kind} ones: {COMPUTED_WAY} mends it"
     yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {source}"
 
 
@@ -179,28 +179,35 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[Problem | str]:
     if mapping is not None and not isinstance(mapping, dict) and not str(mapping).startswith("{"):  # else YAML
         yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {mapping}'
         return
-    for words, allowed, what in ((modes.keys(), KINDS, "kind of feature"), (modes.values(), MODES, "normalization")):
-        if wrong := [word for word in words if word not in allowed]:
-            near = {word: find_near_option(word.upper(), allowed) for word in wrong}
-            corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
-            is_complete = all(near.values()) and len(corrected) == len(modes)
-            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected)) if is_complete else ""
-            yield make_data_problem(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(allowed)}", way)
+    for words, allowed_words, word_kind in (
+        (modes.keys(), KINDS, "kind of feature"),
+        (modes.values(), MODES, "normalization"),
+    ):
+        if wrong_words := [word for word in words if word not in allowed_words]:
+            nearest_words = {word: find_near_option(word.upper(), allowed_words) for word in wrong_words}
+            corrected_modes = {
+                nearest_words.get(kind, kind): nearest_words.get(mode, mode) for kind, mode in modes.items()
+            }
+            is_complete = all(nearest_words.values()) and len(corrected_modes) == len(modes)
+            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected_modes)) if is_complete else ""
+            yield make_data_problem(
+                f"{flag}: LeRobot has no {word_kind} {', '.join(wrong_words)}, only {', '.join(allowed_words)}", way
+            )
             return
 
 
 def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
     """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
     features = dataset.get_features(needs.info)
-    missing = [
+    missing_cameras = [
         name
         for name in dataset.list_cameras(needs.info)
         if not isinstance(statistics.get(name), dict) and not dataset.is_depth(features[name])
     ]
-    if missing:
-        lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing)}"
+    if missing_cameras:
+        lack_text = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing_cameras)}"
         way = Suggestion("--image-normalization dataset", "trains on pictures that are not normalized")
-        yield make_data_problem(f"{lacks}: LeRobot fails where it would put ImageNet's statistics", way)
+        yield make_data_problem(f"{lack_text}: LeRobot fails where it would put ImageNet's statistics", way)
 
 
 def _find_mode_problems(
@@ -209,49 +216,55 @@ def _find_mode_problems(
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes = _get_modes(needs.job)
     cameras = dataset.list_cameras(needs.info)
-    numbers = {} if are_computed(needs.job.parameters, needs.job.sources) else NUMBER_KINDS
-    for feature, kind in {**numbers, **dict.fromkeys(cameras, "VISUAL")}.items():
+    number_kinds = {} if are_computed(needs.job.parameters, needs.job.sources) else NUMBER_KINDS
+    for feature, kind in {**number_kinds, **dict.fromkeys(cameras, "VISUAL")}.items():
         mode = modes.get(kind, "")
-        recorded = statistics.get(feature)
+        feature_statistics = statistics.get(feature)
         imagenet_statistics = IMAGENET_STATISTICS if has_imagenet and kind == "VISUAL" else ()
-        missing = [
+        missing_statistics = [
             name
             for name in MODES.get(mode, ())
-            if isinstance(recorded, dict) and name not in (*recorded, *imagenet_statistics)
+            if isinstance(feature_statistics, dict) and name not in (*feature_statistics, *imagenet_statistics)
         ]
-        if missing:
-            plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
-            lacks = f"{file} of the dataset lacks its {' and '.join(missing)}"
-            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain)) if mode != PLAIN_MODE else ""
-            way = COMPUTED_WAY if feature in numbers else way
-            yield make_data_problem(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)
+        if missing_statistics:
+            plain_modes = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
+            lack_text = f"{file} of the dataset lacks its {' and '.join(missing_statistics)}"
+            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain_modes)) if mode != PLAIN_MODE else ""
+            way = COMPUTED_WAY if feature in number_kinds else way
+            yield make_data_problem(f"{needs.model.kind} normalizes {feature} by {mode}, and {lack_text}", way)
             return
 
 
 def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Problem | str]:
     """Yield a sentence if no episode is longer than the frames at its end that the type leaves out."""
-    dropped = _count_dropped(needs)
-    if dropped is None:
+    dropped_frames = _count_dropped(needs)
+    if dropped_frames is None:
         return
     flag = needs.model.format_flag(DROP_OPTION)
-    if dropped < 0:
-        yield make_data_problem(f"{flag} must not be negative, and is {dropped}", needs.format_way(DROP_OPTION, 0))
+    if dropped_frames < 0:
+        yield make_data_problem(
+            f"{flag} must not be negative, and is {dropped_frames}", needs.format_way(DROP_OPTION, 0)
+        )
         return
     with suppress(KeyError, TypeError, ValueError, IndexError):
         average = needs.info["total_frames"] / needs.info["total_episodes"]
-        longest = int(statistics[FRAME]["max"][0]) + 1
-        if max(average, longest) <= dropped:
-            left = f"{needs.model.kind} leaves out the last {dropped} frames of each episode ({DROP_OPTION})"
+        longest_episode = int(statistics[FRAME]["max"][0]) + 1
+        if max(average, longest_episode) <= dropped_frames:
+            drop_text = (
+                f"{needs.model.kind} leaves out the last {dropped_frames} frames of each episode ({DROP_OPTION})"
+            )
             way = needs.format_way(DROP_OPTION, 0) if DROP_OPTION in needs.model.options else ""
-            yield make_data_problem(f"{left}, and the longest of the dataset has {longest}: nothing is left", way)
+            yield make_data_problem(
+                f"{drop_text}, and the longest of the dataset has {longest_episode}: nothing is left", way
+            )
 
 
 def _count_dropped(needs: DataNeeds) -> int | None:
     """Return how many frames at the end of an episode are not learned from; None if that is unknown."""
     if DROP_OPTION not in needs.model.options:
         return None
-    value = needs.values.get(DROP_OPTION)
-    if value is None:
+    dropped_frames = needs.values.get(DROP_OPTION)
+    if dropped_frames is None:
         counts: list[Any] = [needs.values.get(name) for name in PAST_OPTIONS]
         return counts[0] - sum(counts[1:]) + 1 if all(type(count) is int for count in counts) else None
-    return value if type(value) is int else None
+    return dropped_frames if type(dropped_frames) is int else None

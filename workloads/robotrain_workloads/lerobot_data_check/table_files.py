@@ -57,8 +57,8 @@ def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened:
         size = files.get_size(path)
     except FileNotFoundError:
         return make_data_finding("file-missing", f"{path}{subject} does not exist")
-    ending = PurePosixPath(path).suffix
-    damage = file_formats.explain_form(files.open(path), size, ending) if is_opened else ""
+    file_suffix = PurePosixPath(path).suffix
+    damage = file_formats.explain_form(files.open(path), size, file_suffix) if is_opened else ""
     kind = "file-is-pointer" if damage == file_formats.LFS_POINTER else "file-unreadable"
     return make_data_finding(kind, f"{path}{subject} {damage}") if damage else None
 
@@ -75,8 +75,8 @@ def read_small(files: DatasetFiles, path: str, most_bytes: int = LARGEST_TEXT) -
     except FileNotFoundError as error:
         raise UnreadableTable(make_data_finding("file-missing", f"{path} does not exist")) from error
     if size > most_bytes:
-        text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
-        raise UnreadableTable(make_data_finding("file-unreadable", text))
+        finding_text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
+        raise UnreadableTable(make_data_finding("file-unreadable", finding_text))
     return files.read(path)
 
 
@@ -91,30 +91,32 @@ def open_table(files: DatasetFiles, path: str) -> Any:
         raise _explain_failure(path, error) from error
 
 
-def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | None = None) -> None:
+def require_sizes(file: Any, path: str, column_names: Sequence[str], most_rows: int | None = None) -> None:
     """Raise UnreadableTable if an open file claims rows, or bytes of columns, that would fill the memory."""
     meta, reason = file.metadata, ""
     if most_rows is not None and meta.num_rows > most_rows:
         reason = f"{meta.num_rows:,} rows: at most {most_rows:,} are read"
-    for group in map(meta.row_group, range(meta.num_row_groups)):
-        columns = (group.column(number) for number in range(meta.num_columns))
-        read = [column for column in columns if f"{column.path_in_schema}.".startswith(tuple(names))]
-        sizes = (max(column.total_uncompressed_size, column.num_values * NUMBER_BYTES) for column in read)
-        if (size := sum(sizes)) > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
-            reason = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
+    for row_group in map(meta.row_group, range(meta.num_row_groups)):
+        columns = (row_group.column(number) for number in range(meta.num_columns))
+        chosen_columns = [column for column in columns if f"{column.path_in_schema}.".startswith(tuple(column_names))]
+        sizes = (max(column.total_uncompressed_size, column.num_values * NUMBER_BYTES) for column in chosen_columns)
+        if (size := sum(sizes)) > max(SMALL_GROUP, row_group.num_rows * LARGEST_ROW):
+            reason = f"{size:,} bytes of numbers in {row_group.num_rows:,} rows"
     if reason:
         raise UnreadableTable(make_data_finding("file-unreadable", f"{path} claims {reason}"))
 
 
 def read_batches(
-    file: Any, path: str, rows: int, names: Sequence[str], groups: Sequence[int] | None = None
+    file: Any, path: str, rows: int, column_names: Sequence[str], row_groups: Sequence[int] | None = None
 ) -> Iterator[Any]:
     """Yield the rows of an open file, or of some row groups, some at a time. Raise UnreadableTable."""
-    chosen = range(file.num_row_groups) if groups is None else groups
+    chosen_groups = range(file.num_row_groups) if row_groups is None else row_groups
     step = max(1, rows * file.num_row_groups // max(1, file.metadata.num_rows))
     try:
-        for start in range(0, len(chosen), step):  # pyarrow keeps what it read until its iterator ends
-            yield from file.iter_batches(batch_size=rows, row_groups=chosen[start : start + step], columns=names)
+        for start in range(0, len(chosen_groups), step):  # pyarrow keeps what it read until its iterator ends
+            yield from file.iter_batches(
+                batch_size=rows, row_groups=chosen_groups[start : start + step], columns=column_names
+            )
     except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
         raise _explain_failure(path, error) from error
 
@@ -124,19 +126,22 @@ def _explain_failure(path: str, error: Exception) -> UnreadableTable:
     return UnreadableTable(make_data_finding("file-unreadable", f"{path} is damaged: {reason}"))
 
 
-def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]) -> Columns:
+def read_columns(files: DatasetFiles, paths: Sequence[str], column_names: Sequence[str]) -> Columns:
     """Return columns of all files. Raise UnreadableTable, also for one that a file lacks."""
     np: Any = importlib.import_module("numpy")
-    parts: dict[str, list[Any]] = {name: [] for name in names}
+    arrays_by_column: dict[str, list[Any]] = {column_name: [] for column_name in column_names}
     for path in paths:
         file = open_table(files, path)
-        for name in (name for name in names if name not in file.schema_arrow.names):
-            raise UnreadableTable(make_data_finding("column-missing", f"{path} has no column {name}"))
-        require_sizes(file, path, names, MOST_ROWS)
-        for batch in read_batches(file, path, BATCH_ROWS, [*names]):
-            for name in names:
-                parts[name].append(batch.column(name).to_numpy(zero_copy_only=False))
-    return {name: np.concatenate(arrays) if arrays else np.array([], int) for name, arrays in parts.items()}
+        for column_name in (column_name for column_name in column_names if column_name not in file.schema_arrow.names):
+            raise UnreadableTable(make_data_finding("column-missing", f"{path} has no column {column_name}"))
+        require_sizes(file, path, column_names, MOST_ROWS)
+        for batch in read_batches(file, path, BATCH_ROWS, [*column_names]):
+            for column_name in column_names:
+                arrays_by_column[column_name].append(batch.column(column_name).to_numpy(zero_copy_only=False))
+    return {
+        column_name: np.concatenate(arrays) if arrays else np.array([], int)
+        for column_name, arrays in arrays_by_column.items()
+    }
 
 
 def find_wrong(is_wrong: Any) -> list[int]:

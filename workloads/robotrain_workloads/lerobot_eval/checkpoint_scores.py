@@ -47,64 +47,71 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
 
     It is raised, once all are evaluated, if one could not be, or if not even the best reaches the threshold.
     """
-    parts = request.results.parent / PARTS_FOLDER
+    parts_folder = request.results.parent / PARTS_FOLDER
     scores_by_folder: dict[Path, Scored] = {}
     for folder, count in _list_checkpoints(request, checkpoints):
         progress = partial(
             EvaluationProgress, before=len(scores_by_folder), count=max(count, len(scores_by_folder) + 1)
         )
-        score = _score_checkpoint(_select(request, folder), parts / folder.name, evaluate, progress)
+        score = _score_checkpoint(_select(request, folder), parts_folder / folder.name, evaluate, progress)
         if score.error and request.grows_until and not folder.exists():
             followed_checkpoints.note_removed(score.step)
             continue
         emit_event(score)
         print(f"checkpoint {score.step}: {score.error or _describe(score)}", flush=True)
         scores_by_folder[folder] = score
-    best = choose_best([*scores_by_folder.values()])
-    failed = explain_failures([*scores_by_folder.values()])
-    if best is None:
-        raise SystemExit(f"error: {failed or 'no checkpoint was evaluated'}")
-    folder = next(folder for folder, score in scores_by_folder.items() if score is best)
-    compared = sum(bool(score.scores) for score in scores_by_folder.values())
-    confirmed, unsure = None, "it was removed"
+    best_score = choose_best([*scores_by_folder.values()])
+    failures_text = explain_failures([*scores_by_folder.values()])
+    if best_score is None:
+        raise SystemExit(f"error: {failures_text or 'no checkpoint was evaluated'}")
+    folder = next(folder for folder, score in scores_by_folder.items() if score is best_score)
+    compared_count = sum(bool(score.scores) for score in scores_by_folder.values())
+    confirmed_score, doubt = None, "it was removed"
     if request.confirm and folder.exists():
-        fresh = replace(_select(request, folder), eval_episodes=request.confirm, skip=request.eval_episodes)
+        fresh_request = replace(_select(request, folder), eval_episodes=request.confirm, skip=request.eval_episodes)
         progress = partial(EvaluationProgress, before=len(scores_by_folder), count=len(scores_by_folder) + 1)
-        confirmed = _score_checkpoint(fresh, parts / f"{folder.name}{CONFIRMED}", evaluate, progress)
-        print(f"checkpoint {best.step}, confirmed: {confirmed.error or _describe(confirmed)}", flush=True)
-        unsure = confirmed.error
-    if unsure:
-        unsure = f"the best checkpoint, of step {best.step}, could not be confirmed: {unsure}"
-    shown = confirmed if confirmed and confirmed.scores else best
-    too_low = summary.explain_low_success(shown, request.success_threshold)
-    shown = _describe_selection(shown, compared, is_confirmed=shown is confirmed)
-    table = {"best": best.step, "shown": {**collect_fields(shown), "too_low": too_low}}
-    _write_results(request.results, parts, [*scores_by_folder.values()], folder.name, table)
+        confirmed_score = _score_checkpoint(
+            fresh_request, parts_folder / f"{folder.name}{CONFIRMED}", evaluate, progress
+        )
+        print(
+            f"checkpoint {best_score.step}, confirmed: {confirmed_score.error or _describe(confirmed_score)}",
+            flush=True,
+        )
+        doubt = confirmed_score.error
+    if doubt:
+        doubt = f"the best checkpoint, of step {best_score.step}, could not be confirmed: {doubt}"
+    shown_score = confirmed_score if confirmed_score and confirmed_score.scores else best_score
+    low_success_text = summary.explain_low_success(shown_score, request.success_threshold)
+    shown_score = _describe_selection(shown_score, compared_count, is_confirmed=shown_score is confirmed_score)
+    table = {"best": best_score.step, "shown": {**collect_fields(shown_score), "too_low": low_success_text}}
+    _write_results(request.results, parts_folder, [*scores_by_folder.values()], folder.name, table)
     kept_policy = request.kept_policy and request.kept_policy / folder.name
     if kept_policy and not folder.exists():
-        text = f"the best checkpoint, of step {best.step}, was removed after its evaluation: it is not kept"
-        emit_event(Note(level="warning", text=text))
+        error_text = f"the best checkpoint, of step {best_score.step}, was removed after its evaluation: it is not kept"
+        emit_event(Note(level="warning", text=error_text))
         kept_policy = None
-    print(f"the best checkpoint is that of step {best.step}", flush=True)
-    emit_event(Track(tags={"policy_step": str(best.step)}))
-    evaluated_parts.report(request, shown, policy.find_model_folder(folder), kept_policy)
+    print(f"the best checkpoint is that of step {best_score.step}", flush=True)
+    emit_event(Track(tags={"policy_step": str(best_score.step)}))
+    evaluated_parts.report(request, shown_score, policy.find_model_folder(folder), kept_policy)
     sentences = (
-        f"no checkpoint is good enough; of the best, step {best.step}, {too_low}" if too_low else "",
-        failed,
-        unsure if request.confirm else "",
+        f"no checkpoint is good enough; of the best, step {best_score.step}, {low_success_text}"
+        if low_success_text
+        else "",
+        failures_text,
+        doubt if request.confirm else "",
     )
-    if text := "; ".join(filter(None, sentences)):
-        raise SystemExit(f"error: {text}")
+    if error_text := "; ".join(filter(None, sentences)):
+        raise SystemExit(f"error: {error_text}")
 
 
 def _list_checkpoints(request: EvaluationRequest, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the folders of the checkpoints, and how many are known by then."""
-    which = request.checkpoints or checkpoint.ALL
+    step_selection = request.checkpoints or checkpoint.ALL
     if request.grows_until:
-        yield from followed_checkpoints.follow_checkpoints(folder, which, request.grows_until)
+        yield from followed_checkpoints.follow_checkpoints(folder, step_selection, request.grows_until)
         return
-    chosen = policy_checkpoints.list_chosen(folder, which)
-    yield from ((folder, len(chosen)) for folder in chosen.values())
+    chosen_folders = policy_checkpoints.list_chosen(folder, step_selection)
+    yield from ((folder, len(chosen_folders)) for folder in chosen_folders.values())
 
 
 def _select(request: EvaluationRequest, folder: Path) -> EvaluationRequest:
@@ -114,47 +121,52 @@ def _select(request: EvaluationRequest, folder: Path) -> EvaluationRequest:
     return replace(request, policy=replace(request.policy, name=name, step=int(folder.name), folder=model))
 
 
-def _describe_selection(score: Scored, compared: int, *, is_confirmed: bool) -> Scored:
+def _describe_selection(score: Scored, compared_count: int, *, is_confirmed: bool) -> Scored:
     """Return the score of the best of several with that in its conditions.
 
     The score that chose it is too good on average, and is compared with no other; a confirmed one may be.
     """
-    if compared < 2:
+    if compared_count < 2:
         return score
-    headline, separator, rest = score.conditions.partition("; ")
+    headline, separator, other_conditions = score.conditions.partition("; ")
     if is_confirmed:
-        text = f"{score.conditions}; best of {compared} checkpoints, confirmed from fresh starts"
+        conditions = f"{score.conditions}; best of {compared_count} checkpoints, confirmed from fresh starts"
     else:
-        which = "starts" if score.scores.keys() & {HEADLINES[0].name} else "episodes"
-        text = f"{headline}, best of {compared} checkpoints, on the {which} that chose it{separator}{rest}"
-    return replace(score, conditions=text)
+        starts_noun = "starts" if score.scores.keys() & {HEADLINES[0].name} else "episodes"
+        conditions = (
+            f"{headline}, best of {compared_count} checkpoints, on the {starts_noun} that chose "
+            f"it{separator}{other_conditions}"
+        )
+    return replace(score, conditions=conditions)
 
 
 def choose_best(scores: Sequence[Scored]) -> Scored | None:
     """Return the best of the evaluated checkpoints: the last one if they have no headline score; None without any."""
-    evaluated = [score for score in scores if score.scores]
-    return find_best(evaluated, HEADLINES) or max(evaluated, key=lambda score: score.step, default=None)
+    evaluated_scores = [score for score in scores if score.scores]
+    return find_best(evaluated_scores, HEADLINES) or max(evaluated_scores, key=lambda score: score.step, default=None)
 
 
 def explain_failures(scores: Sequence[Scored]) -> str:
     """Return which checkpoints could not be evaluated, and why; empty if all were."""
-    failed = [score for score in scores if score.error]
-    if not failed:
+    failed_scores = [score for score in scores if score.error]
+    if not failed_scores:
         return ""
-    texts = [f"step {score.step} ({score.error})" for score in failed]
-    return f"{len(failed)} of {len(scores)} checkpoints could not be evaluated: {', '.join(texts)}"
+    failure_texts = [f"step {score.step} ({score.error})" for score in failed_scores]
+    return f"{len(failed_scores)} of {len(scores)} checkpoints could not be evaluated: {', '.join(failure_texts)}"
 
 
 def _score_checkpoint(
-    request: EvaluationRequest, part: Path, evaluate: Evaluate, make_progress: MakeProgress
+    request: EvaluationRequest, part_folder: Path, evaluate: Evaluate, make_progress: MakeProgress
 ) -> Scored:
-    """Return the score of a checkpoint, whose results are in the folder `part` once it is complete.
+    """Return the score of a checkpoint, whose results are in the folder `part_folder` once it is complete.
 
     A failure is named in the score, so that the others are still evaluated.
     """
     step = request.policy.step
     try:
-        return evaluated_parts.score_part(request, part, evaluate, make_progress, f"the checkpoint of step {step}")
+        return evaluated_parts.score_part(
+            request, part_folder, evaluate, make_progress, f"the checkpoint of step {step}"
+        )
     except SystemExit as error:
         if not isinstance(error.code, str):  # a signal stops the whole run
             raise
@@ -171,18 +183,22 @@ def _describe(score: Scored) -> str:
     headlines = (
         (headline.name, score.scores[headline.name]) for headline in HEADLINES if headline.name in score.scores
     )
-    return ", ".join(f"{name} {value:.4g}" for name, value in headlines) or f"{score.episodes} episodes"
+    return (
+        ", ".join(f"{name} {headline_score:.4g}" for name, headline_score in headlines) or f"{score.episodes} episodes"
+    )
 
 
 def _write_results(
-    results: Path, parts: Path, scores: Sequence[Scored], best: str, table: Mapping[str, object]
+    results_folder: Path, parts_folder: Path, scores: Sequence[Scored], best_name: str, table: Mapping[str, object]
 ) -> None:
     """Write the results: those of the best checkpoint, the table, and those of each in a folder of its own."""
-    confirmed = parts / f"{best}{CONFIRMED}"
-    with result_files.fill_folder(results) as folder:
-        evaluated_parts.link_files(confirmed if confirmed.exists() else parts / best, folder)
-        for part in sorted(parts.iterdir()):
-            if part.name.isdecimal() and int(part.name) in {score.step for score in scores if not score.error}:
-                evaluated_parts.link_files(part, folder / TABLE_FOLDER / part.name)
+    confirmed_part = parts_folder / f"{best_name}{CONFIRMED}"
+    with result_files.fill_folder(results_folder) as folder:
+        evaluated_parts.link_files(confirmed_part if confirmed_part.exists() else parts_folder / best_name, folder)
+        for part_folder in sorted(parts_folder.iterdir()):
+            if part_folder.name.isdecimal() and int(part_folder.name) in {
+                score.step for score in scores if not score.error
+            }:
+                evaluated_parts.link_files(part_folder, folder / TABLE_FOLDER / part_folder.name)
         rows = [collect_fields(score) for score in scores]
         result_files.write_json(folder / TABLE_FILE, {**table, "checkpoints": rows})

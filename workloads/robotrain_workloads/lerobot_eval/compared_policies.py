@@ -59,47 +59,47 @@ NUMBERED = re.compile(r"(?:^|/)#\d+$")
 def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     """Compare the policy with its references. Raise SystemExit with a sentence, also for a policy that is too bad."""
     request = _shuffle_states(request)
-    names = _make_names(request)
-    digests = _digest_policies(request, names)
+    policy_names = _make_names(request)
+    digests = _digest_policies(request, policy_names)
     plan = make_plan({name: getattr(request, name) for name in PARAMETERS})
     tasks = max(len(request.tasks), 1)
-    earlier = select_continued(load_comparisons(request.earlier_comparisons), digests)
-    counts = [sum_counts(earlier, digests[0], digest) for digest in digests[1:]]
-    played_starts = {start for comparison in earlier for start in comparison.starts}
-    limit = _count_starts(request)
-    if limit < FRESH:
-        limit -= sum(comparison.episodes for comparison in earlier)
-    planned = plan_pairs(plan, len(request.references))
-    limit = min(limit, max(1, (plan.at_most or planned.at_most) // tasks))
-    if limit < 1:
-        raise SystemExit(_explain_no_start(earlier))
-    request = replace(request, skip=choose_skip(earlier, request.seed, FRESH, limit))
-    plan = replace(plan, at_most=limit * tasks, block=tasks)
-    if earlier:
-        emit_event(Note(level="info", text=f"goes on from {record.name_runs(earlier)}, with new starts"))
-    print(f"comparing {len(names)} policies in at most {limit * tasks} episodes of each", flush=True)
+    earlier_comparisons = select_continued(load_comparisons(request.earlier_comparisons), digests)
+    counts = [sum_counts(earlier_comparisons, digests[0], digest) for digest in digests[1:]]
+    played_starts = {start for comparison in earlier_comparisons for start in comparison.starts}
+    start_limit = _count_starts(request)
+    if start_limit < FRESH:
+        start_limit -= sum(comparison.episodes for comparison in earlier_comparisons)
+    planned_pairs = plan_pairs(plan, len(request.references))
+    start_limit = min(start_limit, max(1, (plan.at_most or planned_pairs.at_most) // tasks))
+    if start_limit < 1:
+        raise SystemExit(_explain_no_start(earlier_comparisons))
+    request = replace(request, skip=choose_skip(earlier_comparisons, request.seed, FRESH, start_limit))
+    plan = replace(plan, at_most=start_limit * tasks, block=tasks)
+    if earlier_comparisons:
+        emit_event(Note(level="info", text=f"goes on from {record.name_runs(earlier_comparisons)}, with new starts"))
+    print(f"comparing {len(policy_names)} policies in at most {start_limit * tasks} episodes of each", flush=True)
     rounds = list[int]()
     table = list[Observation]()
     while True:
-        rounds.append(_choose_round(rounds, limit, request))
-        played = _play_round(request, rounds, limit, names, evaluate)
-        new = [observation for observation in played if observation.start not in played_starts]
-        table += new
-        repeats = len(new) < len(played) or any(find_repeated(table))
+        rounds.append(_choose_round(rounds, start_limit, request))
+        played_episodes = _play_round(request, rounds, start_limit, policy_names, evaluate)
+        new_observations = [observation for observation in played_episodes if observation.start not in played_starts]
+        table += new_observations
+        repeats = len(new_observations) < len(played_episodes) or any(find_repeated(table))
         if not table:
-            raise SystemExit(_explain_no_start(earlier))
-        is_last = repeats or sum(rounds) >= limit
-        pairings = [pair_sides(table, Side(names[0]), Side(name)) for name in names[1:]]
+            raise SystemExit(_explain_no_start(earlier_comparisons))
+        is_last = repeats or sum(rounds) >= start_limit
+        pairings = [pair_sides(table, Side(policy_names[0]), Side(name)) for name in policy_names[1:]]
         verdicts = _decide(pairings, plan, counts, is_last=is_last)
         _say_round(len(rounds), verdicts)
         if all(verdict.verdict != "continue" for verdict in verdicts):
             break
-    undecided = any(verdict.verdict == "not decided" for verdict in verdicts)
-    ended: record.Ending = "decided"
+    is_undecided = any(verdict.verdict == "not decided" for verdict in verdicts)
+    ending: record.Ending = "decided"
     if any(verdict.withheld in ("floor", "ceiling") for verdict in verdicts):
-        ended = "floor"
-    elif undecided:
-        ended = "starts" if repeats else "at_most"
+        ending = "floor"
+    elif is_undecided:
+        ending = "starts" if repeats else "at_most"
     own_comparison = EarlierComparison(
         run="",
         policies=digests,
@@ -109,33 +109,37 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         episodes=sum(rounds),
         starts=sorted({observation.start for observation in table if NUMBERED.search(observation.start)}),
     )
-    continuation = dump_continuation(request.conditions_digest, own_comparison, earlier)
-    _finish(request, rounds, plan, verdicts, names, ended, earlier, continuation)
+    continuation = dump_continuation(request.conditions_digest, own_comparison, earlier_comparisons)
+    _finish(request, rounds, plan, verdicts, policy_names, ending, earlier_comparisons, continuation)
 
 
-def _explain_no_start(earlier: Sequence[EarlierComparison]) -> str:
+def _explain_no_start(earlier_comparisons: Sequence[EarlierComparison]) -> str:
     return (
-        f"error: {record.name_runs(earlier)} played all of the starts with the same policies: what they found is the"
+        f"error: {record.name_runs(earlier_comparisons)} played all of the starts with the same policies: what they "
+        "found is the"
         " answer, and other --starts ask again"
     )
 
 
-def _digest_policies(request: EvaluationRequest, names: Sequence[str]) -> list[str]:
+def _digest_policies(request: EvaluationRequest, policy_names: Sequence[str]) -> list[str]:
     """Return the digests. Raise SystemExit if a reference is the evaluated policy, whatever it is called."""
     folders = [policy.folder for policy in (request.policy, *request.references)]
     digests = [result_store.digest_policy(folder) if folder else "" for folder in folders]
-    for name, digest in zip(names[1:], digests[1:], strict=True):
+    for policy_name, digest in zip(policy_names[1:], digests[1:], strict=True):
         if digest and digest == digests[0]:
-            same = f"{names[0]} and {name} are the same policy (sha256:{digest[:12]})"
-            raise SystemExit(f"error: {same}: there is nothing to compare")
+            same_policies = f"{policy_names[0]} and {policy_name} are the same policy (sha256:{digest[:12]})"
+            raise SystemExit(f"error: {same_policies}: there is nothing to compare")
     return digests
 
 
 def _make_names(request: EvaluationRequest) -> list[str]:
     """Return a name for each policy, which no other has."""
     policies = (request.policy, *request.references)
-    names = [f"{policy.run}@{policy.step}" if policy.run else policy.name for policy in policies]
-    return [name if names.count(name) < 2 else f"{name} [{number}]" for number, name in enumerate(names)]
+    policy_names = [f"{policy.run}@{policy.step}" if policy.run else policy.name for policy in policies]
+    return [
+        policy_name if policy_names.count(policy_name) < 2 else f"{policy_name} [{number}]"
+        for number, policy_name in enumerate(policy_names)
+    ]
 
 
 def _shuffle_states(request: EvaluationRequest) -> EvaluationRequest:
@@ -143,8 +147,8 @@ def _shuffle_states(request: EvaluationRequest) -> EvaluationRequest:
     states = json.loads(request.starts) if request.starts and request.starts.lstrip().startswith("[") else []
     if not states:
         return request
-    order = shuffle_starts([json.dumps(state) for state in states])
-    return replace(request, starts=json.dumps([states[index] for index in order]))
+    shuffled_states = shuffle_starts([json.dumps(state) for state in states])
+    return replace(request, starts=json.dumps([states[index] for index in shuffled_states]))
 
 
 def _count_starts(request: EvaluationRequest) -> int:
@@ -153,11 +157,11 @@ def _count_starts(request: EvaluationRequest) -> int:
     return len(starts.states) if isinstance(starts, simulation.StartStates) else FRESH
 
 
-def _choose_round(rounds: Sequence[int], limit: int, request: EvaluationRequest) -> int:
+def _choose_round(rounds: Sequence[int], start_limit: int, request: EvaluationRequest) -> int:
     """Return how many episodes of each task the next round has, whatever the size of a batch is."""
-    played, tasks = sum(rounds), max(len(request.tasks), 1)
-    pairs = choose_round(played * tasks, request.eval_episodes)
-    return min(math.ceil(pairs / tasks), limit - played)
+    played_episodes, tasks = sum(rounds), max(len(request.tasks), 1)
+    pair_count = choose_round(played_episodes * tasks, request.eval_episodes)
+    return min(math.ceil(pair_count / tasks), start_limit - played_episodes)
 
 
 def _list_requests(request: EvaluationRequest) -> list[EvaluationRequest]:
@@ -170,29 +174,31 @@ def _name_part(request: EvaluationRequest, number: int, policy: int) -> Path:
 
 
 def _play_round(
-    request: EvaluationRequest, rounds: Sequence[int], limit: int, names: Sequence[str], evaluate: Evaluate
+    request: EvaluationRequest, rounds: Sequence[int], start_limit: int, policy_names: Sequence[str], evaluate: Evaluate
 ) -> list[Observation]:
     """Roll each policy out in the last of the rounds, and return the episodes in the order of their starts."""
-    size, before, tasks = rounds[-1], sum(rounds[:-1]), max(len(request.tasks), 1)
-    films = request.record_video and before < MOST_FILMED
+    size, played_before, tasks = rounds[-1], sum(rounds[:-1]), max(len(request.tasks), 1)
+    films = request.record_video and played_before < MOST_FILMED
     rows: list[tuple[int, int, Observation]] = []
     for number, policy_request in enumerate(_list_requests(request)):
         round_request = replace(
-            policy_request, references=(), eval_episodes=size, skip=request.skip + before, record_video=films
+            policy_request, references=(), eval_episodes=size, skip=request.skip + played_before, record_video=films
         )
-        done = (before * len(names) + number * size) * tasks
-        part = _name_part(request, len(rounds), number)
-        what = f"round {len(rounds)} of {names[number]}"
+        done_episodes = (played_before * len(policy_names) + number * size) * tasks
+        part_folder = _name_part(request, len(rounds), number)
+        part_name = f"round {len(rounds)} of {policy_names[number]}"
         evaluated_parts.score_part(
             round_request,
-            part,
+            part_folder,
             evaluate,
-            lambda _, done=done: EvaluationProgress(limit * tasks * len(names), done=done, has_scores=False),  # type: ignore[misc]
-            what,
+            lambda _, done=done_episodes: EvaluationProgress(
+                start_limit * tasks * len(policy_names), done=done, has_scores=False
+            ),  # type: ignore[misc]
+            part_name,
         )
         rows += [
-            (episode.seed, index, _observe(episode, names[number]))
-            for index, episode in enumerate(_read_episodes(part))
+            (episode.seed, index, _observe(episode, policy_names[number]))
+            for index, episode in enumerate(_read_episodes(part_folder))
         ]
     return [observation for _, _, observation in sorted(rows, key=lambda row: row[:2])]
 
@@ -204,29 +210,33 @@ def _observe(episode: RolloutEpisode, name: str) -> Observation:
 
 
 def _decide(
-    pairings: Sequence[Pairing], plan: ComparisonPlan, earlier: Sequence[PairCounts], *, is_last: bool
+    pairings: Sequence[Pairing], plan: ComparisonPlan, earlier_counts: Sequence[PairCounts], *, is_last: bool
 ) -> list[PairVerdict]:
     if is_last:
         plan = replace(plan, at_most=min(len(pairing.pairs) for pairing in pairings))
-    return compare(pairings, plan, earlier)
+    return compare(pairings, plan, earlier_counts)
 
 
 def _say_round(number: int, verdicts: Sequence[PairVerdict]) -> None:
     """Send what is known after a round."""
     differences = []
     for verdict in verdicts:
-        difference, low, high = (100 * (number or 0) for number in (verdict.difference, verdict.low, verdict.high))
-        differences.append(f"{difference:+.0f} points ({low:.0f} to {high:.0f}) against {verdict.second}")
+        difference, lower_bound, upper_bound = (
+            100 * (number or 0) for number in (verdict.difference, verdict.low, verdict.high)
+        )
+        differences.append(
+            f"{difference:+.0f} points ({lower_bound:.0f} to {upper_bound:.0f}) against {verdict.second}"
+        )
     emit_event(Note(level="info", text=f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(differences)}"))
 
 
-def _read_episodes(part: Path) -> list[RolloutEpisode]:
-    return [RolloutEpisode(**row) for row in _read_part(part)["rollout"]["per_episode"]]
+def _read_episodes(part_folder: Path) -> list[RolloutEpisode]:
+    return [RolloutEpisode(**row) for row in _read_part(part_folder)["rollout"]["per_episode"]]
 
 
-def _read_part(part: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((part / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
-    return data
+def _read_part(part_folder: Path) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((part_folder / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
+    return results
 
 
 def _finish(
@@ -241,74 +251,78 @@ def _finish(
 ) -> None:
     """Write the results of all, and send those of the evaluated policy."""
     with result_files.fill_folder(request.results) as folder:
-        rows, results = [], []
+        rows, policy_results = [], []
         for number, policy_request in enumerate(_list_requests(request)):
             target = folder / REFERENCES_FOLDER / str(number) if number else folder
             target.mkdir(parents=True, exist_ok=True)
-            parts = [_name_part(request, played + 1, number) for played in range(len(rounds))]
-            result = _merge_parts(policy_request, parts, target)
-            result_store.write_results(result, target)
+            part_folders = [_name_part(request, round_index + 1, number) for round_index in range(len(rounds))]
+            policy_result = _merge_parts(policy_request, part_folders, target)
+            result_store.write_results(policy_result, target)
             file = (target / result_store.RESULTS_FILE).relative_to(folder).as_posix()
             rows.append(
-                {**_describe_policy(result, names[number]), "role": policy_request.policy.role, "results": file}
+                {**_describe_policy(policy_result, names[number]), "role": policy_request.policy.role, "results": file}
             )
-            results.append(result)
-        made = record.make_comparison_record(
+            policy_results.append(policy_result)
+        comparison_record = record.make_comparison_record(
             plan,
             plan_pairs(plan, len(verdicts)),
             rows,
             verdicts,
             [(0, number + 1) for number in range(len(verdicts))],
-            conditions=_describe_conditions(results[0], sum(rounds)),
-            ended=ended,
+            conditions=_describe_conditions(policy_results[0], sum(rounds)),
+            ending=ended,
             rounds=rounds,
-            earlier=earlier,
+            earlier_comparisons=earlier,
         )
-        result_files.write_json(folder / COMPARISON_FILE, made)
-    for row in made["verdicts"]:
+        result_files.write_json(folder / COMPARISON_FILE, comparison_record)
+    for row in comparison_record["verdicts"]:
         emit_event(Note(level="info", text=row["sentence"]))
-    score = evaluated_parts.make_score(results[0])
-    too_low = summary.explain_low_success(score, request.success_threshold)
-    if gate := made["gate"]:
+    score = evaluated_parts.make_score(policy_results[0])
+    low_success_text = summary.explain_low_success(score, request.success_threshold)
+    if gate := comparison_record["gate"]:
         score = replace(score, passed=gate["passed"] and score.passed is not False)
-    summarized = {**record.summarize(made), KEY: continuation}
-    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy, summarized)
-    refused = [row["sentence"] for row in made["verdicts"] if gate and row["verdict"] != "not worse"]
-    if text := "; ".join(filter(None, [*refused, too_low])):
-        raise SystemExit(f"error: {text}")
+    summarized_record = {**record.summarize(comparison_record), KEY: continuation}
+    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy, summarized_record)
+    refused_sentences = [
+        row["sentence"] for row in comparison_record["verdicts"] if gate and row["verdict"] != "not worse"
+    ]
+    if error_text := "; ".join(filter(None, [*refused_sentences, low_success_text])):
+        raise SystemExit(f"error: {error_text}")
 
 
-def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path) -> EvaluationResult:
+def _merge_parts(request: EvaluationRequest, part_folders: Sequence[Path], folder: Path) -> EvaluationResult:
     """Return the result of all rounds of a policy; its videos are linked into `folder`."""
-    reports = [_read_part(part) for part in parts]
-    played = [(part, episode) for part in parts for episode in _read_episodes(part)]
-    order = {task: number for number, task in enumerate(request.tasks)}
-    played.sort(key=lambda pair: (order.get(pair[1].task, 0), pair[1].seed))
+    reports = [_read_part(part_folder) for part_folder in part_folders]
+    played_episodes = [
+        (part_folder, episode) for part_folder in part_folders for episode in _read_episodes(part_folder)
+    ]
+    task_order = {task: number for number, task in enumerate(request.tasks)}
+    played_episodes.sort(key=lambda pair: (task_order.get(pair[1].task, 0), pair[1].seed))
     episodes = list[RolloutEpisode]()
     trials = dict[tuple[str, int], int | None]()
-    for index, (part, episode) in enumerate(played):
+    for index, (part_folder, episode) in enumerate(played_episodes):
         trial = episode.trial
         if episode.start is not None:
             trial = trials.setdefault((episode.task, episode.start), trial)
-        video = _link_video(part, episode, index, folder) if episode.video else None
+        video = _link_video(part_folder, episode, index, folder) if episode.video else None
         episodes.append(replace(episode, index=index, trial=trial, video=video))
-    first = reports[0]
+    first_report = reports[0]
     memory = [report["peak_memory_mib"] for report in reports if report["peak_memory_mib"] is not None]
     return EvaluationResult(
         request=request,
-        policy=first["policy"],
-        device=first["device"],
-        rolled=RolloutResult(episodes=episodes, latency_ms=first["rollout"].get("latency_ms")),
-        packages=first["packages"],
+        policy=first_report["policy"],
+        device=first_report["device"],
+        rolled=RolloutResult(episodes=episodes, latency_ms=first_report["rollout"].get("latency_ms")),
+        packages=first_report["packages"],
         peak_memory_mib=max(memory, default=None),
     )
 
 
-def _link_video(part: Path, episode: RolloutEpisode, index: int, folder: Path) -> str:
+def _link_video(part_folder: Path, episode: RolloutEpisode, index: int, folder: Path) -> str:
     """Link the video of an episode under its number among all."""
     assert episode.video
     video = Path(episode.video).with_name(f"episode_{index:03d}.mp4")
-    evaluated_parts.link_file(part / episode.video, folder / video)
+    evaluated_parts.link_file(part_folder / episode.video, folder / video)
     return video.as_posix()
 
 
@@ -334,10 +348,10 @@ def _describe_policy(result: EvaluationResult, name: str) -> dict[str, Any]:
 def _describe_conditions(result: EvaluationResult, episodes: int) -> dict[str, Any]:
     """Return what all policies had in common."""
     request = result.request
-    names = ("env", "starts", "success_reward", "env_steps", "seed")
+    request_fields = ("env", "starts", "success_reward", "env_steps", "seed")
     return {
         "text": summary.describe_conditions(result),
-        **{name: getattr(request, name) for name in names},
+        **{name: getattr(request, name) for name in request_fields},
         "tasks": list(request.tasks),
         "batch": request.eval_batch_size,
         "first_seed": request.seed + request.skip,

@@ -102,7 +102,7 @@ def make_jobs(
     views = (own_view, *references.list_views(document, data or {}))
     jobs = [LerobotJob(view, folders, is_complete=is_complete) for view, folders in views]
     for job in jobs:
-        job.beside = [other for other in jobs if other is not job]
+        job.beside = [other_job for other_job in jobs if other_job is not job]
     return jobs
 
 
@@ -113,10 +113,10 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Problem | str]:
     """Yield what is wrong with the policies and the data, as far as they are here."""
-    job, *others = jobs
-    for other in others:
-        name = other.start_source.uri if other.start_source else ""
-        for finding in map(make_data_problem, _find_reference_problems(other)):
+    job, *reference_jobs = jobs
+    for reference_job in reference_jobs:
+        name = reference_job.start_source.uri if reference_job.start_source else ""
+        for finding in map(make_data_problem, _find_reference_problems(reference_job)):
             yield (
                 finding
                 if name in finding.title
@@ -160,15 +160,17 @@ def _find_scenes(job: LerobotJob) -> Path | None:
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what is accepted, though it is probably not what is meant."""
     jobs = make_jobs(document, described)
-    yield from dict.fromkeys(text for job in jobs for text in policy_repositories.list_warnings(job))
+    yield from dict.fromkeys(warning_text for job in jobs for warning_text in policy_repositories.list_warnings(job))
     yield from policy_checkpoints.list_warnings(document, described)
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policies read and no source brings."""
     jobs = make_jobs(document, described)
-    texts = [*dict.fromkeys(text for job in jobs for text in policy_repositories.list_implied(job))]
-    return {backbones.BACKBONE_ROLE: texts} if texts else {}
+    source_texts = [
+        *dict.fromkeys(source_text for job in jobs for source_text in policy_repositories.list_implied(job))
+    ]
+    return {backbones.BACKBONE_ROLE: source_texts} if source_texts else {}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
@@ -202,11 +204,14 @@ def _get_output(document: JobDocument) -> Path:
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
-    job, *others = make_jobs(document, data, is_complete=True)
+    job, *reference_jobs = make_jobs(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
     request = _make_request(job, data, work)
-    compared = [dataclasses.replace(selection.find_policy(other), role=references.ROLE) for other in others]
-    file = dataclasses.replace(request, references=compared).save(work)
+    compared_policies = [
+        dataclasses.replace(selection.find_policy(reference_job), role=references.ROLE)
+        for reference_job in reference_jobs
+    ]
+    file = dataclasses.replace(request, references=compared_policies).save(work)
     return WorkCommand(arguments=("-m", LAUNCHER, str(file)), environ=_make_environ(document, work))
 
 
@@ -241,87 +246,87 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
-    values = document.parameters
+    parameters = document.parameters
     has_dataset = bool(lineage.list_dataset_sources(document))
-    here = {
+    local_folders = {
         source: Path(source.uri)
         for source in document.sources
         if source.role in START_MODES and source.kind == "local_path"
     }
-    job = make_job(document, here)
+    job = make_job(document, local_folders)
     reference = selection.find_policy(job)
     dataset_name = get_dataset_name(document)
-    compared = [lineage.format_source_uri(source) for source in references.list_references(document.sources)]
+    reference_uris = [lineage.format_source_uri(source) for source in references.list_references(document.sources)]
     params = {
         "policy_repo_id": reference.name,
         "policy_source": reference.source,
         **({"dataset_repo_id": dataset_name} if has_dataset else {}),
-        **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
-        **({"references": " ".join(compared)} if compared else {}),
-        **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
+        **{name: parameters[name] for name in COPIED_PARAMETERS if parameters[name] is not None},
+        **({"references": " ".join(reference_uris)} if reference_uris else {}),
+        **({"starts": simulation.summarize_starts(str(parameters["starts"]))} if parameters["starts"] else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **packages.describe(document),
     }
     tags = {
         "lerobot.framework": "lerobot",
-        "lerobot.job_name": str(values["job_name"]),
+        "lerobot.job_name": str(parameters["job_name"]),
         "policy.source": reference.source,
         "policy.pin": reference.pin,
         "dataset.repo_id": dataset_name if has_dataset else "",
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
-        "model.register_name": str(values["register_model"] or ""),
+        "model.register_name": str(parameters["register_model"] or ""),
     }
     kind = job.known_model.kind if job.known_model else "policy"
     return TrackingSpec(
-        experiment=str(values["experiment_name"] or f"lerobot-{kind}-inference"),
-        run_name=str(values["job_name"]),
+        experiment=str(parameters["experiment_name"] or f"lerobot-{kind}-inference"),
+        run_name=str(parameters["job_name"]),
         params=params,
         tags={name: value for name, value in tags.items() if value},
-        machine=bool(values["system_metrics"]),
+        machine=bool(parameters["system_metrics"]),
     )
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
-    values = document.parameters
+    parameters = document.parameters
     reference = selection.find_policy(job)
     model = job.known_model
     kind = model.kind if model else ""
     training_tags = _make_training_tags(job)
     azureml_tags = lineage.make_azureml_tags(document)
-    origin = {"policy_uri": reference.name, "policy_source": reference.source, "policy_pin": reference.pin}
-    lines = [
+    policy_origin = {"policy_uri": reference.name, "policy_source": reference.source, "policy_pin": reference.pin}
+    description_lines = [
         f"LeRobot {kind} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
-        f"Registered by: {values['job_name']} (run {document.run}), which evaluated it",
+        f"Registered by: {parameters['job_name']} (run {document.run}), which evaluated it",
         *(f"Azure ML job: {name}" for name in azureml_tags.values()),
     ]
     tags = {
         "framework": "lerobot",
         "policy_type": kind,
-        "job_name": str(values["job_name"]),
+        "job_name": str(parameters["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
-        **origin,
+        **policy_origin,
         **training_tags,
         **azureml_tags,
         **packages.describe(document),
     }
-    env = str(values["env"] or "")
+    env = str(parameters["env"] or "")
     datasets = lineage.list_dataset_sources(document)
-    compared = references.list_references(document.sources)
+    reference_sources = references.list_references(document.sources)
     return PublishingSpec(
-        register=str(values["register_model"] or ""),
-        description="\n".join(lines),
+        register=str(parameters["register_model"] or ""),
+        description="\n".join(description_lines),
         tags={name: value for name, value in tags.items() if value},
         evaluated_on=(lineage.make_dataset_tags(document) if datasets else {}) | ({"env": env} if env else {}),
         lineage={
-            **origin,
+            **policy_origin,
             "policy_pin": reference.pin or None,
             **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
             "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
             **(
-                {"compared_with": [[reference.kind, reference.uri, reference.pin] for reference in compared]}
-                if compared
+                {"compared_with": [[reference.kind, reference.uri, reference.pin] for reference in reference_sources]}
+                if reference_sources
                 else {}
             ),
             "azureml_run_id": azureml_tags.get("azureml_run_id"),
@@ -340,8 +345,8 @@ def _make_training_tags(job: LerobotJob) -> dict[str, str]:
     tags: Mapping[str, str] = {name.replace("parent", "policy", 1): value for name, value in parents.items()}
     if not tags and source and source in job.folders:
         tags = model_lineage.read_policy_lineage(Path(cache), job.folders[source])
-    left_out = OF_ONE_CHECKPOINT if takes_any_policy(job.document) else ()
-    return {name: value for name, value in tags.items() if name not in left_out}
+    omitted_tags = OF_ONE_CHECKPOINT if takes_any_policy(job.document) else ()
+    return {name: value for name, value in tags.items() if name not in omitted_tags}
 
 
 def _find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
@@ -364,15 +369,19 @@ def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        parts = selection.parse_episodes(str(requested)) or []
-        numbers = None
+        requested_ranges = selection.parse_episodes(str(requested)) or []
+        episode_selection = None
         try:
-            numbers = episode_numbers.select_episodes(parts, total) or None
+            episode_selection = episode_numbers.select_episodes(requested_ranges, total) or None
         except ValueError as error:
-            left = [_format_range(part.start, min(part.stop, total)) for part in parts if part.start < total]
-            yield f"{flag} {requested}: {error}" + (f"\n{flag} {','.join(left)}" if left else "")
+            existing_ranges = [
+                _format_range(requested_range.start, min(requested_range.stop, total))
+                for requested_range in requested_ranges
+                if requested_range.start < total
+            ]
+            yield f"{flag} {requested}: {error}" + (f"\n{flag} {','.join(existing_ranges)}" if existing_ranges else "")
         try:
-            episode_numbers.leave_out(excluded, total, numbers)
+            episode_numbers.leave_out(excluded, total, episode_selection)
         except ValueError as error:
             yield str(error)
 
@@ -383,9 +392,9 @@ def _format_range(start: int, stop: int) -> str:
 
 def _find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
     """Yield a sentence if it is not known which episodes a training held out."""
-    flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
+    flag, model, replay_episodes = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
     datasets = lineage.list_dataset_sources(job.document)
-    if which != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
+    if replay_episodes != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
     if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
         yield make_data_problem(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
@@ -393,23 +402,23 @@ def _find_split_problems(job: LerobotJob) -> Iterator[Problem | str]:
 
 def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:
     """Return what the launcher is asked for. `work`: the run's own folder."""
-    values = job.parameters
+    parameters = job.parameters
     output = run_setup.resolve_output_folder(job.document, work)
     source = job.start_source
-    evaluated = selection.find_policy(job)
-    several = takes_any_policy(job.document)
+    evaluated_policy = selection.find_policy(job)
+    has_several = takes_any_policy(job.document)
     kept_policy = None
-    if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
-        kept_policy = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"
-    names = {field.name for field in dataclasses.fields(EvaluationRequest)}
+    if not parameters["builtin_policy"] and (parameters["keep_policy"] or parameters["register_model"]):
+        kept_policy = output / POLICY_FOLDER if has_several else output / POLICY_FOLDER / f"{evaluated_policy.step:06}"
+    request_fields = {field.name for field in dataclasses.fields(EvaluationRequest)}
     return EvaluationRequest(
-        **{name: value for name, value in values.items() if name in names and value is not None},
-        policy=evaluated,
-        checkpoints_folder=data[source] if several and source else None,
+        **{name: value for name, value in parameters.items() if name in request_fields and value is not None},
+        policy=evaluated_policy,
+        checkpoints_folder=data[source] if has_several and source else None,
         grows_until=Path(source.grows_until) if source and source.grows_until else None,
         root=job.root,  # several datasets are merged into one before
         dataset=get_dataset_name(job.document) if job.root else "",
-        tasks=_list_tasks(values),
+        tasks=_list_tasks(parameters),
         scenes=_find_scenes(job),
         work=work,
         interrupted=Path(interrupted) if (interrupted := job.document.placement.interrupted) else None,
@@ -419,7 +428,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         kept_policy=kept_policy,
         link_policy=_can_link_policy(job),
         lock=_digest_lock(job.document),
-        conditions_digest=references.digest_conditions(values, job.document.trainer_args),
+        conditions_digest=references.digest_conditions(parameters, job.document.trainer_args),
         tags=_make_training_tags(job),
     )
 

@@ -85,32 +85,32 @@ def report(
 
 
 def score_part(
-    request: EvaluationRequest, part: Path, evaluate: Evaluate, make_progress: MakeProgress, name: str
+    request: EvaluationRequest, part_folder: Path, evaluate: Evaluate, make_progress: MakeProgress, name: str
 ) -> Scored:
-    """Return the score of a policy, whose results are in the folder `part` once it is complete.
+    """Return the score of a policy, whose results are in the folder `part_folder` once it is complete.
 
     :param name: what is evaluated, for people.
     """
     key = _make_key(request)
-    if earlier := _read_earlier(part, key) or _take_over(request, part, key):
+    if earlier_score := _read_earlier(part_folder, key) or _take_over(request, part_folder, key):
         emit_event(Note(level="info", text=f"{name} was evaluated before"))
-        return earlier
-    with result_files.fill_folder(part) as folder:
+        return earlier_score
+    with result_files.fill_folder(part_folder) as folder:
         score = score_policy(request, folder, evaluate, make_progress)
         _write_score(folder, key, score)
     free_memory()
     return score
 
 
-def _take_over(request: EvaluationRequest, part: Path, key: str) -> Scored | None:
+def _take_over(request: EvaluationRequest, part_folder: Path, key: str) -> Scored | None:
     """Return the score of a part that an interrupted run of the same job finished, as a part of this run."""
-    interrupted = request.interrupted
-    if interrupted is None or not part.is_relative_to(request.work):
+    interrupted_folder = request.interrupted
+    if interrupted_folder is None or not part_folder.is_relative_to(request.work):
         return None
-    finished_part = interrupted / part.relative_to(request.work)
-    score = _read_earlier(finished_part, _make_key(replace(request, work=interrupted)))
+    finished_part = interrupted_folder / part_folder.relative_to(request.work)
+    score = _read_earlier(finished_part, _make_key(replace(request, work=interrupted_folder)))
     if score:
-        with result_files.fill_folder(part) as folder:
+        with result_files.fill_folder(part_folder) as folder:
             link_files(finished_part, folder)
             _write_score(folder, key, score)
     return score
@@ -120,23 +120,23 @@ def _write_score(folder: Path, key: str, score: Scored) -> None:
     result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
 
 
-def _read_earlier(part: Path, key: str) -> Scored | None:
+def _read_earlier(part_folder: Path, key: str) -> Scored | None:
     """Return what an earlier attempt of the same evaluation found; None if it found nothing."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        stored = json.loads((part / SCORES_FILE).read_text(encoding="utf-8"))
-        if stored["key"] == key:
-            scores = {name: value for name, value in stored["score"]["scores"].items() if value is not None}
-            return Scored(**{**stored["score"], "scores": scores})
+        stored_part = json.loads((part_folder / SCORES_FILE).read_text(encoding="utf-8"))
+        if stored_part["key"] == key:
+            scores = {name: value for name, value in stored_part["score"]["scores"].items() if value is not None}
+            return Scored(**{**stored_part["score"], "scores": scores})
     return None
 
 
 def _make_key(request: EvaluationRequest) -> str:
     """Return what the scores depend on: the policy's files and all options. Raise OSError."""
     policy, fields = request.policy, dataclasses.asdict(request)
-    shared = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
+    shared_fields = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
     digest = result_store.digest_policy(policy.folder) if policy.folder else ""
-    parts = [digest, policy.base, policy.source, policy.pin, shared]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    key_parts = [digest, policy.base, policy.source, policy.pin, shared_fields]
+    return hashlib.sha256(json.dumps(key_parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def free_memory() -> None:

@@ -13,31 +13,34 @@ POLL_SECONDS = 1.0
 
 
 def follow_checkpoints(
-    folder: Path, which: str, until: Path, wait: Callable[[float], object] = time.sleep
+    folder: Path, step_selection: str, end_file: Path, wait: Callable[[float], object] = time.sleep
 ) -> Iterator[tuple[Path, int]]:
     """Yield the complete checkpoints in a folder, each once, the lowest step first, and how many are known by then.
 
-    Those that `which` selects are meant (`checkpoint.select_steps`); which one is the last is only known at the end.
+    Which one is the last is only known at the end.
 
-    :param until: the file that appears once the training has ended. If its folder is gone, nobody will write it.
+    :param step_selection: as `checkpoint.select_steps` takes it.
+    :param end_file: the file that appears once the training has ended. If its folder is gone, nobody will write it.
     """
-    done = set[int]()
-    seen = set[int]()
+    done_steps = set[int]()
+    seen_steps = set[int]()
     is_waiting = False
     while True:
-        has_ended = until.exists() or not until.parent.is_dir()  # asked first: all that was saved is listed then
+        has_ended = end_file.exists() or not end_file.parent.is_dir()  # asked first: all that was saved is listed then
         checkpoints = policy_checkpoints.list_sealed(policy_checkpoints.list_complete(folder))
-        chosen = [
-            step for step in checkpoint.select_steps(checkpoints, which) if has_ended or _is_selected(step, which)
+        chosen_steps = [
+            step
+            for step in checkpoint.select_steps(checkpoints, step_selection)
+            if has_ended or _is_selected(step, step_selection)
         ]
-        for step in sorted(seen - checkpoints.keys() - done):
+        for step in sorted(seen_steps - checkpoints.keys() - done_steps):
             note_removed(step)
-            done.add(step)
-        seen |= {*chosen}
-        if left := [step for step in chosen if step not in done]:
-            done.add(left[0])
+            done_steps.add(step)
+        seen_steps |= {*chosen_steps}
+        if remaining_steps := [step for step in chosen_steps if step not in done_steps]:
+            done_steps.add(remaining_steps[0])
             is_waiting = False
-            yield checkpoints[left[0]], len(seen)
+            yield checkpoints[remaining_steps[0]], len(seen_steps)
         elif has_ended:
             return
         else:
@@ -49,9 +52,9 @@ def follow_checkpoints(
 
 def note_removed(step: int) -> None:
     """Send a warning about a checkpoint that was removed before it had scores."""
-    text = f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
-    emit_event(Note(level="warning", text=text))
+    note_text = f"the checkpoint of step {step} was removed before it was evaluated: it has no scores"
+    emit_event(Note(level="warning", text=note_text))
 
 
-def _is_selected(step: int, which: str) -> bool:
-    return which == checkpoint.ALL or step % int(which) == 0
+def _is_selected(step: int, step_selection: str) -> bool:
+    return step_selection == checkpoint.ALL or step % int(step_selection) == 0

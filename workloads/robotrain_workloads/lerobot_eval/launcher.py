@@ -79,12 +79,12 @@ def evaluate(
     root = request.root
     policy = request.policy
     episodes = list[int]()
-    held = None
+    is_held_out = None
     if root and not request.skip:  # a confirmation replays nothing: recorded episodes have no fresh starts
         selection = _choose_episodes(request, root)
-        episodes, held = selection.episodes[: request.eval_episodes], selection.held_out
+        episodes, is_held_out = selection.episodes[: request.eval_episodes], selection.held_out
     fps = float(dataset.load_dataset_info(root)["fps"]) if root else None
-    params = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": held}
+    params = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": is_held_out}
     if policy.role == EvaluatedPolicy().role:  # a tracking run has one value of each
         emit_event(Track(params={name: value for name, value in params.items() if value is not None}))
     facts = {
@@ -101,20 +101,20 @@ def evaluate(
     progress.start()
     replayed = _run_replay(loaded, root, request, episodes, progress) if root and episodes else None
     rolled = _run_rollout(loaded, request, folder, progress) if request.env else None
-    result = EvaluationResult(
+    evaluation_result = EvaluationResult(
         request=request,
         policy=facts,
         device=loaded.device,
         statistics=statistics,
-        held_out=held,
+        held_out=is_held_out,
         fps=fps,
         replayed=replayed,
         rolled=rolled,
         packages=provenance.list_packages(),
         peak_memory_mib=memory.measure_peak(),
     )
-    progress.finish(result)
-    return result
+    progress.finish(evaluation_result)
+    return evaluation_result
 
 
 def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.EpisodeSelection:
@@ -134,9 +134,9 @@ def _run_replay(
 ) -> ReplayResult:
     recording = replay.open_recording(loaded, root, request, episodes)
     samples = replay.measure_latency(loaded, recording, episodes)
-    started = time.perf_counter()
+    start_time = time.perf_counter()
     replayed = replay.replay_episodes(loaded, recording, request, progress.add_episode, samples.seconds)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start_time
     return ReplayResult(episodes=replayed, latency=replay.summarize_latency(samples), seconds=seconds)
 
 
@@ -149,8 +149,8 @@ def _run_rollout(
     video_folder = folder / "videos" if request.record_video else None
     task_request = replace(request, task_description=words, video_folder=video_folder)
     rollout = importlib.import_module(ROLLOUT_MODULE)
-    result: RolloutResult = rollout.run_rollout(loaded, task_request, progress.add_episode)
-    return result
+    rollout_result: RolloutResult = rollout.run_rollout(loaded, task_request, progress.add_episode)
+    return rollout_result
 
 
 def _handle_stop(number: int, frame: FrameType | None) -> None:

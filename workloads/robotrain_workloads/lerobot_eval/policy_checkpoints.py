@@ -21,10 +21,10 @@ FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFES
 """The files of a folder of checkpoints that are read: not the state of the training, which is larger."""
 
 
-def list_chosen(folder: Path, which: str) -> dict[int, Path]:
+def list_chosen(folder: Path, step_selection: str) -> dict[int, Path]:
     """Return the folders of the checkpoints to evaluate by step, ascending."""
     checkpoints = list_complete(folder)
-    return {step: checkpoints[step] for step in checkpoint.select_steps(checkpoints, which)}
+    return {step: checkpoints[step] for step in checkpoint.select_steps(checkpoints, step_selection)}
 
 
 def list_complete(folder: Path) -> dict[int, Path]:
@@ -51,13 +51,15 @@ def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[J
     Without any, the policy is left out: a description of files from elsewhere does not have them. That of what a step
     of a pipeline will train is one policy, and stays.
     """
-    which = document.parameters[PARAMETER]
+    step_selection = document.parameters[PARAMETER]
     source = find_start_source(document.sources)
-    if which is None or source is None or source not in data:
+    if step_selection is None or source is None or source not in data:
         return dict(data)
     if checkpoints := list_complete(data[source]):
         return {**data, source: checkpoints[max(checkpoints)]}  # which is always selected
-    return {other: folder for other, folder in data.items() if other != source or _is_policy(folder)}
+    return {
+        other_source: folder for other_source, folder in data.items() if other_source != source or _is_policy(folder)
+    }
 
 
 def _is_policy(folder: Path) -> bool:
@@ -66,27 +68,34 @@ def _is_policy(folder: Path) -> bool:
 
 def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem | str]:
     """Yield a sentence if the policy is no folder of checkpoints."""
-    which = document.parameters[PARAMETER]
+    step_selection = document.parameters[PARAMETER]
     source = find_start_source(document.sources)
-    if which is None or source is None or source not in data or list_complete(data[source]):
+    if step_selection is None or source is None or source not in data or list_complete(data[source]):
         return
     folder = data[source]
     if _is_policy(folder):
         yield make_data_problem(
-            f"{FLAG} {which}: {folder} is one policy, not a folder with a checkpoint for each step",
+            f"{FLAG} {step_selection}: {folder} is one policy, not a folder with a checkpoint for each step",
             Suggestion("--policy-run RUN, or --policy-path FOLDER", "with the folder that holds all of them"),
         )
     else:
-        yield make_data_problem(f"{FLAG} {which}: {folder} has no complete checkpoint", "--policy-run RUN")
+        yield make_data_problem(f"{FLAG} {step_selection}: {folder} has no complete checkpoint", "--policy-run RUN")
 
 
 def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield a sentence if no checkpoint is at the steps that are chosen, so that only the last is scored."""
-    which = document.parameters[PARAMETER]
+    step_selection = document.parameters[PARAMETER]
     source = find_start_source(document.sources)
-    if which is None or source is None or source not in data:
+    if step_selection is None or source is None or source not in data:
         return
     steps = sorted(list_complete(data[source]))
-    if which != checkpoint.ALL and len(steps) > 1 and not any(step % int(which) == 0 for step in steps):
-        there = ", ".join(map(str, steps[:MAX_STEPS])) + (", …" if len(steps) > MAX_STEPS else "")
-        yield f"{FLAG} {which} chooses only the last checkpoint, {steps[-1]}: none of {there} is a multiple of {which}"
+    if (
+        step_selection != checkpoint.ALL
+        and len(steps) > 1
+        and not any(step % int(step_selection) == 0 for step in steps)
+    ):
+        steps_text = ", ".join(map(str, steps[:MAX_STEPS])) + (", …" if len(steps) > MAX_STEPS else "")
+        yield (
+            f"{FLAG} {step_selection} chooses only the last checkpoint, {steps[-1]}: none of {steps_text} is a "
+            f"multiple of {step_selection}"
+        )

@@ -27,20 +27,20 @@ OWN_PARAMETERS = ("policy_type", "checkpoints")
 """What is said of the evaluated policy alone."""
 
 
-def plan_comparison(values: Mapping[str, Any], count: int) -> PlannedPairs:
+def plan_comparison(parameters: Mapping[str, Any], count: int) -> PlannedPairs:
     """Return how many episodes of each policy a comparison with `count` references may need."""
-    plan = make_plan({name: values[name] for name in PARAMETERS})
-    planned = plan_pairs(plan, count)
-    return planned if plan.at_most is None else dataclasses.replace(planned, at_most=plan.at_most)
+    plan = make_plan({name: parameters[name] for name in PARAMETERS})
+    planned_pairs = plan_pairs(plan, count)
+    return planned_pairs if plan.at_most is None else dataclasses.replace(planned_pairs, at_most=plan.at_most)
 
 
-def describe_power(values: Mapping[str, Any], count: int, pairs: int) -> str | None:
+def describe_power(parameters: Mapping[str, Any], count: int, pair_count: int) -> str | None:
     """Return how surely so many pairs find the difference, by how often policies differ; None for other questions."""
-    plan = make_plan({name: values[name] for name in PARAMETERS})
+    plan = make_plan({name: parameters[name] for name in PARAMETERS})
     if plan.margin is not None or plan.equal_within is not None:
         return None
     shares = list_discordances(plan)
-    powers = [compute_power(plan, pairs, share, count) for share in shares]
+    powers = [compute_power(plan, pair_count, share, count) for share in shares]
     return (
         f"A difference of {100 * plan.detect:.3g} points is found with a probability of about {_join_percents(powers)}"
         f" if only one of two policies succeeds at {_join_percents(shares)} of the starts."
@@ -48,13 +48,13 @@ def describe_power(values: Mapping[str, Any], count: int, pairs: int) -> str | N
 
 
 def _join_percents(shares: Iterable[float]) -> str:
-    *first, last = [f"{100 * share:.0f}" for share in shares]
-    return f"{', '.join(first)} or {last}%"
+    *other_percents, last_percent = [f"{100 * share:.0f}" for share in shares]
+    return f"{', '.join(other_percents)} or {last_percent}%"
 
 
-def digest_conditions(values: Mapping[str, Any], options: Iterable[str]) -> str:
+def digest_conditions(parameters: Mapping[str, Any], options: Iterable[str]) -> str:
     """Return a digest that comparisons under equal conditions have in common: listed starts in whatever order."""
-    conditions = {name: values[name] for name in CONDITIONS}
+    conditions = {name: parameters[name] for name in CONDITIONS}
     with contextlib.suppress(ValueError):
         starts = json.loads(str(conditions["starts"]))
         conditions["starts"] = sorted(map(json.dumps, starts)) if isinstance(starts, list) else starts
@@ -76,11 +76,11 @@ def list_views(
     document: JobDocument, data: Mapping[JobSource, Path]
 ) -> Iterator[tuple[JobDocument, dict[JobSource, Path]]]:
     """Yield, for each reference, the job that evaluates it in place of the policy, and its data."""
-    shared = [source for source in document.sources if source.role not in (ROLE, POLICY_ROLE)]
+    shared_sources = [source for source in document.sources if source.role not in (ROLE, POLICY_ROLE)]
     for reference in list_references(document.sources):
         policy_source = dataclasses.replace(reference, role="policy")
-        folders = {source: folder for source, folder in data.items() if source in shared}
+        folders = {source: folder for source, folder in data.items() if source in shared_sources}
         if reference in data:
             folders = {policy_source: data[reference], **folders}
         parameters = {**document.parameters, **dict.fromkeys(OWN_PARAMETERS)}
-        yield dataclasses.replace(document, sources=(policy_source, *shared), parameters=parameters), folders
+        yield dataclasses.replace(document, sources=(policy_source, *shared_sources), parameters=parameters), folders

@@ -71,8 +71,8 @@ class Recording:
         """The first row of each episode, among those that were read, and its number of frames."""
         for episode in self._dataset.episodes:
             metadata = self._dataset.meta.episodes[episode]
-            first = metadata["dataset_from_index"]
-            self._extents[episode] = (rows[first], metadata["dataset_to_index"] - first)
+            first_frame = metadata["dataset_from_index"]
+            self._extents[episode] = (rows[first_frame], metadata["dataset_to_index"] - first_frame)
         self._tasks = [str(task) for task in meta.tasks.index]
         self._task_indices = _read_column(self._dataset, "task_index")
         self.names = get_action_names(meta.features[ACTION])
@@ -87,43 +87,45 @@ class Recording:
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
         torch: Any = importlib.import_module("torch")
-        longest = max(map(self.count_frames, episodes))
+        longest_episode = max(map(self.count_frames, episodes))
         threads = count_cores() - 1
-        starts = range(0, longest, self._length)
+        starts = range(0, longest_episode, self._length)
         with (
             ThreadPoolExecutor(max(1, min(MOST_THREADS, threads))) as pool,
             closing(self._read_stretches(pool, episodes, starts, ahead)) as stretches,
         ):
-            for start, parts in zip(starts, stretches, strict=True):
+            for start, frame_parts in zip(starts, stretches, strict=True):
                 keys = (*self._keys, ACTION)
-                stacked = {key: torch.stack([part[key] for part in parts], dim=1) for key in keys}  # by frame first
-                for number in range(min(self._length, longest - start)):
-                    observation = {key: stacked[key][number] for key in self._keys}
+                stacked_frames = {
+                    key: torch.stack([frame_part[key] for frame_part in frame_parts], dim=1) for key in keys
+                }  # by frame first
+                for number in range(min(self._length, longest_episode - start)):
+                    observation = {key: stacked_frames[key][number] for key in self._keys}
                     tasks = [self._task_indices[self._find_row(episode, start + number)] for episode in episodes]
                     observation["task"] = [self._tasks[task] for task in tasks]
-                    yield RecordedFrame(observation=observation, action=stacked[ACTION][number])
+                    yield RecordedFrame(observation=observation, action=stacked_frames[ACTION][number])
 
     def _read_stretches(
         self, pool: ThreadPoolExecutor, episodes: Sequence[int], starts: Sequence[int], ahead: int
     ) -> Generator[list[Mapping[str, Any]]]:
         """Yield each stretch as a part of each episode, while later stretches are read."""
-        pending: list[list[Future[Any]]] = []
+        pending_stretches: list[list[Future[Any]]] = []
         try:
             for start in (*starts, None):
                 if start is not None:
-                    pending.append(
+                    pending_stretches.append(
                         [pool.submit(self._dataset.__getitem__, self._find_row(episode, start)) for episode in episodes]
                     )
-                if pending and (len(pending) > ahead or start is None):
-                    yield [self._await_part(future) for future in pending.pop(0)]
+                if pending_stretches and (len(pending_stretches) > ahead or start is None):
+                    yield [self._await_part(future) for future in pending_stretches.pop(0)]
         finally:
-            for part in (part for parts in pending for part in parts):
+            for part in (part for parts in pending_stretches for part in parts):
                 part.cancel()
 
-    def _await_part(self, part: Future[Any]) -> Mapping[str, Any]:
+    def _await_part(self, pending_part: Future[Any]) -> Mapping[str, Any]:
         """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
         try:
-            frames: Mapping[str, Any] = part.result()
+            frames: Mapping[str, Any] = pending_part.result()
         except Exception as error:
             if sentence := data_errors.explain_reading_error(error, self._root):
                 raise SystemExit(f"error: {sentence}") from error
@@ -132,13 +134,13 @@ class Recording:
 
     def _find_row(self, episode: int, step: int) -> int:
         """Return the row of a frame among the rows that were read."""
-        first, count = self._extents[episode]
-        return first + min(step, count - 1)
+        first_row, count = self._extents[episode]
+        return first_row + min(step, count - 1)
 
 
 def _read_column(dataset: Any, name: str) -> list[int]:
-    values: list[int] = dataset.hf_dataset.data.column(name).to_pylist()
-    return values
+    column_values: list[int] = dataset.hf_dataset.data.column(name).to_pylist()
+    return column_values
 
 
 def list_policy_features(loaded: LoadedPolicy, features: Mapping[str, Any]) -> list[str]:
@@ -146,7 +148,7 @@ def list_policy_features(loaded: LoadedPolicy, features: Mapping[str, Any]) -> l
     inputs = set(loaded.policy.config.input_features or ())
     for step in loaded.preprocessor.steps:
         renames = getattr(step, "rename_map", None) or {}
-        inputs |= {name for name, other in renames.items() if other in inputs}
+        inputs |= {name for name, renamed in renames.items() if renamed in inputs}
     return [name for name in features if name.startswith(OBSERVATION_PREFIX) and name in inputs]
 
 
@@ -160,10 +162,14 @@ def compute_stretch_length(features: Mapping[str, Any], keys: Sequence[str], bat
 def get_action_names(feature: Mapping[str, Any]) -> list[str]:
     """Return the names of an action's dimensions, or numbered names."""
     count = math.prod(feature["shape"])
-    names = feature.get("names")
-    if isinstance(names, Mapping):
-        names = next(iter(names.values()), None)
-    unique_names = [str(name) for name in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
+    dimension_names = feature.get("names")
+    if isinstance(dimension_names, Mapping):
+        dimension_names = next(iter(dimension_names.values()), None)
+    unique_names = (
+        [str(name) for name in dimension_names]
+        if isinstance(dimension_names, Sequence) and not isinstance(dimension_names, str)
+        else []
+    )
     if len(unique_names) == count == len(set(unique_names)):
         return unique_names
     return [f"action_{number}" for number in range(count)]
@@ -174,18 +180,19 @@ def replay_episodes(
     recording: Recording,
     request: EvaluationRequest,
     on_episode: Callable[[ReplayEpisode], None],
-    measured: Mapping[int, Sequence[float]],
+    measured_seconds: Mapping[int, Sequence[float]],
 ) -> list[ReplayEpisode]:
     """Replay every episode and call `on_episode` for each; return them by number. Raise SystemExit with a sentence.
 
-    `measured` holds seconds from `measure_latency`. Observations are the recorded ones, whatever the policy does, so
-    errors of one frame do not add up over the next.
+    Observations are the recorded ones, whatever the policy does, so errors of one frame do not add up over the next.
+
+    :param measured_seconds: those of `measure_latency`, by episode.
     """
     replayed: list[ReplayEpisode] = []
-    ordered = sorted(recording.episodes, key=recording.count_frames)  # a wave lasts as long as its longest one
-    for start in range(0, len(ordered), request.eval_batch_size):
-        episodes = ordered[start : start + request.eval_batch_size]
-        for episode in replay_wave(loaded, recording, episodes, request.seed, measured):
+    ordered_episodes = sorted(recording.episodes, key=recording.count_frames)  # a wave lasts as long as its longest one
+    for start in range(0, len(ordered_episodes), request.eval_batch_size):
+        episodes = ordered_episodes[start : start + request.eval_batch_size]
+        for episode in replay_wave(loaded, recording, episodes, request.seed, measured_seconds):
             on_episode(episode)
             replayed.append(episode)
     return sorted(replayed, key=lambda episode: episode.episode)
@@ -206,59 +213,65 @@ def replay_wave(
     recording: Recording,
     episodes: Sequence[int],
     seed: int,
-    measured: Mapping[int, Sequence[float]],
+    measured_seconds: Mapping[int, Sequence[float]],
 ) -> Iterator[ReplayEpisode]:
     """Yield each episode when it ends. The same seed draws the same."""
     importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
     loaded.policy.reset()
     steps = [recording.count_frames(episode) for episode in episodes]
-    predicted, recorded = [], []
+    predicted_actions, recorded_actions = [], []
     for frame_number, frame in enumerate(recording.read_frames(episodes), start=1):
         action = loaded.act(frame.observation)
         if action.shape[-1] != frame.action.shape[-1]:
             sizes = f"{action.shape[-1]} values, those of the dataset {frame.action.shape[-1]}"
             raise SystemExit(f"error: the policy's actions have {sizes}")
-        predicted.append(action)
-        recorded.append(frame.action)
+        predicted_actions.append(action)
+        recorded_actions.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
             if frame_number <= count:
                 location = f"episode {episode}, frame {frame_number - 1}"
                 damage = "the dataset may be damaged"
-                loaded_policy.require_finite_action(recorded[-1][index], "the recorded action", location, damage)
-                loaded_policy.require_finite_action(predicted[-1][index], "the policy's action", location)
+                loaded_policy.require_finite_action(
+                    recorded_actions[-1][index], "the recorded action", location, damage
+                )
+                loaded_policy.require_finite_action(predicted_actions[-1][index], "the policy's action", location)
             if count == frame_number:
-                rows = ([row[index] for row in predicted], [row[index] for row in recorded])
-                seconds = (*measured.get(episode, ()), *[math.nan] * count)[:count]
+                rows = ([row[index] for row in predicted_actions], [row[index] for row in recorded_actions])
+                seconds = (*measured_seconds.get(episode, ()), *[math.nan] * count)[:count]
                 yield measure_errors(episode, recording.names, *rows, seconds)
 
 
 def measure_errors(
-    episode: int, names: Sequence[str], predicted: Sequence[Any], recorded: Sequence[Any], seconds: Sequence[float]
+    episode: int,
+    action_names: Sequence[str],
+    predicted_frames: Sequence[Any],
+    recorded_frames: Sequence[Any],
+    seconds: Sequence[float],
 ) -> ReplayEpisode:
-    """Return the errors of an episode; `predicted` and `recorded` hold an action for each frame."""
+    """Return the errors of an episode; `predicted_frames` and `recorded_frames` hold an action for each frame."""
     torch: Any = importlib.import_module("torch")
-    predicted_actions = torch.stack(list(predicted)).numpy()
-    recorded_actions = torch.stack(list(recorded)).float().numpy()
+    predicted_actions = torch.stack(list(predicted_frames)).numpy()
+    recorded_actions = torch.stack(list(recorded_frames)).float().numpy()
     errors = predicted_actions.astype("float64") - recorded_actions
-    square = errors**2
-    absolute = abs(errors)
+    squared_errors = errors**2
+    absolute_errors = abs(errors)
     return ReplayEpisode(
         episode=episode,
         steps=len(predicted_actions),
-        mse=float(square.mean()),
-        mae=float(absolute.mean()),
-        max_error=float(absolute.max()),
-        each_mse=_map_by_name(names, square.mean(axis=0)),
-        each_mae=_map_by_name(names, absolute.mean(axis=0)),
-        each_max=_map_by_name(names, absolute.max(axis=0)),
+        mse=float(squared_errors.mean()),
+        mae=float(absolute_errors.mean()),
+        max_error=float(absolute_errors.max()),
+        each_mse=_map_by_name(action_names, squared_errors.mean(axis=0)),
+        each_mae=_map_by_name(action_names, absolute_errors.mean(axis=0)),
+        each_max=_map_by_name(action_names, absolute_errors.max(axis=0)),
         predicted=predicted_actions,
         recorded=recorded_actions,
         seconds=seconds,
     )
 
 
-def _map_by_name(names: Sequence[str], values: Any) -> dict[str, float]:
-    return dict(zip(names, map(float, values), strict=True))
+def _map_by_name(names: Sequence[str], numbers: Any) -> dict[str, float]:
+    return dict(zip(names, map(float, numbers), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,20 +287,20 @@ class LatencySamples:
 def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequence[int]) -> LatencySamples:
     """Measure frames of the first episodes while there is time; at least the first frame."""
     print("measuring the latency of the policy", flush=True)
-    started = time.perf_counter()
+    start_time = time.perf_counter()
     with closing(_time_actions(loaded, recording, episodes[0])) as warm_up:
         for _ in islice(warm_up, WARM_UP):
-            if time.perf_counter() > started + MOST_SECONDS / 2:
+            if time.perf_counter() > start_time + MOST_SECONDS / 2:
                 break
     samples = LatencySamples()
-    remaining, until = MOST_FRAMES, started + MOST_SECONDS
+    remaining, deadline = MOST_FRAMES, start_time + MOST_SECONDS
     for episode in episodes:
         with closing(_time_actions(loaded, recording, episode)) as timed_actions:
-            for seconds, computed in islice(timed_actions, remaining):
+            for seconds, is_computed in islice(timed_actions, remaining):
                 samples.seconds.setdefault(episode, []).append(seconds)
-                if computed:
+                if is_computed:
                     samples.computed.append(seconds)
-                if time.perf_counter() > until:
+                if time.perf_counter() > deadline:
                     return samples
         remaining -= len(samples.seconds.get(episode, ()))
     return samples
@@ -309,29 +322,33 @@ def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> G
     for frame in recording.read_frames([episode], ahead=0):
         calls.clear()
         hook = modules.register_module_forward_pre_hook(mark_call)
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         loaded.act(frame.observation)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start_time
         hook.remove()
         yield seconds, bool(calls)
 
 
-def summarize_latency(measured: LatencySamples) -> LatencySummary:
+def summarize_latency(latency_samples: LatencySamples) -> LatencySummary:
     """Return the latency over all measured frames."""
-    all_latencies = [1000 * value for seconds in measured.seconds.values() for value in seconds]
-    computed = sorted(1000 * value for value in measured.computed) or sorted(all_latencies)
+    all_latencies = [
+        1000 * seconds_per_action for seconds in latency_samples.seconds.values() for seconds_per_action in seconds
+    ]
+    computed_latencies = sorted(1000 * seconds_per_action for seconds_per_action in latency_samples.computed) or sorted(
+        all_latencies
+    )
     return LatencySummary(
-        frames=len(computed),
-        mean=fmean(computed),
-        p50=_compute_percentile(computed, 50),
-        p95=_compute_percentile(computed, 95),
-        p99=_compute_percentile(computed, 99),
-        max=computed[-1],
+        frames=len(computed_latencies),
+        mean=fmean(computed_latencies),
+        p50=_compute_percentile(computed_latencies, 50),
+        p95=_compute_percentile(computed_latencies, 95),
+        p99=_compute_percentile(computed_latencies, 99),
+        max=computed_latencies[-1],
         actions=len(all_latencies),
         action=fmean(all_latencies),
     )
 
 
-def _compute_percentile(ordered: Sequence[float], percent: int) -> float:
+def _compute_percentile(ordered_values: Sequence[float], percent: int) -> float:
     """Return the smallest value that at least `percent` per cent do not exceed."""
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+    return ordered_values[max(0, -(-len(ordered_values) * percent // 100) - 1)]

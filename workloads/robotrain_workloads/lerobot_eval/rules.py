@@ -63,21 +63,26 @@ def check_policy(job: "Job") -> Iterator[Problem]:
 
 def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
     """Require a policy with checkpoints; note what compares them without an environment."""
-    which, flag = job["checkpoints"], "--checkpoints"
-    if which is None:
+    step_selection, flag = job["checkpoints"], "--checkpoints"
+    if step_selection is None:
         return
     source = find_start_source(job.sources)
     if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
         parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
-        shown = redact(source.uri, max_length=LONGEST_VALUE)
+        shown_uri = redact(source.uri, max_length=LONGEST_VALUE)
         yield make_problem(
-            "checkpoints-not-scored.one-checkpoint", *ways, given=shown, flag=flag, which=which, parent=redact(parent)
+            "checkpoints-not-scored.one-checkpoint",
+            *ways,
+            given=shown_uri,
+            flag=flag,
+            which=step_selection,
+            parent=redact(parent),
         )
     elif source is not None and source.kind == HUB_KIND:
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
-        shown = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem("checkpoints-not-scored.repository", *ways, given=shown, flag=flag, which=which)
+        shown_uri = redact(source.uri, max_length=LONGEST_VALUE)
+        yield make_problem("checkpoints-not-scored.repository", *ways, given=shown_uri, flag=flag, which=step_selection)
     elif source is None and job["builtin_policy"]:
         yield make_problem("checkpoints-not-scored.builtin", suggest_leaving_out(flag), flag=flag)
     elif job["env"] is None:
@@ -86,29 +91,31 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
 
 def check_comparison(job: "Job") -> Iterator[Problem]:
     """Check a comparison with references, and say how many episodes it may need."""
-    compared = references.list_references(job.sources)
-    if not compared:
+    compared_sources = references.list_references(job.sources)
+    if not compared_sources:
         for name in (*references.PARAMETERS, references.EARLIER):
             if job[name] not in (None, False):
                 flag = _make_flag(name)
-                shown = f"{job[name]:g}" if isinstance(job[name], float) else ""
-                yield make_problem("option-without-effect.reference", where=flag, given=shown, flag=flag)
+                shown_value = f"{job[name]:g}" if isinstance(job[name], float) else ""
+                yield make_problem("option-without-effect.reference", where=flag, given=shown_value, flag=flag)
         return
     if job["builtin_policy"]:
         yield make_problem("sources-conflict.untrained")
     if _has_dataset(job):
-        shown = redact(next(source.uri for source in job.sources if source.role == "dataset"))
-        yield make_problem("sources-conflict.replayed", given=shown)
+        shown_value = redact(next(source.uri for source in job.sources if source.role == "dataset"))
+        yield make_problem("sources-conflict.replayed", given=shown_value)
         if job["env"] is None:
             yield make_problem("value-missing.environment", *ENVIRONMENT_SUGGESTIONS, absent=("env",))
-    evaluated = find_start_source(job.sources)
-    for reference in compared:
-        if evaluated and (reference.kind, reference.uri) == (evaluated.kind, evaluated.uri):
-            shown = redact(reference.uri, max_length=LONGEST_VALUE)
-            yield make_problem("sources-conflict.same-policy", where=reference.role, given=shown)
+    evaluated_source = find_start_source(job.sources)
+    for reference in compared_sources:
+        if evaluated_source and (reference.kind, reference.uri) == (evaluated_source.kind, evaluated_source.uri):
+            shown_value = redact(reference.uri, max_length=LONGEST_VALUE)
+            yield make_problem("sources-conflict.same-policy", where=reference.role, given=shown_value)
             return
-    if which := job["checkpoints"]:
-        yield make_problem("checkpoints-not-scored.compared", suggest_leaving_out("--checkpoints"), which=which)
+    if step_selection := job["checkpoints"]:
+        yield make_problem(
+            "checkpoints-not-scored.compared", suggest_leaving_out("--checkpoints"), which=step_selection
+        )
     if job["equal_within"] is not None and job["margin"] is not None:
         ways = (suggest_leaving_out("--equal-within"), suggest_leaving_out("--margin"))
         yield make_problem("options-conflict", *ways)
@@ -117,27 +124,29 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
         yield make_problem("option-without-effect.floor", suggest_leaving_out("--allow-floor"))
         return
     try:
-        earlier = load_comparisons(job[references.EARLIER])
+        earlier_comparisons = load_comparisons(job[references.EARLIER])
     except ValueError as error:
         yield make_problem("value-invalid.earlier", why=str(error))
         return
-    if earlier:
-        yield make_problem("comparison-continued", runs=name_runs(earlier))
-    planned = references.plan_comparison(dict(job.parameters), len(compared))
+    if earlier_comparisons:
+        yield make_problem("comparison-continued", runs=name_runs(earlier_comparisons))
+    planned_pairs = references.plan_comparison(dict(job.parameters), len(compared_sources))
     states = _list_states(job) if job["env"] else ()
-    if states and len({*states}) < planned.fewest:
+    if states and len({*states}) < planned_pairs.fewest:
         ways = (Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out("--starts"))
-        yield make_problem("value-out-of-range.too-few-starts", *ways, count=len({*states}), fewest=planned.fewest)
-    if planned.at_most < planned.fewest:
-        yield make_problem("value-out-of-range.too-few", given=str(planned.at_most), fewest=planned.fewest)
+        yield make_problem(
+            "value-out-of-range.too-few-starts", *ways, count=len({*states}), fewest=planned_pairs.fewest
+        )
+    if planned_pairs.at_most < planned_pairs.fewest:
+        yield make_problem("value-out-of-range.too-few", given=str(planned_pairs.at_most), fewest=planned_pairs.fewest)
     else:
         yield make_problem(
             "comparison-planned",
-            policies=1 + len(compared),
-            fixed=planned.fixed,
-            fewest=planned.fewest,
-            at_most=planned.at_most,
-            power=references.describe_power(dict(job.parameters), len(compared), planned.at_most),
+            policies=1 + len(compared_sources),
+            fixed=planned_pairs.fixed,
+            fewest=planned_pairs.fewest,
+            at_most=planned_pairs.at_most,
+            power=references.describe_power(dict(job.parameters), len(compared_sources), planned_pairs.at_most),
         )
 
 
@@ -181,10 +190,14 @@ def _check_scenes(job: "Job") -> Iterator[Problem]:
     source = next((source for source in job.sources if source.role == simulation.SCENES_ROLE), None)
     env = str(job["env"] or "")
     if source is not None and not (env and simulation.SIMULATED_ENVIRONMENTS[env].scenes):
-        takers = [name for name, environment in simulation.SIMULATED_ENVIRONMENTS.items() if environment.scenes]
-        ways = (Suggestion("leave out the scenes"), *(Suggestion(f"--env {name}") for name in takers))
-        shown = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_problem("option-without-effect.scenes", *ways, given=shown, takers=" and ".join(takers))
+        scene_environments = [
+            name for name, environment in simulation.SIMULATED_ENVIRONMENTS.items() if environment.scenes
+        ]
+        ways = (Suggestion("leave out the scenes"), *(Suggestion(f"--env {name}") for name in scene_environments))
+        shown_uri = redact(source.uri, max_length=LONGEST_VALUE)
+        yield make_problem(
+            "option-without-effect.scenes", *ways, given=shown_uri, takers=" and ".join(scene_environments)
+        )
 
 
 def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
@@ -194,8 +207,10 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
     task_option = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
     if task_option and (needs_tasks or env_tasks is not None):
-        value = redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
-        yield make_problem("option-owned", given=redact(task_option, max_length=LONGEST_VALUE), env=env, value=value)
+        task_text = redact(task_option.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
+        yield make_problem(
+            "option-owned", given=redact(task_option, max_length=LONGEST_VALUE), env=env, value=task_text
+        )
     elif needs_tasks and env_tasks is None:
         yield make_problem(
             "value-missing.tasks",
@@ -210,31 +225,33 @@ def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
 
 
 def _find_unknown_tasks(env: str, env_tasks: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
-    shown = redact(env_tasks, max_length=LONGEST_VALUE)
-    names = tasks.split_names(env_tasks)
+    shown_value = redact(env_tasks, max_length=LONGEST_VALUE)
+    task_names = tasks.split_names(env_tasks)
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
-        yield make_problem("option-without-effect.one-task", *ways, given=shown, env=env)
+        yield make_problem("option-without-effect.one-task", *ways, given=shown_value, env=env)
         return
     example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
-    if not names:
+    if not task_names:
         yield make_problem(
-            "value-invalid.no-task", given=shown, example_tasks=EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))
+            "value-invalid.no-task",
+            given=shown_value,
+            example_tasks=EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks)),
         )
-    listed = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
-    groups = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
-    for name in (name for name in names if name not in catalog.names):
+    task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
+    groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
+    for name in (name for name in task_names if name not in catalog.names):
         prefix = f"{TASKS_FLAG} "
-        same = [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
-        near = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same)
+        same_root_tasks = [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
+        version_ways = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same_root_tasks)
         yield make_problem(
             "value-invalid.unknown-task",
-            *near or suggest_name(name, catalog.names, prefix=prefix) or (example,),
-            given=shown,
+            *version_ways or suggest_name(name, catalog.names, prefix=prefix) or (example,),
+            given=shown_value,
             env=env,
             name=redact(name, max_length=LONGEST_VALUE),
-            listed=listed,
-            groups=groups,
+            listed=task_summary,
+            groups=groups_text,
         )
 
 
@@ -247,10 +264,10 @@ def _get_root(task: str) -> str:
 
 def _check_steps(job: "Job", env: str) -> Iterator[Problem]:
     """Reject more steps than an episode of the environment can have."""
-    steps, most = job["env_steps"], simulation.SIMULATED_ENVIRONMENTS[env].most_steps
-    if steps is not None and most is not None and steps > most:
-        ways = (Suggestion(f"--env-steps {most}"), suggest_leaving_out("--env-steps"))
-        yield make_problem("value-out-of-range.steps", *ways, given=str(steps), env=env, most=most)
+    steps, most_steps = job["env_steps"], simulation.SIMULATED_ENVIRONMENTS[env].most_steps
+    if steps is not None and most_steps is not None and steps > most_steps:
+        ways = (Suggestion(f"--env-steps {most_steps}"), suggest_leaving_out("--env-steps"))
+        yield make_problem("value-out-of-range.steps", *ways, given=str(steps), env=env, most=most_steps)
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
@@ -289,8 +306,8 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
         ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
         yield make_problem("confirmation-not-fresh.one-checkpoint", *ways, given=str(episodes), flag=flag)
     count = len({*_list_states(job)})
-    needed = job["eval_episodes"] + episodes
-    if 0 < count < needed:
+    needed_starts = job["eval_episodes"] + episodes
+    if 0 < count < needed_starts:
         ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
         yield make_problem(
             "confirmation-not-fresh.too-few-starts",
@@ -298,7 +315,7 @@ def _check_confirmation(job: "Job") -> Iterator[Problem]:
             given=str(episodes),
             count=count,
             flag=flag,
-            needed=needed,
+            needed=needed_starts,
             eval_episodes=job["eval_episodes"],
         )
 
@@ -314,35 +331,37 @@ def _list_states(job: "Job") -> tuple[tuple[float, ...], ...]:
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     """Require valid episode numbers and a dataset."""
     requested, flag = job["replay_episodes"], "--replay-episodes"
-    for name, text in ((flag, requested), (episode_numbers.EXCLUDE_FLAG, job[episode_numbers.EXCLUDED])):
-        if text is not None and not _has_dataset(job):
+    for name, episodes_text in ((flag, requested), (episode_numbers.EXCLUDE_FLAG, job[episode_numbers.EXCLUDED])):
+        if episodes_text is not None and not _has_dataset(job):
             yield make_problem(
                 "option-without-effect.dataset",
                 suggest_leaving_out(name),
                 *DATASET_SUGGESTIONS,
                 where=name,
-                given=redact(text, max_length=LONGEST_VALUE),
+                given=redact(episodes_text, max_length=LONGEST_VALUE),
                 absent=("dataset",),
                 flag=name,
             )
     if requested is None:
         return
-    text = redact(requested, max_length=LONGEST_VALUE)
+    episodes_text = redact(requested, max_length=LONGEST_VALUE)
     try:
         selection.parse_episodes(requested)
     except ValueError as error:
-        forms = (episode_numbers.EXAMPLE, selection.HELD_OUT, selection.ALL)
-        near = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
-        suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
-        yield make_problem("value-invalid.episodes", *suggestions, given=text, flag=flag, why=_format_error(error))
+        example_forms = (episode_numbers.EXAMPLE, selection.HELD_OUT, selection.ALL)
+        nearest_ways = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
+        suggestions = nearest_ways or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(example_forms)}"),)
+        yield make_problem(
+            "value-invalid.episodes", *suggestions, given=episodes_text, flag=flag, why=_format_error(error)
+        )
 
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
     """Require that all options after `--` are LeRobot's for the environment or the policy."""
-    before = ""
+    previous_argument = ""
     for argument in job.trainer_args:
-        is_value = before in OWNED_OPTIONS and not argument.startswith("--")
-        before = argument
+        is_value = previous_argument in OWNED_OPTIONS and not argument.startswith("--")
+        previous_argument = argument
         if is_value or argument.partition("=")[0] in OWNED_OPTIONS:  # reported already, with a suggestion
             continue
         match = re.fullmatch(OPTION_PATTERN, argument)
@@ -352,20 +371,20 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             env = str(job["env"])  # the options of environments are known here, those of a policy are not
             option, _, value = argument.partition("=")
             name = option.removeprefix("--env.").partition(".")[0]
-            shown = redact(argument, max_length=LONGEST_VALUE)
-            names = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
-            if name not in names:
-                suggestions = suggest_name(name, names, prefix="-- --env.")
+            shown_argument = redact(argument, max_length=LONGEST_VALUE)
+            option_names = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
+            if name not in option_names:
+                suggestions = suggest_name(name, option_names, prefix="-- --env.")
                 yield make_problem(
                     "option-unknown.environment",
                     *suggestions,
-                    given=shown,
+                    given=shown_argument,
                     env=env,
                     option=redact(option),
-                    known=", ".join(names),
+                    known=", ".join(option_names),
                 )
             elif name == "fps" and not FPS_PATTERN.fullmatch(value):
-                yield make_problem("script-option-invalid", given=shown)
+                yield make_problem("script-option-invalid", given=shown_argument)
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
@@ -374,12 +393,12 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
 
 def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     """Check an option of the policy with those of all types of LeRobot; one that none has, a package may have."""
-    compared: tuple[str, ...] = (argument,)
+    compared_options: tuple[str, ...] = (argument,)
     if job["packages"]:
         lerobot = versions.get_version(job["lerobot_version"])
-        compared, unchecked = package_options.split_options(compared, lerobot, is_known=True)
-        yield from package_options.warn_of_unchecked(unchecked)
-    yield from rejected_options.find_option_problems(compared, {}, OWNED_OPTIONS, json_prefix="policy.")
+        compared_options, unchecked_names = package_options.split_options(compared_options, lerobot, is_known=True)
+        yield from package_options.warn_of_unchecked(unchecked_names)
+    yield from rejected_options.find_option_problems(compared_options, {}, OWNED_OPTIONS, json_prefix="policy.")
 
 
 def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:
@@ -387,11 +406,13 @@ def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:
     reward, flag = job["success_reward"], "--success-reward"
     if reward is None:
         return
-    best = simulation.SIMULATED_ENVIRONMENTS[env].max_reward
-    if float(reward) > best:
-        yield make_problem("value-out-of-range.never-reached", given=f"{reward:g}", env=env, best=best, flag=flag)
+    max_reward = simulation.SIMULATED_ENVIRONMENTS[env].max_reward
+    if float(reward) > max_reward:
+        yield make_problem("value-out-of-range.never-reached", given=f"{reward:g}", env=env, best=max_reward, flag=flag)
     if float(reward) <= 0:
-        yield make_problem("value-out-of-range.always-reached", given=f"{reward:g}", env=env, flag=flag, best=best)
+        yield make_problem(
+            "value-out-of-range.always-reached", given=f"{reward:g}", env=env, flag=flag, best=max_reward
+        )
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
@@ -434,14 +455,14 @@ def _format_error(error: ValueError) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def _make_unused_problem(title: str, where: str, value: object) -> Problem:
-    shown = redact(str(value), max_length=LONGEST_VALUE)
+def _make_unused_problem(title: str, flag: str, option_value: object) -> Problem:
+    shown_value = redact(str(option_value), max_length=LONGEST_VALUE)
     return make_problem(
         "option-without-effect.simulation",
-        suggest_leaving_out(where),
+        suggest_leaving_out(flag),
         *ENVIRONMENT_SUGGESTIONS,
-        where=where,
-        given=shown,
+        where=flag,
+        given=shown_value,
         absent=("env",),
         title=title,
     )

@@ -104,10 +104,14 @@ def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
     """Return the packages of the run whose policy a job takes, and the episodes that it left out of the same data."""
     parameters = packages.follow_run(job, earlier)
     excluded = dict(earlier.parameters).get(EXCLUDED)
-    data, earlier_data = (
+    dataset_uris, earlier_uris = (
         [source.uri for source in given_job.sources if source.role == "dataset"] for given_job in (job, earlier)
     )
-    return {**parameters, EXCLUDED: (excluded, packages.OWNER)} if excluded and data == earlier_data else parameters
+    return (
+        {**parameters, EXCLUDED: (excluded, packages.OWNER)}
+        if excluded and dataset_uris == earlier_uris
+        else parameters
+    )
 
 
 def continue_runs(job: "Job", list_answers: ListAnswers) -> dict[str, tuple[Any, str]]:
@@ -122,8 +126,8 @@ def continue_runs(job: "Job", list_answers: ListAnswers) -> dict[str, tuple[Any,
     comparisons = continuation.load_continuations(list_answers(), conditions)
     if not comparisons:
         return {}
-    runs = " and ".join(comparison.run for comparison in comparisons)
-    return {references.EARLIER: (continuation.dump_comparisons(comparisons), f"of {runs}")}
+    runs_text = " and ".join(comparison.run for comparison in comparisons)
+    return {references.EARLIER: (continuation.dump_comparisons(comparisons), f"of {runs_text}")}
 
 
 def implies_sources(job: "Job") -> bool:
@@ -179,8 +183,10 @@ def find_inputs(folder: Path) -> "Iterator[FoundInput]":
         environments = [  # an environment of many tasks: which of them fits, the user knows
             env for env, environment in simulation.SIMULATED_ENVIRONMENTS.items() if not environment.needs_tasks
         ]
-        suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
-        if env := next(suited, ""):
+        suited_environments = (
+            env for env in environments if not any(simulation.find_environment_problems(settings, env, ()))
+        )
+        if env := next(suited_environments, ""):
             dataset_input = dataset_input._replace(
                 parameters={**dataset_input.parameters, "env": env, "success_threshold": THRESHOLD}
             )

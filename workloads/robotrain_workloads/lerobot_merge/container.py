@@ -108,18 +108,18 @@ def _read_step(folder: Path) -> int:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
-    values = document.parameters
+    parameters = document.parameters
     source = lineage.find_start_source(document.sources)
     policies = {"policy_repo_id": source.uri} if source else {}
     return TrackingSpec(
         experiment="lerobot-merge",
         run_name=document.run,
-        params={**policies, "float32": values["float32"], **packages.describe(document)},
+        params={**policies, "float32": parameters["float32"], **packages.describe(document)},
         tags={
             "lerobot.framework": "lerobot",
-            **({"model.register_name": str(name)} if (name := values["register_checkpoint"]) else {}),
+            **({"model.register_name": str(name)} if (name := parameters["register_checkpoint"]) else {}),
         },
-        machine=bool(values["system_metrics"]),
+        machine=bool(parameters["system_metrics"]),
     )
 
 
@@ -142,13 +142,13 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
                 "merged_adapter": f"{loaded_adapter.method} of rank {loaded_adapter.rank}",
                 "adapter_base": str(loaded_adapter.base),
             }
-    lines = [
+    description_lines = [
         f"LeRobot {tags.get('policy_type', '')} policy: an adapter merged into its base".replace("  ", " "),
         f"Merged by the run {document.run}",
     ]
     return PublishingSpec(
         register=str(document.parameters["register_checkpoint"] or ""),
-        description="\n".join(lines),
+        description="\n".join(description_lines),
         tags={name: value for name, value in tags.items() if value},
         lineage={},
         describes=_describe_policy(job),
@@ -163,10 +163,10 @@ def _describe_policy(job: LerobotJob) -> dict[str, object]:
     known_base = reads.base or adapter.Base() if reads else None  # none of the policy that was made of the adapter
     base = adapter.find_base_source(job.sources, known_base, reads.names) if reads and known_base else None
     sources = [("The adapter", job.start_source), ("Its base", base)]
-    merged = [f"- {name}: {model_card.format_source(source)}" for name, source in sources if source]
+    merged_lines = [f"- {name}: {model_card.format_source(source)}" for name, source in sources if source]
     sections = [
         ("Use", policy_card.describe_use(document)),
-        ("Merged", "\n".join(merged)),
+        ("Merged", "\n".join(merged_lines)),
         ("Repeat the merge", model_card.format_job(document, MergeParameters)),
     ]
     origin = [base] if base else document.sources

@@ -29,8 +29,8 @@ def merge(folder: Path, base: Path, to: Path, *, float32: bool) -> None:
     """
     add = functools.partial(merge_adapter, float32=float32)
     loaded = loaded_policy.load_policy(folder, "cpu", base=base, add=add)
-    config, saved = loaded.policy.config, loaded.settings
-    config.use_peft, config.pretrained_path, config.device = False, None, saved.get("device")
+    config, saved_settings = loaded.policy.config, loaded.settings
+    config.use_peft, config.pretrained_path, config.device = False, None, saved_settings.get("device")
     if float32 and hasattr(config, DTYPE):
         config.dtype = "float32"
     with result_files.fill_folder(to) as scratch:
@@ -44,22 +44,22 @@ def merge(folder: Path, base: Path, to: Path, *, float32: bool) -> None:
 def merge_adapter(policy: Any, folder: Path, device: str, *, float32: bool) -> Any:
     """Return a policy with the numbers of an adapter added to its weights; the sums are computed in float32."""
     formats = {name: tensor.dtype for name, tensor in policy.state_dict().items()}
-    adapted = loaded_policy.attach_adapter(policy.float(), folder, device)
-    merged = adapted.merge_and_unload(safe_merge=True)
+    adapted_policy = loaded_policy.attach_adapter(policy.float(), folder, device)
+    merged_policy = adapted_policy.merge_and_unload(safe_merge=True)
     if not float32:
-        for name, tensor in merged.named_parameters():
+        for name, tensor in merged_policy.named_parameters():
             tensor.data = tensor.data.to(formats[name])
-    return merged
+    return merged_policy
 
 
 def _write_train_config(folder: Path, to: Path) -> None:
     """Write the configuration of the training, which tells the held-out episodes, as that of a whole policy."""
     path = folder / TRAIN_CONFIG_FILE.name
     if path.is_file():
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        settings = {**(saved.get("policy") or {}), "use_peft": False, "pretrained_path": None}
-        text = json.dumps({**saved, "peft": None, "policy": settings}, indent=4)
-        (to / path.name).write_text(text, encoding="utf-8")
+        saved_config = json.loads(path.read_text(encoding="utf-8"))
+        settings = {**(saved_config.get("policy") or {}), "use_peft": False, "pretrained_path": None}
+        config_json = json.dumps({**saved_config, "peft": None, "policy": settings}, indent=4)
+        (to / path.name).write_text(config_json, encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -48,16 +48,16 @@ class MixtureSampler:
 
     def count_draws(self, position: int) -> list[int]:
         """Return how many of the samples before a position are of each source."""
-        block, rest = divmod(position, BLOCK)
+        block, block_position = divmod(position, BLOCK)
         counts = self._count_in_blocks(np.arange(block)).sum(axis=0)
-        counts += np.bincount(self._order_block(block)[:rest], minlength=len(self._sources))
+        counts += np.bincount(self._order_block(block)[:block_position], minlength=len(self._sources))
         return [int(count) for count in counts]
 
     def _count_in_blocks(self, blocks: Array) -> Array:
         """Return a row for each block: its samples of each source."""
         offsets = (blocks * GOLDEN) % 1
-        ends = np.clip(np.ceil(self._ends[None, :] - offsets[:, None]), 0, BLOCK).astype(np.int64)
-        return np.diff(ends, axis=1, prepend=0, append=BLOCK)
+        block_ends = np.clip(np.ceil(self._ends[None, :] - offsets[:, None]), 0, BLOCK).astype(np.int64)
+        return np.diff(block_ends, axis=1, prepend=0, append=BLOCK)
 
     def _order_block(self, block: int) -> Array:
         """Return the source of each sample of a block."""
@@ -65,17 +65,17 @@ class MixtureSampler:
         return np.random.default_rng([self._seed, block]).permutation(np.repeat(np.arange(len(counts)), counts))
 
     def _draw(self, position: int, count: int) -> Iterator[int]:
-        drawn = self.count_draws(position)
-        frames = [self._read_source(sampler, start) for sampler, start in zip(self._sources, drawn, strict=True)]
+        drawn_counts = self.count_draws(position)
+        frames = [self._read_source(sampler, start) for sampler, start in zip(self._sources, drawn_counts, strict=True)]
         order = self._order_block(position // BLOCK)
         for sample in range(position, position + count):
             if sample % BLOCK == 0:
                 order = self._order_block(sample // BLOCK)
             yield next(frames[order[sample % BLOCK]])
 
-    def _read_source(self, sampler: Any, drawn: int) -> Iterator[int]:
+    def _read_source(self, sampler: Any, drawn_count: int) -> Iterator[int]:
         """Yield the frames of a source without end, after those that were drawn before."""
-        epoch, start = divmod(drawn, len(sampler))
+        epoch, start = divmod(drawn_count, len(sampler))
         sampler.load_state_dict({"epoch": epoch, "start_index": start})
         while True:
             yield from sampler

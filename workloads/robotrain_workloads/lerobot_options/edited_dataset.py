@@ -34,44 +34,46 @@ def translate_edit(options: Sequence[str]) -> TranslatedLine:
     option_values = {name: value or "" for name, value in split_options(options) if name}
     operation = option_values.get(OPERATION, "")
     if operation not in NOTES:
-        shown = f"--{OPERATION}={operation}"
-        return TranslatedLine((), {}, refused={f"--{OPERATION}": OTHER_REASON.format(shown)})
+        operation_option = f"--{OPERATION}={operation}"
+        return TranslatedLine((), {}, refused={f"--{OPERATION}": OTHER_REASON.format(operation_option)})
     flags = list[str]()
-    refused = dict[str, str]()
+    refusals = dict[str, str]()
     if operation == MERGE:
-        flags += _list_merged(option_values, refused)
+        flags += _list_merged(option_values, refusals)
     else:
         flags += _list_dataset(option_values.get(REPOSITORY, ""), option_values.get(FOLDER, ""))
-    if operation == DELETE and (numbers := _read_list(option_values, EPISODES, "int", "[0, 2]", refused)):
-        flags += ("--exclude-episodes", ",".join(map(str, numbers)))
+    if operation == DELETE and (episode_numbers := _read_list(option_values, EPISODES, "int", "[0, 2]", refusals)):
+        flags += ("--exclude-episodes", ",".join(map(str, episode_numbers)))
     if operation == RECOMPUTE:
         flags += ("--statistics", "computed")
-    written = [
+    output_options = [
         name for name in option_values if name in WRITTEN or (operation == MERGE and name in (REPOSITORY, FOLDER))
     ]
-    left_out = {f"--{name}": WRITTEN_REASON for name in written}
-    translated = {OPERATION, REPOSITORY, FOLDER, *WRITTEN, *_list_options(operation)}
-    refused |= {f"--{name}": UNKNOWN_REASON.format(operation) for name in option_values if name not in translated}
+    omitted_options = {f"--{name}": WRITTEN_REASON for name in output_options}
+    translated_options = {OPERATION, REPOSITORY, FOLDER, *WRITTEN, *_list_options(operation)}
+    refusals |= {
+        f"--{name}": UNKNOWN_REASON.format(operation) for name in option_values if name not in translated_options
+    }
     words = ("robotrain", "submit", "--platform", "PLATFORM", *flags)
-    return TranslatedLine(words, left_out, {f"--{OPERATION}={operation}": NOTES[operation]}, refused)
+    return TranslatedLine(words, omitted_options, {f"--{OPERATION}={operation}": NOTES[operation]}, refusals)
 
 
 def _list_options(operation: str) -> tuple[str, ...]:
     return {MERGE: (MERGED, MERGED_FOLDERS), DELETE: (EPISODES,)}.get(operation, ())
 
 
-def _list_merged(option_values: Mapping[str, str], refused: dict[str, str]) -> Iterator[str]:
+def _list_merged(option_values: Mapping[str, str], refusals: dict[str, str]) -> Iterator[str]:
     """Yield the words for the datasets of a merge: folders, where the line names them."""
-    names = _read_list(option_values, MERGED, "text", "[OWNER/FIRST, OWNER/SECOND]", refused)
+    dataset_names = _read_list(option_values, MERGED, "text", "[OWNER/FIRST, OWNER/SECOND]", refusals)
     folders = (
-        _read_list(option_values, MERGED_FOLDERS, "text", "[FIRST, SECOND]", refused)
+        _read_list(option_values, MERGED_FOLDERS, "text", "[FIRST, SECOND]", refusals)
         if MERGED_FOLDERS in option_values
         else []
     )
-    if folders and len(folders) != len(names):
-        refused[f"--{MERGED_FOLDERS}"] = f"it has {len(folders)} folders, and --{MERGED} {len(names)} names"
+    if folders and len(folders) != len(dataset_names):
+        refusals[f"--{MERGED_FOLDERS}"] = f"it has {len(folders)} folders, and --{MERGED} {len(dataset_names)} names"
         return
-    for number, name in enumerate(names):
+    for number, name in enumerate(dataset_names):
         yield from _list_dataset(str(name), str(folders[number]) if folders else "")
 
 
@@ -86,7 +88,7 @@ def _read_list(
 ) -> Sequence[object]:
     """Return the values of an option that is a list; none, and the reason in `refused`, if it is no list."""
     with suppress(RefusedValue, UnreadValue):
-        if values := read_value(option_values.get(name, ""), {"each": kind}):
-            return list(values)
+        if list_values := read_value(option_values.get(name, ""), {"each": kind}):
+            return list(list_values)
     refused[f"--{name}"] = LIST_REASON.format(name, example)
     return []

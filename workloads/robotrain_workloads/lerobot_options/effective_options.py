@@ -67,9 +67,11 @@ def compute_effective_options(
     interval = read_value(tree, EVAL_STEPS, effective.get(EVAL_STEPS), types)
     if isinstance(steps, int) and isinstance(interval, int):
         effective[EVAL_STEPS] = min(interval, steps)  # a loss after the last step changes nothing
-    draws = any(read_value(tree, name, effective.get(name), types) is True for name in WORKER_DRAWS)
+    draws_numbers = any(read_value(tree, name, effective.get(name), types) is True for name in WORKER_DRAWS)
     return {
-        name: value for name, value in effective.items() if not PLACES.fullmatch(name) or (draws and name == WORKERS)
+        name: value
+        for name, value in effective.items()
+        if not PLACES.fullmatch(name) or (draws_numbers and name == WORKERS)
     }
 
 
@@ -86,22 +88,22 @@ def _list_defaults(
     tree: OptionTree, fields: Fields, prefix: str, option_values: Mapping[str, object]
 ) -> Iterator[tuple[str, object]]:
     for name, field in fields.items():
-        nested = [*list_nested(field[0])]
+        nested_classes = [*list_nested(field[0])]
         if len(field) > 1:
             yield f"{prefix}{name}", field[1]
-        elif nested and (
+        elif nested_classes and (
             "fields" in field[0] or any(option.startswith(f"{prefix}{name}.") for option in option_values)
         ):
-            yield from _list_defaults(tree, tree.classes[nested[0]], f"{prefix}{name}.", option_values)
+            yield from _list_defaults(tree, tree.classes[nested_classes[0]], f"{prefix}{name}.", option_values)
 
 
-def _find_precision(values: Mapping[str, object], model: str, tree: OptionTree, requested: str) -> str:
+def _find_precision(effective: Mapping[str, object], model: str, tree: OptionTree, requested: str) -> str:
     """Return the number format that LeRobot's trainer computes in: `no` for its usual one."""
-    if f"{model}.dtype" in values:
-        return PRECISION_OF_TYPE.get(str(values[f"{model}.dtype"]), requested or "no")
+    if f"{model}.dtype" in effective:
+        return PRECISION_OF_TYPE.get(str(effective[f"{model}.dtype"]), requested or "no")
     reads_amp = [int(part) for part in tree.version.split(".")] >= [*AMP_SINCE]
-    if reads_amp and read_value(tree, f"{model}.use_amp", values.get(f"{model}.use_amp"), {}) is True:
-        return AMP_FORMATS.get(str(values.get(f"{model}.device")), GPU_AMP_FORMAT)
+    if reads_amp and read_value(tree, f"{model}.use_amp", effective.get(f"{model}.use_amp"), {}) is True:
+        return AMP_FORMATS.get(str(effective.get(f"{model}.device")), GPU_AMP_FORMAT)
     return requested or "no"
 
 
@@ -118,11 +120,12 @@ def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, s
 def find_differences(tree: OptionTree, wanted: Effective, actual: Effective) -> dict[str, tuple[object, object]]:
     """Return the options with different values, each with both: None for a default that is no plain value."""
     types = {model: str(wanted[f"{model}.type"]) for model in MODELS if f"{model}.type" in wanted}
-    names = dict.fromkeys([*wanted, *actual])
+    option_names = dict.fromkeys([*wanted, *actual])
     differences = {
-        name: (wanted.get(name), actual.get(name))
-        for name in names
-        if read_value(tree, name, wanted.get(name), types) != read_value(tree, name, actual.get(name), types)
+        option_name: (wanted.get(option_name), actual.get(option_name))
+        for option_name in option_names
+        if read_value(tree, option_name, wanted.get(option_name), types)
+        != read_value(tree, option_name, actual.get(option_name), types)
     }
     if SPLIT in differences:  # first: without held-out episodes no loss is computed
         differences.pop(EVAL_STEPS, None)
@@ -134,6 +137,6 @@ def format_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        shown = str(int(value)) if value.is_integer() else f"{value:g}"
-        return re.sub(r"e-0(\d)", r"e-\1", shown if float(shown) == value else repr(value))
+        number_text = str(int(value)) if value.is_integer() else f"{value:g}"
+        return re.sub(r"e-0(\d)", r"e-\1", number_text if float(number_text) == value else repr(value))
     return json.dumps(value) if isinstance(value, list | tuple | dict) else "null" if value is None else str(value)

@@ -65,17 +65,17 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     plugins = get_plugins(ctx)
     programs = ((name, workload.program_options) for name, workload in plugins.workloads().items())
-    names = [name for name, program in programs if program and program.translator == "from-lerobot"]
-    names.append(edited_dataset.PROGRAM)
+    program_names = [name for name, program in programs if program and program.translator == "from-lerobot"]
+    program_names.append(edited_dataset.PROGRAM)
     script = None
     if is_script(line):
-        script = find_program_line(line[0], lambda words: find_program_word(words, names) is not None)
-    elif find_program_word(line, names) is None:
+        script = find_program_line(line[0], lambda words: find_program_word(words, program_names) is not None)
+    elif find_program_word(line, program_names) is None:
         check_script_exists(line)
     words = script.words if script else split_line(line)
     line = [expand_account_variables(word) for word in words if word.strip()]
-    program_index, name = find_program(line, names)
-    options, after = cut_shell_words(line[program_index + 1 :])
+    program_index, name = find_program(line, program_names)
+    options, following_words = cut_shell_words(line[program_index + 1 :])
     if not {*HELP_OPTIONS}.isdisjoint(options):
         workload = TRAINING if name == edited_dataset.PROGRAM else name
         return TranslatedLine(("robotrain", "submit", workload, "--help"), {})
@@ -88,25 +88,27 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     if script:
         translator.add_batch_options(script.batch)
         translator.add_loops(script.loops)
-    if after:
-        is_second = find_program_word(after, names) is not None
+    if following_words:
+        is_second = find_program_word(following_words, program_names) is not None
         reasons = translator.refused if is_second else translator.left_out
-        reasons[" ".join(after)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
+        reasons[" ".join(following_words)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
     translator.translate()
     if translator.is_training and not translator.is_resumed:
-        checked = check_line(ctx, translator.make_line().check_words[1:])
+        checked_line = check_line(ctx, translator.make_line().check_words[1:])
         while (
-            not translator.refused and checked.job is not None and _correct(translator, checked.job, checked.problems)
+            not translator.refused
+            and checked_line.job is not None
+            and _correct(translator, checked_line.job, checked_line.problems)
         ):
-            checked = check_line(ctx, translator.make_line().check_words[1:])
+            checked_line = check_line(ctx, translator.make_line().check_words[1:])
     return translator.make_line()
 
 
 def _add_code_trust(translator: LineTranslator, job: Job) -> bool:
     """Add the repositories whose Python code LeRobot would run; return whether there are any to add."""
     start = None if translator.trained.settings is None else backbones.PolicyFiles(settings=translator.trained.settings)
-    needed = backbones.list_needed(dict(job.parameters), job.trainer_args, start)
-    code = ",".join(f"{repository.name}@COMMIT" for repository in needed if repository.runs_code)
+    needed_repositories = backbones.list_needed(dict(job.parameters), job.trainer_args, start)
+    code = ",".join(f"{repository.name}@COMMIT" for repository in needed_repositories if repository.runs_code)
     if not code or TRUST_FLAG in translator.flags:
         return False
     translator.flags[TRUST_FLAG] = (TRUST_FLAG, code)
@@ -121,42 +123,50 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     Flags are first, as one may change several options. What no flag and no option can give is refused, unless
     `problems` say why already.
     """
-    trained = translator.trained
+    trained_type = translator.trained
     container = importlib.import_module(translator.workload.container_plugin)
-    options, precision = container.list_job_options(job, trained.settings)
+    options, precision = container.list_job_options(job, trained_type.settings)
     if _add_code_trust(translator, job):
         return True
-    skipped = {EXCLUDED, *(option.removeprefix("--") for option in translator.left_out)}
-    option_values = {name: value for name, value in translator.given.items() if name not in skipped}
-    option_values[f"{trained.model}.type"] = trained.kind
+    skipped_options = {EXCLUDED, *(option.removeprefix("--") for option in translator.left_out)}
+    option_values = {
+        name: wanted_value for name, wanted_value in translator.given.items() if name not in skipped_options
+    }
+    option_values[f"{trained_type.model}.type"] = trained_type.kind
     compute = effective_options.compute_effective_options
-    wanted = compute(option_values, translator.tree, trained.settings, translator.program.precision)
+    wanted_options = compute(option_values, translator.tree, trained_type.settings, translator.program.precision)
     differences = effective_options.find_differences(
-        translator.tree, wanted, compute(options, translator.tree, trained.settings, precision)
+        translator.tree, wanted_options, compute(options, translator.tree, trained_type.settings, precision)
     )
-    start = f"{trained.model}.path"
-    if trained.settings is None and start in translator.given:  # both leave what it says as it is
-        translator.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained.model)
-        unknown = (f"{trained.model}.", PRECISION)
-        differences = {name: both for name, both in differences.items() if not name.startswith(unknown)}
+    start = f"{trained_type.model}.path"
+    if trained_type.settings is None and start in translator.given:  # both leave what it says as it is
+        translator.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained_type.model)
+        unknown_options = (f"{trained_type.model}.", PRECISION)
+        differences = {
+            name: value_pair for name, value_pair in differences.items() if not name.startswith(unknown_options)
+        }
     flags = dict[str, tuple[str, ...]]()
     arguments = list[str]()
-    for name, (value, _) in differences.items():
+    for name, (wanted_value, _) in differences.items():
         hint = translator.find_hint(name) or ""
-        words = ("--mixed-precision", str(value)) if name == PRECISION else fill_in_hint(hint, format_value(value))
-        if words and value is not None and translator.flags.get(words[0]) != words:
+        words = (
+            ("--mixed-precision", str(wanted_value))
+            if name == PRECISION
+            else fill_in_hint(hint, format_value(wanted_value))
+        )
+        if words and wanted_value is not None and translator.flags.get(words[0]) != words:
             flags[words[0]] = words
-        elif not hint and value is not None and f"--{name}={format_value(value)}" not in translator.rest:
-            arguments.append(f"--{name}={format_value(value)}")
+        elif not hint and wanted_value is not None and f"--{name}={format_value(wanted_value)}" not in translator.rest:
+            arguments.append(f"--{name}={format_value(wanted_value)}")
     translator.flags |= flags
     translator.rest += [] if flags else arguments[:1]
     if not (flags or arguments or problems):
-        type_option = f"{trained.model}.type"
-        for name, (value, other) in differences.items():
+        type_option = f"{trained_type.model}.type"
+        for name, (wanted_value, actual_value) in differences.items():
             if type_option in differences and name != type_option:
                 continue
-            values = (f"--{name}={format_value(setting)}" for setting in (other, value))
-            translator.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*values)
+            option_texts = (f"--{name}={format_value(setting)}" for setting in (actual_value, wanted_value))
+            translator.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*option_texts)
     return bool(flags or arguments)
 
 

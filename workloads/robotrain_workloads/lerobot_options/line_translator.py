@@ -98,8 +98,8 @@ class LineTranslator:
     ) -> None:
         self.workload, self.kinds, self.program = workload, kinds, program
         self.trained = TrainedType(versions.get_version(program.version or None))
-        given_options = [(name, value) for name, value in split_options(options) if name]
-        self.given = {name: self.read_switch(name, value) for name, value in given_options}
+        given_options = [(name, option_value) for name, option_value in split_options(options) if name]
+        self.given = {name: self.read_switch(name, option_value) for name, option_value in given_options}
         self.flags: dict[str, tuple[str, ...]] = {}
         """The words by their flag."""
         self.rest: list[str] = []
@@ -115,11 +115,11 @@ class LineTranslator:
         """Values of parameters that a loop of a script gives, by the parameter's flag."""
         self.meant: set[str] = set()
         """LeRobot's options that refused words stand for."""
-        for value in [value for name, value in split_options(options) if not name]:
-            is_dash = value and re.match("-*[–—]", value)
-            meant = re.sub(r"^\W+", "--", value or "") if is_dash else ""
-            reason = option_reasons.DASH.format(meant) if meant else "it is not an option"
-            self.refuse(value or ("--" if value is None else "''"), reason, meant)
+        for option_value in [option_value for name, option_value in split_options(options) if not name]:
+            is_dash = option_value and re.match("-*[–—]", option_value)
+            meant_option = re.sub(r"^\W+", "--", option_value or "") if is_dash else ""
+            reason = option_reasons.DASH.format(meant_option) if meant_option else "it is not an option"
+            self.refuse(option_value or ("--" if option_value is None else "''"), reason, meant_option)
 
     @property
     def is_training(self) -> bool:
@@ -159,19 +159,44 @@ class LineTranslator:
 
     def make_line(self) -> TranslatedLine:
         """Return the line."""
-        named = () if self.workload.default else (self.workload.name,)
-        rest = ["--", *self.rest] if self.rest else []
+        workload_words = () if self.workload.default else (self.workload.name,)
+        rest_words = ["--", *self.rest] if self.rest else []
         flags = [word for words in self.flags.values() for word in words]
-        words = ("robotrain", "submit", *named, "--platform", self.platform, *self.platform_words, *flags, *rest)
+        words = (
+            "robotrain",
+            "submit",
+            *workload_words,
+            "--platform",
+            self.platform,
+            *self.platform_words,
+            *flags,
+            *rest_words,
+        )
         respell = partial(option_spelling.respell_problem, spellings=self.spellings)
         mode = self.program.wandb_mode
         is_logged = is_true(self.given.get(WANDB)) and mode not in ("", "null", "online")
         variables = {WANDB_MODE_VARIABLE: mode} if is_logged else {}
         if not self.varied:
             return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins, variables)
-        fixed = [word for flag, texts in self.flags.items() if flag not in self.varied for word in texts]
-        over = [word for flag, values in self.varied.items() for word in ("--over", self.format_values(flag, values))]
-        sweep = ("robotrain", "sweep", *named, "--platform", self.platform, *self.platform_words, *fixed, *over, *rest)
+        fixed_words = [
+            word for flag, flag_words in self.flags.items() if flag not in self.varied for word in flag_words
+        ]
+        varied_words = [
+            word
+            for flag, varied_values in self.varied.items()
+            for word in ("--over", self.format_values(flag, varied_values))
+        ]
+        sweep = (
+            "robotrain",
+            "sweep",
+            *workload_words,
+            "--platform",
+            self.platform,
+            *self.platform_words,
+            *fixed_words,
+            *varied_words,
+            *rest_words,
+        )
         return TranslatedLine(
             sweep, self.left_out, self.notes, self.refused, respell, self.stand_ins, variables, checked=words
         )
@@ -197,20 +222,25 @@ class LineTranslator:
 
         :param loops: values by the variable of a loop that the line is in.
         """
-        for variable, values in loops.items():
-            names = [name for name, value in self.given.items() if variable in list_variables(value or "")]
-            own = [name for name in names if name in OWN_PLACES]
-            self.left_out |= {f"--{name}": option_reasons.LOOP_PLACE for name in own}
-            self.given = {name: value for name, value in self.given.items() if name not in own}
-            for name in (name for name in names if name not in own):
-                text = self.given[name] or ""
-                texts = tuple(replace_variable(text, variable, value) for value in values)
-                words = fill_in_hint(self.find_hint(name) or "", texts[0]) if texts else None
+        for variable, loop_values in loops.items():
+            looped_options = [name for name, value in self.given.items() if variable in list_variables(value or "")]
+            place_options = [name for name in looped_options if name in OWN_PLACES]
+            self.left_out |= {f"--{name}": option_reasons.LOOP_PLACE for name in place_options}
+            self.given = {name: value for name, value in self.given.items() if name not in place_options}
+            for name in (name for name in looped_options if name not in place_options):
+                option_text = self.given[name] or ""
+                replaced_texts = tuple(replace_variable(option_text, variable, value) for value in loop_values)
+                words = fill_in_hint(self.find_hint(name) or "", replaced_texts[0]) if replaced_texts else None
                 flags = [parameter.flag for parameter in self.parameters]
-                is_alone = len(names) - len(own) == 1
-                if is_alone and words and words[0] in flags and not any("," in text for text in texts):
-                    self.given[name] = texts[0]
-                    self.varied[words[0]] = texts
+                is_alone = len(looped_options) - len(place_options) == 1
+                if (
+                    is_alone
+                    and words
+                    and words[0] in flags
+                    and not any("," in option_text for option_text in replaced_texts)
+                ):
+                    self.given[name] = replaced_texts[0]
+                    self.varied[words[0]] = replaced_texts
                     self.notes[f"for {variable}"] = option_reasons.LOOP_NOTE
                 else:
                     self.refused[f"--{name}"] = option_reasons.LOOP.format(variable)
@@ -222,15 +252,19 @@ class LineTranslator:
 
     def fill_variables(self) -> None:
         """Put a word in capitals in the place of a variable that nobody knows, in texts such as paths: `/data/USER`."""
-        for name, value in self.given.items():
-            if not value or not VARIABLE.search(value) or find_secret_arguments([f"--{name}={value}"]):
+        for name, option_text in self.given.items():
+            if (
+                not option_text
+                or not VARIABLE.search(option_text)
+                or find_secret_arguments([f"--{name}={option_text}"])
+            ):
                 continue
-            if find_job_variable(value):
+            if find_job_variable(option_text):
                 continue
-            is_whole = VARIABLE.fullmatch(value)
-            if is_whole and (name.rpartition(".")[2] not in TEXT_OPTIONS or SECRET_VARIABLE.search(value)):
+            is_whole = VARIABLE.fullmatch(option_text)
+            if is_whole and (name.rpartition(".")[2] not in TEXT_OPTIONS or SECRET_VARIABLE.search(option_text)):
                 continue
-            self.given[name], self.notes[f"--{name}"] = fill_unknown_variables(value)
+            self.given[name], self.notes[f"--{name}"] = fill_unknown_variables(option_text)
 
     def translate(self) -> None:
         """Translate the line, except for what robotrain does otherwise by default."""
@@ -256,13 +290,13 @@ class LineTranslator:
             return
         folder = Path(match["folder"])
         try:
-            saved = read_saved_options(folder, self.workload.managed_options)
+            saved_options = read_saved_options(folder, self.workload.managed_options)
         except (OSError, ValueError):
             self.refused[f"--{CONFIG}"] = option_reasons.RESUME_FILE.format(folder / TRAIN_CONFIG_FILE)
             return
-        for name, text in saved.items():
+        for name, option_text in saved_options.items():
             if name not in NOT_SAVED:
-                self.given.setdefault(name, text)
+                self.given.setdefault(name, option_text)
 
     def add_type(self) -> None:
         """Add the version of LeRobot, and the type of what it trains."""
@@ -279,37 +313,37 @@ class LineTranslator:
 
     def add_options(self) -> None:
         """Translate the options of the program."""
-        for name, value in self.given.items():
-            option, text = f"--{name}", value or ""
-            if find_secret_arguments([f"{option}={text}"]):
+        for name, option_value in self.given.items():
+            option, option_text = f"--{name}", option_value or ""
+            if find_secret_arguments([f"{option}={option_text}"]):
                 self.refused[option] = SECRET_REASON
             elif option in self.refused:
                 pass
-            elif (job_variable := find_job_variable(text)) and name in OWN_PLACES:
+            elif (job_variable := find_job_variable(option_text)) and name in OWN_PLACES:
                 self.left_out[option] = option_reasons.JOB_VARIABLE_PLACE.format(job_variable)
             elif job_variable:
                 self.refused[option] = option_reasons.JOB_VARIABLE.format(job_variable)
-            elif variable := VARIABLE.search(text) or COMMAND_TEXT.search(text):
+            elif variable := VARIABLE.search(option_text) or COMMAND_TEXT.search(option_text):
                 self.refused[option] = f"{variable[0]} is not replaced by its value: write the value instead"
-            elif value is None:
+            elif option_value is None:
                 self.refused[option] = option_reasons.VALUE
             elif name in GROUPS:
-                meant = self.find_meant_option(name, text)
-                self.refuse(option, option_reasons.GROUP.format(option, meant), meant)
-            elif reason := self.find_fixed_reason(name, text):
+                meant_option = self.find_meant_option(name, option_text)
+                self.refuse(option, option_reasons.GROUP.format(option, meant_option), meant_option)
+            elif reason := self.find_fixed_reason(name, option_text):
                 self.refused[option] = reason
             elif reason := self.find_idle_reason(name):
                 self.left_out[option] = reason
-            elif not self.add_special(name, text):
-                self.add_option(name, text)
+            elif not self.add_special(name, option_text):
+                self.add_option(name, option_text)
         if not self.meant.isdisjoint(TYPE_OPTIONS):
             self.refused = {option: reason for option, reason in self.refused.items() if reason != NOTHING_REASON}
 
     def find_fixed_reason(self, name: str, value: str) -> str:
         """Return why robotrain cannot do what an option says; empty if it may."""
         if name in option_reasons.USUAL_VALUES:
-            usual, reason = option_reasons.USUAL_VALUES[name]
-            return reason if value.lower() != usual else ""
+            usual_value, reason = option_reasons.USUAL_VALUES[name]
+            return reason if value.lower() != usual_value else ""
         if name == "policy.use_peft" and is_true(value) and not self.given.get("policy.path"):
             return option_reasons.ADAPTER
         if name.endswith(f".{option_tree.PLUGINS_OPTION}"):
@@ -330,8 +364,8 @@ class LineTranslator:
 
     def is_dataset_file(self, path: str) -> bool:
         """Return whether a path is that of the file with which LeRobot weights the samples of the line's dataset."""
-        places = (self.given.get(DATASET_FOLDER), f"hf://datasets/{self.given.get(DATASET)}")
-        return any(folder and path == f"{folder.rstrip('/')}/{PROGRESS_FILE}" for folder in places)
+        dataset_places = (self.given.get(DATASET_FOLDER), f"hf://datasets/{self.given.get(DATASET)}")
+        return any(folder and path == f"{folder.rstrip('/')}/{PROGRESS_FILE}" for folder in dataset_places)
 
     def find_idle_reason(self, name: str) -> str:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
@@ -355,8 +389,8 @@ class LineTranslator:
     def add_tolerance_note(self) -> None:
         """Say how far a frame may be off, if the line does not."""
         if TOLERANCE not in self.given and not self.has_no_video:
-            usual = format_value(option_tree.find_default(TOLERANCE, "", self.trained.lerobot.name))
-            self.notes[f"--{TOLERANCE}"] = option_reasons.TOLERANCE_NOTE.format(usual)
+            default_tolerance = format_value(option_tree.find_default(TOLERANCE, "", self.trained.lerobot.name))
+            self.notes[f"--{TOLERANCE}"] = option_reasons.TOLERANCE_NOTE.format(default_tolerance)
 
     @property
     def has_no_video(self) -> bool:
@@ -374,7 +408,7 @@ class LineTranslator:
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""
-        model, _, last = name.rpartition(".")
+        model, _, part = name.rpartition(".")
         repository = next((option for option, revision in REVISIONS.items() if revision == name), "")
         if name == DATASET and self.given.get(DATASET_FOLDER):
             self.flags["--dataset-id"] = ("--dataset-id", value)
@@ -404,50 +438,52 @@ class LineTranslator:
         elif name == WANDB and is_true(value) and PROJECT not in self.given:
             self.add_option(name, value)
             self.add_option(PROJECT, format_value(option_tree.find_default(PROJECT, "", self.trained.lerobot.name)))
-        elif model in effective_options.MODELS and last in ("repo_id", "private", "tags", "license"):
-            pushes = (self.given.get(f"{model}.{PUSH}") or "true").lower() != "false"
-            self.left_out |= {f"--{name}": self.find_hint(f"{model}.{PUSH}") or ""} if pushes else {}
+        elif model in effective_options.MODELS and part in ("repo_id", "private", "tags", "license"):
+            is_pushed = (self.given.get(f"{model}.{PUSH}") or "true").lower() != "false"
+            self.left_out |= {f"--{name}": self.find_hint(f"{model}.{PUSH}") or ""} if is_pushed else {}
         else:
             is_fixed = name in (RESUME, CONFIG, PROGRESS, PRESET_OPTION, *option_reasons.USUAL_VALUES)
-            is_type = self.is_training and (last == "type" or last == "use_amp") and model in effective_options.MODELS
+            is_type = self.is_training and (part == "type" or part == "use_amp") and model in effective_options.MODELS
             return is_fixed or is_type
         return True
 
     def add_names(self) -> None:
         """Translate `--rename_map`, a mapping."""
-        names = self.read_value(RENAME)
-        if not names:
+        renames = self.read_value(RENAME)
+        if not renames:
             return
-        if not isinstance(names, dict) or not all(isinstance(text, str) for text in names.values()):
+        if not isinstance(renames, dict) or not all(isinstance(renames_text, str) for renames_text in renames.values()):
             self.refused[f"--{RENAME}"] = option_reasons.RENAME_FORM
         elif not self.given.get("policy.path"):
             self.refused[f"--{RENAME}"] = option_reasons.RENAME
         else:
-            text = ",".join(f"{name}={renamed}" for name, renamed in names.items())
-            self.flags[RENAME_FLAG] = (RENAME_FLAG, text)
+            renames_text = ",".join(f"{name}={renamed}" for name, renamed in renames.items())
+            self.flags[RENAME_FLAG] = (RENAME_FLAG, renames_text)
             if self.is_training:
                 self.notes[f"--{RENAME}"] = option_reasons.RENAME_NOTE.format(self.trained.lerobot.name)
 
     def add_excluded(self, value: str) -> None:
         """Translate the episodes that a newer LeRobot leaves out, a list."""
-        numbers = None
+        episode_numbers = None
         with suppress(RefusedValue, UnreadValue):
-            numbers = read_value(value, {"any of": [{"each": "int"}, "null"]})
-            if not numbers:
+            episode_numbers = read_value(value, {"any of": [{"each": "int"}, "null"]})
+            if not episode_numbers:
                 return
-        if numbers:
-            self.add_flag(f"--{EXCLUDED}", (EXCLUDED_FLAG, ",".join(map(str, numbers))))
+        if episode_numbers:
+            self.add_flag(f"--{EXCLUDED}", (EXCLUDED_FLAG, ",".join(map(str, episode_numbers))))
         else:
             self.refused[f"--{EXCLUDED}"] = option_reasons.EXCLUDED_LIST
 
     def add_tasks(self) -> None:
         """Translate the tasks of an environment: groups and tasks by name, with the numbers of tasks in them."""
-        names = self.given.get(TASK) or ""
-        numbers = self.read_value(TASK_NUMBERS)
-        if not numbers:
-            tasks = names
-        elif isinstance(numbers, list) and names:
-            tasks = ",".join(f"{name}/{format_value(number)}" for name in names.split(",") for number in numbers)
+        task_names = self.given.get(TASK) or ""
+        task_numbers = self.read_value(TASK_NUMBERS)
+        if not task_numbers:
+            tasks = task_names
+        elif isinstance(task_numbers, list) and task_names:
+            tasks = ",".join(
+                f"{name}/{format_value(number)}" for name in task_names.split(",") for number in task_numbers
+            )
         else:
             self.refused[f"--{TASK_NUMBERS}"] = option_reasons.TASK_NUMBERS
             return
@@ -455,10 +491,10 @@ class LineTranslator:
 
     def find_hint(self, name: str) -> str | None:
         """Return what robotrain has for an option that it sets itself; None for another option."""
-        managed = self.workload.managed_options
-        model, _, last = name.rpartition(".")
-        as_policy = f"--policy.{last}" if model == "reward_model" else ""
-        return managed.get(f"--{name}", managed.get(as_policy))
+        managed_options = self.workload.managed_options
+        model, _, part = name.rpartition(".")
+        policy_flag = f"--policy.{part}" if model == "reward_model" else ""
+        return managed_options.get(f"--{name}", managed_options.get(policy_flag))
 
     def add_option(self, name: str, value: str) -> None:
         """Translate an option whose meaning depends on no other."""
@@ -489,22 +525,30 @@ class LineTranslator:
             words = fill_in_hint(self.workload.managed_options[f"--{ENVIRONMENT}"], self.given.get(ENVIRONMENT) or "")
             refusal = find_refusal(words, self.workload) if words else ""
         else:
-            trained = self.trained
-            chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
-            managed = dict.fromkeys(self.workload.managed_options, "")
-            version = trained.lerobot.name
-            if problem := next(rejected_options.find_option_problems([argument], chosen, managed, version), None):
-                is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
-                meant = (
+            trained_type = self.trained
+            chosen_type = {trained_type.model: trained_type.kind} if self.is_training and trained_type.kind else {}
+            managed_options = dict.fromkeys(self.workload.managed_options, "")
+            version = trained_type.lerobot.name
+            if problem := next(
+                rejected_options.find_option_problems([argument], chosen_type, managed_options, version), None
+            ):
+                is_unknown = (
+                    bool(trained_type.kind) and trained_type.kind not in trained_type.types
+                )  # it has no option to offer
+                meant_option = (
                     self.find_meant_option(name, value)
                     or get_suggested_text(problem)
                     or self.find_near_option(name, value)
                 )
-                is_refused = any(rejected_options.find_option_problems([meant], chosen, {}, version)) if meant else True
+                is_refused = (
+                    any(rejected_options.find_option_problems([meant_option], chosen_type, {}, version))
+                    if meant_option
+                    else True
+                )
                 hint = self.find_program_hint(name)
-                way = "" if hint or is_refused or is_unknown else f": use {meant}"
-                others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
-                self.refuse(option, f"{problem.title}{others or way or hint}", meant if way else "")
+                way = "" if hint or is_refused or is_unknown else f": use {meant_option}"
+                problem_reason = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
+                self.refuse(option, f"{problem.title}{problem_reason or way or hint}", meant_option if way else "")
                 return
             if name in self.list_backbone_options():
                 argument, refusal = self.add_backbone(name, value)
@@ -518,10 +562,10 @@ class LineTranslator:
         if name == "dataset":
             return f"--{DATASET if REPOSITORY.fullmatch(value) else DATASET_FOLDER}={value}"
         if name in GROUPS:
-            is_place = name != "env" and value not in self.trained.types
-            return f"--{name}.{'path' if is_place else 'type'}={value}"
-        if option_tree.has_option(spelled := name.replace("-", "_"), {}, self.trained.lerobot.name):
-            return f"--{spelled}={value}" if spelled != name else ""
+            is_path = name != "env" and value not in self.trained.types
+            return f"--{name}.{'path' if is_path else 'type'}={value}"
+        if option_tree.has_option(corrected_name := name.replace("-", "_"), {}, self.trained.lerobot.name):
+            return f"--{corrected_name}={value}" if corrected_name != name else ""
         return self.respell_option(f"--{name.replace('_', '-')}", value)
 
     def respell_option(self, flag: str, value: str) -> str:
@@ -543,8 +587,8 @@ class LineTranslator:
 
     def list_backbone_options(self) -> set[str]:
         """Return the options that name a repository of the type's backbone or tokenizer."""
-        named = self.trained.facts.repositories.values() if self.is_training else ()
-        return {f"{self.trained.model}.{option}" for repository in named for option in repository.options}
+        repositories = self.trained.facts.repositories.values() if self.is_training else ()
+        return {f"{self.trained.model}.{option}" for repository in repositories for option in repository.options}
 
     def add_backbone(self, name: str, value: str) -> tuple[str, str]:
         """Add the folder that an option names; return the argument for LeRobot, or else why there is none."""
@@ -565,21 +609,21 @@ class LineTranslator:
         """Add the number format, which the launcher and options of LeRobot decide together."""
         model, lerobot, requested = self.trained.model, self.trained.lerobot.name, self.program.precision
         amp, option_values = f"{model}.use_amp", {**self.given, f"{model}.type": self.trained.kind}
-        without = {name: value for name, value in option_values.items() if name != amp}
-        chosen, usual = (
+        other_options = {name: value for name, value in option_values.items() if name != amp}
+        chosen_precision, usual_precision = (
             str(
                 effective_options.compute_effective_options(options, self.tree, self.trained.settings, launcher)[
                     PRECISION
                 ]
             )
-            for options, launcher in ((option_values, requested), (without, ""))
+            for options, launcher in ((option_values, requested), (other_options, ""))
         )
-        if chosen != usual:
-            self.add_flag("--mixed_precision", ("--mixed-precision", chosen))
-        elif requested not in ("", chosen):
+        if chosen_precision != usual_precision:
+            self.add_flag("--mixed_precision", ("--mixed-precision", chosen_precision))
+        elif requested not in ("", chosen_precision):
             self.left_out["--mixed_precision"] = option_reasons.PRECISION.format(lerobot, self.trained.kind)
         if is_true(self.given.get(amp)):
-            if chosen in ("no", requested):
+            if chosen_precision in ("no", requested):
                 self.left_out[f"--{amp}"] = option_reasons.AMP.format(lerobot, self.trained.kind)
             elif f"{model}.device" not in self.given:
                 self.notes[f"--{amp}"] = option_reasons.AMP_NOTE
@@ -592,7 +636,7 @@ class LineTranslator:
             parameter = parameters.get(flag)
             if isinstance(default, bool) or not isinstance(default, int | float) or not parameter:
                 continue
-            least = parameter.param.gt
-            is_taken = least is None or default > least
+            lower_limit = parameter.param.gt
+            is_taken = lower_limit is None or default > lower_limit
             if flag not in self.flags and parameter.default not in (None, default) and is_taken:
                 self.flags[flag] = (flag, format_value(default))

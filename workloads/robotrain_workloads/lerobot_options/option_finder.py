@@ -67,17 +67,17 @@ def list_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Ite
 def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[str]:
     """Yield the names of all options after `--`: of the type, if one is chosen, else of every type."""
     if any(parameters.get(name) for name in ("policy_type", "reward_model")):
-        chosen = [parameters]
+        choices = [parameters]
     else:
         kinds = versions.list_type_names(versions.POLICIES)
-        chosen = [{**parameters, "policy_type": kind} for kind in kinds]
+        choices = [{**parameters, "policy_type": kind} for kind in kinds]
     try:
         tree = load_option_tree(parameters.get("lerobot_version"))
     except KeyError:
         return
-    names = {option.name: None for choice in chosen for option in list_options(choice, owned)}
-    names |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
-    yield from (name for name in sorted(names) if name not in owned)
+    option_names = {option.name: None for choice in choices for option in list_options(choice, owned)}
+    option_names |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
+    yield from (name for name in sorted(option_names) if name not in owned)
 
 
 def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
@@ -88,12 +88,14 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
         return None
     name = flag.removeprefix("--").replace("_", "-")
     if f"--{name}" in DTYPE_FLAGS:
-        formats = [ours for ours, theirs in precision.DTYPES.items() if value in (ours, theirs)] or ["TYPE"]
+        formats = [format_name for format_name, dtype in precision.DTYPES.items() if value in (format_name, dtype)] or [
+            "TYPE"
+        ]
         return "", [f"--mixed-precision {formats[0]}"]
     if replacement := other_versions.replace_newer(flag, value, bool(parameters.get("publish_url"))):
         return replacement
-    if newer := other_versions.explain_newer(name):
-        return newer, ()
+    if newer_text := other_versions.explain_newer(name):
+        return newer_text, ()
     meanings = MEANINGS.get(name, ())
     for meaning in meanings:
         if meaning.startswith("--"):
@@ -107,9 +109,9 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
         return None
     option = meanings[0].partition(".")[2]
     kinds = model.lerobot.policies
-    having = [kind for kind in kinds if option in model.lerobot.get_model_options(versions.POLICIES, kind)]
+    having_types = [kind for kind in kinds if option in model.lerobot.get_model_options(versions.POLICIES, kind)]
     lerobot = f"LeRobot {model.lerobot.name}'s {model.kind} has no option --policy.{option}"
-    return f"{lerobot}. These policies have it: {', '.join(having)}.", ()
+    return f"{lerobot}. These policies have it: {', '.join(having_types)}.", ()
 
 
 def _list_fields(
@@ -117,10 +119,10 @@ def _list_fields(
 ) -> Iterator[ListedOption]:
     """Yield the options of a class's fields, and below those that are classes themselves."""
     for name, (kind, *default) in fields.items():
-        nested = [*list_nested(kind)]
-        for class_name in nested:
+        nested_classes = [*list_nested(kind)]
+        for class_name in nested_classes:
             yield from _list_fields(classes, classes[class_name], f"{prefix}{name}.")
-        scalars = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind)] if not nested else []
+        scalars = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind)] if not nested_classes else []
         if scalars:
-            shown = "|".join(dict.fromkeys(scalar for scalar in scalars if scalar != "null"))
-            yield ListedOption(f"{prefix}{name}", shown or "VALUE", default[0] if default else None)
+            kinds_text = "|".join(dict.fromkeys(scalar for scalar in scalars if scalar != "null"))
+            yield ListedOption(f"{prefix}{name}", kinds_text or "VALUE", default[0] if default else None)

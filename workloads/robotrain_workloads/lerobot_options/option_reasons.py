@@ -74,10 +74,10 @@ RATE_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "s
 """Options of the optimizer and the schedule that a checkpoint has, and those of the policy for them."""
 
 
-def explain_preset(name: str, value: str | None, trained: "TrainedType") -> str:
+def explain_preset(name: str, value: str | None, trained_type: "TrainedType") -> str:
     """Return why LeRobot does not take an option of the optimizer or the schedule; empty if it refuses it."""
-    if next(find_option_problems([f"--{name}={value}"], {}, {}, trained.lerobot.name), None):
+    if next(find_option_problems([f"--{name}={value}"], {}, {}, trained_type.lerobot.name), None):
         return ""
-    policy_option = f"{trained.model}.{RATE_OPTIONS.get(name) or name.replace('.', '_')}"
-    has_own = has_option(policy_option, {trained.model: trained.kind}, trained.lerobot.name)
+    policy_option = f"{trained_type.model}.{RATE_OPTIONS.get(name) or name.replace('.', '_')}"
+    has_own = has_option(policy_option, {trained_type.model: trained_type.kind}, trained_type.lerobot.name)
     return REPLACED.format(f"--{policy_option}, which the policy has" if has_own else "the preset of what it trains")

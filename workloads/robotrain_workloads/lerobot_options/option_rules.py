@@ -65,10 +65,10 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         self._tree = _OptionNames().visit(ast.parse(text, mode="eval"))
-        used = [node for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
-        local = {node.id for node in used if isinstance(node.ctx, ast.Store)} | FUNCTIONS.keys()
-        used.sort(key=lambda node: (node.lineno, node.col_offset))
-        self.names = tuple(dict.fromkeys(node.id for node in used if node.id not in local))
+        name_nodes = [node for node in ast.walk(self._tree) if isinstance(node, ast.Name)]
+        local_names = {node.id for node in name_nodes if isinstance(node.ctx, ast.Store)} | FUNCTIONS.keys()
+        name_nodes.sort(key=lambda node: (node.lineno, node.col_offset))
+        self.names = tuple(dict.fromkeys(node.id for node in name_nodes if node.id not in local_names))
 
     @functools.cached_property
     def _code(self) -> CodeType:  # of most conditions, no option is given
@@ -113,15 +113,15 @@ def parse(text: str) -> Condition:
 
 def fill_in(template: str, values: Mapping[str, Any]) -> str:
     """Return a text with the values of the expressions in its braces."""
-    parts = []
-    for text, expression, *_ in string.Formatter().parse(template):
-        parts.append(text)
+    text_parts = []
+    for literal_text, expression, *_ in string.Formatter().parse(template):
+        text_parts.append(literal_text)
         if expression is not None:
             try:
-                parts.append(str(parse(expression).evaluate(values)))
+                text_parts.append(str(parse(expression).evaluate(values)))
             except Exception:  # of an option that is not known
-                parts.append("…")
-    return "".join(parts)
+                text_parts.append("…")
+    return "".join(text_parts)
 
 
 @functools.cache
@@ -150,11 +150,11 @@ def find_problems(
     """
     problems = list(policy_rules.find_rule_problems(arguments, model, settings, loads=loads))
     yield from problems
-    reported = {problem.given for problem in problems if problem.severity == "error"}
+    reported_options = {problem.given for problem in problems if problem.severity == "error"}
     for problem in RuleCheck(
         arguments, model, settings, starts=starts, list_own=list_own, owned=owned, loads=loads
     ).find_problems():
-        if problem.given not in reported:
+        if problem.given not in reported_options:
             yield problem
 
 
@@ -186,16 +186,16 @@ class RuleCheck:
 
     def find_problems(self) -> Iterator[Problem]:
         """Yield the options that do not fit together."""
-        values = self._make_values({})
-        broken = [*self._list_broken(values)]
-        if broken and (own_options := self.own()):
-            values = self._make_values(own_options)
-            broken = [*self._list_broken(values)]
-        reported: set[str] = set()
-        for broken_rule in broken:
+        option_values = self._make_values({})
+        broken_rules = [*self._list_broken(option_values)]
+        if broken_rules and (own_options := self.own()):
+            option_values = self._make_values(own_options)
+            broken_rules = [*self._list_broken(option_values)]
+        reported_options: set[str] = set()
+        for broken_rule in broken_rules:
             options = format_given(broken_rule.place, broken_rule.given, self.given)
-            if options not in reported:
-                reported.add(options)
+            if options not in reported_options:
+                reported_options.add(options)
                 yield self._explain(broken_rule, options)
 
     def _make_values(self, own_options: Mapping[str, object]) -> OptionValues:
@@ -203,23 +203,25 @@ class RuleCheck:
             self.tree, self.model, self.given, own_options, self.settings, starts=self.starts, loads=self.loads
         )
 
-    def _list_broken(self, values: OptionValues) -> Iterator[BrokenRule]:
+    def _list_broken(self, all_values: OptionValues) -> Iterator[BrokenRule]:
         types = {self.model.prefix: self.model.kind}
         for option_class in list_classes(self.tree, self.given, types):
-            exported = self.rules.get(option_class.name, NOTHING)
-            for rule in (Rule(**fields) for fields in exported["rules"]):
+            exported_class = self.rules.get(option_class.name, NOTHING)
+            for rule in (Rule(**fields) for fields in exported_class["rules"]):
                 condition = parse(rule.when)
-                names = [*condition.names]
-                given_names = [name for name in names if self._is_given(option_class, name)]
+                condition_names = [*condition.names]
+                given_names = [name for name in condition_names if self._is_given(option_class, name)]
                 if given_names:
-                    option_values = values.collect(option_class, names, exported.get("defaults", {}))
+                    option_values = all_values.collect(
+                        option_class, condition_names, exported_class.get("defaults", {})
+                    )
                     if condition.is_true(option_values):
                         yield BrokenRule(rule, option_class, option_values, given_names)
 
     def _is_given(self, option_class: OptionClass, name: str) -> bool:
         path = f"{option_class.prefix}{name}"
-        names = [option for option in self.given if option == path or option.startswith(f"{path}.")]
-        return path not in ("policy", "reward_model") and any(f"--{option}" not in self.owned for option in names)
+        given_names = [option for option in self.given if option == path or option.startswith(f"{path}.")]
+        return path not in ("policy", "reward_model") and any(f"--{option}" not in self.owned for option in given_names)
 
     def _explain(self, broken: BrokenRule, options: str) -> Problem:
         rule, option_class = broken.rule, broken.place
@@ -230,8 +232,10 @@ class RuleCheck:
             .strip()
             .rstrip(".")
         )
-        others = [self._describe(broken, name, reason) for name in parse(rule.when).names if name not in broken.given]
-        explanation = " ".join([f"It says: {reason}.", *filter(None, others)])
+        other_values = [
+            self._describe(broken, name, reason) for name in parse(rule.when).names if name not in broken.given
+        ]
+        explanation = " ".join([f"It says: {reason}.", *filter(None, other_values)])
         return make_option_problem(options, title, explanation, self._suggest(broken))
 
     def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
@@ -254,15 +258,17 @@ class RuleCheck:
         if SCHEDULE in broken.values and broken.values[SCHEDULE] is None and broken.values.get("optimizer") == SET:
             return SCHEDULE_SUGGESTION
         if option := parse(broken.rule.when).find_limit():
-            other, limit = option if option[0] not in broken.given else option[::-1]
-            value = broken.values.get(limit)
-            return f"--{broken.place.prefix}{other}={value}" if isinstance(value, int) else ""
+            other_name, limit = option if option[0] not in broken.given else option[::-1]
+            limit_value = broken.values.get(limit)
+            return f"--{broken.place.prefix}{other_name}={limit_value}" if isinstance(limit_value, int) else ""
         return ""
 
 
-def format_given(option_class: OptionClass, names: Sequence[str], option_values: Mapping[str, str | None]) -> str:
+def format_given(
+    option_class: OptionClass, option_names: Sequence[str], option_values: Mapping[str, str | None]
+) -> str:
     """Return options as they are given, a group of them as those below it."""
-    paths = [f"{option_class.prefix}{name}" for name in names]
+    paths = [f"{option_class.prefix}{name}" for name in option_names]
     matches = [option for path in paths for option in option_values if option == path or option.startswith(f"{path}.")]
     options = (
         f"--{option}" if option_values[option] is None else f"--{option}={option_values[option]}" for option in matches
@@ -274,14 +280,19 @@ def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVers
     """Return the problems of options for a policy or reward model of an unknown type: those of every type."""
     option_values = read_given(tuple(arguments))
     tree = load_option_tree(lerobot.name)
-    common: list[Problem] = []
+    common_problems: list[Problem] = []
     for model in list_models(option_values, tree, lerobot):
         problems = [*RuleCheck(arguments, model, None, starts=True).find_problems()]
-        texts = {problem.given for problem in problems}
-        common = [problem for problem in common if problem.given in texts] if common else problems
-        if not common:
+        option_texts = {problem.given for problem in problems}
+        common_problems = (
+            [problem for problem in common_problems if problem.given in option_texts] if common_problems else problems
+        )
+        if not common_problems:
             return []
-    return [dataclasses.replace(problem, title=re.sub(r"'s \w+ ", " ", problem.title, count=1)) for problem in common]
+    return [
+        dataclasses.replace(problem, title=re.sub(r"'s \w+ ", " ", problem.title, count=1))
+        for problem in common_problems
+    ]
 
 
 def list_models(
@@ -291,8 +302,12 @@ def list_models(
     for section in (versions.POLICIES, versions.REWARD_MODELS):
         for kind in lerobot.get_types(section):
             model = make_model(lerobot, section, kind)
-            parts = [name.split(".") for name in option_values]
-            names = {part[1] for part in parts if part[0] == model.prefix and len(part) > 1}
-            is_other = any(part[0] != model.prefix and part[0] in ("policy", "reward_model") for part in parts)
-            if not is_other and names <= model.options.keys():
+            name_parts = [name.split(".") for name in option_values]
+            part_names = {
+                name_part[1] for name_part in name_parts if name_part[0] == model.prefix and len(name_part) > 1
+            }
+            is_other = any(
+                name_part[0] != model.prefix and name_part[0] in ("policy", "reward_model") for name_part in name_parts
+            )
+            if not is_other and part_names <= model.options.keys():
                 yield model

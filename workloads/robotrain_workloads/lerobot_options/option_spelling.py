@@ -53,33 +53,33 @@ def respell_problem(problem: Problem, spellings: Mapping[str, str]) -> Problem:
     """Return a problem with LeRobot's options; suggestions that only robotrain can take are left out."""
 
     ways = [
-        Suggestion(text, suggestion.remark)
+        Suggestion(way_text, suggestion.remark)
         for suggestion in problem.suggestions
-        for text in _respell_way(suggestion.text, spellings)
+        for way_text in _respell_way(suggestion.text, spellings)
     ]
-    texts = {name: respell(getattr(problem, name), spellings) for name in ("title", "where", "given", "why")}
-    return replace(problem, **texts, suggestions=tuple(ways))  # type: ignore[arg-type]
+    respelled_fields = {name: respell(getattr(problem, name), spellings) for name in ("title", "where", "given", "why")}
+    return replace(problem, **respelled_fields, suggestions=tuple(ways))  # type: ignore[arg-type]
 
 
-def _respell_way(text: str, spellings: Mapping[str, str]) -> Iterator[str]:
+def _respell_way(way_text: str, spellings: Mapping[str, str]) -> Iterator[str]:
     """Yield a suggestion in LeRobot's spelling, if it has one."""
-    words = text.removeprefix("-- ")
+    words = way_text.removeprefix("-- ")
     flag, _, value = words.partition(" ")
     if flag in spellings:
         yield f"{spellings[flag]}={value.replace(REVISION_FORM, '')}"
-    elif not flag.startswith("--") or "." in flag or words != text:
+    elif not flag.startswith("--") or "." in flag or words != way_text:
         yield words
 
 
 def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
     """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
     ways = hint.split(ALTERNATIVE)
-    meaning = read_known(value or "", "bool")
-    if len(ways) == 2 and isinstance(meaning, bool):
-        return tuple(shlex.split(ways[0] if meaning else ways[1]))
-    filled = fill_in_value(hint, value or "").split(ALTERNATIVE)
-    changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
-    return tuple(shlex.split(changed[0])) if changed else ()
+    switch_value = read_known(value or "", "bool")
+    if len(ways) == 2 and isinstance(switch_value, bool):
+        return tuple(shlex.split(ways[0] if switch_value else ways[1]))
+    filled_hints = fill_in_value(hint, value or "").split(ALTERNATIVE)
+    filled_ways = [way for way, hint_way in zip(filled_hints, ways, strict=True) if way != hint_way]
+    return tuple(shlex.split(filled_ways[0])) if filled_ways else ()
 
 
 def find_refusal(words: Sequence[str], workload: "Workload") -> str:

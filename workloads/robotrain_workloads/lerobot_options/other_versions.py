@@ -25,9 +25,9 @@ def find_version(name: str, has_option: Callable[[str], bool]) -> tuple[str, str
 
     :param has_option: whether a version, by its name, has it.
     """
-    for other in versions.list_versions():
-        if has_option(other.name):
-            return f"LeRobot {other.name} has it.", f"--lerobot-version {other.name}"
+    for other_version in versions.list_versions():
+        if has_option(other_version.name):
+            return f"LeRobot {other_version.name} has it.", f"--lerobot-version {other_version.name}"
     reason = explain_newer(name)
     return (reason, "") if reason else None
 
@@ -37,14 +37,20 @@ def explain_newer(name: str) -> str:
 
     :param name: the option without dashes, or what people call it.
     """
-    newer = _read_newer()
-    option = newer["words"].get(name.replace("_", "-"), name.replace("-", "_"))
-    parents = {option.rpartition(".")[0] for option in newer["options"] if "." in option} - {"policy", "dataset"}
+    newer_options = _read_newer()
+    option = newer_options["words"].get(name.replace("_", "-"), name.replace("-", "_"))
+    parents = {option.rpartition(".")[0] for option in newer_options["options"] if "." in option} - {
+        "policy",
+        "dataset",
+    }
     is_below = any(option == parent or option.startswith(f"{parent}.") for parent in parents)
-    if option not in newer["options"] and not is_below:
+    if option not in newer_options["options"] and not is_below:
         return ""
-    here = " and ".join(version.name for version in versions.list_versions())
-    return f"LeRobot has --{option} from the version after {newer['after']} on; robotrain runs LeRobot {here}."
+    version_names = " and ".join(version.name for version in versions.list_versions())
+    return (
+        f"LeRobot has --{option} from the version after {newer_options['after']} on; robotrain runs LeRobot "
+        f"{version_names}."
+    )
 
 
 def replace_newer(flag: str, value: str, publishes: bool) -> tuple[str, list[str]] | None:
@@ -65,5 +71,5 @@ def replace_newer(flag: str, value: str, publishes: bool) -> tuple[str, list[str
 @functools.cache
 def _read_newer() -> dict[str, Any]:
     """Return the options by name, and words that people use for them."""
-    newer: dict[str, Any] = json.loads((versions.FOLDER / NEWER_FILE).read_text(encoding="utf-8"))
-    return newer
+    newer_options: dict[str, Any] = json.loads((versions.FOLDER / NEWER_FILE).read_text(encoding="utf-8"))
+    return newer_options

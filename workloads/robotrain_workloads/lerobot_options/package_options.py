@@ -26,31 +26,34 @@ def split_options(
     :param is_known: whether the type may be one of LeRobot's, so that an option that any of these has counts as known.
     """
     types = [lerobot.get_model_options(POLICIES, kind) for kind in lerobot.policies]
-    names = {name for options in types for name in options}
-    common = names if is_known else set.intersection(*(set(options) for options in types))
-    compared: list[str] = []
-    unchecked: list[str] = []
+    option_names = {name for options in types for name in options}
+    common_names = option_names if is_known else set.intersection(*(set(options) for options in types))
+    compared_options: list[str] = []
+    unchecked_options: list[str] = []
     for name, value in split_arguments(arguments):
         part = name.removeprefix(POLICY_PREFIX).partition(".")[0]
-        if name.startswith(POLICY_PREFIX) and part not in common:
-            unchecked.append(f"--{name}")
+        if name.startswith(POLICY_PREFIX) and part not in common_names:
+            unchecked_options.append(f"--{name}")
         else:
             option = f"--{name}" if value is None else f"--{name}={value}"
-            compared.append(option if name else str(value))
-    return tuple(compared), tuple(unchecked)
+            compared_options.append(option if name else str(value))
+    return tuple(compared_options), tuple(unchecked_options)
 
 
-def warn_of_unchecked(names: Sequence[str]) -> Iterator[Problem]:
+def warn_of_unchecked(option_names: Sequence[str]) -> Iterator[Problem]:
     """Yield a warning of options that nobody has checked."""
-    if names:
-        listed = _list_names([redact(name) for name in names])
-        title = f"{listed} {'was' if len(names) == 1 else 'were'} not checked: only the package of the policy knows"
+    if option_names:
+        names_text = _list_names([redact(name) for name in option_names])
+        title = (
+            f"{names_text} {'was' if len(option_names) == 1 else 'were'} not checked: only the package of the "
+            "policy knows"
+        )
         yield make_problem("options-unchecked", title=title)
 
 
 def _list_names(names: Sequence[str]) -> str:
     """Return names for a title, which is cut at the same length as any text of a user; at least the first."""
     lengths = itertools.accumulate(len(name) + len(", ") for name in names)
-    shown = max(1, sum(length <= MAX_LENGTH for length in lengths))
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more else "")
+    shown_count = max(1, sum(length <= MAX_LENGTH for length in lengths))
+    omitted_count = len(names) - shown_count
+    return ", ".join(names[:shown_count]) + (f" and {omitted_count} more" if omitted_count else "")

@@ -80,23 +80,27 @@ def policies(
 
 def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json: bool) -> None:
     if name not in types:
-        spelt = dict(OTHER_SPELLINGS).get(name, "")
-        near = (
-            (Suggestion(f"robotrain policies {spelt}"),) if spelt else suggest_name(name, types, "robotrain policies ")
+        usual_spelling = dict(OTHER_SPELLINGS).get(name, "")
+        nearest_ways = (
+            (Suggestion(f"robotrain policies {usual_spelling}"),)
+            if usual_spelling
+            else suggest_name(name, types, "robotrain policies ")
         )
-        alike = [] if near else get_close_matches(name, types, n=3, cutoff=0.5)
-        ways = near or [Suggestion(f"robotrain policies {shlex.quote(kind)}") for kind in alike]
+        similar_types = [] if nearest_ways else get_close_matches(name, types, n=3, cutoff=0.5)
+        ways = nearest_ways or [Suggestion(f"robotrain policies {shlex.quote(kind)}") for kind in similar_types]
         raise Rejected([make_problem("value-unknown", *ways, given=redact(name), name=redact(name))])
-    chosen = types[name]
-    parameters = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
-    options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), parameters)
+    chosen_type = types[name]
+    parameters = {SECTIONS[chosen_type.section]: name, "lerobot_version": chosen_type.version}
+    options = [] if chosen_type.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), parameters)
     if json:
-        print_json({**_dump(chosen), "options": [option._asdict() for option in options]})
+        print_json({**_dump(chosen_type), "options": [option._asdict() for option in options]})
         return
-    print_result(f"{name}: {'; '.join(chosen.needs)}")
+    print_result(f"{name}: {'; '.join(chosen_type.needs)}")
     if options:
         print_result("\n" + format_table([("OPTION", ""), *map(format_program_option, options)]))
-        print_message(f"options stand after --: robotrain submit {_format_flag(chosen.section)} {name} … -- OPTION")
+        print_message(
+            f"options stand after --: robotrain submit {_format_flag(chosen_type.section)} {name} … -- OPTION"
+        )
 
 
 def list_types() -> dict[str, ListedType]:
@@ -121,12 +125,15 @@ def _describe_needs(facts: versions.ModelType) -> Iterator[str]:
     if facts.refused:
         yield f"not trained: {facts.refused}"
         return
-    least, most = facts.cameras or (0, None)
-    if most is not None:
-        yield f"{'exactly' if least == most else 'at most'} {most} camera{'s' * (most > 1)}"
-    elif least:
-        instead = ", or an environment state" if facts.environment_state else ""
-        yield f"{least} camera{'s' * (least > 1)} or more{instead}"
+    least_cameras, most_cameras = facts.cameras or (0, None)
+    if most_cameras is not None:
+        yield (
+            f"{'exactly' if least_cameras == most_cameras else 'at most'} {most_cameras} "
+            f"camera{'s' * (most_cameras > 1)}"
+        )
+    elif least_cameras:
+        state_text = ", or an environment state" if facts.environment_state else ""
+        yield f"{least_cameras} camera{'s' * (least_cameras > 1)} or more{state_text}"
     if facts.reads_reward:
         yield "rewards in the data (next.reward)"
     if facts.reads_task:

@@ -82,12 +82,14 @@ def replace_variable(text: str, name: str, value: str) -> str:
 
 def fill_unknown_variables(text: str) -> tuple[str, str]:
     """Return a text with a word in capitals for each variable, `/data/USER`, and what to replace; empty for nothing."""
-    names = list_variables(text)
-    if not names:
+    variable_names = list_variables(text)
+    if not variable_names:
         return text, ""
-    texts = (f"{name.upper()} by the value of ${name}" for name in names)
-    filled = VARIABLE.sub(lambda match: (match[1] or match[2]).upper(), text)
-    return filled, f"replace {' and '.join(texts)}, which this machine does not know"
+    replacement_texts = (
+        f"{variable_name.upper()} by the value of ${variable_name}" for variable_name in variable_names
+    )
+    filled_text = VARIABLE.sub(lambda match: (match[1] or match[2]).upper(), text)
+    return filled_text, f"replace {' and '.join(replacement_texts)}, which this machine does not know"
 
 
 def find_job_variable(text: str) -> str:
@@ -95,14 +97,14 @@ def find_job_variable(text: str) -> str:
     return next((name for name in list_variables(text) if JOB_VARIABLE.fullmatch(name)), "")
 
 
-def find_program_word(line: Sequence[str], names: Collection[str]) -> tuple[int, str] | None:
-    """Return where one of the `names` programs stands in a line, and its name; None if there is none."""
+def find_program_word(line: Sequence[str], program_names: Collection[str]) -> tuple[int, str] | None:
+    """Return where one of the `program_names` programs stands in a line, and its name; None if there is none."""
     for index, word in enumerate(line):
         path = _drop_suffix(word.removeprefix("!"))
         name = re.split(r"[/.\s]", path)[-1].replace("_", "-")
         if OLD_PROGRAM.fullmatch(path):
             name = f"lerobot-{name}"
-        if name in names:
+        if name in program_names:
             return index, name
     return None
 
@@ -128,14 +130,14 @@ def read_program_line(words: Sequence[str], word: str, program: Sequence[str]) -
     _read_version(words, program_line)
     if OLD_PROGRAM.fullmatch(_drop_suffix(word)):
         program_line.notes[word] = OLD_PROGRAM_NOTE.format(program_line.version or versions.get_version().name)
-    for name, value in program_line.variables.items():
+    for name, variable_value in program_line.variables.items():
         if name == PRECISION_VARIABLE:
-            program_line.precision = value
+            program_line.precision = variable_value
         elif name == WANDB_MODE_VARIABLE:
-            program_line.wandb_mode = value
-        elif name in GPU_VARIABLES and value in NO_GPU:
+            program_line.wandb_mode = variable_value
+        elif name in GPU_VARIABLES and variable_value in NO_GPU:
             program_line.flags.append((name, ("--device", "cpu")))
-        elif re.fullmatch(COMPUTING_VARIABLES, name) and value not in ("", "1", "0", "false", "no"):
+        elif re.fullmatch(COMPUTING_VARIABLES, name) and variable_value not in ("", "1", "0", "false", "no"):
             program_line.refused[name] = COMPUTING_REASON
         else:
             program_line.left_out[name] = _explain_variable(name)
@@ -151,29 +153,29 @@ def _explain_variable(name: str) -> str:
 
 def _read_version(words: Iterable[str], program_line: ProgramLine) -> None:
     """Read which LeRobot the words install."""
-    names = [version.name for version in versions.list_versions()]
+    version_names = [version.name for version in versions.list_versions()]
     for word in words:
         if match := REQUIREMENT.fullmatch(word):
-            operator, text = match[1], match[2].strip()
-            if operator in ("==", "===") and text in names:
-                program_line.version = text
-            elif operator == ">=" and _parse_version(text) <= _parse_version(names[0]):
-                program_line.version = names[0]
+            operator, version_text = match[1], match[2].strip()
+            if operator in ("==", "===") and version_text in version_names:
+                program_line.version = version_text
+            elif operator == ">=" and _parse_version(version_text) <= _parse_version(version_names[0]):
+                program_line.version = version_names[0]
             else:
-                runs = f"robotrain runs LeRobot {' or '.join(names)}"
-                program_line.refused[word] = f"{runs}: name one, as in lerobot=={names[0]}"
+                runs_text = f"robotrain runs LeRobot {' or '.join(version_names)}"
+                program_line.refused[word] = f"{runs_text}: name one, as in lerobot=={version_names[0]}"
 
 
 def _parse_version(text: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", text)]
 
 
-def explain_data_home(line: ProgramLine, repository: str) -> dict[str, str]:
+def explain_data_home(program_line: ProgramLine, repository: str) -> dict[str, str]:
     """Return what to give in place of the variable that says where LeRobot looks for a dataset, by its name."""
-    for variable, below in DATA_HOMES.items():
-        if folder := line.variables.get(variable):
-            path, replaced = fill_unknown_variables(str(Path(folder, below, repository)))
+    for variable, subfolder in DATA_HOMES.items():
+        if folder := program_line.variables.get(variable):
+            path, replacement_note = fill_unknown_variables(str(Path(folder, subfolder, repository)))
             words = ("--dataset-path", path, "--dataset-id", repository)
             reason = DATA_HOME_REASON.format(shlex.join(words), repository)
-            return {variable: f"{reason} ({replaced})" if replaced else reason}
+            return {variable: f"{reason} ({replacement_note})" if replacement_note else reason}
     return {}

@@ -22,29 +22,34 @@ VERSION = re.compile(r"\bLeRobot (\d+\.\d+\.\d+)")
 def find_refused_options(job: "Job", reason: str) -> "Iterator[Problem]":
     """Yield what is wrong with the options after `--` that a sentence of LeRobot rejects, the best known first."""
     options = ["--" + "=".join(filter(None, pair)) for pair in split_options(job.trainer_args) if pair[0]]
-    rejected = {option.partition("=")[0] for option in find_rejected_options(options, reason)}
-    rejected |= {
+    rejected_names = {option.partition("=")[0] for option in find_rejected_options(options, reason)}
+    rejected_names |= {
         name for name in (option.partition("=")[0] for option in options) if re.search(rf"{name}(?![\w.])", reason)
     }
     problems = [
-        problem for problem in _find_problems(job, reason) if rejected & {*re.findall(r"--[\w.-]+", problem.given)}
+        problem
+        for problem in _find_problems(job, reason)
+        if rejected_names & {*re.findall(r"--[\w.-]+", problem.given)}
     ]
     if not problems and NO_OPTION in reason:
-        title = f"LeRobot has no option {' '.join(rejected)}"
+        title = f"LeRobot has no option {' '.join(rejected_names)}"
         problems = [
-            make_option_problem(name, title, "", f"leave out {name}", replaces=name) for name in sorted(rejected)[:1]
+            make_option_problem(name, title, "", f"leave out {name}", replaces=name)
+            for name in sorted(rejected_names)[:1]
         ]
-    yield from problems if rejected else ()
+    yield from problems if rejected_names else ()
 
 
 def _find_problems(job: "Job", reason: str) -> "Iterator[Problem]":
-    values = dict(job.parameters)
-    version = match[1] if (match := VERSION.search(reason)) else values["lerobot_version"]
-    values["lerobot_version"] = version if version in {other.name for other in versions.list_versions()} else None
-    model = choose_model(values, {})
+    parameters = dict(job.parameters)
+    version = match[1] if (match := VERSION.search(reason)) else parameters["lerobot_version"]
+    parameters["lerobot_version"] = (
+        version if version in {known_version.name for known_version in versions.list_versions()} else None
+    )
+    model = choose_model(parameters, {})
     starts = any(source.role in START_ROLES for source in job.sources)
-    is_typed = not starts or bool(values["policy_type"] or values["reward_model"])
+    is_typed = not starts or bool(parameters["policy_type"] or parameters["reward_model"])
     types = {model.prefix: model.kind} if is_typed else {}
-    resumes = any(source.role == "resume" for source in job.sources)
-    json_prefix = f"{model.prefix}." if starts and not resumes else ""
+    is_resumed = any(source.role == "resume" for source in job.sources)
+    json_prefix = f"{model.prefix}." if starts and not is_resumed else ""
     yield from rejected_options.find_option_problems(job.trainer_args, types, {}, model.lerobot.name, json_prefix)

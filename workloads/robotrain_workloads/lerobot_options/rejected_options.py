@@ -53,10 +53,12 @@ def find_option_problems(
     open_ended = {name.partition(".")[0] for name, _ in options if name.endswith(f".{PLUGINS_OPTION}")}
     for name, value in options:
         if not name:
-            text, _, given_value = (value or "").partition("=")
-            suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
+            argument_text, _, given_value = (value or "").partition("=")
+            suggestion = find_option(f"--{argument_text}", given_value) if argument_text and given_value else ""
             reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield make_option_problem(value or "", f"{value!r} is not an option", reason, suggestion, replaces=text)
+            yield make_option_problem(
+                value or "", f"{value!r} is not an option", reason, suggestion, replaces=argument_text
+            )
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
             yield from _check_option(tree, name, value, types, owned, as_json=as_json)
@@ -73,20 +75,24 @@ def find_missing_options(
     tree = load_option_tree(version)
     options = dict(split_options(arguments))
     for name, value in options.items():
-        prefix, _, part = name.rpartition(".")
-        option_place = find_place(tree, name, {}) if part == "type" else None
+        prefix, _, last_part = name.rpartition(".")
+        option_place = find_place(tree, name, {}) if last_part == "type" else None
         if not option_place or value is None or value not in option_place.choices:
             continue
         fields = tree.classes[option_place.choices[value]].items()
-        needed = [f"--{prefix}.{field}" for field, (kind, *default) in fields if kind in NUMBERS and not default]
-        missing = [
-            option for option in needed if option[2:] not in options and owned.get(option, "") not in given_elsewhere
+        needed_options = [
+            f"--{prefix}.{field}" for field, (kind, *default) in fields if kind in NUMBERS and not default
         ]
-        if missing:
-            title = f"--{name}={value} needs {', '.join(owned.get(option, option) for option in missing)}"
-            owned_options = [f"{owned[option]} N" for option in missing if option in owned]
-            others = [f"{option}=N" for option in missing if option not in owned]
-            suggestion = " ".join([*owned_options, *(["--", *others] if others else [])])
+        missing_options = [
+            option
+            for option in needed_options
+            if option[2:] not in options and owned.get(option, "") not in given_elsewhere
+        ]
+        if missing_options:
+            title = f"--{name}={value} needs {', '.join(owned.get(option, option) for option in missing_options)}"
+            owned_options = [f"{owned[option]} N" for option in missing_options if option in owned]
+            other_options = [f"{option}=N" for option in missing_options if option not in owned]
+            suggestion = " ".join([*owned_options, *(["--", *other_options] if other_options else [])])
             yield make_option_problem(f"--{name}={value}", title, "LeRobot has no default for them.", suggestion)
 
 
@@ -119,18 +125,18 @@ def _check_option(
     elif option_place.is_choice:
         if option_place.part == "type" and value is not None and value not in option_place.choices:
             reason = describe_kinds(["|".join(option_place.choices)])
-            near = find_near_option(value, option_place.choices)
-            suggestion = f"--{name}={near}" if near else ""
+            nearest_choice = find_near_option(value, option_place.choices)
+            suggestion = f"--{name}={nearest_choice}" if nearest_choice else ""
             yield make_option_problem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
     elif option_place.is_open or value is None or not _is_refused(option_place, value, as_json=as_json):
         return
     elif _is_group(option_place.kinds):
         yield _explain_group(name, value, option_place, owned)
     elif as_json and not _is_refused(option_place, value, as_json=False):
-        meant = json.dumps(option_place.read_value(value))
+        meant_json = json.dumps(option_place.read_value(value))
         title = f"LeRobot {tree.version} does not take --{name}={value} for a {_name_model(name)} to start from"
-        reason = f"Beside a configuration, it reads options as JSON: {meant}."
-        yield make_option_problem(_format(name, value), title, reason, f"--{name}={meant}")
+        reason = f"Beside a configuration, it reads options as JSON: {meant_json}."
+        yield make_option_problem(_format(name, value), title, reason, f"--{name}={meant_json}")
     else:
         yield _explain_value(name, value, option_place)
 
@@ -158,9 +164,9 @@ def _explain_value(name: str, value: str, option_place: OptionPlace) -> Problem:
     default = default.lower() if default in ("True", "False") else default
     kinds = "It takes a list in brackets." if "any" in scalars else describe_kinds(scalars)
     reason = kinds + (f" The default is {default}." if default else "")
-    near = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
-    near = near or _correct_list(option_place.kinds, value)
-    suggestion = f"--{name}={near}" if near else ""
+    nearest_value = find_near_option(value.lower(), ("true", "false")) if "bool" in scalars else ""
+    nearest_value = nearest_value or _correct_list(option_place.kinds, value)
+    suggestion = f"--{name}={nearest_value}" if nearest_value else ""
     return make_option_problem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
 
 
@@ -177,16 +183,18 @@ def _explain_unknown(
     argument = _format(name, value)
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
-    chosen = types.get("policy", "")
+    chosen_type = types.get("policy", "")
     if replacement := other_versions.replace_newer(f"--{name}", value or "", publishes=False):
         return make_option_problem(argument, title, replacement[0], replacement[1][0], replaces=f"--{name}")
     if explanation := other_versions.find_version(name, lambda other: has_option(name, types, other)):
-        title += f" for {chosen}" if owners and prefix == "policy." and chosen else ""
+        title += f" for {chosen_type}" if owners and prefix == "policy." and chosen_type else ""
         return make_option_problem(argument, title, *explanation)
     if prefix == "policy." and owners:
-        title = f"LeRobot {tree.version}'s {chosen} has no option --{name}"
+        title = f"LeRobot {tree.version}'s {chosen_type} has no option --{name}"
         reason = ", ".join(owners)
-        formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
+        formats = [
+            format_name for format_name, dtype in precision.DTYPES.items() if part == precision.DTYPE and value == dtype
+        ]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
         return make_option_problem(
             argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}"
@@ -194,17 +202,19 @@ def _explain_unknown(
     kind = types.get(prefix.rstrip("."), "")
     is_of_type = prefix.startswith(("policy.", "reward_model."))
     reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
-    rest = name[len(prefix) + len(part) :]
-    of_policy = name.replace("-", "_")
+    name_rest = name[len(prefix) + len(part) :]
+    policy_option = name.replace("-", "_")
     policy_class = _list_policies(tree).get(types.get("policy", ""))
-    if not prefix and policy_class and of_policy in tree.classes[policy_class]:
-        return make_option_problem(argument, title, reason, _format(f"policy.{of_policy}", value), replaces=f"--{name}")
+    if not prefix and policy_class and policy_option in tree.classes[policy_class]:
+        return make_option_problem(
+            argument, title, reason, _format(f"policy.{policy_option}", value), replaces=f"--{name}"
+        )
     if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
         return make_option_problem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
-    near = find_near_option(part, {field for fields in option_place.level for field in fields})
-    if not near:
+    nearest_name = find_near_option(part, {field for fields in option_place.level for field in fields})
+    if not nearest_name:
         return make_option_problem(argument, title, reason)
-    option = f"{prefix}{near}{rest}"
+    option = f"{prefix}{nearest_name}{name_rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
         suggestion = _fill_in(hint, value)
@@ -228,11 +238,11 @@ def _is_group(kinds: Sequence[Sequence[Any]]) -> bool:
 def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapping[str, str]) -> Problem:
     """Explain a value of a group of options, with that of the group which probably is meant."""
     choices = {key for kind, *_ in option_place.kinds for key in list_choices(kind)}
-    part = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
-    option = f"{name}.{part}"
-    meant = bool(part) and find_place(load_option_tree(), option, {}).is_known
+    option_name = "type" if value in choices else "enable" if value.lower() in ("true", "false") else ""
+    option = f"{name}.{option_name}"
+    is_meant = bool(option_name) and find_place(load_option_tree(), option, {}).is_known
     hint = owned.get(f"--{option}", "")
-    suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if meant else ""
+    suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if is_meant else ""
     reason = f"It is a group of options: --{name}.NAME=VALUE."
     return make_option_problem(
         _format(name, value), f"--{name} does not take {value!r}", reason, suggestion, "error", f"--{name}"
@@ -249,10 +259,10 @@ def _format(name: str, value: str | None) -> str:
 
 def _correct_list(kinds: Sequence[Sequence[Any]], value: str) -> str:
     """Return a list that a value of no list probably means; empty if it is unclear."""
-    items = value.strip().strip("()[]")
-    for kind in (part for declared, *_ in kinds for part in list_kinds(declared) if is_list(part)):
-        for text in (f"[{items}]", f"[{items},{items}]") if items else ():
+    list_items = value.strip().strip("()[]")
+    for kind in (part for declared_kind, *_ in kinds for part in list_kinds(declared_kind) if is_list(part)):
+        for list_text in (f"[{list_items}]", f"[{list_items},{list_items}]") if list_items else ():
             with suppress(RefusedValue, UnreadValue):
-                read_value(text, kind)
-                return text.replace(" ", "")
+                read_value(list_text, kind)
+                return list_text.replace(" ", "")
     return ""

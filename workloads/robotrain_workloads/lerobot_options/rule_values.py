@@ -33,8 +33,14 @@ def list_classes(tree: OptionTree, option_values: Mapping[str, Any], types: Mapp
             kind = tree.classes[current.name].get(part, [None])[0]
             prefix = f"{current.prefix}{part}."
             choices = list_choices(kind)
-            nested = [*list_nested(kind)]
-            class_name = choices.get(types.get(prefix[:-1], "")) if choices else nested[0] if len(nested) == 1 else None
+            nested_classes = [*list_nested(kind)]
+            class_name = (
+                choices.get(types.get(prefix[:-1], ""))
+                if choices
+                else nested_classes[0]
+                if len(nested_classes) == 1
+                else None
+            )
             if class_name is None:
                 break
             current = OptionClass(class_name, prefix)
@@ -72,20 +78,20 @@ class OptionValues:
 
         :param defaults: those of options for which the tree has none.
         """
-        values = {}
+        values_by_name = {}
         for name in names:
             try:
-                values[name] = self._find_value(option_class, name, defaults)
+                values_by_name[name] = self._find_value(option_class, name, defaults)
             except (RefusedValue, UnreadValue):
                 continue
-        return values
+        return values_by_name
 
     def _find_value(self, option_class: OptionClass, name: str, defaults: Mapping[str, Any]) -> Any:
         path, kind, default = f"{option_class.prefix}{name}", *self._find_field(option_class, name)
-        for values in (self.given, self.own):
-            if (text := values.get(path)) is not None:
+        for option_values in (self.given, self.own):
+            if (option_text := option_values.get(path)) is not None:
                 as_json = self.loads and path.startswith(f"{self.model.prefix}.")
-                return read_value(str(text), kind, as_json=as_json) if kind is not None else text
+                return read_value(str(option_text), kind, as_json=as_json) if kind is not None else option_text
         if name in ("policy", "reward_model") and not option_class.prefix:
             return SET if name == self.model.prefix else None
         if any(option.startswith(f"{path}.") for option in (*self.given, *self.own)):
@@ -107,10 +113,10 @@ class OptionValues:
         """Return the kind of an option and its default in a list; None if the class does not have it."""
         class_name, *parents = option_class.name, *name.split(".")
         for parent in parents[:-1]:
-            nested = [*list_nested(self.tree.classes[class_name].get(parent, [None])[0])]
-            if len(nested) != 1:
+            nested_classes = [*list_nested(self.tree.classes[class_name].get(parent, [None])[0])]
+            if len(nested_classes) != 1:
                 return None, []
-            class_name = nested[0]
+            class_name = nested_classes[0]
         field = self.tree.classes[class_name].get(parents[-1])
         return (field[0], [*field[1:]]) if field else (None, [])
 

@@ -19,39 +19,42 @@ PLAIN_HINT = re.compile(r"--[a-z0-9, -]+")
 """What robotrain has for an option of LeRobot, if that is an option."""
 
 
-def read_policy_config(text: str, revision: str, kinds: Mapping[str, "SourceKind"]) -> Mapping[str, Any]:
+def read_policy_config(path_text: str, revision: str, kinds: Mapping[str, "SourceKind"]) -> Mapping[str, Any]:
     """Return the configuration of a policy: of a folder, or of a revision at the Hub, which is asked.
 
     Raise OSError or ValueError with a sentence.
     """
-    folder = Path(text).expanduser()
+    folder = Path(path_text).expanduser()
     if folder.is_dir():
         return load_policy_settings(find_model_folder(folder))
     role = "policy"
     kind = next(
         (kind for kind in kinds.values() if role in kind.roles and kind.roles[role].flag == REPOSITORY_FLAG), None
     )
-    if kind is None or kind.pinning is None or not REPOSITORY.fullmatch(text):
-        raise FileNotFoundError(f"{text} is not a folder of this machine")
-    source = kind.parse(f"{text}@{revision}" if revision else text, Path.cwd())
+    if kind is None or kind.pinning is None or not REPOSITORY.fullmatch(path_text):
+        raise FileNotFoundError(f"{path_text} is not a folder of this machine")
+    source = kind.parse(f"{path_text}@{revision}" if revision else path_text, Path.cwd())
     files = kind.pinning.read_files(source, role, kind.pinning.resolve(source, role), (CONFIG_FILE,))
     config: Any = json.loads(files.get(CONFIG_FILE, b"{}"))
     return config if isinstance(config, dict) else {}
 
 
-def read_saved_options(checkpoint: Path, managed: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of those `managed` options that a checkpoint's configuration gives, by their names.
+def read_saved_options(checkpoint: Path, managed_options: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of those `managed_options` options that a checkpoint's configuration gives, by their names.
 
     Raise OSError or ValueError with a sentence.
     """
-    saved = file_formats.read_json_object(checkpoint / TRAIN_CONFIG_FILE)
-    values: dict[str, Any] = {}
-    for name in (option.removeprefix("--") for option, hint in managed.items() if PLAIN_HINT.fullmatch(hint)):
-        value: Any = saved
+    saved_config = file_formats.read_json_object(checkpoint / TRAIN_CONFIG_FILE)
+    values_by_name: dict[str, Any] = {}
+    for name in (option.removeprefix("--") for option, hint in managed_options.items() if PLAIN_HINT.fullmatch(hint)):
+        value: Any = saved_config
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        values[name] = value
-    if not values.get("wandb.enable"):
-        values.pop("wandb.project", None)
-    texts = {name: str(value) for name, value in values.items() if value is not None}
-    return {name: text.lower() if text in ("True", "False") else text for name, text in texts.items()}
+        values_by_name[name] = value
+    if not values_by_name.get("wandb.enable"):
+        values_by_name.pop("wandb.project", None)
+    texts_by_name = {name: str(value) for name, value in values_by_name.items() if value is not None}
+    return {
+        name: value_text.lower() if value_text in ("True", "False") else value_text
+        for name, value_text in texts_by_name.items()
+    }

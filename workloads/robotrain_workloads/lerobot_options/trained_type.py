@@ -65,65 +65,71 @@ def find_trained_type(
     :param option_values: the options of the line.
     """
     is_reward = any(name in option_values for name in (f"{REWARD_MODEL}.type", f"{REWARD_MODEL}.path"))
-    trained = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
-    path = option_values.get(f"{trained.model}.path")
-    kind = option_values.get(f"{trained.model}.type")
-    weights = f"{trained.model}.pretrained_path"
+    trained_type = TrainedType(lerobot, REWARD_MODEL if is_reward else POLICY)
+    path = option_values.get(f"{trained_type.model}.path")
+    kind = option_values.get(f"{trained_type.model}.type")
+    weights = f"{trained_type.model}.pretrained_path"
     if is_reward and any(name.startswith(f"{POLICY}.") for name in option_values):
-        trained.refused[next(f"--{name}" for name in option_values if name.startswith(f"{POLICY}."))] = BOTH_REASON
+        trained_type.refused[next(f"--{name}" for name in option_values if name.startswith(f"{POLICY}."))] = BOTH_REASON
     elif option_values.get(weights):
-        value = redact(option_values[weights] or "")
-        trained.refused[f"--{weights}"] = WEIGHTS_REASON.format(_describe(trained.model), trained.model, value)
+        weights_text = redact(option_values[weights] or "")
+        trained_type.refused[f"--{weights}"] = WEIGHTS_REASON.format(
+            _describe(trained_type.model), trained_type.model, weights_text
+        )
     elif path:
-        _read_start(path, option_values, trained, kinds)
+        _read_start(path, option_values, trained_type, kinds)
     elif kind:
-        trained.kind = kind
-        if reason := _explain_untrained(trained):
-            trained.refused[f"--{trained.model}.type"] = reason
+        trained_type.kind = kind
+        if reason := _explain_untrained(trained_type):
+            trained_type.refused[f"--{trained_type.model}.type"] = reason
     else:
-        trained.refused[f"--{POLICY}.type"] = NOTHING_REASON
-    return trained
+        trained_type.refused[f"--{POLICY}.type"] = NOTHING_REASON
+    return trained_type
 
 
 def _read_start(
-    path: str, option_values: Mapping[str, str | None], trained: TrainedType, kinds: Mapping[str, "SourceKind"]
+    path: str, option_values: Mapping[str, str | None], trained_type: TrainedType, kinds: Mapping[str, "SourceKind"]
 ) -> None:
-    option = f"--{trained.model}.path"
-    kind = option_values.get(f"{trained.model}.type")
+    option = f"--{trained_type.model}.path"
+    kind = option_values.get(f"{trained_type.model}.type")
     try:
-        trained.settings = read_policy_config(
-            path, option_values.get(f"{trained.model}.pretrained_revision") or "", kinds
+        trained_type.settings = read_policy_config(
+            path, option_values.get(f"{trained_type.model}.pretrained_revision") or "", kinds
         )
     except (OSError, ValueError) as error:
         if not kind:
             words = re.split(r"\W|_", path.lower())
-            named = max((name for name in trained.types if name in words), key=len, default="TYPE")
-            trained.refused[option] = TYPE_REASON.format(str(error).rstrip("."), trained.model, named)
+            named_type = max((name for name in trained_type.types if name in words), key=len, default="TYPE")
+            trained_type.refused[option] = TYPE_REASON.format(str(error).rstrip("."), trained_type.model, named_type)
             return
-    trained.kind = str((trained.settings or {}).get("type") or kind)
-    if kind not in (None, trained.kind):
-        trained.refused[f"--{trained.model}.type"] = f"what {option} names is of the type {redact(trained.kind)}"
-    elif reason := _explain_untrained(trained):
-        trained.refused[option] = reason
+    trained_type.kind = str((trained_type.settings or {}).get("type") or kind)
+    if kind not in (None, trained_type.kind):
+        trained_type.refused[f"--{trained_type.model}.type"] = (
+            f"what {option} names is of the type {redact(trained_type.kind)}"
+        )
+    elif reason := _explain_untrained(trained_type):
+        trained_type.refused[option] = reason
 
 
-def _explain_untrained(trained: TrainedType) -> str:
+def _explain_untrained(trained_type: TrainedType) -> str:
     """Return why robotrain does not train the type; empty if it does."""
-    lerobot = f"LeRobot {trained.lerobot.name}"
-    kind = redact(trained.kind)
-    if trained.kind in trained.types:
-        return f"{lerobot} cannot train {kind}: {trained.facts.refused}" if trained.facts.refused else ""
-    other_model = REWARD_MODEL if trained.model == POLICY else POLICY
-    if trained.kind in TrainedType(trained.lerobot, other_model).types:
+    lerobot = f"LeRobot {trained_type.lerobot.name}"
+    kind = redact(trained_type.kind)
+    if trained_type.kind in trained_type.types:
+        return f"{lerobot} cannot train {kind}: {trained_type.facts.refused}" if trained_type.facts.refused else ""
+    other_model = REWARD_MODEL if trained_type.model == POLICY else POLICY
+    if trained_type.kind in TrainedType(trained_type.lerobot, other_model).types:
         return f"{lerobot} trains {kind} as a {_describe(other_model)}: use --{other_model}.type={kind}"
-    having = [
+    having_versions = [
         version.name
         for version in versions.list_versions()
-        if trained.kind in TrainedType(version, trained.model).types
+        if trained_type.kind in TrainedType(version, trained_type.model).types
     ]
-    others = "".join(f", but LeRobot {name} has" for name in having[:1])
-    near = "".join(f": use {way.text}" for way in suggest_name(kind, list(trained.types), f"--{trained.model}.type="))
-    return f"{lerobot} has no {_describe(trained.model)} of the type {kind}{others or near}"
+    version_hint = "".join(f", but LeRobot {name} has" for name in having_versions[:1])
+    type_hint = "".join(
+        f": use {way.text}" for way in suggest_name(kind, list(trained_type.types), f"--{trained_type.model}.type=")
+    )
+    return f"{lerobot} has no {_describe(trained_type.model)} of the type {kind}{version_hint or type_hint}"
 
 
 def _describe(model: str) -> str:

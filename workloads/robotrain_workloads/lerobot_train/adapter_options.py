@@ -35,26 +35,28 @@ def trains_adapter(job: LerobotJob) -> bool:
 
 def make_options(job: LerobotJob) -> Iterator[str]:
     """Yield what LeRobot needs to train an adapter, as far as the user does not say it; a checkpoint says it itself."""
-    wanted: dict[str, object] = {}
+    adapter_settings: dict[str, object] = {}
     if job.start.mode not in ("policy", "weights"):
         return
     if adapter.is_adapter(job.start.settings):
         with suppress(OSError, ValueError):  # reported with the other problems of its files
-            saved = adapter.load_adapter(job.start.model_folder)
-            wanted = {METHOD: saved.method, RANK: saved.rank}
+            saved_adapter = adapter.load_adapter(job.start.model_folder)
+            adapter_settings = {METHOD: saved_adapter.method, RANK: saved_adapter.rank}
     elif (rank := job.parameters["lora_rank"]) is not None:
-        wanted = {METHOD: LORA, RANK: rank, ALPHA: rank}
+        adapter_settings = {METHOD: LORA, RANK: rank, ALPHA: rank}
     options = read_given(job)
     yield from (
-        f"{PREFIX}{name}={value}" for name, value in wanted.items() if value is not None and name not in options
+        f"{PREFIX}{name}={value}"
+        for name, value in adapter_settings.items()
+        if value is not None and name not in options
     )
 
 
 def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
     """Return that LeRobot does not know what an adapter of a type changes, and what to type."""
-    having = [kind for kind, facts in model.lerobot.policies.items() if facts.adapter_modules]
+    adapter_types = [kind for kind, facts in model.lerobot.policies.items() if facts.adapter_modules]
     title = f"LeRobot {model.lerobot.name} does not know which modules of {model.kind} an adapter changes"
-    return f"{title}: it knows those of {', '.join(having)}", f"{PREFIX}{MODULES}=MODULES"
+    return f"{title}: it knows those of {', '.join(adapter_types)}", f"{PREFIX}{MODULES}=MODULES"
 
 
 def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
@@ -67,23 +69,29 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         return
     if adapter.is_adapter(start.settings):
         try:
-            saved = adapter.load_adapter(start.model_folder)
+            saved_adapter = adapter.load_adapter(start.model_folder)
         except (OSError, ValueError) as error:
             yield str(error)
             return
-        if rank is not None and (saved.method.upper() != LORA or rank != saved.rank):
-            what = (
-                f"{source.uri} is an adapter, {saved.method} of rank {saved.rank}, and LeRobot goes on with it as it is"
+        if rank is not None and (saved_adapter.method.upper() != LORA or rank != saved_adapter.rank):
+            start_text = (
+                f"{source.uri} is an adapter, {saved_adapter.method} of rank {saved_adapter.rank}, and "
+                "LeRobot goes on with it as it is"
             )
-            way = f"{RANK_FLAG} {saved.rank}" if saved.method.upper() == LORA else suggest_leaving_out(RANK_FLAG)
-            yield make_data_problem(f"{what}: {RANK_FLAG} {rank} has no effect", way)
-        yield from adapter.find_option_conflicts(saved, options, source.uri)
+            way = (
+                f"{RANK_FLAG} {saved_adapter.rank}"
+                if saved_adapter.method.upper() == LORA
+                else suggest_leaving_out(RANK_FLAG)
+            )
+            yield make_data_problem(f"{start_text}: {RANK_FLAG} {rank} has no effect", way)
+        yield from adapter.find_option_conflicts(saved_adapter, options, source.uri)
     elif rank is None and not options:
         return
     elif start.mode == "checkpoint":
-        what = f"the checkpoint {source.uri} trains all weights of its policy, and goes on with them"
+        start_text = f"the checkpoint {source.uri} trains all weights of its policy, and goes on with them"
         yield make_data_problem(
-            f"{what}: to train an adapter on it, start a new training", f"--policy-path CHECKPOINT {RANK_FLAG} RANK"
+            f"{start_text}: to train an adapter on it, start a new training",
+            f"--policy-path CHECKPOINT {RANK_FLAG} RANK",
         )
     elif job.model.section == versions.REWARD_MODELS:
         yield f"LeRobot {job.model.lerobot.name} trains adapters of policies only, and {source.uri} is a reward model"
@@ -102,8 +110,8 @@ def find_base(job: LerobotJob) -> tuple[Base, Path] | None:
     if not adapter.is_adapter(job.start.settings):
         return adapter.describe_base(source, run), job.start.model_folder
     if base_source := policy_repositories.find_base(job):
-        base, brought, folder = base_source
-        return base if base.sha256 else adapter.describe_base(brought, run), folder
+        base, brought_source, folder = base_source
+        return base if base.sha256 else adapter.describe_base(brought_source, run), folder
     return adapter.load_adapter(job.start.model_folder).base, job.policy_folder  # an earlier attempt
 
 
@@ -126,8 +134,8 @@ def make_tags(job: LerobotJob) -> dict[str, str]:
     }
     with suppress(OSError, ValueError):
         if adapter.is_adapter(job.start.settings):
-            saved = adapter.load_adapter(job.start.model_folder)
-            tags = {"adapter": saved.method, "adapter_rank": str(saved.rank or "")}
+            saved_adapter = adapter.load_adapter(job.start.model_folder)
+            tags = {"adapter": saved_adapter.method, "adapter_rank": str(saved_adapter.rank or "")}
         if base_policy := find_base(job):
             tags["adapter_base"] = str(base_policy[0])
     return tags

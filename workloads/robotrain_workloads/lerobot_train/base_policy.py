@@ -41,21 +41,21 @@ class BasePolicy:
             self._measure()
         path, cfg.policy.pretrained_path = cfg.policy.pretrained_path, None
         try:
-            result = save(checkpoint_dir=checkpoint_dir, cfg=cfg, **named)
+            save_result = save(checkpoint_dir=checkpoint_dir, cfg=cfg, **named)
         finally:
             cfg.policy.pretrained_path = path
         adapter.name_base(checkpoint_dir / MODEL_FOLDER, self._base)
-        return result
+        return save_result
 
 
 def _locate_base(folder: Path) -> None:
     """Let PEFT's class of configurations name this folder as the base, whatever the files of an adapter say."""
     config_class = importlib.import_module("peft").PeftConfig
-    original = config_class.from_pretrained.__func__
+    original_loader = config_class.from_pretrained.__func__
 
     def load(cls: type, *arguments: Any, **named: Any) -> Any:
-        config = original(cls, *arguments, **named)
+        config = original_loader(cls, *arguments, **named)
         config.base_model_name_or_path, config.revision = str(folder), None
         return config
 
-    config_class.from_pretrained = classmethod(functools.wraps(original)(load))
+    config_class.from_pretrained = classmethod(functools.wraps(original_loader)(load))

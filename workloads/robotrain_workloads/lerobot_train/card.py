@@ -19,16 +19,16 @@ def describe_policy(job: LerobotJob) -> dict[str, object]:
     """Return the fields of the policy's description."""
     document, sources = job.document, job.sources
     kind = next(iter(tracking.name_type(job.parameters).values()), "policy")
-    adapted, base = adapter_options.make_tags(job), None
-    if adapted:
+    adapter_tags, base = adapter_options.make_tags(job), None
+    if adapter_tags:
         base = Base()
         with suppress(OSError, ValueError):
             base = (adapter_options.find_base(job) or (base,))[0]
     sections = [("Use", policy_card.describe_use(document, base)), ("Data", _describe_data(document))]
     if base:
-        facts = f"{adapted['adapter']}, rank {adapted['adapter_rank']}"
-        about = f"An adapter ({facts}), not a whole policy. Its base: {policy_card.format_base(base)}."
-        sections.append(("Adapter", about))
+        facts = f"{adapter_tags['adapter']}, rank {adapter_tags['adapter_rank']}"
+        adapter_text = f"An adapter ({facts}), not a whole policy. Its base: {policy_card.format_base(base)}."
+        sections.append(("Adapter", adapter_text))
     if start := job.start_source:
         sections.append(("Start", f"{START_PHRASES[start.role]} {model_card.format_source(start)}."))
     sections.append(("Repeat the training", model_card.format_job(document, TrainParameters)))

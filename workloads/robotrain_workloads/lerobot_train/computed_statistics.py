@@ -42,15 +42,15 @@ class ComputedStatistics:
     def _make_datasets(self, original: Callable[..., Any], config: Any) -> Any:
         datasets = original(config)
         statistics = self.compute(config.trainable_config)
-        for made in datasets:
-            if made is not None:
-                made.meta.stats = {**(made.meta.stats or {}), **statistics}
+        for made_dataset in datasets:
+            if made_dataset is not None:
+                made_dataset.meta.stats = {**(made_dataset.meta.stats or {}), **statistics}
         if device.is_first_rank():
             count = int(statistics[ACTION]["count"][0]) if ACTION in statistics else 0
-            text = "numbers are normalized with statistics that are computed from the frames of"
+            note_text = "numbers are normalized with statistics that are computed from the frames of"
             episodes = "all episodes" if self._chosen is None else f"these {len(self._chosen)} episodes"
             emit_event(
-                Note(level="info", text=f"{text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
+                Note(level="info", text=f"{note_text} {episodes} ({count} actions)", ways=(("--statistics stored",),))
             )
         return datasets
 
@@ -63,16 +63,16 @@ class ComputedStatistics:
         for name, feature in self._features.items():
             if dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype"))):
                 shape = feature.get("shape") or [1]
-                values = number_statistics.compute_statistics(functools.partial(self._read_rows, name))
+                feature_statistics = number_statistics.compute_statistics(functools.partial(self._read_rows, name))
                 statistics[name] = {
-                    key: array if key == "count" else array.reshape(shape) for key, array in values.items()
+                    key: array if key == "count" else array.reshape(shape) for key, array in feature_statistics.items()
                 }
         if self._are_relative and getattr(policy, "use_relative_actions", False):
             statistics[ACTION] = self._compute_relative_actions(policy)
-        return {name: values for name, values in statistics.items() if values}
+        return {name: feature_statistics for name, feature_statistics in statistics.items() if feature_statistics}
 
     def _read_rows(self, column: str) -> Iterator[Array]:
-        return (values for _, values in number_statistics.read_rows(self._files, column, self._chosen))
+        return (frame_values for _, frame_values in number_statistics.read_rows(self._files, column, self._chosen))
 
     def _compute_relative_actions(self, policy: Any) -> dict[str, Array]:
         """Return the statistics of actions less the state at the beginning of their chunk, of all whole chunks.
@@ -81,20 +81,26 @@ class ComputedStatistics:
         """
         actions, owners = self._read_column(ACTION)
         states, _ = self._read_column(STATE)
-        last = len(actions) - policy.chunk_size
+        last_start = len(actions) - policy.chunk_size
         starts = (
-            np.flatnonzero(owners[: last + 1] == owners[policy.chunk_size - 1 :]) if last >= 0 else np.array([], int)
+            np.flatnonzero(owners[: last_start + 1] == owners[policy.chunk_size - 1 :])
+            if last_start >= 0
+            else np.array([], int)
         )
         step: Any = importlib.import_module("lerobot.processor").RelativeActionsProcessorStep
-        names = [*(self._features[ACTION].get("names") or ())] or None
-        excluded = getattr(policy, "relative_exclude_joints", None) or []
-        mask = np.array(step(enabled=True, exclude_joints=excluded, action_names=names)._build_mask(actions.shape[1]))
-        begins = states[starts, : len(mask)] * mask
+        action_names = [*(self._features[ACTION].get("names") or ())] or None
+        excluded_joints = getattr(policy, "relative_exclude_joints", None) or []
+        mask = np.array(
+            step(enabled=True, exclude_joints=excluded_joints, action_names=action_names)._build_mask(actions.shape[1])
+        )
+        start_states = states[starts, : len(mask)] * mask
         return number_statistics.compute_statistics(
-            lambda: (actions[starts + offset] - begins for offset in range(policy.chunk_size))
+            lambda: (actions[starts + offset] - start_states for offset in range(policy.chunk_size))
         )
 
     def _read_column(self, name: str) -> tuple[Array, Array]:
         """Return all rows of a column, and the episode of each."""
-        parts = [*number_statistics.read_rows(self._files, name, self._chosen)]
-        return np.concatenate([values for _, values in parts]), np.concatenate([owners for owners, _ in parts])
+        column_parts = [*number_statistics.read_rows(self._files, name, self._chosen)]
+        return np.concatenate([column_values for _, column_values in column_parts]), np.concatenate(
+            [owners for owners, _ in column_parts]
+        )

@@ -201,21 +201,21 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         raise JobFailed("; ".join(map(summarize_problem, mismatches)), EXIT_PREFLIGHT, "data")
     hub_cache.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
-    recovered, notes = resume.recover_earlier_attempt(job, output)
-    if recovered:
-        job = LerobotJob(document, data, is_complete=True, start=recovered)
+    recovered_start, notes = resume.recover_earlier_attempt(job, output)
+    if recovered_start:
+        job = LerobotJob(document, data, is_complete=True, start=recovered_start)
     elif job.start_error:
         raise job.start_error
     else:
         warnings = (Note(level="warning", text=text) for text in _list_warnings(job))
         renames = feature_renames.parse_renames(job.parameters)
-        renamed = feature_renames.list_notes(renames, job.start.settings, job.model)
-        notes = (*notes, *resume.list_notes(job), *warnings, *renamed)
+        rename_notes = feature_renames.list_notes(renames, job.start.settings, job.model)
+        notes = (*notes, *resume.list_notes(job), *warnings, *rename_notes)
     workers = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
     if job.parameters["wandb"]:
-        new_run = recovered is None and job.start.mode == "checkpoint"
+        new_run = recovered_start is None and job.start.mode == "checkpoint"
         project = tracking.get_experiment_name({**job.parameters, job.model.parameter: job.model.kind})
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     root = job.root or Path()
@@ -232,15 +232,15 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks its options, as far as they are known."""
-    alone = _count_ranks(document) == 1
+    is_single_rank = _count_ranks(document) == 1
     job = LerobotJob(document, described)
     options: tuple[str, ...] = ()
     needs_backbone = backbones.is_read_at_parsing(job.parameters)  # which is not here yet
     if job.is_start_known and job.start.mode != "checkpoint" and not needs_backbone:
         job_options = trainer_options.make_options(job, Path("dataset"), work / "unmade")
         options = (*job_options, job.model.format_option("device", "cpu"), *image_weights.list_read_options(job))
-    arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
-    return WorkCommand(arguments=arguments, environ=make_environ(document, work), takes_over=alone)
+    arguments = ("-m", LAUNCHER, TAKE_OVER if is_single_rank else CHECK_ONLY, *options)
+    return WorkCommand(arguments=arguments, environ=make_environ(document, work), takes_over=is_single_rank)
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
@@ -275,7 +275,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered checkpoint."""
     job = LerobotJob(document, data)
-    scored = str(job.parameters["evaluate_checkpoints"] or "")
+    scored_checkpoints = str(job.parameters["evaluate_checkpoints"] or "")
     return PublishingSpec(
         register=str(job.parameters["register_checkpoint"] or ""),
         description=tracking.describe_model(job),
@@ -283,22 +283,22 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         lineage=tracking.make_lineage(document),
         describes=card.describe_policy(job),
         path_files=policy_card.PATH_FILES,
-        hands_over=scored,
-        saved_steps=published_checkpoints.list_saved_steps(job) if scored else (),
+        hands_over=scored_checkpoints,
+        saved_steps=published_checkpoints.list_saved_steps(job) if scored_checkpoints else (),
     )
 
 
 def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
-    values, model, start = job.parameters, job.model, job.start
+    job_parameters, model, start = job.parameters, job.model, job.start
     if (ranks := _count_ranks(job.document)) == 1:
         yield from ("-m", LAUNCHER)
     else:
-        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
-        yield from (f"--mixed-precision={values['mixed_precision'] or FULL_PRECISION}", "--")
-    yield from ("--device", str(values["device"]))
+        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={job_parameters['num_gpus']}")
+        yield from (f"--mixed-precision={job_parameters['mixed_precision'] or FULL_PRECISION}", "--")
+    yield from ("--device", str(job_parameters["device"]))
     if ranks > 1:
         yield from (f"--nodes={job_node.count_nodes(job.document)}", f"--ranks={ranks}")
-        yield f"--batch={values['batch_size']}"
+        yield f"--batch={job_parameters['batch_size']}"
     if model.section == versions.REWARD_MODELS:
         yield f"--trains={model.prefix}"
     if start.step:
@@ -313,25 +313,25 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
             yield "--given-weights"
     if model.facts.reads_task:
         yield "--reads-task"
-    if excluded := values[episode_numbers.EXCLUDED]:
+    if excluded := job_parameters[episode_numbers.EXCLUDED]:
         yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
-    yield from dataset_shares.make_launcher_options(values, job.sources)
+    yield from dataset_shares.make_launcher_options(job_parameters, job.sources)
     has_own_statistics = start.mode == "checkpoint" and model.section == versions.POLICIES
-    if statistics_needs.are_computed(values, job.sources) and not has_own_statistics:
+    if statistics_needs.are_computed(job_parameters, job.sources) and not has_own_statistics:
         yield "--computed-statistics"
         if statistics_needs.normalizes_relative_actions(job):
             yield "--relative-statistics"
-    if read := statistics_needs.list_read_numbers(job):
-        yield f"--read-numbers={json.dumps(read)}"
+    if read_numbers := statistics_needs.list_read_numbers(job):
+        yield f"--read-numbers={json.dumps(read_numbers)}"
     if settings := frame_options.make_settings(job):
         yield f"--frame-cache={json.dumps(settings)}"
     if job.document.placement.cores_option:
         yield f"--cores-option={job.document.placement.cores_option}"
-    if values["stop_after_no_improvement"]:
-        yield f"--stop-after={values['stop_after_no_improvement']}"
-    if values["allow_non_finite"]:
+    if job_parameters["stop_after_no_improvement"]:
+        yield f"--stop-after={job_parameters['stop_after_no_improvement']}"
+    if job_parameters["allow_non_finite"]:
         yield "--allow-non-finite"
-    if not tracking.name_type(values):  # the job names none, and its start could not be read before
+    if not tracking.name_type(job_parameters):  # the job names none, and its start could not be read before
         yield f"--tag=lerobot.{model.parameter}={model.kind}"
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(job.folders).items())
 

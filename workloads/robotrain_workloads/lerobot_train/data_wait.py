@@ -67,8 +67,11 @@ class DataWait:
             emit_event(self._make_note(share))
 
     def _make_note(self, share: float) -> Note:
-        who = "the GPU waits" if self._is_on_gpu else "the training waits"
-        text = f"{who} for data {share:.0%} of the time, and {self._workers} processes load it on {self._cores} cores"
+        waiting_subject = "the GPU waits" if self._is_on_gpu else "the training waits"
+        text = (
+            f"{waiting_subject} for data {share:.0%} of the time, and {self._workers} processes load it on "
+            f"{self._cores} cores"
+        )
         more_workers = [f"--num-workers {self._cores}"] if self._workers < self._cores else []
         ways = (*more_workers, *self._other_ways)
         text += f" ({'; '.join(ways)})" if ways else ": more cores would help"

@@ -45,22 +45,24 @@ class EarlyStop:
 
     def save(self, checkpoint: Path) -> None:
         """Write what was seen into a checkpoint. Raise OSError."""
-        content = {"step": self.best_step, "loss": self.best_loss, "without_improvement": self.without_improvement}
-        (checkpoint / STATE_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
+        state = {"step": self.best_step, "loss": self.best_loss, "without_improvement": self.without_improvement}
+        (checkpoint / STATE_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
 
     def load(self, checkpoint: Path) -> None:
         """Go on from what was seen up to a checkpoint; from nothing if it has none."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-            step = None if content["step"] is None else int(content["step"])
-            loss, count = float(content["loss"]), int(content["without_improvement"])
+            state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+            step = None if state["step"] is None else int(state["step"])
+            loss, count = float(state["loss"]), int(state["without_improvement"])
             self.best_step, self.best_loss, self.without_improvement = step, loss, count
 
     def describe_end(self, step: int) -> str:
         """Return why the training ends at a step."""
         times = "once" if self._patience == 1 else f"{self._patience} times"
-        lowest = "" if self.best_step is None else f"; it was lowest at step {self.best_step}: {self.best_loss:.4g}"
-        return f"the training ends at step {step}: the validation loss has not improved {times}{lowest}"
+        lowest_text = (
+            "" if self.best_step is None else f"; it was lowest at step {self.best_step}: {self.best_loss:.4g}"
+        )
+        return f"the training ends at step {step}: the validation loss has not improved {times}{lowest_text}"
 
 
 class LateDecision:

@@ -15,18 +15,21 @@ SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     """Return options that disable the held-out split, with a note, if a task would lose its only episodes."""
-    part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
-    if not part:
+    held_out_part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    if not held_out_part:
         return []
-    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, parse_episodes(arguments)), part)
-    if not emptied:
+    emptied_tasks = dataset.find_emptied_tasks(
+        dataset.count_episodes_by_task(root, parse_episodes(arguments)), held_out_part
+    )
+    if not emptied_tasks:
         return []
     if device.is_first_rank():
-        text = (
-            f"no episodes are held out, so there is no val/loss: {part:g} of each task leaves no training episodes for"
-            f" {len(emptied)} task(s), such as {emptied[0]!r}"
+        note_text = (
+            f"no episodes are held out, so there is no val/loss: {held_out_part:g} of each task leaves no training "
+            "episodes for"
+            f" {len(emptied_tasks)} task(s), such as {emptied_tasks[0]!r}"
         )
-        emit_event(Note(level="warning", text=text))
+        emit_event(Note(level="warning", text=note_text))
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
@@ -35,28 +38,28 @@ def hold_out_whole_bags(root: Path, arguments: Sequence[str]) -> list[str]:
 
     LeRobot holds out the last episodes. If some of a bag's are among them, its others are held out as well.
     """
-    part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    held_out_part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
     sizes = dataset_preparation.read_bag_episodes(root)
-    if not part or not sizes:
+    if not held_out_part or not sizes:
         return []
     bags = [bag for bag, count in enumerate(sizes) for _ in range(count)]
-    chosen = parse_episodes(arguments)
-    owners = bags if chosen is None else [bags[episode] for episode in chosen if episode < len(bags)]
-    first = len(owners) - math.ceil(len(owners) * part)
-    if first <= 0:  # nothing would be left: said elsewhere
+    chosen_episodes = parse_episodes(arguments)
+    owners = bags if chosen_episodes is None else [bags[episode] for episode in chosen_episodes if episode < len(bags)]
+    split_start = len(owners) - math.ceil(len(owners) * held_out_part)
+    if split_start <= 0:  # nothing would be left: said elsewhere
         return []
-    held_out = first
-    while held_out and owners[held_out - 1] == owners[first]:
-        held_out -= 1
-    if not held_out:  # of the first bag
-        held_out = next((place for place, owner in enumerate(owners) if owner != owners[0]), len(owners))
-    if held_out == first:
+    held_out_start = split_start
+    while held_out_start and owners[held_out_start - 1] == owners[split_start]:
+        held_out_start -= 1
+    if not held_out_start:  # of the first bag
+        held_out_start = next((bag_start for bag_start, owner in enumerate(owners) if owner != owners[0]), len(owners))
+    if held_out_start == split_start:
         return []
-    count = len(owners) - held_out
+    count = len(owners) - held_out_start
     if device.is_first_rank():
-        held = len(set(owners[held_out:]))
-        text = f"{count} of {len(owners)} episodes are held out: those of {held} bag{'s' * (held != 1)}"
-        emit_event(Note(level="info", text=text if count else "no episodes are held out: all are of one bag"))
+        held_bags = len(set(owners[held_out_start:]))
+        note_text = f"{count} of {len(owners)} episodes are held out: those of {held_bags} bag{'s' * (held_bags != 1)}"
+        emit_event(Note(level="info", text=note_text if count else "no episodes are held out: all are of one bag"))
     # LeRobot takes the next greater whole number of the product
     return [f"{SPLIT_OPTION}={(count - 0.5) / len(owners):.9f}"] if count else [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
@@ -66,20 +69,20 @@ def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) ->
 
     They are known here, after several datasets have become one, and a line of a command could not hold thousands.
     """
-    chosen = parse_episodes(arguments)
-    if not excluded and chosen is None:
+    chosen_episodes = parse_episodes(arguments)
+    if not excluded and chosen_episodes is None:
         return []
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     try:
-        remaining = episode_numbers.leave_out(excluded, total, chosen)
+        remaining = episode_numbers.leave_out(excluded, total, chosen_episodes)
     except ValueError as error:
         end_as_preflight(error)
     if device.is_first_rank():
         count = f"{len(remaining)} of {total}"
         emit_event(Track(params={"episodes": count}))
-        without = f", without {excluded}" if excluded else ""
+        without_text = f", without {excluded}" if excluded else ""
         ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
-        emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
+        emit_event(Note(level="info", text=f"training on {count} episodes{without_text}", ways=ways))
     return [f"{EPISODES_OPTION}=[{','.join(map(str, remaining))}]"] if excluded else []
 
 
@@ -88,12 +91,12 @@ def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
 
     None for all, and for values that only LeRobot can read.
     """
-    text = get_option_value(arguments, EPISODES_OPTION)
+    episodes_text = get_option_value(arguments, EPISODES_OPTION)
     config = get_option_value(arguments, "--config_path")
     try:
-        if text is None and config:
-            saved = (file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes")
-            return saved if isinstance(saved, list) else None
-        return dataset_options.parse_episodes(text or "null")
+        if episodes_text is None and config:
+            saved_episodes = (file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes")
+            return saved_episodes if isinstance(saved_episodes, list) else None
+        return dataset_options.parse_episodes(episodes_text or "null")
     except (OSError, ValueError):
         return None

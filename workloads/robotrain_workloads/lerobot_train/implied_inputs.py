@@ -16,5 +16,5 @@ from robotrain_workloads.lerobot.job import LerobotJob
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policy reads, and its weights, that no source brings."""
     job = LerobotJob(document, described)
-    texts = [*policy_repositories.list_implied(job), *image_weights.list_implied(job)]
-    return {BACKBONE_ROLE: texts} if texts else {}
+    source_texts = [*policy_repositories.list_implied(job), *image_weights.list_implied(job)]
+    return {BACKBONE_ROLE: source_texts} if source_texts else {}

@@ -121,7 +121,7 @@ def _wrap(
     def replacement(*arguments: Any, **named: Any) -> Any:
         try:
             with explain_parser_errors(options, SUBJECT):
-                result = original(*arguments, **named)
+                return_value = original(*arguments, **named)
         except ConfigurationRefused as refused:
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:
@@ -129,7 +129,7 @@ def _wrap(
             end_as_preflight(ConfigurationRefused(options, SUBJECT, reason))
 
         on_success()
-        return result
+        return return_value
 
     vars(replacement)[ORIGINAL] = original
     setattr(owner, name, replacement)
@@ -198,10 +198,10 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        chosen = device.choose_device(launcher_options.device)
+        chosen_device = device.choose_device(launcher_options.device)
         if isinstance(stop_handler, NodesStop):
-            stop_handler.require_same(chosen, device.name_hardware(chosen))
-        trainer.append(f"--{launcher_options.trains}.device={chosen}")
+            stop_handler.require_same(chosen_device, device.name_hardware(chosen_device))
+        trainer.append(f"--{launcher_options.trains}.device={chosen_device}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
         trainer += make_episode_options(launcher_options.exclude_episodes, root, trainer)
         if device.is_first_rank() and not launcher_options.first:
@@ -250,14 +250,14 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
-    waits = None
+    data_wait = None
     if device.is_first_rank():  # as LeRobot's log, it tells of the first process
         workers = int(get_option_value(trainer, "--num_workers") or 0)
         ways = (
             *frame_cache.list_ways(root, launcher_options.frame_cache),
             *filter(None, (launcher_options.cores_option,)),
         )
-        waits = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen != "cpu", other_ways=ways)
+        data_wait = DataWait(workers, hardware.count_cores(), is_on_gpu=chosen_device != "cpu", other_ways=ways)
     checkpoint = Path(get_option_value(trainer, "--config_path") or "").parents[1] if launcher_options.first else None
     LoadingState(launcher_options.first, checkpoint).install(
         module
@@ -271,15 +271,17 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         earlier=_load_earlier_trainings(trainer),
         texts=read_dataset_texts(root),
         root=root,
-        waits=waits,
+        waits=data_wait,
         early_stop=_make_early_stop(launcher_options.stop_after, trainer, checkpoint),
     )
     monitor.install(module)
     draws = RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone)
     draws.install(module)
     if launcher_options.measured_workers:
-        usual = int(get_option_value(trainer, "--num_workers") or 0)
-        LoaderChoice(usual, launcher_options.measured_workers, launcher_options.ranks, draws).install(module)
+        requested_workers = int(get_option_value(trainer, "--num_workers") or 0)
+        LoaderChoice(requested_workers, launcher_options.measured_workers, launcher_options.ranks, draws).install(
+            module
+        )
     data_errors.guard_frames()
     try:
         with frame_cache.start(root, trainer, launcher_options.frame_cache):
@@ -324,11 +326,11 @@ def _find_problems(launcher_options: argparse.Namespace, trainer: Sequence[str],
     from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
 
     tolerance = get_option_value(trainer, TOLERANCE)
-    chosen = parse_episodes(trainer)
+    chosen_episodes = parse_episodes(trainer)
     return dataset_tables.list_table_problems(
         LocalFiles(root),
         float(tolerance) if tolerance else None,
-        None if chosen is None else {*chosen},
+        None if chosen_episodes is None else {*chosen_episodes},
         allow_non_finite=launcher_options.allow_non_finite,
         **launcher_options.read_numbers,
     )
@@ -339,8 +341,8 @@ def _check_tables(launcher_options: argparse.Namespace, trainer: Sequence[str], 
     try:
         findings = _find_problems(launcher_options, trainer, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
-        text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
-        emit_event(Note(level="warning", text=text))
+        note_text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
+        emit_event(Note(level="warning", text=note_text))
         return
     if findings:
         end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(str, findings))))
@@ -349,13 +351,16 @@ def _check_tables(launcher_options: argparse.Namespace, trainer: Sequence[str], 
 def _note_data(launcher_options: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:
     """Tell what only the dataset's files show, which do not keep the training from running."""
     if has_chosen and not launcher_options.computed_statistics and not launcher_options.first:
-        text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
-        emit_event(Note(level="info", text=text, ways=((statistics_needs.COMPUTED_WAY,),)))
+        note_text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
+        emit_event(Note(level="info", text=note_text, ways=((statistics_needs.COMPUTED_WAY,),)))
     if launcher_options.reads_task:
-        untold = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
-        if untold:
+        taskless_episodes = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
+        if taskless_episodes:
             emit_event(
-                Note(level="warning", text=f"{untold} episode(s) have no text of their task, which is trained on")
+                Note(
+                    level="warning",
+                    text=f"{taskless_episodes} episode(s) have no text of their task, which is trained on",
+                )
             )
 
 

@@ -63,25 +63,29 @@ class LoaderChoice:
         rates = measure_rates(data, config, list_counts(self._usual, self._most))
         videos: Any = importlib.import_module("lerobot.datasets.video_utils")
         videos._default_decoder_cache.clear()  # loading processes that are forked would share its open files
-        chosen = choose_count(rates)
-        shown = ", ".join(f"{count}: {rate:.0f}" for count, rate in rates.items())
-        text = f"data is loaded by {chosen or 'no'} processes; samples per second with each number: {shown}"
+        chosen_count = choose_count(rates)
+        rates_text = ", ".join(f"{count}: {rate:.0f}" for count, rate in rates.items())
+        note_text = (
+            f"data is loaded by {chosen_count or 'no'} processes; samples per second with each number: {rates_text}"
+        )
         ways: tuple[tuple[str, ...], ...] = ()
         if config.dataset.image_transforms.enable:
-            text += "; random image transforms depend on it: resume and resubmit keep it, a new submit measures again"
-            ways = ((f"--num-workers {chosen}",),)
-        emit_event(Note(level="info", text=text, ways=ways))
-        emit_event(Track(params={"num_workers": chosen}))
-        return chosen
+            note_text += (
+                "; random image transforms depend on it: resume and resubmit keep it, a new submit measures again"
+            )
+            ways = ((f"--num-workers {chosen_count}",),)
+        emit_event(Note(level="info", text=note_text, ways=ways))
+        emit_event(Track(params={"num_workers": chosen_count}))
+        return chosen_count
 
 
-def list_counts(usual: int, most: int) -> list[int]:
+def list_counts(usual_count: int, most_processes: int) -> list[int]:
     """Return the numbers of processes that are tried, the smallest first: the usual one, and powers of two.
 
     The training process itself (0) is tried where that is usual.
     """
     powers = [2**power for power in range(1, 8)]
-    return sorted({usual, *(count for count in (*powers, most) if count <= most)})
+    return sorted({usual_count, *(count for count in (*powers, most_processes) if count <= most_processes)})
 
 
 def choose_count(rates: Mapping[int, float]) -> int:
@@ -101,13 +105,13 @@ def measure_rates(data: Any, config: Any, counts: Sequence[int], seconds: float 
     :param config: the trainer's, with the size of a batch.
     """
     rates: dict[int, float] = {}
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     with _keep_random_state():
         for index, count in enumerate(counts):
-            left = until - time.monotonic()
-            if left <= 0 and rates:
+            remaining_seconds = deadline - time.monotonic()
+            if remaining_seconds <= 0 and rates:
                 break
-            rate = _measure_rate(data, config, count, index, left / (len(counts) - index))
+            rate = _measure_rate(data, config, count, index, remaining_seconds / (len(counts) - index))
             is_slower = bool(rates) and rate < max(rates.values())
             rates[count] = rate
             if is_slower:
@@ -119,8 +123,10 @@ def _measure_rate(data: Any, config: Any, count: int, seed: int, seconds: float)
     torch = importlib.import_module("torch")
     generator = torch.Generator().manual_seed(seed)
     prefetch = config.prefetch_factor if count else None
-    first = max(1, count)  # its processes begin with them
-    samples = torch.randint(len(data), ((first + MOST_BATCHES) * config.batch_size,), generator=generator).tolist()
+    warm_up_batches = max(1, count)  # its processes begin with them
+    samples = torch.randint(
+        len(data), ((warm_up_batches + MOST_BATCHES) * config.batch_size,), generator=generator
+    ).tolist()
     collate = importlib.import_module("lerobot.utils.collate").lerobot_collate_fn if _has_language(data) else None
     loader = torch.utils.data.DataLoader(
         data,
@@ -133,20 +139,20 @@ def _measure_rate(data: Any, config: Any, count: int, seed: int, seconds: float)
         multiprocessing_context=config.dataloader_multiprocessing_context if count else None,
     )
     setattr(loader, MEASURED, True)
-    began = time.monotonic()
-    counted_from, batches = began, 0
+    start_time = time.monotonic()
+    count_start, batches = start_time, 0
     for number, _ in enumerate(loader, 1):
         now = time.monotonic()
-        if number <= first:
-            counted_from = now
+        if number <= warm_up_batches:
+            count_start = now
         else:
-            batches = number - first
-        if now - began > seconds:
+            batches = number - warm_up_batches
+        if now - start_time > seconds:
             break
-    spent = time.monotonic() - counted_from
+    elapsed_seconds = time.monotonic() - count_start
     if not batches:  # not one after those that were prepared at first: all count
-        batches, spent = number, time.monotonic() - began
-    return float(batches * config.batch_size / max(spent, 1e-6))
+        batches, elapsed_seconds = number, time.monotonic() - start_time
+    return float(batches * config.batch_size / max(elapsed_seconds, 1e-6))
 
 
 def _has_language(data: Any) -> bool:

@@ -60,11 +60,11 @@ def main(arguments: Sequence[str]) -> None:
         stop_handler = LaunchStopHandler(agreement)
         LaunchWatch(agreement, options.count, nodes).start()
         failures: Mapping[int, Any] = {}
-        memory_kills, text = failure.count_oom_kills(), ""
+        memory_kills, error_text = failure.count_oom_kills(), ""
         try:
             if nodes:
                 os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(options.count))
-                failures, text = _launch_node(nodes, options.count, launcher, folder)
+                failures, error_text = _launch_node(nodes, options.count, launcher, folder)
             else:
                 config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
                 config.write_text(json.dumps(ACCELERATE_SETTINGS))
@@ -78,20 +78,20 @@ def main(arguments: Sequence[str]) -> None:
                 raise
         status, reason = _choose_status(failures, agreement, options.count * (nodes.count if nodes else 1))
         is_done = all(agreement.list_ranks().values())
-    status = status or int(bool(text))
-    text = text or reason
+    status = status or int(bool(error_text))
+    error_text = error_text or reason
     if status == -signal.SIGKILL and failure.count_oom_kills() > memory_kills:
-        text += f": {failure.MEMORY_RAN_OUT}"
+        error_text += f": {failure.MEMORY_RAN_OUT}"
     if stop_handler.stopped_at:
-        status, text = STOPPED_STATUS, ""
+        status, error_text = STOPPED_STATUS, ""
     elif nodes and not nodes.ends and not (status or is_done):  # else the starter knows of the stop
-        status, text = EXIT_RETRY, "error: the platform stopped another node; this one has stopped with it"
+        status, error_text = EXIT_RETRY, "error: the platform stopped another node; this one has stopped with it"
     if nodes and nodes.ends:  # printed once for all nodes
         if stop_handler.stopped_at:
             exit_with_status(node_group.report_stop(nodes, status, stop_handler.stopped_at))
-        node_group.report_end(nodes, status, text)
-    elif text:
-        print(text.rstrip("\n"), flush=True)
+        node_group.report_end(nodes, status, error_text)
+    elif error_text:
+        print(error_text.rstrip("\n"), flush=True)
     exit_with_status(status)
 
 
@@ -150,14 +150,14 @@ class LaunchWatch(threading.Thread):
                 return
             if len(ranks) == self._count and not any(map(is_alive, ranks)):
                 ended_at = min(ended_at, time.monotonic())
-        failed = not all(ranks.values())
-        text = f"the launcher is ended: it outlived its {self._count} processes by {LINGER_SECONDS:.0f} s"
-        process_group.print_line(text)
+        has_failed = not all(ranks.values())
+        end_text = f"the launcher is ended: it outlived its {self._count} processes by {LINGER_SECONDS:.0f} s"
+        process_group.print_line(end_text)
         if self._nodes and self._nodes.ends:
-            node_group.report_end(self._nodes, int(failed), self._agreement.failure if failed else "")
-        elif failed:
+            node_group.report_end(self._nodes, int(has_failed), self._agreement.failure if has_failed else "")
+        elif has_failed:
             process_group.print_line(self._agreement.failure.rstrip("\n"))
-        os._exit(int(failed))
+        os._exit(int(has_failed))
 
 
 def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: str) -> tuple[Mapping[int, Any], str]:
@@ -184,8 +184,8 @@ def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: s
 
 def _wait_for_first_node(nodes: JobNodes) -> None:
     """Wait while the first node refuses connections: it starts later. torchrun would give up after a minute."""
-    until, is_told = time.monotonic() + node_group.JOIN_SECONDS, False
-    while time.monotonic() < until:
+    deadline, is_told = time.monotonic() + node_group.JOIN_SECONDS, False
+    while time.monotonic() < deadline:
         try:
             with socket.create_connection((nodes.address, nodes.port), ANSWER_SECONDS):
                 return
@@ -243,12 +243,12 @@ def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, cou
     if not failures:
         return 0, ""
     codes = {rank: int(rank_failure.exitcode) for rank, rank_failure in failures.items()}
-    first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
-    if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
-        first = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
-    elif codes[first] >= 0 or agreement.failure:
-        return codes[first], agreement.failure
-    return codes[first], f"rank {first} of {count} was ended by signal {-codes[first]}"
+    first_rank = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
+    if killed_ranks := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
+        first_rank = min(killed_ranks, key=lambda number: (codes[number] != -signal.SIGKILL, number))
+    elif codes[first_rank] >= 0 or agreement.failure:
+        return codes[first_rank], agreement.failure
+    return codes[first_rank], f"rank {first_rank} of {count} was ended by signal {-codes[first_rank]}"
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ def write_description(job: LerobotJob, folder: Path) -> None:
     """Write the configuration and the processor of the policy, and of an adapter its base, as far as they are known."""
     if not (settings := _predict_settings(job)):
         return
-    named: dict[str, Any] = dict(backbones.list_naming_options(job.parameters, job.arguments))
+    naming_options: dict[str, Any] = dict(backbones.list_naming_options(job.parameters, job.arguments))
     with suppress(OSError, ValueError):  # reported with the problems of the start
-        named |= {"use_peft": True} if _describe_adapter(job, folder) else {}
-    (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **named}), encoding="utf-8")
+        naming_options |= {"use_peft": True} if _describe_adapter(job, folder) else {}
+    (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **naming_options}), encoding="utf-8")
     if steps := _predict_processor_steps(job):
         (folder / policy.PROCESSOR_FILES[0]).write_text(json.dumps({"steps": steps}), encoding="utf-8")
 
@@ -43,7 +43,7 @@ def _predict_settings(job: LerobotJob) -> Mapping[str, Any]:
         is_valid = job.root and not any(dataset.find_dataset_problems(job.root, convert=convert, description_only=True))
         settings = {"type": job.model.kind, **(policy_features.make_new_settings(job.info) if is_valid else {})}
     if any(argument.startswith(FEATURE_OPTIONS) for argument in job.arguments):
-        return {name: value for name, value in settings.items() if name not in policy.FEATURE_KEYS}
+        return {name: setting for name, setting in settings.items() if name not in policy.FEATURE_KEYS}
     return settings
 
 
@@ -54,12 +54,12 @@ def _predict_processor_steps(job: LerobotJob) -> list[Any]:
     """
     if job.start.mode not in ("policy", "checkpoint"):
         return []
-    path, saved = job.start.model_folder / policy.PROCESSOR_FILES[0], None
+    path, saved_steps = job.start.model_folder / policy.PROCESSOR_FILES[0], None
     with suppress(OSError, ValueError):
-        saved = file_formats.read_json_object(path).get("steps") if path.is_file() else None
-        steps = [step for step in saved if isinstance(step, dict)] if isinstance(saved, list) else []
-        others = [step for step in steps if step.get("registry_name") != feature_renames.RENAME_STEP]
-        return [{"registry_name": feature_renames.RENAME_STEP, "config": {"rename_map": job.renames}}, *others]
+        saved_steps = file_formats.read_json_object(path).get("steps") if path.is_file() else None
+        steps = [step for step in saved_steps if isinstance(step, dict)] if isinstance(saved_steps, list) else []
+        other_steps = [step for step in steps if step.get("registry_name") != feature_renames.RENAME_STEP]
+        return [{"registry_name": feature_renames.RENAME_STEP, "config": {"rename_map": job.renames}}, *other_steps]
     return []
 
 

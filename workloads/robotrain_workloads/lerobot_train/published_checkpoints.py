@@ -19,14 +19,16 @@ def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Itera
     if not url:
         return
     job = LerobotJob(document, data)
-    first: int | None = job.start.step
-    if not first and job.start_source and job.start_source.role == "resume":  # its data is not here: its name may tell
+    first_step: int | None = job.start.step
+    if (
+        not first_step and job.start_source and job.start_source.role == "resume"
+    ):  # its data is not here: its name may tell
         name = job.start_source.uri.rstrip("/").rpartition("/")[2]
-        first = int(name) if name.isdecimal() else None
+        first_step = int(name) if name.isdecimal() else None
     yield ArtifactTarget(
         to=publish_url.parse_publish_url(url),
         keep_last=None if keep is None else int(str(keep)),
-        saves_step=None if first is None else lambda step: _is_saved_step(job, first, step),
+        saves_step=None if first_step is None else lambda step: _is_saved_step(job, first_step, step),
         suggestion=publish_url.OTHER_FOLDER_HINT,
     )
 
@@ -53,12 +55,15 @@ def list_saved_steps(job: LerobotJob) -> list[int]:
     """Return the steps after the first one at which a checkpoint is saved; none if that depends on validations."""
     if job.parameters["stop_after_no_improvement"]:
         return []
-    last, every = job.parameters["training_steps"], job.parameters["save_freq"]
-    return [step for step in (*range(every, last, every), last) if step > job.start.step]
+    last_step, interval = job.parameters["training_steps"], job.parameters["save_freq"]
+    return [step for step in (*range(interval, last_step, interval), last_step) if step > job.start.step]
 
 
-def _is_saved_step(job: LerobotJob, first: int, step: int) -> bool:
-    values = job.parameters
-    last, every = values["training_steps"], values["save_freq"]
-    validated = (values["eval_freq"] or every) if values["stop_after_no_improvement"] else every
-    return bool(first < step <= last and (step % every == 0 or step % validated == 0 or step == last))
+def _is_saved_step(job: LerobotJob, first_step: int, step: int) -> bool:
+    parameters = job.parameters
+    last_step, interval = parameters["training_steps"], parameters["save_freq"]
+    validation_interval = (parameters["eval_freq"] or interval) if parameters["stop_after_no_improvement"] else interval
+    return bool(
+        first_step < step <= last_step
+        and (step % interval == 0 or step % validation_interval == 0 or step == last_step)
+    )

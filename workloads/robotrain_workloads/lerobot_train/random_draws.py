@@ -51,22 +51,22 @@ class RandomDraws:
         torch = importlib.import_module("torch")
         if getattr(loader, MEASURED, False):
             return original(loader)
-        before = torch.get_rng_state()
+        random_state = torch.get_rng_state()
         iterator = original(loader)
         if not self._would_draw(loader):
-            torch.set_rng_state(before)
+            torch.set_rng_state(random_state)
         return iterator
 
     def _would_draw(self, loader: Any) -> bool:
-        stays = self._stays and (loader.num_workers > 0 or not self.loads_alone)
-        if any(loader is begun for begun in self._begun):
-            return not stays
+        has_same_loaders = self._stays and (loader.num_workers > 0 or not self.loads_alone)
+        if any(loader is begun_loader for begun_loader in self._begun):
+            return not has_same_loaders
         self._begun.append(loader)
         if not self._first:
             return True
         if len(self._begun) == 1:  # the training's: it began before the cut
-            return not (stays or self._is_in_epoch)
-        return not (stays and 0 < self._eval_steps <= self._first)
+            return not (has_same_loaders or self._is_in_epoch)
+        return not (has_same_loaders and 0 < self._eval_steps <= self._first)
 
 
 def _keep_epoch(sampler: object, epoch: int) -> None:

@@ -34,9 +34,9 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         return
     if not _is_of_plain_lerobot(folder) and (problem := checkpoint.validate_checkpoint(folder)):
         way = Suggestion("")
-        if complete := checkpoint.find_last_complete(folder.parent):
+        if complete_checkpoint := checkpoint.find_last_complete(folder.parent):
             rename = shlex.join(["mv", str(folder), f"{folder}.torn"])
-            way = Suggestion(rename, f"then the same command resumes from step {complete[0]}")
+            way = Suggestion(rename, f"then the same command resumes from step {complete_checkpoint[0]}")
         yield make_data_problem(f"the training cannot resume from this checkpoint: {problem}", way)
     if not (folder / TRAIN_CONFIG_FILE).is_file():
         yield f"the checkpoint {folder} is incomplete: {TRAIN_CONFIG_FILE} is missing"
@@ -62,29 +62,29 @@ def list_notes(job: LerobotJob) -> Iterator[Note]:
     """Yield notes on options without effect, and on effects of changed options, where a checkpoint is resumed."""
     if job.start.mode != "checkpoint":
         return
-    saved = file_formats.read_json_object(job.start.folder / TRAIN_CONFIG_FILE)
+    saved_config = file_formats.read_json_object(job.start.folder / TRAIN_CONFIG_FILE)
     manifest = checkpoint.read_manifest(job.start.folder)
-    text = f"resuming from step {job.start.step}" + (f" of {manifest.run}" if manifest else "")
-    yield Note(level="info", text=text)
-    yield from (Note(level="warning", text=text) for text in _list_surprises(job, saved))
+    note_text = f"resuming from step {job.start.step}" + (f" of {manifest.run}" if manifest else "")
+    yield Note(level="info", text=note_text)
+    yield from (Note(level="warning", text=note_text) for note_text in _list_surprises(job, saved_config))
 
 
-def _list_surprises(job: LerobotJob, saved: Mapping[str, Any]) -> Iterator[str]:
+def _list_surprises(job: LerobotJob, saved_config: Mapping[str, Any]) -> Iterator[str]:
     parameters = job.parameters
     rate = parameters["learning_rate"]
-    saved_rate = (saved.get("optimizer") or {}).get("lr")
+    saved_rate = (saved_config.get("optimizer") or {}).get("lr")
     if rate is not None and saved_rate not in (None, rate):
         yield f"--learning-rate {rate} has no effect: the optimizer resumes with its saved rate, {saved_rate}"
-    scheduler = saved.get("scheduler") or {}
+    scheduler = saved_config.get("scheduler") or {}
     steps = parameters["training_steps"]
     warmup = parameters["lr_warmup_steps"]
     if warmup not in (None, scheduler.get("num_warmup_steps")):
         yield f"--lr-warmup-steps {warmup} has no effect: the schedule resumes as it was saved"
-    if scheduler.get("type") == "diffuser" and saved.get("steps") != steps:
-        saved_steps = saved.get("steps")
+    if scheduler.get("type") == "diffuser" and saved_config.get("steps") != steps:
+        saved_steps = saved_config.get("steps")
         yield f"the learning-rate schedule spans {steps} steps instead of {saved_steps}: the rate jumps on resume"
     progress = file_formats.read_json_object(job.start.folder / policy.STEP_FILE)
-    state = {**saved, **get_dataset_settings(saved), **progress}
+    state = {**saved_config, **get_dataset_settings(saved_config), **progress}
     for name, key in ORDER_KEYS.items():
         if state.get(key) not in (None, parameters[name]):
             flag = "--" + name.replace("_", "-")
@@ -104,12 +104,12 @@ def recover_earlier_attempt(job: LerobotJob, output: Path) -> tuple[Start | None
     )
     if resume_point is None:
         folder = checkpoint.set_torn_aside(output)
-        text = f"an earlier attempt left no usable checkpoint; its files were moved to {folder}"
-        return None, (*notes, Note(level="warning", text=text))
-    saved = load_checkpoint_start(resume_point[1])
-    model = choose_model(job.parameters, saved.settings)
-    if model.facts.refused_start and saved.step < steps:
-        text = f"{policy.explain_refused_start(resume_point[1], model)}; the training begins anew"
-        moved = checkpoint.set_torn_aside(output)
-        return None, (*notes, Note(level="warning", text=f"{text}, and its files were moved to {moved}"))
-    return saved, notes
+        note_text = f"an earlier attempt left no usable checkpoint; its files were moved to {folder}"
+        return None, (*notes, Note(level="warning", text=note_text))
+    saved_start = load_checkpoint_start(resume_point[1])
+    model = choose_model(job.parameters, saved_start.settings)
+    if model.facts.refused_start and saved_start.step < steps:
+        note_text = f"{policy.explain_refused_start(resume_point[1], model)}; the training begins anew"
+        moved_folder = checkpoint.set_torn_aside(output)
+        return None, (*notes, Note(level="warning", text=f"{note_text}, and its files were moved to {moved_folder}"))
+    return saved_start, notes

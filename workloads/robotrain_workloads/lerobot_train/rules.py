@@ -49,49 +49,57 @@ make_problem = Messages(__file__)
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     """Return the type that a job trains and its learning rate, as far as this machine knows them."""
-    begin = find_start_source(job.sources)
-    resumed = dict[str, Any]()
-    if begin is not None and not Path(begin.uri).is_absolute():
+    start_source = find_start_source(job.sources)
+    resumed_choices = dict[str, Any]()
+    if start_source is not None and not Path(start_source.uri).is_absolute():
         return {}
-    lerobot_job = LerobotJob(job, {begin: Path(begin.uri)} if begin else {})
+    lerobot_job = LerobotJob(job, {start_source: Path(start_source.uri)} if start_source else {})
     model, settings = lerobot_job.model, lerobot_job.start.settings
-    if begin is not None:
+    if start_source is not None:
         with suppress(OSError, ValueError):
-            resumed = start.read_resumed_choices(Path(begin.uri)) if begin.role == "resume" else {}
+            resumed_choices = (
+                start.read_resumed_choices(Path(start_source.uri)) if start_source.role == "resume" else {}
+            )
         kind = job["reward_model"] or job["policy_type"]
         if not settings or kind not in (None, settings.get("type")):  # reported when the start is compared
             return {}
-    origin = f"of {begin.uri}" if begin else f"of {model.kind} in LeRobot {model.lerobot.name}"
-    defaults: dict[str, tuple[Any, str]] = {model.parameter: (model.kind, f"of {begin.uri}" if begin else "")}
+    origin_text = f"of {start_source.uri}" if start_source else f"of {model.kind} in LeRobot {model.lerobot.name}"
+    defaults: dict[str, tuple[Any, str]] = {
+        model.parameter: (model.kind, f"of {start_source.uri}" if start_source else "")
+    }
     if OPTIMIZER_TYPE not in lerobot_job.options:  # an optimizer of the user's has its own
-        is_own = begin is None and model.kind in LEARNING_RATES
-        defaults["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
+        is_own = start_source is None and model.kind in LEARNING_RATES
+        defaults["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin_text)
     if job["eval_freq"] == 0:
         defaults["val_split"] = (0.0, "without a validation loss (--eval-freq 0)")
-    return defaults | {name: (value, origin) for name, value in resumed.items()}
+    return defaults | {name: (value, origin_text) for name, value in resumed_choices.items()}
 
 
 def check_type(job: LerobotJob) -> Iterator[Problem]:
     """Require a type that the job's LeRobot trains."""
-    values = job.parameters
-    if values["reward_model"] and values["policy_type"]:
+    job_parameters = job.parameters
+    if job_parameters["reward_model"] and job_parameters["policy_type"]:
         yield make_problem(
             "options-conflict.two-types",
-            suggest_choosing(f"--reward-model {values['reward_model']}", f"--policy-type {values['policy_type']}"),
-            given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
+            suggest_choosing(
+                f"--reward-model {job_parameters['reward_model']}", f"--policy-type {job_parameters['policy_type']}"
+            ),
+            given=f"--policy-type {job_parameters['policy_type']} --reward-model {job_parameters['reward_model']}",
         )
     elif model := job.known_model:
-        is_known, refused = model.is_known, model.facts.refused
-        if (is_known and not refused) or (values["packages"] and not is_known and not values["reward_model"]):
+        is_known, refusal = model.is_known, model.facts.refused
+        if (is_known and not refusal) or (
+            job_parameters["packages"] and not is_known and not job_parameters["reward_model"]
+        ):
             return
-        having = [version.name for version in versions.list_versions() if model.kind in version.types]
+        having_versions = [version.name for version in versions.list_versions() if model.kind in version.types]
         yield make_problem(
             "type-not-trainable",
-            *() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having), WITH_WAY],
+            *() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having_versions), WITH_WAY],
             where=model.flag,
             given=model.kind,
             title=f"LeRobot {model.lerobot.name} {'cannot train' if is_known else f'has no {model.noun}'} {model.kind}",
-            why=f"{refused[0].upper()}{refused[1:]}." if refused else "",
+            why=f"{refusal[0].upper()}{refusal[1:]}." if refusal else "",
         )
 
 
@@ -99,11 +107,11 @@ def check_rates(job: LerobotJob) -> Iterator[Problem]:
     """Require that what is trained has the learning rate and the warm-up that the job gives, if its type is known."""
     if (model := job.known_model) is None:
         return
-    for name, lacks, reason, has_it in (
+    for name, has_no_rate, reason, has_rate in (
         ("learning_rate", "option for its learning rate", "fixes it in code", bool(model.rate_option)),
         ("lr_warmup_steps", "number of warm-up steps", "has a schedule of its own for it", can_warm_up(model)),
     ):
-        if job.parameters[name] is not None and not has_it:
+        if job.parameters[name] is not None and not has_rate:
             yield make_problem(
                 "option-without-effect.type",
                 suggest_leaving_out(f"--{name.replace('_', '-')}"),
@@ -111,7 +119,7 @@ def check_rates(job: LerobotJob) -> Iterator[Problem]:
                 given=str(job.parameters[name]),
                 noun=model.noun,
                 kind=model.kind,
-                lacks=lacks,
+                lacks=has_no_rate,
                 name=model.lerobot.name,
                 why=reason,
             )
@@ -129,9 +137,9 @@ def check_options(job: LerobotJob) -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job, and whether they change it."""
     if not job.arguments:
         return
-    refused = list(_find_refused_options(job))
-    yield from refused
-    if not select_errors(refused):
+    refused_options = list(_find_refused_options(job))
+    yield from refused_options
+    if not select_errors(refused_options):
         yield from find_idle_options(job)
 
 
@@ -139,25 +147,27 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
     from robotrain_workloads.lerobot_options import option_rules, package_options, rejected_options
 
     model, starts, arguments = job.model, job.start_source is not None, job.arguments
-    resumes = job.start_source is not None and job.start_source.role == "resume"
-    chosen = {model.prefix: model.kind} if job.known_model else {}
+    is_resumed = job.start_source is not None and job.start_source.role == "resume"
+    chosen_type = {model.prefix: model.kind} if job.known_model else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     version = job.parameters["lerobot_version"]
-    if job.parameters["packages"] and not (chosen and model.is_known):
-        arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
-        yield from package_options.warn_of_unchecked(unchecked)
-        chosen = chosen if model.is_known else {}
-    problems = rejected_options.find_option_problems(arguments, chosen, reported_elsewhere, version, job.json_prefix)
+    if job.parameters["packages"] and not (chosen_type and model.is_known):
+        arguments, unchecked_options = package_options.split_options(arguments, model.lerobot, is_known=not chosen_type)
+        yield from package_options.warn_of_unchecked(unchecked_options)
+        chosen_type = chosen_type if model.is_known else {}
+    problems = rejected_options.find_option_problems(
+        arguments, chosen_type, reported_elsewhere, version, job.json_prefix
+    )
     yield from problems
-    if not resumes:
+    if not is_resumed:
         flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
-        missing = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
-        yield from missing
-    if starts and not chosen:
-        broken: Iterable[Problem] = option_rules.find_common_problems(arguments, model.lerobot)
+        missing_options = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
+        yield from missing_options
+    if starts and not chosen_type:
+        broken_rules: Iterable[Problem] = option_rules.find_common_problems(arguments, model.lerobot)
     else:
         settings = None if starts else dict[str, Any]()
-        broken = option_rules.find_problems(
+        broken_rules = option_rules.find_problems(
             arguments,
             model,
             settings,
@@ -166,7 +176,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
             owned=reported_elsewhere,
             loads=job.reads_json,
         )
-    yield from broken
+    yield from broken_rules
 
 
 def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
@@ -177,16 +187,16 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
         return
 
     def list_own() -> Mapping[str, object]:
-        owned = trainer_options.make_owned_options(job, Path("dataset"), Path("outputs"), 0)
-        return dict(split_options([*owned, *trainer_options.make_default_options(job)]))
+        owned_options = trainer_options.make_owned_options(job, Path("dataset"), Path("outputs"), 0)
+        return dict(split_options([*owned_options, *trainer_options.make_default_options(job)]))
 
     loads = job.start.mode != "checkpoint"
     for problem in option_rules.find_problems(
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, list_own=list_own
     ):
         if problem.severity == "error":
-            text = get_suggested_text(problem)
-            yield make_data_problem(f"{problem.title}. {problem.why}", f"-- {text}" if text else "")
+            suggested_text = get_suggested_text(problem)
+            yield make_data_problem(f"{problem.title}. {problem.why}", f"-- {suggested_text}" if suggested_text else "")
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":
@@ -220,15 +230,15 @@ def check_adapter(job: LerobotJob) -> Iterator[Problem]:
     flag = adapter_options.RANK_FLAG
     if rank is None and not options:
         return
-    again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in options]
-    twice = [f"{adapter_options.PREFIX}{name}={options[name]}" for name in again]
-    if rank is not None and twice:
+    repeated_names = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in options]
+    repeated_options = [f"{adapter_options.PREFIX}{name}={options[name]}" for name in repeated_names]
+    if rank is not None and repeated_options:
         yield make_problem(
             "options-conflict.said-twice",
-            suggest_choosing(f"{flag} {rank}", f"-- {' '.join(twice)}"),
+            suggest_choosing(f"{flag} {rank}", f"-- {' '.join(repeated_options)}"),
             where=flag,
             given=str(rank),
-            twice=" and ".join(twice),
+            twice=" and ".join(repeated_options),
         )
     if rank is not None and job.parameters["reward_model"]:
         yield make_problem("option-without-effect.reward-model", suggest_leaving_out(flag), where=flag, given=str(rank))
@@ -291,11 +301,11 @@ def check_frame_cache(job: LerobotJob) -> Iterator[Problem]:
 
 def check_early_stop(job: LerobotJob) -> Iterator[Problem]:
     """Require a validation loss for --stop-after-no-improvement."""
-    values = job.parameters
-    patience = values["stop_after_no_improvement"]
-    if patience is None or (values["val_split"] and values["eval_freq"] != 0):
+    job_parameters = job.parameters
+    patience = job_parameters["stop_after_no_improvement"]
+    if patience is None or (job_parameters["val_split"] and job_parameters["eval_freq"] != 0):
         return
-    lacks_split = values["eval_freq"] != 0
+    lacks_split = job_parameters["eval_freq"] != 0
     way = Suggestion("--val-split 0.1", "holds out episodes") if lacks_split else suggest_leaving_out("--eval-freq")
     yield make_problem(
         "option-without-effect.early-stop",
@@ -308,25 +318,30 @@ def check_early_stop(job: LerobotJob) -> Iterator[Problem]:
 
 def check_scored_checkpoints(job: LerobotJob) -> Iterator[Problem]:
     """Require checkpoints of a policy, at the steps that are to be scored."""
-    which, flag = job.parameters["evaluate_checkpoints"], "--evaluate-checkpoints"
-    if which is None:
+    scored_steps, flag = job.parameters["evaluate_checkpoints"], "--evaluate-checkpoints"
+    if scored_steps is None:
         return
     if job.parameters["reward_model"] is not None:
         yield make_problem(
-            "checkpoints-not-scored.reward-model", suggest_leaving_out(flag), given=str(which), flag=flag
+            "checkpoints-not-scored.reward-model", suggest_leaving_out(flag), given=str(scored_steps), flag=flag
         )
-    if not str(which).isdecimal():
+    if not str(scored_steps).isdecimal():
         return
-    every = int(which)
-    saved = int(job.parameters["save_freq"])
-    if every % saved:
-        nearest = max(round(every / saved), 1) * saved
+    scored_interval = int(scored_steps)
+    saved_interval = int(job.parameters["save_freq"])
+    if scored_interval % saved_interval:
+        nearest_interval = max(round(scored_interval / saved_interval), 1) * saved_interval
         ways = (
-            Suggestion(f"{flag} {nearest}"),
-            Suggestion(f"--save-freq {every}", "saves checkpoints at these steps", "--save-freq"),
+            Suggestion(f"{flag} {nearest_interval}"),
+            Suggestion(f"--save-freq {scored_interval}", "saves checkpoints at these steps", "--save-freq"),
         )
         yield make_problem(
-            "checkpoints-not-scored.not-saved", *ways, given=str(which), flag=flag, every=every, saved=saved
+            "checkpoints-not-scored.not-saved",
+            *ways,
+            given=str(scored_steps),
+            flag=flag,
+            every=scored_interval,
+            saved=saved_interval,
         )
 
 
@@ -348,20 +363,20 @@ def find_idle_options(job: LerobotJob) -> "Iterator[Problem]":
     def find_names(*groups: str) -> list[str]:
         return [name for name in job.options if name.lstrip("-").partition(".")[0] in groups]
 
-    if simulated := find_names("env", "eval"):
-        title = f"{', '.join(simulated)}: no effect on a training"
-        flags = " ".join(simulated)
-        way = f"leave out {' and '.join(simulated)}"
+    if simulation_options := find_names("env", "eval"):
+        title = f"{', '.join(simulation_options)}: no effect on a training"
+        flags = " ".join(simulation_options)
+        way = f"leave out {' and '.join(simulation_options)}"
         yield make_option_problem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
-    of_preset = find_names("optimizer", "scheduler")
+    preset_options = find_names("optimizer", "scheduler")
     is_replaced = job.parameters["lr_warmup_steps"] is not None and WARM_UP_OPTION not in job.model.options
     is_off = job.option_values.get(PRESET) is False or is_replaced
-    resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
-    if of_preset and not is_off and not resumes:
-        title = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset"
-        flags = " ".join(of_preset)
-        missing = [f"{option}=TYPE" for option in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if option not in job.options]
-        way = " ".join(["--", f"{PRESET}=false", *missing])
+    is_resumed = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
+    if preset_options and not is_off and not is_resumed:
+        title = f"{', '.join(preset_options)}: no effect, since LeRobot uses the policy's preset"
+        flags = " ".join(preset_options)
+        type_options = [f"{option}=TYPE" for option in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if option not in job.options]
+        way = " ".join(["--", f"{PRESET}=false", *type_options])
         yield make_option_problem(
             flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"
         )
@@ -369,23 +384,23 @@ def find_idle_options(job: LerobotJob) -> "Iterator[Problem]":
 
 def check_bags(job: LerobotJob) -> Iterator[Problem]:
     """Require --bags with the options of bags, and none of those of LeRobot datasets with it."""
-    values = job.parameters
-    if not values["bags"]:
+    job_parameters = job.parameters
+    if not job_parameters["bags"]:
         flags = {parameter.name: parameter.flag for parameter in get_parameters(parameters.TrainParameters)}
-        for name, value in {**bag_parameters.list_given(values), "task": values["task"]}.items():
+        for name, value in {**bag_parameters.list_given(job_parameters), "task": job_parameters["task"]}.items():
             if value is not None:
                 flag = flags[name]
-                shown = "" if value is True else redact(str(value))
+                value_text = "" if value is True else redact(str(value))
                 ways = (suggest_leaving_out(flag), Suggestion("--bags", "if the dataset is of ROS 2 bags"))
-                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=shown)
+                yield make_problem("option-without-effect.no-bags", *ways, where=flag, given=value_text)
         return
-    if bag_parameters.is_action_the_state(values):
+    if bag_parameters.is_action_the_state(job_parameters):
         yield make_problem(
             "bags-impossible.action-is-state",
             Suggestion("--action-topic none", bag_parameters.NEXT_STATE),
             Suggestion("--action-topic TOPIC"),
-            given=redact(str(values["action_topic"])),
+            given=redact(str(job_parameters["action_topic"])),
             reason=bag_parameters.ACTION_IS_STATE,
         )
-    if values["convert_v21"]:
+    if job_parameters["convert_v21"]:
         yield make_problem("option-without-effect.bags-converted", suggest_leaving_out("--convert-v21"))

@@ -36,15 +36,15 @@ MODEL_URI_FORMS = (
 
 def describe_model(job: LerobotJob) -> str:
     """Return a description for people."""
-    document, values, start = job.document, job.parameters, job.start_source
+    document, parameters, start = job.document, job.parameters, job.start_source
     tags = adapter_options.make_tags(job)
-    adapted = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
-    noun = "reward model" if values.get("reward_model") else "policy"
-    kind = " ".join((*adapted, *name_type(values).values(), noun))
+    adapter_words = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
+    noun = "reward model" if parameters.get("reward_model") else "policy"
+    kind = " ".join((*adapter_words, *name_type(parameters).values(), noun))
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
-        f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
-        *(f"Dataset: {line}" for line in describe_datasets(job.sources, job.folders)),
+        f"Job: {parameters['job_name']}, {parameters['training_steps']} steps (run {document.run})",
+        *(f"Dataset: {dataset_line}" for dataset_line in describe_datasets(job.sources, job.folders)),
         *(f"Shares of the samples: {shares}" for shares in lineage.list_shares(document)),
         *(f"Left out: episodes {excluded}" for excluded in lineage.list_excluded(document)),
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
@@ -54,21 +54,21 @@ def describe_model(job: LerobotJob) -> str:
 
 def make_model_tags(job: LerobotJob) -> dict[str, str]:
     """Return the searchable tags; the runtime adds checkpoint and run."""
-    document, values = job.document, job.parameters
+    document, parameters = job.document, job.parameters
     kinds = {KIND_NAMES.get(source.kind, source.kind) for source in lineage.list_dataset_sources(document)}
-    base = {}
-    if begin := job.start_source:
-        kind = lineage.SOURCE_KIND_NAMES.get(begin.kind, begin.kind)
-        base = {"base_policy": begin.uri, "base_policy_source": kind, "base_policy_pin": begin.pin}
+    base_tags = {}
+    if start_source := job.start_source:
+        kind = lineage.SOURCE_KIND_NAMES.get(start_source.kind, start_source.kind)
+        base_tags = {"base_policy": start_source.uri, "base_policy_source": kind, "base_policy_pin": start_source.pin}
     tags = {
         "framework": "lerobot",
-        **name_type(values),
-        "job_name": str(values["job_name"]),
-        "training_steps": str(values["training_steps"]),
+        **name_type(parameters),
+        "job_name": str(parameters["job_name"]),
+        "training_steps": str(parameters["training_steps"]),
         "source": f"{document.platform}-lerobot-{kinds.pop() if len(kinds) == 1 else 'mixed'}",
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
-        **base,
+        **base_tags,
         **packages.describe(document),
         **lineage.make_parent_tags(job.folders),
         **adapter_options.make_tags(job),
@@ -108,42 +108,44 @@ def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Pat
 
 def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
-    values, sources = document.parameters, document.sources
+    parameters, sources = document.parameters, document.sources
     policies = [source.uri for source in sources if source.role == "policy"]
-    batch = int(str(values["batch_size"]))
-    ranks = int(str(values["num_gpus"])) * count_nodes(document)
+    batch = int(str(parameters["batch_size"]))
+    ranks = int(str(parameters["num_gpus"])) * count_nodes(document)
     params = {
-        "dataset_repo_id": values["dataset_id"],
-        **name_type(values),
-        **{name: values[name] for name in COPIED_PARAMETERS if (name, values[name]) not in MEASURED_LATER},
-        "statistics": statistics_needs.choose_statistics(values, sources),
+        "dataset_repo_id": parameters["dataset_id"],
+        **name_type(parameters),
+        **{name: parameters[name] for name in COPIED_PARAMETERS if (name, parameters[name]) not in MEASURED_LATER},
+        "statistics": statistics_needs.choose_statistics(parameters, sources),
         "distributed": ranks > 1,
         "effective_batch_size": batch * ranks,
         "output_dir": str(output),
         **({NODES_PARAMETER: nodes} if (nodes := count_nodes(document)) > 1 else {}),
         **({"policy_repo_id": policies[0]} if policies else {}),
-        **{name: values[name] for name in ("lora_rank", MIXTURE, episode_numbers.EXCLUDED) if values[name]},
+        **{name: parameters[name] for name in ("lora_rank", MIXTURE, episode_numbers.EXCLUDED) if parameters[name]},
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **packages.describe(document),
         **start.read_saved_parameters(sources),
     }
     tags = {
         "lerobot.framework": "lerobot",
-        **{f"lerobot.{name}": kind for name, kind in name_type(values).items()},
-        **{f"lerobot.{name}": str(values[name] or "no") for name in TAGGED_PARAMETERS},
+        **{f"lerobot.{name}": kind for name, kind in name_type(parameters).items()},
+        **{f"lerobot.{name}": str(parameters[name] or "no") for name in TAGGED_PARAMETERS},
         "lerobot.distributed": str(ranks > 1).lower(),
-        "dataset.repo_id": str(values["dataset_id"]),
+        "dataset.repo_id": str(parameters["dataset_id"]),
         "dataset.source": lineage.describe_dataset_kind(sources),
-        **({"model.register_name": str(values["register_checkpoint"])} if values["register_checkpoint"] else {}),
+        **(
+            {"model.register_name": str(parameters["register_checkpoint"])} if parameters["register_checkpoint"] else {}
+        ),
         **{f"lerobot.{name}": value for name, value in packages.describe(document).items()},
         **_make_warm_start_tags(sources),
     }
     return TrackingSpec(
-        experiment=get_experiment_name(values),
-        run_name=str(values["job_name"]),
+        experiment=get_experiment_name(parameters),
+        run_name=str(parameters["job_name"]),
         params=params,
         tags=tags,
-        machine=bool(values["system_metrics"]),
+        machine=bool(parameters["system_metrics"]),
     )
 
 

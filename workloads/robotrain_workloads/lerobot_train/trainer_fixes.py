@@ -19,10 +19,10 @@ STATISTICS_OPTIONS = ("dataset_stats", "stats")
 
 def _replace(module: ModuleType, name: str) -> Callable[[Callable[..., Any]], None]:
     """Return a decorator that puts a function in the place of one of a module, which it is called with first."""
-    original = getattr(module, name)
+    original_value = getattr(module, name)
 
     def replace(function: Callable[..., Any]) -> None:
-        setattr(module, name, functools.update_wrapper(functools.partial(function, original), original))
+        setattr(module, name, functools.update_wrapper(functools.partial(function, original_value), original_value))
 
     return replace
 
@@ -51,11 +51,11 @@ def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:
 
     def rename(settings: Mapping[str, Any]) -> dict[str, Any]:
         statistics_options = {name: settings[name] for name in STATISTICS_OPTIONS if settings.get(name)}
-        renamed = {
-            option: {renames.get(name, name): values for name, values in statistics.items()}
+        renamed_statistics = {
+            option: {renames.get(name, name): feature_statistics for name, feature_statistics in statistics.items()}
             for option, statistics in statistics_options.items()
         }
-        return {**settings, **renamed}
+        return {**settings, **renamed_statistics}
 
     @_replace(trainer, PROCESSOR_FACTORY)
     def make_processors(original: Callable[..., Any], **options: Any) -> Any:
@@ -85,10 +85,10 @@ def require_loaded_weights(trainer: ModuleType) -> None:
 
     @_replace(trainer, POLICY_FACTORY)
     def make_policy(original: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        printed = _PrintedLines()
-        with contextlib.redirect_stdout(printed):
+        printed_lines = _PrintedLines()
+        with contextlib.redirect_stdout(printed_lines):
             policy = original(*arguments, **options)
-        if warning := next((line for line in printed.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
+        if warning := next((line for line in printed_lines.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
             raise SystemExit(f"error: the weights of the policy to start from were not loaded: {warning.strip()}")
         return policy
 

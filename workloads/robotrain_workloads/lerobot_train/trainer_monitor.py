@@ -111,33 +111,35 @@ class TrainerMonitor:
         """Send the averages of a window before they are reset."""
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
             averages = tracker.to_dict()
-            values = {name: averages[key] for name, key in METRIC_NAMES.items() if key in averages}
+            window_metrics = {name: averages[key] for name, key in METRIC_NAMES.items() if key in averages}
             if self._waits and self._waits.share is not None:
-                values[data_wait.METRIC] = self._waits.share
-            self._send_metrics(int(averages["steps"]), values)
+                window_metrics[data_wait.METRIC] = self._waits.share
+            self._send_metrics(int(averages["steps"]), window_metrics)
         original(tracker)
 
     def _remember_reduced(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Remember the validation loss, the only reduced number without a dimension."""
-        result = original(*arguments, **named)
-        if getattr(result, "ndim", None) == 0:
-            self._reduced, self._has_validated = float(result.item()), True
-        return result
+        reduced_value = original(*arguments, **named)
+        if getattr(reduced_value, "ndim", None) == 0:
+            self._reduced, self._has_validated = float(reduced_value.item()), True
+        return reduced_value
 
     def _filter_record(self, record: logging.LogRecord) -> bool:
         """Read a record and let it pass: an unreadable one must not stop the training."""
         with suppress(Exception):
-            if isinstance(record.msg, str) and (held_out := parse_held_out_loss(record.getMessage())):
-                step, rounded = held_out
-                is_exact = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
-                self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded})
+            if isinstance(record.msg, str) and (held_out_loss := parse_held_out_loss(record.getMessage())):
+                step, rounded_loss = held_out_loss
+                is_exact = abs(self._reduced - rounded_loss) < 1e-3 or not math.isfinite(rounded_loss)
+                self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded_loss})
         return True
 
-    def _send_metrics(self, step: int, values: dict[str, float]) -> None:
+    def _send_metrics(self, step: int, metric_values: dict[str, float]) -> None:
         self._sent = time.monotonic()
-        if LOSS in values:
-            self._last_loss = step, float(values[LOSS])
-        emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
+        if LOSS in metric_values:
+            self._last_loss = step, float(metric_values[LOSS])
+        emit_event(
+            Metrics(values={name: float(value) for name, value in metric_values.items()}, step=step, total=self._total)
+        )
 
     def _watch_interval(self, original: Callable[..., Any], config: Any) -> None:
         """Let LeRobot ask here at each step whether it saves: it divides the step by its interval."""
@@ -183,7 +185,7 @@ class TrainerMonitor:
             training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts, self._root)
         if self._early_stop:
             self._early_stop.save(folder)
-        result = original(folder, *arguments, **named)
+        save_result = original(folder, *arguments, **named)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
         else:
@@ -194,7 +196,7 @@ class TrainerMonitor:
             self._total = step
             self._send_metrics(step, {})
             emit_event(Note(level="info", text=self._early_stop.describe_end(step)))
-        return result
+        return save_result
 
     def require_finite_loss(self) -> None:
         """Raise SystemExit with a sentence if the last training loss is NaN or infinite."""
@@ -208,14 +210,14 @@ class TrainerMonitor:
     def _leave_group(self, original: Callable[..., Any], accelerator: Any) -> Any:
         """Leave after all processes have waited here for the first one, which saves."""
         self._require_ranks(accelerator.num_processes)
-        result = original(accelerator)
+        return_value = original(accelerator)
         if self._stopping and self._stop_handler.is_group:
             accelerator.end_training()
             raise SystemExit(0)  # no failure: the launching process knows of the stop
         if self._is_ending:
             accelerator.end_training()
             raise TrainingEnded
-        return result
+        return return_value
 
     def _require_ranks(self, count: int) -> None:
         """Raise SystemExit if another number of processes trains together than was asked for; else tell it once."""
@@ -232,8 +234,11 @@ def find_non_finite_tensor(file: Path) -> str:
     if not file.is_file():
         return ""
     with importlib.import_module("safetensors").safe_open(file, framework="pt") as tensors:
-        names = tensors.keys()
-        return next((name for name in names if not bool(tensors.get_tensor(name).isfinite().all())), "")
+        tensor_names = tensors.keys()
+        return next(
+            (tensor_name for tensor_name in tensor_names if not bool(tensors.get_tensor(tensor_name).isfinite().all())),
+            "",
+        )
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:

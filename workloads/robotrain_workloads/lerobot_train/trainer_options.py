@@ -37,8 +37,10 @@ def make_owned_options(job: LerobotJob, root: Path, output: Path, workers: int |
     steps = parameters["training_steps"]
     eval_freq = parameters["eval_freq"]
     split = parameters["val_split"] or 0
-    every = parameters["save_freq"] if eval_freq is None else eval_freq
-    interval = _limit_interval(every, start.step, steps) if split else 0  # LeRobot refuses a loss of no episodes
+    requested_interval = parameters["save_freq"] if eval_freq is None else eval_freq
+    interval = (
+        _limit_interval(requested_interval, start.step, steps) if split else 0
+    )  # LeRobot refuses a loss of no episodes
     if start.mode == "checkpoint":
         yield f"--config_path={start.folder / TRAIN_CONFIG_FILE}"
         yield "--resume=true"
@@ -72,12 +74,12 @@ def make_owned_options(job: LerobotJob, root: Path, output: Path, workers: int |
 
 def make_default_options(job: LerobotJob, tolerance: float | None = None) -> Iterator[str]:
     """Yield defaults for options that the user may set after `--`."""
-    names, model = job.options, job.model
+    user_options, model = job.options, job.model
 
     def is_free(name: str) -> bool:
-        return name in model.options and model.format_flag(name) not in names
+        return name in model.options and model.format_flag(name) not in user_options
 
-    if tolerance is not None and TOLERANCE not in names:
+    if tolerance is not None and TOLERANCE not in user_options:
         yield f"{TOLERANCE}={tolerance:g}"
     yield from precision.make_options(job)
     if job.start.mode != "scratch" and image_weights.WEIGHTS_OPTION in model.options:  # else LeRobot downloads them
@@ -115,14 +117,20 @@ def _make_picture_options(job: LerobotJob) -> Iterator[str]:
         return
     inputs = policy_features.make_new_settings(job.info)["input_features"]
     pictures = {name: feature for name, feature in inputs.items() if feature.get("type") == "VISUAL"}
-    values: dict[str, object] = {CAMERAS: len(pictures), FEATURES: json.dumps(pictures)}
-    yield from (model.format_option(*pair) for pair in values.items() if model.format_flag(pair[0]) not in job.options)
+    picture_options: dict[str, object] = {CAMERAS: len(pictures), FEATURES: json.dumps(pictures)}
+    yield from (
+        model.format_option(*pair) for pair in picture_options.items() if model.format_flag(pair[0]) not in job.options
+    )
 
 
-def _limit_interval(interval: int, first: int, steps: int) -> int:
+def _limit_interval(interval: int, first_step: int, steps: int) -> int:
     """Return an interval that is met between the first step and the last, be it only at the last; 0: never.
 
     No other step may be met: to compute a loss draws random numbers, which the training would miss.
     """
-    limited = min(interval, steps)
-    return limited if limited == 0 or steps // limited * limited > first else steps
+    limited_interval = min(interval, steps)
+    return (
+        limited_interval
+        if limited_interval == 0 or steps // limited_interval * limited_interval > first_step
+        else steps
+    )

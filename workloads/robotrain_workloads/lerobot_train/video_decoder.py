@@ -55,24 +55,24 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
         return ChosenDecoder()
     requested = get_option_value(options, DECODER) or ""
     streams = is_streamed_by(options)
-    settled = TORCHCODEC if streams else requested or read_saved_decoder(options)
-    if settled and settled != TORCHCODEC:
-        return _describe(settled)
+    settled_decoder = TORCHCODEC if streams else requested or read_saved_decoder(options)
+    if settled_decoder and settled_decoder != TORCHCODEC:
+        return _describe(settled_decoder)
     failure = _find_failure()
     if failure and streams:
         end_as_preflight(ValueError(f"LeRobot streams videos with torchcodec alone, which does not load: {failure}"))
     if failure and requested:
-        text = f"torchcodec decodes the videos of this training, and does not load: {failure} ({USE_PYAV})"
-        end_as_preflight(ValueError(text))
-    if failure and settled:
-        text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
-        end_as_preflight(ValueError(f"{text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
-    is_resumed = settled and not requested and not streams
+        failure_text = f"torchcodec decodes the videos of this training, and does not load: {failure} ({USE_PYAV})"
+        end_as_preflight(ValueError(failure_text))
+    if failure and settled_decoder:
+        failure_text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
+        end_as_preflight(ValueError(f"{failure_text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
+    is_resumed = settled_decoder and not requested and not streams
     if not failure and not is_resumed:  # the training read them before
         failure = _find_unread(root, options)
-    if failure and settled:
+    if failure and settled_decoder:
         _warn(f"videos are decoded with torchcodec: {failure}")
-    if settled or not failure:
+    if settled_decoder or not failure:
         return _describe(TORCHCODEC)
     _warn(f"videos are decoded with PyAV, {COST}: {failure}")
     return _describe(PYAV)
@@ -82,8 +82,8 @@ def read_saved_decoder(options: Sequence[str]) -> str:
     """Return what decoded in the training that is resumed; empty if none is, or it does not say it."""
     config = get_option_value(options, "--config_path")
     with suppress(OSError, ValueError):
-        saved = file_formats.read_json_object(Path(config)) if config else {}
-        return str(get_dataset_settings(saved).get("video_backend") or "")
+        saved_config = file_formats.read_json_object(Path(config)) if config else {}
+        return str(get_dataset_settings(saved_config).get("video_backend") or "")
     return ""
 
 
@@ -110,18 +110,22 @@ def _find_unread(root: Path, options: Sequence[str]) -> str:
 
     try:
         recording = RecordedDataset(LocalFiles(root))
-        chosen = parse_episodes(options)
-        episodes = [number for number in recording.episodes.numbers.tolist() if chosen is None or number in chosen]
+        chosen_episodes = parse_episodes(options)
+        episodes = [
+            number
+            for number in recording.episodes.numbers.tolist()
+            if chosen_episodes is None or number in chosen_episodes
+        ]
         for miscounted in find_miscounted(recording, episodes, trusts_headers=True):
             return f"it reads other pictures of {miscounted.camera}, whose times are uneven ({miscounted.describe()})"
         tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
-        until = time.monotonic() + TRIAL_SECONDS
+        deadline = time.monotonic() + TRIAL_SECONDS
         for camera in filter(lambda name: is_kept(recording.features[name]), recording.videos):
             for episode in episodes[:: max(1, len(episodes) // (TRIED_EPISODES - 1))]:
                 video = recording.episodes.find_video(camera, episode)
                 frames = range(recording.episodes.get_length(episode))
-                tried = random.Random(0).sample(frames, min(TRIED_FRAMES, len(frames)))
-                moments = (video.start + frame / recording.fps for frame in tried if time.monotonic() < until)
+                tried_frames = random.Random(0).sample(frames, min(TRIED_FRAMES, len(frames)))
+                moments = (video.start + frame / recording.fps for frame in tried_frames if time.monotonic() < deadline)
                 _try_video(root / video.path, moments, tolerance)
     except Exception as error:  # of which decoders have many
         if type(error).__name__ == OTHER_TIME:

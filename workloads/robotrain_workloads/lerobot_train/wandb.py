@@ -81,18 +81,20 @@ def find_wandb_problems(placement: Placement, environ: Mapping[str, str]) -> Ite
 
 def find_project_problem(name: str) -> str:
     """Return a sentence when the project name is invalid; else empty."""
-    if forbidden := [letter for letter in FORBIDDEN_IN_PROJECT if letter in name]:
-        return f"A project name cannot have {' or '.join(forbidden)}."
+    if forbidden_letters := [letter for letter in FORBIDDEN_IN_PROJECT if letter in name]:
+        return f"A project name cannot have {' or '.join(forbidden_letters)}."
     return f"A project name has at most {LONGEST_PROJECT} characters." if len(name) > LONGEST_PROJECT else ""
 
 
 def allow_unknown_runs() -> None:
     """Let wandb create a run that the server does not know: LeRobot requires that it exists."""
     wandb: Any = importlib.import_module("wandb")
-    original = wandb.init
+    original_init = wandb.init
 
     def init(**options: Any) -> Any:
-        return original(**{**options, "resume": "allow" if options.get("resume") == "must" else options.get("resume")})
+        return original_init(
+            **{**options, "resume": "allow" if options.get("resume") == "must" else options.get("resume")}
+        )
 
     wandb.init = init
 

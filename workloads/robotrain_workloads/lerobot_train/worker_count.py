@@ -68,15 +68,17 @@ def choose_worker_count(job: LerobotJob) -> WorkerCount:
         requested = read_chosen_count(job.start.folder / TRAIN_CONFIG_FILE)
     if requested != AUTO:
         return _choose_count(job, requested)._replace(loads_alone=requested == 0)
-    usual = _choose_count(job, None)
+    usual_count = _choose_count(job, None)
     if is_streamed(job):
-        return usual
+        return usual_count
     ranks = int(job.parameters["num_gpus"])
-    by_memory = (get_available_memory() or math.inf) // 2 // (ranks * _count_loaders(job) * WORKER_BYTES)
-    limit = int(max(0, min(count_cores() // ranks, by_memory)))
-    most = _choose_count(job, limit).processes
-    note = Note(level="info", text=f"the speed of loading is measured with up to {most} processes, in some 20 seconds")
-    return WorkerCount(min(usual.processes, most), (note,), most, loads_alone=not most)
+    memory_limit = (get_available_memory() or math.inf) // 2 // (ranks * _count_loaders(job) * WORKER_BYTES)
+    limit = int(max(0, min(count_cores() // ranks, memory_limit)))
+    most_workers = _choose_count(job, limit).processes
+    note = Note(
+        level="info", text=f"the speed of loading is measured with up to {most_workers} processes, in some 20 seconds"
+    )
+    return WorkerCount(min(usual_count.processes, most_workers), (note,), most_workers, loads_alone=not most_workers)
 
 
 def _count_loaders(job: LerobotJob) -> int:
@@ -85,40 +87,42 @@ def _count_loaders(job: LerobotJob) -> int:
 
 
 def _choose_count(job: LerobotJob, requested: int | None) -> WorkerCount:
-    values = job.parameters
-    available = get_free_shared_memory(SHARED_MEMORY)
-    batch_size, ranks = values["batch_size"], int(values["num_gpus"])
+    parameters = job.parameters
+    available_bytes = get_free_shared_memory(SHARED_MEMORY)
+    batch_size, ranks = parameters["batch_size"], int(parameters["num_gpus"])
     loaders = _count_loaders(job)
-    wanted, notes = requested, tuple[Note, ...]()
-    if wanted is None:
-        wanted, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
-        text = f"data is loaded {_describe_place(wanted)}: {reason} (--num-workers N sets another number)"
-        notes = (Note(level="info", text=text),)
-    least = int(is_streamed(job))
-    if requested is None and wanted < least:  # the rule for a number that is typed
-        wanted = least
-        text = f"data is loaded {_describe_place(least)}: {NO_LOADER}"
-        notes = (Note(level="info", text=text),)
-    if available is None:
-        return WorkerCount(wanted, notes)
+    worker_count, notes = requested, tuple[Note, ...]()
+    if worker_count is None:
+        worker_count, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
+        note_text = f"data is loaded {_describe_place(worker_count)}: {reason} (--num-workers N sets another number)"
+        notes = (Note(level="info", text=note_text),)
+    least_workers = int(is_streamed(job))
+    if requested is None and worker_count < least_workers:  # the rule for a number that is typed
+        worker_count = least_workers
+        note_text = f"data is loaded {_describe_place(least_workers)}: {NO_LOADER}"
+        notes = (Note(level="info", text=note_text),)
+    if available_bytes is None:
+        return WorkerCount(worker_count, notes)
     batch: int = loaders * batch_size * _estimate_sample_bytes(job)
     prefetch = _get_number_option(job, PREFETCH_OPTION, DEFAULT_PREFETCH)
 
     def count_bytes(count: int) -> int:
         return ranks * (SPARE_BYTES + (count * prefetch + BATCHES_IN_USE) * batch)
 
-    fitting = next((count for count in range(wanted, 0, -1) if count_bytes(count) <= available), 0)
-    if fitting == wanted:
-        return WorkerCount(fitting, notes)
-    if fitting < least:
-        lacks = f"{SHARED_MEMORY} has {available / MIB:.0f} MiB free, too little for its batches"
-        raise OSError(f"{NO_LOADER}, and {lacks} (add shared memory to the container, or reduce --batch-size)")
-    text = (
-        f"data is loaded {_describe_place(fitting, wanted)}: {SHARED_MEMORY} has {available / MIB:.0f} MiB free, but"
-        f" {wanted} may need {math.ceil(count_bytes(wanted) / MIB)} MiB (add shared memory to the container, or"
-        f" set --num-workers {fitting})"
+    fitting_count = next((count for count in range(worker_count, 0, -1) if count_bytes(count) <= available_bytes), 0)
+    if fitting_count == worker_count:
+        return WorkerCount(fitting_count, notes)
+    if fitting_count < least_workers:
+        lack_text = f"{SHARED_MEMORY} has {available_bytes / MIB:.0f} MiB free, too little for its batches"
+        raise OSError(f"{NO_LOADER}, and {lack_text} (add shared memory to the container, or reduce --batch-size)")
+    note_text = (
+        f"data is loaded {_describe_place(fitting_count, worker_count)}: {SHARED_MEMORY} has "
+        f"{available_bytes / MIB:.0f} MiB free, but"
+        f" {worker_count} may need {math.ceil(count_bytes(worker_count) / MIB)} MiB (add shared memory to the "
+        "container, or"
+        f" set --num-workers {fitting_count})"
     )
-    return WorkerCount(fitting, (Note(level="warning", text=text),))
+    return WorkerCount(fitting_count, (Note(level="warning", text=note_text),))
 
 
 def choose_auto_count(ranks: int, loaders: int, cores: int, memory: int | None) -> tuple[int, str]:
@@ -126,13 +130,13 @@ def choose_auto_count(ranks: int, loaders: int, cores: int, memory: int | None) 
 
     Measured on two cores, 20 steps of ACT on images: 126 s with four processes, 110 s with none. `memory` is in bytes.
     """
-    each = cores // ranks
-    by_cores = min(MAX_AUTO_WORKERS, each - 1) if each > FEW_CORES else 0
-    by_memory = by_cores if memory is None else memory // 2 // (loaders * WORKER_BYTES)
-    if by_memory < by_cores:
-        return by_memory, f"{(memory or 0) / GIB:.1f} GiB of memory are available"
-    many = f"{cores} core{'s' * (cores > 1)}" + (f" for {ranks} GPUs" if ranks > 1 else "")
-    return by_cores, f"this machine has {many}"
+    cores_per_rank = cores // ranks
+    core_limit = min(MAX_AUTO_WORKERS, cores_per_rank - 1) if cores_per_rank > FEW_CORES else 0
+    memory_limit = core_limit if memory is None else memory // 2 // (loaders * WORKER_BYTES)
+    if memory_limit < core_limit:
+        return memory_limit, f"{(memory or 0) / GIB:.1f} GiB of memory are available"
+    cores_text = f"{cores} core{'s' * (cores > 1)}" + (f" for {ranks} GPUs" if ranks > 1 else "")
+    return core_limit, f"this machine has {cores_text}"
 
 
 def _describe_place(count: int, wanted: int = 0) -> str:

@@ -108,9 +108,9 @@ def list_data_packages(job: "Job") -> dict[str, str]:
 
 def logs_metric(job: "Job", metric: str) -> bool:
     """Return whether a training reports a metric: no validation loss without held-out episodes or an interval."""
-    values = dict(job.parameters)
-    interval = values["save_freq"] if values["eval_freq"] is None else values["eval_freq"]
-    return metric != "val/loss" or bool(values["val_split"] and interval)
+    parameters = dict(job.parameters)
+    interval = parameters["save_freq"] if parameters["eval_freq"] is None else parameters["eval_freq"]
+    return metric != "val/loss" or bool(parameters["val_split"] and interval)
 
 
 def find_inputs(folder: Path) -> "Iterator[FoundInput]":

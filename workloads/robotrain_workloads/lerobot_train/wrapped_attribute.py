@@ -7,10 +7,10 @@ from typing import Any
 
 def wrap_attribute(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace `place.name` by a function that calls `wrapper` with the original first."""
-    original = getattr(owner, name)
+    original_value = getattr(owner, name)
 
-    @functools.wraps(original)
+    @functools.wraps(original_value)
     def replacement(*arguments: Any, **named: Any) -> Any:
-        return wrapper(original, *arguments, **named)
+        return wrapper(original_value, *arguments, **named)
 
     setattr(owner, name, replacement)

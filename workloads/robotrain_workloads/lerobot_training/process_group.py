@@ -162,29 +162,38 @@ class NodesStop(GroupStop):
         if self._first:
             self._store.announce(DEVICE, f"{device}\n{hardware}")
             return
-        first, _, firsts_hardware = self._store.wait(DEVICE).partition("\n")
-        if first != device:
-            here = f"this node trains on {device} and the first one on {first}"
-            raise SystemExit(f"error: the nodes are of different kinds: {here} (use like nodes, or --device cpu)")
-        if hardware != firsts_hardware and os.environ.get("LOCAL_RANK", "0") == "0":
-            text = f"nodes of different kinds train together, at the pace of the slowest: {firsts_hardware}, {hardware}"
-            emit_event(Note(level="warning", text=text))
+        first_device, _, first_hardware = self._store.wait(DEVICE).partition("\n")
+        if first_device != device:
+            device_difference = f"this node trains on {device} and the first one on {first_device}"
+            raise SystemExit(
+                f"error: the nodes are of different kinds: {device_difference} (use like nodes, or --device cpu)"
+            )
+        if hardware != first_hardware and os.environ.get("LOCAL_RANK", "0") == "0":
+            note_text = (
+                f"nodes of different kinds train together, at the pace of the slowest: {first_hardware}, {hardware}"
+            )
+            emit_event(Note(level="warning", text=note_text))
 
     def require_same_decoder(self, program: str) -> None:
         """Raise SystemExit if this process would decode videos with another program than the first one."""
         if self._first:
             self._store.announce(DECODER, program)
-        elif (first := self._store.wait(DECODER)) != program:
-            here = f"this node decodes videos with {program or 'nothing'} and the first one with {first or 'nothing'}"
-            raise SystemExit(f"error: the nodes decode differently: {here} (-- --dataset.video_backend=pyav)")
+        elif (first_decoder := self._store.wait(DECODER)) != program:
+            decoder_difference = (
+                f"this node decodes videos with {program or 'nothing'} and the first one with "
+                f"{first_decoder or 'nothing'}"
+            )
+            raise SystemExit(
+                f"error: the nodes decode differently: {decoder_difference} (-- --dataset.video_backend=pyav)"
+            )
 
     def require_same_start(self, step: int) -> None:
         """Raise SystemExit if this process would go on from another step than the first one."""
         if self._first:
             self._store.announce(START, str(step))
-        elif (first := self._store.wait(START)) != str(step):
-            here = f"this node would go on from step {step} and the first one from step {first}"
-            raise SystemExit(f"error: the nodes have different checkpoints: {here}")
+        elif (first_step := self._store.wait(START)) != str(step):
+            step_difference = f"this node would go on from step {step} and the first one from step {first_step}"
+            raise SystemExit(f"error: the nodes have different checkpoints: {step_difference}")
 
     def should_stop(self, step: int) -> bool:
         """Return whether `step` is the one they agreed on."""
@@ -214,8 +223,8 @@ def _wait_for_launcher(agreement: ProcessAgreement) -> None:
         return
     while True:
         sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-        until = time.monotonic() + NOTICE_SECONDS
-        while sender != os.getppid() and not agreement.stop_requested.exists() and time.monotonic() < until:
+        deadline = time.monotonic() + NOTICE_SECONDS
+        while sender != os.getppid() and not agreement.stop_requested.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         if sender == os.getppid() or not agreement.stop_requested.exists():
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

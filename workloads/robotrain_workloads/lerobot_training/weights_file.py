@@ -41,11 +41,11 @@ def read_weights(file: Path) -> Mapping[str, Any]:
 
 def find_digest_problem(file: Path, name: str) -> str:
     """Return why a file is not torchvision's, by the digits that torchvision knows; empty if it is."""
-    expected = FILE_DIGEST.search(_get_weights(name).url)
+    expected_digest = FILE_DIGEST.search(_get_weights(name).url)
     digest = hash_file(file)
-    if expected is None or digest.startswith(expected[1]):
+    if expected_digest is None or digest.startswith(expected_digest[1]):
         return ""
-    return f"{file} is not torchvision's {name}: its SHA-256 is {digest}, not {expected[1]}…"
+    return f"{file} is not torchvision's {name}: its SHA-256 is {digest}, not {expected_digest[1]}…"
 
 
 def place_weights(file: Path, name: str, *, is_given: bool) -> str:
@@ -89,20 +89,20 @@ def _complete(weights: Mapping[str, Any], name: str, file: Path) -> dict[str, An
 
     network = name.partition("_Weights")[0].lower()
     with torch.device("meta"):
-        wanted = getattr(torchvision.models, network)(weights=None).state_dict()
-    if wrong := list(_list_wrong(weights, wanted)):
-        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
-        raise WeightsError(f"{file} does not fit {network}: {wrong[0]}{more} is missing or of another size")
-    empty = {name: torch.zeros(size.shape) for name, size in wanted.items() if name.startswith(HEAD)}
+        expected_weights = getattr(torchvision.models, network)(weights=None).state_dict()
+    if wrong_names := list(_list_wrong(weights, expected_weights)):
+        more_text = f" and {len(wrong_names) - 1} more" if wrong_names[1:] else ""
+        raise WeightsError(f"{file} does not fit {network}: {wrong_names[0]}{more_text} is missing or of another size")
+    empty = {name: torch.zeros(size.shape) for name, size in expected_weights.items() if name.startswith(HEAD)}
     return {
         name: weights[name] if getattr(weights.get(name), "shape", None) == size.shape else empty[name]
-        for name, size in wanted.items()
+        for name, size in expected_weights.items()
         if name in weights or name in empty
     }
 
 
-def _list_wrong(weights: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    for name, tensor in wanted.items():
+def _list_wrong(weights: Mapping[str, Any], expected_weights: Mapping[str, Any]) -> Iterator[str]:
+    for name, tensor in expected_weights.items():
         is_optional = name.startswith(HEAD) or (name.endswith(COUNTS) and name not in weights)
         if not is_optional and getattr(weights.get(name), "shape", None) != tensor.shape:
             yield name

@@ -76,25 +76,27 @@ def translate_options(system: BatchSystem, directives: Sequence[str]) -> BatchOp
     :param directives: each without the word that begins its line.
     """
     options = BatchOptions(system.platform)
-    for name, value in _list_options(directives):
-        typed = f"--{name}" if len(name) > 1 else f"-{name}"
-        gpus = GPUS.fullmatch(value) if name in system.gpus else None
+    for name, option_value in _list_options(directives):
+        typed_option = f"--{name}" if len(name) > 1 else f"-{name}"
+        gpus = GPUS.fullmatch(option_value) if name in system.gpus else None
         if flag := system.flags.get(name):
-            options.flags.append((typed, (flag, value)))
+            options.flags.append((typed_option, (flag, option_value)))
         elif name in system.refused:
-            options.refused[typed] = system.refused[name]
+            options.refused[typed_option] = system.refused[name]
         elif reason := system.left_out.get(name):
-            options.left_out[f"{typed}={value}" if value else typed] = reason
+            options.left_out[f"{typed_option}={option_value}" if option_value else typed_option] = reason
         elif gpus:
             if gpu_type := gpus["type"] or gpus["alone"]:
-                options.flags.append((typed, ("--gpu-type", gpu_type)))
+                options.flags.append((typed_option, ("--gpu-type", gpu_type)))
             if (gpus["count"] or "1") != "1":
-                options.flags.append((typed, ("--gpus", gpus["count"])))
+                options.flags.append((typed_option, ("--gpus", gpus["count"])))
         elif name in NODES:
-            if value != "1":
-                options.flags.append((typed, ("--num-nodes", value)))
+            if option_value != "1":
+                options.flags.append((typed_option, ("--num-nodes", option_value)))
         else:
-            options.flags.append((typed, (system.other_flag, f"{name}={value}" if value else name)))
+            options.flags.append(
+                (typed_option, (system.other_flag, f"{name}={option_value}" if option_value else name))
+            )
     return options
 
 
@@ -104,10 +106,10 @@ def _list_options(directives: Sequence[str]) -> Iterator[tuple[str, str]]:
         words = shlex.split(directive, comments=True)
         while words:
             word = words.pop(0)
-            name, equals, value = word.lstrip("-").partition("=")
-            short = re.fullmatch(r"-([A-Za-z])(.+)", word)
-            if short:
-                name, value, equals = short[1], short[2].removeprefix("="), "="
+            name, equals, option_value = word.lstrip("-").partition("=")
+            short_match = re.fullmatch(r"-([A-Za-z])(.+)", word)
+            if short_match:
+                name, option_value, equals = short_match[1], short_match[2].removeprefix("="), "="
             if not equals and words and not words[0].startswith("-"):
-                value = words.pop(0)
-            yield name, value
+                option_value = words.pop(0)
+            yield name, option_value

@@ -144,8 +144,8 @@ class _LauncherReader:
                 self.line.variables[variable[1]] = variable[2]
             elif word not in ("", "--", self.launcher.word):
                 way = Suggestion(shlex.join(self.translation))
-                names = ", ".join(self.launchers)
-                raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=names)])
+                launcher_names = ", ".join(self.launchers)
+                raise Rejected([make_problem("program-unknown", way, where=redact(word), launchers=launcher_names)])
         self.add_left_out()
         self.add_counts()
 
@@ -160,27 +160,27 @@ class _LauncherReader:
 
     def read_option(self, word: str) -> None:
         """Read an option, with its value, which may be the next word."""
-        launcher, (text, equals, value) = self.launcher, word.partition("=")
-        option = text.lstrip("-").replace("-", "_")
-        short = re.fullmatch(r"-([A-Za-z])(\w.*)", word)
-        if option not in launcher.options and short and short[1] in launcher.options:
-            text, option, equals, value = f"-{short[1]}", short[1], "=", short[2]
+        launcher, (flag, equals, option_value) = self.launcher, word.partition("=")
+        option = flag.lstrip("-").replace("-", "_")
+        short_match = re.fullmatch(r"-([A-Za-z])(\w.*)", word)
+        if option not in launcher.options and short_match and short_match[1] in launcher.options:
+            flag, option, equals, option_value = f"-{short_match[1]}", short_match[1], "=", short_match[2]
         is_value = self.rest and not self.rest[0].startswith("-") and _get_name(self.rest[0]) not in self.launchers
         if not equals and option not in SWITCHES and is_value:
-            value = self.rest.pop(0)
+            option_value = self.rest.pop(0)
         if launcher.starts_processes:
             self.options.add(option)
         meaning = launcher.options.get(option, "")
         if meaning in (NODES, TOTAL, EACH):
-            self.read_number(meaning, text, value)
+            self.read_number(meaning, flag, option_value)
         elif meaning == PRECISION:
-            self.line.precision = value
+            self.line.precision = option_value
         elif meaning == CPU:
-            self.line.flags.append((text, ("--device", "cpu")))
+            self.line.flags.append((flag, ("--device", "cpu")))
         elif not meaning and re.fullmatch(launcher.left_out, option):
-            self.left_out.append(word if equals or not value else f"{word} {value}")
+            self.left_out.append(word if equals or not option_value else f"{word} {option_value}")
         elif not meaning:
-            self.line.refused[text] = OPTION_REASON.format(self.name)
+            self.line.refused[flag] = OPTION_REASON.format(self.name)
 
     def read_number(self, meaning: str, option: str, value: str) -> None:
         """Read a number of nodes or processes; two that name nodes are the same."""
@@ -204,13 +204,15 @@ class _LauncherReader:
         line, numbers = self.line, self.numbers
         option, nodes = numbers.get(NODES, ("", 1))
         total = numbers.get(TOTAL)
-        each = numbers.get(EACH)
-        if total and each and not option and each[1] and total[1] % each[1] == 0:  # tasks, and those of a node
-            option, nodes = total[0], total[1] // each[1]
+        count_per_node = numbers.get(EACH)
+        if (
+            total and count_per_node and not option and count_per_node[1] and total[1] % count_per_node[1] == 0
+        ):  # tasks, and those of a node
+            option, nodes = total[0], total[1] // count_per_node[1]
         if nodes > 1:
             line.flags.append((option, ("--num-nodes", str(nodes))))
-        if each:
-            line.flags.append((each[0], ("--num-gpus", str(each[1]))))
+        if count_per_node:
+            line.flags.append((count_per_node[0], ("--num-gpus", str(count_per_node[1]))))
         elif total and nodes and total[1] % nodes == 0:
             line.flags.append((total[0], ("--num-gpus", str(total[1] // nodes))))
         elif total:

@@ -66,15 +66,17 @@ def check_script_exists(words: Sequence[str]) -> None:
     """Raise Rejected for the name of a script where no such file is, and for a script with further words."""
     if len(words) > 1 and is_script(words[:1]):
         way = Suggestion(f"robotrain from-lerobot {shlex.quote(words[0])}")
-        more = [word for word in words[1:] if word != "--"]
-        raise Rejected([make_problem("script-with-words", way, given=words[0], more=shlex.join(more))])
+        other_words = [word for word in words[1:] if word != "--"]
+        raise Rejected([make_problem("script-with-words", way, given=words[0], more=shlex.join(other_words))])
     path = Path(words[0]).expanduser() if len(words) == 1 else Path()
     if not path.suffix or path.suffix == ".py" or re.search(r"\s", str(path)) or path.exists():
         return
     scripts = sorted(str(file.parent / file.name) for file in path.parent.glob("*") if file.suffix in SUFFIXES)
-    near_scripts = suggest_name(str(path), scripts)
-    if path.suffix in SUFFIXES or near_scripts:
-        ways = (Suggestion(f"robotrain from-lerobot {shlex.quote(near.text)}") for near in near_scripts)
+    similar_scripts = suggest_name(str(path), scripts)
+    if path.suffix in SUFFIXES or similar_scripts:
+        ways = (
+            Suggestion(f"robotrain from-lerobot {shlex.quote(near_script.text)}") for near_script in similar_scripts
+        )
         raise Rejected([make_problem("script-missing", *ways, given=words[0])])
 
 
@@ -88,10 +90,10 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
     if path.stat().st_size > MAX_BYTES:
         raise Rejected([make_problem("script-without-program", given=name)])
     variables = dict[str, str]()
-    exported = dict[str, None]()
+    exported_variables = dict[str, None]()
     program_lines = list[tuple[str, ...]]()
     directives: dict[str, list[str]] = {}
-    others = list[str]()
+    other_lines = list[str]()
     open_loops = list[tuple[str, Sequence[str]]]()
     loops: dict[str, Sequence[str]] = {}
     for line in _list_lines(path.read_text(encoding="utf-8", errors="replace")):
@@ -107,53 +109,57 @@ def find_program_line(name: str, starts_program: Callable[[Sequence[str]], bool]
         line = LOOP_END.sub("", line) if is_loop_end else line
         if line == "do" or line.startswith("do "):
             line = line.removeprefix("do").strip()
-        used = set[str]()
-        words = _split_words(line, variables, used)
+        used_variables = set[str]()
+        words = _split_words(line, variables, used_variables)
         inner_loops = dict(open_loops)
         if is_loop_end:
             open_loops.pop()
         if not words:
             continue
-        assigned = words[1:] if words[0] == "export" else words
-        assignments = [match for word in assigned if (match := ASSIGNMENT.fullmatch(word))]
+        assigned_words = words[1:] if words[0] == "export" else words
+        assignments = [match for word in assigned_words if (match := ASSIGNMENT.fullmatch(word))]
         if starts_program(words):
-            set_words = (f"{name}={variables[name]}" for name in exported if name in variables and name not in used)
-            program_lines.append((*set_words, *words))
+            assignment_words = (
+                f"{name}={variables[name]}"
+                for name in exported_variables
+                if name in variables and name not in used_variables
+            )
+            program_lines.append((*assignment_words, *words))
             loops = inner_loops
-        elif len(assignments) == len(assigned) or words[0] == "export":
+        elif len(assignments) == len(assigned_words) or words[0] == "export":
             variables |= {match[1]: match[2] for match in assignments}
-            names = (word.partition("=")[0] for word in assigned) if words[0] == "export" else ()
-            exported |= dict.fromkeys(names)
+            exported_names = (word.partition("=")[0] for word in assigned_words) if words[0] == "export" else ()
+            exported_variables |= dict.fromkeys(exported_names)
         else:
-            others.append(redact(line))
+            other_lines.append(redact(line))
     if len(program_lines) != 1:
         message = "script-with-several-programs" if program_lines else "script-without-program"
         raise Rejected([make_problem(message, given=name, count=len(program_lines))])
-    left_out = {}
+    omitted_lines = {}
     batch = BatchOptions()
-    for kind, texts in directives.items():
+    for kind, directive_texts in directives.items():
         if kind in SYSTEMS:
-            batch = translate_options(SYSTEMS[kind], texts)
+            batch = translate_options(SYSTEMS[kind], directive_texts)
         else:
-            left_out[redact(" ".join(texts))] = DIRECTIVE_REASON
-    if others:
-        shown = "; ".join(others[:MAX_SHOWN])
-        left_out[f"{shown}{'; …' if others[MAX_SHOWN:] else ''}"] = SET_UP_REASON
+            omitted_lines[redact(" ".join(directive_texts))] = DIRECTIVE_REASON
+    if other_lines:
+        lines_text = "; ".join(other_lines[:MAX_SHOWN])
+        omitted_lines[f"{lines_text}{'; …' if other_lines[MAX_SHOWN:] else ''}"] = SET_UP_REASON
     loops.pop("", None)
-    return ScriptLine(program_lines[0], left_out, batch, loops)
+    return ScriptLine(program_lines[0], omitted_lines, batch, loops)
 
 
 def _list_values(text: str) -> Sequence[str]:
     """Return the values of a loop; none if they do not stand in the script."""
-    if numbers := NUMBERS.fullmatch(text):
-        first, last = (int(number) for number in numbers.groups() if number)
-        return [str(number) for number in range(first, last + 1)]
+    if range_match := NUMBERS.fullmatch(text):
+        first_number, last_number = (int(number) for number in range_match.groups() if number)
+        return [str(number) for number in range(first_number, last_number + 1)]
     return [] if re.search(r"[$`*{(]", text) else text.replace('"', "").replace("'", "").split()
 
 
-def _list_lines(text: str) -> Iterator[str]:
+def _list_lines(script_text: str) -> Iterator[str]:
     """Yield the lines of a script, continued ones as one."""
-    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+    for line in re.sub(r"\\\r?\n", " ", script_text).splitlines():
         yield line.strip()
 
 

@@ -93,8 +93,8 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
         facts = {"left_out": dict(line.left_out), "notes": dict(line.notes), "variables": dict(line.variables)}
         print_json({"command": list(line.words), **facts})
         return
-    for option, text in line.left_out.items():
-        print_message(f"left out: {option}\n  {text}")
-    for option, text in line.notes.items():
-        print_message(f"note: {option}\n  {text}")
+    for option, reason_text in line.left_out.items():
+        print_message(f"left out: {option}\n  {reason_text}")
+    for option, reason_text in line.notes.items():
+        print_message(f"note: {option}\n  {reason_text}")
     print_result(shlex.join((*(f"{name}={value}" for name, value in line.variables.items()), *line.words)))

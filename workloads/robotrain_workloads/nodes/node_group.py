@@ -64,8 +64,8 @@ class JobNodes:
 
 def read_group(environ: Mapping[str, str] = os.environ) -> JobNodes | None:
     """Return the group that this process works in; None for a job of one node."""
-    text = environ.get(NODES_VARIABLE)
-    return JobNodes(**json.loads(text)) if text else None
+    group_json = environ.get(NODES_VARIABLE)
+    return JobNodes(**json.loads(group_json)) if group_json else None
 
 
 def make_alone() -> JobNodes:
@@ -134,12 +134,12 @@ def list_started(folder: Path) -> list[str]:
     return sorted(file.name.rpartition("-")[0] for file in folder.glob(f"*{STARTED_SUFFIX}"))
 
 
-def report_end(group: JobNodes, status: int, text: str, timestamp: float | None = None) -> None:
+def report_end(group: JobNodes, status: int, error_text: str, timestamp: float | None = None) -> None:
     """Record how the work of this node ended, for the process that started it. Raise OSError.
 
     :param timestamp: when, if not now.
     """
-    end = NodeEnd(status, text, time.time() if timestamp is None else timestamp, socket.gethostname(), group.rank)
+    end = NodeEnd(status, error_text, time.time() if timestamp is None else timestamp, socket.gethostname(), group.rank)
     write_atomically(Path(group.ends, f"{_name_program()}.json"), json.dumps(end._asdict()).encode())
 
 
@@ -151,8 +151,8 @@ def report_stop(group: JobNodes, status: int, timestamp: float) -> int:
 
     :param status: `STOPPED_STATUS`, or how the program ended if that says whether its work was saved.
     """
-    until = time.monotonic() + REQUEST_SECONDS
-    while not (is_requested := is_stop_requested(group.ends)) and time.monotonic() < until:
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while not (is_requested := is_stop_requested(group.ends)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     report_end(group, status if is_requested else STOPPED_STATUS, "", timestamp)
     return 0 if is_requested else STOPPED_STATUS

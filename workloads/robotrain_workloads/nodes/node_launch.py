@@ -56,8 +56,10 @@ def make_environ(document: JobDocument) -> Mapping[str, str]:
     return {NODES_VARIABLE: group.to_json()}
 
 
-def read_address(text: str) -> tuple[str, int]:
+def read_address(address_text: str) -> tuple[str, int]:
     """Return the host and the port of `node_address`. An address of IPv6 may have brackets. Raise UnsetVariable."""
-    match = _HOST_AND_PORT.fullmatch(text) or _HOST_AND_PORT.fullmatch(text := expand_variables(text))
-    host, port = match.groups() if match else (text, STATIC_PORT)
+    match = _HOST_AND_PORT.fullmatch(address_text) or _HOST_AND_PORT.fullmatch(
+        address_text := expand_variables(address_text)
+    )
+    host, port = match.groups() if match else (address_text, STATIC_PORT)
     return expand_variables(host).strip("[]"), int(expand_variables(str(port)))

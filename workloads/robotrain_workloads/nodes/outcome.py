@@ -37,35 +37,43 @@ def is_decided(ends: Sequence[NodeEnd], count: int, is_stopped: bool) -> bool:
 
 
 def choose_end(
-    ends: Sequence[NodeEnd], started: Sequence[str], code: int, count: int, is_stopped: bool
+    ends: Sequence[NodeEnd], started_nodes: Sequence[str], code: int, count: int, is_stopped: bool
 ) -> tuple[int, str]:
     """Return the exit status, and what is printed about it, whose last line names the node.
 
     :param ends: those of the nodes that reported one, in their order.
-    :param started: the names of the nodes whose programs were started.
+    :param started_nodes: the names of the nodes whose programs were started.
     :param code: the exit code of the platform's command.
     :param is_stopped: whether the run was asked to stop.
     """
-    failed = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
+    failed_ends = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
     stops = [] if is_stopped else [end for end in ends if end.status == STOPPED_STATUS]
-    causes = [end for end in failed if _is_cause(end)]
+    causes = [end for end in failed_ends if _is_cause(end)]
     is_lost = len(ends) < count
     if not (causes or stops or is_lost or is_stopped):
-        causes = failed  # they blame one another
-    first = min(causes, key=lambda end: (not failure.is_outside_end(end.status), end.time), default=None)
-    if first and (failure.is_outside_end(first.status) or not any(end.time < first.time for end in stops)):
-        return first.status, _describe_failure(first, count)
+        causes = failed_ends  # they blame one another
+    first_failure = min(causes, key=lambda end: (not failure.is_outside_end(end.status), end.time), default=None)
+    if first_failure and (
+        failure.is_outside_end(first_failure.status) or not any(end.time < first_failure.time for end in stops)
+    ):
+        return first_failure.status, _describe_failure(first_failure, count)
     if is_stopped:
-        return (failed[0].status, _describe_failure(failed[0], count)) if failed else (STOPPED_STATUS, "")
-    if is_lost and not first:
-        is_early = len(started) < count and failure.is_outside_end(code)
+        return (
+            (failed_ends[0].status, _describe_failure(failed_ends[0], count)) if failed_ends else (STOPPED_STATUS, "")
+        )
+    if is_lost and not first_failure:
+        is_early = len(started_nodes) < count and failure.is_outside_end(code)
         status = EXIT_RETRY if ends or is_early else (128 - code if code < 0 else code) or 1
-        return status, f"error: {_explain_missing(ends, started, count, is_early=is_early)}"
-    if stops and (left := [end for end in ends if end.status == 0 and end.time < stops[0].time]):
-        return EXIT_RETRY, f"error: node {_name_node(left[0], count)} ended with 0, and the others waited for it"
+        return status, f"error: {_explain_missing(ends, started_nodes, count, is_early=is_early)}"
+    if stops and (left_ends := [end for end in ends if end.status == 0 and end.time < stops[0].time]):
+        return EXIT_RETRY, f"error: node {_name_node(left_ends[0], count)} ended with 0, and the others waited for it"
     if stops:
-        later = f"; then {_describe_failure(first, count).splitlines()[-1].removeprefix('error: ')}" if first else ""
-        return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{later}"
+        failure_note = (
+            f"; then {_describe_failure(first_failure, count).splitlines()[-1].removeprefix('error: ')}"
+            if first_failure
+            else ""
+        )
+        return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{failure_note}"
     return 0, ""
 
 
@@ -82,21 +90,25 @@ def _name_node(end: NodeEnd, count: int) -> str:
 
 def _describe_failure(end: NodeEnd, count: int) -> str:
     """Return the text of an end, whose last line names the node; empty for none."""
-    lines = end.text.strip().splitlines()
-    if not lines:
+    error_lines = end.text.strip().splitlines()
+    if not error_lines:
         return ""
-    reason = failure.explain_output(lines).removeprefix("error: ")
-    return "\n".join([*(lines if len(lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), reason)])
+    reason = failure.explain_output(error_lines).removeprefix("error: ")
+    return "\n".join(
+        [*(error_lines if len(error_lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), reason)]
+    )
 
 
 def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int, *, is_early: bool) -> str:
     """Return what became of the nodes that reported no end."""
     if len(started) < count:
-        what = f"{count - len(started)} of {count} nodes did not start the program"
+        missing_text = f"{count - len(started)} of {count} nodes did not start the program"
         if is_early:
-            return f"{what}: one was stopped or killed before"
-        return f"{what}: each must see the run folder and the cache, as the first one does"
-    lost = Counter(started) - Counter(end.node for end in ends)
-    text = f"{count - len(ends)} of {count} nodes ended without a report: {', '.join(lost)} was lost or killed"
-    last = next((lines[-1] for end in ends if (lines := end.text.strip().splitlines())), "")
-    return f"{text}, and then the connection to it: {last}" if last else text
+            return f"{missing_text}: one was stopped or killed before"
+        return f"{missing_text}: each must see the run folder and the cache, as the first one does"
+    lost_nodes = Counter(started) - Counter(end.node for end in ends)
+    lost_text = (
+        f"{count - len(ends)} of {count} nodes ended without a report: {', '.join(lost_nodes)} was lost or killed"
+    )
+    last_line = next((error_lines[-1] for end in ends if (error_lines := end.text.strip().splitlines())), "")
+    return f"{lost_text}, and then the connection to it: {last_line}" if last_line else lost_text

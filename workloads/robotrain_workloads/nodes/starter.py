@@ -42,9 +42,11 @@ def main(arguments: Sequence[str]) -> None:
     shutil.rmtree(options.ends, ignore_errors=True)  # of an earlier attempt
     host = socket.gethostname()
     attempt = uuid.uuid4().hex
-    ends = options.ends / attempt  # a node that was lost may still report the end of an earlier attempt
-    ends.mkdir(parents=True)
-    group = JobNodes(count=options.count, address=host, port=node_group.find_free_port(), id=attempt, ends=str(ends))
+    ends_folder = options.ends / attempt  # a node that was lost may still report the end of an earlier attempt
+    ends_folder.mkdir(parents=True)
+    group = JobNodes(
+        count=options.count, address=host, port=node_group.find_free_port(), id=attempt, ends=str(ends_folder)
+    )
     os.environ[node_group.NODES_VARIABLE] = group.to_json()
     os.environ.pop(EVENTS_DESCRIPTOR, None)  # a number of this process: nodes print their events
     print(f"starting {options.count} nodes with {options.launcher[0]}, which meet at {host}:{group.port}", flush=True)
@@ -54,12 +56,12 @@ def main(arguments: Sequence[str]) -> None:
         message = f"the nodes are not started, because {host} cannot run {options.launcher[0]}: {error.strerror}"
         raise SystemExit(f"error: {message} (on the PATH of the job there)") from None
     code = launch.wait()
-    ended = node_group.read_ends(ends)
-    started = node_group.list_started(ends)
+    node_ends = node_group.read_ends(ends_folder)
+    started_nodes = node_group.list_started(ends_folder)
     shutil.rmtree(options.ends, ignore_errors=True)
-    status, text = outcome.choose_end(ended, started, code, options.count, launch.is_stopped)
-    if text:
-        print(text.rstrip("\n"), flush=True)
+    status, error_text = outcome.choose_end(node_ends, started_nodes, code, options.count, launch.is_stopped)
+    if error_text:
+        print(error_text.rstrip("\n"), flush=True)
     exit_with_status(status)
 
 
@@ -90,15 +92,17 @@ class NodeLaunch:
                 return self._process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 pass
-            ends = node_group.read_ends(Path(self._group.ends))
-            if outcome.is_decided(ends, self._group.count, self.is_stopped):
+            node_ends = node_group.read_ends(Path(self._group.ends))
+            if outcome.is_decided(node_ends, self._group.count, self.is_stopped):
                 ended_at = min(ended_at, time.monotonic())
-            late = time.monotonic() - ended_at
-            if late > 2 * LINGER_SECONDS or (late > LINGER_SECONDS and len(ends) >= self._group.count):
+            seconds_late = time.monotonic() - ended_at
+            if seconds_late > 2 * LINGER_SECONDS or (
+                seconds_late > LINGER_SECONDS and len(node_ends) >= self._group.count
+            ):
                 self._process.kill()
-            elif late > LINGER_SECONDS and not is_told:
+            elif seconds_late > LINGER_SECONDS and not is_told:
                 self._process.terminate()  # a platform's command passes it on, to nodes that may still save
-            if late > LINGER_SECONDS and not is_told:
+            if seconds_late > LINGER_SECONDS and not is_told:
                 is_told = True
                 print(f"{LINGER_SECONDS:.0f} s after the end the command that started the nodes is ended", flush=True)
 

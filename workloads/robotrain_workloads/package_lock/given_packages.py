@@ -56,39 +56,47 @@ class _Package(NamedTuple):
 
 
 def read_packages(
-    texts: Sequence[str], python: str, present: Mapping[str, str], owner: str, *, allow_builds: bool
+    package_texts: Sequence[str], python: str, present_packages: Mapping[str, str], owner: str, *, allow_builds: bool
 ) -> LockInput:
     """Return what is to be added, with everything that is wrong with it.
 
-    :param present: the versions of the packages of the environment, by name.
+    :param present_packages: the versions of the packages of the environment, by name.
     :param owner: the environment, for people.
     """
-    pins = [f"{name}=={version}" for name, version in present.items() if version]
-    inputs = LockInput(origin=WITH_FLAG, constraints=pins, present={**present}, owner=owner, python=python)
+    pins = [f"{name}=={version}" for name, version in present_packages.items() if version]
+    inputs = LockInput(origin=WITH_FLAG, constraints=pins, present={**present_packages}, owner=owner, python=python)
     inputs.allow_builds, size = allow_builds, 0
-    for text in dict.fromkeys(texts):
+    for package_text in dict.fromkeys(package_texts):
         try:
-            package = _read_package(text, allow_builds=allow_builds)
+            package = _read_package(package_text, allow_builds=allow_builds)
         except Rejected as rejected:
             inputs.problems += rejected.problems
             continue
         name = canonicalize_name(package.name)
-        for need in package.needs:
-            inputs.problems += check_place(need, WITH_FLAG if need == text else Path(text).name, PLACE_WAYS)
+        for requirement_text in package.needs:
+            inputs.problems += check_place(
+                requirement_text, WITH_FLAG if requirement_text == package_text else Path(package_text).name, PLACE_WAYS
+            )
         if name in inputs.named:
-            inputs.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, name=name))
-        elif package.file and name in present:
-            shown = f"{name} {present[name]}"
             inputs.problems.append(
-                make_problem("packages-conflict.present", where=WITH_FLAG, given=text, owner=owner, shown=shown)
+                make_problem("packages-conflict.twice", where=WITH_FLAG, given=package_text, name=name)
+            )
+        elif package.file and name in present_packages:
+            present_version = f"{name} {present_packages[name]}"
+            inputs.problems.append(
+                make_problem(
+                    "packages-conflict.present", where=WITH_FLAG, given=package_text, owner=owner, shown=present_version
+                )
             )
         inputs.requirements += (*package.needs, *([f"{name} @ {package.address}"] if package.address else ()))
         inputs.named.append(name)
         if package.file:
             inputs.files[name], size = (package.file, encode_file(package.content)), size + len(package.content)
-    lines = inputs.requirements  # what needs a package that travels gets that one
+    requirements = inputs.requirements  # what needs a package that travels gets that one
     inputs.requirements = [
-        line for line in lines if "@" in line or canonicalize_name(find_name(line)) not in inputs.files
+        requirement
+        for requirement in requirements
+        if "@" in requirement or canonicalize_name(find_name(requirement)) not in inputs.files
     ]
     if size > MAX_BYTES:
         too_large = make_problem("not-lockable.too-large", where=WITH_FLAG, size=size >> 10, limit=MAX_BYTES >> 10)
@@ -96,69 +104,75 @@ def read_packages(
     return inputs
 
 
-def _read_package(text: str, *, allow_builds: bool) -> _Package:
+def _read_package(package_text: str, *, allow_builds: bool) -> _Package:
     """Return what was given. Raise Rejected."""
-    path = Path(text)
-    if not re.fullmatch(PATH_FORM, text):
-        return _Package(find_name(text), [text])
+    path = Path(package_text)
+    if not re.fullmatch(PATH_FORM, package_text):
+        return _Package(find_name(package_text), [package_text])
     if path.suffix != ".whl" and path.is_dir() and not allow_builds:
-        raise Rejected([make_problem("not-lockable.folder", where=WITH_FLAG, given=text, name=path.name)])
+        raise Rejected([make_problem("not-lockable.folder", where=WITH_FLAG, given=package_text, name=path.name)])
     try:
         return _read_wheel(path) if path.suffix == ".whl" else _read_folder(path)
     except (KeyError, TypeError, AttributeError):
         reason = "Its pyproject.toml has no [project] with a name and a list of dependencies"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-    raise Rejected([make_problem("package-unreadable", where=WITH_FLAG, given=text, name=path.name, why=reason)])
+    raise Rejected(
+        [make_problem("package-unreadable", where=WITH_FLAG, given=package_text, name=path.name, why=reason)]
+    )
 
 
 def _read_wheel(path: Path) -> _Package:
     """Return a wheel, with what it needs: uv would ask a host that it names. Raise OSError and ValueError."""
     name = parse_wheel_filename(path.name)[0]
-    content = read_limited_file(path, MAX_READ)
-    needs = list[str]()
+    wheel_bytes = read_limited_file(path, MAX_READ)
+    requirements = list[str]()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            texts = [archive.read(member) for member in archive.infolist() if member.filename.endswith("METADATA")]
+        with zipfile.ZipFile(io.BytesIO(wheel_bytes)) as archive:
+            metadata_files = [
+                archive.read(member) for member in archive.infolist() if member.filename.endswith("METADATA")
+            ]
     except Exception as error:  # whatever is wrong with it: uv must not read what was not read here
         raise ValueError("It is torn, or no wheel") from error
-    for text in texts:
-        matches = NEEDS.findall(text.decode(errors="replace").replace("\r", "\n"))
-        needs += (" ".join(need.split()) for need in matches)
-    return _Package(name, needs, path.name, content, path.absolute().as_uri())
+    for metadata_bytes in metadata_files:
+        matches = NEEDS.findall(metadata_bytes.decode(errors="replace").replace("\r", "\n"))
+        requirements += (" ".join(requirement.split()) for requirement in matches)
+    return _Package(name, requirements, path.name, wheel_bytes, path.absolute().as_uri())
 
 
 def _read_folder(path: Path) -> _Package:
     """Return the files of a package as an archive that the job builds. Raise Rejected."""
-    data = tomllib.loads(read_limited_file(path / "pyproject.toml", MAX_READ).decode())
-    project = data["project"]
-    builders = data.get("build-system", {}).get("requires", ())
+    pyproject = tomllib.loads(read_limited_file(path / "pyproject.toml", MAX_READ).decode())
+    project = pyproject["project"]
+    builders = pyproject.get("build-system", {}).get("requires", ())
     name = project["name"]
     version = project.get("version", "0")
     dynamic = {*project.get("dynamic", ())}
     is_of_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
     if is_of_git or "dependencies" in dynamic:
-        what = "version" if is_of_git else "dependencies"
-        raise Rejected([make_problem("not-lockable.built", where=WITH_FLAG, given=str(path), name=name, what=what)])
-    top = f"{canonicalize_name(name).replace('-', '_')}-{version}"
-    needs = [" ".join(need.split()) for need in project.get("dependencies", ())]
-    return _Package(name, needs, f"{top}.tar.gz", _pack_folder(path, top))
+        missing_field = "version" if is_of_git else "dependencies"
+        raise Rejected(
+            [make_problem("not-lockable.built", where=WITH_FLAG, given=str(path), name=name, what=missing_field)]
+        )
+    top_folder = f"{canonicalize_name(name).replace('-', '_')}-{version}"
+    requirements = [" ".join(requirement.split()) for requirement in project.get("dependencies", ())]
+    return _Package(name, requirements, f"{top_folder}.tar.gz", _pack_folder(path, top_folder))
 
 
-def _pack_folder(folder: Path, top: str) -> bytes:
+def _pack_folder(folder: Path, top_folder: str) -> bytes:
     """Return the files of a folder as an archive; equal files give equal bytes. Raise ValueError and OSError."""
     buffer, size = io.BytesIO(), 0
     with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as gzip_file,
+        tarfile.open(fileobj=gzip_file, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in _list_files(folder, BUILT):
-            content = read_limited_file(path, MAX_READ)
-            if (size := size + len(content)) > MAX_READ:
+            file_bytes = read_limited_file(path, MAX_READ)
+            if (size := size + len(file_bytes)) > MAX_READ:
                 raise ValueError(f"it has more than {MAX_READ >> 20} MiB")
-            entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
-            entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
-            archive.addfile(entry, io.BytesIO(content))
+            tar_entry = tarfile.TarInfo(f"{top_folder}/{path.relative_to(folder).as_posix()}")
+            tar_entry.size, tar_entry.mode = len(file_bytes), 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+            archive.addfile(tar_entry, io.BytesIO(file_bytes))
     return buffer.getvalue()
 
 

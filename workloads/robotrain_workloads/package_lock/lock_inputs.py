@@ -91,24 +91,26 @@ def read_requirements_file(path: Path) -> LockInput:
 def _read_list(path: Path, inputs: LockInput, into: list[str], top: Path, read: set[tuple[Path, bool]]) -> None:
     """Add the lines of a list, and of those below a folder that it names, each once."""
     read.add((path.resolve(), into is inputs.constraints))
-    joined, first = "", 0
-    for number, text in enumerate([*_read_text(path).splitlines(), ""], 1):
-        text, first = re.sub(r"(^|\s)#.*", "", text), first or number
-        joined += text.removesuffix("\\") + " "
-        if text.endswith("\\"):
+    joined_line, first_number = "", 0
+    for number, line_text in enumerate([*_read_text(path).splitlines(), ""], 1):
+        line_text, first_number = re.sub(r"(^|\s)#.*", "", line_text), first_number or number
+        joined_line += line_text.removesuffix("\\") + " "
+        if line_text.endswith("\\"):
             continue
-        line, where = " ".join(joined.split()), f"{path.name}:{first}"
-        if listed := LISTS.fullmatch(line):
-            target = inputs.constraints if listed[1] in ("-c", "--constraint") else into
-            other = path.parent / listed[2]
-            if not other.resolve().is_relative_to(top):
-                inputs.problems.append(make_problem("not-lockable.outside", *PLACE_WAYS, where=where, given=line))
-            elif (other.resolve(), target is inputs.constraints) not in read:
-                _read_list(other, inputs, target, top, read)
-        elif line and not IGNORED.fullmatch(line):
-            inputs.problems += check_place(line, where)
-            into.append(HASH.sub("", line))
-        joined, first = "", 0
+        requirement, location = " ".join(joined_line.split()), f"{path.name}:{first_number}"
+        if list_match := LISTS.fullmatch(requirement):
+            target = inputs.constraints if list_match[1] in ("-c", "--constraint") else into
+            other_path = path.parent / list_match[2]
+            if not other_path.resolve().is_relative_to(top):
+                inputs.problems.append(
+                    make_problem("not-lockable.outside", *PLACE_WAYS, where=location, given=requirement)
+                )
+            elif (other_path.resolve(), target is inputs.constraints) not in read:
+                _read_list(other_path, inputs, target, top, read)
+        elif requirement and not IGNORED.fullmatch(requirement):
+            inputs.problems += check_place(requirement, location)
+            into.append(HASH.sub("", requirement))
+        joined_line, first_number = "", 0
 
 
 def read_project(folder: Path) -> LockInput | None:
@@ -116,42 +118,48 @@ def read_project(folder: Path) -> LockInput | None:
 
     Raise Rejected if one cannot be read.
     """
-    names = [name for name in (LOCK_FILE, PROJECT_FILE, UV_FILE) if (folder / name).is_file()]
-    texts = {name: _read_text(folder / name) for name in names}
-    content = texts.get(LOCK_FILE)
+    file_names = [name for name in (LOCK_FILE, PROJECT_FILE, UV_FILE) if (folder / name).is_file()]
+    texts_by_file = {name: _read_text(folder / name) for name in file_names}
+    lock_text = texts_by_file.get(LOCK_FILE)
     try:
-        inputs = _read_dependencies(texts) if content is None else _read_uv_lock(folder, texts, content)
+        inputs = (
+            _read_dependencies(texts_by_file) if lock_text is None else _read_uv_lock(folder, texts_by_file, lock_text)
+        )
         SpecifierSet(inputs.requires_python if inputs else "")
     except (AttributeError, TypeError, ValueError, RecursionError) as error:  # a table where a list is due, for example
         reason = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
-        name = " or ".join(names)
+        name = " or ".join(file_names)
         raise Rejected([make_problem("file-unreadable", ANOTHER, given=str(folder), name=name, why=reason)]) from None
     return inputs
 
 
-def _read_uv_lock(folder: Path, texts: Mapping[str, str], content: str) -> LockInput:
-    lock = tomllib.loads(content)
-    data = tomllib.loads(texts.get(PROJECT_FILE, ""))
-    project = data.get("project", {})
-    settings = data.get("tool", {}).get("uv", {})
-    settings = settings if UV_FILE not in texts else tomllib.loads(texts[UV_FILE])  # as uv itself chooses
+def _read_uv_lock(folder: Path, texts_by_file: Mapping[str, str], lock_text: str) -> LockInput:
+    lock = tomllib.loads(lock_text)
+    pyproject = tomllib.loads(texts_by_file.get(PROJECT_FILE, ""))
+    project = pyproject.get("project", {})
+    settings = pyproject.get("tool", {}).get("uv", {})
+    settings = (
+        settings if UV_FILE not in texts_by_file else tomllib.loads(texts_by_file[UV_FILE])
+    )  # as uv itself chooses
     packages: dict[str, Mapping[str, Any]] = {str(package.get("name")): package for package in lock.get("package", ())}
     sources = {name: package.get("source", {}) for name, package in packages.items()}
     folders = {name: str(source.get("editable") or source.get("directory") or "/") for name, source in sources.items()}
     indexes = [index.get("url") for index in settings.get("index", ()) if not index.get("default")]
     package = packages.get(canonicalize_name(project.get("name", "")), {})
-    listed = (*package.get("dependencies", ()), *package.get("metadata", {}).get("requires-dist", ()))
-    wanted = {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in project.get("dependencies", ())}
-    missing = ", ".join(sorted(wanted - {dependency.get("name") for dependency in listed}))
-    stale = make_problem("not-lockable.outdated", where=LOCK_FILE, project_file=PROJECT_FILE, missing=missing)
+    listed_dependencies = (*package.get("dependencies", ()), *package.get("metadata", {}).get("requires-dist", ()))
+    wanted_names = {canonicalize_name(re.split(r"[^\w.-]", text)[0]) for text in project.get("dependencies", ())}
+    missing_names = ", ".join(sorted(wanted_names - {dependency.get("name") for dependency in listed_dependencies}))
+    outdated_problem = make_problem(
+        "not-lockable.outdated", where=LOCK_FILE, project_file=PROJECT_FILE, missing=missing_names
+    )
     return LockInput(
         origin=LOCK_FILE,
-        uv_lock=content,
+        uv_lock=lock_text,
         project=str(project.get("name", "")),
         requires_python=str(lock.get("requires-python", "")),
         own_indexes=[str(url).rstrip("/") for url in (*indexes, *settings.get("extra-index-url", ()))],
         present={name: path for name, path in folders.items() if _is_below(folder, path)},
-        problems=[stale] if missing else [],
+        problems=[outdated_problem] if missing_names else [],
     )
 
 
@@ -159,47 +167,47 @@ def _is_below(folder: Path, path: str) -> bool:
     return ".." not in Path(path).parts and not Path(path).is_absolute() and (folder / path).is_dir()
 
 
-def _read_dependencies(texts: Mapping[str, str]) -> LockInput | None:
-    text = texts.get(PROJECT_FILE, "")
-    data = tomllib.loads(text)
-    project = data.get("project", {})
-    tools = data.get("tool", {})
+def _read_dependencies(texts_by_file: Mapping[str, str]) -> LockInput | None:
+    pyproject_text = texts_by_file.get(PROJECT_FILE, "")
+    pyproject = tomllib.loads(pyproject_text)
+    project = pyproject.get("project", {})
+    tools = pyproject.get("tool", {})
     is_dynamic = "dependencies" in project.get("dynamic", ())
     inputs = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
     if is_dynamic or (not project and "poetry" in tools):
-        what = "tells them to a build alone, which never runs here" if is_dynamic else "has them in Poetry's form"
-        inputs.problems.append(make_problem("not-lockable.no-list", where=PROJECT_FILE, what=what))
+        reason = "tells them to a build alone, which never runs here" if is_dynamic else "has them in Poetry's form"
+        inputs.problems.append(make_problem("not-lockable.no-list", where=PROJECT_FILE, what=reason))
     elif "dependencies" not in project:
         return None
-    inputs.problems += _check_settings(PROJECT_FILE, text, TABLES)
-    inputs.problems += _check_settings(UV_FILE, texts.get(UV_FILE, ""), UV_TABLES)
-    if not isinstance(listed := project.get("dependencies", []), list):
+    inputs.problems += _check_settings(PROJECT_FILE, pyproject_text, TABLES)
+    inputs.problems += _check_settings(UV_FILE, texts_by_file.get(UV_FILE, ""), UV_TABLES)
+    if not isinstance(dependencies := project.get("dependencies", []), list):
         raise TypeError
-    for dependency in listed:
-        line = " ".join(dependency.split())
-        inputs.problems += check_place(line, _find_line(text, dependency))
-        inputs.requirements.append(line)
-    inputs.present = {canonicalize_name(project.get("name", "")): "."} if "build-system" in data else {}
+    for dependency in dependencies:
+        requirement = " ".join(dependency.split())
+        inputs.problems += check_place(requirement, _find_line(pyproject_text, dependency))
+        inputs.requirements.append(requirement)
+    inputs.present = {canonicalize_name(project.get("name", "")): "."} if "build-system" in pyproject else {}
     return inputs
 
 
-def _check_settings(file: str, text: str, tables: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def _check_settings(file: str, file_text: str, tables: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Yield the problems of what a file says about where packages come from."""
-    for table, names in tables.items():
-        held = tomllib.loads(text)
-        for part in filter(None, table.split(".")):
-            held = held.get(part, {})
-        for name in filter(held.get, names):
-            start = max(0, text.find(f"[{table}]"))
+    for table, setting_names in tables.items():
+        settings = tomllib.loads(file_text)
+        for table_name in filter(None, table.split(".")):
+            settings = settings.get(table_name, {})
+        for name in filter(settings.get, setting_names):
+            start = max(0, file_text.find(f"[{table}]"))
             header = re.escape(f"{table}.{name}".lstrip("."))
-            line = re.compile(rf"(?m)^[ \t]*(?:\[+{header}\b|{name}\s*=)").search(text, start)
-            where = f"{file}:{text.count(chr(10), 0, line.start() if line else start) + 1}"
+            line_match = re.compile(rf"(?m)^[ \t]*(?:\[+{header}\b|{name}\s*=)").search(file_text, start)
+            location = f"{file}:{file_text.count(chr(10), 0, line_match.start() if line_match else start) + 1}"
             setting = f"[{table}] {name}" if table else name
-            yield make_problem("not-lockable.setting", *PLACE_WAYS, where=where, given=setting)
+            yield make_problem("not-lockable.setting", *PLACE_WAYS, where=location, given=setting)
 
 
-def _find_line(text: str, part: str) -> str:
-    return f"{PROJECT_FILE}:{text.partition(part)[0].count(chr(10)) + 1}"
+def _find_line(pyproject_text: str, searched_text: str) -> str:
+    return f"{PROJECT_FILE}:{pyproject_text.partition(searched_text)[0].count(chr(10)) + 1}"
 
 
 def list_import_folders(inputs: LockInput, folder: Path) -> list[str]:

@@ -47,38 +47,44 @@ class Target:
     def _tags(self) -> list[frozenset[Tag]]:
         """The tags of wheels that run on most machines, and on new ones."""
         version, tags = [int(part) for part in self.python.split(".")], []
-        for newest in (GLIBC, NEWEST_GLIBC):
-            platforms = [*(f"manylinux_2_{number}_x86_64" for number in range(newest, 4, -1)), *OLDER]
-            others = compatible_tags(version, f"cp{version[0]}{version[1]}", platforms)
-            tags.append(frozenset([*cpython_tags(version, platforms=platforms), *others]))
+        for newest_glibc in (GLIBC, NEWEST_GLIBC):
+            platforms = [*(f"manylinux_2_{number}_x86_64" for number in range(newest_glibc, 4, -1)), *OLDER]
+            compatible = compatible_tags(version, f"cp{version[0]}{version[1]}", platforms)
+            tags.append(frozenset([*cpython_tags(version, platforms=platforms), *compatible]))
         return tags
 
-    def choose_wheels(self, names: Mapping[str, object]) -> list[str]:
+    def choose_wheels(self, wheel_names: Mapping[str, object]) -> list[str]:
         """Return the names of the wheels that fit: those for most machines, or else those for new ones only."""
         tags: dict[str, frozenset[Tag]] = {}
-        for name in names:
+        for name in wheel_names:
             try:
                 tags[name] = parse_wheel_filename(name)[3]
             except InvalidWheelFilename:
                 continue
-        fitting = ([name for name, wheel_tags in tags.items() if wheel_tags & accepted] for accepted in self._tags)
-        return next(filter(None, fitting), [])
+        fitting_wheels = (
+            [name for name, wheel_tags in tags.items() if wheel_tags & accepted_tags] for accepted_tags in self._tags
+        )
+        return next(filter(None, fitting_wheels), [])
 
 
-def choose_python(requested: object, version_file: str, requires: str, where: str) -> tuple[str, bool]:
+def choose_python(requested: object, version_file: str, requires: str, origin: str) -> tuple[str, bool]:
     """Return the version of Python to lock for, and whether nothing asks for it. Raise Rejected if none fits.
 
     :param requested: the value of `--python-version`, or None.
     :param version_file: the content of `.python-version`; empty for none.
-    :param requires: the project's `requires-python`, which `where` names; empty for none.
+    :param requires: the project's `requires-python`, which `origin` names; empty for none.
     """
     if requested is not None and not re.fullmatch(r"3\.\d+(?:\.\d+)?", str(requested)):
         raise Rejected([make_problem("value-invalid", given=str(requested), pythons=PYTHONS[0])])
     match = re.search(r"^(?:cpython[@-]?)?(3\.\d+)", str(requested or version_file), re.MULTILINE)
-    wanted = (match[1],) if match else PYTHONS
-    allowed = SpecifierSet(requires)
-    fitting = [version for version in wanted if any(f"{version}.{patch}" in allowed for patch in (0, 99))]
-    if not fitting:
+    wanted_versions = (match[1],) if match else PYTHONS
+    allowed_versions = SpecifierSet(requires)
+    fitting_versions = [
+        version for version in wanted_versions if any(f"{version}.{patch}" in allowed_versions for patch in (0, 99))
+    ]
+    if not fitting_versions:
         requested = f"requires-python = {requires}"
-        raise Rejected([make_problem("python-not-allowed", where=where, given=requested, names=", ".join(wanted))])
-    return fitting[0], not match and not requires
+        raise Rejected(
+            [make_problem("python-not-allowed", where=origin, given=requested, names=", ".join(wanted_versions))]
+        )
+    return fitting_versions[0], not match and not requires

@@ -42,8 +42,8 @@ def lock_packages(inputs: LockInput, say: Callable[[str], None]) -> LockedProgra
     :param say: shows a line of progress if it takes long.
     """
     raise_if_any(inputs.problems)
-    line = f"locking the packages of {inputs.origin}: asking the package index"
-    timer = threading.Timer(SILENT_SECONDS, say, (line,))
+    progress_line = f"locking the packages of {inputs.origin}: asking the package index"
+    timer = threading.Timer(SILENT_SECONDS, say, (progress_line,))
     timer.daemon = True
     timer.start()
     try:
@@ -54,13 +54,15 @@ def lock_packages(inputs: LockInput, say: Callable[[str], None]) -> LockedProgra
 
 def find_locked(inputs: LockInput) -> LockedProgram | None:
     """Return what was locked for equal inputs before; None if there is nothing."""
-    stored = None if inputs.problems else files.load_computed(_make_key(inputs), FOLDER)
-    return _load(stored) if stored else None
+    stored_lock = None if inputs.problems else files.load_computed(_make_key(inputs), FOLDER)
+    return _load(stored_lock) if stored_lock else None
 
 
 def _load(content: bytes) -> LockedProgram:
-    stored = json.loads(content)
-    return LockedProgram(**{**stored, "files": tuple((name, text) for name, text in stored["files"])})
+    lock_fields = json.loads(content)
+    return LockedProgram(
+        **{**lock_fields, "files": tuple((name, file_text) for name, file_text in lock_fields["files"])}
+    )
 
 
 def _make_key(inputs: LockInput) -> str:
@@ -77,7 +79,7 @@ def _make_key(inputs: LockInput) -> str:
 
 def _make_lock(inputs: LockInput) -> bytes:
     target = Target(inputs.python)
-    entries, problems, size = [], list[Problem](), 0
+    lock_entries, problems, size = [], list[Problem](), 0
     for package, dependents in resolution.resolve_packages(inputs, target):
         if package["name"] in {*inputs.present, *inputs.files}:
             continue
@@ -85,27 +87,27 @@ def _make_lock(inputs: LockInput) -> bytes:
         if isinstance(locked_package, Problem):
             problems.append(locked_package)
             continue
-        entries.append("\n".join([JOINED.join(locked_package[0]), *(f"    # via {name}" for name in dependents)]))
+        lock_entries.append("\n".join([JOINED.join(locked_package[0]), *(f"    # via {name}" for name in dependents)]))
         size += locked_package[1]
     raise_if_any(problems)
-    for name, (file, text) in inputs.files.items():
-        content = decode_file(text)
-        words = f"{name} @ {FILES_PLACE}/{file}", f"--hash=sha256:{hashlib.sha256(content).hexdigest()}"
-        entries.append(JOINED.join(words))
-        size += len(content)
-    count = f"{len(entries)} package{'s' * (len(entries) != 1)}"
-    head = [f"# {count} of {inputs.origin} for {target.description}: {size} bytes"]
-    lock = "\n".join([*head, *([] if inputs.allow_builds else [WHEELS_ONLY]), *entries]) + "\n"
+    for name, (file, file_text) in inputs.files.items():
+        file_bytes = decode_file(file_text)
+        words = f"{name} @ {FILES_PLACE}/{file}", f"--hash=sha256:{hashlib.sha256(file_bytes).hexdigest()}"
+        lock_entries.append(JOINED.join(words))
+        size += len(file_bytes)
+    count = f"{len(lock_entries)} package{'s' * (len(lock_entries) != 1)}"
+    head_lines = [f"# {count} of {inputs.origin} for {target.description}: {size} bytes"]
+    lock = "\n".join([*head_lines, *([] if inputs.allow_builds else [WHEELS_ONLY]), *lock_entries]) + "\n"
     summary = f"{_name_some(inputs.named, list_packages(lock)) if inputs.owner else count}, Python {inputs.python}"
-    carried = tuple(inputs.files.values())
-    locked = LockedProgram(lock=lock, python=inputs.python, origin=inputs.origin, summary=summary, files=carried)
+    carried_files = tuple(inputs.files.values())
+    locked = LockedProgram(lock=lock, python=inputs.python, origin=inputs.origin, summary=summary, files=carried_files)
     return json.dumps(dataclasses.asdict(locked)).encode()
 
 
-def _name_some(named: Sequence[str], locked: Mapping[str, str]) -> str:
-    shown = [f"{name} {version}".strip() for name, version in locked.items() if name in named]
-    others = f" and {len(locked) - len(shown)} more" if len(locked) > len(shown) else ""
-    return f"{', '.join(shown) or 'nothing that the environment lacks'}{others}"
+def _name_some(package_names: Sequence[str], locked: Mapping[str, str]) -> str:
+    name_versions = [f"{name} {version}".strip() for name, version in locked.items() if name in package_names]
+    more_text = f" and {len(locked) - len(name_versions)} more" if len(locked) > len(name_versions) else ""
+    return f"{', '.join(name_versions) or 'nothing that the environment lacks'}{more_text}"
 
 
 def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target) -> tuple[list[str], int] | Problem:
@@ -113,30 +115,32 @@ def _lock_package(package: Mapping[str, Any], inputs: LockInput, target: Target)
     name = package["name"]
     version = package.get("version", "")
     archive = package.get("archive", {})
-    where = inputs.origin
+    input_origin = inputs.origin
     if origin := next((kind for field, kind in ELSEWHERE.items() if field in package or field in archive), ""):
-        return make_problem("not-lockable.other-source", where=where, given=name, name=name, place=origin)
+        return make_problem("not-lockable.other-source", where=input_origin, given=name, name=name, place=origin)
     files = {_get_file_name(file): file for file in ((archive,) if archive else package.get("wheels", ()))}
     source = package.get("sdist") or (None if any(file_name.endswith(".whl") for file_name in files) else archive)
-    chosen = [files[wheel] for wheel in target.choose_wheels(files)] or (
+    chosen_files = [files[wheel] for wheel in target.choose_wheels(files)] or (
         [source] if source and inputs.allow_builds else []
     )
-    if not chosen:
+    if not chosen_files:
         machine = target.description
-        return make_problem("not-lockable.no-wheel", where=where, given=name, name=name, machine=machine)
-    hashes = [file.get("hashes", {}).get("sha256") for file in chosen]
+        return make_problem("not-lockable.no-wheel", where=input_origin, given=name, name=name, machine=machine)
+    hashes = [file.get("hashes", {}).get("sha256") for file in chosen_files]
     pin = f"{name}=={version}"
     is_elsewhere = archive or "+" in version or package.get("index", "").rstrip("/") in inputs.own_indexes
-    if is_elsewhere and (url := chosen[0].get("url")):  # the job asks its own index for all others by name
-        parts = urlsplit(url)
-        if parts.scheme != "https" or "@" in parts.netloc or parts.query:
-            return make_problem("not-lockable.job-address", where=where, given=url, name=name)
+    if is_elsewhere and (url := chosen_files[0].get("url")):  # the job asks its own index for all others by name
+        url_parts = urlsplit(url)
+        if url_parts.scheme != "https" or "@" in url_parts.netloc or url_parts.query:
+            return make_problem("not-lockable.job-address", where=input_origin, given=url, name=name)
         hashes, pin = hashes[:1], f"{name} @ {url.partition('#')[0]}"
     if not all(hashes):
-        return make_problem("not-lockable.has-no-hash", where=where, given=name, name=name, version=version)
-    return [pin, *(f"--hash=sha256:{digest}" for digest in hashes)], max(int(file.get("size", 0)) for file in chosen)
+        return make_problem("not-lockable.has-no-hash", where=input_origin, given=name, name=name, version=version)
+    return [pin, *(f"--hash=sha256:{digest}" for digest in hashes)], max(
+        int(file.get("size", 0)) for file in chosen_files
+    )
 
 
-def _get_file_name(entry: Mapping[str, Any]) -> str:
-    address = next((str(entry[field]) for field in ("name", "url", "path") if field in entry), "")
+def _get_file_name(file_fields: Mapping[str, Any]) -> str:
+    address = next((str(file_fields[field]) for field in ("name", "url", "path") if field in file_fields), "")
     return unquote(urlsplit(address).path.rpartition("/")[2])

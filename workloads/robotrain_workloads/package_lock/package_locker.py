@@ -45,12 +45,12 @@ def find_environment(job: Job) -> PythonEnvironment:
 
 
 def _read_input(job: Job) -> LockInput | None:
-    texts = list_given(dict(job.parameters))
-    if not texts:
+    package_texts = list_given(dict(job.parameters))
+    if not package_texts:
         return None
     environment = find_environment(job)
     builds = bool(job["allow_builds"])
     locked = list_packages(environment.lock.read_text(encoding="utf-8"))
-    present: dict[str, str] = {canonicalize_name(name): version for name, version in locked.items()}
+    present_packages: dict[str, str] = {canonicalize_name(name): version for name, version in locked.items()}
     owner = f"the environment of {job.workload}"
-    return given_packages.read_packages(texts, environment.python, present, owner, allow_builds=builds)
+    return given_packages.read_packages(package_texts, environment.python, present_packages, owner, allow_builds=builds)

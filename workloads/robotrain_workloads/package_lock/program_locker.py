@@ -57,20 +57,20 @@ def _find_shipped(job: Job) -> LockedProgram | None:
 
 def _find_input(job: Job) -> tuple[LockInput, bool] | None:
     """Return what is to be locked, and whether its Python is assumed; None for nothing. Raise Rejected."""
-    values = dict(job.parameters)
-    if not values["install"] or values["shipped_environment"]:
+    parameters = dict(job.parameters)
+    if not parameters["install"] or parameters["shipped_environment"]:
         return None
-    folder, inputs, pinned = _find_code_folder(job), None, ""
-    if values["requirements"]:
-        inputs = lock_inputs.read_requirements_file(Path(str(values["requirements"])).expanduser())
+    folder, inputs, pinned_text = _find_code_folder(job), None, ""
+    if parameters["requirements"]:
+        inputs = lock_inputs.read_requirements_file(Path(str(parameters["requirements"])).expanduser())
     elif folder:
         inputs = lock_inputs.read_project(folder)
     if inputs is None:
         return None
     with suppress(OSError, ValueError):
-        pinned = read_limited_file(folder / ".python-version", 1 << 16).decode(errors="replace") if folder else ""
-    python = lock_target.choose_python(values["python_version"], pinned, inputs.requires_python, inputs.origin)
-    inputs.python, inputs.allow_builds = python[0], bool(values["allow_builds"])
+        pinned_text = read_limited_file(folder / ".python-version", 1 << 16).decode(errors="replace") if folder else ""
+    python = lock_target.choose_python(parameters["python_version"], pinned_text, inputs.requires_python, inputs.origin)
+    inputs.python, inputs.allow_builds = python[0], bool(parameters["allow_builds"])
     return inputs, python[1] and inputs.uv_lock is None
 
 

@@ -49,16 +49,16 @@ def resolve_packages(inputs: LockInput, target: Target) -> Iterator[tuple[Mappin
         resolve = _compile_requirements if inputs.uv_lock is None else _export_lock
         pylock, requirements = resolve(inputs, target, Path(folder))
     dependents = _parse_dependents(requirements)
-    for entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda package: str(package["name"])):
-        if "marker" not in entry or Marker(entry["marker"]).evaluate(dict(target.markers)):
-            yield entry, dependents.get(entry["name"], ())
+    for locked_entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda package: str(package["name"])):
+        if "marker" not in locked_entry or Marker(locked_entry["marker"]).evaluate(dict(target.markers)):
+            yield locked_entry, dependents.get(locked_entry["name"], ())
 
 
 def _export_lock(inputs: LockInput, _target: Target, folder: Path) -> tuple[str, str]:
     """Return the packages of a uv.lock, which uv reads beside a project of the same name, and nothing else."""
     (folder / LOCK_FILE).write_text(inputs.uv_lock or "", encoding="utf-8")
-    named = f'[project]\nname = {json.dumps(inputs.project)}\nversion = "0"\n' if inputs.project else ""
-    (folder / PROJECT_FILE).write_text(named + OWN_WORKSPACE, encoding="utf-8")
+    project_text = f'[project]\nname = {json.dumps(inputs.project)}\nversion = "0"\n' if inputs.project else ""
+    (folder / PROJECT_FILE).write_text(project_text + OWN_WORKSPACE, encoding="utf-8")
     options = ("--no-config", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
     command = ("export", "--project", str(folder), *options, "--format")
     forms = ("pylock.toml",), ("requirements.txt", "--no-hashes")
@@ -67,11 +67,11 @@ def _export_lock(inputs: LockInput, _target: Target, folder: Path) -> tuple[str,
 
 def _compile_requirements(inputs: LockInput, target: Target, folder: Path) -> tuple[str, str]:
     """Return the packages that fit requirements; uv tells in one form what needs them, and in the other their files."""
-    names = sources, constraints, locked = [str(folder / name) for name in (SOURCES, "constraints", "locked")]
+    paths = sources, constraints, locked = [str(folder / name) for name in (SOURCES, "constraints", "locked")]
     machine = ("--python", sys.executable, "--python-version", target.python, "--python-platform", UV_PLATFORM)
     options = (*machine, "--no-build", "--no-sources", "--no-header", "-q")
-    for name, lines in zip(names, (inputs.requirements, inputs.constraints), strict=False):
-        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for name, requirement_lines in zip(paths, (inputs.requirements, inputs.constraints), strict=False):
+        Path(name).write_text("".join(f"{requirement}\n" for requirement in requirement_lines), encoding="utf-8")
     requirements = _run_uv(inputs, folder, "pip", "compile", sources, "--constraints", constraints, *options)
     Path(locked).write_text(requirements, encoding="utf-8")
     return _run_uv(
@@ -102,9 +102,11 @@ def _make_failure(inputs: LockInput, errors: str) -> Problem:
     """Return the problem that uv explains."""
     if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
         return make_problem("lock-failed.uv-too-old", where=inputs.origin)
-    text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
-    parts = re.split(r"(?<=\w) @ (?=file:)", " ".join(text.split()).removesuffix("."))  # the `@` ends no password
-    reason = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in parts), MAX_REASON)
+    error_text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
+    error_parts = re.split(
+        r"(?<=\w) @ (?=file:)", " ".join(error_text.split()).removesuffix(".")
+    )  # the `@` ends no password
+    reason = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in error_parts), MAX_REASON)
     is_transient = uv_program.classify_uv_error(errors) == "network"
     network = (Suggestion("robotrain doctor --online", "checks what this machine can reach"),) if is_transient else ()
     message = "lock-failed.added" if inputs.owner else "lock-failed.program"
@@ -118,7 +120,7 @@ def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
     try:
         uv = uv_program.find_uv(cache) or uv_program.fetch_uv(cache, StopSignal())
         environ = {**uv_program.make_uv_environ(), **SETTINGS}
-        done = subprocess.run(
+        completed_process = subprocess.run(
             [str(uv), *arguments],
             cwd=NEUTRAL_FOLDER,
             env=environ,
@@ -130,4 +132,4 @@ def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
         )
     except (OSError, JobFailed, subprocess.TimeoutExpired) as error:
         raise Rejected([make_problem("lock-failed.no-uv", why=redact(f"{error}."))]) from error
-    return done.returncode, done.stdout, done.stderr
+    return completed_process.returncode, completed_process.stdout, completed_process.stderr

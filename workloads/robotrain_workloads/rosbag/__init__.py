@@ -8,19 +8,19 @@ SLOW_FACTOR = 1.5
 """A topic whose messages are this many steps apart is too slow for the rate."""
 
 
-def explain_clocks(late: Mapping[str, float]) -> str:
+def explain_clocks(late_seconds: Mapping[str, float]) -> str:
     """Return why times of different topics cannot be compared; empty if they can.
 
-    :param late: the seconds by which the messages of each topic were recorded after their stamps.
+    :param late_seconds: the seconds by which the messages of each topic were recorded after their stamps.
     """
-    usual = min(late.values(), key=abs, default=0.0)
-    outliers = [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]
+    usual_seconds = min(late_seconds.values(), key=abs, default=0.0)
+    outliers = [name for name, seconds in late_seconds.items() if abs(seconds - usual_seconds) > MAX_APART_S]
     if not outliers:
         return ""
-    seconds = late[outliers[0]]
-    others = ", ".join(name for name in late if name not in outliers)
+    seconds = late_seconds[outliers[0]]
+    other_topics = ", ".join(name for name in late_seconds if name not in outliers)
     return (
         f"{', '.join(outliers)} {'has a clock of its own' if len(outliers) == 1 else 'have a clock of their own'}:"
         f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"
-        f" recording, and the times of {others} are not; --timestamp log takes the times of recording"
+        f" recording, and the times of {other_topics} are not; --timestamp log takes the times of recording"
     )

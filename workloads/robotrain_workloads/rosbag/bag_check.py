@@ -64,8 +64,8 @@ class BagCheck:
         self._values = values
         images = bag_parameters.read_topic(_get_text(values["image_topics"]))
         self._cameras = bag_parameters.parse_cameras(images or "")
-        named = {name: bag_parameters.read_topic(_get_text(values[name])) for name in TOPICS}
-        self._topics = {name: topic for name, topic in named.items() if topic}
+        topics_by_name = {name: bag_parameters.read_topic(_get_text(values[name])) for name in TOPICS}
+        self._topics = {name: topic for name, topic in topics_by_name.items() if topic}
         self._problems: dict[Problem, list[Path]] = {}
         """The bags of each."""
         self._steps: list[int] = []
@@ -79,21 +79,25 @@ class BagCheck:
 
     def find_problems(self, folders: Sequence[Path]) -> list[Problem]:
         """Return each reason why the training would stop."""
-        excluded = bag_parameters.parse_names(_get_text(self._values["exclude_bags"]))
+        excluded_names = bag_parameters.parse_names(_get_text(self._values["exclude_bags"]))
         try:
-            bags = [bag for folder_bags in select_bags(folders, excluded) for bag in folder_bags]
+            bags = [bag for folder_bags in select_bags(folders, excluded_names) for bag in folder_bags]
         except UnknownBag as error:
-            near = [error.near[0] if name == error.name else name for name in excluded] if error.near else ()
-            return [make_data_problem(str(error), f"--exclude-bags {','.join(near)}" if near else "")]
+            corrected_names = (
+                [error.near[0] if name == error.name else name for name in excluded_names] if error.near else ()
+            )
+            return [
+                make_data_problem(str(error), f"--exclude-bags {','.join(corrected_names)}" if corrected_names else "")
+            ]
         except (BagError, OSError) as error:
             return [make_data_problem(str(error))]
-        unreadable = self._check_files(bags) if not self._values["salvage"] else []
-        end = time.monotonic() + BUDGET_SECONDS
-        for number, bag in enumerate([bag for bag in bags if bag not in unreadable]):
-            if number and time.monotonic() > end:
+        unreadable_bags = self._check_files(bags) if not self._values["salvage"] else []
+        deadline = time.monotonic() + BUDGET_SECONDS
+        for number, bag in enumerate([bag for bag in bags if bag not in unreadable_bags]):
+            if number and time.monotonic() > deadline:
                 break
             try:
-                self._check_bag(bag, end)
+                self._check_bag(bag, deadline)
             except BagError as error:
                 self._add_problem(error.file, error.why, error.way)
             except OSError:  # the job says it
@@ -109,59 +113,64 @@ class BagCheck:
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
         """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
-        end = time.monotonic() + FILES_SECONDS
-        unreadable = list[Bag]()
+        deadline = time.monotonic() + FILES_SECONDS
+        unreadable_bags = list[Bag]()
         for bag in bags:
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 break
             try:
                 check_files(bag)
             except BagError as error:
                 self._add_problem(error.file, error.why, error.way)
-                unreadable.append(bag)
+                unreadable_bags.append(bag)
             except OSError:  # the job says it
                 continue
-        return unreadable
+        return unreadable_bags
 
-    def _add_problem(self, path: Path, text: str, *ways: Suggestion | str) -> None:
-        self._problems.setdefault(make_data_problem(text, *ways), []).append(path)
+    def _add_problem(self, path: Path, problem_text: str, *ways: Suggestion | str) -> None:
+        self._problems.setdefault(make_data_problem(problem_text, *ways), []).append(path)
 
     def _check_bag(self, bag: Bag, deadline: float) -> None:
-        sampled = (*self._cameras, *self._topics.values())
-        topics = bag_probe.probe_bag(bag, sampled, deadline, salvage=bool(self._values["salvage"]))
+        sampled_topics = (*self._cameras, *self._topics.values())
+        topics = bag_probe.probe_bag(bag, sampled_topics, deadline, salvage=bool(self._values["salvage"]))
         if topics is None:
             return
         self._probed.append(topics)
         for camera in dict.fromkeys(self._cameras.values()):
             choices = [topic for topic, name in self._cameras.items() if name == camera]
-            chosen = next((topic for topic in choices if topic in topics), choices[0])
-            self._check_topic(bag, topics, chosen, IMAGES, "image_topics")
-            if chosen in topics and topics[chosen].type in IMAGES:
-                self._check_pictures(bag, chosen, topics[chosen])
-        numbers = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
-        for name, topic in numbers.items():
+            chosen_topic = next((topic for topic in choices if topic in topics), choices[0])
+            self._check_topic(bag, topics, chosen_topic, IMAGES, "image_topics")
+            if chosen_topic in topics and topics[chosen_topic].type in IMAGES:
+                self._check_pictures(bag, chosen_topic, topics[chosen_topic])
+        number_topics = {name: topic for name, topic in self._topics.items() if topic not in self._cameras}
+        for name, topic in number_topics.items():
             self._check_topic(bag, topics, topic, NUMBER_TYPES, name)
             self._check_joints(bag, topics, topic, name)
-        used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
+        used_topics = {topic: topics[topic] for topic in (*number_topics.values(), *self._cameras) if topic in topics}
         if self._values["timestamp"] == "header":
-            self._check_clocks(bag, used)
+            self._check_clocks(bag, used_topics)
         if self._values["fps"] is None:
             return
-        self._check_rates(bag, used)
-        lengths = [topic.longest_ns for topic in used.values()]
+        self._check_rates(bag, used_topics)
+        lengths = [topic.longest_ns for topic in used_topics.values()]
         if lengths and None not in lengths:
             seconds = min(length for length in lengths if length is not None) / 1e9
             self._steps.append(int(seconds * float(str(self._values["fps"])) * LENGTH_MARGIN) + 1)
 
-    def _check_clocks(self, bag: Bag, used: Mapping[str, ProbedTopic]) -> None:
+    def _check_clocks(self, bag: Bag, used_topics: Mapping[str, ProbedTopic]) -> None:
         """Say that a topic has a clock of its own, if all samples of it do."""
-        late: dict[str, list[float]] = {}
-        for name, topic in used.items():
-            stamps = [bag_probe.read_stamp(topic.type, data) for data in topic.samples]
-            pairs = zip(topic.recorded, stamps if stamps and all(stamps) else topic.recorded, strict=True)
-            late[name] = [(recorded - stamp) / 1e9 for recorded, stamp in pairs]
-        if late and all(late.values()):
-            problems = {explain_clocks({name: choose(ones) for name, ones in late.items()}) for choose in (min, max)}
+        late_seconds: dict[str, list[float]] = {}
+        for name, topic in used_topics.items():
+            stamps = [bag_probe.read_stamp(topic.type, message_bytes) for message_bytes in topic.samples]
+            recorded_and_stamped = zip(
+                topic.recorded, stamps if stamps and all(stamps) else topic.recorded, strict=True
+            )
+            late_seconds[name] = [(recorded_ns - stamp) / 1e9 for recorded_ns, stamp in recorded_and_stamped]
+        if late_seconds and all(late_seconds.values()):
+            problems = {
+                explain_clocks({name: choose(differences) for name, differences in late_seconds.items()})
+                for choose in (min, max)
+            }
             if "" not in problems:
                 self._add_problem(bag.path, max(problems))
 
@@ -169,20 +178,25 @@ class BagCheck:
         """Say that a topic has fewer messages than steps: for sure if all of it was looked at."""
         fps = float(str(self._values["fps"]))
         gap = float(str(self._values["max_gap_s"]))
-        alone = {name: topic.shortest_s for name, topic in used.items() if topic.is_complete and topic.shortest_s > gap}
-        if alone:
-            text = f"all messages of {', '.join(alone)} are farther apart than --max-gap-s {gap:g}, which splits there"
-            self._add_problem(bag.path, text, f"--max-gap-s {2 * max(alone.values()):.3g}")
-        slow = {name: topic for name, topic in used.items() if 0 < topic.rate * SLOW_FACTOR < fps}
-        if not slow or self._values["sync"] == "previous":
+        distant_topics = {
+            name: topic.shortest_s for name, topic in used.items() if topic.is_complete and topic.shortest_s > gap
+        }
+        if distant_topics:
+            problem_text = (
+                f"all messages of {', '.join(distant_topics)} are farther apart than --max-gap-s "
+                f"{gap:g}, which splits there"
+            )
+            self._add_problem(bag.path, problem_text, f"--max-gap-s {2 * max(distant_topics.values()):.3g}")
+        slow_topics = {name: topic for name, topic in used.items() if 0 < topic.rate * SLOW_FACTOR < fps}
+        if not slow_topics or self._values["sync"] == "previous":
             return
-        named = ", ".join(f"{name} {topic.rate:.1f}" for name, topic in sorted(slow.items()))
-        text = f"fewer messages per second than the rate of {fps:g}: {named}"
-        lowest = f"{min(topic.rate for topic in slow.values()):.3g}"
-        if any(topic.is_complete for topic in slow.values()):
-            self._add_problem(bag.path, f"{text}; --sync previous repeats messages", f"--fps {lowest}")
+        rates_text = ", ".join(f"{name} {topic.rate:.1f}" for name, topic in sorted(slow_topics.items()))
+        problem_text = f"fewer messages per second than the rate of {fps:g}: {rates_text}"
+        lowest_rate = f"{min(topic.rate for topic in slow_topics.values()):.3g}"
+        if any(topic.is_complete for topic in slow_topics.values()):
+            self._add_problem(bag.path, f"{problem_text}; --sync previous repeats messages", f"--fps {lowest_rate}")
         else:
-            self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")
+            self.warnings.append(f"{bag.path}: {problem_text} at the beginning; training stops if all of it is so")
 
     def _check_lengths(self, folders: Sequence[Path], bags: Sequence[Bag]) -> None:
         """Say that no bag is long enough, if all were looked at."""
@@ -193,78 +207,84 @@ class BagCheck:
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
     ) -> None:
         flag = f"--{name.replace('_', '-')}"
-        recorded = topics.get(topic)
-        if recorded is None:
-            taken = (*self._cameras, *self._topics.values())  # the state is not the action
-            fitting = [other for other in topics if topics[other].type in kinds and other not in taken]
-            longer = [other for other in fitting if topic.lower() in other.lower()]
-            near = find_near_option(topic, fitting)
-            for few in (longer, fitting):
-                near = near or (few[0] if len(few) == 1 else "")
-            names = ", ".join(sorted(topics))
-            way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
-            if not near and name == "action_topic" and "state_topic" in self._topics:
+        recorded_topic = topics.get(topic)
+        if recorded_topic is None:
+            taken_topics = (*self._cameras, *self._topics.values())  # the state is not the action
+            fitting_topics = [
+                other_topic
+                for other_topic in topics
+                if topics[other_topic].type in kinds and other_topic not in taken_topics
+            ]
+            longer = [other_topic for other_topic in fitting_topics if topic.lower() in other_topic.lower()]
+            nearest_topic = find_near_option(topic, fitting_topics)
+            for few in (longer, fitting_topics):
+                nearest_topic = nearest_topic or (few[0] if len(few) == 1 else "")
+            topic_names = ", ".join(sorted(topics))
+            way = Suggestion(f"{flag} {self._replace_topic(topic, nearest_topic)}" if nearest_topic else "")
+            if not nearest_topic and name == "action_topic" and "state_topic" in self._topics:
                 way = Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE)
-            elif not near and fitting:
-                choices = f"one of {', '.join(sorted(fitting))}"
+            elif not nearest_topic and fitting_topics:
+                choices = f"one of {', '.join(sorted(fitting_topics))}"
                 way = Suggestion(f"{flag} {self._replace_topic(topic, 'TOPIC')}", choices)
-            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {names}", way)
-        elif recorded.type not in kinds:
-            needs = " or ".join(kinds)
-            self._add_problem(bag.path, f"{topic} ({flag}) has messages of {recorded.type}, and this needs {needs}")
-        elif recorded.is_empty:
+            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {topic_names}", way)
+        elif recorded_topic.type not in kinds:
+            needed_types = " or ".join(kinds)
+            self._add_problem(
+                bag.path, f"{topic} ({flag}) has messages of {recorded_topic.type}, and this needs {needed_types}"
+            )
+        elif recorded_topic.is_empty:
             self._add_problem(bag.path, f"{topic} ({flag}) has no message")
 
     def _check_guesses(self, bags: Sequence[Bag]) -> None:
         """Ask which topic is the action, where the topics of all bags give no guess."""
         topics = [{name: Topic(topic.type, not topic.is_empty) for name, topic in bag.items()} for bag in self._probed]
-        guessed = suggest_settings(topics, {})
-        cameras = guessed.image_topics if self._values["image_topics"] is None else self._cameras
-        guesses = {name: getattr(guessed, name) for name in TOPICS if self._values[name] is None}
+        guessed_settings = suggest_settings(topics, {})
+        cameras = guessed_settings.image_topics if self._values["image_topics"] is None else self._cameras
+        guesses = {name: getattr(guessed_settings, name) for name in TOPICS if self._values[name] is None}
         for name, topic in guesses.items():
-            for bag, probed in zip(bags, self._probed, strict=True):
-                self._check_joints(bag, probed, topic, name)
+            for bag, probed_topics in zip(bags, self._probed, strict=True):
+                self._check_joints(bag, probed_topics, topic, name)
         inputs = [feature for name, feature in FEATURES.items() if self._topics.get(name) or guesses.get(name)]
         self.features = frozenset([*inputs, *(f"observation.images.{camera}" for camera in cameras.values())])
         if bag_parameters.is_action_the_state({**self._values, **guesses}) and "state_topic" in guesses:
             ways = (f"--action-topic {bag_parameters.NO_TOPIC}", "--state-topic TOPIC")
             self._add_problem(bags[0].path, bag_parameters.ACTION_IS_STATE, *ways)
         if self._values["action_topic"] is None and not guesses["action_topic"]:
-            used = [topic for topic in (*cameras, *self._topics.values(), *guesses.values()) if topic]
-            for bag, probed in zip(bags, self._probed, strict=True):
-                self._check_open_action(bag, probed, used)
+            used_topics = [topic for topic in (*cameras, *self._topics.values(), *guesses.values()) if topic]
+            for bag, probed_topics in zip(bags, self._probed, strict=True):
+                self._check_open_action(bag, probed_topics, used_topics)
 
-    def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic], used: Collection[str]) -> None:
+    def _check_open_action(self, bag: Bag, topics: Mapping[str, ProbedTopic], used_topics: Collection[str]) -> None:
         """Ask which topic is the action: where one has numbers that nobody reads, it is not the next state unsaid."""
         types = {name: topic.type for name, topic in topics.items() if not topic.is_empty}
-        unused_topics = list_unused_numbers(types, used)
+        unused_topics = list_unused_numbers(types, used_topics)
         if unused_topics:
             ways = [Suggestion(f"--action-topic {name}") for name in unused_topics]
             ways.append(Suggestion(f"--action-topic {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE))
             self._add_problem(bag.path, f"no action is named, and it may be in {describe_topics(unused_topics)}", *ways)
 
-    def _replace_topic(self, topic: str, other: str) -> str:
+    def _replace_topic(self, topic: str, other_topic: str) -> str:
         if topic not in self._cameras:
-            return other
-        return ",".join(f"{other if name == topic else name}={camera}" for name, camera in self._cameras.items())
+            return other_topic
+        return ",".join(f"{other_topic if name == topic else name}={camera}" for name, camera in self._cameras.items())
 
     def _check_pictures(self, bag: Bag, name: str, topic: ProbedTopic) -> None:
         """A damaged picture stops a training only if a step uses it: where all are damaged, one does."""
-        damaged = []
-        for data in topic.samples:
+        damage_texts = []
+        for message_bytes in topic.samples:
             try:
-                message = bag_probe.parse_message(topic.type, data)
+                message = bag_probe.parse_message(topic.type, message_bytes)
             except ValueError as error:
                 self._add_problem(bag.path, f"{name}: {error}")
                 return
             if problem := find_encoding_problem(message):
                 self._add_problem(bag.path, f"{name}: {problem}")
                 return
-            damaged += [problem for problem in [find_visible_damage(message)] if problem]
-        if damaged and len(damaged) == len(topic.samples):
-            self._add_problem(bag.path, f"{name}: {damaged[0]}")
-        elif damaged:
-            self.warnings.append(f"{bag.path}: {name}: {damaged[0]}; training stops if a step uses this picture")
+            damage_texts += [problem for problem in [find_visible_damage(message)] if problem]
+        if damage_texts and len(damage_texts) == len(topic.samples):
+            self._add_problem(bag.path, f"{name}: {damage_texts[0]}")
+        elif damage_texts:
+            self.warnings.append(f"{bag.path}: {name}: {damage_texts[0]}; training stops if a step uses this picture")
 
     def _check_joints(self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str | None, name: str) -> None:
         """Say that a topic lacks joints that the job names.
@@ -275,21 +295,21 @@ class BagCheck:
         if not joints or topic is None or topic not in topics:
             return
         try:
-            recorded = _list_joints(topics[topic])
+            recorded_joints = _list_joints(topics[topic])
         except ValueError as error:
             self._add_problem(bag.path, f"{topic}: {error}")
             return
-        missing = [joint for joint in joints if recorded is not None and joint not in recorded]
-        if recorded is None or not missing:
+        missing_joints = [joint for joint in joints if recorded_joints is not None and joint not in recorded_joints]
+        if recorded_joints is None or not missing_joints:
             return
         flag = f"--{TOPICS[name].replace('_', '-')}"
-        unnamed = [joint for joint in recorded if joint not in joints]
-        near = {joint: find_near_option(joint, unnamed) for joint in missing}
-        corrected = [near.get(joint, joint) for joint in joints]
-        is_clear = all(corrected) and len(set(corrected)) == len(corrected)
-        way = f"{flag} {','.join(corrected)}" if is_clear else ""
-        has = ", ".join(recorded) or "none"
-        self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}", way)
+        unnamed_joints = [joint for joint in recorded_joints if joint not in joints]
+        nearest_joints = {joint: find_near_option(joint, unnamed_joints) for joint in missing_joints}
+        corrected_joints = [nearest_joints.get(joint, joint) for joint in joints]
+        is_clear = all(corrected_joints) and len(set(corrected_joints)) == len(corrected_joints)
+        way = f"{flag} {','.join(corrected_joints)}" if is_clear else ""
+        joints_text = ", ".join(recorded_joints) or "none"
+        self._add_problem(bag.path, f"no joint {', '.join(missing_joints)} ({flag}); it has {joints_text}", way)
 
 
 def _list_joints(topic: ProbedTopic) -> Sequence[str] | None:
@@ -300,8 +320,8 @@ def _list_joints(topic: ProbedTopic) -> Sequence[str] | None:
 
 
 def _describe_bags(paths: Sequence[Path]) -> str:
-    others = len(dict.fromkeys(paths)) - 1
-    return f"{paths[0]}" + (f" and {others} other bag{'s' * (others != 1)}" if others else "")
+    other_count = len(dict.fromkeys(paths)) - 1
+    return f"{paths[0]}" + (f" and {other_count} other bag{'s' * (other_count != 1)}" if other_count else "")
 
 
 def _get_text(value: Scalar) -> str | None:

@@ -83,12 +83,12 @@ def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iter
 
 
 def _make_check(document: JobDocument) -> BagCheck:
-    values = document.parameters
+    parameters = document.parameters
     defaults = {
-        name: getattr(DataSettings, name) if values[name] is None else values[name]
+        name: getattr(DataSettings, name) if parameters[name] is None else parameters[name]
         for name in ("timestamp", "max_gap_s", "sync")
     }
-    return BagCheck({**values, **defaults})
+    return BagCheck({**parameters, **defaults})
 
 
 def plan_conversion(
@@ -96,16 +96,16 @@ def plan_conversion(
 ) -> DataPreparation:
     """Return the program that makes one dataset of all bags."""
     sources = [source for source in document.sources if source.role == "dataset"]
-    values = bag_parameters.list_given(document.parameters)
+    bag_values = bag_parameters.list_given(document.parameters)
     task = str(document.parameters["task"] or bag_parameters.DEFAULT_TASK)
     source_digests = [digests.get(source, "") for source in sources]  # empty when the content of a source is unknown
-    facts = [FORMAT, document.parameters["lerobot_version"], values, task, source_digests]
+    facts = [FORMAT, document.parameters["lerobot_version"], bag_values, task, source_digests]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest() if all(source_digests) else ""
     return DataPreparation(
         sources=tuple(dict.fromkeys(sources)),
         key=key,
         arguments=(
-            *("-m", PROGRAM, f"--settings={json.dumps(values)}", f"--task={task}"),
+            *("-m", PROGRAM, f"--settings={json.dumps(bag_values)}", f"--task={task}"),
             *(f"--bags={data[source]}" for source in sources),
         ),
         environment=ENVIRONMENT,

@@ -55,10 +55,10 @@ class UnknownBag(BagError):
     """A name that no bag has."""
 
     def __init__(self, folder: Path, name: str, names: Sequence[str]) -> None:
-        near = difflib.get_close_matches(name, names, 2)
-        self.name, self.near = name, near if len(near) == 1 else []
-        listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
-        super().__init__(folder, f"no bag has the name {name}, so that it cannot be left out; there are {listed}")
+        nearest_names = difflib.get_close_matches(name, names, 2)
+        self.name, self.near = name, nearest_names if len(nearest_names) == 1 else []
+        names_text = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
+        super().__init__(folder, f"no bag has the name {name}, so that it cannot be left out; there are {names_text}")
 
 
 @dataclass(frozen=True)
@@ -113,23 +113,25 @@ def find_bags(folder: Path) -> list[Bag]:
         if (bag_folder / METADATA).is_file():
             bags.append(Bag(name=_make_name(folder, bag_folder), files=tuple(files), folder=bag_folder))
             continue
-        parts: dict[str, list[Path]] = {}
+        files_by_name: dict[str, list[Path]] = {}
         for file in files:
             if file != get_plain_path(file) and get_plain_path(file) in files:
                 continue  # it was decompressed by hand
-            stem = get_plain_path(file).stem
-            match = _PART.match(stem)
-            parts.setdefault(match["name"] if match and not _stands_alone(file) else stem, []).append(file)
-        alone = len(parts) == 1 and bag_folder != folder
-        for stem, group in parts.items():
-            name = _make_name(folder, bag_folder) if alone else _make_name(folder, bag_folder / stem)
-            bags.append(Bag(name=name, files=tuple(group)))
+            recording_name = get_plain_path(file).stem
+            match = _PART.match(recording_name)
+            files_by_name.setdefault(match["name"] if match and not _stands_alone(file) else recording_name, []).append(
+                file
+            )
+        is_single_file = len(files_by_name) == 1 and bag_folder != folder
+        for recording_name, recording_files in files_by_name.items():
+            name = _make_name(folder, bag_folder) if is_single_file else _make_name(folder, bag_folder / recording_name)
+            bags.append(Bag(name=name, files=tuple(recording_files)))
     if not bags:
         raise BagError(folder, f"holds no ROS 2 bag: no file below it ends in {' or '.join(STORAGE_SUFFIXES)}")
     return sorted(bags, key=lambda bag: bag.name)
 
 
-def select_bags(folders: Sequence[Path], excluded: Collection[str]) -> list[list[Bag]]:
+def select_bags(folders: Sequence[Path], excluded_names: Collection[str]) -> list[list[Bag]]:
     """Return the bags of each folder, without those of some names.
 
     Raises:
@@ -137,14 +139,14 @@ def select_bags(folders: Sequence[Path], excluded: Collection[str]) -> list[list
         UnknownBag: no folder has a bag of one of the names.
     """
     bag_groups = [find_bags(folder) for folder in folders]
-    names = [bag.name for bags in bag_groups for bag in bags]
-    for name in excluded:
-        if name not in names:
-            raise UnknownBag(folders[0], name, names)
-    left = [[bag for bag in bags if bag.name not in excluded] for bags in bag_groups]
-    if not any(left):
+    bag_names = [bag.name for bags in bag_groups for bag in bags]
+    for name in excluded_names:
+        if name not in bag_names:
+            raise UnknownBag(folders[0], name, bag_names)
+    remaining_bags = [[bag for bag in bags if bag.name not in excluded_names] for bags in bag_groups]
+    if not any(remaining_bags):
         raise BagError(folders[0], "all bags are left out")
-    return left
+    return remaining_bags
 
 
 class OpenBag:
@@ -169,17 +171,17 @@ class OpenBag:
         Raises:
             BagError: the storage is damaged, or a message does not have its type's form.
         """
-        last: int | None = None
+        last_ns: int | None = None
         messages = self._iterate([topic for topic in topics if topic in self.topics])
         while True:
             try:
-                topic, log_ns, data = next(messages)
-                content = self._deserialize(data, self.topics[topic].type)
+                topic, log_ns, message_bytes = next(messages)
+                content = self._deserialize(message_bytes, self.topics[topic].type)
             except StopIteration:
                 return
             except Exception as error:  # apsw, mcap, lz4 and zstd have no common error; each means damage here
-                raise BagError(self.bag.path, f"the file is damaged after this time: {error}", last) from error
-            last = log_ns
+                raise BagError(self.bag.path, f"the file is damaged after this time: {error}", last_ns) from error
+            last_ns = log_ns
             yield Message(topic, self.topics[topic].type, log_ns, content)
 
 
@@ -203,7 +205,7 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
         check_files(bag)
     store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
-        salvaged = ""
+        salvage_text = ""
         try:
             if bag.folder and not has_other_formats(bag.folder):
                 paths = [bag.folder]
@@ -216,20 +218,22 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
         except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
             files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
             if not salvage or not files:
-                named = [file for file in bag.files if get_plain_path(file).name in str(error)]
-                damaged = named[0] if named else bag.files[0] if len(bag.files) == 1 else bag.path
-                raise BagError(damaged, _explain_unreadable(bag, error)) from error
+                named_files = [file for file in bag.files if get_plain_path(file).name in str(error)]
+                damaged_path = named_files[0] if named_files else bag.files[0] if len(bag.files) == 1 else bag.path
+                raise BagError(damaged_path, _explain_unreadable(bag, error)) from error
             reader = SalvagedReader(files, store)
-            iterate, salvaged = reader.iterate_messages, "nothing: no chunk is whole"
+            iterate, salvage_text = reader.iterate_messages, "nothing: no chunk is whole"
             if reader.last_ns is not None:
-                salvaged = f"{reader.count} messages, until {format_time(reader.last_ns)}"
-        topics = {name: Topic(info.msgtype or "", info.msgcount) for name, info in reader.topics.items()}
+                salvage_text = f"{reader.count} messages, until {format_time(reader.last_ns)}"
+        topics = {
+            name: Topic(topic_info.msgtype or "", topic_info.msgcount) for name, topic_info in reader.topics.items()
+        }
         if not sum(topic.count for topic in topics.values()):
             reason = "holds no message"
             if any(Path(f"{file}-journal").exists() for file in bag.files) or bag.folder is None:
                 reason += ": the recorder was stopped before it closed the file"
             raise BagError(bag.path, reason)
-        yield OpenBag(bag, topics, iterate, reader.deserialize, salvaged)
+        yield OpenBag(bag, topics, iterate, reader.deserialize, salvage_text)
 
 
 def check_files(bag: Bag) -> None:
@@ -245,23 +249,23 @@ def format_time(time_ns: int) -> str:
 
 
 def _explain_unreadable(bag: Bag, error: Exception) -> str:
-    text = str(error)
+    error_text = str(error)
     if getattr(error, "errno", None) == errno.ENOSPC:
         return f"there is no room in {tempfile.gettempdir()} to decompress it; TMPDIR names another folder"
-    if "end magic" in text or isinstance(error, EOFError):
+    if "end magic" in error_text or isinstance(error, EOFError):
         reason = "the file ends too early: it is cut off, or its recorder was killed"
         if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
             reason += SALVAGE_HINT
         return reason
     if type(error).__name__ == "ZstdError":
         return "the compressed file is damaged; record it again, or leave it out"
-    if "malformed" in text or "missing tables" in text:
+    if "malformed" in error_text or "missing tables" in error_text:
         return SQLITE_DAMAGED
-    if "empty" in text:
+    if "empty" in error_text:
         return "the file is empty"
-    if "YAML" in text:
+    if "YAML" in error_text:
         return f"{METADATA} is damaged; remove it to read the storage file without it"
-    return text or type(error).__name__
+    return error_text or type(error).__name__
 
 
 def _make_name(top: Path, path: Path) -> str:
@@ -276,9 +280,9 @@ def _get_part(file: Path) -> tuple[str, int]:
 
 def _stands_alone(file: Path) -> bool:
     """Return whether a numbered file is a recording of its own: part 0 of it is not there."""
-    plain = get_plain_path(file)
-    match = _PART.match(plain.stem)
+    plain_path = get_plain_path(file)
+    match = _PART.match(plain_path.stem)
     if match is None:
         return False
-    first = plain.with_name(f"{match['name']}_0{plain.suffix}")
-    return not first.exists() and not first.with_name(first.name + COMPRESSED_SUFFIX).exists()
+    first_file = plain_path.with_name(f"{match['name']}_0{plain_path.suffix}")
+    return not first_file.exists() and not first_file.with_name(first_file.name + COMPRESSED_SUFFIX).exists()

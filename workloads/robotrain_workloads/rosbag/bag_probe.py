@@ -61,20 +61,22 @@ class ProbedTopic:
     @property
     def shortest_s(self) -> float:
         """The least time between two of these, in seconds; 0 with fewer than two, or if a clock goes back."""
-        return max(min((after - before for before, after in itertools.pairwise(self.first)), default=0) / 1e9, 0.0)
+        return max(
+            min((next_ns - time_ns for time_ns, next_ns in itertools.pairwise(self.first)), default=0) / 1e9, 0.0
+        )
 
     @property
     def rate(self) -> float:
         """The rate of the first messages, without gaps; 0 if it is unknown."""
         if not self.shortest_s:
             return 0.0
-        apart = [after - before for before, after in itertools.pairwise(self.first)]
-        regular = [gap for gap in apart if gap <= max(5 * statistics.median(apart), statistics.fmean(apart))]
-        return 1e9 / statistics.fmean(regular)
+        gaps_ns = [next_ns - time_ns for time_ns, next_ns in itertools.pairwise(self.first)]
+        regular_gaps = [gap for gap in gaps_ns if gap <= max(5 * statistics.median(gaps_ns), statistics.fmean(gaps_ns))]
+        return 1e9 / statistics.fmean(regular_gaps)
 
 
 def probe_bag(
-    bag: Bag, sampled: Collection[str], deadline: float, *, salvage: bool = False
+    bag: Bag, sampled_topics: Collection[str], deadline: float, *, salvage: bool = False
 ) -> Mapping[str, ProbedTopic] | None:
     """Return the topics of a bag, with samples of some; None if only rosbags can read it, or if that takes too long.
 
@@ -88,16 +90,20 @@ def probe_bag(
     for file in bag.files:
         if file.suffix == COMPRESSED_SUFFIX or is_compressed:
             return None
-        part = _probe_mcap(file, sampled, salvage) if file.suffix == ".mcap" else _probe_sqlite(file, sampled, deadline)
-        if part is None:
+        file_topics = (
+            _probe_mcap(file, sampled_topics, salvage)
+            if file.suffix == ".mcap"
+            else _probe_sqlite(file, sampled_topics, deadline)
+        )
+        if file_topics is None:
             return None
-        for name, topic in part.items():
-            probed = topics.setdefault(name, ProbedTopic(topic.type, is_empty=True))
-            probed.is_empty = probed.is_empty and topic.is_empty
-            probed.samples += topic.samples
-            probed.recorded += topic.recorded
+        for name, topic in file_topics.items():
+            probed_topic = topics.setdefault(name, ProbedTopic(topic.type, is_empty=True))
+            probed_topic.is_empty = probed_topic.is_empty and topic.is_empty
+            probed_topic.samples += topic.samples
+            probed_topic.recorded += topic.recorded
             if len(bag.files) == 1:  # else there is time between files, and more in others
-                probed.first, probed.longest_ns = topic.first, topic.longest_ns
+                probed_topic.first, probed_topic.longest_ns = topic.first, topic.longest_ns
     return topics or None
 
 
@@ -121,12 +127,14 @@ def parse_message(kind: str, data: bytes) -> Any:
         raise ValueError("a message does not have the form of its type") from error
 
 
-def read_stamp(kind: str, data: bytes) -> int:
+def read_stamp(kind: str, message_bytes: bytes) -> int:
     """Return the time in the header of a message, in nanoseconds; 0 if it has none, or of another type."""
-    if kind not in (IMAGE, COMPRESSED_IMAGE, *STAMPED_TYPES) or len(data) < 12:
+    if kind not in (IMAGE, COMPRESSED_IMAGE, *STAMPED_TYPES) or len(message_bytes) < 12:
         return 0
-    seconds, rest = struct.unpack_from("<iI" if data[1:2] in (b"\1", b"\3") else ">iI", data, 4)
-    return int(seconds) * 10**9 + int(rest)
+    seconds, nanoseconds = struct.unpack_from(
+        "<iI" if message_bytes[1:2] in (b"\1", b"\3") else ">iI", message_bytes, 4
+    )
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 class _CdrReader:
@@ -158,12 +166,16 @@ class _CdrReader:
 
 def _is_compressed(metadata: Path) -> bool:
     """Return whether the messages of a bag are compressed one by one."""
-    text = metadata.read_text(encoding="utf-8", errors="replace") if metadata.is_file() else ""
-    modes = [line.partition(":")[2].strip(" '\"").lower() for line in text.splitlines() if "compression_mode:" in line]
+    metadata_text = metadata.read_text(encoding="utf-8", errors="replace") if metadata.is_file() else ""
+    modes = [
+        metadata_line.partition(":")[2].strip(" '\"").lower()
+        for metadata_line in metadata_text.splitlines()
+        if "compression_mode:" in metadata_line
+    ]
     return any(mode not in ("", "none") for mode in modes)
 
 
-def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict[str, ProbedTopic] | None:
+def _probe_sqlite(file: Path, sampled_topics: Collection[str], deadline: float) -> dict[str, ProbedTopic] | None:
     try:
         import sqlite3
     except ImportError:  # some builds of Python have none
@@ -177,14 +189,16 @@ def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             topics = {}
             for number, name, kind in connection.execute("SELECT id, name, type FROM topics").fetchall():
-                if name not in sampled:
+                if name not in sampled_topics:
                     topics[name] = ProbedTopic(kind)
                     continue
                 rows = _sample_rows(connection, number)
                 times = [time for time, _ in rows]
-                first = [time for (time,) in connection.execute(_TIMES, (number,))]
-                longest = times[-1] - times[0] if times else None
-                topics[name] = ProbedTopic(kind, not rows, [data for _, data in rows], times, first, longest)
+                first_times = [time for (time,) in connection.execute(_TIMES, (number,))]
+                longest_ns = times[-1] - times[0] if times else None
+                topics[name] = ProbedTopic(
+                    kind, not rows, [message_bytes for _, message_bytes in rows], times, first_times, longest_ns
+                )
             return topics
     except sqlite3.DatabaseError as error:
         if time.monotonic() > deadline:  # it was interrupted
@@ -198,10 +212,10 @@ def _sample_rows(connection: Any, topic: int) -> list[tuple[int, bytes]]:
     if rows:
         rows += connection.execute(_LAST, (topic,))
         rows += connection.execute(_MIDDLE, (topic, sum(number for number, _, _ in rows) // len(rows)))
-    return [(time, bytes(data)) for _, time, data in sorted(set(rows))]
+    return [(time, bytes(message_bytes)) for _, time, message_bytes in sorted(set(rows))]
 
 
-def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str, ProbedTopic] | None:
+def _probe_mcap(file: Path, sampled_topics: Collection[str], salvage: bool) -> dict[str, ProbedTopic] | None:
     size = file.stat().st_size
     if size == 0:
         raise BagError(file, "the file is empty")
@@ -217,7 +231,7 @@ def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str
         if not 0 < start < size or size - start > LARGEST_READ:
             return None
         try:
-            return _read_index(stream, _read_at(stream, start, size - FOOTER_BYTES - start), sampled)
+            return _read_index(stream, _read_at(stream, start, size - FOOTER_BYTES - start), sampled_topics)
         except (struct.error, UnicodeDecodeError, KeyError):  # another kind of index
             return None
 
@@ -231,63 +245,66 @@ def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> di
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[int, str]] = {}
     counts: dict[int, int] | None = None
-    longest: int | None = None
+    longest_ns: int | None = None
     chunks: list[tuple[int, int, str]] = []
-    for kind, content in _iterate_records(index):
+    for kind, record_bytes in _iterate_records(index):
         if kind == _SCHEMA:
-            schemas[struct.unpack_from("<H", content)[0]] = _read_string(content, 2)
+            schemas[struct.unpack_from("<H", record_bytes)[0]] = _read_string(record_bytes, 2)
         elif kind == _CHANNEL:
-            number, schema = struct.unpack_from("<HH", content)
-            channels[number] = (schema, _read_string(content, 4))
+            number, schema = struct.unpack_from("<HH", record_bytes)
+            channels[number] = (schema, _read_string(record_bytes, 4))
         elif kind == _STATISTICS:
-            (length,) = struct.unpack_from("<I", content, 42)
-            pairs = struct.iter_unpack("<HQ", content[46 : 46 + length])
-            counts = dict(pairs)
-            begin, end = struct.unpack_from("<QQ", content, 26)
-            longest = end - begin
+            (length,) = struct.unpack_from("<I", record_bytes, 42)
+            channel_counts = struct.iter_unpack("<HQ", record_bytes[46 : 46 + length])
+            counts = dict(channel_counts)
+            start_ns, end_ns = struct.unpack_from("<QQ", record_bytes, 26)
+            longest_ns = end_ns - start_ns
         elif kind == _CHUNK_INDEX:
-            offset, length = struct.unpack_from("<QQ", content, 16)
-            (offsets,) = struct.unpack_from("<I", content, 32)
-            chunks.append((offset, length, _read_string(content, 36 + offsets + 8)))
+            offset, length = struct.unpack_from("<QQ", record_bytes, 16)
+            (offsets,) = struct.unpack_from("<I", record_bytes, 32)
+            chunks.append((offset, length, _read_string(record_bytes, 36 + offsets + 8)))
     if counts is None or not channels:
         return None
     topics: dict[str, ProbedTopic] = {}
     for number, (schema, name) in channels.items():
         topic = topics.setdefault(name, ProbedTopic(schemas[schema], is_empty=True))
         topic.is_empty = topic.is_empty and not counts.get(number)
-        topic.longest_ns = longest
-    names = {number: name for number, (_, name) in channels.items()}
+        topic.longest_ns = longest_ns
+    channel_names = {number: name for number, (_, name) in channels.items()}
     for offset, length, compression in dict.fromkeys((*chunks[:1], *chunks[-1:])):
         if not compression and length <= LARGEST_READ:
-            _add_samples(_read_at(stream, offset, length), names, sampled, topics)
+            _add_samples(_read_at(stream, offset, length), channel_names, sampled, topics)
     return topics
 
 
 def _add_samples(
-    chunk: bytes, names: Mapping[int, str], sampled: Collection[str], topics: Mapping[str, ProbedTopic]
+    chunk: bytes, channel_names: Mapping[int, str], sampled_topics: Collection[str], topics: Mapping[str, ProbedTopic]
 ) -> None:
     """Add the first and the last message of some topics in a chunk that is not compressed."""
     (length,) = struct.unpack_from("<I", chunk, 9 + 28)  # of the name of its compression, which is empty
     messages: dict[str, list[tuple[int, bytes]]] = {}
-    for kind, content in _iterate_records(chunk[9 + 32 + length + 8 :]):
-        if kind == _MESSAGE and (name := names.get(struct.unpack_from("<H", content)[0], "")) in sampled:
-            (recorded,) = struct.unpack_from("<Q", content, 6)
-            messages.setdefault(name, []).append((recorded, content[22:]))
-    for name, stored in messages.items():
-        topics[name].first = topics[name].first or [recorded for recorded, _ in stored[:FIRST_MESSAGES]]
-        for recorded, data in dict.fromkeys((stored[0], stored[-1])):
-            topics[name].recorded.append(recorded)
-            topics[name].samples.append(data)
+    for kind, record_bytes in _iterate_records(chunk[9 + 32 + length + 8 :]):
+        if (
+            kind == _MESSAGE
+            and (name := channel_names.get(struct.unpack_from("<H", record_bytes)[0], "")) in sampled_topics
+        ):
+            (recorded_ns,) = struct.unpack_from("<Q", record_bytes, 6)
+            messages.setdefault(name, []).append((recorded_ns, record_bytes[22:]))
+    for name, stored_messages in messages.items():
+        topics[name].first = topics[name].first or [recorded_ns for recorded_ns, _ in stored_messages[:FIRST_MESSAGES]]
+        for recorded_ns, message_bytes in dict.fromkeys((stored_messages[0], stored_messages[-1])):
+            topics[name].recorded.append(recorded_ns)
+            topics[name].samples.append(message_bytes)
 
 
-def _iterate_records(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _iterate_records(records_bytes: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
-    while offset + 9 <= len(data):
-        kind, length = struct.unpack_from("<BQ", data, offset)
-        yield kind, data[offset + 9 : offset + 9 + length]
+    while offset + 9 <= len(records_bytes):
+        kind, length = struct.unpack_from("<BQ", records_bytes, offset)
+        yield kind, records_bytes[offset + 9 : offset + 9 + length]
         offset += 9 + length
 
 
-def _read_string(data: bytes, offset: int) -> str:
-    (length,) = struct.unpack_from("<I", data, offset)
-    return data[offset + 4 : offset + 4 + length].decode()
+def _read_string(record_bytes: bytes, offset: int) -> str:
+    (length,) = struct.unpack_from("<I", record_bytes, offset)
+    return record_bytes[offset + 4 : offset + 4 + length].decode()

@@ -76,7 +76,7 @@ def convert_bags(
             "task": task,
             "robot": robot,
             "video": video,
-            "names": {feature: list(names) for feature, names in joints.items() if names},
+            "names": {feature: list(joint_names) for feature, joint_names in joints.items() if joint_names},
             "episodes": sum(len(reading.episodes) for reading in survey.usable),
         }
         with _start_writer(find_python(), say) as writer:
@@ -116,23 +116,23 @@ def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, salvage: bool, sa
 def _decode(reading: BagReading, survey: BagSurvey, work: Path, salvage: bool) -> list[dict[str, Any]]:
     """Write the values and pictures of a bag's episodes as arrays; return what LeRobot's side needs of each."""
     work.mkdir()
-    taken = read_episode_pictures(reading, work, size=survey.settings.image_size, salvage=salvage)
-    written = []
-    for number, (episode, pictures) in enumerate(zip(reading.episodes, taken, strict=True)):
+    episode_pictures = read_episode_pictures(reading, work, size=survey.settings.image_size, salvage=salvage)
+    written_episodes = []
+    for number, (episode, pictures) in enumerate(zip(reading.episodes, episode_pictures, strict=True)):
         arrays: dict[str, str] = {}
         shapes: dict[str, tuple[int, ...]] = {}
-        for name, values in episode.values.items():
-            np.save(work / f"{number}.{name}.npy", values)
-            arrays[name], shapes[name] = str(work / f"{number}.{name}.npy"), values.shape[1:]
+        for name, feature_values in episode.values.items():
+            np.save(work / f"{number}.{name}.npy", feature_values)
+            arrays[name], shapes[name] = str(work / f"{number}.{name}.npy"), feature_values.shape[1:]
         cameras = {}
         for feature, camera in pictures.items():
-            places = work / f"{number}.{feature}.places.npy"
-            np.save(places, camera.places)
-            mapped = str(camera.pictures.filename)  # type: ignore[attr-defined]
-            cameras[feature] = {"pictures": mapped, "places": str(places)}
+            places_file = work / f"{number}.{feature}.places.npy"
+            np.save(places_file, camera.places)
+            mapped_file = str(camera.pictures.filename)  # type: ignore[attr-defined]
+            cameras[feature] = {"pictures": mapped_file, "places": str(places_file)}
             shapes[feature] = camera.pictures.shape[1:]
-        written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
-    return written
+        written_episodes.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
+    return written_episodes
 
 
 class _Writer:
@@ -169,16 +169,16 @@ class _Writer:
         reasons = self._lines[-LAST_LINES:] or [f"it ended with status {self._process.returncode}"]
         return ConversionFailed("LeRobot could not write the dataset: " + " / ".join(reasons))
 
-    def _read_to(self, last: str) -> bool:
+    def _read_to(self, last_line: str) -> bool:
         """Read lines up to one, and say those of progress; return whether it came before the end."""
         for line in self._process.stdout or ():
-            text = line.rstrip()
-            if text and text == last:
+            stripped_line = line.rstrip()
+            if stripped_line and stripped_line == last_line:
                 return True
-            if text.startswith("episode "):
-                self._say(text)
-            elif text and not text.startswith(ENCODER_LINES):
-                self._lines.append(text)
+            if stripped_line.startswith("episode "):
+                self._say(stripped_line)
+            elif stripped_line and not stripped_line.startswith(ENCODER_LINES):
+                self._lines.append(stripped_line)
         return False
 
 

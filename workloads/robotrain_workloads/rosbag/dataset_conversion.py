@@ -32,13 +32,13 @@ say = partial(print, flush=True)
 
 def make_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that parameters name, by field of DataSettings: the others are guessed from the bags."""
-    names = dict.fromkeys(("exclude_bags", "joint_names", "action_joint_names"), bag_parameters.parse_names)
+    name_readers = dict.fromkeys(("exclude_bags", "joint_names", "action_joint_names"), bag_parameters.parse_names)
     readers: Mapping[str, Any] = {
         **dict.fromkeys(bag_parameters.TOPIC_PARAMETERS, bag_parameters.read_topic),
         "image_topics": lambda text: bag_parameters.parse_cameras(bag_parameters.read_topic(text) or ""),
         "units": bag_parameters.parse_units,
         "image_size": bag_parameters.parse_size,
-        **names,
+        **name_readers,
     }
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 
@@ -49,12 +49,12 @@ def find_problems(survey: BagSurvey) -> Iterator[str]:
         yield explain_open_action(survey.action_candidates)
     if bag_parameters.is_action_the_state(vars(survey.settings)):
         yield bag_parameters.ACTION_IS_STATE
-    refused = survey.refused
-    names = ",".join((*survey.settings.exclude_bags, *(facts.bag.name for facts in refused)))
-    for number, facts in enumerate(refused):  # what to type stands at the end of the first line
+    refused_bags = survey.refused
+    excluded_names = ",".join((*survey.settings.exclude_bags, *(facts.bag.name for facts in refused_bags)))
+    for number, facts in enumerate(refused_bags):  # what to type stands at the end of the first line
         is_first = number == 0 and not survey.action_candidates
-        yield facts.problem + (f" (--exclude-bags {shlex.quote(names)})" if is_first and survey.usable else "")
-    if not refused and not any(reading.episodes for reading in survey.usable):
+        yield facts.problem + (f" (--exclude-bags {shlex.quote(excluded_names)})" if is_first and survey.usable else "")
+    if not refused_bags and not any(reading.episodes for reading in survey.usable):
         yield f"{survey.folder}: no bag makes an episode"
 
 
@@ -95,7 +95,7 @@ def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: 
     for line in describe_reading(survey):
         say(line)
     scratch = out / SCRATCH
-    written = convert_bags(
+    written_dataset = convert_bags(
         survey,
         scratch / "dataset",
         task=task,
@@ -109,7 +109,7 @@ def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: 
     for path in sorted((scratch / "dataset").iterdir()):
         path.rename(out / path.name)
     bags = len(survey.usable)
-    say(f"made a dataset of {bags} bags: {written['episodes']} episodes, {written['frames']} frames")
+    say(f"made a dataset of {bags} bags: {written_dataset['episodes']} episodes, {written_dataset['frames']} frames")
 
 
 def main() -> int:
@@ -120,12 +120,12 @@ def main() -> int:
     parser.add_argument("--task", required=True)
     parser.add_argument("out", type=Path, help="the folder to fill")
     options = parser.parse_args()
-    out = options.out.absolute()
-    scratch = out / SCRATCH
+    out_folder = options.out.absolute()
+    scratch = out_folder / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     scratch.mkdir(parents=True)
     try:
-        convert(options.bags, options.settings, options.task, out)
+        convert(options.bags, options.settings, options.task, out_folder)
     except (BagError, ConversionFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

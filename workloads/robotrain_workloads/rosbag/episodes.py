@@ -103,23 +103,25 @@ def read_bag(
     Raises:
         BagError: the bag is damaged or does not have what the settings say; names the file and the time.
     """
-    with open_bag(bag, salvage=salvage) as opened:
-        settings = settings.select_cameras(opened.topics)
-        check_topics(opened, settings)
-        messages = _read_messages(opened, settings, dict(joints or {}))
-        times, values = messages.times, messages.values
-        _check_counts(opened, times)
-        salvaged = opened.salvaged
-    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=messages.joints)
+    with open_bag(bag, salvage=salvage) as opened_bag:
+        settings = settings.select_cameras(opened_bag.topics)
+        check_topics(opened_bag, settings)
+        messages = _read_messages(opened_bag, settings, dict(joints or {}))
+        times, values_by_topic = messages.times, messages.values
+        _check_counts(opened_bag, times)
+        salvage_text = opened_bag.salvaged
+    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvage_text, joints=messages.joints)
     stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
     reading.unused = explain_unused(stretches, pieces)
     for number, piece in enumerate(pieces, 1):
-        taken = {name: values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)}
+        values_by_feature = {
+            name: values_by_topic[topic][piece.indexes[topic]] for name, topic in _list_values(settings)
+        }
         steps = len(piece.grid)
         if settings.action_topic is None:
-            taken["action"], steps = taken["observation.state"][1:], steps - 1
+            values_by_feature["action"], steps = values_by_feature["observation.state"][1:], steps - 1
         if steps < max(min_steps, 1):
             reading.dropped.append(steps)
             continue
@@ -128,7 +130,7 @@ def read_bag(
                 name=bag.name if len(pieces) == 1 else f"{bag.name}#{number}",
                 times=piece.grid[:steps],
                 pictures={camera: piece.indexes[topic][:steps] for topic, camera in settings.image_topics.items()},
-                values={name: array[:steps] for name, array in taken.items()},
+                values={name: array[:steps] for name, array in values_by_feature.items()},
                 filled=piece.filled,
             )
         )
@@ -136,7 +138,7 @@ def read_bag(
     return reading
 
 
-def check_topics(opened: OpenBag, settings: DataSettings) -> None:
+def check_topics(opened_bag: OpenBag, settings: DataSettings) -> None:
     """Check that the bag has each topic, with a type that can be read and at least one message.
 
     Raises:
@@ -144,31 +146,35 @@ def check_topics(opened: OpenBag, settings: DataSettings) -> None:
     """
     problems = []
     for topic in settings.topics:
-        wanted = IMAGE_TYPES if topic in settings.image_topics else NUMBER_TYPES
-        recorded = opened.topics.get(topic)
-        if recorded is None:
-            problems.append(f"no topic {topic}; it has {', '.join(sorted(opened.topics))}")
-        elif recorded.type not in wanted:
-            problems.append(f"{topic} has messages of {recorded.type}, and this needs {' or '.join(wanted)}")
-        elif recorded.count == 0:
+        wanted_types = IMAGE_TYPES if topic in settings.image_topics else NUMBER_TYPES
+        recorded_topic = opened_bag.topics.get(topic)
+        if recorded_topic is None:
+            problems.append(f"no topic {topic}; it has {', '.join(sorted(opened_bag.topics))}")
+        elif recorded_topic.type not in wanted_types:
+            problems.append(
+                f"{topic} has messages of {recorded_topic.type}, and this needs {' or '.join(wanted_types)}"
+            )
+        elif recorded_topic.count == 0:
             problems.append(f"{topic} has no message")
-    if unread := [topic for topic in settings.units if topic not in settings.topics or topic in settings.image_topics]:
-        problems.append(f"--unit is for topics whose numbers are read, and {', '.join(unread)} is none of them")
-    if settings.is_action_open and (candidates := list_action_candidates(opened.topics, settings)):
+    if unread_topics := [
+        topic for topic in settings.units if topic not in settings.topics or topic in settings.image_topics
+    ]:
+        problems.append(f"--unit is for topics whose numbers are read, and {', '.join(unread_topics)} is none of them")
+    if settings.is_action_open and (candidates := list_action_candidates(opened_bag.topics, settings)):
         problems.append(explain_open_action(candidates))
     if settings.state_topic is None and settings.action_topic is None:
         problems.append("no action: give an action topic, or a state topic whose next value is the action")
     if problems:
-        raise BagError(opened.bag.path, "; ".join(problems))
+        raise BagError(opened_bag.bag.path, "; ".join(problems))
 
 
 def _list_values(settings: DataSettings) -> list[tuple[str, str]]:
-    named = (
+    topics_by_feature = (
         ("observation.state", settings.state_topic),
         ("observation.environment_state", settings.environment_state_topic),
         ("action", settings.action_topic),
     )
-    return [(name, topic) for name, topic in named if topic]
+    return [(name, topic) for name, topic in topics_by_feature if topic]
 
 
 class _Messages(NamedTuple):
@@ -184,7 +190,7 @@ class _Messages(NamedTuple):
 def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]]) -> _Messages:
     stamps: dict[str, list[tuple[int, int, int]]] = {topic: [] for topic in settings.topics}
     rows: dict[str, list[NDArray[np.float32]]] = {topic: [] for _, topic in _list_values(settings)}
-    damaged: dict[tuple[str, int], str] = {}
+    damage_by_position: dict[tuple[str, int], str] = {}
     if settings.state_topic and settings.joint_names:
         joints[settings.state_topic] = settings.joint_names
     if settings.action_topic and settings.action_joint_names:
@@ -194,34 +200,35 @@ def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tu
         for topic in rows
     }
     for number, message in enumerate(opened.read(settings.topics)):
-        topic, content = message.topic, message.content
+        topic, message_content = message.topic, message.content
         try:
             if topic in rows:
-                row = readers[topic].read(content)
+                row = readers[topic].read(message_content)
                 if rows[topic] and len(row) != len(rows[topic][0]):
                     raise MessageError(f"{len(row)} values, after messages of {len(rows[topic][0])}")
                 rows[topic].append(row)
-            elif problem := find_encoding_problem(content):
+            elif problem := find_encoding_problem(message_content):
                 raise MessageError(problem)
-            elif problem := find_damage(content):
-                damaged[topic, len(stamps[topic])] = problem
+            elif problem := find_damage(message_content):
+                damage_by_position[topic, len(stamps[topic])] = problem
         except MessageError as error:
             raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
-        stamp = get_stamp(content) if settings.timestamp == "header" else 0
+        stamp = get_stamp(message_content) if settings.timestamp == "header" else 0
         stamps[topic].append((message.log_ns, stamp, number))
     joints.update({topic: reader.names for topic, reader in readers.items() if reader.names is not None})
-    if silent := [topic for topic, stamped in stamps.items() if not stamped]:
-        raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
-    times = {topic: make_topic_times(stamped) for topic, stamped in stamps.items()}
-    return _Messages(times, {topic: np.stack(vectors) for topic, vectors in rows.items()}, joints, damaged)
+    if silent_topics := [topic for topic, topic_stamps in stamps.items() if not topic_stamps]:
+        raise BagError(opened.bag.path, f"{', '.join(silent_topics)}: no message could be read")
+    times = {topic: make_topic_times(topic_stamps) for topic, topic_stamps in stamps.items()}
+    return _Messages(times, {topic: np.stack(vectors) for topic, vectors in rows.items()}, joints, damage_by_position)
 
 
-def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
+def _check_counts(opened_bag: OpenBag, times: Mapping[str, TopicTimes]) -> None:
     for topic, topic_times in times.items():
-        if (declared := opened.topics[topic].count) != len(topic_times.log):
+        if (declared_count := opened_bag.topics[topic].count) != len(topic_times.log):
             raise BagError(
-                opened.bag.path,
-                f"{topic} has {len(topic_times.log)} messages, and its metadata says {declared}: messages are lost, or"
+                opened_bag.bag.path,
+                f"{topic} has {len(topic_times.log)} messages, and its metadata says {declared_count}: messages are "
+                "lost, or"
                 " metadata.yaml is of another recording",
                 int(topic_times.log[-1]),
             )
@@ -245,31 +252,31 @@ def _split_at_jumps(bag: Bag, settings: DataSettings, times: Mapping[str, TopicT
 
 
 def _check_pictures(reading: BagReading, damaged: Mapping[tuple[str, int], str]) -> None:
-    used = {
+    used_pictures = {
         (topic, int(position))
         for episode in reading.episodes
         for topic, camera in reading.image_topics.items()
         for position in episode.pictures[camera]
     }
     for (topic, position), problem in damaged.items():
-        if (topic, position) in used:
+        if (topic, position) in used_pictures:
             raise BagError(reading.bag.path, f"{topic}: {problem}", int(reading.topics[topic].log[position]))
 
 
 def _check_rates(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> None:
     if settings.sync == "previous":
         return
-    slow = {
+    slow_rates = {
         name: topic_times.rate
         for name, topic_times in times.items()
         if 0 < topic_times.rate * SLOW_FACTOR < settings.fps
     }
-    if slow:
-        named = ", ".join(f"{name} {rate:.1f}" for name, rate in sorted(slow.items()))
+    if slow_rates:
+        rates_text = ", ".join(f"{name} {rate:.1f}" for name, rate in sorted(slow_rates.items()))
         raise BagError(
             bag.path,
-            f"fewer messages per second than the rate of {settings.fps:g}: {named};"
-            f" --fps {min(slow.values()):.3g} takes the slowest, --sync previous repeats messages",
+            f"fewer messages per second than the rate of {settings.fps:g}: {rates_text};"
+            f" --fps {min(slow_rates.values()):.3g} takes the slowest, --sync previous repeats messages",
         )
 
 

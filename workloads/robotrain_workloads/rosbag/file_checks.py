@@ -41,9 +41,9 @@ def find_file_faults(files: Sequence[Path], folder: Path | None) -> Iterator[tup
 
 def list_named_files(metadata: Path) -> list[str]:
     """Return the names of the storage files in a `metadata.yaml`."""
-    text = _read_text(metadata)
+    metadata_text = _read_text(metadata)
     match = re.search(
-        r"^[ \t]*relative_file_paths:[ \t]*(?:\[([^\]]*)\]|\n((?:[ \t]*-[ \t]+.*\n?)*))", text, re.MULTILINE
+        r"^[ \t]*relative_file_paths:[ \t]*(?:\[([^\]]*)\]|\n((?:[ \t]*-[ \t]+.*\n?)*))", metadata_text, re.MULTILINE
     )
     words = re.split(r",|^[ \t]*-[ \t]+", match[1] or match[2] or "", flags=re.MULTILINE) if match else []
     return [PurePath(name).name for word in words if (name := word.strip().strip("'\""))]
@@ -60,20 +60,20 @@ def _read_text(metadata: Path) -> str:
         return stream.read(MOST_BYTES).decode(errors="replace").replace("\r\n", "\n")
 
 
-def _get_value(text: str, key: str) -> str:
-    match = re.search(rf"^[ \t]*{key}:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
+def _get_value(metadata_text: str, key: str) -> str:
+    match = re.search(rf"^[ \t]*{key}:[ \t]*(.*?)[ \t]*$", metadata_text, re.MULTILINE)
     return match[1].strip("'\"") if match else ""
 
 
 def _find_metadata_faults(metadata: Path, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    text = _read_text(metadata)
-    if not text.strip():
+    metadata_text = _read_text(metadata)
+    if not metadata_text.strip():
         yield metadata, f"the file is empty; {READ_WITHOUT}"
-    elif missing := [key for key in NEEDED_KEYS if not re.search(rf"(?:^|[{{,\s]){key}:", text)]:
-        yield metadata, f"the file is cut off or damaged: it has no {missing[0]}; {READ_WITHOUT}"
+    elif missing_keys := [key for key in NEEDED_KEYS if not re.search(rf"(?:^|[{{,\s]){key}:", metadata_text)]:
+        yield metadata, f"the file is cut off or damaged: it has no {missing_keys[0]}; {READ_WITHOUT}"
     else:
-        version = _get_value(text, "version")
-        storage = _get_value(text, "storage_identifier")
+        version = _get_value(metadata_text, "version")
+        storage = _get_value(metadata_text, "storage_identifier")
         if version.isdecimal() and int(version) > NEWEST_VERSION:
             yield metadata, f"it has version {version}, and versions up to {NEWEST_VERSION} can be read; {READ_WITHOUT}"
         if storage and storage not in STORAGES:
@@ -83,8 +83,8 @@ def _find_metadata_faults(metadata: Path, files: Sequence[Path]) -> Iterator[tup
             if storage in STORAGES and suffix != STORAGES[storage][0]:
                 yield metadata, f"it says that the storage is {storage}, and {file.name} is not; {READ_WITHOUT}"
                 return
-        is_compressed = _get_value(text, "compression_mode").lower() not in ("", "none")
-        kind = _get_value(text, "compression_format")
+        is_compressed = _get_value(metadata_text, "compression_mode").lower() not in ("", "none")
+        kind = _get_value(metadata_text, "compression_format")
         if is_compressed and kind != "zstd":
             yield metadata, f"the compression {kind or 'without a name'} cannot be read, only zstd"
         for name in list_named_files(metadata):

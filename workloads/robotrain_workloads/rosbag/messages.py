@@ -61,8 +61,8 @@ def find_damage(message: Any) -> str:
     A picture whose end is there is not decoded: that takes ten times as long as reading it.
     """
     if hasattr(message, "format"):
-        end = bytes(message.data[-_END_BYTES:]).rstrip(b"\0")  # cameras append zeros
-        if end.endswith((JPEG_END, PNG_END)):
+        last_bytes = bytes(message.data[-_END_BYTES:]).rstrip(b"\0")  # cameras append zeros
+        if last_bytes.endswith((JPEG_END, PNG_END)):
             return ""
     try:
         decode_picture(message, None)
@@ -88,30 +88,30 @@ def _decode_raw(message: Any) -> NDArray[np.uint8]:
 def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     if problem := find_encoding_problem(message):
         raise MessageError(problem)
-    data = bytes(message.data)
+    picture_bytes = bytes(message.data)
     try:
-        if data.startswith(JPEG):
+        if picture_bytes.startswith(JPEG):
             import simplejpeg
 
             height, width = size or (0, 0)
             # strict: what libjpeg only warns of is damage too
             picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-                data, "RGB", min_height=height, min_width=width, strict=True
+                picture_bytes, "RGB", min_height=height, min_width=width, strict=True
             )
             return picture
-        if data.startswith(PNG):
-            return _decode_png(data)
+        if picture_bytes.startswith(PNG):
+            return _decode_png(picture_bytes)
     except (ValueError, OSError, SyntaxError, Warning) as error:
         raise MessageError(f"the picture is damaged: {error}") from error
     raise MessageError(explain_format(message))
 
 
-def _decode_png(data: bytes) -> NDArray[np.uint8]:
+def _decode_png(picture_bytes: bytes) -> NDArray[np.uint8]:
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(picture_bytes), formats=("PNG",)) as image:
             if image.mode.startswith("I"):
                 raise MessageError("a png of 16 bits is a depth picture, and a policy takes 8 bits a channel")
             return np.asarray(image.convert("RGB"), np.uint8)

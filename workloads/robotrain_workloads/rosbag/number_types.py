@@ -32,12 +32,12 @@ FIXED_NAMES: Mapping[str, tuple[str, ...]] = {
 """What the values of a type are called, where the type says it."""
 
 
-def list_unused_numbers(types: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
+def list_unused_numbers(types: Mapping[str, str], used_topics: Collection[str]) -> dict[str, str]:
     """Return the type of each topic of numbers that is used for nothing: it may be the action.
 
     :param types: by topic, of those that have messages.
     """
-    return {topic: kind for topic, kind in sorted(types.items()) if kind in NUMBER_TYPES and topic not in used}
+    return {topic: kind for topic, kind in sorted(types.items()) if kind in NUMBER_TYPES and topic not in used_topics}
 
 
 def describe_topics(types: Mapping[str, str]) -> str:

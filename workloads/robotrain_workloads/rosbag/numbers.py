@@ -47,37 +47,39 @@ class NumberReader:
         Raises:
             MessageError: a named value is missing, or a number is NaN or infinite.
         """
-        names, values = _read_values(self._kind, message)
-        if not np.isfinite(values).all():
+        value_names, message_values = _read_values(self._kind, message)
+        if not np.isfinite(message_values).all():
             raise MessageError("a value is NaN or infinite")
         if self._kind in POSE_TYPES:
-            values[3:] = self._follow_rotation(values[3:])
+            message_values[3:] = self._follow_rotation(message_values[3:])
         if self._unit == DEGREES:
-            values = self._convert_degrees(values)
-        if names is None:
-            return values.astype(np.float32)
-        self.names = names if self.names is None else self.names
-        if missing := [name for name in self.names if name not in names]:
+            message_values = self._convert_degrees(message_values)
+        if value_names is None:
+            return message_values.astype(np.float32)
+        self.names = value_names if self.names is None else self.names
+        if missing_names := [name for name in self.names if name not in value_names]:
             noun = "value" if self._kind in FIXED_NAMES else "joint"
-            raise MessageError(f"no {noun} {', '.join(missing)}; the message has {', '.join(names) or 'none'}")
-        places = {name: index for index, name in enumerate(names)}
-        return values[[places[name] for name in self.names]].astype(np.float32)
+            raise MessageError(
+                f"no {noun} {', '.join(missing_names)}; the message has {', '.join(value_names) or 'none'}"
+            )
+        index_by_name = {name: index for index, name in enumerate(value_names)}
+        return message_values[[index_by_name[name] for name in self.names]].astype(np.float32)
 
     def _follow_rotation(self, rotation: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return that of the two quaternions of a rotation which is near the one before; the first has w >= 0."""
         length = float(np.linalg.norm(rotation))
         if abs(length - 1) > UNIT_NORM:
             raise MessageError(f"its orientation is no rotation: the quaternion has a length of {length:.3g}, not 1")
-        before = self._rotation
-        cosine = rotation[3] if before is None else float(before @ rotation)
+        previous_rotation = self._rotation
+        cosine = rotation[3] if previous_rotation is None else float(previous_rotation @ rotation)
         self._rotation = -rotation if cosine < 0 else rotation
         return self._rotation
 
     def _convert_degrees(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._kind in POSE_TYPES:
             raise MessageError("a pose has no angles, and --unit deg is for angles: its orientation is a quaternion")
-        first = TWIST_NAMES.index("angular.x") if self._kind in TWIST_TYPES else 0
-        return np.concatenate([values[:first], np.radians(values[first:])])
+        first_angle = TWIST_NAMES.index("angular.x") if self._kind in TWIST_TYPES else 0
+        return np.concatenate([values[:first_angle], np.radians(values[first_angle:])])
 
 
 def _read_values(kind: str, message: Any) -> tuple[tuple[str, ...] | None, NDArray[np.float64]]:
@@ -93,14 +95,14 @@ def _read_values(kind: str, message: Any) -> tuple[tuple[str, ...] | None, NDArr
             raise MessageError("the point has no positions")
         return None, np.array(message.positions, np.float64)
     if kind in FIXED_NAMES:
-        content = getattr(message, "twist", getattr(message, "pose", message))
-        parts = (name.split(".") for name in (TWIST_NAMES if kind in TWIST_TYPES else POSE_NAMES))
-        values = [getattr(getattr(content, part), axis) for part, axis in parts]
+        pose_or_twist = getattr(message, "twist", getattr(message, "pose", message))
+        field_names = (name.split(".") for name in (TWIST_NAMES if kind in TWIST_TYPES else POSE_NAMES))
+        values = [getattr(getattr(pose_or_twist, field_name), axis) for field_name, axis in field_names]
         return FIXED_NAMES[kind], np.array(values, np.float64)
     return None, np.array(message.data, np.float64).reshape(-1)
 
 
-def _name_joints(names: Sequence[str], positions: Any) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    if len(positions) != len(names):
-        raise MessageError(f"{len(names)} joint names but {len(positions)} positions")
-    return tuple(names), np.array(positions, np.float64)
+def _name_joints(joint_names: Sequence[str], positions: Any) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    if len(positions) != len(joint_names):
+        raise MessageError(f"{len(joint_names)} joint names but {len(positions)} positions")
+    return tuple(joint_names), np.array(positions, np.float64)

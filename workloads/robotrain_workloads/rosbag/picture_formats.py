@@ -52,22 +52,26 @@ def find_visible_damage(message: Any) -> str:
     """Return why a picture cannot be decoded; empty if it can, or if only its decoder could tell."""
     if not hasattr(message, "format"):
         return find_size_problem(message)
-    data = bytes(message.data)
-    if not data.startswith((JPEG, PNG)):
+    picture_bytes = bytes(message.data)
+    if not picture_bytes.startswith((JPEG, PNG)):
         return explain_format(message)
-    is_cut = JPEG_END not in data if data.startswith(JPEG) else PNG_END not in data and not _has_all_pixels(data)
+    is_cut = (
+        JPEG_END not in picture_bytes
+        if picture_bytes.startswith(JPEG)
+        else PNG_END not in picture_bytes and not _has_all_pixels(picture_bytes)
+    )
     return "the picture is damaged: it is cut off" if is_cut else ""
 
 
-def _has_all_pixels(data: bytes) -> bool:
+def _has_all_pixels(picture_bytes: bytes) -> bool:
     """Return whether the pixels of a png are complete."""
     stream = zlib.decompressobj()
     offset = len(PNG)
-    while offset + 8 <= len(data) and not stream.eof:
-        length = int.from_bytes(data[offset : offset + 4], "big")
-        if data[offset + 4 : offset + 8] == b"IDAT":
+    while offset + 8 <= len(picture_bytes) and not stream.eof:
+        length = int.from_bytes(picture_bytes[offset : offset + 4], "big")
+        if picture_bytes[offset + 4 : offset + 8] == b"IDAT":
             try:
-                stream.decompress(data[offset + 8 : offset + 8 + length])
+                stream.decompress(picture_bytes[offset + 8 : offset + 8 + length])
             except zlib.error:
                 return False
         offset += length + 12

@@ -69,15 +69,15 @@ def read_episode_pictures(
     Raises:
         BagError: as `read_pictures`.
     """
-    wanted = {
+    wanted_positions = {
         topic: np.unique(np.concatenate([episode.pictures[camera] for episode in reading.episodes])).tolist()
         for topic, camera in reading.image_topics.items()
     }
-    pictures = read_pictures(reading.bag, wanted, folder, size=size, salvage=salvage, workers=workers)
+    pictures = read_pictures(reading.bag, wanted_positions, folder, size=size, salvage=salvage, workers=workers)
     return [
         {
             f"{IMAGES}.{camera}": EpisodePictures(
-                pictures[topic], np.searchsorted(wanted[topic], episode.pictures[camera])
+                pictures[topic], np.searchsorted(wanted_positions[topic], episode.pictures[camera])
             )
             for topic, camera in reading.image_topics.items()
         }
@@ -95,7 +95,7 @@ def _decode(
 ) -> None:
     """Decode into files."""
     arrays: dict[str, NDArray[np.uint8]] = {}
-    running: list[tuple[Future[NDArray[np.uint8]], str, int, int]] = []
+    running_tasks: list[tuple[Future[NDArray[np.uint8]], str, int, int]] = []
 
     def store(future: Future[NDArray[np.uint8]], topic: str, slot: int, log_ns: int) -> None:
         try:
@@ -116,27 +116,30 @@ def _decode(
 
     try:
         with ThreadPoolExecutor(workers) as pool:
-            for topic, slot, log_ns, content in _iterate_wanted(bag, wanted, salvage):
-                running.append((pool.submit(decode_picture, content, size), topic, slot, log_ns))
-                if len(running) >= 4 * workers:  # so that memory stays flat
-                    store(*running.pop(0))
-            while running:
-                store(*running.pop(0))
+            for topic, slot, log_ns, message_content in _iterate_wanted(bag, wanted, salvage):
+                running_tasks.append((pool.submit(decode_picture, message_content, size), topic, slot, log_ns))
+                if len(running_tasks) >= 4 * workers:  # so that memory stays flat
+                    store(*running_tasks.pop(0))
+            while running_tasks:
+                store(*running_tasks.pop(0))
         for array in arrays.values():
             array.flush()  # type: ignore[attr-defined]
     finally:
-        for task in running:
+        for task in running_tasks:
             task[0].cancel()
 
 
 def _iterate_wanted(
-    bag: Bag, wanted: Mapping[str, Sequence[int]], salvage: bool
+    bag: Bag, wanted_positions: Mapping[str, Sequence[int]], salvage: bool
 ) -> Iterator[tuple[str, int, int, object]]:
-    slots = {topic: {int(position): slot for slot, position in enumerate(chosen)} for topic, chosen in wanted.items()}
-    seen = dict.fromkeys(wanted, 0)
-    with open_bag(bag, salvage=salvage) as opened:
-        for message in opened.read(tuple(wanted)):
-            slot = slots[message.topic].get(seen[message.topic])
-            seen[message.topic] += 1
+    slots = {
+        topic: {int(position): slot for slot, position in enumerate(topic_positions)}
+        for topic, topic_positions in wanted_positions.items()
+    }
+    seen_counts = dict.fromkeys(wanted_positions, 0)
+    with open_bag(bag, salvage=salvage) as opened_bag:
+        for message in opened_bag.read(tuple(wanted_positions)):
+            slot = slots[message.topic].get(seen_counts[message.topic])
+            seen_counts[message.topic] += 1
             if slot is not None:
                 yield message.topic, slot, message.log_ns, message.content

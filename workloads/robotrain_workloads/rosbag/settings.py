@@ -65,7 +65,7 @@ class DataSettings:
     def uses(self) -> dict[str, tuple[str, ...]]:
         """The topics of each use: of a camera several may be, one in each bag."""
         cameras = dict.fromkeys(self.image_topics.values())
-        named = {
+        topics_by_use = {
             "state": self.state_topic,
             "environment state": self.environment_state_topic,
             "action": self.action_topic,
@@ -75,7 +75,7 @@ class DataSettings:
                 f"camera {camera}": tuple(t for t, name in self.image_topics.items() if name == camera)
                 for camera in cameras
             },
-            **{use: (topic,) for use, topic in named.items() if topic},
+            **{use: (topic,) for use, topic in topics_by_use.items() if topic},
         }
 
     @property
@@ -85,17 +85,19 @@ class DataSettings:
 
     def select_cameras(self, topics: Collection[str]) -> DataSettings:
         """Return the settings for a bag with these topics: of several topics of one camera, the first that it has."""
-        chosen: dict[str, str] = {}
+        topics_by_camera: dict[str, str] = {}
         for topic, camera in self.image_topics.items():
-            present = chosen.get(camera)
-            if present is None or (present not in topics and topic in topics):
-                chosen[camera] = topic
-        return replace(self, image_topics={topic: camera for camera, topic in chosen.items()})
+            present_topic = topics_by_camera.get(camera)
+            if present_topic is None or (present_topic not in topics and topic in topics):
+                topics_by_camera[camera] = topic
+        return replace(self, image_topics={topic: camera for camera, topic in topics_by_camera.items()})
 
     def dump(self) -> dict[str, Any]:
         """Return the keys of `data:` in config.yaml."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {name: value for name, value in values.items() if name != "is_action_open"}
+        setting_values = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
+        return {name: value for name, value in setting_values.items() if name != "is_action_open"}
 
 
 def list_action_candidates(topics: Mapping[str, Topic], settings: DataSettings) -> dict[str, str]:
@@ -107,8 +109,8 @@ def list_action_candidates(topics: Mapping[str, Topic], settings: DataSettings) 
 def explain_open_action(candidates: Mapping[str, str]) -> str:
     """Return the question which of these topics, by their types, is the action, with what to type."""
     ways = ", ".join(f"--action-topic {topic}" for topic in candidates)
-    question = f"no action is named, and it may be in {describe_topics(candidates)}"
-    return f"{question}: {ways}; with --action-topic none it is the next state"
+    question_text = f"no action is named, and it may be in {describe_topics(candidates)}"
+    return f"{question_text}: {ways}; with --action-topic none it is the next state"
 
 
 def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, float]) -> DataSettings:
@@ -120,27 +122,30 @@ def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, fl
     """
     topics = {name: topic for bag in bags for name, topic in bag.items()}
     cameras = _name_cameras([name for name in topics if topics[name].type in IMAGE_TYPES and "depth" not in name])
-    names = [name for name in sorted(topics) if _is_in_most([name], bags)]
-    vectors = [name for name in names if topics[name].type in NUMBER_TYPES]
+    topic_names = [name for name in sorted(topics) if _is_in_most([name], bags)]
+    vectors = [name for name in topic_names if topics[name].type in NUMBER_TYPES]
     action = next((name for name in vectors if _ACTION_WORDS.search(name)), None)
     states = [name for name in vectors if topics[name].type in STATE_TYPES and name != action]
     environment = next(
         (name for name in states if _ENVIRONMENT_WORDS.search(name) and topics[name].type != JOINT_TYPE), None
     )
-    left = [name for name in states if name != environment]
-    chosen = DataSettings(
+    state_topics = [name for name in states if name != environment]
+    suggested_settings = DataSettings(
         image_topics={
             topic: camera
             for topic, camera in cameras.items()
-            if _is_in_most([other for other in cameras if cameras[other] == camera], bags)
+            if _is_in_most([other_topic for other_topic in cameras if cameras[other_topic] == camera], bags)
         },
-        state_topic=min(left, key=lambda name: topics[name].type != JOINT_TYPE, default=None),
+        state_topic=min(state_topics, key=lambda name: topics[name].type != JOINT_TYPE, default=None),
         environment_state_topic=environment,
         action_topic=action,
     )
-    slowest = min((rates[topic] for topic in chosen.topics if rates.get(topic)), default=30.0)
-    usual = min(USUAL_RATES, key=lambda rate: abs(rate - slowest))
-    return replace(chosen, fps=float(usual) if abs(usual - slowest) <= 0.1 * usual else round(slowest, 1))
+    slowest_rate = min((rates[topic] for topic in suggested_settings.topics if rates.get(topic)), default=30.0)
+    usual_rate = min(USUAL_RATES, key=lambda rate: abs(rate - slowest_rate))
+    return replace(
+        suggested_settings,
+        fps=float(usual_rate) if abs(usual_rate - slowest_rate) <= 0.1 * usual_rate else round(slowest_rate, 1),
+    )
 
 
 def _is_in_most(topics: Sequence[str], bags: Sequence[Mapping[str, Topic]]) -> bool:
@@ -155,10 +160,16 @@ def count_bags(topics: Sequence[str], bags: Sequence[Collection[str]]) -> int:
 
 def _name_cameras(topics: Iterable[str]) -> dict[str, str]:
     """Return the camera of each topic, compressed topics first: a bag that has both is read from those."""
-    ordered = sorted(topics, key=lambda topic: (not topic.endswith("/compressed"), topic))
-    base = {topic: topic.removesuffix("/compressed") for topic in ordered}
-    parts = {name: [part for part in name.split("/") if part] for name in base.values()}
-    telling = {name: [part for part in all_ if part not in _PLAIN_SEGMENTS] or all_[:1] for name, all_ in parts.items()}
-    short = {name: segments[-1] for name, segments in telling.items()}
-    unique = len(set(short.values())) == len(short)
-    return {topic: short[name] if unique else "_".join(telling[name]) for topic, name in base.items()}
+    ordered_topics = sorted(topics, key=lambda topic: (not topic.endswith("/compressed"), topic))
+    base_topics = {topic: topic.removesuffix("/compressed") for topic in ordered_topics}
+    segments_by_name = {name: [segment for segment in name.split("/") if segment] for name in base_topics.values()}
+    telling_segments = {
+        name: [segment for segment in name_segments if segment not in _PLAIN_SEGMENTS] or name_segments[:1]
+        for name, name_segments in segments_by_name.items()
+    }
+    short_names = {name: segments[-1] for name, segments in telling_segments.items()}
+    is_unique = len(set(short_names.values())) == len(short_names)
+    return {
+        topic: short_names[name] if is_unique else "_".join(telling_segments[name])
+        for topic, name in base_topics.items()
+    }

@@ -42,10 +42,10 @@ def decompress_file(path: Path, folder: Path) -> Path:
     """
     if path.suffix != COMPRESSED_SUFFIX:
         return path
-    plain = folder / get_plain_path(path).name
-    with open_storage(path) as source, plain.open("wb") as target:
+    plain_path = folder / get_plain_path(path).name
+    with open_storage(path) as source, plain_path.open("wb") as target:
         shutil.copyfileobj(source, target)
-    return plain
+    return plain_path
 
 
 @contextmanager
@@ -131,9 +131,18 @@ class SalvagedReader:
         self._store = store
         self._messages: list[RawMessage] = []
         self.topics: dict[str, SalvagedTopic] = {}
-        cut = (McapError, EOFError, OSError, struct.error, ValueError, RuntimeError, LookupError, _zstd().ZstdError)
+        damage_errors = (
+            McapError,
+            EOFError,
+            OSError,
+            struct.error,
+            ValueError,
+            RuntimeError,
+            LookupError,
+            _zstd().ZstdError,
+        )
         for file in files:
-            with suppress(*cut), open_storage(file) as stream:
+            with suppress(*damage_errors), open_storage(file) as stream:
                 for message, schema in iterate_mcap(stream):
                     if schema is None:
                         continue

@@ -65,12 +65,16 @@ class BagSurvey:
 
         Topics of one camera are one, under the name of the first.
         """
-        opened = [bag_facts.topics for bag_facts in self.bags if bag_facts.topics]
-        readable = {name for topics in opened for name, facts in topics.items() if facts.times is not None}
+        topics_by_bag = [bag_facts.topics for bag_facts in self.bags if bag_facts.topics]
+        readable_topics = {
+            name for topics in topics_by_bag for name, facts in topics.items() if facts.times is not None
+        }
         cameras = [topics for topics in self.settings.uses.values() if len(topics) > 1]
-        alone = [(name,) for name in sorted(readable) if not any(name in topics for topics in cameras)]
-        counted = {topics[0]: count_bags(topics, opened) for topics in (*cameras, *alone)}
-        return {name: (count, len(opened)) for name, count in counted.items() if count < len(opened)}
+        single_topics = [(name,) for name in sorted(readable_topics) if not any(name in topics for topics in cameras)]
+        counts_by_topic = {topics[0]: count_bags(topics, topics_by_bag) for topics in (*cameras, *single_topics)}
+        return {
+            name: (count, len(topics_by_bag)) for name, count in counts_by_topic.items() if count < len(topics_by_bag)
+        }
 
     @property
     def action_candidates(self) -> dict[str, str]:
@@ -119,10 +123,10 @@ def survey_bags(
         UnknownBag: no bag has one of the names.
     """
     bags = select_bags(folders, given_settings.get("exclude_bags", ()))
-    pairs = [(source, bag) for source, folder_bags in enumerate(bags) for bag in folder_bags]
+    numbered_bags = [(source, bag) for source, folder_bags in enumerate(bags) for bag in folder_bags]
     facts = []
-    for number, (source, bag) in enumerate(pairs, 1):
-        report(f"reading {bag.name} ({number} of {len(pairs)})")
+    for number, (source, bag) in enumerate(numbered_bags, 1):
+        report(f"reading {bag.name} ({number} of {len(numbered_bags)})")
         facts.append(_read_topics(bag, source, salvage))
     settings = replace(_suggest(facts), **given_settings)
     is_open = settings.action_topic is None and "action_topic" not in given_settings
@@ -151,13 +155,13 @@ def survey_bags(
 
 def _find_missing_topics(bag_facts: BagFacts, facts: Sequence[BagFacts], settings: DataSettings) -> str:
     """Return which topics the bag lacks that other bags have; empty if none."""
-    opened = [other.topics for other in facts if other.topics]
-    missing = [
-        f"no topic {topics[0]} ({use}), which {count} of {len(opened)} bags have"
+    topics_by_bag = [other_bag.topics for other_bag in facts if other_bag.topics]
+    missing_texts = [
+        f"no topic {topics[0]} ({use}), which {count} of {len(topics_by_bag)} bags have"
         for use, topics in settings.uses.items()
-        if not any(topic in bag_facts.topics for topic in topics) and (count := count_bags(topics, opened))
+        if not any(topic in bag_facts.topics for topic in topics) and (count := count_bags(topics, topics_by_bag))
     ]
-    return f"{bag_facts.bag.path}: {'; '.join(missing)}" if missing else ""
+    return f"{bag_facts.bag.path}: {'; '.join(missing_texts)}" if missing_texts else ""
 
 
 def dump_survey(survey: BagSurvey) -> dict[str, Any]:
@@ -166,7 +170,10 @@ def dump_survey(survey: BagSurvey) -> dict[str, Any]:
         "folder": str(survey.folder),
         "settings": survey.settings.dump(),
         "action_candidates": survey.action_candidates,
-        "partial_topics": {name: {"bags": has, "of": of} for name, (has, of) in survey.partial_topics.items()},
+        "partial_topics": {
+            name: {"bags": bag_count, "of": total_bags}
+            for name, (bag_count, total_bags) in survey.partial_topics.items()
+        },
         "bags": [
             {
                 "name": bag_facts.bag.name,
@@ -197,14 +204,14 @@ def _dump_topic(facts: TopicFacts) -> dict[str, Any]:
 def _read_topics(bag: Bag, source: int, salvage: bool) -> BagFacts:
     facts = BagFacts(bag, source)
     try:
-        with open_bag(bag, salvage=salvage) as opened:
-            read = [name for name, topic in opened.topics.items() if topic.type in READABLE_TYPES]
-            stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read}
-            for number, message in enumerate(opened.read(read)):
+        with open_bag(bag, salvage=salvage) as opened_bag:
+            read_topics = [name for name, topic in opened_bag.topics.items() if topic.type in READABLE_TYPES]
+            stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read_topics}
+            for number, message in enumerate(opened_bag.read(read_topics)):
                 stamps[message.topic].append((message.log_ns, get_stamp(message.content), number))
             facts.topics = {
                 name: TopicFacts(topic.type, topic.count, make_topic_times(stamps[name]) if name in stamps else None)
-                for name, topic in sorted(opened.topics.items())
+                for name, topic in sorted(opened_bag.topics.items())
             }
     except BagError as error:
         facts.problem = str(error)
@@ -212,12 +219,12 @@ def _read_topics(bag: Bag, source: int, salvage: bool) -> BagFacts:
 
 
 def _suggest(facts: Sequence[BagFacts]) -> DataSettings:
-    readable = [bag_facts.topics for bag_facts in facts if not bag_facts.problem]
-    if not readable:
+    readable_bags = [bag_facts.topics for bag_facts in facts if not bag_facts.problem]
+    if not readable_bags:
         return DataSettings()
-    bags = [{name: Topic(topic.type, topic.messages) for name, topic in topics.items()} for topics in readable]
+    bags = [{name: Topic(topic.type, topic.messages) for name, topic in topics.items()} for topics in readable_bags]
     rates: dict[str, float] = {}
-    for topics in readable:
+    for topics in readable_bags:
         for name, topic in topics.items():
             if topic.times is not None and len(topic.times.log):
                 rates[name] = min(rates.get(name, topic.times.rate), topic.times.rate)

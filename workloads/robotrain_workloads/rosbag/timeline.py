@@ -55,11 +55,11 @@ class TopicTimes:
     @property
     def rate(self) -> float:
         """Messages per second where there is no gap; 0 with fewer than two."""
-        apart = np.concatenate([np.diff(part) for part in self._split()])
-        if not len(apart):
+        gaps_ns = np.concatenate([np.diff(part) for part in self._split()])
+        if not len(gaps_ns):
             return 0.0
-        regular = apart[apart <= int(max(5 * np.median(apart), np.mean(apart)))]
-        return _NANOSECONDS / max(float(np.mean(regular)), 1.0)
+        regular_gaps = gaps_ns[gaps_ns <= int(max(5 * np.median(gaps_ns), np.mean(gaps_ns)))]
+        return _NANOSECONDS / max(float(np.mean(regular_gaps)), 1.0)
 
     @property
     def longest_gap(self) -> tuple[float, int]:
@@ -80,8 +80,8 @@ class TopicTimes:
 
     def measure_jump(self, position: int) -> float:
         """Return by how many seconds the clock went back before a message that `jumps` names first."""
-        back = (int(clock[:position].max() - clock[position]) for clock in (self.log, self.times))
-        return max(back) / _NANOSECONDS
+        backward_steps = (int(clock[:position].max() - clock[position]) for clock in (self.log, self.times))
+        return max(backward_steps) / _NANOSECONDS
 
 
 def make_topic_times(messages: Sequence[tuple[int, int, int]]) -> TopicTimes:
@@ -92,10 +92,10 @@ def make_topic_times(messages: Sequence[tuple[int, int, int]]) -> TopicTimes:
 def _find_jumps(times: Times, tolerance_ns: int) -> list[int]:
     jumps, start = [], 0
     while start < len(times):
-        behind = times[start:] < np.maximum.accumulate(times[start:]) - tolerance_ns
-        if not behind.any():
+        is_behind = times[start:] < np.maximum.accumulate(times[start:]) - tolerance_ns
+        if not is_behind.any():
             break
-        start += int(np.argmax(behind))
+        start += int(np.argmax(is_behind))
         jumps.append(start)
     return jumps
 
@@ -119,57 +119,67 @@ Stretch = Mapping[str, "tuple[Times, NDArray[np.int64]]"]
 def find_pieces(stretches: Iterable[Stretch], settings: DataSettings) -> Iterator[Piece]:
     """Yield the pieces of a bag: each stretch is split where a topic is silent for longer than `max_gap_s`."""
     fps, tolerance_s = settings.fps, settings.tolerance
-    for ordered in stretches:
-        spans = _intersect([_find_spans(times, settings.max_gap_s) for times, _ in ordered.values()])
-        for first, last in spans:
+    for ordered_topics in stretches:
+        spans = _intersect([_find_spans(times, settings.max_gap_s) for times, _ in ordered_topics.values()])
+        for first_ns, last_ns in spans:
             # A last step within the tolerance of every topic's last message counts: topics never end together.
-            steps = int(np.floor(((last - first) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
-            grid = first + np.round(np.arange(steps) * (_NANOSECONDS / fps)).astype(np.int64)
-            indexes, far = {}, np.zeros(steps, bool)
-            for name, (times, positions) in ordered.items():
-                after = np.searchsorted(times, grid, side="right")
-                before = np.clip(after - 1, 0, len(times) - 1)
-                chosen = before
+            steps = int(np.floor(((last_ns - first_ns) / _NANOSECONDS + tolerance_s * 0.999) * fps)) + 1
+            grid = first_ns + np.round(np.arange(steps) * (_NANOSECONDS / fps)).astype(np.int64)
+            indexes, is_far = {}, np.zeros(steps, bool)
+            for name, (times, positions) in ordered_topics.items():
+                next_indices = np.searchsorted(times, grid, side="right")
+                previous_indices = np.clip(next_indices - 1, 0, len(times) - 1)
+                chosen_indices = previous_indices
                 if settings.sync == "nearest":
-                    after = np.clip(after, 0, len(times) - 1)
-                    chosen = np.where(np.abs(times[after] - grid) < np.abs(grid - times[before]), after, before)
-                far |= np.abs(times[chosen] - grid) > tolerance_s * _NANOSECONDS + 1
-                indexes[name] = positions[chosen]
-            yield Piece(grid, indexes, int(far.sum()))
+                    next_indices = np.clip(next_indices, 0, len(times) - 1)
+                    chosen_indices = np.where(
+                        np.abs(times[next_indices] - grid) < np.abs(grid - times[previous_indices]),
+                        next_indices,
+                        previous_indices,
+                    )
+                is_far |= np.abs(times[chosen_indices] - grid) > tolerance_s * _NANOSECONDS + 1
+                indexes[name] = positions[chosen_indices]
+            yield Piece(grid, indexes, int(is_far.sum()))
 
 
 def explain_unused(stretches: Iterable[Stretch], pieces: Iterable[Piece]) -> str:
     """Return how many seconds of a bag are in no piece, and which topics lack them; empty for less than a second."""
-    whole, silent = 0, list[str]()
-    for ordered in stretches:
-        spans = {name: (int(times[0]), int(times[-1])) for name, (times, _) in ordered.items() if len(times)}
+    total_ns, silence_texts = 0, list[str]()
+    for ordered_topics in stretches:
+        spans = {name: (int(times[0]), int(times[-1])) for name, (times, _) in ordered_topics.items() if len(times)}
         if not spans:
             continue
-        first = min(begin for begin, _ in spans.values())
-        last = max(end for _, end in spans.values())
-        whole += last - first
-        for name, (begin, end) in spans.items():
-            gap = int(np.diff(ordered[name][0]).max(initial=0))
-            silent += _name_silence(name, "begins {} s late", begin - first)
-            silent += _name_silence(name, "is silent for {} s", gap)
-            silent += _name_silence(name, "ends {} s early", last - end)
-        silent += [f"{name} has no message" for name in ordered if name not in spans]
-    unused = whole - sum(int(piece.grid[-1] - piece.grid[0]) for piece in pieces)
-    if unused < UNUSED_NS:
+        first_ns = min(start_ns for start_ns, _ in spans.values())
+        last_ns = max(end_ns for _, end_ns in spans.values())
+        total_ns += last_ns - first_ns
+        for name, (start_ns, end_ns) in spans.items():
+            gap = int(np.diff(ordered_topics[name][0]).max(initial=0))
+            silence_texts += _name_silence(name, "begins {} s late", start_ns - first_ns)
+            silence_texts += _name_silence(name, "is silent for {} s", gap)
+            silence_texts += _name_silence(name, "ends {} s early", last_ns - end_ns)
+        silence_texts += [f"{name} has no message" for name in ordered_topics if name not in spans]
+    unused_ns = total_ns - sum(int(piece.grid[-1] - piece.grid[0]) for piece in pieces)
+    if unused_ns < UNUSED_NS:
         return ""
-    return f"{unused / _NANOSECONDS:.1f} of {whole / _NANOSECONDS:.1f} s: {', '.join(silent) or 'a clock jumps'}"
+    return (
+        f"{unused_ns / _NANOSECONDS:.1f} of {total_ns / _NANOSECONDS:.1f} s: "
+        f"{', '.join(silence_texts) or 'a clock jumps'}"
+    )
 
 
-def _name_silence(topic: str, what: str, lost: int) -> list[str]:
-    return [f"{topic} {what.format(f'{lost / _NANOSECONDS:.1f}')}"] if lost >= UNUSED_NS else []
+def _name_silence(topic: str, phrase: str, lost_ns: int) -> list[str]:
+    return [f"{topic} {phrase.format(f'{lost_ns / _NANOSECONDS:.1f}')}"] if lost_ns >= UNUSED_NS else []
 
 
 def split_at_jumps(topics: Mapping[str, TopicTimes]) -> list[Stretch]:
     """Return the stretches of a bag between its clock jumps."""
-    recorded = _make_monotonic(topics)
-    cuts = _find_cuts(topics, recorded)
+    recorded_times = _make_monotonic(topics)
+    cuts = _find_cuts(topics, recorded_times)
     return [
-        {name: _select_ordered(topic_times, recorded[name], cuts, name, number) for name, topic_times in topics.items()}
+        {
+            name: _select_ordered(topic_times, recorded_times[name], cuts, name, number)
+            for name, topic_times in topics.items()
+        }
         for number in range(len(cuts) + 1)
     ]
 
@@ -178,47 +188,55 @@ def _make_monotonic(topics: Mapping[str, TopicTimes]) -> Mapping[str, Times]:
     """Return for each message when it was recorded, on a clock that nobody sets: log times, moved where they jump."""
     if not any(_find_jumps(topic_times.log, LOG_JUMP_NS) for topic_times in topics.values()):
         return {name: topic_times.log for name, topic_times in topics.items()}
-    order = np.argsort(np.concatenate([topic_times.sequence for topic_times in topics.values()]))
-    moved = np.concatenate([topic_times.log for topic_times in topics.values()])[order]
-    for jump in _find_jumps(moved, LOG_JUMP_NS):
-        moved[jump:] += moved[:jump].max() - moved[jump] + 1
-    unsorted = np.empty_like(moved)
-    unsorted[order] = moved
-    ends = np.cumsum([len(topic_times.log) for topic_times in topics.values()])
-    return dict(zip(topics, np.split(unsorted, ends[:-1]), strict=True))
+    recording_order = np.argsort(np.concatenate([topic_times.sequence for topic_times in topics.values()]))
+    ordered_times = np.concatenate([topic_times.log for topic_times in topics.values()])[recording_order]
+    for jump in _find_jumps(ordered_times, LOG_JUMP_NS):
+        ordered_times[jump:] += ordered_times[:jump].max() - ordered_times[jump] + 1
+    monotonic_times = np.empty_like(ordered_times)
+    monotonic_times[recording_order] = ordered_times
+    topic_ends = np.cumsum([len(topic_times.log) for topic_times in topics.values()])
+    return dict(zip(topics, np.split(monotonic_times, topic_ends[:-1]), strict=True))
 
 
-def _find_cuts(topics: Mapping[str, TopicTimes], recorded: Mapping[str, Times]) -> list[dict[str, tuple[int, int]]]:
+def _find_cuts(
+    topics: Mapping[str, TopicTimes], recorded_times: Mapping[str, Times]
+) -> list[dict[str, tuple[int, int]]]:
     """Return for each clock jump when each topic's last message before it ended and its first one after it began.
 
     Topics jump within a second. Header stamps may jump some messages after the log times: those between are left out.
     """
     jumps = sorted(
-        (int(recorded[name][jump]), name) for name, topic_times in topics.items() for jump in topic_times.jumps
+        (int(recorded_times[name][jump]), name) for name, topic_times in topics.items() for jump in topic_times.jumps
     )
     cuts: list[dict[str, tuple[int, int]]] = []
-    began = 0
+    cut_start = 0
     for time_ns, name in jumps:
-        if not cuts or time_ns - began > JUMP_NS:
+        if not cuts or time_ns - cut_start > JUMP_NS:
             cuts.append({})
-            began = time_ns
-        first, _ = cuts[-1].get(name, (time_ns, time_ns))
-        cuts[-1][name] = (first, time_ns)
-    return [{name: cut.get(name, (min(cut.values())[0],) * 2) for name in topics} for cut in cuts]
+            cut_start = time_ns
+        first_ns, _ = cuts[-1].get(name, (time_ns, time_ns))
+        cuts[-1][name] = (first_ns, time_ns)
+    return [
+        {name: cut_by_topic.get(name, (min(cut_by_topic.values())[0],) * 2) for name in topics} for cut_by_topic in cuts
+    ]
 
 
 def _select_ordered(
-    topic_times: TopicTimes, recorded: Times, cuts: Sequence[Mapping[str, tuple[int, int]]], name: str, number: int
+    topic_times: TopicTimes,
+    recorded_times: Times,
+    cuts: Sequence[Mapping[str, tuple[int, int]]],
+    name: str,
+    number: int,
 ) -> tuple[Times, NDArray[np.int64]]:
     """Return the times of a topic's messages between two jumps, ascending, and their positions."""
-    inside = np.ones(len(recorded), bool)
+    is_inside = np.ones(len(recorded_times), bool)
     if number:
-        inside &= recorded >= cuts[number - 1][name][1]
+        is_inside &= recorded_times >= cuts[number - 1][name][1]
     if number < len(cuts):
-        inside &= recorded < cuts[number][name][0]
-    positions = np.flatnonzero(inside)
-    order = positions[np.argsort(topic_times.times[positions], kind="stable")]
-    return topic_times.times[order], order
+        is_inside &= recorded_times < cuts[number][name][0]
+    positions = np.flatnonzero(is_inside)
+    ordered_positions = positions[np.argsort(topic_times.times[positions], kind="stable")]
+    return topic_times.times[ordered_positions], ordered_positions
 
 
 def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Stretch]) -> str:
@@ -226,13 +244,13 @@ def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Str
 
     Header stamps of one clock are all about as far from the times of recording.
     """
-    for ordered in stretches:
-        late = {
+    for ordered_topics in stretches:
+        late_seconds = {
             name: float(np.median(topics[name].log[positions] - times)) / _NANOSECONDS
-            for name, (times, positions) in ordered.items()
+            for name, (times, positions) in ordered_topics.items()
             if len(positions)
         }
-        if problem := explain_clocks(late):
+        if problem := explain_clocks(late_seconds):
             return problem
     return ""
 
@@ -241,18 +259,21 @@ def _find_spans(times: Times, max_gap_s: float) -> list[tuple[int, int]]:
     if not len(times):
         return []
     breaks = np.flatnonzero(np.diff(times) > max_gap_s * _NANOSECONDS)
-    firsts = [0, *(breaks + 1)]
-    lasts = [*breaks, len(times) - 1]
-    return [(int(times[first]), int(times[last])) for first, last in zip(firsts, lasts, strict=True)]
+    first_indices = [0, *(breaks + 1)]
+    last_indices = [*breaks, len(times) - 1]
+    return [
+        (int(times[first_index]), int(times[last_index]))
+        for first_index, last_index in zip(first_indices, last_indices, strict=True)
+    ]
 
 
 def _intersect(spans: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
-    common = list(spans[0]) if spans else []
-    for others in spans[1:]:
-        common = [
-            (max(first, begin), min(last, end))
-            for first, last in common
-            for begin, end in others
-            if max(first, begin) <= min(last, end)
+    common_spans = list(spans[0]) if spans else []
+    for other_spans in spans[1:]:
+        common_spans = [
+            (max(common_start, start), min(common_end, end))
+            for common_start, common_end in common_spans
+            for start, end in other_spans
+            if max(common_start, start) <= min(common_end, end)
         ]
-    return common
+    return common_spans

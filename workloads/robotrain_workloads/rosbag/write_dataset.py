@@ -21,27 +21,30 @@ def write_dataset(job: dict[str, Any], bags: Iterator[list[dict[str, Any]]]) -> 
     import numpy as np
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    first = next(bags)
+    first_episodes = next(bags)
     dataset = LeRobotDataset.create(
         "local/bags",
         fps=round(job["fps"]),
-        features=_describe_features(job, first[0]["shapes"]),
+        features=_describe_features(job, first_episodes[0]["shapes"]),
         root=job["to"],
         robot_type=job["robot"] or None,
         use_videos=job["video"],
     )
     number = 0
-    for episodes in itertools.chain([first], bags):
+    for episodes in itertools.chain([first_episodes], bags):
         for episode in episodes:
             number += 1
-            values = {name: np.load(file) for name, file in episode["arrays"].items()}
+            feature_values = {name: np.load(file) for name, file in episode["arrays"].items()}
             cameras = {
                 name: (np.load(camera["pictures"], mmap_mode="r"), np.load(camera["places"]))
                 for name, camera in episode["cameras"].items()
             }
             for step in range(episode["steps"]):
-                frame: dict[str, Any] = {name: array[step] for name, array in values.items()}
-                frame |= {name: np.array(pictures[places[step]]) for name, (pictures, places) in cameras.items()}
+                frame: dict[str, Any] = {name: array[step] for name, array in feature_values.items()}
+                frame |= {
+                    name: np.array(pictures[picture_numbers[step]])
+                    for name, (pictures, picture_numbers) in cameras.items()
+                }
                 dataset.add_frame({**frame, "task": job["task"]})
             dataset.save_episode()
             print(f"episode {number} of {job['episodes']} written", flush=True)
@@ -59,11 +62,13 @@ def _describe_features(job: dict[str, Any], shapes: dict[str, Any]) -> dict[str,
     for name, shape in shapes.items():
         if name.startswith("observation.images."):
             kind = "video" if job["video"] else "image"
-            names = ["height", "width", "channels"]
+            dimension_names = ["height", "width", "channels"]
         else:
             kind = "float32"
-            names = job["names"].get(name) or [f"{name.rpartition('.')[2]}_{index}" for index in range(shape[0])]
-        features[name] = {"dtype": kind, "shape": tuple(shape), "names": names}
+            dimension_names = job["names"].get(name) or [
+                f"{name.rpartition('.')[2]}_{index}" for index in range(shape[0])
+            ]
+        features[name] = {"dtype": kind, "shape": tuple(shape), "names": dimension_names}
     return features
 
 

@@ -174,15 +174,15 @@ def convert(
     bag_config = _read_given(config, folder, locals())
     salvage = salvage or bag_config.salvage
     survey = _survey(bag_config, salvage)
-    excluded = survey.settings.exclude_bags
+    excluded_names = survey.settings.exclude_bags
     raise_if_any(_find_open_action(survey))
-    raise_if_any(_make_bag_problem(facts.problem, (*excluded, facts.bag.name)) for facts in survey.refused)
+    raise_if_any(_make_bag_problem(facts.problem, (*excluded_names, facts.bag.name)) for facts in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
         raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
     from robotrain_workloads.rosbag.convert_to_lerobot import ConversionFailed, convert_bags
 
     try:
-        written = convert_bags(
+        written_dataset = convert_bags(
             survey,
             to,
             task=task,
@@ -196,9 +196,12 @@ def convert(
         problem = make_problem("rosbag-conversion-failed", title=str(error))
         raise Rejected([problem]) from None
     if json:
-        print_json(written)
+        print_json(written_dataset)
         return
-    print_message(f"{written['episodes']} episodes, {written['frames']} frames at {written['fps']:g} per second")
+    print_message(
+        f"{written_dataset['episodes']} episodes, {written_dataset['frames']} frames at {written_dataset['fps']:g} "
+        "per second"
+    )
     print_message(f"train on it: robotrain submit lerobot-train --dataset-path {to} --platform local")
     print_result(str(to))
 
@@ -266,15 +269,15 @@ def _survey(bag_config: BagConfig, salvage: bool) -> BagSurvey:
             [bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, salvage=salvage, report=print_message
         )
     except UnknownBag as error:
-        near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
-        raise Rejected([make_problem("usage.bags", *near, title=str(error))]) from None
+        nearest_ways = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
+        raise Rejected([make_problem("usage.bags", *nearest_ways, title=str(error))]) from None
     except BagError as error:
         raise Rejected([_make_bag_problem(str(error))]) from None
 
 
-def _make_bag_problem(text: str, excluded: Sequence[str] = ()) -> Problem:
-    ways = (Suggestion(_format_exclusion(excluded), "leaves the bag out"),) if excluded else ()
-    return make_problem("rosbag-unusable", *ways, title=text)
+def _make_bag_problem(problem_text: str, excluded_names: Sequence[str] = ()) -> Problem:
+    ways = (Suggestion(_format_exclusion(excluded_names), "leaves the bag out"),) if excluded_names else ()
+    return make_problem("rosbag-unusable", *ways, title=problem_text)
 
 
 def _find_open_action(survey: BagSurvey) -> list[Problem]:
@@ -289,26 +292,26 @@ def _find_open_action(survey: BagSurvey) -> list[Problem]:
 
 
 def _check_packages() -> None:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    missing_packages = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing_packages:
         way = (Suggestion(format_install_command("robotrain[rosbag]")),)
-        raise Rejected([make_problem("rosbag-packages-missing", *way, missing=", ".join(missing))])
+        raise Rejected([make_problem("rosbag-packages-missing", *way, missing=", ".join(missing_packages))])
 
 
 def _make_rows(survey: BagSurvey) -> list[list[str]]:
     """Return the table of topics: a row for each topic of bags that have the same topics."""
     rows = [["bag", "topic", "type", "messages", "per second", "longest gap", "used as"]]
-    used = {topic: use for use, topics in survey.settings.uses.items() for topic in topics}
-    alike: dict[tuple[tuple[str, str], ...], list[BagFacts]] = {}
+    use_by_topic = {topic: use for use, topics in survey.settings.uses.items() for topic in topics}
+    bags_by_topics: dict[tuple[tuple[str, str], ...], list[BagFacts]] = {}
     for bag_facts in survey.bags:
         topics = tuple((topic, facts.type) for topic, facts in bag_facts.topics.items())
-        alike.setdefault(topics, []).append(bag_facts)
-    for topics, bags in alike.items():
+        bags_by_topics.setdefault(topics, []).append(bag_facts)
+    for topics, bags in bags_by_topics.items():
         name = bags[0].bag.name + (f" and {len(bags) - 1} more" if len(bags) > 1 else "")
         for topic, message_type in topics:
             facts = [bag_facts.topics[topic] for bag_facts in bags]
             kind = message_type.rpartition("/")[2]
-            rows.append([name, topic, kind, *_summarize_topic(facts), used.get(topic, "")])
+            rows.append([name, topic, kind, *_summarize_topic(facts), use_by_topic.get(topic, "")])
             name = ""
         if not topics:
             rows.append([name, "", "", "", "", "", ""])
@@ -333,45 +336,51 @@ def _format_range(numbers: Sequence[float], form: str) -> str:
 def _print_summary(survey: BagSurvey, config: Path | None) -> None:
     episodes = [episode for reading in survey.usable for episode in reading.episodes]
     steps = sum(episode.steps for episode in episodes)
-    lines = [
+    summary_lines = [
         f"would train: {len(episodes)} episodes of {len(survey.usable)} bags, {steps} steps at"
         f" {survey.settings.fps:g} per second ({steps / survey.settings.fps:.0f} s)"
     ]
-    dropped = sum(len(reading.dropped) for reading in survey.usable)
-    filled = sum(episode.filled for episode in episodes)
-    if dropped:
-        lines.append(f"dropped: {dropped} pieces shorter than {SHORTEST_EPISODE} steps")
-    if filled:
-        lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
+    dropped_pieces = sum(len(reading.dropped) for reading in survey.usable)
+    filled_steps = sum(episode.filled for episode in episodes)
+    if dropped_pieces:
+        summary_lines.append(f"dropped: {dropped_pieces} pieces shorter than {SHORTEST_EPISODE} steps")
+    if filled_steps:
+        summary_lines.append(
+            f"{filled_steps} steps take a message that is farther away than {survey.settings.tolerance:.3f} s"
+        )
     if survey.action_candidates:
         from robotrain_workloads.rosbag.settings import explain_open_action
 
-        lines.append(f"would be refused: {explain_open_action(survey.action_candidates)}")
+        summary_lines.append(f"would be refused: {explain_open_action(survey.action_candidates)}")
     elif survey.settings.action_topic is None:
-        lines.append(f"no topic of actions: {bag_parameters.NEXT_STATE}")
-    lines += [f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged]
-    lines += [f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused]
-    uses = {topics[0]: use for use, topics in survey.settings.uses.items()}
-    lines += [
-        f"not in every bag: {topic} ({uses.get(topic, 'not used')}), in {has} of {of}"
-        for topic, (has, of) in survey.partial_topics.items()
+        summary_lines.append(f"no topic of actions: {bag_parameters.NEXT_STATE}")
+    summary_lines += [
+        f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged
     ]
-    lines += [f"left out: {name}" for name in survey.settings.exclude_bags]
-    lines += _list_refusals(survey.refused)
+    summary_lines += [
+        f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused
+    ]
+    use_by_topic = {topics[0]: use for use, topics in survey.settings.uses.items()}
+    summary_lines += [
+        f"not in every bag: {topic} ({use_by_topic.get(topic, 'not used')}), in {bag_count} of {total_bags}"
+        for topic, (bag_count, total_bags) in survey.partial_topics.items()
+    ]
+    summary_lines += [f"left out: {name}" for name in survey.settings.exclude_bags]
+    summary_lines += _list_refusals(survey.refused)
     if survey.refused and survey.usable:
-        names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
-        lines.append(f"leave them out with {_format_exclusion(names)}")
+        excluded_names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
+        summary_lines.append(f"leave them out with {_format_exclusion(excluded_names)}")
     if any(SALVAGE_HINT in str(bag_facts.problem) for bag_facts in survey.refused):
-        lines.append("read what is whole of them with --salvage")
+        summary_lines.append("read what is whole of them with --salvage")
     if config:
-        lines.append(f"settings written: {config}")
-    print_message("\n".join(lines))
+        summary_lines.append(f"settings written: {config}")
+    print_message("\n".join(summary_lines))
 
 
-def _list_refusals(refused: Sequence[BagFacts]) -> list[str]:
+def _list_refusals(refused_bags: Sequence[BagFacts]) -> list[str]:
     """Return why bags would be refused: a line for those with the same reason."""
     problems_by_reason: dict[str, list[str]] = {}
-    for bag_facts in refused:
+    for bag_facts in refused_bags:
         problem = str(bag_facts.problem)
         problems_by_reason.setdefault(problem.partition(": ")[2], []).append(problem)
     return [
@@ -380,8 +389,8 @@ def _list_refusals(refused: Sequence[BagFacts]) -> list[str]:
     ]
 
 
-def _format_exclusion(names: Sequence[str]) -> str:
-    return " ".join(f"--exclude-bag {shlex.quote(name)}" for name in names)
+def _format_exclusion(bag_names: Sequence[str]) -> str:
+    return " ".join(f"--exclude-bag {shlex.quote(name)}" for name in bag_names)
 
 
 app = make_plain_app()

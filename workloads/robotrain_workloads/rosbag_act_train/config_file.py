@@ -137,11 +137,13 @@ def write_config(file: Path, folder: Path, settings: DataSettings, *, salvage: b
     import yaml
 
     target = os.path.relpath(folder.resolve(), file.resolve().parent)
-    data = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
+    bag_settings = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
     if settings.is_action_open:
-        del data["action_topic"]  # null is an answer
-    text = HEADER.format(name=file.name) + yaml.safe_dump({"data": data}, sort_keys=False, allow_unicode=True)
-    write_given_file(file, text.encode())
+        del bag_settings["action_topic"]  # null is an answer
+    config_text = HEADER.format(name=file.name) + yaml.safe_dump(
+        {"data": bag_settings}, sort_keys=False, allow_unicode=True
+    )
+    write_given_file(file, config_text.encode())
 
 
 def make_positive(value: Any) -> float:
@@ -163,15 +165,15 @@ def parse_size(text: str) -> tuple[int, int]:
 def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
     """Yield every value of the file that is not null, as text, and every mistake in its form. Raise OSError."""
     try:
-        root, refused = parse_yaml(read_limited(file))
+        root, refused_lines = parse_yaml(read_limited(file))
     except MalformedYaml as error:
         yield _make_problem(f"{file.name}:{error.line}", f"{file} is not YAML", error.why)
         return
     except ValueError as error:
         yield _make_problem(str(file), f"{file} cannot be read", str(error))
         return
-    for line, title in refused:
-        yield _make_problem(f"{file.name}:{line}", f"{file}: {title}")
+    for line_number, title in refused_lines:
+        yield _make_problem(f"{file.name}:{line_number}", f"{file}: {title}")
     if root is None or root.null:
         return
     if root.kind != "mapping":
@@ -193,16 +195,16 @@ def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
 
 
 def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[_Entry | Problem]:
-    where = f"{file.name}:{node.line}"
+    location = f"{file.name}:{node.line}"
     if node.null:
         if key in ("state_topic", "action_topic"):  # without it there is a default, or a question
-            yield _Entry(section, key, bag_parameters.NO_TOPIC, where)
+            yield _Entry(section, key, bag_parameters.NO_TOPIC, location)
         return
     try:
-        for text in _format_texts(key, node):
-            yield _Entry(section, key, text, where)
+        for value_text in _format_texts(key, node):
+            yield _Entry(section, key, value_text, location)
     except ValueError as error:
-        yield _make_invalid(file, section, key, where, str(error))
+        yield _make_invalid(file, section, key, location, str(error))
 
 
 def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
@@ -213,21 +215,25 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         fields = {name.text: _get_text(value, "It is text.") for name, value in _list_pairs(node)}
         if not {"account", "container"} <= {*fields} <= {"account", "container", "prefix"}:
             raise ValueError("It has `account` and `container`, and may have `prefix`.")
-        parts = (f"https://{fields['account']}.blob.core.windows.net", fields["container"], fields.get("prefix", ""))
-        yield "/".join(part.strip("/") for part in parts if part)
+        url_parts = (
+            f"https://{fields['account']}.blob.core.windows.net",
+            fields["container"],
+            fields.get("prefix", ""),
+        )
+        yield "/".join(part.strip("/") for part in url_parts if part)
     elif key == "image_topics":
-        form = "It is a mapping from topics to names of cameras."
-        pairs = [f"{topic.text}={_get_text(camera, form)}" for topic, camera in _list_pairs(node)]
-        yield ",".join(pairs) or bag_parameters.NO_TOPIC
+        form_text = "It is a mapping from topics to names of cameras."
+        topic_cameras = [f"{topic.text}={_get_text(camera, form_text)}" for topic, camera in _list_pairs(node)]
+        yield ",".join(topic_cameras) or bag_parameters.NO_TOPIC
     elif key == "units":
-        form = "It is a mapping from topics to units."
-        yield ",".join(f"{topic.text}={_get_text(unit, form)}" for topic, unit in _list_pairs(node))
+        form_text = "It is a mapping from topics to units."
+        yield ",".join(f"{topic.text}={_get_text(unit, form_text)}" for topic, unit in _list_pairs(node))
     elif key in LISTS:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
-        texts = [_get_text(item, "It is a list of values.") for item in node.items]
-        if texts:
-            yield "x".join(texts) if key == "image_size" else ",".join(texts)
+        item_texts = [_get_text(item, "It is a list of values.") for item in node.items]
+        if item_texts:
+            yield "x".join(item_texts) if key == "image_size" else ",".join(item_texts)
     elif key == "n_obs_steps":
         if _get_text(node) != "1":
             raise ValueError("ACT takes one observation: it is 1.")
@@ -251,34 +257,34 @@ def _list_pairs(node: YamlNode) -> tuple[tuple[YamlNode, YamlNode], ...]:
     return node.pairs
 
 
-def _parse_setting(name: str, text: str) -> Any:
+def _parse_setting(name: str, setting_text: str) -> Any:
     """Return the field of DataSettings. Raise ValueError."""
     if name in _CHOICES:
-        if text not in _CHOICES[name]:
-            raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {text}.")
-        return text
+        if setting_text not in _CHOICES[name]:
+            raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {setting_text}.")
+        return setting_text
     if name == "image_topics":
-        return bag_parameters.parse_cameras(bag_parameters.read_topic(text) or "")
+        return bag_parameters.parse_cameras(bag_parameters.read_topic(setting_text) or "")
     if name == "units":
-        return bag_parameters.parse_units(text)
+        return bag_parameters.parse_units(setting_text)
     if name == "image_size":
-        return parse_size(text)
+        return parse_size(setting_text)
     if name in LISTS:
-        return tuple(text.split(","))
-    return make_positive(text) if name in _NUMBERS else bag_parameters.read_topic(text)
+        return tuple(setting_text.split(","))
+    return make_positive(setting_text) if name in _NUMBERS else bag_parameters.read_topic(setting_text)
 
 
 def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, str] | tuple[str, ...]) -> Problem:
-    elsewhere = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
+    other_sections = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
     sets = SECTIONS.get(section[:-1], {})
-    same = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
-    near = elsewhere or same or suggest_name(key.text, keys)
+    same_parameter = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
+    similar_keys = other_sections or same_parameter or suggest_name(key.text, keys)
     reason = REMOVED.get(key.text) or f"Known keys: {', '.join(keys)}."
-    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, near)
+    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, similar_keys)
 
 
-def _make_invalid(file: Path, section: str, key: str, where: str, reason: str) -> Problem:
-    return _make_problem(where, f"{file}: {section}.{key} is invalid", reason)
+def _make_invalid(file: Path, section: str, key: str, location: str, reason: str) -> Problem:
+    return _make_problem(location, f"{file}: {section}.{key} is invalid", reason)
 
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
@@ -289,23 +295,23 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     """Return the file with the parameters of a job, whose bags are in `folder`."""
     import yaml
 
-    content: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
+    config: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
         written_keys = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
         fields = {key: _parse_list(key, values[name]) for name, key in written_keys.items()}
-        content[section] = {**content.get(section, {}), **fields}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        config[section] = {**config.get(section, {}), **fields}
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 
-def _parse_list(key: str, value: Any) -> Any:
+def _parse_list(key: str, parameter_text: Any) -> Any:
     """Return a parameter as its key has it: lists and mappings where the parameter is a text."""
-    if not value or key not in ("image_topics", "units", *LISTS):
-        return value
+    if not parameter_text or key not in ("image_topics", "units", *LISTS):
+        return parameter_text
     if key == "image_size":
-        return list(parse_size(value))
+        return list(parse_size(parameter_text))
     if key == "units":
-        return bag_parameters.parse_units(value)
+        return bag_parameters.parse_units(parameter_text)
     if key == "image_topics":
-        return bag_parameters.parse_cameras(bag_parameters.read_topic(value) or "")
-    return value.split(",")
+        return bag_parameters.parse_cameras(bag_parameters.read_topic(parameter_text) or "")
+    return parameter_text.split(",")

@@ -37,18 +37,18 @@ class AbandonedProgram:
         if self._ends and now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             if any(end.status == 0 for end in node_group.read_ends(Path(self._ends))):
-                lines = self._count_lines()
-                written = _read_written_bytes(self._pid)
-                if self._alone_since > now or lines > self._lines or written - self._written >= WORK_BYTES:
-                    self._alone_since, self._lines, self._written = now, lines, written
+                line_count = self._count_lines()
+                written_bytes = _read_written_bytes(self._pid)
+                if self._alone_since > now or line_count > self._lines or written_bytes - self._written >= WORK_BYTES:
+                    self._alone_since, self._lines, self._written = now, line_count, written_bytes
         return now - self._alone_since > SILENT_SECONDS
 
 
 def _read_written_bytes(pid: int) -> int:
     """Return the bytes that a process and those that it started have written."""
-    written = 0
+    written_bytes = 0
     for process in (str(pid), *list_children(pid)):
         with suppress(OSError, ValueError, IndexError):
             fields = dict(line.split(": ") for line in Path(f"/proc/{process}/io").read_text().splitlines())
-            written += int(fields["wchar"])
-    return written
+            written_bytes += int(fields["wchar"])
+    return written_bytes

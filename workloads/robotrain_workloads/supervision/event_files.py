@@ -47,10 +47,10 @@ class EventFile:
             while self._offset + HEADER.size <= size:
                 file.seek(self._offset)
                 length, _ = HEADER.unpack(file.read(HEADER.size))
-                end = self._offset + HEADER.size + length + FOOTER
-                if end > size:
+                record_end = self._offset + HEADER.size + length + FOOTER
+                if record_end > size:
                     return
-                self._offset = end
+                self._offset = record_end
                 if length <= MAX_RECORD_BYTES:
                     yield file.read(length)
 
@@ -75,23 +75,23 @@ def _parse_event(record: bytes) -> MetricRow | None:
         event = protos.Event.FromString(record)
     except Exception:  # protobuf's error is a class of its own in each implementation
         return None
-    scalars = ((value.tag, _get_scalar(value)) for value in event.summary.value)
-    values = {tag: number for tag, number in scalars if number is not None}
-    return MetricRow(event.step, values, time=event.wall_time) if values else None
+    scalars = ((scalar.tag, _get_scalar(scalar)) for scalar in event.summary.value)
+    values_by_tag = {tag: number for tag, number in scalars if number is not None}
+    return MetricRow(event.step, values_by_tag, time=event.wall_time) if values_by_tag else None
 
 
-def _get_scalar(value: Any) -> float | None:
+def _get_scalar(scalar: Any) -> float | None:
     """Return a scalar, also as TensorFlow 2 writes it; None for anything else."""
-    kind = value.WhichOneof("value")
+    kind = scalar.WhichOneof("value")
     if kind == "simple_value":
-        return float(value.simple_value)
-    if kind != "tensor" or value.tensor.tensor_shape.dim:
+        return float(scalar.simple_value)
+    if kind != "tensor" or scalar.tensor.tensor_shape.dim:
         return None
-    tensor = value.tensor
-    numbers, form = (tensor.float_val, "<f") if tensor.dtype == DT_FLOAT else (tensor.double_val, "<d")
+    tensor = scalar.tensor
+    tensor_numbers, struct_format = (tensor.float_val, "<f") if tensor.dtype == DT_FLOAT else (tensor.double_val, "<d")
     if tensor.dtype not in (DT_FLOAT, DT_DOUBLE):
         return None
-    if numbers:
-        return float(numbers[0])
-    is_whole = len(tensor.tensor_content) == struct.calcsize(form)
-    return float(struct.unpack(form, tensor.tensor_content)[0]) if is_whole else None
+    if tensor_numbers:
+        return float(tensor_numbers[0])
+    is_whole = len(tensor.tensor_content) == struct.calcsize(struct_format)
+    return float(struct.unpack(struct_format, tensor.tensor_content)[0]) if is_whole else None

@@ -29,12 +29,14 @@ class NewLines:
                 self._offset = 0
             file.seek(self._offset)
             while block := file.read(MAX_BLOCK_BYTES):
-                whole, end, rest = block.rpartition(b"\n")
-                if not end and len(rest) < MAX_BLOCK_BYTES:
+                complete_lines, line_end, incomplete_line = block.rpartition(b"\n")
+                if not line_end and len(incomplete_line) < MAX_BLOCK_BYTES:
                     return
-                self._offset += len(whole) + 1 if end else len(rest)  # a longer line is none of metrics
+                self._offset += (
+                    len(complete_lines) + 1 if line_end else len(incomplete_line)
+                )  # a longer line is none of metrics
                 file.seek(self._offset)
-                yield from whole.split(b"\n") if end else ()
+                yield from complete_lines.split(b"\n") if line_end else ()
 
 
 class JsonLines:
@@ -45,9 +47,9 @@ class JsonLines:
 
     def read_new(self) -> Iterator[dict[str, Any]]:
         """Yield the new objects. Raise OSError."""
-        for line in self._lines.read_new():
+        for json_line in self._lines.read_new():
             try:
-                record = json.loads(line)
+                record = json.loads(json_line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
@@ -77,11 +79,11 @@ class MetricsFile:
         """Yield the new rows. Raise OSError."""
         for record in self._lines.read_new():
             self._count += 1
-            counted = ((name, parse_step(record[name])) for name in STEP_KEYS if name in record)
-            key, step = next(((name, step) for name, step in counted if step is not None), ("", self._count))
-            values = dict(list_numbers({name: value for name, value in record.items() if name != key}))
-            if values:
-                yield MetricRow(step, values, time=get_time(record))
+            steps_by_key = ((name, parse_step(record[name])) for name in STEP_KEYS if name in record)
+            key, step = next(((name, step) for name, step in steps_by_key if step is not None), ("", self._count))
+            values_by_name = dict(list_numbers({name: value for name, value in record.items() if name != key}))
+            if values_by_name:
+                yield MetricRow(step, values_by_name, time=get_time(record))
 
 
 def get_time(record: dict[str, Any]) -> float:

@@ -40,8 +40,8 @@ class LauncherWatch:
 
     def read_lines(self, lines: Sequence[bytes]) -> None:
         """Look for a failure in what the agent and its processes print."""
-        for line in lines:
-            if not self.status and (match := FAILURE.search(line)):
+        for output_line in lines:
+            if not self.status and (match := FAILURE.search(output_line)):
                 self.status = int(match[1])
 
 

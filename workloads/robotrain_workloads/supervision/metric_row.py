@@ -33,8 +33,8 @@ def parse_step(value: Any) -> int | None:
 
 def clean_name(name: str) -> str:
     """Return the name of a metric as MLflow allows it: of certain letters, and a path without `..` and `//`."""
-    cleaned = _NOT_ALLOWED.sub("_", name).strip()[:LONGEST_NAME]
-    return "/".join(part for part in cleaned.split("/") if part not in ("", ".", ".."))
+    cleaned_name = _NOT_ALLOWED.sub("_", name).strip()[:LONGEST_NAME]
+    return "/".join(part for part in cleaned_name.split("/") if part not in ("", ".", ".."))
 
 
 def is_clean_name(name: str) -> bool:

@@ -43,9 +43,9 @@ class MetricSender:
         self.last_step = row.step
         if row.total is not None and row.total != self._total:
             self._total = row.total
-        values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}
-        if values or not row.values:
-            self._rows.setdefault(row.step, {}).update(values)
+        claimed_values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}
+        if claimed_values or not row.values:
+            self._rows.setdefault(row.step, {}).update(claimed_values)
             now = time.time()
             self._times[row.step] = row.time if self._began <= row.time <= now else now
 
@@ -58,8 +58,8 @@ class MetricSender:
             return
         steps = self._choose(max(1, int(self._allowed)))
         for step in steps:
-            sent = Metrics(values=self._rows[step], step=step, total=self._total)
-            self._emit(EventRecord(self._times[step], sent))
+            metrics = Metrics(values=self._rows[step], step=step, total=self._total)
+            self._emit(EventRecord(self._times[step], metrics))
         self._allowed = max(0.0, self._allowed - len(steps))
         self._rows, self._times = {}, {}
 
@@ -68,7 +68,7 @@ class MetricSender:
         steps = sorted(self._rows)  # sources that are read one after another tell of the same steps
         if len(steps) <= count:
             return steps
-        newest = {name: step for step in steps for name in self._rows[step]}
+        last_steps = {name: step for step in steps for name in self._rows[step]}
         distance = len(steps) / count
-        chosen = {*newest.values(), *(steps[-1 - int(number * distance)] for number in range(count))}
-        return [step for step in steps if step in chosen]
+        chosen_steps = {*last_steps.values(), *(steps[-1 - int(number * distance)] for number in range(count))}
+        return [step for step in steps if step in chosen_steps]

@@ -40,12 +40,12 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     memory_kills = count_oom_kills()
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
-    alone = AbandonedProgram(group.ends, program.pid, output.count_lines)
+    abandoned_program = AbandonedProgram(group.ends, program.pid, output.count_lines)
 
     def look_for_stop() -> bool:
         if not follower.is_stopped and node_group.is_stop_requested(group.ends):
             os.kill(os.getpid(), signal.SIGTERM)
-        elif not follower.is_stopped and alone.is_given_up():
+        elif not follower.is_stopped and abandoned_program.is_given_up():
             print(f"the program is stopped: it has waited for {SILENT_SECONDS:.0f} s for a node that ended", flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
         return launcher is not None and launcher.have_ranks_ended()
@@ -96,7 +96,7 @@ class NodeOutput:
 
     def read_last(self) -> list[str]:
         """Return the last lines, without the prefix."""
-        return [line.decode(errors="replace") for line in self._last]
+        return [last_line.decode(errors="replace") for last_line in self._last]
 
     def _print(self, piece: bytes, lines: list[bytes]) -> None:
         self._last.extend(lines)
@@ -104,21 +104,21 @@ class NodeOutput:
         if self._launcher:
             self._launcher.read_lines(lines)
         if self._prefix:
-            whole = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
+            output_bytes = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
         else:
-            whole = self._take_whole(piece)
-        content = memoryview(whole)
+            output_bytes = self._take_whole(piece)
+        remaining_bytes = memoryview(output_bytes)
         try:
-            while content:
-                content = content[os.write(self._to, content) :]
+            while remaining_bytes:
+                remaining_bytes = remaining_bytes[os.write(self._to, remaining_bytes) :]
         except OSError:  # nobody reads it any more; the program goes on
             self._to = os.open(os.devnull, os.O_WRONLY)
 
     def _take_whole(self, piece: bytes) -> bytes:
         """Return what ends with a line of what has come; the rest waits for its end, unless it is very long."""
-        content = self._held + piece
-        end = max(content.rfind(b"\n"), content.rfind(b"\r")) + 1
-        if len(content) - end > MAX_LINE_BYTES:
-            end = len(content)
-        self._held = content[end:]
-        return content[:end]
+        held_bytes = self._held + piece
+        last_line_end = max(held_bytes.rfind(b"\n"), held_bytes.rfind(b"\r")) + 1
+        if len(held_bytes) - last_line_end > MAX_LINE_BYTES:
+            last_line_end = len(held_bytes)
+        self._held = held_bytes[last_line_end:]
+        return held_bytes[:last_line_end]

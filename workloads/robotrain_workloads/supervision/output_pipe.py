@@ -23,20 +23,20 @@ class OutputSplitter:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the lines that `piece` completes, without their ends and without empty ones."""
-        *lines, rest = piece.replace(b"\r", b"\n").split(b"\n")
+        *lines, incomplete_line = piece.replace(b"\r", b"\n").split(b"\n")
         if lines:
             lines[0] = self._extend(lines[0])
             self._pending = b""
-        self._pending = self._extend(rest)
+        self._pending = self._extend(incomplete_line)
         return [line[:MAX_LINE_BYTES] for line in lines if line]
 
     def flush(self) -> list[bytes]:
         """Return the last line, if it has no end."""
-        line, self._pending = self._pending, b""
-        return [line] if line else []
+        last_line, self._pending = self._pending, b""
+        return [last_line] if last_line else []
 
-    def _extend(self, part: bytes) -> bytes:
-        return self._pending + part[: MAX_LINE_BYTES - len(self._pending)]
+    def _extend(self, line_part: bytes) -> bytes:
+        return self._pending + line_part[: MAX_LINE_BYTES - len(self._pending)]
 
 
 class OutputLines:
@@ -58,21 +58,21 @@ class OutputLines:
     def take_lines(self) -> list[bytes]:
         """Return the lines since the last call."""
         with self._lock:
-            taken, self._lines, self._size = list(self._lines), deque(), 0
-        return taken
+            taken_lines, self._lines, self._size = list(self._lines), deque(), 0
+        return taken_lines
 
 
-def forward_output(pipe: IO[bytes], lines: OutputLines, to: int = 1) -> None:
-    """Pass a program's output on at once, to its end, and add its lines to `lines`."""
+def forward_output(pipe: IO[bytes], output_lines: OutputLines, to: int = 1) -> None:
+    """Pass a program's output on at once, to its end, and add its lines to `output_lines`."""
     splitter = OutputSplitter()
     while piece := os.read(pipe.fileno(), PIECE_BYTES):
         try:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(to, rest) :]
+            remaining_bytes = memoryview(piece)
+            while remaining_bytes:
+                remaining_bytes = remaining_bytes[os.write(to, remaining_bytes) :]
         except OSError:  # nobody reads it any more; the program goes on
             to = os.open(os.devnull, os.O_WRONLY)
-        lines.add(splitter.feed(piece))
+        output_lines.add(splitter.feed(piece))
         if len(piece) < SMALL_BYTES:
             time.sleep(PAUSE_SECONDS)
-    lines.add(splitter.flush())
+    output_lines.add(splitter.flush())

@@ -37,8 +37,8 @@ def adopt(
         print_json({"run": record.run, "platform": record.platform, "name": record.name, "is_new": is_new})
         return
     print_result(record.run)
-    named = f", named {record.name}" if record.name else ""
-    print_message(f"{'recorded' if is_new else 'it is recorded already'}{named}: robotrain status {record.run}")
+    name_phrase = f", named {record.name}" if record.name else ""
+    print_message(f"{'recorded' if is_new else 'it is recorded already'}{name_phrase}: robotrain status {record.run}")
 
 
 app = make_app(adopt)

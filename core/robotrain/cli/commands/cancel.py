@@ -41,11 +41,13 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
             print_problems(
                 site.notify_run_changed(get_plugins(ctx), cancellation.record, "cancelled", cancellation.after)
             )
-    told = [cancellation.describe_result() for cancellation in stopping]
+    cancel_results = [cancellation.describe_result() for cancellation in stopping]
     if json:
-        print_json([data for data, _ in told] if len(told) > 1 else told[0][0])
+        print_json(
+            [result_data for result_data, _ in cancel_results] if len(cancel_results) > 1 else cancel_results[0][0]
+        )
     else:
-        print_text("\n".join(text for _, text in told))
+        print_text("\n".join(result_text for _, result_text in cancel_results))
     if problems := [problem for cancellation in stopping for problem in cancellation.problems]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)
@@ -95,10 +97,14 @@ class RunCancellation:
         }
         lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
         records.save_final_status(self.record.run, self.after)
-        left = list_places(self.record.run, progress, is_machine_gone(self.platform, self.after))
-        output_lines = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
-        nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
-        lines += output_lines or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)
+        output_places = list_places(self.record.run, progress, is_machine_gone(self.platform, self.after))
+        output_lines = [
+            f"{name:<11} {output_place}" for name, output_place in output_places if name in REPORTED_OUTPUTS
+        ]
+        has_saved_nothing = (
+            self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
+        )
+        lines += output_lines or ["it saved no checkpoint"] * (has_saved_nothing and not self.record.is_sweep)
         lines += format_next_steps(self.record, self.after, progress)[:1]
         return data, "\n  ".join(lines)
 
@@ -113,8 +119,8 @@ def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
         for future in futures:
             future.result()
     except KeyboardInterrupt:
-        names = " ".join(cancellation.record.run for cancellation in cancellations)
-        print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")
+        run_names = " ".join(cancellation.record.run for cancellation in cancellations)
+        print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {run_names}   wait for the end")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 

@@ -98,8 +98,8 @@ class CompareCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add what the command itself does."""
-        than = "ask whether the named policies are not worse than this one; needs --margin"
-        options.add_own(NOT_WORSE_THAN, help=than, metavar="POLICY", common=True)
+        reference_help = "ask whether the named policies are not worse than this one; needs --margin"
+        options.add_own(NOT_WORSE_THAN, help=reference_help, metavar="POLICY", common=True)
         file = "compare the episodes of a CSV file: policy,start,success[,score][,condition][,training]"
         options.add_own(SCORES, help=file, metavar="FILE.csv", common=True)
         none = "how a start counts that only one policy has: left out, or a failure of the other"
@@ -132,7 +132,7 @@ class CompareCommand(JobCommand):
         _, *words = ctx.params.get("words") or []
         policies = _list_policies(words)
         file = ctx.params.get("scores")
-        than = ctx.params.get("not_worse_than") or ""
+        reference_policy = ctx.params.get("not_worse_than") or ""
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
 
@@ -142,9 +142,9 @@ class CompareCommand(JobCommand):
         if missing not in (None, *get_args(Missing)):
             raise Rejected([make_problem("value-invalid.missing", given=str(missing))])
         if file:
-            record = compared_runs.compare_file(Path(file), policies, plan, than, missing)
+            record = compared_runs.compare_file(Path(file), policies, plan, reference_policy, missing)
         else:
-            record = compared_runs.compare_runs(policies, plan, than, missing, get_plugins(ctx))
+            record = compared_runs.compare_runs(policies, plan, reference_policy, missing, get_plugins(ctx))
         show_record(ctx, record)
 
     def make_request(
@@ -158,21 +158,21 @@ class CompareCommand(JobCommand):
     ) -> tuple[Request, Sequence[Problem]]:
         """Return what the arguments ask for, with the policies among the words as sources of the job."""
         request, request_problems = super().make_request(ctx, choice, values, workload, platform, problems)
-        than = values.get("not_worse_than") or ""
+        reference_policy = values.get("not_worse_than") or ""
         margin = values.get(self.options.flags[MARGIN])
-        texts = [*self.policies, *([than] if than else [])]
+        policy_texts = [*self.policies, *([reference_policy] if reference_policy else [])]
         kinds = get_plugins(ctx).source_kinds()
-        mistakes = [*_find_mistakes(self.policies, than, margin)]
+        mistakes = [*_find_mistakes(self.policies, reference_policy, margin)]
         sources = list[SourceText]()
         if values.get("missing"):
             mistakes.append(make_problem("option-without-effect.missing", suggest_leaving_out(MISSING)))
-        for number, text in enumerate(texts):
+        for number, policy_text in enumerate(policy_texts):
             with collect_problems(mistakes):
-                sources.append(_make_source(REFERENCE if number else POLICY, text, kinds))
+                sources.append(_make_source(REFERENCE if number else POLICY, policy_text, kinds))
         if mistakes:  # what follows of a job without its policies would be wrong too
             raise Rejected([*problems, *request_problems, *mistakes])
-        line = request.line._replace(sources=(*request.line.sources, *sources))
-        return replace(request, line=line), request_problems
+        line_layer = request.line._replace(sources=(*request.line.sources, *sources))
+        return replace(request, line=line_layer), request_problems
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the job of the policies; what is left of the words is that of any job."""
@@ -184,8 +184,10 @@ class CompareCommand(JobCommand):
         """Return a problem whose suggestions name policies as words: they have no options here."""
         kinds = Plugins().source_kinds().values()
         flags = {kind.roles[role].flag for kind in kinds for role in (POLICY, REFERENCE) if role in kind.roles}
-        first = next(iter(self.policies), "RUN")
-        words = Suggestion(f"robotrain compare {shlex.quote(first)} POLICY", "another run, RUN@STEP, or any policy")
+        first_policy = next(iter(self.policies), "RUN")
+        words = Suggestion(
+            f"robotrain compare {shlex.quote(first_policy)} POLICY", "another run, RUN@STEP, or any policy"
+        )
         ways = list[Suggestion]()
         for way in problem.suggestions:
             is_policy = flags.intersection(read_edit(way).flags)
@@ -209,11 +211,11 @@ class CompareCommand(JobCommand):
         plan_values = dict[str, Any]()
         problems = list[Problem]()
         for flag in QUESTIONS:
-            text = values.get(self.options.flags.get(flag, "")) or ""
+            share_text = values.get(self.options.flags.get(flag, "")) or ""
             try:
-                plan_values |= {flag.removeprefix("--").replace("-", "_"): float(text)} if text else {}
+                plan_values |= {flag.removeprefix("--").replace("-", "_"): float(share_text)} if share_text else {}
             except ValueError:
-                problems.append(make_problem("value-invalid.share", where=flag, given=text))
+                problems.append(make_problem("value-invalid.share", where=flag, given=share_text))
         if values.get(self.options.flags.get(ALLOW_FLOOR, "")):
             plan_values["allow_floor"] = True
         if values.get("not_worse_than") and "margin" not in plan_values:
@@ -229,17 +231,21 @@ class CompareCommand(JobCommand):
         order = ctx.meta.get(ORDER_KEY, [])
         problems = [*usage.find_swallowed_flags(ctx.params, self.options)]
         problems += usage.find_repeated_options(order, self.options)
-        if unknown := [word for word in words if word.startswith("-")]:
+        if unknown_flags := [word for word in words if word.startswith("-")]:
             problems += find_unknown_words(
-                [self.choice.workload, *unknown], self.choice, self.options, get_plugins(ctx)
+                [self.choice.workload, *unknown_flags], self.choice, self.options, get_plugins(ctx)
             )
-        names = {name: flag for flag, name in reversed(self.options.flags.items())}
-        extra = [names[name] for name in dict.fromkeys(order) if name in names and names[name] not in KNOWN]
-        if extra:
+        flags_by_name = {name: flag for flag, name in reversed(self.options.flags.items())}
+        extra_flags = [
+            flags_by_name[name]
+            for name in dict.fromkeys(order)
+            if name in flags_by_name and flags_by_name[name] not in KNOWN
+        ]
+        if extra_flags:
             way = Suggestion("--env ENV", "plays new episodes") if policies else ""
-            flags = " and ".join(extra)
+            flags = " and ".join(extra_flags)
             problems.append(
-                make_problem("option-without-effect.comparison", way, suggest_leaving_out(*extra), where=flags)
+                make_problem("option-without-effect.comparison", way, suggest_leaving_out(*extra_flags), where=flags)
             )
         raise_if_any(problems)
 
@@ -257,20 +263,20 @@ def _find_mistakes(policies: Sequence[str], than: str, margin: Any) -> Iterator[
         yield make_problem("options-conflict.one-candidate", count=len(policies))
     elif len(policies) + bool(than) < 2:
         yield make_problem("value-missing.second-policy", given=redact(next(iter(policies), than or "none")))
-    for text in (*policies, than):
-        if "," in text:
-            yield make_problem("not-comparable.trainings-played", given=text)
+    for policy in (*policies, than):
+        if "," in policy:
+            yield make_problem("not-comparable.trainings-played", given=policy)
 
 
-def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> SourceText:
+def _make_source(role: str, policy_text: str, kinds: Mapping[str, SourceKind]) -> SourceText:
     """Return a policy as a source of the job, of whatever kind its text is. Raise Rejected if no run is meant."""
-    possible = tuple(name for name, kind in kinds.items() if role in kind.roles)
-    run, separator, step = text.partition("@")
-    if Path(text).expanduser().is_dir() and not names_run(run):
-        possible = (LOCAL_KIND,)
-    elif not re.search("[/:]", text) and run not in NEWEST_NAMES:
-        text = f"{find_run(run)}{separator}{step}"
-    return SourceText(role, possible, text, Origin("argument", redact(text)), Path.cwd())
+    kind_names = tuple(name for name, kind in kinds.items() if role in kind.roles)
+    run, separator, step = policy_text.partition("@")
+    if Path(policy_text).expanduser().is_dir() and not names_run(run):
+        kind_names = (LOCAL_KIND,)
+    elif not re.search("[/:]", policy_text) and run not in NEWEST_NAMES:
+        policy_text = f"{find_run(run)}{separator}{step}"
+    return SourceText(role, kind_names, policy_text, Origin("argument", redact(policy_text)), Path.cwd())
 
 
 def finish_comparison(
@@ -281,11 +287,11 @@ def finish_comparison(
     renderer = LogRenderer(print_message_line) if options.get("stream") else LiveLineRenderer()
     follower = RunFollower([(record, platform)], renderer, plugins, just_sent=is_new)
     watch.follow(follower, renderer, "wait", follower.wait_until_over)
-    (followed,) = follower.runs
-    facts = None if followed.failure else compared_runs.collect_with_results(record.run, plugins)
+    (followed_run,) = follower.runs
+    facts = None if followed_run.failure else compared_runs.collect_with_results(record.run, plugins)
     evaluation = facts.evaluation if facts else None
     if facts is None or evaluation is None or evaluation.comparison is None:
-        return watch.print_end(followed, bool(options.get("json")), with_tail=not options.get("stream"))
+        return watch.print_end(followed_run, bool(options.get("json")), with_tail=not options.get("stream"))
     print_message(f"robotrain report {record.run}   shows it on a page")
     show_record(ctx, compared_runs.add_unrelated(evaluation.comparison, facts, plugins))
 
@@ -300,10 +306,13 @@ def show_record(ctx: typer.Context, record: Mapping[str, Any]) -> None:
     if ctx.params.get("json"):
         print_json(record)
     else:
-        text = (record.get("conditions") or {}).get("text")
+        conditions_text = (record.get("conditions") or {}).get("text")
         sentences = comparison_record.list_sentences(record)
         notes = comparison_record.list_notes(record)
-        parts = [*([f"{text}\n"] if text else []), f"{format_table(comparison_record.list_policies(record))}\n"]
+        parts = [
+            *([f"{conditions_text}\n"] if conditions_text else []),
+            f"{format_table(comparison_record.list_policies(record))}\n",
+        ]
         print_text("\n".join([*parts, *sentences, *(f"  {note}" for note in notes)]))
     if (record.get("gate") or {"passed": True})["passed"] is not True:
         raise typer.Exit(Stage.RUN.exit_code)

@@ -38,73 +38,75 @@ PAIR_SECONDS = 0.025
 
 
 def compare_file(
-    file: Path, words: Sequence[str], plan: ComparisonPlan, than: str, missing: Missing | None
+    file: Path, words: Sequence[str], plan: ComparisonPlan, reference_policy: str, missing: Missing | None
 ) -> Mapping[str, Any]:
     """Compare the policies of a CSV file, or those of them that are named."""
     try:
-        content = read_limited_file(file, MAX_SCORES_BYTES)
+        file_bytes = read_limited_file(file, MAX_SCORES_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=reason)]) from None
-    episodes = read_scores(content, str(file))
+    episodes = read_scores(file_bytes, str(file))
     policies = [*dict.fromkeys(episode.policy for episode in episodes)]
-    named = [*dict.fromkeys([*words, *([than] if than else [])])]
-    every = redact(", ".join(policies))
-    strange = [name for name in named if name not in policies]
-    raise_if_any([make_problem("value-unknown.policy", given=name, every=every) for name in strange])
-    chosen = named if words else policies
+    named_policies = [*dict.fromkeys([*words, *([reference_policy] if reference_policy else [])])]
+    joined_policies = redact(", ".join(policies))
+    unknown_policies = [name for name in named_policies if name not in policies]
+    raise_if_any([make_problem("value-unknown.policy", given=name, every=joined_policies) for name in unknown_policies])
+    chosen_policies = named_policies if words else policies
     conditions = [*dict.fromkeys(episode.condition for episode in episodes)]
-    sides = [Side(name) for name in chosen]
-    if len(chosen) == 1 and len(conditions) > 1:
-        sides = [Side(chosen[0], condition or PLAIN) for condition in conditions]
+    sides = [Side(name) for name in chosen_policies]
+    if len(chosen_policies) == 1 and len(conditions) > 1:
+        sides = [Side(chosen_policies[0], condition or PLAIN) for condition in conditions]
         episodes = [replace(episode, condition=episode.condition or PLAIN) for episode in episodes]
     if len(sides) < 2:
-        raise Rejected([make_problem("value-missing.second-policy", given=chosen[0])])
-    described = [
+        raise Rejected([make_problem("value-missing.second-policy", given=chosen_policies[0])])
+    described_sides = [
         ComparedSide(side=side, facts={**table.describe_side(episodes, side), "source": str(file)}) for side in sides
     ]
-    references = _find_references(plan, chosen, than)
-    return _compare(episodes, described, plan, references, missing)
+    references = _find_references(plan, chosen_policies, reference_policy)
+    return _compare(episodes, described_sides, plan, references, missing)
 
 
 def compare_runs(
-    words: Sequence[str], plan: ComparisonPlan, than: str, missing: Missing | None, plugins: Plugins
+    words: Sequence[str], plan: ComparisonPlan, reference_policy: str, missing: Missing | None, plugins: Plugins
 ) -> Mapping[str, Any]:
     """Compare finished evaluations; of one run that compared policies, return what it found."""
-    texts = [*words, *([than] if than else [])]
+    side_texts = [*words, *([reference_policy] if reference_policy else [])]
     problems = list[Problem]()
-    if not texts:
+    if not side_texts:
         ways = [
             ("robotrain compare RUN RUN", "finished evaluations"),
             ("--scores FILE.csv", "episodes of a real robot"),
         ]
         raise make_usage_error("`robotrain compare` needs policies", "It says which of them is better.", *ways)
     named_facts: list[tuple[str, RunFacts]] = []
-    groups = [text.split(",") for text in texts]
-    for text in itertools.chain(*groups):
+    side_groups = [run_text.split(",") for run_text in side_texts]
+    for run_text in itertools.chain(*side_groups):
         with collect_problems(problems):
-            named_facts.append((text, _find_evaluation(text, plugins)))
+            named_facts.append((run_text, _find_evaluation(run_text, plugins)))
     raise_if_any(problems)
     if len(named_facts) == 1:
         evaluation = named_facts[0][1].evaluation
         if evaluation is None:
             compared_evaluations.make_table(named_facts)
         if evaluation is None or evaluation.comparison is None:
-            raise Rejected([make_problem("value-missing.second-policy", given=texts[0])])
+            raise Rejected([make_problem("value-missing.second-policy", given=side_texts[0])])
         return add_unrelated(evaluation.comparison, named_facts[0][1], plugins)
-    if repeated := next((text for text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
-        raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
-    if len(named_facts) == len(groups):
+    if repeated_text := next((run_text for run_text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
+        raise Rejected([make_problem("word-repeated.evaluation", given=repeated_text)])
+    if len(named_facts) == len(side_groups):
         raise_if_any(compared_evaluations.find_same_policies(named_facts))
-    evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in named_facts])
-    references = _find_references(plan, texts, than)
+    evaluations = compared_evaluations.make_table(
+        [(_name_run(run_text, facts), facts) for run_text, facts in named_facts]
+    )
+    references = _find_references(plan, side_texts, reference_policy)
     plan = replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
-    by_training = len(named_facts) > len(groups)
+    by_training = len(named_facts) > len(side_groups)
     if by_training:
-        episodes, sides = _group_trainings(evaluations, groups, [facts for _, facts in named_facts])
-    made = _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
-    return {**made, "notes": [*made["notes"], *other_evaluations.list_notes(named_facts, plugins)]}
+        episodes, sides = _group_trainings(evaluations, side_groups, [facts for _, facts in named_facts])
+    comparison = _compare(episodes, sides, plan, references, missing, evaluations.conditions, by_training=by_training)
+    return {**comparison, "notes": [*comparison["notes"], *other_evaluations.list_notes(named_facts, plugins)]}
 
 
 def add_unrelated(comparison: Mapping[str, Any], facts: RunFacts, plugins: Plugins) -> Mapping[str, Any]:
@@ -119,25 +121,27 @@ def add_unrelated(comparison: Mapping[str, Any], facts: RunFacts, plugins: Plugi
 
 
 def _group_trainings(
-    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], facts: Sequence[RunFacts]
+    evaluations: EvaluationTable, side_groups: Sequence[Sequence[str]], facts: Sequence[RunFacts]
 ) -> tuple[list[Observation], list[ComparedSide]]:
     """Return the episodes and the sides with one side for each group of evaluations, which are its trainings.
 
     Evaluations of one training count as one. Raise Rejected if it stands on two sides.
     """
-    texts = [*itertools.chain(*groups)]
+    run_texts = [*itertools.chain(*side_groups)]
     firsts = compared_evaluations.find_trainings(facts)
     if evaluations.conditions is None:
         raise Rejected([make_problem("not-comparable.trainings-conditions")])
-    names = _name_groups(groups)
-    owners = [name for name, group in zip(names, groups, strict=True) for _ in group]
-    for index, first in enumerate(firsts):
-        if owners[index] != owners[first]:
-            raise Rejected([make_problem("not-comparable.one-training", first=texts[first], second=texts[index])])
-    trainings = [texts[first] for first in firsts]
-    for text, training in zip(texts, trainings, strict=True):
-        if text != training:
-            print_message(f"{text} and {training} are evaluations of one training, and count as one")
+    side_names = _name_groups(side_groups)
+    owners = [name for name, group in zip(side_names, side_groups, strict=True) for _ in group]
+    for index, first_index in enumerate(firsts):
+        if owners[index] != owners[first_index]:
+            raise Rejected(
+                [make_problem("not-comparable.one-training", first=run_texts[first_index], second=run_texts[index])]
+            )
+    trainings = [run_texts[first_index] for first_index in firsts]
+    for run_text, training in zip(run_texts, trainings, strict=True):
+        if run_text != training:
+            print_message(f"{run_text} and {training} are evaluations of one training, and count as one")
     by_policy = {
         side.side.policy: (owner, training)
         for side, owner, training in zip(evaluations.sides, owners, trainings, strict=True)
@@ -146,40 +150,40 @@ def _group_trainings(
         replace(episode, policy=by_policy[episode.policy][0], training=by_policy[episode.policy][1])
         for episode in evaluations.episodes
     ]
-    sides = [ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in names]
+    sides = [ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in side_names]
     return episodes, sides
 
 
-def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:
+def _name_groups(side_groups: Sequence[Sequence[str]]) -> list[str]:
     """Return what to call the trainings of each group: what their names have in common, or the first and the last."""
-    shared = [_find_beginning(group) if len(group) > 1 else group[0] for group in groups]
+    common_names = [_find_beginning(group) if len(group) > 1 else group[0] for group in side_groups]
     return [
-        redact(name if len(name) > 1 and shared.count(name) == 1 else f"{group[0]}…{group[-1]}")
-        for name, group in zip(shared, groups, strict=True)
+        redact(name if len(name) > 1 and common_names.count(name) == 1 else f"{group[0]}…{group[-1]}")
+        for name, group in zip(common_names, side_groups, strict=True)
     ]
 
 
-def _find_beginning(texts: Sequence[str]) -> str:
+def _find_beginning(run_texts: Sequence[str]) -> str:
     """Return the letters with which all texts begin."""
-    letters = itertools.takewhile(lambda column: len({*column}) == 1, zip(*texts, strict=False))
+    letters = itertools.takewhile(lambda column: len({*column}) == 1, zip(*run_texts, strict=False))
     return "".join(column[0] for column in letters).rstrip("-_.@ ")
 
 
-def _find_evaluation(text: str, plugins: Plugins) -> RunFacts:
+def _find_evaluation(run_text: str, plugins: Plugins) -> RunFacts:
     """Return the evaluation that a word means, of a training the newest one. Raise Rejected."""
     try:
-        run = find_run(text)
+        run = find_run(run_text)
     except records.UnknownRun as unknown:
-        if not any(character in text for character in "/:@") and not Path(text).exists():
+        if not any(character in run_text for character in "/:@") and not Path(run_text).exists():
             raise
-        raise Rejected([make_problem("value-missing.env", given=text)]) from unknown
+        raise Rejected([make_problem("value-missing.env", given=run_text)]) from unknown
     facts = collect.collect_facts(run, plugins, print_message, complete=False)
     if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
         evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
         if not evaluations:
-            raise Rejected([make_problem("value-missing.evaluation", given=text, run=run)])
+            raise Rejected([make_problem("value-missing.evaluation", given=run_text, run=run)])
         name = name_index.find_unique_name(evaluations[0].run)
-        print_message(f"{text}: its newest evaluation is {name}")
+        print_message(f"{run_text}: its newest evaluation is {name}")
         return collect_with_results(evaluations[0].run, plugins)
     return collect_with_results(run, plugins)
 
@@ -193,7 +197,7 @@ def collect_with_results(run: str, plugins: Plugins) -> RunFacts:
 
 
 def _count_runs(named_facts: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
-    return sum(other.record.run == facts.record.run for _, other in named_facts)
+    return sum(other_facts.record.run == facts.record.run for _, other_facts in named_facts)
 
 
 def _name_run(text: str, facts: RunFacts) -> str:
@@ -201,11 +205,11 @@ def _name_run(text: str, facts: RunFacts) -> str:
     return name_index.find_unique_name(facts.record.run) if text in NEWEST_NAMES else redact(text)
 
 
-def _find_references(plan: ComparisonPlan, texts: Sequence[str], than: str) -> list[int] | None:
+def _find_references(plan: ComparisonPlan, side_names: Sequence[str], reference_policy: str) -> list[int] | None:
     """Return the places of the policies that the others are compared with; None for all pairs."""
     if plan.margin is None:
         return None
-    return [texts.index(than)] if than else [*range(1, len(texts))]
+    return [side_names.index(reference_policy)] if reference_policy else [*range(1, len(side_names))]
 
 
 def _compare(
@@ -222,18 +226,18 @@ def _compare(
     measure = table.choose_measure([episode for episode in episodes if any(side.side.has(episode) for side in sides)])
     if measure is None:
         raise Rejected([make_problem("not-comparable.mixed")])
-    pairs = len(table.list_pairs(len(sides), references))
-    if pairs > MANY_PAIRS:
-        print_message(f"comparing {pairs:,} pairs of policies, about {pairs * PAIR_SECONDS:.0f} s …")
+    pair_count = len(table.list_pairs(len(sides), references))
+    if pair_count > MANY_PAIRS:
+        print_message(f"comparing {pair_count:,} pairs of policies, about {pair_count * PAIR_SECONDS:.0f} s …")
     try:
         measured_plan = replace(plan, measure=measure)
         if by_training or training_table.has_trainings(episodes):
             return training_table.dump_trainings(episodes, sides, measured_plan, references, conditions)
-        compared = table.compare_sides(episodes, sides, measured_plan, references, missing)
+        comparison = table.compare_sides(episodes, sides, measured_plan, references, missing)
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
-    if apart := [verdict for verdict in compared.verdicts if not verdict.pairs]:
-        first = redact(apart[0].first)
-        second = redact(apart[0].second)
-        raise Rejected([make_problem("not-comparable.no-pair", first=first, second=second)])
-    return table.dump_comparison(compared, conditions)
+    if disjoint_verdicts := [verdict for verdict in comparison.verdicts if not verdict.pairs]:
+        first_side = redact(disjoint_verdicts[0].first)
+        second_side = redact(disjoint_verdicts[0].second)
+        raise Rejected([make_problem("not-comparable.no-pair", first=first_side, second=second_side)])
+    return table.dump_comparison(comparison, conditions)

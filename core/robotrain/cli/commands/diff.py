@@ -37,13 +37,13 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     from robotrain.report.several_runs import DifferingRow
     from robotrain.store import code_changes
 
-    named = runs or []
-    if not named:
+    typed_runs = runs or []
+    if not typed_runs:
         raise make_usage_error(
             "`robotrain diff` needs a run", "It compares it with another one.", ("robotrain diff A B", "")
         )
-    names = _find_runs(named)
-    facts = collect.collect_all_facts(names, get_plugins(ctx), lambda text: None)
+    run_names = _find_runs(typed_runs)
+    facts = collect.collect_all_facts(run_names, get_plugins(ctx), lambda text: None)
     evaluated = [run_facts.progress.evaluated for run_facts in facts]
     scores: list[dict[str, Any]] = [dict(evaluation.scores) if evaluation else {} for evaluation in evaluated]
     score_names = dict.fromkeys(name for run_scores in scores for name in run_scores)
@@ -54,24 +54,27 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         "metrics": several_runs.compare_metrics(facts),
         "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
     }
-    unknown = several_runs.list_unknown_jobs(facts)
-    code = [(other, code_changes.find_code_changes(facts[0].sources, other.sources)) for other in facts[1:]]
-    changed_code = [(other.record.run, changes) for other, changes in code if changes]
+    unknown_jobs = several_runs.list_unknown_jobs(facts)
+    code = [
+        (other_facts, code_changes.find_code_changes(facts[0].sources, other_facts.sources))
+        for other_facts in facts[1:]
+    ]
+    changed_code = [(other_facts.record.run, changes) for other_facts, changes in code if changes]
     if json:
-        compared = [
+        run_rows = [
             {"run": run_facts.record.run, "name": run_facts.record.name, "state": run_facts.status.state}
             for run_facts in facts
         ]
         rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
-        dumped = {run: changes.list_paths() for run, changes in changed_code}
-        return print_json({"runs": compared, **rows, "unknown": unknown, "code": dumped})
+        paths_by_run = {run: changes.list_paths() for run, changes in changed_code}
+        return print_json({"runs": run_rows, **rows, "unknown": unknown_jobs, "code": paths_by_run})
     print_result(format_table([["", *(run_facts.record.run for run_facts in facts)], *_format_rows(facts, tables)]))
     for run, changes in changed_code:
-        since = f"from {names[0]} to {run}" if len(facts) > 2 else ""
-        print_message(f"code{since and ' '}{since}: {changes}")
+        commit_range = f"from {run_names[0]} to {run}" if len(facts) > 2 else ""
+        print_message(f"code{commit_range and ' '}{commit_range}: {changes}")
         print_message(f"  {shlex.join(['diff', '-r', str(changes.before), str(changes.after)])}   shows the lines")
-    if unknown:
-        print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown)}")
+    if unknown_jobs:
+        print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown_jobs)}")
     elif not jobs:
         print_message("the jobs have the same sources and settings")
     workloads = dict.fromkeys(run_facts.record.workload for run_facts in facts if not run_facts.record.steps)
@@ -82,32 +85,34 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     )
 
 
-def _find_runs(named: Sequence[str]) -> list[str]:
+def _find_runs(typed_runs: Sequence[str]) -> list[str]:
     """Return the runs to compare; one alone is compared with the newest or, if it is that, with another of its name.
 
     Raise Rejected with the problems of all, or if they are one run.
     """
     runs = list[str]()
     problems = list[Problem]()
-    for text in named:
+    for typed_run in typed_runs:
         with collect_problems(problems):
-            runs.append(find_run(text))
+            runs.append(find_run(typed_run))
     raise_if_any(problems)
-    if len(named) == 1:
+    if len(typed_runs) == 1:
         runs.append(name_index.find_run())
-    if len(names := list(dict.fromkeys(runs))) > 1:
-        if len(named) == 1:
-            print_message(f"{names[0]} is compared with the newest run, {names[1]}")
-        return names
-    (run,) = names
-    others = [other for text in named for other in name_index.find_named_runs(text) if other != run]
-    older = itertools.dropwhile(lambda other: other != run, records.iterate_runs(with_steps=False))
-    before = others[0] if others else next((other for other in older if other != run), "")
-    remark = f"the {'one of this name' if others else 'run'} before it"
-    if before and len(named) == 1:
-        print_message(f"{run} is the newest run: it is compared with {remark}, {before}")
-        return [before, run]
-    way = (f"robotrain diff {before} {run}", remark) if before else ("robotrain runs", "lists the runs")
+    if len(run_names := list(dict.fromkeys(runs))) > 1:
+        if len(typed_runs) == 1:
+            print_message(f"{run_names[0]} is compared with the newest run, {run_names[1]}")
+        return run_names
+    (run,) = run_names
+    other_runs = [
+        other_run for typed_run in typed_runs for other_run in name_index.find_named_runs(typed_run) if other_run != run
+    ]
+    older_runs = itertools.dropwhile(lambda other: other != run, records.iterate_runs(with_steps=False))
+    earlier_run = other_runs[0] if other_runs else next((other_run for other_run in older_runs if other_run != run), "")
+    remark = f"the {'one of this name' if other_runs else 'run'} before it"
+    if earlier_run and len(typed_runs) == 1:
+        print_message(f"{run} is the newest run: it is compared with {remark}, {earlier_run}")
+        return [earlier_run, run]
+    way = (f"robotrain diff {earlier_run} {run}", remark) if earlier_run else ("robotrain runs", "lists the runs")
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 
 

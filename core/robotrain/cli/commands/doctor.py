@@ -40,9 +40,9 @@ class DoctorCommand(OwnCommand):
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, platform.name, f"Settings of {owner}", owner, free_only=True)
         ctx.meta[SETTINGS_KEY] = options, [option.make_parameter() for option in options.options]
-        rest = super().parse_args(ctx, args)
+        remaining_args = super().parse_args(ctx, args)
         ctx.meta[VALUES_KEY] = {option.name: ctx.params.pop(option.name, None) for option in options.options}
-        return rest
+        return remaining_args
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with those of the platform once it is known."""
@@ -50,10 +50,10 @@ class DoctorCommand(OwnCommand):
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return the platforms that have an option."""
-        having = (
+        platform_names = (
             name for name, platform in get_plugins(ctx).platforms().items() if flag in list_flags(platform.settings)
         )
-        return tuple(Suggestion(f"--platform {name} {flag}") for name in having) or near
+        return tuple(Suggestion(f"--platform {name} {flag}") for name in platform_names) or near
 
 
 def doctor(
@@ -76,77 +76,83 @@ def doctor(
     """
     plugins = get_plugins(ctx)
     choice = choose_without_job(platform)
-    chosen = choice.platform
-    if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
-        load_named_plugin(plugins, "platform", chosen, choice.origins[1])
+    chosen_platform = choice.platform
+    if chosen_platform and chosen_platform not in plugins.list_names(
+        "platform"
+    ):  # one that fails to load is a result of the checks
+        load_named_plugin(plugins, "platform", chosen_platform, choice.origins[1])
     default = network_deadline.LONG_SECONDS if online else network_deadline.SHORT_SECONDS
     limit = network_deadline.get_limit(default)
-    done = list[str]()
-    variables = _read_settings(ctx, plugins.platform(chosen).settings) if any(ctx.meta[VALUES_KEY].values()) else {}
+    applied_fixes = list[str]()
+    variables = (
+        _read_settings(ctx, plugins.platform(chosen_platform).settings) if any(ctx.meta[VALUES_KEY].values()) else {}
+    )
     with _setting(variables):
-        results = run_checks(list_checks(plugins, chosen, online), limit)
+        check_results = run_checks(list_checks(plugins, chosen_platform, online), limit)
         if fix:
-            results, done = apply_fixes(results, limit, print_message)
-    failed = any(result.state == "fail" for result in results)
-    readiness = find_readiness(results, [chosen] if chosen else plugins.list_names("platform"))
+            check_results, applied_fixes = apply_fixes(check_results, limit, print_message)
+    has_failed = any(result.state == "fail" for result in check_results)
+    readiness = find_readiness(check_results, [chosen_platform] if chosen_platform else plugins.list_names("platform"))
     if json:
-        checks = [*map(_dump_check, results)]
+        checks = [*map(_dump_check, check_results)]
         print_json(
             {
-                "platform": chosen or None,
-                "healthy": not failed,
+                "platform": chosen_platform or None,
+                "healthy": not has_failed,
                 "checks": checks,
-                "fixed": done,
-                "unanswered": _list_silent(results),
+                "fixed": applied_fixes,
+                "unanswered": _list_silent(check_results),
                 "ready": readiness.ready,
             }
         )
     else:
-        width = max(len(result.check.name) for result in results)
-        answered = [result for result in results if not result.is_overdue]
-        findings = [(finding, result.check.name) for result in answered for finding in result.findings]
-        if silent := [result for result in results if result.is_overdue]:
-            overdue = silent[0].findings[0]
-            text = f"{', '.join(_list_silent(silent))}: {overdue.text}"
-            findings.append((replace(overdue, text=text), "no answer"))
+        width = max(len(result.check.name) for result in check_results)
+        answered_checks = [result for result in check_results if not result.is_overdue]
+        findings = [(finding, result.check.name) for result in answered_checks for finding in result.findings]
+        if silent_checks := [result for result in check_results if result.is_overdue]:
+            overdue = silent_checks[0].findings[0]
+            overdue_text = f"{', '.join(_list_silent(silent_checks))}: {overdue.text}"
+            findings.append((replace(overdue, text=overdue_text), "no answer"))
         print_text("\n".join(line for finding, name in findings for line in _format_finding(finding, name, width)))
-        print_message(summarize_results(results, chosen, fix))
+        print_message(summarize_results(check_results, chosen_platform, fix))
         print_message(_format_readiness(readiness))
-    if failed:
+    if has_failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
-    if chosen and readiness.unknown:
+    if chosen_platform and readiness.unknown:
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
-def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
+def _read_settings(ctx: Any, settings_type: type) -> dict[str, str]:
     """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
     declared_values = read_declared(ctx.meta[VALUES_KEY], options)
-    values = {options.declared[key].name: value for key, value in declared_values}
+    typed_settings = {options.declared[key].name: value for key, value in declared_values}
     if problems := [
-        problem for problem in validate_values(declared, values).problems if problem.message != "value-missing"
+        problem
+        for problem in validate_values(settings_type, typed_settings).problems
+        if problem.message != "value-missing"
     ]:
         raise Rejected(problems)
     return {
-        parameter.env[0]: str(values[parameter.name].value)
+        parameter.env[0]: str(typed_settings[parameter.name].value)
         for parameter in options.declared.values()
-        if parameter.name in values
+        if parameter.name in typed_settings
     }
 
 
 @contextlib.contextmanager
 def _setting(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables of the environment within the block: the checks, of any plugin, read their settings there."""
-    before = {name: os.environ.get(name) for name in variables}
+    previous_values = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
+        for name, previous_value in previous_values.items():
+            if previous_value is None:
                 del os.environ[name]
             else:
-                os.environ[name] = value
+                os.environ[name] = previous_value
 
 
 def _list_silent(results: Sequence[CheckResult]) -> list[str]:
@@ -177,45 +183,49 @@ def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterat
     state = output.paint_text(
         f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(output.get_results())
     )
-    before = " " * (4 + 2 + name_width + 2)
+    indent = " " * (4 + 2 + name_width + 2)
     columns = output.get_table_width()
-    first, *others = wrap_text(to_plain_line(finding.text), columns and max(40, columns - len(before)))
-    yield f"{state}  {name:<{name_width}}  {first}".rstrip()
-    yield from (before + part for part in others)
+    first_line, *other_lines = wrap_text(to_plain_line(finding.text), columns and max(40, columns - len(indent)))
+    yield f"{state}  {name:<{name_width}}  {first_line}".rstrip()
+    yield from (indent + part for part in other_lines)
     ways = [*finding.suggestions]
     for index, way in enumerate(ways):
         remark = f"   ({way.remark})" if way.remark else ""
-        yield f"{before}{'or ' if index else 'use'}  {way.text}{remark}"
+        yield f"{indent}{'or ' if index else 'use'}  {way.text}{remark}"
     if finding.fix:
-        yield f"{before}{'or ' if ways else 'use'}  robotrain doctor --fix   ({finding.fix.text})"
+        yield f"{indent}{'or ' if ways else 'use'}  robotrain doctor --fix   ({finding.fix.text})"
 
 
 def summarize_results(results: Sequence[CheckResult], platform: str, fixed: bool) -> str:
     """Return how many checks failed, and submits to which platforms would fail."""
-    failed = sum(result.state == "fail" for result in results if not result.is_overdue)
+    failed_count = sum(result.state == "fail" for result in results if not result.is_overdue)
     warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
     to = f" to {platform}" if platform else ""
     failed_platforms = {result.platform: None for result in results if result.state == "fail"}
-    if failed and "" not in failed_platforms:
+    if failed_count and "" not in failed_platforms:
         to = f" to {' or '.join(failed_platforms)}"
-    silent = _list_silent(results)
-    unchecked = f"not everything was checked: no answer of {', '.join(silent)}"
-    if failed:
-        text = f"{failed} of {len(results)} checks failed: a submit{to} would fail" + (f"; {unchecked}" * bool(silent))
-    elif silent:
-        text = unchecked
+    silent_checks = _list_silent(results)
+    silence_note = f"not everything was checked: no answer of {', '.join(silent_checks)}"
+    if failed_count:
+        summary = f"{failed_count} of {len(results)} checks failed: a submit{to} would fail" + (
+            f"; {silence_note}" * bool(silent_checks)
+        )
+    elif silent_checks:
+        summary = silence_note
     else:
-        text = f"found nothing that would stop a submit{to}"
-        text += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
-    fixable = any(result.fixes for result in results)
-    return text + ("\n`robotrain doctor --fix` fixes what is safe to fix" if fixable and not fixed else "")
+        summary = f"found nothing that would stop a submit{to}"
+        summary += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+    is_fixable = any(result.fixes for result in results)
+    return summary + ("\n`robotrain doctor --fix` fixes what is safe to fix" if is_fixable and not fixed else "")
 
 
 def _format_readiness(readiness: Readiness) -> str:
     """Return the verdict: `ready for: A; not for: B (its command)`."""
-    missing = [f"{name} ({', '.join(checks)})" for name, checks in readiness.missing.items()]
-    parts = {"ready for": readiness.ready or ["none"], "not for": missing, "not known": readiness.unknown}
-    return "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names)
+    unready_platforms = [f"{name} ({', '.join(checks)})" for name, checks in readiness.missing.items()]
+    parts = {"ready for": readiness.ready or ["none"], "not for": unready_platforms, "not known": readiness.unknown}
+    return "; ".join(
+        f"{title}: {', '.join(platform_names)}" for title, platform_names in parts.items() if platform_names
+    )
 
 
 app = make_app(doctor, cls=DoctorCommand)

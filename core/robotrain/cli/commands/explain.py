@@ -59,9 +59,10 @@ class ExplainCommand(JobCommand):
             from robotrain.submission import program_lock
 
             prepared = program_lock.add_known_lock(prepared)
-        chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
+        plugin_choices = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
         rows: list[dict[str, Any]] = [
-            {"name": name, "value": value, "origin": str(origin), "overrode": []} for name, value, origin in chosen
+            {"name": name, "value": value, "origin": str(origin), "overrode": []}
+            for name, value, origin in plugin_choices
         ]
         rows += _list_values(prepared)
         workload = get_plugins(ctx).workload(prepared.job.workload)
@@ -73,8 +74,8 @@ class ExplainCommand(JobCommand):
             if values.get("check"):  # first: stdout has one document, either the values or the problems
                 check_job(prepared, values)
             job = prepared.job
-            listed = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
-            print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": listed})
+            option_rows = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
+            print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": option_rows})
         else:
             _print_rows(rows, is_all=bool(values.get("all")))
             if options:
@@ -94,9 +95,9 @@ class ExplainCommand(JobCommand):
 def _print_rows(rows: Sequence[dict[str, Any]], *, is_all: bool) -> None:
     """Print values as a table; without `is_all`, those that nobody gave are only counted."""
     merged = [*run_values.merge_option_rows(rows)]
-    shown = [row for row in merged if is_all or not _is_plain_default(row)]
-    print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, shown)]))
-    if count := len(merged) - len(shown):
+    shown_rows = [row for row in merged if is_all or not _is_plain_default(row)]
+    print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, shown_rows)]))
+    if count := len(merged) - len(shown_rows):
         print_message(f"{count} other values are defaults: --all shows them")
 
 
@@ -133,28 +134,30 @@ def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
 def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
     """Yield every value; for an unset one, what the platform derives for it, or what the work takes."""
     platform = prepared.platform
-    derived = platform.plans.derive_defaults(prepared.job, prepared.settings)
+    derived_defaults = platform.plans.derive_defaults(prepared.job, prepared.settings)
     unset = prepared.workload.describe_unset(prepared.job) if prepared.workload else {}
     for row in prepared.values:
-        if row["value"] is None and (default := derived.get(row["name"])):
+        if row["value"] is None and (default := derived_defaults.get(row["name"])):
             origin = str(Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
             yield {**row, "value": default.value or None, "origin": origin}
         elif row["value"] is None and row["name"] in unset:
-            value, reason = unset[row["name"]]
-            yield {**row, "value": value, "origin": f"{row['origin']}: {reason}"}
+            unset_text, reason = unset[row["name"]]
+            yield {**row, "value": unset_text, "origin": f"{row['origin']}: {reason}"}
         else:
             yield dict(row)
 
 
 def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return the cells of a value."""
-    overridden = [
-        f"{weaker['value']} ({weaker['origin']})" for weaker in row["overrode"] if weaker["value"] is not None
+    overridden_values = [
+        f"{weaker_value['value']} ({weaker_value['origin']})"
+        for weaker_value in row["overrode"]
+        if weaker_value["value"] is not None
     ]
-    raw = row["value"]
-    value = "-" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
+    raw_value = row["value"]
+    value_text = "-" if raw_value is None else str(raw_value).lower() if isinstance(raw_value, bool) else str(raw_value)
     origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
-    return row["name"], value, origin, ", ".join(overridden)
+    return row["name"], value_text, origin, ", ".join(overridden_values)
 
 
 app = make_job_command("explain", ExplainCommand, HELP)

@@ -38,31 +38,33 @@ def forward(
 
     robotrain forward latest 6006
     """
-    here, there = _parse_ports(port)
+    local_port, run_port = _parse_ports(port)
     record, platform = open_accessible_run(ctx, run, step, "forward")
-    forwarding = platform.get_engine_for(RunAccess).make_forwarding(record.reference, here, there)
+    forwarding = platform.get_engine_for(RunAccess).make_forwarding(record.reference, local_port, run_port)
     if forwarding.command is not None:
-        _check_is_free(here, there, format_run(run, step) if step else record.run)
+        _check_is_free(local_port, run_port, format_run(run, step) if step else record.run)
     if forwarding.command is None:
         _check_is_known(forwarding.address, record.run)
         print_result(f"http://{forwarding.address}")
         print_message("there is nothing to forward: this machine reaches it")
         if login := find_ssh_login():
-            print_message(f"To open it on yours, run there:\n  {make_forward_line(here, login, forwarding.address)}")
+            print_message(
+                f"To open it on yours, run there:\n  {make_forward_line(local_port, login, forwarding.address)}"
+            )
         return
-    with _announce(here, f"http://{forwarding.address}"):
+    with _announce(local_port, f"http://{forwarding.address}"):
         code = run_on_terminal(forwarding.command)
     if code not in (0, EXIT_INTERRUPTED):  # what it printed says why
         raise Rejected([make_problem("forwarding-ended", run=record.run, code=code)])
 
 
-def _parse_ports(text: str) -> tuple[int, int]:
+def _parse_ports(port_text: str) -> tuple[int, int]:
     """Return the port of this machine and that of the run. Raise Rejected."""
-    match = re.fullmatch(r"(?:([0-9]{1,5}):)?([0-9]{1,5})", text, re.ASCII)
-    here, there = (int(match[1] or match[2]), int(match[2])) if match else (0, 0)
-    if not (0 < here <= MAX_PORT and 0 < there <= MAX_PORT):
-        raise Rejected([make_problem("port-invalid", given=text)])
-    return here, there
+    match = re.fullmatch(r"(?:([0-9]{1,5}):)?([0-9]{1,5})", port_text, re.ASCII)
+    local_port, run_port = (int(match[1] or match[2]), int(match[2])) if match else (0, 0)
+    if not (0 < local_port <= MAX_PORT and 0 < run_port <= MAX_PORT):
+        raise Rejected([make_problem("port-invalid", given=port_text)])
+    return local_port, run_port
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def _is_listening(port: int) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=LOOK_SECONDS):
             return True
         return False
-    sockets = (line.split() for table in tables for line in table.splitlines()[1:])
+    sockets = (socket_line.split() for table in tables for socket_line in table.splitlines()[1:])
     return any(int(words[1].rpartition(":")[2], 16) == port and words[3] == LISTENING for words in sockets)
 
 
@@ -106,16 +108,18 @@ def _check_is_known(address: str, run: str) -> None:
         raise Rejected([make_problem("node-unknown", run=run, host=host)]) from None
 
 
-def _check_is_free(here: int, there: int, run: str) -> None:
+def _check_is_free(local_port: int, run_port: int, run: str) -> None:
     """Raise Rejected if a program of this machine has the port, or this user may not take it."""
     try:
-        with socket.create_server(("127.0.0.1", here)):
+        with socket.create_server(("127.0.0.1", local_port)):
             return
     except OSError as error:
         reason = error.strerror or str(error)
     with socket.create_server(("127.0.0.1", 0)) as free:
-        another = Suggestion(f"robotrain forward {run} {free.getsockname()[1]}:{there}", "from a port that is free")
-    raise Rejected([make_problem("port-taken", another, given=str(here), why=reason)])
+        free_port_way = Suggestion(
+            f"robotrain forward {run} {free.getsockname()[1]}:{run_port}", "from a port that is free"
+        )
+    raise Rejected([make_problem("port-taken", free_port_way, given=str(local_port), why=reason)])
 
 
 app = make_app(forward)

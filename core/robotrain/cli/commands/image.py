@@ -39,12 +39,12 @@ def image(
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
     plugins = get_plugins(ctx)
-    chosen = load_named_plugin(plugins, "workload", workload, Origin("argument"))
+    chosen_workload = load_named_plugin(plugins, "workload", workload, Origin("argument"))
     if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile
         raise Rejected([make_problem("value-invalid.image-name")])
-    locked = image_build.find_locked_environments(chosen, plugins.source_kinds().values())
+    locked = image_build.find_locked_environments(chosen_workload, plugins.source_kinds().values())
     base = start or image_build.choose_default_image(locked[0].python)
-    files = image_build.build_context_files(chosen, base, locked)
+    files = image_build.build_context_files(chosen_workload, base, locked)
     if to:
         image_build.write_context(files, Path(to))
         environments = " and ".join(f"{environment.name} ({environment.digest})" for environment in locked)
@@ -52,12 +52,13 @@ def image(
         print_message(f"docker build -t NAME {to}   builds it")
     elif not json:
         print_message(
-            f"the build needs the runtime and the locks beside this file: robotrain image {chosen.name} --to DIR"
+            f"the build needs the runtime and the locks beside this file: robotrain image {chosen_workload.name} "
+            "--to DIR"
         )
     if json:
         print_json(
             {
-                "workload": chosen.name,
+                "workload": chosen_workload.name,
                 "from": base,
                 "path": str(Path(to).absolute()) if to else None,
                 "dockerfile": files["Dockerfile"].decode(),

@@ -77,37 +77,39 @@ def init(
             raise Rejected([make_problem("usage.example", option="--workload" if workload else "--pipeline")])
         target = Path(folder or example)
         files = read_example(plugins, example, folder or example)
-        answer: dict[str, Any] = {"example": example}
+        init_data: dict[str, Any] = {"example": example}
     else:
         target = Path(folder)
         if target.suffix in FILE_ENDINGS and not target.exists():
             raise Rejected([_refuse_file_name(target)])
-        files, answer = make_files(plugins, target, workload, platform, pipeline)
+        files, init_data = make_files(plugins, target, workload, platform, pipeline)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     files_to_keep = _find_files_to_keep(target, files, pipeline, force)
-    written = {name: content for name, content in files.items() if name not in files_to_keep}
+    files_to_write = {name: file_bytes for name, file_bytes in files.items() if name not in files_to_keep}
     if not dry_run:
-        for name, content in written.items():
+        for name, file_bytes in files_to_write.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically((target / name).absolute(), content)
-    paths = [os.path.join(folder or example, name) for name in written]
-    first = os.path.join(folder or example, PIPELINE_FILE if pipeline else JOB_FILE)
-    line = format_submit_line(first, choose_platform(plugins, platform))
-    answer |= {
+            write_atomically((target / name).absolute(), file_bytes)
+    paths = [os.path.join(folder or example, name) for name in files_to_write]
+    main_file = os.path.join(folder or example, PIPELINE_FILE if pipeline else JOB_FILE)
+    submit_line = format_submit_line(main_file, choose_platform(plugins, platform))
+    init_data |= {
         "folder": str(target.absolute()),
         "files": paths,
         "kept": files_to_keep,
         "dry_run": dry_run,
-        "next": line,
+        "next": submit_line,
     }
-    texts = {name: content.decode() for name, content in written.items() if name.endswith((".yaml", ".toml"))}
+    texts_by_file = {
+        name: file_bytes.decode() for name, file_bytes in files_to_write.items() if name.endswith((".yaml", ".toml"))
+    }
     if json:
-        print_json(answer | ({"texts": texts} if dry_run else {}))
+        print_json(init_data | ({"texts": texts_by_file} if dry_run else {}))
         return
     if dry_run and not example:
-        for name, text in texts.items():
-            print_result(f"==> {name} <==\n{text}")
-    print_message("\n".join(_describe_answer(answer)))
+        for name, file_text in texts_by_file.items():
+            print_result(f"==> {name} <==\n{file_text}")
+    print_message("\n".join(_describe_answer(init_data)))
 
 
 def _refuse_file_name(target: Path) -> Problem:
@@ -118,31 +120,31 @@ def _refuse_file_name(target: Path) -> Problem:
     return make_problem("value-invalid.init-folder", *ways, given=str(target), endings=", ".join(FILE_ENDINGS))
 
 
-def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
-    inputs = {job_input["role"]: job_input for job_input in reversed(answer.get("inputs", ()))}
+def _describe_answer(init_data: Mapping[str, Any]) -> Iterable[str]:
+    inputs = {job_input["role"]: job_input for job_input in reversed(init_data.get("inputs", ()))}
     for role, job_input in inputs.items():
-        more = sum(job_input["role"] == role for job_input in answer["inputs"]) - 1
-        others = f" (and {more} more, as comments)" if more else ""
-        yield f"found {role} {job_input['text']}: {job_input['summary']}{others}"
-    for platform, settings in answer.get("settings", {}).items():
+        more_count = sum(job_input["role"] == role for job_input in init_data["inputs"]) - 1
+        more_note = f" (and {more_count} more, as comments)" if more_count else ""
+        yield f"found {role} {job_input['text']}: {job_input['summary']}{more_note}"
+    for platform, settings in init_data.get("settings", {}).items():
         if settings_text := ", ".join(f"{name} {value}" for name, value in settings.items()):
             yield f"found settings of {platform}: {settings_text}"
-    if answer.get("missing"):
-        yield f"found no {' and no '.join(answer['missing'])}"
-    files, example = answer["files"], answer.get("example")
-    what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
-    yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
-    if other := answer.get("other"):
-        yield f"for a job of {other} with the data that is here: robotrain init --workload {other}"
-    check = answer.get("check")
-    offered = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
-    if not answer.get("missing"):
-        yield from offered
-        yield f"next: {answer['next']}"
+    if init_data.get("missing"):
+        yield f"found no {' and no '.join(init_data['missing'])}"
+    files, example = init_data["files"], init_data.get("example")
+    written_names = f"the example {example} to {init_data['folder']}" if example else ", ".join(files)
+    yield f"{'would write' if init_data['dry_run'] else 'wrote'} {written_names}"
+    if other_workload := init_data.get("other"):
+        yield f"for a job of {other_workload} with the data that is here: robotrain init --workload {other_workload}"
+    check = init_data.get("check")
+    check_notes = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
+    if not init_data.get("missing"):
+        yield from check_notes
+        yield f"next: {init_data['next']}"
         return
-    yield f"next: add the {' and the '.join(answer['missing'])} to {JOB_FILE}, then {answer['next']}"
-    yield from offered  # it reads the dataset too
-    for example in answer["examples"]:
+    yield f"next: add the {' and the '.join(init_data['missing'])} to {JOB_FILE}, then {init_data['next']}"
+    yield from check_notes  # it reads the dataset too
+    for example in init_data["examples"]:
         yield f"or start with an example and its data: robotrain init --example {example}"
 
 
@@ -163,17 +165,17 @@ def read_example(plugins: Plugins, name: str, folder: str) -> Files:
     """Return the files of an example, with commands for the folder. Raise Rejected if there is none of this name."""
     example_folders = list_examples(plugins)
     if name not in example_folders:
-        near = suggest_name(name, example_folders, prefix="robotrain init --example ")
+        example_suggestions = suggest_name(name, example_folders, prefix="robotrain init --example ")
         examples = ", ".join(example_folders) or "none"
-        raise Rejected([make_problem("value-unknown.example", *near, name=redact(name), known=examples)])
+        raise Rejected([make_problem("value-unknown.example", *example_suggestions, name=redact(name), known=examples)])
     root, files = example_folders[name], {}
-    for parent, folders, names in os.walk(root):
+    for parent, folders, filenames in os.walk(root):
         folders[:] = sorted(subfolder for subfolder in folders if not subfolder.startswith(HIDDEN))
-        for path in (Path(parent, filename) for filename in sorted(names) if not filename.startswith(HIDDEN)):
-            content = path.read_bytes()
+        for path in (Path(parent, filename) for filename in sorted(filenames) if not filename.startswith(HIDDEN)):
+            file_bytes = path.read_bytes()
             is_text = path.suffix in (".yaml", ".md")
             files[path.relative_to(root).as_posix()] = (
-                starter_files.replace_example_paths(content, name, folder) if is_text else content
+                starter_files.replace_example_paths(file_bytes, name, folder) if is_text else file_bytes
             )
     return files
 
@@ -182,55 +184,55 @@ def make_files(
     plugins: Plugins, folder: Path, workload_name: str, platform: str, with_pipeline: bool
 ) -> tuple[Files, dict[str, Any]]:
     """Return the files of a project, and what was found, as data."""
-    existing = None
+    existing_job = None
     if with_pipeline and not workload_name and (folder / JOB_FILE).is_file():
-        existing = job_file.read_job_file(folder / JOB_FILE)
-        if existing.problems:
-            raise Rejected(existing.problems)
-    name = workload_name or (existing.find_text("workload") if existing else "")
+        existing_job = job_file.read_job_file(folder / JOB_FILE)
+        if existing_job.problems:
+            raise Rejected(existing_job.problems)
+    name = workload_name or (existing_job.find_text("workload") if existing_job else "")
     workload = load_named_plugin(plugins, "workload", name or plugins.default_workload(), Origin("flag", "--workload"))
     inputs = _find_inputs(plugins, workload, folder)
     kinds = plugins.source_kinds()
-    other = ""
+    other_workload = ""
     if not name and not with_pipeline:
         default, default_inputs = workload, inputs
         workload, inputs = _prefer_program(plugins, default, default_inputs, folder)
-        other = default.name if default_inputs and workload is not default else ""
+        other_workload = default.name if default_inputs and workload is not default else ""
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
-    shown = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
-    default = shown if shown in platforms else ""
-    line = format_submit_line(JOB_FILE, shown)
+    line_platform = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
+    default = line_platform if line_platform in platforms else ""
+    submit_line = format_submit_line(JOB_FILE, line_platform)
     files = {
-        JOB_FILE: starter_files.format_job_file(workload, inputs, kinds, line, JOB_SCHEMA_FILE).encode(),
+        JOB_FILE: starter_files.format_job_file(workload, inputs, kinds, submit_line, JOB_SCHEMA_FILE).encode(),
         PROJECT_FILE: starter_files.format_project_file(default, platforms, settings).encode(),
         JOB_SCHEMA_FILE: _make_schema(plugins, "robotrain.config.job_schema:make_job_schema"),
     }
     if with_pipeline:
         evaluation = find_evaluation(workload.name, plugins)
-        text = starter_files.format_pipeline_file(
+        pipeline_text = starter_files.format_pipeline_file(
             workload,
-            existing,
+            existing_job,
             evaluation,
             _find_inputs(plugins, evaluation, folder),
             starter_files.make_pipeline_name(folder.absolute()),
-            format_submit_line(PIPELINE_FILE, shown),
+            format_submit_line(PIPELINE_FILE, line_platform),
         )
-        files[PIPELINE_FILE] = text.encode()
+        files[PIPELINE_FILE] = pipeline_text.encode()
         files[PIPELINE_SCHEMA_FILE] = _make_schema(plugins, "robotrain.pipelines.pipeline_schema:make_pipeline_schema")
     roles = starter_files.choose_inputs(workload, inputs)
     return files, {
         "workload": workload.name,
         "inputs": [
             {"role": job_input.role, "kind": job_input.kind, "text": job_input.text, "summary": job_input.summary}
-            for job_input in (inputs if existing is None else ())
+            for job_input in (inputs if existing_job is None else ())
         ],
         "settings": {
             platform_name: {key: setting.value for key, setting in defaults.items() if setting.value}
             for platform_name, defaults in settings.items()
         },
-        "other": other,
-        "check": f"robotrain submit {JOB_FILE} --platform {shown} --dry-run {checker.FLAG} {checker.BUILD}"
+        "other": other_workload,
+        "check": f"robotrain submit {JOB_FILE} --platform {line_platform} --dry-run {checker.FLAG} {checker.BUILD}"
         if checker.is_offered(workload)
         else "",
         "examples": sorted(workload.template.examples),
@@ -238,11 +240,13 @@ def make_files(
             *(
                 role
                 for role, rule in workload.roles.items()
-                if rule.required and role not in roles and existing is None
+                if rule.required and role not in roles and existing_job is None
             ),
             *(
                 ["command"]
-                if workload.own_command and existing is None and not any(job_input.arguments for job_input in inputs)
+                if workload.own_command
+                and existing_job is None
+                and not any(job_input.arguments for job_input in inputs)
                 else []
             ),
         ],
@@ -260,18 +264,18 @@ def _prefer_program(
     return default, inputs
 
 
-def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, Mapping[str, PlatformDefault]]:
+def _find_settings(platforms: Mapping[str, Platform], chosen_platform: str) -> dict[str, Mapping[str, PlatformDefault]]:
     """Return what each platform suggests; nothing of another platform than the chosen one that has found nothing."""
     settings_by_platform = {}
     for name, platform in platforms.items():
-        if not chosen or name == chosen:
+        if not chosen_platform or name == chosen_platform:
             try:
-                suggested = dict(platform.engine.suggest_settings())
+                suggested_settings = dict(platform.engine.suggest_settings())
             except Rejected as rejected:
                 print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
-                suggested = {}
-            if name == chosen or any(setting.value for setting in suggested.values()):
-                settings_by_platform[name] = suggested
+                suggested_settings = {}
+            if name == chosen_platform or any(setting.value for setting in suggested_settings.values()):
+                settings_by_platform[name] = suggested_settings
     return {name: settings for name, settings in settings_by_platform.items() if settings}
 
 
@@ -287,24 +291,26 @@ def _find_files_to_keep(target: Path, files: Files, with_pipeline: bool, force: 
 
     Raise Rejected for others that exist.
     """
-    existing = [name for name in files if os.path.lexists(target / name)]
-    files_to_keep = [name for name in existing if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
+    existing_files = [name for name in files if os.path.lexists(target / name)]
+    files_to_keep = [name for name in existing_files if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
     nearest = next(ancestor for ancestor in (target.absolute(), *target.absolute().parents) if ancestor.is_dir())
-    if PROJECT_FILE in files and PROJECT_FILE not in existing and find_project_file(nearest):
+    if PROJECT_FILE in files and PROJECT_FILE not in existing_files and find_project_file(nearest):
         files_to_keep.append(PROJECT_FILE)  # that of a folder above
     if force:
         return files_to_keep
-    files_to_keep += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
-    if refused := [name for name in existing if name not in files_to_keep]:
-        paths = (os.path.normpath(target / name) for name in refused)
+    files_to_keep += [name for name in existing_files if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
+    if refused_files := [name for name in existing_files if name not in files_to_keep]:
+        paths = (os.path.normpath(target / name) for name in refused_files)
         raise Rejected([make_problem("file-in-use.job-file", where=path) for path in paths])
     return files_to_keep
 
 
-def choose_platform(plugins: Plugins, chosen: str) -> str:
+def choose_platform(plugins: Plugins, chosen_platform: str) -> str:
     """Return the platform of the line to type next: the chosen one, else one that runs jobs on this machine."""
-    here = (name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here"))
-    return chosen or next(here, "PLATFORM")
+    local_platforms = (
+        name for name, platform in plugins.platforms().items() if platform.capabilities.feature("runs_here")
+    )
+    return chosen_platform or next(local_platforms, "PLATFORM")
 
 
 def format_submit_line(file: str, platform: str) -> str:

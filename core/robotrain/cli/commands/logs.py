@@ -56,18 +56,18 @@ def logs(
         line_format = format_json_line if json else str
     if follow:
         return _follow_log(record, platform, tail, line_format)
-    end = _LogEnd()
+    log_end = _LogEnd()
     if tail is None:
-        shown = map(line_format, end.watch(platform.engine.logs(record.reference, follow=False)))
-        lines: Iterable[str] = (line for line in shown if line is not None)
+        formatted_lines = map(line_format, log_end.watch(platform.engine.logs(record.reference, follow=False)))
+        lines: Iterable[str] = (line for line in formatted_lines if line is not None)
     else:
-        lines = _read_last_lines(record, platform, line_format, tail, end)
+        lines = _read_last_lines(record, platform, line_format, tail, log_end)
     printed = False
     for line in lines:
         printed = True
         if not print_result_line(line):  # the reader is gone
             return
-    if tail == 0 or (printed and (json or raw or end.says_outcome)):
+    if tail == 0 or (printed and (json or raw or log_end.says_outcome)):
         return
     status = platform.engine.status(record.reference)
     state = ": ".join(filter(None, (status.state, status.reason)))
@@ -96,10 +96,10 @@ class _LogEnd:
 def _select_task(record: Any, task: str) -> Any:
     """Return a record whose log is that of a task. Raise Rejected if the run has no such task."""
     reference = record.reference
-    lead = reference.get("task") or reference.get(STEP_KEY) or record.workload
-    tasks = (reference.get("tasks") or reference.get(f"tasks:{lead}") or lead).split(",")
+    main_task = reference.get("task") or reference.get(STEP_KEY) or record.workload
+    tasks = (reference.get("tasks") or reference.get(f"tasks:{main_task}") or main_task).split(",")
     if task not in tasks:
-        reason = f"Its tasks are {', '.join(tasks)}." if len(tasks) > 1 else f"Its only task is {lead}."
+        reason = f"Its tasks are {', '.join(tasks)}." if len(tasks) > 1 else f"Its only task is {main_task}."
         raise make_usage_error(
             f"{record.run} has no task {task!r}", reason, *((f"--task {name}", "") for name in tasks)
         )
@@ -107,22 +107,24 @@ def _select_task(record: Any, task: str) -> Any:
 
 
 def _read_last_lines(
-    record: Any, platform: "Platform", line_format: "LineFormat", count: int, end: _LogEnd
+    record: Any, platform: "Platform", line_format: "LineFormat", count: int, log_end: _LogEnd
 ) -> list[str]:
     """Return the last lines that are shown, reading only the end of the log where possible."""
-    requested = count
+    requested_count = count
     while True:
-        requested = (requested + 1) * OVERFETCH
-        lines = list(end.watch(platform.engine.logs(record.reference, follow=False, tail=requested)))
-        read = copy.deepcopy(line_format)  # it remembers lines
-        shown = deque((text for line in lines if (text := read(line)) is not None), maxlen=count)
-        if len(shown) == count or len(lines) < requested:
-            return list(shown)
+        requested_count = (requested_count + 1) * OVERFETCH
+        lines = list(log_end.watch(platform.engine.logs(record.reference, follow=False, tail=requested_count)))
+        line_format_copy = copy.deepcopy(line_format)  # it remembers lines
+        shown_lines = deque(
+            (shown_text for line in lines if (shown_text := line_format_copy(line)) is not None), maxlen=count
+        )
+        if len(shown_lines) == count or len(lines) < requested_count:
+            return list(shown_lines)
 
 
-def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format: "LineFormat") -> None:
+def _follow_log(record: Any, platform: "Platform", tail_count: int | None, line_format: "LineFormat") -> None:
     renderer = LogRenderer(print_result_line, line_format)
-    follower = RunFollower([(record, platform)], renderer, tail=tail)
+    follower = RunFollower([(record, platform)], renderer, tail=tail_count)
     try:
         with renderer, follower:
             follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
@@ -131,11 +133,15 @@ def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format
         print_message(f"  robotrain logs -f {record.run}   follow again")
         print_message(f"  robotrain cancel {record.run}    stop it")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    (followed,) = follower.runs
-    if followed.failure:
-        raise followed.failure
-    if followed.is_over and (record.steps or followed.progress.outcome is None):  # the log does not say how it ended
-        print_message(f"{record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}")
+    (followed_run,) = follower.runs
+    if followed_run.failure:
+        raise followed_run.failure
+    if followed_run.is_over and (
+        record.steps or followed_run.progress.outcome is None
+    ):  # the log does not say how it ended
+        print_message(
+            f"{record.run} {': '.join(filter(None, (followed_run.status.state, followed_run.status.reason)))}"
+        )
 
 
 app = make_app(logs)

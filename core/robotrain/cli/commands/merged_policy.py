@@ -60,16 +60,16 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
     Raise Rejected if it cannot be merged, typer.Exit with the code of the run that failed.
     """
     plugins, (record, platform, _, job) = get_plugins(ctx), training
-    here = _find_platform_here(record, plugins)
+    local_platform = _find_platform_here(record, plugins)
     with _find_policy(record, platform, checkpoint) as policy:
-        prepared = _prepare_merge(record, job, policy, here, plugins)
+        prepared = _prepare_merge(record, job, policy, local_platform, plugins)
         print_message(f"merging step {checkpoint.step} of {record.run} on this machine")
         _announce_environment(prepared)
         merge = _run(ctx, prepared, plugins)
-    checkpoints = [output for output in here.engine.outputs(merge.reference) if output.kind == "checkpoint"]
+    checkpoints = [output for output in local_platform.engine.outputs(merge.reference) if output.kind == "checkpoint"]
     if not checkpoints:
         raise Rejected([make_problem("outputs-missing.no-policy", run=merge.run)])
-    return MergedPolicy(merge, here, checkpoints[-1])
+    return MergedPolicy(merge, local_platform, checkpoints[-1])
 
 
 def _find_platform_here(record: RunRecord, plugins: Plugins) -> Platform:
@@ -97,35 +97,37 @@ def _find_policy(record: RunRecord, platform: Platform, checkpoint: Output) -> I
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare_merge(record: RunRecord, job: Job, policy: str, here: Platform, plugins: Plugins) -> PreparedJob:
+def _prepare_merge(record: RunRecord, job: Job, policy: str, local_platform: Platform, plugins: Plugins) -> PreparedJob:
     """Return the job that merges. Raise Rejected if its workload makes nothing to merge."""
     template = plugins.workload(job.workload).merge
     words = shlex.split(fill_in_sources(template, record, {"policy": policy}, job.sources)) if template else []
     if not words:
         ways = [suggest_leaving_out(FLAG)]
         raise Rejected([make_problem("outputs-not-mergeable", *ways, run=record.run, workload=job.workload)])
-    values: dict[str, Any] = {}
-    for flag, text in zip(words[1::2], words[2::2], strict=True):
-        values.setdefault(flag.removeprefix("--").replace("-", "_"), []).append(text)
-    values = {name: texts if len(texts) > 1 else texts[0] for name, texts in values.items()}
+    merge_values: dict[str, Any] = {}
+    for flag, value_text in zip(words[1::2], words[2::2], strict=True):
+        merge_values.setdefault(flag.removeprefix("--").replace("-", "_"), []).append(value_text)
+    merge_values = {
+        name: value_texts if len(value_texts) > 1 else value_texts[0] for name, value_texts in merge_values.items()
+    }
     return api_call.prepare_call(
         plugins,
         None,
-        {**_list_followed(job, plugins.workload(words[0])), **values},
-        platform_name=here.name,
+        {**_list_followed(job, plugins.workload(words[0])), **merge_values},
+        platform_name=local_platform.name,
         workload_name=words[0],
         profile="",
         trainer_args=None,
     )
 
 
-def _list_followed(earlier: Job, merge: Workload) -> dict[str, Any]:
+def _list_followed(training_job: Job, merge: Workload) -> dict[str, Any]:
     """Return what a merge takes over from the run of the checkpoint, of which it gets a copy that names no run."""
     if merge.follow_run is None:
         return {}
     defaults = tuple((parameter.name, parameter.default) for parameter in get_parameters(merge.parameters))
-    job = dataclasses.replace(earlier, workload=merge.name, parameters=defaults)
-    return {name: value for name, (value, _) in merge.follow_run(job, earlier).items()}
+    job = dataclasses.replace(training_job, workload=merge.name, parameters=defaults)
+    return {name: value for name, (value, _) in merge.follow_run(job, training_job).items()}
 
 
 def _announce_environment(prepared: PreparedJob) -> None:
@@ -134,9 +136,9 @@ def _announce_environment(prepared: PreparedJob) -> None:
     if plugin is None:
         return
     document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-    required = plugin.environment(document)
-    if find_built_environment(required) is None:
-        size = f", about {required.gib:g} GB on disk" if required.gib else ""
+    environment = plugin.environment(document)
+    if find_built_environment(environment) is None:
+        size = f", about {environment.gib:g} GB on disk" if environment.gib else ""
         print_message(f"the environment of {prepared.job.workload} is built on this machine first, once{size}")
 
 

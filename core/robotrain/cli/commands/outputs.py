@@ -66,25 +66,25 @@ def outputs(
     if merged:
         training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
-    available = list(platform.engine.outputs(record.reference))
-    if not available:
+    run_outputs = list(platform.engine.outputs(record.reference))
+    if not run_outputs:
         status = platform.engine.status(record.reference)
         message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
     if training:
-        return _print_merged(ctx, training, _select_outputs(available, checkpoint or "last", record), to, json)
-    chosen = _select_outputs(available, checkpoint, record)
-    has_checkpoint = any(output.kind == "checkpoint" for output in available)
+        return _print_merged(ctx, training, _select_outputs(run_outputs, checkpoint or "last", record), to, json)
+    chosen_outputs = _select_outputs(run_outputs, checkpoint, record)
+    has_checkpoint = any(output.kind == "checkpoint" for output in run_outputs)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
         reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
         print_message(f"there is no checkpoint among them: {reason}")
-    downloaded = download_outputs(chosen, platform, record, to) if to else {}
+    downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if json:
-        print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen]})
+        print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen_outputs]})
     elif not to:
         rows = [("NAME", "SIZE", "WHERE")]
-        for output in chosen:
+        for output in chosen_outputs:
             size = "" if output.size is None else amounts.format_size(output.size)
             rows.append((redact_if_secret(output.name), size, redact_if_secret(output.uri)))
             rows += [("", "", redact_if_secret(address)) for address in output.addresses]
@@ -96,24 +96,26 @@ def outputs(
 
 def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
     """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected."""
-    available = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
-    return _select_outputs(available, checkpoint or "all", record, flag)
+    run_outputs = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
+    return _select_outputs(run_outputs, checkpoint or "all", record, flag)
 
 
 def _print_merged(
-    ctx: typer.Context, training: TrainingRun, chosen: Sequence[Output], to: Path | None, as_json: bool
+    ctx: typer.Context, training: TrainingRun, chosen_outputs: Sequence[Output], to: Path | None, as_json: bool
 ) -> None:
     """Merge a checkpoint, and print where the policy is."""
-    if len(chosen) > 1:
-        raise Rejected([make_problem("options-conflict.one-checkpoint", flag=merged_policy.FLAG, count=len(chosen))])
+    if len(chosen_outputs) > 1:
+        raise Rejected(
+            [make_problem("options-conflict.one-checkpoint", flag=merged_policy.FLAG, count=len(chosen_outputs))]
+        )
     raise_if_any(_find_existing([to] if to else []))
-    made = merged_policy.merge_checkpoint(ctx, training, chosen[0])
-    path = to or Path(made.output.uri) / made.output.model
+    merged_checkpoint = merged_policy.merge_checkpoint(ctx, training, chosen_outputs[0])
+    path = to or Path(merged_checkpoint.output.uri) / merged_checkpoint.output.model
     if to:
-        merged_policy.copy_policy(made, to)
+        merged_policy.copy_policy(merged_checkpoint, to)
     if as_json:
-        merge, run = made.record.run, training.record.run
-        print_json({"run": run, "step": chosen[0].step, "merge": merge, "path": str(path.absolute())})
+        merge, run = merged_checkpoint.record.run, training.record.run
+        print_json({"run": run, "step": chosen_outputs[0].step, "merge": merge, "path": str(path.absolute())})
     else:
         print_result(str(path))
 
@@ -124,24 +126,26 @@ def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
 
 
 def _select_outputs(
-    available: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = "--checkpoint"
+    run_outputs: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = "--checkpoint"
 ) -> list[Output]:
     """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
-        return list(available)
-    checkpoints = [output for output in available if output.kind == "checkpoint"]
-    selected = checkpoints[-1:] if checkpoint == "last" else checkpoints
+        return list(run_outputs)
+    checkpoints = [output for output in run_outputs if output.kind == "checkpoint"]
+    selected_outputs = checkpoints[-1:] if checkpoint == "last" else checkpoints
     if checkpoint not in ("last", "all"):
-        selected = [output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)]
-    if not selected:
+        selected_outputs = [
+            output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)
+        ]
+    if not selected_outputs:
         steps = [str(checkpoint.step) for checkpoint in checkpoints]
-        of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
+        step_phrase = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
         ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
         problem = make_problem(
-            "checkpoint-missing", *ways, where=flag, run=record.run, of=of, steps=", ".join(steps) or "none"
+            "checkpoint-missing", *ways, where=flag, run=record.run, of=step_phrase, steps=", ".join(steps) or "none"
         )
         raise Rejected([problem])
-    return selected
+    return selected_outputs
 
 
 STATE_SENTENCES = {
@@ -164,12 +168,15 @@ def _explain_no_outputs(status: Status, record: RunRecord, platform: Platform) -
 
 def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
     """Return an output as data; the keys are an API."""
-    names = ("name", "kind", "source", "uri", "step", "model", "digest", "size")
+    field_names = ("name", "kind", "source", "uri", "step", "model", "digest", "size")
     path = paths.get(output.name)
-    values = {name: getattr(output, name) for name in names}
-    shown = {name: redact_if_secret(value) if isinstance(value, str) else value for name, value in values.items()}
+    field_values = {name: getattr(output, name) for name in field_names}
+    shown_values = {
+        name: redact_if_secret(field_value) if isinstance(field_value, str) else field_value
+        for name, field_value in field_values.items()
+    }
     addresses = [redact_if_secret(address) for address in output.addresses]
-    return shown | {"addresses": addresses, "path": str(path) if path else None}
+    return shown_values | {"addresses": addresses, "path": str(path) if path else None}
 
 
 def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunRecord, to: Path) -> dict[str, Path]:
@@ -177,12 +184,12 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
     Raise Rejected before anything is copied when one cannot be. When a later one fails, the earlier ones stay.
     """
-    places = {output.name: to / output.name for output in outputs}
+    target_paths = {output.name: to / output.name for output in outputs}
     raise_if_any(_find_unsafe_names(outputs))
     raise_if_any(_find_space_problems(outputs, to))
     for number, run_output in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
-        with _make_place(places[run_output.name]) as scratch:
+        with _make_place(target_paths[run_output.name]) as scratch:
             download = DeadlineFuture(
                 functools.partial(platform.engine.download, record.reference, run_output, scratch)
             )
@@ -192,11 +199,11 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
                 shutil.rmtree(scratch.parent, ignore_errors=True)  # it cannot make another file
                 download.is_running(STOP_SECONDS)
                 raise
-            if left_out := download.result():
+            if skipped_paths := download.result():
                 print_message(
-                    f"  left out, as links out of {run_output.name} or no files: {redact(', '.join(left_out))}"
+                    f"  left out, as links out of {run_output.name} or no files: {redact(', '.join(skipped_paths))}"
                 )
-    return places
+    return target_paths
 
 
 @contextlib.contextmanager
@@ -206,9 +213,9 @@ def _make_place(target: Path) -> Iterator[Path]:
     Nothing else is left of the folder, nor of those of downloads that were killed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*{PART_SUFFIX}/{LOCK_FILE}"):
-        if is_locked(left) is False:
-            shutil.rmtree(left.parent, ignore_errors=True)
+    for stale_lock in target.parent.glob(f".{glob.escape(target.name)}.*{PART_SUFFIX}/{LOCK_FILE}"):
+        if is_locked(stale_lock) is False:
+            shutil.rmtree(stale_lock.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(PART_SUFFIX, f".{target.name}.", target.parent))
     try:
         with (folder / LOCK_FILE).open("wb") as lock:
@@ -221,9 +228,9 @@ def _make_place(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show_progress(download: DeadlineFuture[Any], folder: Path, item: Output, title: str) -> None:
+def _show_progress(download: DeadlineFuture[Any], folder: Path, run_output: Output, title: str) -> None:
     """Wait for the download into a folder; on a terminal, show its progress."""
-    of = f" of {amounts.format_size(item.size)}" if item.size else ""
+    total_text = f" of {amounts.format_size(run_output.size)}" if run_output.size else ""
 
     def describe() -> str:
         return f"  {title}  {amounts.format_size(_measure_size(folder))}"
@@ -232,7 +239,9 @@ def _show_progress(download: DeadlineFuture[Any], folder: Path, item: Output, ti
         if output.is_live(sys.stderr) and download.is_running(PROGRESS_SECONDS):
             from robotrain.cli.watch.live_lines import LiveLines
 
-            stack.enter_context(LiveLines(sys.stderr, lambda *_: [[describe() + of]], PROGRESS_SECONDS, transient=True))
+            stack.enter_context(
+                LiveLines(sys.stderr, lambda *_: [[describe() + total_text]], PROGRESS_SECONDS, transient=True)
+            )
         while download.is_running(PROGRESS_SECONDS):
             continue
     print_message(describe())
@@ -246,24 +255,28 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
             yield make_problem("output-name-unsafe", name=run_output.name)
 
 
-def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
-    for path in filter(os.path.lexists, places):
+def _find_existing(target_paths: Sequence[Path]) -> Iterator[Problem]:
+    for path in filter(os.path.lexists, target_paths):
         yield make_problem("output-exists", given=str(path))
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
     """Find targets that exist, and a disk that is too small."""
     yield from _find_existing([to / output.name for output in outputs])
-    needed = sum(output.size or 0 for output in outputs)
-    free = disk_cache.get_free_bytes(to.absolute())
-    if needed > free:
-        title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"
+    needed_bytes = sum(output.size or 0 for output in outputs)
+    free_bytes = disk_cache.get_free_bytes(to.absolute())
+    if needed_bytes > free_bytes:
+        title = f"{amounts.format_size(free_bytes)} free, {amounts.format_size(needed_bytes)} needed"
         yield make_problem("disk-too-small", given=str(to), title=title)
 
 
 def _measure_size(path: Path) -> int:
     """Return the current size of a file or folder in bytes."""
-    files = [path] if path.is_file() else [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    files = (
+        [path]
+        if path.is_file()
+        else [Path(folder, name) for folder, _, filenames in os.walk(path) for name in filenames]
+    )
     size = 0
     for file in files:
         with contextlib.suppress(OSError):  # renamed meanwhile

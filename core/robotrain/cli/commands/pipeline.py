@@ -89,15 +89,15 @@ def render(
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [])
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
-    rendered = prepared.render(1)
+    rendered_plan = prepared.render(1)
     if to:
         check_folder_is_free(Path(to))
-        plans.write_plan_folder(rendered, Path(to))
-        print_message(f"wrote the plan of {rendered.plan.run} to {to} ({len(rendered.plan.files)} files)")
+        plans.write_plan_folder(rendered_plan, Path(to))
+        print_message(f"wrote the plan of {rendered_plan.plan.run} to {to} ({len(rendered_plan.plan.files)} files)")
     if json:
-        print_json(dump_plan(rendered.plan))
+        print_json(dump_plan(rendered_plan.plan))
     else:
-        print_result(str(Path(to) / rendered.plan.spec) if to else format_plan(rendered.plan))
+        print_result(str(Path(to) / rendered_plan.plan.spec) if to else format_plan(rendered_plan.plan))
         print_other_views("render")
 
 
@@ -176,10 +176,10 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
     options = open_waiting_channels(options)
-    repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
-    if repeated is not None:
-        print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")
-        submit_job(ctx, repeated, {**options, "no_pin": True})
+    repeated_pipeline = continue_pipeline(record, plugins, bool(options["dry_run"]))
+    if repeated_pipeline is not None:
+        print_message(f"not run again: {', '.join(repeated_pipeline.plan.finished) or 'none of the steps'}")
+        submit_job(ctx, repeated_pipeline, {**options, "no_pin": True})
     elif options["dry_run"]:
         print_message(f"dry run: {record.run} would go on; nothing was started")
     else:
@@ -207,13 +207,13 @@ def prepare_file(
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
         raise Rejected([*problems, make_platform_missing_problem(plugins, read_typed_line(ctx))])
-    chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
+    chosen_platform = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
     if sends:
         print_platform(choice.platform, str(choice.origins[1]))
-    context = RequestContext(platform=chosen, plugins=plugins, surroundings=choice.surroundings)
+    context = RequestContext(platform=chosen_platform, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     request = request_from_file(file, context, sets, trainer_args)
-    return prepare_pipeline(request, chosen, plugins, is_sent=sends)
+    return prepare_pipeline(request, chosen_platform, plugins, is_sent=sends)
 
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.

@@ -37,12 +37,14 @@ def platforms(
 ) -> None:
     """Show what each platform supports, as it declares it."""
     installed = get_plugins(ctx)
-    named = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
-    every = installed.platforms()  # loads all: a source kind of any plugin is a row
-    chosen = named or every
-    matrix = make_matrix(chosen, installed.source_kinds(), installed.workloads())
-    folded = (line for text in matrix.exclusions for line in wrap_text(text, output.get_table_width()))
-    common = ("", *folded) if matrix.exclusions else ()  # rules that hold on every platform
+    named_platforms = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
+    all_platforms = installed.platforms()  # loads all: a source kind of any plugin is a row
+    shown_platforms = named_platforms or all_platforms
+    matrix = make_matrix(shown_platforms, installed.source_kinds(), installed.workloads())
+    exclusion_lines = (
+        line for exclusion in matrix.exclusions for line in wrap_text(exclusion, output.get_table_width())
+    )
+    common_lines = ("", *exclusion_lines) if matrix.exclusions else ()  # rules that hold on every platform
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
         ways = (suggest_choosing("--json", "--markdown"),)
@@ -53,18 +55,18 @@ def platforms(
                 {"name": p.name, "flag": p.flag, "default": p.default, "env": _list_variables(p), "help": p.param.help}
                 for p in get_parameters(platform.settings)
             ]
-            for platform_name, platform in chosen.items()
+            for platform_name, platform in shown_platforms.items()
         }
         print_json({**_dump_matrix(matrix), "settings": settings})
     elif markdown:
         print_result(format_markdown(matrix))
     elif name:
-        print_result(f"{name}: {chosen[name].summary}\n")
-        print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common)))
-        print_result("\n".join(_format_settings(chosen[name])))
+        print_result(f"{name}: {shown_platforms[name].summary}\n")
+        print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common_lines)))
+        print_result("\n".join(_format_settings(shown_platforms[name])))
     else:
         table = format_matrix(matrix, output.get_table_width())
-        print_result("\n".join((table, *common)))
+        print_result("\n".join((table, *common_lines)))
         print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 
 
@@ -108,13 +110,13 @@ ANY_KIND_TITLE, ANY_WORKLOAD_TITLE = "any other kind", "any other workload"
 
 def format_row_name(row: MatrixRow) -> str:
     """Return the name of a row, with ANY as it is declared."""
-    names = row.names
+    row_names = row.names
     if row.section == "sources":
-        return f"{names['role']} {'to' if names['role'] == 'publish' else 'from'} {names['kind']}"
+        return f"{row_names['role']} {'to' if row_names['role'] == 'publish' else 'from'} {row_names['kind']}"
     if row.section == "combinations":
-        kind, other = names["kind"], names["other"]
-        return f"several datasets from {kind}" if kind == other else f"datasets from {kind} and {other}"
-    ((name, value),) = names.items()
+        kind, other_kind = row_names["kind"], row_names["other"]
+        return f"several datasets from {kind}" if kind == other_kind else f"datasets from {kind} and {other_kind}"
+    ((name, value),) = row_names.items()
     return f"{name} {value}"
 
 
@@ -139,55 +141,57 @@ MatrixLine = tuple[str, str, list[str]]
 """The section and the title of a row, and its cells in the order of the platforms."""
 
 
-def format_matrix(matrix: ParityMatrix, within: int | None) -> str:
+def format_matrix(matrix: ParityMatrix, max_width: int | None) -> str:
     """Return the matrix as text: first the rows in which platforms differ, then the others, in one column.
 
     Platforms that do not fit side by side go to a further table.
     """
-    lines: list[MatrixLine] = [
+    matrix_lines: list[MatrixLine] = [
         (row.section, format_row_title(row), [format_level(row.cells[platform]) for platform in matrix.platforms])
         for row in matrix.rows
     ]
     limits = [_list_limits(matrix, platform) for platform in matrix.platforms]
-    lines += [("limits", f"limit {limit.name}", [*cells]) for limit, *cells in zip(matrix.limits, *limits, strict=True)]
-    differing = [line for line in lines if len({*line[2]}) > 1]
-    alike = [line for line in lines if len({*line[2]}) == 1]
-    parts = [*_split_to_width(*_make_columns(differing, matrix.platforms), within)] if differing else []
-    if alike:
-        titles, columns = _make_columns(alike, ["all"])
+    matrix_lines += [
+        ("limits", f"limit {limit.name}", [*cells]) for limit, *cells in zip(matrix.limits, *limits, strict=True)
+    ]
+    differing_lines = [matrix_line for matrix_line in matrix_lines if len({*matrix_line[2]}) > 1]
+    equal_lines = [matrix_line for matrix_line in matrix_lines if len({*matrix_line[2]}) == 1]
+    parts = [*_split_to_width(*_make_columns(differing_lines, matrix.platforms), max_width)] if differing_lines else []
+    if equal_lines:
+        titles, columns = _make_columns(equal_lines, ["all"])
         parts.append([titles, *columns])
     return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in fit_columns(part, None)) for part in parts)
 
 
 def _make_columns(lines: Sequence[MatrixLine], names: Sequence[str]) -> tuple[Column, list[Column]]:
     """Return the column of titles and a column of cells for each name, with an empty line between sections."""
-    spaced: list[MatrixLine] = []
+    spaced_lines: list[MatrixLine] = []
     for _, section in groupby(lines, key=lambda line: line[0]):
-        spaced += [("", "", [""] * len(names)), *section]
-    cells = [Column(name, [line[2][index] for line in spaced[1:]]) for index, name in enumerate(names)]
-    return Column("", [title for _, title, _ in spaced[1:]]), cells
+        spaced_lines += [("", "", [""] * len(names)), *section]
+    cells = [Column(name, [line[2][index] for line in spaced_lines[1:]]) for index, name in enumerate(names)]
+    return Column("", [title for _, title, _ in spaced_lines[1:]]), cells
 
 
 def list_reasons(matrix: ParityMatrix, platform: str) -> Iterator[tuple[str, str, str]]:
     """Yield the name, level and reason of each row of one platform; a repeated reason refers to its first row."""
-    first: dict[Support, str] = {}
+    titles_by_support: dict[Support, str] = {}
     for row in matrix.rows:
         support, title = row.cells[platform], format_row_title(row)
-        first_title = first.setdefault(support, title)
-        again = support.level in ("no", "not_yet") and first_title != title
-        yield title, format_level(support), f"as {first_title}" if again else _format_remark(row, support)
+        first_title = titles_by_support.setdefault(support, title)
+        is_repeated = support.level in ("no", "not_yet") and first_title != title
+        yield title, format_level(support), f"as {first_title}" if is_repeated else _format_remark(row, support)
     for limit, number in zip(matrix.limits, _list_limits(matrix, platform), strict=True):
         yield f"limit {limit.name}", number, LIMITS.get(limit.name, "")
 
 
-def _split_to_width(first: Column, columns: Sequence[Column], within: int | None) -> Iterator[list[Column]]:
-    part, room = [first], (within or 0) - first.width
+def _split_to_width(title_column: Column, columns: Sequence[Column], max_width: int | None) -> Iterator[list[Column]]:
+    part, free_columns = [title_column], (max_width or 0) - title_column.width
     for column in columns:
-        room -= GAP + column.width
-        if within is not None and room < 0 and len(part) > 1:
+        free_columns -= GAP + column.width
+        if max_width is not None and free_columns < 0 and len(part) > 1:
             yield part
-            part = [first]
-            room = within - first.width - GAP - column.width
+            part = [title_column]
+            free_columns = max_width - title_column.width - GAP - column.width
         part.append(column)
     yield part
 
@@ -230,8 +234,8 @@ def format_markdown(matrix: ParityMatrix) -> str:
         parts += [f"## {head}", _format_markdown_table(["", *matrix.platforms], cells)]
         parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
     titles = [LIMITS.get(limit.name, limit.name) for limit in matrix.limits]
-    numbers = [*zip(titles, *(_list_limits(matrix, platform) for platform in matrix.platforms), strict=True)]
-    parts += ["## Limits", _format_markdown_table(["at most", *matrix.platforms], numbers)]
+    limit_rows = [*zip(titles, *(_list_limits(matrix, platform) for platform in matrix.platforms), strict=True)]
+    parts += ["## Limits", _format_markdown_table(["at most", *matrix.platforms], limit_rows)]
     if notes:
         parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
     return "\n\n".join(parts)
@@ -248,11 +252,11 @@ def _list_variables(parameter: Parameter) -> list[str]:
 
 def _format_markdown_name(row: MatrixRow) -> str:
     """Return a row's title with its names as code, and what a feature is."""
-    text = format_row_title(row)
+    title = format_row_title(row)
     for name in row.names.values():
-        text = re.sub(rf"(?<![\w`]){re.escape(name)}(?![\w`])", f"`{name}`", text)
+        title = re.sub(rf"(?<![\w`]){re.escape(name)}(?![\w`])", f"`{name}`", title)
     means = FEATURES.get(row.names.get("feature", ""), "")
-    return f"{text.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
+    return f"{title.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
 
 
 def _format_markdown_cell(support: Support, notes: NoteNumbers) -> str:
@@ -269,11 +273,13 @@ def _list_notes(notes: NoteNumbers) -> Iterator[str]:
         yield f"{note}. {_escape_sentence(reason)}{way}"
 
 
-def _escape_sentence(text: str) -> str:
+def _escape_sentence(sentence: str) -> str:
     """Return a sentence escaped for Markdown, its options as code."""
-    parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
-    special = r"([\\`*_<>|\[\]])"
-    return "".join(f"`{part}`" if index % 2 else re.sub(special, r"\\\1", part) for index, part in enumerate(parts))
+    parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", sentence)
+    special_characters = r"([\\`*_<>|\[\]])"
+    return "".join(
+        f"`{part}`" if index % 2 else re.sub(special_characters, r"\\\1", part) for index, part in enumerate(parts)
+    )
 
 
 app = make_app(platforms)

@@ -22,11 +22,11 @@ def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
     if json:
         print_json({"plugins": rows})
         return
-    lines = [("CLAIM", "FROM", "MODULE", "STATE")]
+    table_rows = [("CLAIM", "FROM", "MODULE", "STATE")]
     for row in rows:
         hooks = f": {', '.join(row['hooks']) or 'no hook'}" if "." not in row["claim"] else ""  # of a site plugin
-        lines.append((row["claim"], row["distribution"], row["module"], row["failure"] or f"ok{hooks}"))
-    print_result(format_table(lines))
+        table_rows.append((row["claim"], row["distribution"], row["module"], row["failure"] or f"ok{hooks}"))
+    print_result(format_table(table_rows))
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
 
 

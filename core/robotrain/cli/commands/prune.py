@@ -53,8 +53,13 @@ def prune_runs(
 ) -> None:
     """Show the run or the old runs to remove and their sizes, and remove them after confirmation."""
     if run:
-        chosen = {"--older-than": older_than, "--keep": keep is not None, "--state": state, "--platform": platform}
-        run = _find_named_run(run, [flag for flag, is_given in chosen.items() if is_given])
+        selecting_flags = {
+            "--older-than": older_than,
+            "--keep": keep is not None,
+            "--state": state,
+            "--platform": platform,
+        }
+        run = _find_named_run(run, [flag for flag, is_given in selecting_flags.items() if is_given])
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
     if span is None and keep is None and not run:
         raise arguments.make_usage_error(
@@ -64,24 +69,24 @@ def prune_runs(
             ("robotrain runs --prune --older-than 30d", "runs that ended more than 30 days ago"),
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
-    before = None if span is None else time.time() - span
-    candidates = PruneCandidates(plugins, before, keep, state, platform, run)
+    cutoff_time = None if span is None else time.time() - span
+    candidates = PruneCandidates(plugins, cutoff_time, keep, state, platform, run)
     sizes = candidates.measure_sizes()
-    tracked = candidates.find_tracked_runs()
+    tracked_runs = candidates.find_tracked_runs()
     if not json:
         _print_candidates(candidates, sizes, run)
-    selected = candidates.plan.removed
+    selected_runs = candidates.plan.removed
     if dry_run:
         print_message("dry run: nothing was removed")
-    remove = bool(selected) and not dry_run and arguments.confirm_removal(_count_runs(len(selected)), yes)
-    removed, in_part = candidates.remove_runs() if remove else ({}, [])
+    remove = bool(selected_runs) and not dry_run and arguments.confirm_removal(_count_runs(len(selected_runs)), yes)
+    freed_by_run, in_part = candidates.remove_runs() if remove else ({}, [])
     if json:
-        print_json(_dump_prune(candidates, sizes, removed, in_part, tracked))
+        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part, tracked_runs))
     elif remove:
-        freed = amounts.format_size(sum(size or 0 for size in removed.values()))
-        print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
-    _print_tracked([tracked_run for tracked_run in tracked if tracked_run.run in removed])
-    if (remove and len(removed) < len(selected)) or (run and not selected):
+        freed_size = amounts.format_size(sum(size or 0 for size in freed_by_run.values()))
+        print_result(f"{_count_runs(len(freed_by_run))} removed, {freed_size} freed")
+    _print_tracked([tracked_run for tracked_run in tracked_runs if tracked_run.run in freed_by_run])
+    if (remove and len(freed_by_run) < len(selected_runs)) or (run and not selected_runs):
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
@@ -128,17 +133,17 @@ class PruneCandidates:
         self._named = only
         self.records: dict[str, RunRecord] = {}
         self._unreadable: dict[str, str] = {}
-        listed = [only] if only else records.iterate_runs(with_steps=False)
-        runs = [run for run in listed if self._read_record(run, platform)]
+        run_names = [only] if only else records.iterate_runs(with_steps=False)
+        runs = [run for run in run_names if self._read_record(run, platform)]
         candidates_by_run: dict[str, PruneCandidate] = {}
         if state:  # all are asked, to count the newest in that state
             candidates_by_run = self._query_statuses(runs)
             runs = [run for run in runs if _format_state(candidates_by_run[run]) == state]
         created = {run: record.created for run, record in self.records.items()}
-        runs = prune.select_old_runs(runs, created, before=before, keep=keep or 0)
+        runs = prune.select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
         candidates_by_run = candidates_by_run or self._query_statuses(runs)
         candidates = [candidates_by_run[run] for run in runs]
-        self.plan = prune.plan_pruning(candidates, {}, before=before)
+        self.plan = prune.plan_pruning(candidates, {}, cutoff_time=before)
         if self.plan.removed:
             finished = [
                 candidate.run
@@ -150,13 +155,13 @@ class PruneCandidates:
                 lambda record, platform: tuple(output.uri for output in platform.engine.outputs(record.reference)),
             )
             candidates = [_add_outputs(candidate, outputs.get(candidate.run)) for candidate in candidates]
-            gone = {candidate.run for candidate in self.plan.removed}
+            removed_runs = {candidate.run for candidate in self.plan.removed}
             used_sources = {
                 run: [source.uri for source in plans.read_stored_sources(run)]
                 for run in records.list_runs()
-                if not (records.is_step(run) and records.read_record(run).pipeline in gone)
+                if not (records.is_step(run) and records.read_record(run).pipeline in removed_runs)
             }
-            self.plan = prune.plan_pruning(candidates, used_sources, before=before)
+            self.plan = prune.plan_pruning(candidates, used_sources, cutoff_time=before)
 
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
@@ -182,13 +187,13 @@ class PruneCandidates:
 
     def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
         """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
-        removed: dict[str, int | None] = {}
+        freed_by_run: dict[str, int | None] = {}
         in_part: list[str] = []
         for candidate in self.plan.removed:
             record = self.records[candidate.run]
             try:
                 platform, keeps = self._plugins.platform_of(record), self._keeps_outputs(candidate.run)
-                removed[candidate.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
+                freed_by_run[candidate.run] = interrupted_submit.remove_run(record, platform, keeps_outputs=keeps)
                 print_message(f"removed {candidate.run}")
             except RemovedInPart as error:
                 in_part.append(candidate.run)
@@ -196,7 +201,7 @@ class PruneCandidates:
                 print_problems(error.problems)
             except Rejected as error:
                 print_message(f"{candidate.run} was not removed: {describe_exception(error)}")
-        return removed, in_part
+        return freed_by_run, in_part
 
     def _keeps_outputs(self, run: str) -> bool:
         """Return whether only the record of a run goes: one that was adopted is another machine's, unless it is named.
@@ -215,12 +220,12 @@ class PruneCandidates:
         return platform in ("", self.records[run].platform)
 
     def _query_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        recorded = [run for run in runs if run in self.records]
-        sent = [run for run in recorded if self.records[run].phase == "sent"]
+        recorded_runs = [run for run in runs if run in self.records]
+        sent_runs = [run for run in recorded_runs if self.records[run].phase == "sent"]
         answers = self._query_platforms(
-            [run for run in recorded if run not in sent], interrupted_submit.is_certainly_gone
+            [run for run in recorded_runs if run not in sent_runs], interrupted_submit.is_certainly_gone
         )
-        answers |= zip(sent, query_statuses([self.records[run] for run in sent], self._plugins), strict=True)
+        answers |= zip(sent_runs, query_statuses([self.records[run] for run in sent_runs], self._plugins), strict=True)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
@@ -306,11 +311,11 @@ def _format_state(candidate: PruneCandidate) -> str:
     return "gone" if candidate.gone else candidate.status.state if candidate.status else "unknown"
 
 
-def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None], named: str) -> None:
-    selected, now = candidates.plan.removed, time.time()
-    if selected:
+def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None], named_run: str) -> None:
+    selected_runs, now = candidates.plan.removed, time.time()
+    if selected_runs:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
-        for candidate in selected:
+        for candidate in selected_runs:
             bytes = sizes[candidate.run]
             age = amounts.format_age(now - candidate.end_time)
             size = "-" if bytes is None else amounts.format_size(bytes)
@@ -319,12 +324,12 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
             )
         print_result(format_table(rows))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
-        print_message(f"{_count_runs(len(selected))}, {total}")
-    elif not named:
+        print_message(f"{_count_runs(len(selected_runs))}, {total}")
+    elif not named_run:
         print_message("no run is old enough to be removed")
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
-    if selected and None in sizes.values():
+    if selected_runs and None in sizes.values():
         remark = "their outputs stay; only the record on this machine is removed"
         print_message(f"runs without a size: {remark}")
 
@@ -332,9 +337,9 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
 def _dump_prune(
     candidates: PruneCandidates,
     sizes: dict[str, int | None],
-    removed: dict[str, int | None],
+    freed_by_run: dict[str, int | None],
     in_part: Sequence[str],
-    tracked: Sequence[TrackedRun],
+    tracked_runs: Sequence[TrackedRun],
 ) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
     return {
@@ -345,7 +350,7 @@ def _dump_prune(
                 "state": _format_state(candidate),
                 "ended": candidate.end_time,
                 "bytes": sizes[candidate.run],
-                "removed": candidate.run in removed,
+                "removed": candidate.run in freed_by_run,
                 "removed_in_part": candidate.run in in_part,
             }
             for candidate in candidates.plan.removed
@@ -353,6 +358,6 @@ def _dump_prune(
         "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
         "tracked": [
             {"run": tracked_run.run, "uri": tracked_run.uri, "run_id": tracked_run.run_id, "bytes": tracked_run.bytes}
-            for tracked_run in tracked
+            for tracked_run in tracked_runs
         ],
     }

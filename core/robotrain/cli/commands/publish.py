@@ -32,29 +32,35 @@ def publish(
     plugins = get_plugins(ctx)
     target = publishing.find_place(url, plugins)
     pipeline, name = split_step(run)
-    whole, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
-    record, platform, name, job = open_training(ctx, whole, platform, name)
+    whole_record, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
+    record, platform, name, job = open_training(ctx, whole_record, platform, name)
     outputs = select_checkpoints(record, platform, step, "--step")
     progress, _ = read_run_log(record, platform)
-    is_whole = name == whole.run
-    others = list_evaluating_runs(whole, progress, plugins) if is_whole else list_scored_runs(whole, plugins)
-    named = dataclasses.replace(record, run=name)
-    log = [progress, *(other_progress for _, other_progress in others)]
-    sent = []
+    is_whole = name == whole_record.run
+    scored_runs = (
+        list_evaluating_runs(whole_record, progress, plugins) if is_whole else list_scored_runs(whole_record, plugins)
+    )
+    named_record = dataclasses.replace(record, run=name)
+    log = [progress, *(other_progress for _, other_progress in scored_runs)]
+    publications = []
     try:
         for publication in publishing.publish_outputs(
-            named, job, platform, outputs, target, log, plugins, print_message
+            named_record, job, platform, outputs, target, log, plugins, print_message
         ):
-            sent.append(publication)
+            publications.append(publication)
             state = "published" if publication.new else "is there already"
             print_message(f"  step {publication.step}: {state}")
     finally:
-        published.add_published(record.run, [(publication.step, publication.to) for publication in sent], target[1])
+        published.add_published(
+            record.run, [(publication.step, publication.to) for publication in publications], target[1]
+        )
     if json:
-        values = [{"step": publication.step, "to": publication.to, "new": publication.new} for publication in sent]
-        print_json({"run": name, "place": target[1], "published": values})
+        publication_rows = [
+            {"step": publication.step, "to": publication.to, "new": publication.new} for publication in publications
+        ]
+        print_json({"run": name, "place": target[1], "published": publication_rows})
     else:
-        print_result("\n".join(publication.to for publication in sent))
+        print_result("\n".join(publication.to for publication in publications))
 
 
 app = make_app(publish)

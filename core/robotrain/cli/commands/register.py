@@ -60,10 +60,10 @@ def register(
     if number == 0:
         raise Rejected([make_problem("value-invalid.step")])
     if best:
-        chosen = find_best_checkpoint(ctx, records.read_record(run))
-        run, number, of_step = chosen.run, chosen.step, chosen.of_step
-        by = f"by the scores of {chosen.scored_by}: {chosen.how}"
-        print_message(f"the best checkpoint is that of step {chosen.scored.step}, {by}")
+        best_checkpoint = find_best_checkpoint(ctx, records.read_record(run))
+        run, number, of_step = best_checkpoint.run, best_checkpoint.step, best_checkpoint.of_step
+        score_phrase = f"by the scores of {best_checkpoint.scored_by}: {best_checkpoint.how}"
+        print_message(f"the best checkpoint is that of step {best_checkpoint.scored.step}, {score_phrase}")
     if not anyway:
         _refuse_loser(run, plugins, of_step)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
@@ -94,11 +94,11 @@ def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform
     progress, _ = read_run_log(record, platform or plugins.platform_of(record))
     if (evaluated := progress.evaluated) is None:
         return
-    answer = scores.format_answer(evaluated)
-    if answer and not evaluated.compared.get("wins"):
-        raise Rejected([make_problem("not-accepted.comparison", run=record.run, answer=answer)])
+    comparison_answer = scores.format_answer(evaluated)
+    if comparison_answer and not evaluated.compared.get("wins"):
+        raise Rejected([make_problem("not-accepted.comparison", run=record.run, answer=comparison_answer)])
     if evaluated.passed is False:
-        reason = answer or scores.format_scores(evaluated, record.metrics)
+        reason = comparison_answer or scores.format_scores(evaluated, record.metrics)
         raise Rejected([make_problem("not-accepted.gate", run=record.run, why=reason)])
 
 
@@ -110,10 +110,10 @@ def _print_version(registered: Registered, evaluated: Evaluated | None, metrics:
         print_result(f"  {note}")
     if evaluated is None:
         return
-    if text := scores.format_scores_with_conditions(evaluated, metrics):
-        print_result(f"  {text}")
-    counted = scores.count_successes(evaluated, scores.find_share_metric(metrics))
-    if failure_count := scores.format_failure_count(counted):
+    if scores_text := scores.format_scores_with_conditions(evaluated, metrics):
+        print_result(f"  {scores_text}")
+    success_counts = scores.count_successes(evaluated, scores.find_share_metric(metrics))
+    if failure_count := scores.format_failure_count(success_counts):
         print_message(f"warning: this policy is registered, though {failure_count}")
 
 

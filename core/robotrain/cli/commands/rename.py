@@ -39,13 +39,19 @@ def rename(
         raise Rejected([records.make_being_submitted_problem(records.read_record(run_name))])
     with lock:
         record = records.read_record(run_name)
-        renamed = replace(record, name=labels.name or record.name, note=record.note if note is None else labels.note)
-        records.write_record(renamed)
+        renamed_record = replace(
+            record, name=labels.name or record.name, note=record.note if note is None else labels.note
+        )
+        records.write_record(renamed_record)
     if json:
-        print_json({"run": renamed.run, "name": renamed.name, "note": renamed.note, "before": record.name})
+        print_json(
+            {"run": renamed_record.run, "name": renamed_record.name, "note": renamed_record.note, "before": record.name}
+        )
     else:
-        named = f" is named {renamed.name}" if renamed.name else " has no name"
-        print_result(f"{renamed.run}{named}{f', note: {renamed.note}' if renamed.note else ''}")
+        name_phrase = f" is named {renamed_record.name}" if renamed_record.name else " has no name"
+        print_result(
+            f"{renamed_record.run}{name_phrase}{f', note: {renamed_record.note}' if renamed_record.note else ''}"
+        )
 
 
 app = make_app(rename)

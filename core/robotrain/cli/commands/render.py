@@ -57,9 +57,9 @@ class RenderCommand(JobCommand):
             from robotrain.submission import pinned_job, queried_settings
 
             prepared, notes = pinned_job.pin_strictly(prepared)
-            prepared, silent = queried_settings.query_platform_settings(prepared)
-            raise_if_any(silent)
-            print_problems([*notes, *silent])
+            prepared, silence_problems = queried_settings.query_platform_settings(prepared)
+            raise_if_any(silence_problems)
+            print_problems([*notes, *silence_problems])
         elif prepared.needs_lock:
             from robotrain.submission import program_lock
 
@@ -80,17 +80,17 @@ class RenderCommand(JobCommand):
         self._write_plan(ctx, prepared, values)
 
     def _write_plan(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
-        rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
-        plan = rendered.plan
+        rendered_plan = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
+        plan = rendered_plan.plan
         print_problems(prepared.warnings)
         if values.get("to"):
             folder = Path(values["to"])
             check_folder_is_free(folder)
-            plans.write_plan_folder(rendered, folder)
-            content = f"{len(plan.files)} files, digest {plan.digest[:12]}"
-            print_message(f"wrote the plan of {plan.run} to {folder} ({content})")
-            if not rendered.steps and (added := write_package(get_plugins(ctx), rendered, folder)):
-                print_message(f"wrote {', '.join(added)} beside it")
+            plans.write_plan_folder(rendered_plan, folder)
+            plan_summary = f"{len(plan.files)} files, digest {plan.digest[:12]}"
+            print_message(f"wrote the plan of {plan.run} to {folder} ({plan_summary})")
+            if not rendered_plan.steps and (added_files := write_package(get_plugins(ctx), rendered_plan, folder)):
+                print_message(f"wrote {', '.join(added_files)} beside it")
         if values.get("json"):
             print_json(dump_plan(plan))
         elif values.get("to"):
@@ -100,25 +100,25 @@ class RenderCommand(JobCommand):
             print_other_views("render")
 
 
-def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
+def write_package(plugins: Plugins, rendered_plan: RenderedPlan, folder: Path) -> list[str]:
     """Write the files that the platform adds to a plan; return their paths. Raise OSError."""
-    plan = rendered.plan
-    platform = plugins.platform(rendered.plan.platform)
-    files = dict(platform.plans.make_package(plan, dict(rendered.settings), plugins.workload(plan.job.workload)))
-    for path, content in files.items():
+    plan = rendered_plan.plan
+    platform = plugins.platform(rendered_plan.plan.platform)
+    files = dict(platform.plans.make_package(plan, dict(rendered_plan.settings), plugins.workload(plan.job.workload)))
+    for path, file_bytes in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("xb") as file:  # never in place of a file of the plan
-            file.write(content)
+            file.write(file_bytes)
     return sorted(files)
 
 
 def dump_plan(plan: Any) -> dict[str, Any]:
     """Return the plan as data: text files whole, others by size and digest."""
     files: dict[str, dict[str, Any]] = {}
-    for path, content in sorted(plan.files.items()):
-        files[path] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    for path, file_bytes in sorted(plan.files.items()):
+        files[path] = {"bytes": len(file_bytes), "sha256": hashlib.sha256(file_bytes).hexdigest()}
         if path in plan.shown:
-            files[path]["text"] = content.decode()
+            files[path]["text"] = file_bytes.decode()
     return {"run": plan.run, "platform": plan.platform, "digest": plan.digest, "spec": plan.spec, "files": files}
 
 
@@ -131,8 +131,8 @@ def format_plan(plan: Any) -> str:
             for line in plan.files[path].decode().rstrip().split("\n")
         ]
         parts.append("\n".join([f"# {path}", *lines]))
-    others = [path for path in sorted(plan.files) if path not in plan.shown]
-    return "\n\n".join([*parts, *(f"# {path}: {len(plan.files[path])} bytes" for path in others)])
+    other_files = [path for path in sorted(plan.files) if path not in plan.shown]
+    return "\n\n".join([*parts, *(f"# {path}: {len(plan.files[path])} bytes" for path in other_files)])
 
 
 def check_folder_is_free(folder: Path) -> None:

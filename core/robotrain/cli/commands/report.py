@@ -58,8 +58,8 @@ def report(
             raise make_usage_error("--all takes no run", "It is about all of them.", ("robotrain report --all", ""))
         return _report_all(get_plugins(ctx), to, json)
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
-    for text in runs or ():
-        find_run(text)
+    for run_text in runs or ():
+        find_run(run_text)
     file_names = name_index.list_file_names()
 
     def choose_name(folder: Path) -> str:
@@ -80,10 +80,10 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     """Write the page of all runs, with what `robotrain runs --all` lists."""
     from robotrain.report.all_runs import render_all_page
 
-    listed, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
-    print_problems(listed_runs.find_silent_platforms(listed))
+    selected_runs, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
+    print_problems(listed_runs.find_silent_platforms(selected_runs))
     now = time.time()
-    rows = [_make_row(listed_run, plugins, now) for listed_run in listed]
+    rows = [_make_row(listed_run, plugins, now) for listed_run in selected_runs]
     file_names = name_index.list_file_names()
     target = write_page(
         to,
@@ -91,7 +91,7 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
         lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
     )
     if target and json:
-        print_json({"runs": [listed_run.run for listed_run in listed], "path": str(target.absolute())})
+        print_json({"runs": [listed_run.run for listed_run in selected_runs], "path": str(target.absolute())})
     elif target:
         print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}")
         print_page(target)
@@ -103,8 +103,8 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     record, progress = listed_run.record, listed_run.progress
     if record is None:
         return RunRow(listed_run.run, "", listed_run.state, reason=listed_run.reason)
-    read = read_progress(record, listed_run.steps, plugins)
-    seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, read.last_event)
+    run_progress = read_progress(record, listed_run.steps, plugins)
+    seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, run_progress.last_event)
     cells = (
         "" if progress.loss is None else f"{progress.loss:.4g}",
         scores.format_headline_score(progress.scores, record.metrics),
@@ -115,10 +115,12 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
         else str(progress.step),
         "" if seconds is None else format_duration(seconds),
     )
-    what = f"{record.workload} on {record.platform}"
+    job_title = f"{record.workload} on {record.platform}"
     submitted = format_time(record.created)
     reason = listed_run.reason if listed_run.state in STATES_WITH_REASON else ""
-    return RunRow(listed_run.run, record.name, listed_run.state, what, submitted, read.curve, cells, reason)
+    return RunRow(
+        listed_run.run, record.name, listed_run.state, job_title, submitted, run_progress.curve, cells, reason
+    )
 
 
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
@@ -166,34 +168,34 @@ def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, st
 
 def _summarize_run(facts: RunFacts) -> str:
     evaluated = facts.progress.evaluated
-    declared = facts.record.metrics
-    share = scores.find_share_metric(declared)
+    declared_metrics = facts.record.metrics
+    share = scores.find_share_metric(declared_metrics)
     success = scores.format_success(evaluated, share) if evaluated else ""
     if share and success:
         score = f"{share.brief or share.title} {success}"
     else:
-        score = scores.format_scores(evaluated, declared) if evaluated else ""
+        score = scores.format_scores(evaluated, declared_metrics) if evaluated else ""
     if not (facts.status.finished or facts.progress.has_measured):
-        stage = f"in stage {line}, " if (line := facts.progress.format_line()) else ""
+        stage = f"in stage {progress_line}, " if (progress_line := facts.progress.format_line()) else ""
         score = f"{stage}no measurements yet; run `robotrain report` again later"
     return "  ".join(filter(None, (facts.record.run, facts.status.state, score)))
 
 
-def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
+def _dump_report(compared_facts: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
     from robotrain.report import compared_evaluations, several_runs
 
-    if len(compared) == 1:
-        return {"run": compared[0].record.run, "path": str(target.absolute())}
-    evaluated = [facts.progress.evaluated for facts in compared]
-    jobs = several_runs.compare_jobs(compared)
+    if len(compared_facts) == 1:
+        return {"run": compared_facts[0].record.run, "path": str(target.absolute())}
+    evaluated = [facts.progress.evaluated for facts in compared_facts]
+    jobs = several_runs.compare_jobs(compared_facts)
     return {
-        "runs": [facts.record.run for facts in compared],
+        "runs": [facts.record.run for facts in compared_facts],
         "path": str(target.absolute()),
         "scores": [dict(evaluation.scores) if evaluation else None for evaluation in evaluated],
         "conditions": [evaluation.conditions if evaluation else None for evaluation in evaluated],
-        "verdicts": compared_evaluations.dump_verdicts(compared),
-        "metrics": {row.name: list(row.values) for row in several_runs.compare_metrics(compared)},
+        "verdicts": compared_evaluations.dump_verdicts(compared_facts),
+        "metrics": {row.name: list(row.values) for row in several_runs.compare_metrics(compared_facts)},
         "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
         "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
     }

@@ -117,15 +117,22 @@ def resubmit(
         return _resubmit_other_machine_run(ctx, run, unknown, ctx.params)
     if record:
         print_platform(record.platform, f"run {record.run}")
-        repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
-        return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
-    before, stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
-    if before.phase == "sent" and prepared.platform.name == before.platform:
-        prepared = _keep_measured_numbers(ctx, before, prepared, set or [])
+        repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
+        return submit.submit_job(ctx, repeated_pipeline, ctx.params | {"no_pin": True})
+    earlier_record, stored_plan, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
+    if earlier_record.phase == "sent" and prepared.platform.name == earlier_record.platform:
+        prepared = _keep_measured_numbers(ctx, earlier_record, prepared, set or [])
     if prepared.job.publishes_to_hub:
-        _check_branch(ctx, before, stored, prepared.job)
-    unchanged = not any(changes.values()) and not before.is_adopted  # then sources that were not pinned stay so
-    _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged}, before.name, before.job_folder)
+        _check_branch(ctx, earlier_record, stored_plan, prepared.job)
+    unchanged = not any(changes.values()) and not earlier_record.is_adopted  # then sources that were not pinned stay so
+    _submit_again(
+        ctx,
+        stored_plan,
+        prepared,
+        ctx.params | {"no_pin": no_pin or unchanged},
+        earlier_record.name,
+        earlier_record.job_folder,
+    )
 
 
 def resume(
@@ -164,28 +171,32 @@ def resume(
     if steps:
         _require_training_steps(ctx, run, str(training_steps))
     sets = [*(set or []), *steps]
-    before, stored, prepared = _prepare_again_from_record(ctx, run, sets, repin, replaced=REPLACED_ROLES)
+    earlier_record, stored_plan, prepared = _prepare_again_from_record(
+        ctx, run, sets, repin, replaced_roles=REPLACED_ROLES
+    )
     if resume_from:
         checkpoint: Any = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
-        before, _ = open_run(ctx, before.run)
-        checkpoint = find_last_checkpoint(before, stored, prepared, get_plugins(ctx), print_message)
-    if not any(text.startswith("training_steps=") for text in sets):
-        _require_steps_left(prepared.job, checkpoint.step, run or before.run)
-    step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
+        earlier_record, _ = open_run(ctx, earlier_record.run)
+        checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
+    if not any(assignment.startswith("training_steps=") for assignment in sets):
+        _require_steps_left(prepared.job, checkpoint.step, run or earlier_record.run)
+    step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    resumed = resume_job(prepared, stored, checkpoint, get_plugins(ctx))
-    _submit_again(ctx, stored, resumed, ctx.params, before.name, before.job_folder)
+    resumed = resume_job(prepared, stored_plan, checkpoint, get_plugins(ctx))
+    _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
 
 
-def _require_steps_left(job: Job, done: int | None, typed: str) -> None:
+def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) -> None:
     """Raise Rejected if the checkpoint has reached the steps of the job, which nobody changed.
 
-    :param typed: the run, as it was typed.
+    :param typed_run: the run, as it was typed.
     """
     steps = dict(job.parameters).get("training_steps")
-    if done is not None and isinstance(steps, int) and done >= steps:
-        raise Rejected([make_problem("steps-reached", run=typed, typed=typed, steps=steps, done=done)])
+    if finished_steps is not None and isinstance(steps, int) and finished_steps >= steps:
+        raise Rejected(
+            [make_problem("steps-reached", run=typed_run, typed=typed_run, steps=steps, done=finished_steps)]
+        )
 
 
 def _make_resume_need(plugins: Plugins) -> RunNeed:
@@ -201,39 +212,44 @@ def _make_resume_need(plugins: Plugins) -> RunNeed:
 
 
 def _resubmit_other_machine_run(
-    ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]
+    ctx: typer.Context, run_text: str, unknown_run: records.UnknownRun, options: dict[str, Any]
 ) -> None:
-    """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
-    earlier = other_machine_run.find_other_machine_run(text, get_plugins(ctx), unknown, options["platform"])
-    prepared = _prepare_other_machine_run(ctx, earlier, options["set"] or [], options["repin"], options["platform"])
-    _submit_again(ctx, earlier.stored, prepared, options, earlier.name)
+    """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown_run` if the text names none."""
+    earlier_run = other_machine_run.find_other_machine_run(run_text, get_plugins(ctx), unknown_run, options["platform"])
+    prepared = _prepare_other_machine_run(ctx, earlier_run, options["set"] or [], options["repin"], options["platform"])
+    _submit_again(ctx, earlier_run.stored, prepared, options, earlier_run.name)
 
 
 def _prepare_other_machine_run(
-    ctx: typer.Context, earlier: Any, sets: list[str], repin: bool, platform_name: str, replaced: Sequence[str] = ()
+    ctx: typer.Context,
+    earlier_run: Any,
+    sets: list[str],
+    repin: bool,
+    platform_name: str,
+    replaced_roles: Sequence[str] = (),
 ) -> PreparedJob:
     """Return the job of a run of another machine, to submit from this one. Raise Rejected."""
     plugins = get_plugins(ctx)
-    platform = earlier.find_platform(platform_name, plugins)
-    print_platform(platform.name, "--platform" if platform_name else f"run {earlier.stored.plan.run}")
+    platform = earlier_run.find_platform(platform_name, plugins)
+    print_platform(platform.name, "--platform" if platform_name else f"run {earlier_run.stored.plan.run}")
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     return other_machine_run.repeat_other_machine_run(
-        earlier, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced
+        earlier_run, platform, sets, plugins, trainer_args, _list_own_flags(ctx), repin, replaced_roles
     )
 
 
 def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
     """Return the options of the command, which are none of the trainer."""
-    spellings = (text for param in ctx.command.params for text in (*param.opts, *param.secondary_opts))
-    return frozenset(text for text in spellings if text.startswith("-"))
+    spellings = (spelling for param in ctx.command.params for spelling in (*param.opts, *param.secondary_opts))
+    return frozenset(spelling for spelling in spellings if spelling.startswith("-"))
 
 
-def _check_branch(ctx: typer.Context, record: RunRecord, stored: Any, job: Job) -> None:
+def _check_branch(ctx: typer.Context, record: RunRecord, stored_plan: Any, job: Job) -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
     plugins = get_plugins(ctx)
     progress, _ = read_run_log(record, plugins.platform_of(record))
     if any(copy.to.startswith(HUB_SCHEME) for copy in progress.published):
-        raise_if_any(check_branch(job, stored, plugins, "resubmit"))
+        raise_if_any(check_branch(job, stored_plan, plugins, "resubmit"))
 
 
 def _keep_measured_numbers(
@@ -244,20 +260,22 @@ def _keep_measured_numbers(
     :param sets: what is to be changed: a parameter among them is measured again if they say so.
     """
     plugins = get_plugins(ctx)
-    measuring = list_measuring_parameters(prepared, sets, plugins.workload(prepared.job.workload))
-    if not measuring:
+    measured_parameters = list_measuring_parameters(prepared, sets, plugins.workload(prepared.job.workload))
+    if not measured_parameters:
         return prepared
     progress, _ = read_run_log(record, plugins.platform_of(record))
-    numbers = {parameter.name: progress.params.get(parameter.name) for parameter in measuring}
-    measured = {name: number for name, number in numbers.items() if isinstance(number, int | float)}
-    for parameter in measuring:
-        if parameter.name in measured:
+    numbers_by_name = {parameter.name: progress.params.get(parameter.name) for parameter in measured_parameters}
+    measured_numbers = {name: number for name, number in numbers_by_name.items() if isinstance(number, int | float)}
+    for parameter in measured_parameters:
+        if parameter.name in measured_numbers:
             word = dict(prepared.job.parameters)[parameter.name]
-            again = f"--set {parameter.name}={word} measures again"
-            print_message(f"{parameter.name} {measured[parameter.name]}, as {record.run} measured it ({again})")
+            measure_hint = f"--set {parameter.name}={word} measures again"
+            print_message(
+                f"{parameter.name} {measured_numbers[parameter.name]}, as {record.run} measured it ({measure_hint})"
+            )
         else:
             print_message(f"{parameter.name} is measured again: the log of {record.run} has no number")
-    return set_measured_numbers(prepared, measured, record.run)
+    return set_measured_numbers(prepared, measured_numbers, record.run)
 
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
@@ -266,67 +284,78 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
     if not record.steps:
         return None
     if flags := [flag for flag, value in changes.items() if value]:
-        what = "options after --" if flags[0] == "--" else flags[0]
-        raise Rejected([make_problem("plan-fixed.pipeline", where=flags[0], what=what)])
+        fixed_option = "options after --" if flags[0] == "--" else flags[0]
+        raise Rejected([make_problem("plan-fixed.pipeline", where=flags[0], what=fixed_option)])
     return record
 
 
-def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
+def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
     record = records.read_record(name_index.find_run(run))
     plugins = get_plugins(ctx)
-    adopted = other_machine_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
-    job = (adopted or read_plan_to_repeat(record.run)).plan.job
-    declared = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
-    names = [name for name, _ in job.parameters]
-    if "training_steps" in declared.union(names):
+    adopted_plan = other_machine_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
+    job = (adopted_plan or read_plan_to_repeat(record.run)).plan.job
+    declared_names = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
+    parameter_names = [name for name, _ in job.parameters]
+    if "training_steps" in declared_names.union(parameter_names):
         return
-    counting = [name for name in names if any(word in name for word in ("steps", "iterations", "epochs"))]
-    ways = tuple(Suggestion(f"--set {name}={shlex.quote(value)}") for name in counting or ["NAME"])
-    raise Rejected([make_problem("value-unknown.training-steps", *ways, given=value, workload=job.workload)])
+    counting_names = [
+        name for name in parameter_names if any(word in name for word in ("steps", "iterations", "epochs"))
+    ]
+    ways = tuple(Suggestion(f"--set {name}={shlex.quote(typed_steps)}") for name in counting_names or ["NAME"])
+    raise Rejected([make_problem("value-unknown.training-steps", *ways, given=typed_steps, workload=job.workload)])
 
 
 def _prepare_again_from_record(
-    ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = "", replaced: Sequence[str] = ()
+    ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = "", replaced_roles: Sequence[str] = ()
 ) -> tuple[RunRecord, Any, Any]:
     """Return a record, the plan of its run, and the prepared job to submit; raise Rejected when that is not possible.
 
-    :param replaced: the roles whose sources the command replaces.
+    :param replaced_roles: the roles whose sources the command replaces.
     """
     record = records.read_record(name_index.find_run(run))
     plugins = get_plugins(ctx)
     if record.is_adopted:
-        earlier = other_machine_run.read_adopted_run(record, plugins)
-        return record, earlier.stored, _prepare_other_machine_run(ctx, earlier, sets, repin, platform, replaced)
-    stored = read_plan_to_repeat(record.run)
-    base = remove_plan_pins(stored) if repin else stored
-    is_moved = platform not in ("", stored.plan.platform)
-    print_platform(platform or stored.plan.platform, "--platform" if platform else f"run {stored.plan.run}")
+        earlier_run = other_machine_run.read_adopted_run(record, plugins)
+        return (
+            record,
+            earlier_run.stored,
+            _prepare_other_machine_run(ctx, earlier_run, sets, repin, platform, replaced_roles),
+        )
+    stored_plan = read_plan_to_repeat(record.run)
+    base = remove_plan_pins(stored_plan) if repin else stored_plan
+    is_moved = platform not in ("", stored_plan.plan.platform)
+    print_platform(platform or stored_plan.plan.platform, "--platform" if platform else f"run {stored_plan.plan.run}")
     base = move_plan(base, plugins.platform(platform)) if is_moved else base
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args or is_moved:
         prepared = change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
     else:
         prepared = repeat_job(base, plugins, repin)
-    return record, stored, prepared
+    return record, stored_plan, prepared
 
 
 def _submit_again(
-    ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any], name: str, job_folder: str = ""
+    ctx: typer.Context,
+    stored_plan: Any,
+    prepared: PreparedJob,
+    options: dict[str, Any],
+    name: str,
+    job_folder: str = "",
 ) -> None:
     """Print what differs from the stored plan, and submit the job.
 
     :param name: that of the run before, which the new one gets without an own one.
     :param job_folder: where the job file of the run before is.
     """
-    run = stored.plan.run
+    run = stored_plan.plan.run
     workload = get_plugins(ctx).workload(prepared.job.workload)
-    prepared = name_job(prepared, stored, options["name"])
-    differences = list(find_differences(stored, prepared, workload))
-    what = "plan" if stored.payload.archive else "job"
-    print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
+    prepared = name_job(prepared, stored_plan, options["name"])
+    differences = list(find_differences(stored_plan, prepared, workload))
+    repeated_form = "plan" if stored_plan.payload.archive else "job"
+    print_message(f"same as {run}, with these changes:" if differences else f"same {repeated_form} as {run}")
     for difference in differences:
-        print_message(f"  {difference.name}: {' → '.join(text or '–' for text in difference.texts)}")
+        print_message(f"  {difference.name}: {' → '.join(value_text or '–' for value_text in difference.texts)}")
     run_options = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
     submit.submit_job(ctx, prepared, {**options, **run_options})
 

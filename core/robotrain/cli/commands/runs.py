@@ -80,8 +80,8 @@ class RunsCommand(OwnCommand):
         word = flag.lstrip("-").replace("_", "-")
         if state := find_state(word):
             return (Suggestion(f"--state {state}"),)
-        meant = next((option for option, words in OTHER_OPTIONS.items() if word in words.split()), None)
-        return near if meant is None else (Suggestion(meant),) if meant else ()
+        meant_option = next((option for option, words in OTHER_OPTIONS.items() if word in words.split()), None)
+        return near if meant_option is None else (Suggestion(meant_option),) if meant_option else ()
 
 
 def runs(
@@ -142,25 +142,27 @@ def runs(
 
         raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
         return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
-    wanted = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
-    most = None if everything else number
+    record_filter = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
+    max_runs = None if everything else number
     if everywhere:
         from robotrain.cli.commands.runs_everywhere import print_runs_everywhere
 
-        return print_runs_everywhere(get_plugins(ctx), wanted, user == "all", most, json)
-    accept = wanted.make_accept(get_plugins(ctx))
-    listed, uncertain, more = listed_runs.list_runs(get_plugins(ctx), most, state, accept, steps)
-    print_problems(listed_runs.find_silent_platforms([*listed, *uncertain]))
+        return print_runs_everywhere(get_plugins(ctx), record_filter, user == "all", max_runs, json)
+    accept = record_filter.make_accept(get_plugins(ctx))
+    selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, state, accept, steps)
+    print_problems(listed_runs.find_silent_platforms([*selected_runs, *uncertain_runs]))
     if json:
-        print_json({"runs": [_dump_run(listed_run) for listed_run in listed], "more": more})
+        print_json({"runs": [_dump_run(listed_run) for listed_run in selected_runs], "more": has_more})
         return
-    if listed:
-        print_result("\n".join(_format_runs(listed)))
+    if selected_runs:
+        print_result("\n".join(_format_runs(selected_runs)))
     else:
-        count = f"{len(uncertain)} run{'s' if uncertain[1:] else ''}"
-        print_message(wanted.describe_no_match() + (f"; the state of {count} is not known" if uncertain else ""))
-    if more:
-        print_message(f"there are older runs: robotrain runs --all {wanted}".rstrip())
+        count = f"{len(uncertain_runs)} run{'s' if uncertain_runs[1:] else ''}"
+        print_message(
+            record_filter.describe_no_match() + (f"; the state of {count} is not known" if uncertain_runs else "")
+        )
+    if has_more:
+        print_message(f"there are older runs: robotrain runs --all {record_filter}".rstrip())
 
 
 def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any]) -> None:
@@ -181,10 +183,10 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
 def _check_cache_options(is_cache_pruned: bool, unused: str, limit: str, of_runs: dict[str, Any]) -> None:
     """Raise Rejected for options of --prune --cache without these, and for what chooses runs with them."""
     if is_cache_pruned:
-        for text in [text for text, is_given in of_runs.items() if is_given]:
+        for run_option in [run_option for run_option, is_given in of_runs.items() if is_given]:
             reason = "Entries of the cache are chosen by --unused and --limit: without them, all that no run uses go."
             way = "robotrain runs --prune --cache --unused 30d", "what no run used for 30 days"
-            raise arguments.make_usage_error(f"{text} cannot be used with --cache", reason, way)
+            raise arguments.make_usage_error(f"{run_option} cannot be used with --cache", reason, way)
         return
     if unused:
         reason = "It chooses cached environments and data to remove."
@@ -192,9 +194,9 @@ def _check_cache_options(is_cache_pruned: bool, unused: str, limit: str, of_runs
         raise arguments.make_usage_error("--unused has no effect without --prune --cache", reason, way)
     if limit:
         reason = "It is how much of the cache remains."
-        listing = [(f"robotrain runs -n {limit}", "lists so many runs")] if limit.isdigit() else []
+        list_ways = [(f"robotrain runs -n {limit}", "lists so many runs")] if limit.isdigit() else []
         pruning = f"robotrain runs --prune --cache --limit {limit}", "keeps so much of the cache"
-        raise arguments.make_usage_error("--limit has no effect without --prune --cache", reason, *listing, pruning)
+        raise arguments.make_usage_error("--limit has no effect without --prune --cache", reason, *list_ways, pruning)
 
 
 def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
@@ -234,14 +236,14 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
-    for listed_run, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
+    for listed_run, cells, reason, change_text in zip(listed, rows, reasons, changes, strict=True):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
-        below = [(reason, style, is_whole)] if reason and not has_reasons else []
-        for text, of_text, whole in [*below, *([(changed, "dim", False)] if changed else [])]:
-            line = text if whole else truncate(text, width - GAP)
+        notes_below = [(reason, style, is_whole)] if reason and not has_reasons else []
+        for note_text, of_text, keeps_whole in [*notes_below, *([(change_text, "dim", False)] if change_text else [])]:
+            line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
 
@@ -250,10 +252,10 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     """Return the columns of the table, names and runs first and reasons last."""
     now = time.time()
     progresses = [listed_run.progress for listed_run in listed]
-    declared = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
+    metrics_by_run = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
     headlines = [
         progress.winner or scores.format_headline_score(progress.scores, metrics)
-        for progress, metrics in zip(progresses, declared, strict=True)
+        for progress, metrics in zip(progresses, metrics_by_run, strict=True)
     ]
     ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
     return [
@@ -277,16 +279,19 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
 
 def _format_changes(listed_run: ListedRun) -> str:
     """Return what differs from the run before; of a run with a parent, from that, and how the result changed."""
-    said = RESUME_ROLE if listed_run.is_resumed else ""  # that it continues, so not from which folder too
-    changes = run_differences.format_changes([change for change in listed_run.changes if change.name != said])
+    resume_role = RESUME_ROLE if listed_run.is_resumed else ""  # that it continues, so not from which folder too
+    changes = run_differences.format_changes([change for change in listed_run.changes if change.name != resume_role])
     if not listed_run.parent:
         return f"unlike {RUN_START.sub('', listed_run.before)}: {changes}" if changes else ""
     parent = RUN_START.sub("", listed_run.parent)
-    result = listed_run.result_change
+    result_change = listed_run.result_change
     if listed_run.is_resumed:
-        parts = [f"continues {parent}", result.format_values() if result else "", changes]
+        parts = [f"continues {parent}", result_change.format_values() if result_change else "", changes]
     else:
-        parts = [result.format_text(parent) if result else f"repeats {parent}", changes or "nothing changed"]
+        parts = [
+            result_change.format_text(parent) if result_change else f"repeats {parent}",
+            changes or "nothing changed",
+        ]
     return "; ".join(filter(None, parts))
 
 
@@ -294,8 +299,8 @@ def _format_steps(listed_run: ListedRun) -> str:
     progress = listed_run.progress
     if progress.step is None:
         return ""
-    of = f"{progress.step}/{progress.total}" if progress.total else str(progress.step)
-    return of if progress.unit == "step" else f"{of} {progress.unit}s"
+    step_text = f"{progress.step}/{progress.total}" if progress.total else str(progress.step)
+    return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
 
 
 def _format_duration(listed_run: ListedRun, now: float) -> str:
@@ -309,7 +314,7 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     from robotrain.cli.watch.run_summary import dump_step
 
     record, status, progress = listed_run.record, listed_run.status, listed_run.progress
-    result = listed_run.result_change
+    result_change = listed_run.result_change
     return {
         "run": listed_run.run,
         "platform": record.platform if record else None,
@@ -331,13 +336,13 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "pipeline": record.pipeline if record else "",
         "name": record.name if record else "",
         "note": record.note if record else "",
-        "values": {name: recorded[0] for name, recorded in record.values.items()} if record else {},
+        "values": {name: recorded_value[0] for name, recorded_value in record.values.items()} if record else {},
         "changed": [
             {"name": change.name, "before": change.texts[0] or "", "after": change.texts[1] or ""}
             for change in listed_run.changes
         ],
         "parent": listed_run.parent,
-        "result": result and {**result._asdict(), "metric": result.metric.name},
+        "result": result_change and {**result_change._asdict(), "metric": result_change.metric.name},
     }
 
 

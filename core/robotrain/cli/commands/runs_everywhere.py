@@ -17,28 +17,32 @@ NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
 """The outcomes that no warning tells of, in words."""
 
 
-def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, most: int | None, json: bool) -> None:
+def print_runs_everywhere(
+    plugins: Plugins, record_filter: RunFilter, everyone: bool, max_runs: int | None, json: bool
+) -> None:
     """Print the runs that fit. Raise Rejected if no platform could be asked."""
-    accept = wanted.make_accept(plugins)
-    found_runs, answers, problems, more = list_found_runs(
-        plugins, wanted.platform, everyone, most, wanted.state, accept, wanted.find_begin()
+    accept = record_filter.make_accept(plugins)
+    found_runs, answers, problems, has_more = list_found_runs(
+        plugins, record_filter.platform, everyone, max_runs, record_filter.state, accept, record_filter.find_begin()
     )
     print_problems(problems)
     if json:
-        told = [answer._asdict() for answer in answers]
-        print_json({"runs": [_dump_run(found_run) for found_run in found_runs], "platforms": told, "more": more})
+        platform_rows = [answer._asdict() for answer in answers]
+        print_json(
+            {"runs": [_dump_run(found_run) for found_run in found_runs], "platforms": platform_rows, "more": has_more}
+        )
         return
     if found_runs:
         print_result("\n".join(_format_runs(found_runs)))
     else:
-        fits = f" that fits {wanted}" if str(wanted) else ""
+        fits = f" that fits {record_filter}" if str(record_filter) else ""
         print_message(f"{_join_platforms(answers, 'listed')} lists no run {'' if everyone else 'of yours'}{fits}")
     for outcome, words in NOT_ASKED.items():
-        if names := _join_platforms(answers, outcome):
-            print_message(f"{words}: {names}")
-    if more and most is not None:
-        who = " --user all" if everyone else ""
-        print_message(f"there are older runs: robotrain runs --everywhere{who} --all {wanted}".rstrip())
+        if platform_names := _join_platforms(answers, outcome):
+            print_message(f"{words}: {platform_names}")
+    if has_more and max_runs is not None:
+        user_option = " --user all" if everyone else ""
+        print_message(f"there are older runs: robotrain runs --everywhere{user_option} --all {record_filter}".rstrip())
 
 
 def _join_platforms(answers: Sequence[PlatformOutcome], outcome: str) -> str:

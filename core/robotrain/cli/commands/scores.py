@@ -56,45 +56,45 @@ def scores(
         raise Rejected([make_problem("value-invalid.format", given=format)])
     if json and format != "table":
         raise Rejected([make_problem("options-conflict.format", suggest_choosing("--json", f"--format {format}"))])
-    wanted = run_filter.RunFilter(word, "", platform, name, "", since, until, tuple(set or ()))
-    accept, plugins = wanted.make_accept(get_plugins(ctx)), get_plugins(ctx)
+    record_filter = run_filter.RunFilter(word, "", platform, name, "", since, until, tuple(set or ()))
+    accept, plugins = record_filter.make_accept(get_plugins(ctx)), get_plugins(ctx)
 
     def makes_scores(record: RunRecord) -> bool:
         return (record.makes == "results" or bool(record.steps)) and (accept is None or accept(record))
 
-    listed, *_ = listed_runs.list_runs(plugins, None, "", makes_scores, with_steps=True)
-    print_problems(listed_runs.find_silent_platforms(listed))
+    selected_runs, *_ = listed_runs.list_runs(plugins, None, "", makes_scores, with_steps=True)
+    print_problems(listed_runs.find_silent_platforms(selected_runs))
 
-    groups = score_table.group_rows(_list_rows(listed, plugins))
+    row_groups = score_table.group_rows(_list_rows(selected_runs, plugins))
     if json:
-        return print_json(score_table.dump_groups(groups))
-    if not groups:
+        return print_json(score_table.dump_groups(row_groups))
+    if not row_groups:
         return print_message(
-            "no evaluation made from this machine has a score" + (f": {wanted}" if str(wanted) else "")
+            "no evaluation made from this machine has a score" + (f": {record_filter}" if str(record_filter) else "")
         )
     if format == "markdown":
-        return print_result(score_table.format_markdown(groups))
+        return print_result(score_table.format_markdown(row_groups))
     if format == "csv":
-        return print_result(score_table.format_csv(groups))
-    for group in groups:
+        return print_result(score_table.format_csv(row_groups))
+    for group in row_groups:
         print_text(f"{score_table.format_conditions(group)}\n{format_table(score_table.list_table(group))}\n")
-    for text in score_table.list_repeated(groups):
-        print_message(text)
-    if pair := _find_comparable_pair(groups, plugins):
+    for repeat_note in score_table.list_repeated(row_groups):
+        print_message(repeat_note)
+    if pair := _find_comparable_pair(row_groups, plugins):
         first, second = (row.name or row.run for row in pair)
         print_message(f"robotrain compare {second} {first}   says whether one is better")
 
 
 def _find_comparable_pair(
-    groups: Sequence[Sequence[ScoredPolicy]], plugins: Plugins
+    row_groups: Sequence[Sequence[ScoredPolicy]], plugins: Plugins
 ) -> tuple[ScoredPolicy, ScoredPolicy] | None:
     """Return the newest two policies with episodes from common starts, whose results are on this machine."""
-    pairs = (
+    row_pairs = (
         pair
-        for group in groups
+        for group in row_groups
         for pair in itertools.combinations([row for row in group if not row.selection and row.conditions], 2)
     )
-    for pair in itertools.islice(pairs, MOST_TRIED_PAIRS):
+    for pair in itertools.islice(row_pairs, MOST_TRIED_PAIRS):
         try:
             facts = [(row.run, collect.collect_facts(row.run, plugins, print_message, complete=False)) for row in pair]
         except (Rejected, OSError):
@@ -125,10 +125,10 @@ def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[Score
 def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
     """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
     sources = [source for source in plans.read_stored_sources(record.run) if source.role == collect.POLICY_ROLE]
-    trained = collect.find_training_run(sources, {})
-    values = (row for run in (record.run, trained) if run for row in plans.read_stored_values(run))
-    kind = next((str(row["value"]) for row in values if row["name"] == "policy_type" and row["value"]), "")
-    return collect.name_sources(sources, collect.POLICY_ROLE, trained), kind or _read_policy_type(record, plugins)
+    training_run = collect.find_training_run(sources, {})
+    value_rows = (row for run in (record.run, training_run) if run for row in plans.read_stored_values(run))
+    kind = next((str(row["value"]) for row in value_rows if row["name"] == "policy_type" and row["value"]), "")
+    return collect.name_sources(sources, collect.POLICY_ROLE, training_run), kind or _read_policy_type(record, plugins)
 
 
 def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:

@@ -33,22 +33,22 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     record, platform = open_run(ctx, run)
     now, steps = run_summary.query_run(record, platform)
     records.save_final_status(record.run, now)
-    progress, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
-    missing = run_summary.add_listed_outputs(record, platform, now, progress)
+    progress, log_lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
+    outputs_remark = run_summary.add_listed_outputs(record, platform, now, progress)
     if (
         progress.outcome and progress.outcome.state == "failed"
     ):  # the run said why: the platform's own lines add nothing
-        lines = [line for line in lines if not run_summary.is_platform_line(line, record)]
+        log_lines = [log_line for log_line in log_lines if not run_summary.is_platform_line(log_line, record)]
     explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
-    last = run_summary.select_error_lines(lines) if explains else []
+    error_lines = run_summary.select_error_lines(log_lines) if explains else []
     if json:
-        shown = dict(run_summary.list_native_names(record, platform))
-        dumped = run_summary.dump_steps(record, steps)
+        native_names = dict(run_summary.list_native_names(record, platform))
+        dumped_steps = run_summary.dump_steps(record, steps)
         code = {name: value for name, value in run_summary.describe_code(record.run).items() if name != "text"}
-        added = {"shown": shown, "log_end": last, **dumped, **({"code": code} if code else {})}
-        print_json({**run_summary.dump_status(record, now, progress), **added})
+        added_data = {"shown": native_names, "log_end": error_lines, **dumped_steps, **({"code": code} if code else {})}
+        print_json({**run_summary.dump_status(record, now, progress), **added_data})
     else:
-        print_text("\n  ".join(_format_status(record, platform, now, steps, progress, last, missing)))
+        print_text("\n  ".join(_format_status(record, platform, now, steps, progress, error_lines, outputs_remark)))
 
 
 def _format_status(
@@ -57,30 +57,30 @@ def _format_status(
     now: "Status",
     steps: "Sequence[StepStatus]",
     progress: "Progress",
-    last: list[str],
-    missing: str,
+    error_lines: list[str],
+    outputs_remark: str,
 ) -> Iterator[str]:
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(output.get_results()))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
-    if progress.evaluated and (answer := scores.format_answer(progress.evaluated)):
-        yield answer
+    if progress.evaluated and (comparison_answer := scores.format_answer(progress.evaluated)):
+        yield comparison_answer
     if record.note:
         yield f"note: {redact_sentence(record.note)}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in progress.warnings])
     yield from (reason.replace("\n", " ") for reason in reasons)  # what others wrote begins no line of its own
     yield from run_summary.format_run_steps(record, steps)
     yield from run_summary.format_checkpoint_scores(progress)
-    if last:
+    if error_lines:
         yield "the end of its log:"
-        yield from (f"| {line}" for line in last)
+        yield from (f"| {line}" for line in error_lines)
     yield from _format_times(record, now, progress)
-    yield from [missing] * bool(missing)
+    yield from [outputs_remark] * bool(outputs_remark)
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
     if code := run_summary.describe_code(record.run):
         yield f"{'code':<11} {code['text']}" + (f": {code['difference']}" if code["difference"] else "")
-    places = run_summary.list_places(record.run, progress, run_summary.is_machine_gone(platform, now))
-    yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
+    output_places = run_summary.list_places(record.run, progress, run_summary.is_machine_gone(platform, now))
+    yield from (f"{name:<11} {value}" for name, value in output_places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
     yield from (f"note: {redact_sentence(text)}" for text in progress.guesses)
     yield from record.notes
@@ -96,29 +96,29 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
     def has_title(finding: str, title: str) -> bool:
         return finding.startswith(title[:-1] if title.endswith("…") else f"{title}.")
 
-    lines, titles = [], reason.split("; ")
+    reason_lines, titles = [], reason.split("; ")
     while titles:  # a title may contain "; ", and a long reason is cut
         counts = range(len(titles), 0, -1)
-        matches = ((n, text) for n in counts for text in warnings if has_title(text, "; ".join(titles[:n])))
-        count, line = next(matches, (1, titles[0]))
-        lines.append(line)
+        matches = ((n, warning) for n in counts for warning in warnings if has_title(warning, "; ".join(titles[:n])))
+        count, reason_line = next(matches, (1, titles[0]))
+        reason_lines.append(reason_line)
         titles = titles[count:]
-    reasons = lines if set(lines) & set(warnings) else [reason] * bool(reason)
-    others = [text for text in warnings if text not in reasons and text not in reason]
-    return list(dict.fromkeys(reasons)), list(dict.fromkeys(others))
+    reasons = reason_lines if set(reason_lines) & set(warnings) else [reason] * bool(reason)
+    other_warnings = [warning for warning in warnings if warning not in reasons and warning not in reason]
+    return list(dict.fromkeys(reasons)), list(dict.fromkeys(other_warnings))
 
 
 def _format_times(record: "RunRecord", now: "Status", progress: "Progress") -> Iterator[str]:
     is_running = now.state == "running"
     has_answer = progress.evaluated is not None and bool(progress.evaluated.compared)  # it stands first
     if not has_answer and (progress.step is not None or (is_running and progress.stage == "work" and progress.total)):
-        yield progress.format_line(ended=not is_running)
+        yield progress.format_line(has_ended=not is_running)
     elif progress.evaluated and not has_answer:
         yield progress.score_text
     elif not progress.evaluated and progress.stage and not record.steps and (is_running or now.finished):
-        yield f"{'ended' if now.finished else 'is'} in stage {progress.format_line(ended=now.finished)}"
-    if progress.evaluated and (within := scores.format_conditions(progress.evaluated)):
-        yield f"under: {within}"
+        yield f"{'ended' if now.finished else 'is'} in stage {progress.format_line(has_ended=now.finished)}"
+    if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
+        yield f"under: {conditions}"
     if progress.evaluated:
         yield from scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
     if now.started and now.finished and now.ended:

@@ -133,21 +133,21 @@ class SubmitCommand(JobCommand):
             *unknown_words.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
-        extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
-        extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
+        extra_words = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
+        extra_words += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
             mistakes.append(make_problem("flag-without-value"))
-        if extra and not mistakes:
-            mistakes.append(make_problem("plan-fixed.unchanged", extra=redact(extra[0])))
+        if extra_words and not mistakes:
+            mistakes.append(make_problem("plan-fixed.unchanged", extra=redact(extra_words[0])))
         raise_if_any(mistakes)
-        rendered = plans.read_plan_folder(Path(values["plan"]))
-        if rendered.changed:
-            changed = ", ".join(rendered.changed)
-            raise Rejected([make_problem("plan-fixed.edited", given=values["plan"], changed=changed)])
-        print_platform(rendered.plan.platform, f"plan {values['plan']}")
-        if values.get("platform") not in (None, rendered.plan.platform):
-            raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered.plan.platform)])
-        submit_plan(ctx, rendered, values)
+        rendered_plan = plans.read_plan_folder(Path(values["plan"]))
+        if rendered_plan.changed:
+            changed_files = ", ".join(rendered_plan.changed)
+            raise Rejected([make_problem("plan-fixed.edited", given=values["plan"], changed=changed_files)])
+        print_platform(rendered_plan.plan.platform, f"plan {values['plan']}")
+        if values.get("platform") not in (None, rendered_plan.plan.platform):
+            raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered_plan.plan.platform)])
+        submit_plan(ctx, rendered_plan, values)
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job, and follow it if requested."""
@@ -190,18 +190,18 @@ def submit_job(
     labels = make_labels(name, options.get("note") or "")
     labels = labels._replace(parent=options.get("parent") or "", job_folder=options.get("job_folder") or "")
     print_problems(prepared.warnings)
-    plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
+    plugins, is_new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     prepared, options = _choose_teller(prepared, options, plugins)
     checker_option = options.get("checker") or ""
     has_flag = "checker" in options
-    data: list[Mapping[str, Any]] = []
+    data_reports: list[Mapping[str, Any]] = []
     confirm = _make_confirm(options)
     checks = CheckOptions(checker=checker_option, say=print_message, has_flag=has_flag, confirm=confirm)
 
     def dry_run() -> DryRun:
-        checked = dry_run_job(prepared, plugins, new=new, pinning=pinning, labels=labels, checks=checks)
+        checked = dry_run_job(prepared, plugins, is_new=is_new, pinning=pinning, labels=labels, checks=checks)
         print_problems(checked.problems)
-        data.extend(report.content for report in checked.inputs.data)
+        data_reports.extend(report.content for report in checked.inputs.data)
         assert checked.plan is not None  # a dry run joins no run
         return DryRun(checked.plan, dry_run_preview.preview_steps(checked.plan, checked.inputs.facts))
 
@@ -209,12 +209,12 @@ def submit_job(
         if own_defaults := list_hidden_differences(prepared.values, ()):
             print_message(f"robotrain's own defaults: {own_defaults}")
         submission = submitter.submit_job(
-            prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels, checks=checks
+            prepared, print_problems, announce, plugins, new=is_new, pinning=pinning, labels=labels, checks=checks
         )
-        data.extend(report.content for report in submission.data)
+        data_reports.extend(report.content for report in submission.data)
         return submission
 
-    _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data}, dry_run, submit, finish)
+    _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data_reports}, dry_run, submit, finish)
 
 
 def _make_confirm(options: Mapping[str, Any]) -> Callable[[Problem], bool]:
@@ -226,11 +226,11 @@ def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJ
     """Return the job continued from what its newest run left, and that run's name; the job itself if none left any."""
     from robotrain.submission import left_run
 
-    if left := left_run.find_left_run(prepared, plugins):
-        raise_if_any(left.problems)
-        if left.resumed:
-            print_message(f"{left.text}: resuming from it")
-            return left.resumed, left.record.name
+    if resumable_run := left_run.find_left_run(prepared, plugins):
+        raise_if_any(resumable_run.problems)
+        if resumable_run.resumed:
+            print_message(f"{resumable_run.text}: resuming from it")
+            return resumable_run.resumed, resumable_run.record.name
     print_message("no earlier run of this job can be continued: it starts from the beginning")
     return prepared, ""
 
@@ -261,15 +261,15 @@ def open_waiting_channels(options: dict[str, Any], is_plan: bool = False) -> dic
 
     :param is_plan: whether it submits a plan that was rendered before, not a pipeline or sweep.
     """
-    if not (names := options.get("notify")):
+    if not (channel_names := options.get("notify")):
         return options
     from robotrain.notifications import open_channels
 
     if not waits_for_end(options):
         if is_plan:
             raise Rejected([make_problem("option-without-effect.notify-plan")])
-        raise Rejected([make_problem("option-without-effect.notify-steps", names=redact(names))])
-    return {**options, "channels": open_channels(names)}
+        raise Rejected([make_problem("option-without-effect.notify-steps", names=redact(channel_names))])
+    return {**options, "channels": open_channels(channel_names)}
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
@@ -322,17 +322,17 @@ def _submit_or_dry_run(
         from robotrain.cli import dry_run_preview
 
         with interrupt_on_sigterm(), say_if_slow(ASKING):  # a checker ends with this process
-            rendered, preview = dry_run()
-        print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
+            rendered_plan, preview = dry_run()
+        print_message(f"dry run: {rendered_plan.plan.run} is valid; nothing was sent")
         if as_json:
             from robotrain.cli.commands import render
             from robotrain.submission import program_lock
 
-            locked = program_lock.describe_lock(rendered.values)
-            body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
+            locked = program_lock.describe_lock(rendered_plan.values)
+            body = {**render.dump_plan(rendered_plan.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
             print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: options.get(DATA, [])})
         else:
-            print_text(dry_run_preview.format_preview(rendered, preview))
+            print_text(dry_run_preview.format_preview(rendered_plan, preview))
             if ctx.info_name == "submit" and options.get("plan") is None:
                 print_other_views("submit")
     elif options.get("assets_only"):
@@ -368,8 +368,8 @@ def finish_submission(
     native = dict(run_summary.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")
-    unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
-    print_problems([*unsaved, *(site.notify_run_changed(plugins, record) if is_new else ())])
+    spec_problems = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
+    print_problems([*spec_problems, *(site.notify_run_changed(plugins, record) if is_new else ())])
     if waits_for_end(options):
         from robotrain.cli.commands.watch import follow_submitted
 
@@ -388,18 +388,18 @@ def finish_submission(
 
         name = name_index.find_unique_name(run)
         print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
-    if unsaved:
-        raise typer.Exit(unsaved[0].stage.exit_code)
+    if spec_problems:
+        raise typer.Exit(spec_problems[0].stage.exit_code)
 
 
 def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     """Raise Rejected for switches that contradict each other, and for assets and specs that cannot be made."""
     dry = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
-    others = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
+    other_flags = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
     problems = []
-    if dry and others:
+    if dry and other_flags:
         problem = make_problem(
-            "options-conflict.no-run", suggest_leaving_out(*others), where=dry[0], others=" and ".join(others)
+            "options-conflict.no-run", suggest_leaving_out(*other_flags), where=dry[0], others=" and ".join(other_flags)
         )
         raise Rejected([problem])
     if len(dry) > 1:
@@ -411,19 +411,19 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     raise_if_any(problems)
 
 
-def prepare_assets(rendered: RenderedPlan, platform: Platform, as_json: bool) -> None:
+def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: bool) -> None:
     """Upload what the plan needs without submitting it; raise Rejected when that fails."""
     assets = []
-    for line in _run_prepare(rendered, platform):
-        assets.append(line)
-        print_message(line) if as_json else print_result(line)
+    for asset_line in _run_prepare(rendered_plan, platform):
+        assets.append(asset_line)
+        print_message(asset_line) if as_json else print_result(asset_line)
     if as_json:
         print_json({"platform": platform.name, "assets": assets})
-    print_message(f"{rendered.plan.run} was not submitted")
+    print_message(f"{rendered_plan.plan.run} was not submitted")
 
 
-def _run_prepare(rendered: RenderedPlan, platform: Platform) -> Iterator[str]:
-    yield from platform.get_engine_for(Uploads).prepare(rendered.plan)
+def _run_prepare(rendered_plan: RenderedPlan, platform: Platform) -> Iterator[str]:
+    yield from platform.get_engine_for(Uploads).prepare(rendered_plan.plan)
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
@@ -433,10 +433,10 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
     reason, problems = "", tuple[Problem, ...]()
     try:
         plan = plans.read_stored_plan(record.run).plan
-        content = platform.engine.read_submitted_spec(plan, record.reference)
+        spec_bytes = platform.engine.read_submitted_spec(plan, record.reference)
         to.parent.mkdir(parents=True, exist_ok=True)
         if not to.exists():
-            files.write_atomically(to, content)
+            files.write_atomically(to, spec_bytes)
             print_message(f"  wrote {to}")
             return []
         reason = "The file exists by now."  # created since `_check_spec_path`
@@ -466,11 +466,11 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
 def interrupt_on_sigterm() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C, unless the process handles it already."""
     in_main = threading.current_thread() is threading.main_thread()
-    unhandled = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if unhandled:
+    has_default_handler = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if has_default_handler:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        if unhandled:
+        if has_default_handler:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -119,7 +119,7 @@ class SweepCommand(JobCommand):
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
-        wanted = SweepRequest(
+        sweep_request = SweepRequest(
             job=request,
             workload=workload,
             axes=tuple(axes),
@@ -132,15 +132,15 @@ class SweepCommand(JobCommand):
             metric_flag=COMPARE_FLAG if "compare_by" in values else METRIC_FLAG,
             problems=tuple(problems),
         )
-        prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
+        prepared = prepare_sweep(sweep_request, platform, get_plugins(ctx))
         pinned, pin_problems = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
         if prepared.obstacle and values.get("native_only"):
             ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)
             raise Rejected(
                 [make_problem("sweep-not-native.submit", *ways, name=platform.name, obstacle=prepared.obstacle)]
             )
-        print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
-        print_message(format_preview(pinned, wanted))
+        print_problems(describe_driver(pinned, sweep_request, platform, prepared.obstacle))
+        print_message(format_preview(pinned, sweep_request))
         raise_if_any(pin_problems)
         ready = replace(pinned, warnings=(*pinned.warnings, *pin_problems))
         submit.submit_job(ctx, ready, {**values, "no_pin": True})
@@ -205,8 +205,8 @@ def describe_driver(
     notes = []
     if platform.capabilities.feature("native_sweep"):
         notes.append(make_problem("sweep-not-native.render", name=platform.name, obstacle=obstacle))
-    most = prepared.at_most
-    if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
+    parallel_trials = prepared.at_most
+    if platform.capabilities.feature("runs_here") or parallel_trials is None or parallel_trials >= len(prepared.steps):
         return notes
     reason = "It must stay on until the last trial has begun; the terminal may be closed."
     if not request.at_most:
@@ -218,18 +218,18 @@ def describe_driver(
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     """Return the trials, how many run at the same time, and what compares them."""
-    count, most = len(prepared.steps), prepared.at_most
-    pace = "all at once" if most is None or most >= count else f"{most} at a time"
+    count, parallel_trials = len(prepared.steps), prepared.at_most
+    pace = "all at once" if parallel_trials is None or parallel_trials >= count else f"{parallel_trials} at a time"
     metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "no metric: it reports none"
-    line = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
+    headline = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
     rows = list_point_rows(prepared)
     if len(rows) == 1:
-        names = ", ".join(prepared.sweep["over"])
+        varied_names = ", ".join(prepared.sweep["over"])
         if prepared.is_native:
-            return f"{line}\n  {prepared.platform.name} chooses {names} ({request.sampler})"
-        return f"{line}\n  {request.sampler} chooses {names} when a trial begins"
-    more = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
-    return f"{line}\n{format_table(rows[: MAX_SHOWN + 1])}{more}"
+            return f"{headline}\n  {prepared.platform.name} chooses {varied_names} ({request.sampler})"
+        return f"{headline}\n  {request.sampler} chooses {varied_names} when a trial begins"
+    more_note = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
+    return f"{headline}\n{format_table(rows[: MAX_SHOWN + 1])}{more_note}"
 
 
 app = make_job_command("sweep", SweepCommand, HELP)

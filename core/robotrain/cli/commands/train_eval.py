@@ -117,18 +117,18 @@ class TrainEvalCommand(JobCommand):
         settings = _collect_step_settings(values, platform)
         if not model:
             way = Suggestion("--register-model NAME")
-            unused = settings[train_eval.REGISTER]
-            flags = [value.origin.where for value in unused.values()]
+            register_settings = settings[train_eval.REGISTER]
+            flags = [value.origin.where for value in register_settings.values()]
             problems += (make_problem("options-conflict.not-registered", way, where=flag) for flag in flags)
-        wanted = train_eval.TrainEval(
+        pipeline_parts = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=parameters,
             model=model,
             settings=settings,
         )
-        pipeline_request = train_eval.make_train_eval(request, workload, wanted, problems)
-        changed = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
-        pipeline_request = replace(pipeline_request, steps=tuple(changed), problems=tuple(problems))
+        pipeline_request = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
+        changed_steps = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
+        pipeline_request = replace(pipeline_request, steps=tuple(changed_steps), problems=tuple(problems))
         prepared = prepare_pipeline(pipeline_request, platform, plugins, is_sent=True)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
@@ -168,18 +168,20 @@ def _choose_model(
     """Return the request without the training's own registration, and the model to register; empty for none."""
     is_typed = f"parameters.{workload.profile.outputs.register_parameter}" in request.line.values
     request, by_training = take_model(request, workload)
-    names = [name for name in (values.get("register_model"), by_training) if name]
-    if len({*names}) > 1 and is_typed:
-        problems.append(make_problem("options-conflict.two-models", first=names[0], second=names[1]))
-    if values.get("with_register") and not names:
+    model_names = [name for name in (values.get("register_model"), by_training) if name]
+    if len({*model_names}) > 1 and is_typed:
+        problems.append(make_problem("options-conflict.two-models", first=model_names[0], second=model_names[1]))
+    if values.get("with_register") and not model_names:
         problems.append(make_problem("value-missing.model-name"))
-    return request, "" if values.get("skip_register") or not names else str(names[0])
+    return request, "" if values.get("skip_register") or not model_names else str(model_names[0])
 
 
 def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:
     settings_by_step: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
     for setting in STEP_SETTINGS:
         for step, settings in settings_by_step.items():
-            if text := values.get(f"{setting}_{step}"):
-                settings[f"platforms.{platform.name}.{setting}"] = Value(text, Origin("flag", f"--{setting}-{step}"))
+            if setting_text := values.get(f"{setting}_{step}"):
+                settings[f"platforms.{platform.name}.{setting}"] = Value(
+                    setting_text, Origin("flag", f"--{setting}-{step}")
+                )
     return settings_by_step

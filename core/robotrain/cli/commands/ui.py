@@ -54,18 +54,18 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     """
     record, platform = open_run(ctx, run)
     tracking = run_summary.read_run_log(record, platform)[0].tracking or {}
-    shown = redact_if_secret(str(tracking.get("ui") or ""))
+    tracking_address = redact_if_secret(str(tracking.get("ui") or ""))
     path = f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}/{TRAINING_VIEW}"
-    if tracking and shown == tracking["uri"]:  # a server of MLflow's own
-        shown = f"{shown.rstrip('/')}/{path}"
+    if tracking and tracking_address == tracking["uri"]:  # a server of MLflow's own
+        tracking_address = f"{tracking_address.rstrip('/')}/{path}"
     pages = {
-        "tracking": shown,
+        "tracking": tracking_address,
         "page": redact_if_secret(platform.get_engine_for(RunAccess).find_page(record.reference)),
     }
-    pages = {name: text for name, text in pages.items() if ADDRESS.fullmatch(text)}
-    command = "" if "tracking" in pages else shown
-    is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
-    server = make_server_command(command) if is_here else ""
+    pages = {name: page_address for name, page_address in pages.items() if ADDRESS.fullmatch(page_address)}
+    command = "" if "tracking" in pages else tracking_address
+    runs_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
+    server = make_server_command(command) if runs_here else ""
     if json:
         command = server or command
         return print_json({"run": record.run, "tracking": None, "page": None, **pages, "command": command or None})
@@ -85,7 +85,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     if host:
         print_message(f"Run the command on {host}, and here:\n  {make_forward_line(MLFLOW_PORT, host)}")
         print_message(f"then open http://127.0.0.1:{MLFLOW_PORT}/{path}")
-    elif command and is_here:
+    elif command and runs_here:
         print_message("This machine has no uv to serve MLflow with: install it (https://docs.astral.sh/uv).")
     elif command:
         print_message("Run the command where the files of the run are.")
@@ -103,19 +103,19 @@ def _has_browser() -> bool:
         return False
 
 
-def make_server_command(logged: str) -> str:
+def make_server_command(logged_command: str) -> str:
     """Return a command of this machine that serves the MLflow of a run; empty if nothing here does.
 
-    :param logged: what the run's log says: only a Python of robotrain's cache is taken from it.
+    :param logged_command: what the run's log says: only a Python of robotrain's cache is taken from it.
     """
-    if not (match := SERVER.fullmatch(logged)):
+    if not (match := SERVER.fullmatch(logged_command)):
         return ""
     program, package = match["program"], match["package"]
     if package is None:
         is_ours = Path(program).is_relative_to(get_cache_folder()) and ".." not in program
-        return logged if is_ours and os.access(program, os.X_OK) else ""
+        return logged_command if is_ours and os.access(program, os.X_OK) else ""
     uv = "uvx" if shutil.which("uvx") else f"{uv} tool run" if (uv := find_uv(get_cache_folder())) else ""
-    return uv and uv + logged[match.start("package") - 1 :]
+    return uv and uv + logged_command[match.start("package") - 1 :]
 
 
 def _serve(command: str, path: str, has_browser: bool) -> None:
@@ -164,8 +164,8 @@ def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browse
         if has_browser:
             webbrowser.open(address)
         else:
-            line = make_forward_line(port, find_ssh_login() or "USER@HOST")
-            print_message(f"No browser on this machine. To open the address on yours, run there:\n  {line}")
+            forward_line = make_forward_line(port, find_ssh_login() or "USER@HOST")
+            print_message(f"No browser on this machine. To open the address on yours, run there:\n  {forward_line}")
         print_message("Ctrl-C stops it")
         server.wait()
     except KeyboardInterrupt:

@@ -67,17 +67,19 @@ def watch(
     robotrain watch                  all that have not ended, else the newest
     """
     channels = _open_channels(notify)
-    opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
-    drawn = not json and output.is_live(output.get_results())
-    renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
-    follower = RunFollower(opened, renderer, get_plugins(ctx), channels=channels)
-    if drawn:
+    opened_runs = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
+    is_drawn = not json and output.is_live(output.get_results())
+    renderer = (JsonRenderer if json else SilentRenderer if is_drawn else ChangeRenderer)(output.print_result_line)
+    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), channels=channels)
+    if is_drawn:
         follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
     else:
         follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
-    for followed in follower.runs:
-        if drawn and followed.is_over and not followed.failure:
-            print_message("   ".join(list_next_commands(followed.record, followed.status, followed.progress)[0]))
+    for followed_run in follower.runs:
+        if is_drawn and followed_run.is_over and not followed_run.failure:
+            print_message(
+                "   ".join(list_next_commands(followed_run.record, followed_run.status, followed_run.progress)[0])
+            )
     exit_with_outcome(follower)
 
 
@@ -93,23 +95,25 @@ def wait(
     robotrain wait --timeout 12h latest
     """
     seconds, channels = parse_timeout(timeout), _open_channels(notify)
-    opened = open_runs(ctx, runs)
+    opened_runs = open_runs(ctx, runs)
     renderer: Renderer
-    if had_ended := all(_has_ended(record, platform) for record, platform in opened):
+    if had_ended := all(_has_ended(record, platform) for record, platform in opened_runs):
         renderer = EndRenderer(print_message_line)
     else:
-        renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
-    follower = RunFollower(opened, renderer, get_plugins(ctx), channels=channels)
+        renderer = (
+            LiveLineRenderer() if len(opened_runs) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
+        )
+    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), channels=channels)
     in_time = follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
-    elif len(opened) == 1:
+    elif len(opened_runs) == 1:
         return print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
     if json:
-        dumped_runs = [_dump_run(followed) for followed in follower.runs]
+        dumped_runs = [_dump_run(followed_run) for followed_run in follower.runs]
         print_json(dumped_runs if len(dumped_runs) > 1 else dumped_runs[0])
     else:
-        print_text("\n".join(line for followed in follower.runs for line in _format_brief_end(followed)))
+        print_text("\n".join(line for followed_run in follower.runs for line in _format_brief_end(followed_run)))
     exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -123,12 +127,12 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
         return False
 
 
-def _open_channels(names: str) -> "Sequence[NoticeChannel]":
+def _open_channels(channel_names: str) -> "Sequence[NoticeChannel]":
     """Return the channels of an option; none without it. Raise Rejected."""
-    if not names:
+    if not channel_names:
         return ()
 
-    return open_channels(names)
+    return open_channels(channel_names)
 
 
 def follow_submitted(
@@ -164,14 +168,14 @@ def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_o
         with renderer, follower:
             in_time = wait_until_over()
     except KeyboardInterrupt:
-        if runs := [followed.record.run for followed in follower.unfinished]:
-            names = " ".join(runs)
-            again = f"{command} {names}{_format_notify(follower)}"
-            verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
-            width = max(len(again), len(f"cancel {names}"))
+        if runs := [followed_run.record.run for followed_run in follower.unfinished]:
+            run_names = " ".join(runs)
+            watch_command = f"{command} {run_names}{_format_notify(follower)}"
+            verb, pronoun = ("continues", "it") if len(runs) == 1 else ("continue", "them")
+            width = max(len(watch_command), len(f"cancel {run_names}"))
             print_message(f"\nstopped watching; {' and '.join(runs)} {verb}")
-            print_message(f"  robotrain {again:<{width}}   watch again")
-            print_message(f"  robotrain {f'cancel {names}':<{width}}   stop {them}")
+            print_message(f"  robotrain {watch_command:<{width}}   watch again")
+            print_message(f"  robotrain {f'cancel {run_names}':<{width}}   stop {pronoun}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     print_problems(follower.problems)
     return in_time
@@ -179,17 +183,19 @@ def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_o
 
 def exit_with_outcome(follower: RunFollower) -> None:
     """Exit with the code of the first failure; return if no run failed."""
-    if problems := [problem for followed in follower.runs if followed.failure for problem in followed.failure.problems]:
+    if problems := [
+        problem for followed_run in follower.runs if followed_run.failure for problem in followed_run.failure.problems
+    ]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)
-    if any(followed.is_over and followed.status.state != "succeeded" for followed in follower.runs):
+    if any(followed_run.is_over and followed_run.status.state != "succeeded" for followed_run in follower.runs):
         raise typer.Exit(Stage.RUN.exit_code)
 
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     """Return every run that has not ended, newest last, nearest to the prompt; else the newest run."""
-    unfinished, unknown = find_unfinished_runs(get_plugins(ctx))
-    for listed_run in unknown:
+    unfinished, unknown_runs = find_unfinished_runs(get_plugins(ctx))
+    for listed_run in unknown_runs:
         print_message(f"warning: {listed_run.run} is not watched: {listed_run.reason}")
     return [open_run(ctx, listed_run.run) for listed_run in reversed(unfinished)] or [open_run(ctx, "")]
 
@@ -208,45 +214,51 @@ def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
 
 def parse_timeout(text: str) -> float | None:
     """Return a duration in seconds, None for an empty text; raise Rejected when it is invalid."""
-    bare = text.removesuffix("s")
+    bare_number = text.removesuffix("s")
     try:
-        return (float(bare) if bare.replace(".", "", 1).isdecimal() else amounts.parse_duration(text)) if text else None
+        return (
+            (float(bare_number) if bare_number.replace(".", "", 1).isdecimal() else amounts.parse_duration(text))
+            if text
+            else None
+        )
     except ValueError:
         raise Rejected([make_problem("value-invalid.timeout", given=text)]) from None
 
 
 def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
-    runs = [followed.record.run for followed in follower.unfinished]
+    runs = [followed_run.record.run for followed_run in follower.unfinished]
     duration = f"{timeout} s" if timeout[-1:].isdigit() else timeout
-    again = f"{' '.join(runs)}{_format_notify(follower)}"
-    return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs), again=again)
+    wait_words = f"{' '.join(runs)}{_format_notify(follower)}"
+    return make_problem(
+        "wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs), again=wait_words
+    )
 
 
 def _format_notify(follower: RunFollower) -> str:
     """Return the option that tells the same channels, after a space; empty without any."""
-    names = shlex.quote(",".join(channel.name for channel in follower.channels))
-    return f" --notify {names}" if follower.channels else ""
+    channel_names = shlex.quote(",".join(channel.name for channel in follower.channels))
+    return f" --notify {channel_names}" if follower.channels else ""
 
 
-def print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
+def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
     """Print how one run ended; raise typer.Exit if it did not succeed, and why if it could not be followed.
 
     :param with_tail: if it failed, also print the last lines of its log.
     :param with_curve: also draw its main metric.
     """
-    if followed.failure:
-        raise followed.failure
-    record, status, progress = followed.record, followed.status, followed.progress
+    if followed_run.failure:
+        raise followed_run.failure
+    record, status, progress = followed_run.record, followed_run.status, followed_run.progress
     if as_json:
-        steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
+        steps = run_summary.dump_steps(record, followed_run.steps) if followed_run.steps else {}
         print_json(run_summary.dump_status(record, status, progress) | steps)
     else:
         if with_curve and progress.main_metric and len(progress.curve) > 1:
             print_text(draw_curve(progress.curve, progress.main_metric.name) + "\n")
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
-        if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
-            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail))
-        print_text(_format_end(followed))
+        if with_tail and explains and (tail_lines := _drop_reason([*followed_run.tail], status.reason)):
+            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail_lines))
+        print_text(_format_end(followed_run))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
@@ -258,44 +270,44 @@ def _drop_reason(lines: list[str], reason: str) -> list[str]:
     return lines
 
 
-def _format_end(followed: FollowedRun) -> str:
+def _format_end(followed_run: FollowedRun) -> str:
     """Return the end of the run, its outputs, and the next commands."""
-    record, status, progress = followed.record, followed.status, followed.progress
+    record, status, progress = followed_run.record, followed_run.status, followed_run.progress
     rows = []
     validation = progress.validation_metric
     if validation and (value := progress.metrics.get(validation.name)) is not None:
         rows = [(validation.name, f"{value:.4g}")]
-    answer = scores.format_answer(progress.evaluated) if progress.evaluated else ""
+    comparison_answer = scores.format_answer(progress.evaluated) if progress.evaluated else ""
     if progress.evaluated:
-        rows += [] if answer else [("scores", progress.score_text)]
+        rows += [] if comparison_answer else [("scores", progress.score_text)]
         rows += [("under", scores.format_conditions(progress.evaluated))]
-        groups = scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
-        rows += [("" if number else "of these", text) for number, text in enumerate(groups)]
+        group_scores = scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
+        rows += [("" if number else "of these", group_text) for number, group_text in enumerate(group_scores)]
     rows += run_summary.list_places(
-        followed.record.run, progress, run_summary.is_machine_gone(followed.platform, status)
+        followed_run.record.run, progress, run_summary.is_machine_gone(followed_run.platform, status)
     )
     rows += [("warning", progress.registration_warning)]
-    lines = [*filter(None, [followed.missing]), *(f"{name:<11} {value}" for name, value in rows if value)]
+    lines = [*filter(None, [followed_run.missing]), *(f"{name:<11} {value}" for name, value in rows if value)]
     lines[:0] = [
-        *run_summary.format_run_steps(record, followed.steps),
+        *run_summary.format_run_steps(record, followed_run.steps),
         *run_summary.format_checkpoint_scores(progress),
     ]
     lines += format_next_steps(record, status, progress)
-    lines[:0] = [answer] if answer else []
-    return "\n  ".join([_format_state(followed), *lines])
+    lines[:0] = [comparison_answer] if comparison_answer else []
+    return "\n  ".join([_format_state(followed_run), *lines])
 
 
-def _format_brief_end(followed: FollowedRun) -> list[str]:
-    run, progress = followed.record.run, followed.progress
-    if followed.failure:
-        return [f"{run} unknown: {followed.reported_state[1]}"]
-    lines = [_format_state(followed)]
+def _format_brief_end(followed_run: FollowedRun) -> list[str]:
+    run, progress = followed_run.record.run, followed_run.progress
+    if followed_run.failure:
+        return [f"{run} unknown: {followed_run.reported_state[1]}"]
+    lines = [_format_state(followed_run)]
     if progress.step is not None:
-        lines.append(f"  {progress.format_line(ended=followed.is_over)}")
-    if progress.evaluated and (within := scores.format_conditions(progress.evaluated)):
-        lines.append(f"  under: {within}")
-    text, reason = list_next_commands(followed.record, followed.status, progress)[0]
-    return [*lines, f"  {'next':<11} {text}   {reason}"]
+        lines.append(f"  {progress.format_line(has_ended=followed_run.is_over)}")
+    if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
+        lines.append(f"  under: {conditions}")
+    command, reason = list_next_commands(followed_run.record, followed_run.status, progress)[0]
+    return [*lines, f"  {'next':<11} {command}   {reason}"]
 
 
 def _format_state(followed: FollowedRun) -> str:

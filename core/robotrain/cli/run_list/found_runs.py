@@ -57,7 +57,7 @@ def list_found_runs(
     number: int | None,
     state: str,
     accept: RecordFilter | None,
-    since: float = 0.0,
+    begin_time: float = 0.0,
 ) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
     """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.
 
@@ -65,35 +65,44 @@ def list_found_runs(
 
     :param platform: the only one to ask; empty for all.
     :param number: how many at most; None for all.
-    :param since: when the oldest that `accept` takes may have been created: nothing older is asked for.
+    :param begin_time: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
     platforms = {platform: plugins.platform(platform)} if platform else plugins.platforms()
-    able = [candidate for candidate in platforms.values() if _can_list(candidate)]
-    answers = [PlatformOutcome(name, "cannot-list") for name, candidate in platforms.items() if candidate not in able]
-    recorded = defaultdict[str, list[str]](list)
+    listing_platforms = [candidate for candidate in platforms.values() if _can_list(candidate)]
+    answers = [
+        PlatformOutcome(name, "cannot-list")
+        for name, candidate in platforms.items()
+        if candidate not in listing_platforms
+    ]
+    names_by_job = defaultdict[str, list[str]](list)
     for name in records.iterate_runs():
-        recorded[_get_job(name)].append(name)
-    collected = [list[FoundRun]() for _ in able]
+        names_by_job[_get_job(name)].append(name)
+    runs_by_platform = [list[FoundRun]() for _ in listing_platforms]
     questions = [
-        [partial(_collect_runs, candidate, everyone, number, state, accept, since, recorded, found_runs)]
-        for candidate, found_runs in zip(able, collected, strict=True)
+        [partial(_collect_runs, candidate, everyone, number, state, accept, begin_time, names_by_job, found_runs)]
+        for candidate, found_runs in zip(listing_platforms, runs_by_platform, strict=True)
     ]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
     problems: list[Problem] = []
-    for candidate, [reply] in zip(able, network_deadline.ask_all(questions, limit), strict=True):
+    for candidate, [reply] in zip(listing_platforms, network_deadline.ask_all(questions, limit), strict=True):
         if reply.error is not None:
             problems.append(_make_silence_problem(candidate.name, reply.error, limit))
             answers.append(PlatformOutcome(candidate.name, "silent", problems[-1].why))
         else:
             answers.append(PlatformOutcome(candidate.name, "listed" if reply.value else "not-set-up"))
-    copies = [[*found_runs] for found_runs in collected]  # a question that was given up may go on
-    every = [found_run for found_runs in copies for found_run in found_runs]
-    if not every and not any(answer.outcome == "listed" for answer in answers):
+    copies = [[*found_runs] for found_runs in runs_by_platform]  # a question that was given up may go on
+    all_runs = [found_run for found_runs in copies for found_run in found_runs]
+    if not all_runs and not any(answer.outcome == "listed" for answer in answers):
         raise Rejected([replace(problem, severity="error") for problem in problems] or [*_explain_nothing(answers)])
-    every.sort(key=lambda found_run: found_run.record.created, reverse=True)
-    silent = {answer.platform for answer in answers if answer.outcome == "silent"}
-    more = number is not None and len(every) > number
-    return every[:number], answers, problems, more or any(found_run.record.platform in silent for found_run in every)
+    all_runs.sort(key=lambda found_run: found_run.record.created, reverse=True)
+    silent_platforms = {answer.platform for answer in answers if answer.outcome == "silent"}
+    has_more = number is not None and len(all_runs) > number
+    return (
+        all_runs[:number],
+        answers,
+        problems,
+        has_more or any(found_run.record.platform in silent_platforms for found_run in all_runs),
+    )
 
 
 def _can_list(platform: Platform) -> bool:
@@ -110,8 +119,8 @@ def _collect_runs(
     number: int | None,
     state: str,
     accept: RecordFilter | None,
-    since: float,
-    recorded: RecordedNames,
+    begin_time: float,
+    names_by_job: RecordedNames,
     found_runs: list[FoundRun],
 ) -> bool:
     """Add the runs that a platform lists, one more than the wanted number; return whether it is set up. Raise Rejected.
@@ -119,12 +128,12 @@ def _collect_runs(
     What is found stays if the platform falls silent.
     """
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    if (listed := platform.get_engine_for(SharedRuns).list_submitted(settings, everyone)) is None:
+    if (submitted_runs := platform.get_engine_for(SharedRuns).list_submitted(settings, everyone)) is None:
         return False
-    for submitted_run in listed:
-        if submitted_run.created is not None and submitted_run.created < since:  # the newest came first
+    for submitted_run in submitted_runs:
+        if submitted_run.created is not None and submitted_run.created < begin_time:  # the newest came first
             break
-        run = _describe_run(platform.name, submitted_run, recorded.get(_get_job(submitted_run.run), ()))
+        run = _describe_run(platform.name, submitted_run, names_by_job.get(_get_job(submitted_run.run), ()))
         if state in ("", run.state) and (accept is None or accept(run.record)):
             found_runs.append(run)
             if number is not None and len(found_runs) > number:
@@ -133,16 +142,16 @@ def _collect_runs(
 
 
 def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str]) -> FoundRun:
-    interrupted: RunRecord | None = None
+    interrupted_record: RunRecord | None = None
     for name in names:
         with contextlib.suppress(Rejected):  # a record that cannot be read, or was removed
             record = records.read_record(name)
             if record.platform == platform and record.phase == "sending" and name == listed.run:
-                interrupted = record  # `status` asks for it, and completes it
+                interrupted_record = record  # `status` asks for it, and completes it
             if record.platform == platform and record.phase == "sent" and records.refers_to(record, listed.keys):
-                ended = records.read_final_status(name)
-                return FoundRun(listed, record, True, ended.state if ended else listed.state)
-    record = interrupted or RunRecord(
+                final_status = records.read_final_status(name)
+                return FoundRun(listed, record, True, final_status.state if final_status else listed.state)
+    record = interrupted_record or RunRecord(
         run=listed.run,
         platform=platform,
         phase="sent",

@@ -69,9 +69,11 @@ class ResultChange(NamedTuple):
 
     def format_values(self) -> str:
         """Return it as `loss 0.41 → 0.35`."""
-        values = dict.fromkeys(format_value(self.metric, value) for value in (self.before, self.after))
+        value_texts = dict.fromkeys(
+            format_value(self.metric, metric_value) for metric_value in (self.before, self.after)
+        )
         name = self.metric.title if self.metric.kind == "validation" else self.metric.brief or self.metric.title
-        return f"{name} {' → '.join(values)}"
+        return f"{name} {' → '.join(value_texts)}"
 
 
 @dataclass(kw_only=True)
@@ -116,26 +118,28 @@ def list_runs(
     :param accept: takes the record of a run; a run whose record cannot be read is left out where it is given.
     :param with_steps: include the runs of pipelines' steps.
     """
-    names = records.iterate_runs(with_steps=with_steps)
-    selected = list[ListedRun]()
-    uncertain = list[ListedRun]()
-    examined = 0
-    while number is None or len(selected) < number:
-        batch = list(itertools.islice(_read_records(names, accept), number or MAX_EXAMINED))
+    run_names = records.iterate_runs(with_steps=with_steps)
+    selected_runs = list[ListedRun]()
+    uncertain_runs = list[ListedRun]()
+    examined_count = 0
+    while number is None or len(selected_runs) < number:
+        batch = list(itertools.islice(_read_records(run_names, accept), number or MAX_EXAMINED))
         if not batch:
             break
-        examined += len(batch)
+        examined_count += len(batch)
         _add_states(batch, plugins)
-        selected += [listed_run for listed_run in batch if state in ("", listed_run.state)]
-        uncertain += [
+        selected_runs += [listed_run for listed_run in batch if state in ("", listed_run.state)]
+        uncertain_runs += [
             listed_run for listed_run in batch if listed_run.state == "unknown" and state not in ("", "unknown")
         ]
-        if number is not None and examined >= max(MAX_EXAMINED, number):
+        if number is not None and examined_count >= max(MAX_EXAMINED, number):
             break
-    selected = selected[:number]
-    _add_progress(selected, plugins)
+    selected_runs = selected_runs[:number]
+    _add_progress(selected_runs, plugins)
     pipelines = [
-        listed_run for listed_run in selected if listed_run.status and listed_run.record and listed_run.record.steps
+        listed_run
+        for listed_run in selected_runs
+        if listed_run.status and listed_run.record and listed_run.record.steps
     ]
     pipeline_records = [pipeline.record for pipeline in pipelines if pipeline.record]
     answers = query_platforms(
@@ -145,25 +149,25 @@ def list_runs(
     )
     for pipeline, answer in zip(pipelines, answers, strict=True):
         pipeline.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
-    following = list(itertools.islice(names, 1))
-    _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
-    return selected, uncertain, number is not None and bool(following)
+    following = list(itertools.islice(run_names, 1))
+    _add_changes(selected_runs, iter(()) if state else _read_records(itertools.chain(following, run_names), accept))
+    return selected_runs, uncertain_runs, number is not None and bool(following)
 
 
-def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -> None:
+def _add_changes(listed_runs: Sequence[ListedRun], older_runs: Iterator[ListedRun]) -> None:
     """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
     or continues another one, what differs from that, and whether its result is better.
     """
-    newer: dict[tuple[str, ...], ListedRun | None] = {}
-    for number, listed_run in enumerate(itertools.chain(listed_runs, older)):
-        if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer.values())):
+    newer_by_series: dict[tuple[str, ...], ListedRun | None] = {}
+    for number, listed_run in enumerate(itertools.chain(listed_runs, older_runs)):
+        if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer_by_series.values())):
             break
         if listed_run.record and listed_run.record.values:
             series = _find_series(listed_run.record)
-            if (before := newer.get(series)) and before.record:
-                before.changes = run_differences.find_changes(listed_run.record.values, before.record.values)
-                before.before = listed_run.run
-            newer[series] = listed_run if number < len(listed_runs) else None
+            if (newer_run := newer_by_series.get(series)) and newer_run.record:
+                newer_run.changes = run_differences.find_changes(listed_run.record.values, newer_run.record.values)
+                newer_run.before = listed_run.run
+            newer_by_series[series] = listed_run if number < len(listed_runs) else None
     by_name = {listed_run.run: listed_run for listed_run in listed_runs}
     for listed_run in listed_runs:
         if listed_run.record:
@@ -193,53 +197,64 @@ def _find_series(record: RunRecord) -> tuple[str, ...]:
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
-    ended = listed_results.read_ended_run(run)
-    return ended.progress if ended else None
+    ended_run = listed_results.read_ended_run(run)
+    return ended_run.progress if ended_run else None
 
 
-def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after: ListedProgress) -> ResultChange | None:
+def find_result_change(
+    metrics: Sequence[Metric], progress_before: ListedProgress, progress_after: ListedProgress
+) -> ResultChange | None:
     """Return how the main result of a run differs from that of another one; None if one of them has none.
 
     The main score of an evaluation counts, or else the validation loss, or the loss.
     """
-    scores_before, scores_after = (find_headline_score(progress.scores, metrics) for progress in (before, after))
+    scores_before, scores_after = (
+        find_headline_score(progress.scores, metrics) for progress in (progress_before, progress_after)
+    )
     if scores_before and scores_after and scores_before[0] == scores_after[0]:
-        metric, old, new = *scores_before, scores_after[1]
+        metric, old_value, new_value = *scores_before, scores_after[1]
     else:
-        losses = (("validation", before.validation, after.validation), ("loss", before.loss, after.loss))
+        losses = (
+            ("validation", progress_before.validation, progress_after.validation),
+            ("loss", progress_before.loss, progress_after.loss),
+        )
         changes = [
-            (metric, old, new)
-            for kind, old, new in losses
+            (metric, old_value, new_value)
+            for kind, old_value, new_value in losses
             for metric in metrics
-            if metric.kind == kind and old is not None and new is not None
+            if metric.kind == kind and old_value is not None and new_value is not None
         ]
         if not changes:
             return None
-        metric, old, new = changes[0]
-    is_better = None if old == new or not metric.direction else (new < old) == (metric.direction == "lower")
-    return ResultChange(metric, old, new, is_better)
+        metric, old_value, new_value = changes[0]
+    is_better = (
+        None
+        if old_value == new_value or not metric.direction
+        else (new_value < old_value) == (metric.direction == "lower")
+    )
+    return ResultChange(metric, old_value, new_value, is_better)
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
     """Yield a warning for each reason why a platform did not return the state of runs."""
-    groups: dict[tuple[str, str, tuple[Suggestion, ...]], list[str]] = {}
+    runs_by_reason: dict[tuple[str, str, tuple[Suggestion, ...]], list[str]] = {}
     for listed_run in listed_runs:
         if listed_run.no_answer and listed_run.record:
             problem = listed_run.no_answer.problem
             reason = (problem and problem.why) or listed_run.no_answer.why
             ways = problem.suggestions if problem else ()
-            groups.setdefault((listed_run.record.platform, reason, ways), []).append(listed_run.run)
-    for (platform, reason, ways), runs in groups.items():
-        which = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
-        yield make_problem("platform-away", *ways, platform=platform, which=which, reason=reason.rstrip("."))
+            runs_by_reason.setdefault((listed_run.record.platform, reason, ways), []).append(listed_run.run)
+    for (platform, reason, ways), runs in runs_by_reason.items():
+        runs_text = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
+        yield make_problem("platform-away", *ways, platform=platform, which=runs_text, reason=reason.rstrip("."))
 
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
     """Return the newest runs that have not ended, and those whose state is unknown."""
     batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False)), MAX_EXAMINED))
     _add_states(batch, plugins)
-    unknown = [listed_run for listed_run in batch if listed_run.state == "unknown"]
-    return [listed_run for listed_run in batch if listed_run.state in ("pending", "running")], unknown
+    unknown_runs = [listed_run for listed_run in batch if listed_run.state == "unknown"]
+    return [listed_run for listed_run in batch if listed_run.state in ("pending", "running")], unknown_runs
 
 
 def describe_interrupted(run: str) -> str:
@@ -263,20 +278,20 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
             continue
         if accept and not accept(record):
             continue
-        listed = ListedRun(run=name, state="unknown", record=record)
+        listed_run = ListedRun(run=name, state="unknown", record=record)
         if record.phase == "sending":
-            listed.state = "sending" if name_lock.is_being_submitted(name) else "interrupted"
-            listed.reason = describe_interrupted(name) if listed.state == "interrupted" else ""
-        elif not record.steps and (ended := listed_results.read_ended_run(name)) and ended.is_settled:
-            listed.status, listed.progress, listed.is_settled = ended
-            listed.state, listed.reason = ended.status.state, ended.status.reason
-        yield listed
+            listed_run.state = "sending" if name_lock.is_being_submitted(name) else "interrupted"
+            listed_run.reason = describe_interrupted(name) if listed_run.state == "interrupted" else ""
+        elif not record.steps and (ended_run := listed_results.read_ended_run(name)) and ended_run.is_settled:
+            listed_run.status, listed_run.progress, listed_run.is_settled = ended_run
+            listed_run.state, listed_run.reason = ended_run.status.state, ended_run.status.reason
+        yield listed_run
 
 
 def _add_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
-    unknown = [listed_run for listed_run in batch if listed_run.state == "unknown"]
-    answers = query_statuses([listed_run.record for listed_run in unknown if listed_run.record], plugins)
-    for listed_run, answer in zip(unknown, answers, strict=True):
+    unknown_runs = [listed_run for listed_run in batch if listed_run.state == "unknown"]
+    answers = query_statuses([listed_run.record for listed_run in unknown_runs if listed_run.record], plugins)
+    for listed_run, answer in zip(unknown_runs, answers, strict=True):
         if isinstance(answer, Status):
             listed_run.status, listed_run.state, listed_run.reason = answer, answer.state, answer.reason
             records.save_final_status(listed_run.run, answer)
@@ -295,7 +310,7 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
 
     Of an engine that lists its runs, each log takes a request: only a few are asked for, and those of ended runs once.
     """
-    queried: list[tuple[ListedRun, bool]] = []
+    queried_runs: list[tuple[ListedRun, bool]] = []
     requests = Counter[str]()
     for listed_run in listed_runs:
         if (
@@ -310,15 +325,15 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
             listed_run.progress = _summarize_sweep(listed_run.record)
             continue
         is_remote = not listed_run.record.steps and can_list(listed_run.record.platform, plugins)
-        if is_remote and listed_run.status.finished and (ended := listed_results.read_ended_run(listed_run.run)):
-            listed_run.progress = ended.progress
+        if is_remote and listed_run.status.finished and (ended_run := listed_results.read_ended_run(listed_run.run)):
+            listed_run.progress = ended_run.progress
             continue
         requests[listed_run.record.platform] += is_remote
         if requests[listed_run.record.platform] <= MAX_LOGS:
-            queried.append((listed_run, is_remote))
-    queried_records = [listed_run.record for listed_run, _ in queried if listed_run.record]
+            queried_runs.append((listed_run, is_remote))
+    queried_records = [listed_run.record for listed_run, _ in queried_runs if listed_run.record]
     answers = query_platforms(queried_records, plugins, _query_progress, MAX_LOG_WORKERS)
-    for (listed_run, is_remote), answer in zip(queried, answers, strict=True):
+    for (listed_run, is_remote), answer in zip(queried_runs, answers, strict=True):
         if isinstance(answer, FailedQuery) or listed_run.status is None:
             continue
         progress, file = answer
@@ -339,22 +354,22 @@ def _summarize_sweep(record: RunRecord) -> ListedProgress:
 
     if (sweep_results := results.read_results(record.run)) is None:
         return ListedProgress()
-    ended = sum(trial.state not in ("waiting", "pending", "running") for trial in sweep_results.trials)
-    count = ListedProgress(ended, len(sweep_results.trials), "trial")
+    ended_count = sum(trial.state not in ("waiting", "pending", "running") for trial in sweep_results.trials)
+    count = ListedProgress(ended_count, len(sweep_results.trials), "trial")
     if sweep_results.best is None or sweep_results.best.score is None:
         return count
     score, best = sweep_results.best.score, sweep_results.best
-    text = f"best {best.name}: {format_point(best.values)}, {sweep_results.metric} {results.format_value(score)}"
+    best_text = f"best {best.name}: {format_point(best.values)}, {sweep_results.metric} {results.format_value(score)}"
     metric = next((metric for metric in record.metrics if metric.name == sweep_results.metric), None)
     if metric and metric.is_loss:
-        return count._replace(loss=score, conditions=text)
-    return count._replace(scores={sweep_results.metric: score}, conditions=text)
+        return count._replace(loss=score, conditions=best_text)
+    return count._replace(scores={sweep_results.metric: score}, conditions=best_text)
 
 
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
     """Return what the end of the log says, and which file of events, if nothing can start the run again."""
-    is_here = not record.steps and platform.capabilities.feature("runs_here")
-    path = platform.engine.events_file(record.reference) if is_here else None
+    runs_here = not record.steps and platform.capabilities.feature("runs_here")
+    path = platform.engine.events_file(record.reference) if runs_here else None
     file = listed_results.identify_file(path) if path else None
-    lines = platform.engine.logs(record.reference, follow=False, tail=TAIL_LINES)
-    return read_newest_progress(lines, record.metrics), file
+    log_lines = platform.engine.logs(record.reference, follow=False, tail=TAIL_LINES)
+    return read_newest_progress(log_lines, record.metrics), file

@@ -46,14 +46,14 @@ def query_platforms(
     Each platform has its own threads, so that none waits for another, and is given up when it is silent.
     """
     answers: list[Any] = [None] * len(runs)
-    asks: Questions = {}
+    questions: Questions = {}
     for index, record in enumerate(runs):
         try:
-            ask = functools.partial(question, record, plugins.platform_of(record))
-            asks.setdefault(record.platform, {})[index] = ask
+            run_question = functools.partial(question, record, plugins.platform_of(record))
+            questions.setdefault(record.platform, {})[index] = run_question
         except Rejected as rejected:
             answers[index] = FailedQuery(describe_exception(rejected))
-    for index, answer in _collect_answers(asks, workers).items():
+    for index, answer in _collect_answers(questions, workers).items():
         answers[index] = answer
     return answers
 
@@ -61,30 +61,30 @@ def query_platforms(
 def query_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
     """Return the status of each run as `query_platforms` does; an engine that can list its runs is asked once."""
     answers = _query_listings(runs, plugins)
-    rest = [index for index in range(len(runs)) if index not in answers]
-    single = query_platforms([runs[index] for index in rest], plugins, _query_status)
-    answers |= zip(rest, single, strict=True)
+    unlisted_indexes = [index for index in range(len(runs)) if index not in answers]
+    single_answers = query_platforms([runs[index] for index in unlisted_indexes], plugins, _query_status)
+    answers |= zip(unlisted_indexes, single_answers, strict=True)
     return [answers[index] for index in range(len(runs))]
 
 
 def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]:
     """Return what lists tell by the index of the run; of runs that ended without success, their stored status."""
-    groups: list[list[int]] = []
-    asks: Questions = {}
+    index_groups: list[list[int]] = []
+    questions: Questions = {}
     for name in dict.fromkeys(record.platform for record in runs):
         group = [index for index, record in enumerate(runs) if record.platform == name and not record.steps]
         if len(group) > 1 and can_list(name, plugins):
             references = [runs[index].reference for index in group]
-            asks[name] = {len(groups): functools.partial(_list_statuses, plugins.platform(name), references)}
-            groups.append(group)
+            questions[name] = {len(index_groups): functools.partial(_list_statuses, plugins.platform(name), references)}
+            index_groups.append(group)
     answers_by_index: dict[int, Any] = {}
-    for number, answer in _collect_answers(asks).items():
+    for number, answer in _collect_answers(questions).items():
         if isinstance(answer, FailedQuery):  # one that only cannot list is asked about each run
-            answers_by_index |= dict.fromkeys(groups[number], answer) if answer.is_transient else {}
+            answers_by_index |= dict.fromkeys(index_groups[number], answer) if answer.is_transient else {}
             continue
-        for index, status in zip(groups[number], answer, strict=False):
-            ended = isinstance(status, Status) and status.finished and status.state != "succeeded"
-            latest_status = records.read_final_status(runs[index].run) if ended else status
+        for index, status in zip(index_groups[number], answer, strict=False):
+            is_unsuccessful = isinstance(status, Status) and status.finished and status.state != "succeeded"
+            latest_status = records.read_final_status(runs[index].run) if is_unsuccessful else status
             answers_by_index |= {index: latest_status} if latest_status else {}
     return answers_by_index
 
@@ -109,15 +109,17 @@ def can_list(platform: str, plugins: Plugins) -> bool:
         return False
 
 
-def _collect_answers(asks: Questions, workers: int = network_deadline.MAX_WORKERS) -> dict[int, Any]:
+def _collect_answers(platform_questions: Questions, workers: int = network_deadline.MAX_WORKERS) -> dict[int, Any]:
     """Return the answers by the index of the question."""
-    if not asks:
+    if not platform_questions:
         return {}
     limit = network_deadline.get_limit(network_deadline.SHORT_SECONDS)
-    groups = network_deadline.ask_all([[*questions.values()] for questions in asks.values()], limit, workers)
+    answer_groups = network_deadline.ask_all(
+        [[*questions.values()] for questions in platform_questions.values()], limit, workers
+    )
     return {
         index: answer.value if answer.error is None else _explain_failure(platform, answer.error, limit)
-        for (platform, questions), group in zip(asks.items(), groups, strict=True)
+        for (platform, questions), group in zip(platform_questions.items(), answer_groups, strict=True)
         for index, answer in zip(questions, group, strict=True)
     }
 

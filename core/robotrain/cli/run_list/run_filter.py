@@ -70,30 +70,30 @@ class RunFilter(NamedTuple):
         Raise Rejected with all problems: of invalid times and values, and of names that neither plugins nor runs have.
         """
         problems: list[Problem] = []
-        begin, end = 0.0, math.inf
+        begin_time, end_time = 0.0, math.inf
         with collect_problems(problems):
-            begin = _parse_time(self.since, "--since") or begin
+            begin_time = _parse_time(self.since, "--since") or begin_time
         with collect_problems(problems):
-            end = _parse_time(self.until, "--until", is_end=True) or end
-        if begin > end:
+            end_time = _parse_time(self.until, "--until", is_end=True) or end_time
+        if begin_time > end_time:
             ways = [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))]
             problems.append(make_problem("options-conflict", *ways))
-        pairs = list[tuple[str, str]]()
-        for text in self.values:
+        required_pairs = list[tuple[str, str]]()
+        for assignment in self.values:
             with collect_problems(problems):
-                pairs.append(_parse_value(text))
+                required_pairs.append(_parse_value(assignment))
         read_records = functools.cache(_read_records)  # at most once, and only for a name that no plugin has
         problems += find_unknown_names(plugins, self.platform, self.workload, read_records)
-        names = _find_value_names(plugins, [key for key, _ in pairs], read_records, problems)
+        names = _find_value_names(plugins, [key for key, _ in required_pairs], read_records, problems)
         raise_if_any(problems)
-        values = [(key, names[key], wanted) for key, wanted in pairs]
+        required_values = [(key, names[key], wanted) for key, wanted in required_pairs]
         if not any(self._replace(state="")):
             return None
 
         def accept(record: RunRecord) -> bool:
             if self.platform not in ("", record.platform) or self.workload not in ("", record.workload):
                 return False
-            if not begin <= record.created <= end or not (
+            if not begin_time <= record.created <= end_time or not (
                 self.name in ("", record.name) or _matches(record.name, self.name)
             ):
                 return False
@@ -101,10 +101,10 @@ class RunFilter(NamedTuple):
                 return False
             return all(
                 any(
-                    run_values.has_value(record.run, record.values, name, wanted)
+                    run_values.has_value(record.run, record.values, name, wanted_value)
                     for name in (*names, *([key] if key in record.values else ()))  # a parameter of the user's own
                 )
-                for key, names, wanted in values
+                for key, names, wanted_value in required_values
             )
 
         return accept
@@ -118,8 +118,8 @@ class RunFilter(NamedTuple):
         words = [self.word] * bool(self.word)
         for flag in ("state", "platform", "name", "workload", "since", "until"):
             words += [f"--{flag}", value] if (value := getattr(self, flag)) else []
-        for text in self.values:
-            words += ["--set", text]
+        for assignment in self.values:
+            words += ["--set", assignment]
         return shlex.join(words)
 
     def describe_no_match(self) -> str:
@@ -145,11 +145,11 @@ class RunFilter(NamedTuple):
         yield "robotrain runs --all", f"all {count} runs" if count > 1 else "the only run"
 
 
-def _matches(name: str, wanted: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     """Return whether a name is matched by a pattern with `*`, `?` or `[…]`; never for a text without these."""
-    if not PATTERN_CHARACTERS.search(wanted):
+    if not PATTERN_CHARACTERS.search(pattern):
         return False
-    return fnmatchcase(name, wanted)
+    return fnmatchcase(name, pattern)
 
 
 def find_state(word: str) -> str:
@@ -161,15 +161,15 @@ def _find_states(word: str) -> list[str]:
     return [word] if word in LISTED_STATES else [state for state, words in STATE_WORDS.items() if word in words.split()]
 
 
-def parse_state(text: str) -> str:
+def parse_state(state_text: str) -> str:
     """Return a state that runs can be in. Raise Rejected with the states that are meant."""
-    state = text.strip().lower()
+    state = state_text.strip().lower()
     if state in ("", *LISTED_STATES):
         return state
-    meant = tuple(Suggestion(f"--state {near_state}") for near_state in _find_states(state))
-    near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
+    meant_states = tuple(Suggestion(f"--state {near_state}") for near_state in _find_states(state))
+    state_suggestions = meant_states or suggest_name(state, LISTED_STATES, prefix="--state ")
     states = ", ".join(LISTED_STATES)
-    raise Rejected([make_problem("value-invalid.state", *near, name=redact(text), states=states)])
+    raise Rejected([make_problem("value-invalid.state", *state_suggestions, name=redact(state_text), states=states)])
 
 
 def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
@@ -185,8 +185,8 @@ def _parse_value(text: str) -> tuple[str, str]:
     """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
     if not re.fullmatch("[^=]+=.*", text):
         raise Rejected([make_problem("value-invalid.set", given=text)])
-    key, _, wanted = text.partition("=")
-    return key.strip(), wanted
+    key, _, wanted_value = text.partition("=")
+    return key.strip(), wanted_value
 
 
 def _read_records() -> list[RunRecord]:
@@ -203,20 +203,20 @@ def find_unknown_names(
 ) -> Iterator[Problem]:
     """Yield the problem of a platform or workload that is not installed and that no run has."""
     for family, name in (("platform", platform), ("workload", workload)):
-        names = plugins.list_names(family)
-        if not name or name in names:
+        installed_names = plugins.list_names(family)
+        if not name or name in installed_names:
             continue
-        used = {getattr(record, family) for record in read_records()}
-        if name not in used:
-            every = sorted({*names, *used})
-            near = suggest_name(name, every, prefix=f"--{family} ")
+        used_names = {getattr(record, family) for record in read_records()}
+        if name not in used_names:
+            all_names = sorted({*installed_names, *used_names})
+            name_suggestions = suggest_name(name, all_names, prefix=f"--{family} ")
             yield make_problem(
                 "plugin-not-loaded",
-                *near,
+                *name_suggestions,
                 where=f"--{family}",
                 family=family,
                 name=redact(name),
-                every=", ".join(every),
+                every=", ".join(all_names),
             )
 
 
@@ -224,22 +224,22 @@ def _find_value_names(
     plugins: Plugins, keys: Sequence[str], read_records: ReadRecords, problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
     """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
-    declared = _list_declared_names(plugins) if keys else {}
+    declared_names = _list_declared_names(plugins) if keys else {}
     names_by_key: dict[str, tuple[str, ...]] = {}
-    recorded: set[str] | None = None
+    recorded_names: set[str] | None = None
     for key in keys:
         name = key if key.startswith("-") else key.replace("-", "_")
-        names_by_key[key] = tuple(declared.get(name) or declared.get(key) or (name,))
+        names_by_key[key] = tuple(declared_names.get(name) or declared_names.get(key) or (name,))
         option = _find_trainer_option(plugins, key)
-        if name in declared or key in declared or option == key:
+        if name in declared_names or key in declared_names or option == key:
             continue
-        if recorded is None:  # the names of all values that runs have, those of defaults included
-            recorded = set()
+        if recorded_names is None:  # the names of all values that runs have, those of defaults included
+            recorded_names = set()
             for record in read_records():
-                recorded |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
-        if name not in recorded:
-            near = option or find_nearest_name(name, {*declared, *recorded})
-            ways = [Suggestion(f"--set {near}=VALUE")] if near else []
+                recorded_names |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
+        if name not in recorded_names:
+            nearest_name = option or find_nearest_name(name, {*declared_names, *recorded_names})
+            ways = [Suggestion(f"--set {nearest_name}=VALUE")] if nearest_name else []
             problems.append(make_problem("value-unknown", *ways, key=redact(key)))
     return names_by_key
 
@@ -255,9 +255,9 @@ def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
             if len(spelling.lstrip("-")) > 1:
                 meanings.setdefault(spelling, {})[name] = None
     tables = [*(workload.parameters for workload in workloads), *(platform.settings for platform in platforms)]
-    names = [parameter.name for table in tables for parameter in get_parameters(table)]
+    parameter_names = [parameter.name for table in tables for parameter in get_parameters(table)]
     return meanings | {
-        name: {name: None} for name in (*names, *(role for workload in workloads for role in workload.roles))
+        name: {name: None} for name in (*parameter_names, *(role for workload in workloads for role in workload.roles))
     }
 
 

@@ -23,24 +23,25 @@ CURVE_WIDTH, CURVE_HEIGHT = 60, 8
 
 def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
     """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
-    finite = [(step, value) for step, value in points if math.isfinite(value)]
-    if not finite:
+    finite_points = [(step, value) for step, value in points if math.isfinite(value)]
+    if not finite_points:
         return f"{title}: no finite value"
-    wide = min(6, max(1, CURVE_WIDTH // len(finite)))  # few values are repeated
-    means = map(_compute_mean, _slice_points(finite, CURVE_WIDTH))
-    columns = [mean for mean in means if mean is not None for _ in range(wide)]
-    low = min(0.0, *columns)
-    high = max(columns)
-    scale = (high - low) or 1.0
-    eighths = [max(1, round((value - low) / scale * CURVE_HEIGHT * 8)) for value in columns]
+    bar_width = min(6, max(1, CURVE_WIDTH // len(finite_points)))  # few values are repeated
+    means = map(_compute_mean, _slice_points(finite_points, CURVE_WIDTH))
+    columns = [mean for mean in means if mean is not None for _ in range(bar_width)]
+    lowest_value = min(0.0, *columns)
+    highest_value = max(columns)
+    scale = (highest_value - lowest_value) or 1.0
+    eighths = [max(1, round((value - lowest_value) / scale * CURVE_HEIGHT * 8)) for value in columns]
     rows = []
     for row in range(CURVE_HEIGHT - 1, -1, -1):
-        label = {CURVE_HEIGHT - 1: f"{high:.3g}", 0: f"{low:.3g}"}.get(row, "")
+        label = {CURVE_HEIGHT - 1: f"{highest_value:.3g}", 0: f"{lowest_value:.3g}"}.get(row, "")
         bar = "".join(BLOCKS[min(8, max(0, eighth - row * 8))] for eighth in eighths)
         rows.append(f"{label:>8} │{bar}")
-    first, last = finite[0], finite[-1]
+    first_point, last_point = finite_points[0], finite_points[-1]
     foot = (
-        f"{'':>8} └{'─' * len(columns)}\n{'':>9} step {first[0]} to {last[0]}: {title} {first[1]:.4g} → {last[1]:.4g}"
+        f"{'':>8} └{'─' * len(columns)}\n{'':>9} step {first_point[0]} to {last_point[0]}: {title} "
+        f"{first_point[1]:.4g} → {last_point[1]:.4g}"
     )
     return "\n".join([*rows, foot])
 
@@ -58,15 +59,17 @@ def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: st
     Long slices are sampled, since the line is redrawn often.
     """
     means = [_compute_mean(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
-    finite = [mean for mean in means if mean is not None]
-    low = min(finite, default=0.0)
-    scale = (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
-    return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
+    finite_means = [mean for mean in means if mean is not None]
+    lowest_mean = min(finite_means, default=0.0)
+    scale = (max(finite_means, default=0.0) - min(finite_means, default=0.0)) or 1.0
+    return "".join(
+        dot if mean is None else blocks[round((mean - lowest_mean) / scale * (len(blocks) - 1))] for mean in means
+    )
 
 
 def _compute_mean(points: Sequence[tuple[float, float]]) -> float | None:
-    finite = [value for _, value in points if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else None
+    finite_values = [value for _, value in points if math.isfinite(value)]
+    return sum(finite_values) / len(finite_values) if finite_values else None
 
 
 WIDEST_BAR, NARROWEST_BAR = 30, 8
@@ -106,12 +109,12 @@ def draw_frame(runs: Sequence[FollowedRun], columns: int, rows: int, ascii_only:
         lines = [line for run in runs for line in [*_draw_run(run, level, canvas), *gap]]
         if len(lines) - len(gap) <= canvas.rows:
             return lines[: len(lines) - len(gap)]
-    shown = sorted(runs, key=lambda run: run.is_over)[
+    shown_runs = sorted(runs, key=lambda run: run.is_over)[
         : canvas.rows if len(runs) <= canvas.rows else max(0, canvas.rows - 1)
     ]
-    lines = [line for run in runs if run in shown for line in _draw_run(run, _draw_one_line, canvas)]
-    hidden = len(runs) - len(shown)
-    return [*lines, [f"{canvas.glyphs.mark} and {hidden} more"]] if hidden else lines
+    lines = [line for run in runs if run in shown_runs for line in _draw_run(run, _draw_one_line, canvas)]
+    hidden_count = len(runs) - len(shown_runs)
+    return [*lines, [f"{canvas.glyphs.mark} and {hidden_count} more"]] if hidden_count else lines
 
 
 def _draw_run(
@@ -129,9 +132,9 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if text := run.trouble or run.status.reason:
         yield [(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
     yield from _draw_steps(run, canvas) if run.record.steps else progress
-    texts = [run_progress.score_text, *([_format_curve(run_progress, canvas)] if run_progress.curve else [])]
-    texts += [format_machine(run_progress.machine)] if run_progress.machine and not run.is_over else []
-    yield from ((f"  {text}",) for text in (*texts, *_list_outputs(run_progress, canvas)) if text)
+    detail_texts = [run_progress.score_text, *([_format_curve(run_progress, canvas)] if run_progress.curve else [])]
+    detail_texts += [format_machine(run_progress.machine)] if run_progress.machine and not run.is_over else []
+    yield from ((f"  {text}",) for text in (*detail_texts, *_list_outputs(run_progress, canvas)) if text)
     if run_progress.warnings:
         yield [(f"  warning: {to_plain_line(run_progress.warnings[-1])}", "yellow")]
 
@@ -163,7 +166,7 @@ def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
 
 
 def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    yield [*_draw_name(run), f"  {run.progress.format_line(ended=not _is_running(run))}"]
+    yield [*_draw_name(run), f"  {run.progress.format_line(has_ended=not _is_running(run))}"]
 
 
 def _is_running(run: FollowedRun) -> bool:
@@ -178,31 +181,35 @@ def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
     return [(name, "bold"), *([] if name == identifier else [(f"  {identifier}", "dim")]), "  ", (state, style)]
 
 
-def _format_progress_bar(progress: Progress, over: bool, canvas: Canvas) -> str:
+def _format_progress_bar(progress: Progress, is_over: bool, canvas: Canvas) -> str:
     """Return the bar, and of steps, rate and time left (unless it is over, or waits) what fits beside it."""
     assert progress.step is not None
     if not progress.total:
         return f"{progress.unit} {progress.step}"
     share = min(1.0, progress.step / progress.total)
-    said = f"{progress.step}/{progress.total} ({share:.0%})"
-    left = f"  {format_duration(progress.seconds_left)} left" if progress.seconds_left is not None and not over else ""
+    step_text = f"{progress.step}/{progress.total} ({share:.0%})"
+    time_left = (
+        f"  {format_duration(progress.seconds_left)} left" if progress.seconds_left is not None and not is_over else ""
+    )
     rate = f"  {progress.rate_text} {progress.unit}s/s" if progress.rate else ""
-    for more in (rate + left, left, ""):
-        bar = min(WIDEST_BAR, canvas.columns - len(said + more) - 4)
-        if bar >= NARROWEST_BAR:
-            full = int(share * bar)
-            return f"{canvas.glyphs.full * full}{canvas.glyphs.empty * (bar - full)}  {said}{more}"
-    return said
+    for rate_text in (rate + time_left, time_left, ""):
+        bar_width = min(WIDEST_BAR, canvas.columns - len(step_text + rate_text) - 4)
+        if bar_width >= NARROWEST_BAR:
+            full = int(share * bar_width)
+            return f"{canvas.glyphs.full * full}{canvas.glyphs.empty * (bar_width - full)}  {step_text}{rate_text}"
+    return step_text
 
 
 def _format_curve(progress: Progress, canvas: Canvas) -> str:
-    said = f"{progress.newest_value_text}  "
+    value_text = f"{progress.newest_value_text}  "
     held_out = f"  {progress.validation_text}" if progress.validation_text else ""
-    left = min(WIDEST_SPARKLINE, canvas.columns - 2 - len(said) - len(held_out))
-    drawn = (
-        draw_sparkline(progress.curve, left, canvas.glyphs.blocks, canvas.glyphs.dot) if left >= NARROWEST_BAR else ""
+    free_columns = min(WIDEST_SPARKLINE, canvas.columns - 2 - len(value_text) - len(held_out))
+    sparkline = (
+        draw_sparkline(progress.curve, free_columns, canvas.glyphs.blocks, canvas.glyphs.dot)
+        if free_columns >= NARROWEST_BAR
+        else ""
     )
-    return said + drawn + held_out
+    return value_text + sparkline + held_out
 
 
 def _list_outputs(progress: Progress, canvas: Canvas) -> Iterator[str]:
@@ -223,30 +230,30 @@ def _list_outputs(progress: Progress, canvas: Canvas) -> Iterator[str]:
 
 def _format_place(name: str, where: str, canvas: Canvas) -> str:
     where = to_plain_line(where)
-    left = canvas.columns - len(name) - 4
-    if measure_width(where) > left > 1:
-        where = canvas.glyphs.mark + where[len(where) - left + 1 :]
+    free_columns = canvas.columns - len(name) - 4
+    if measure_width(where) > free_columns > 1:
+        where = canvas.glyphs.mark + where[len(where) - free_columns + 1 :]
     return f"{name}  {where}"
 
 
 GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
 
 
-def format_machine(values: Mapping[str, float]) -> str:
+def format_machine(machine_metrics: Mapping[str, float]) -> str:
     """Return the machine's load, such as `memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) busy 98%`."""
     parts = []
-    used = values.get("system/memory_used_megabytes")
-    free = values.get("system/memory_available_megabytes")
-    if used is not None:
-        of = f" of {(used + free) / 1000:.1f}" if free is not None else ""
-        parts.append(f"memory {used / 1000:.1f}{of} GB")
-    if (busy := values.get("system/cpu_utilization_percentage")) is not None:
-        parts.append(f"cpu {busy:.0f}%")
-    for number in sorted(int(match[1]) for name in values if (match := GPU_PATTERN.fullmatch(name))):
+    used_megabytes = machine_metrics.get("system/memory_used_megabytes")
+    free_megabytes = machine_metrics.get("system/memory_available_megabytes")
+    if used_megabytes is not None:
+        total_text = f" of {(used_megabytes + free_megabytes) / 1000:.1f}" if free_megabytes is not None else ""
+        parts.append(f"memory {used_megabytes / 1000:.1f}{total_text} GB")
+    if (busy_percent := machine_metrics.get("system/cpu_utilization_percentage")) is not None:
+        parts.append(f"cpu {busy_percent:.0f}%")
+    for number in sorted(int(match[1]) for name in machine_metrics if (match := GPU_PATTERN.fullmatch(name))):
         name = f"system/gpu_{number}"
-        share = values.get(f"{name}_memory_percent")
-        busy = values.get(f"{name}_utilization_percentage")
-        text = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
-        text += "" if share is None else f" ({share:.0f}%)"
-        parts.append(text + ("" if busy is None else f" busy {busy:.0f}%"))
+        memory_percent = machine_metrics.get(f"{name}_memory_percent")
+        busy_percent = machine_metrics.get(f"{name}_utilization_percentage")
+        gpu_text = f"gpu {number} {machine_metrics[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
+        gpu_text += "" if memory_percent is None else f" ({memory_percent:.0f}%)"
+        parts.append(gpu_text + ("" if busy_percent is None else f" busy {busy_percent:.0f}%"))
     return "  ".join(parts)

@@ -22,14 +22,14 @@ def send_notice(
 def format_notice(record: RunRecord, status: Status, progress: Progress) -> str:
     """Return the lines below the title. Pure."""
     metric = progress.validation_metric or progress.main_metric
-    value = progress.metrics.get(metric.name) if metric else None
+    metric_value = progress.metrics.get(metric.name) if metric else None
     score = (
         progress.score_text
         if progress.evaluated
-        else f"{metric.name} {value:.4g}"
-        if metric and value is not None
+        else f"{metric.name} {metric_value:.4g}"
+        if metric and metric_value is not None
         else ""
     )
     lines = (status.reason, score, f"run: {record.run} on {record.platform}")
-    after = f"next: {list_next_commands(record, status, progress)[0][0]}"
-    return "\n".join(redact_if_secret(line) for line in (*lines, after) if line)
+    next_line = f"next: {list_next_commands(record, status, progress)[0][0]}"
+    return "\n".join(redact_if_secret(line) for line in (*lines, next_line) if line)

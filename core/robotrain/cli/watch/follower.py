@@ -130,10 +130,10 @@ class FollowedRun:
         lines_seen = self._lines_read if self._tail_count is None else 0
         try:
             if events := None if self._observer.shows_past else self.platform.engine.events_file(self.record.reference):
-                lines, lines_seen = self._follow_events(events), 0
+                log_lines, lines_seen = self._follow_events(events), 0
             else:
-                lines = self.platform.engine.logs(self.record.reference, follow=True, tail=self._tail_count)
-            for line_number, line in enumerate(lines, 1):
+                log_lines = self.platform.engine.logs(self.record.reference, follow=True, tail=self._tail_count)
+            for line_number, line in enumerate(log_lines, 1):
                 if self._stopped.is_set():
                     return
                 if line_number > lines_seen:
@@ -218,14 +218,14 @@ class FollowedRun:
         if not log_silent or now - max(self._status_trouble_since, self._last_line_at) <= PATIENCE_SECONDS:
             return
         minutes = PATIENCE_SECONDS / 60
-        silent = make_problem("platform-away", platform=platform, run=run, minutes=minutes, why=reason)
-        self.failure = error if isinstance(error, Rejected) else Rejected([silent])
+        silence_problem = make_problem("platform-away", platform=platform, run=run, minutes=minutes, why=reason)
+        self.failure = error if isinstance(error, Rejected) else Rejected([silence_problem])
 
     def _await_last_lines(self) -> None:
         """Wait until the log ends, as long as lines arrive."""
-        until = time.monotonic() + LAST_LINES_SECONDS
-        while not self._log_ended.wait(max(0.0, until - time.monotonic())):
-            if (until := self._last_line_at + LAST_LINES_SECONDS) > time.monotonic():
+        deadline = time.monotonic() + LAST_LINES_SECONDS
+        while not self._log_ended.wait(max(0.0, deadline - time.monotonic())):
+            if (deadline := self._last_line_at + LAST_LINES_SECONDS) > time.monotonic():
                 continue
             self._report_trouble(f"the log of {self.record.run} did not end")
             break

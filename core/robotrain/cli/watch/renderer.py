@@ -68,9 +68,9 @@ class LogLineFormat:
             return False
         if (position := (record.pipeline_step, metrics.step)) != self._place:
             self._place = position
-            repeated = next((index for index, line in enumerate(self._printed) if has_value(line, metrics)), None)
-            self._is_repeated = repeated is not None
-            for _ in range(repeated or 0):
+            repeated_index = next((index for index, line in enumerate(self._printed) if has_value(line, metrics)), None)
+            self._is_repeated = repeated_index is not None
+            for _ in range(repeated_index or 0):
                 self._printed.popleft()
         return self._is_repeated
 
@@ -79,10 +79,14 @@ def has_value(line: str, metrics: event.Metrics) -> bool:
     """Return whether a line has one of the values, rounded; a whole number needs two decimals to count."""
     if any(map(math.isnan, metrics.values.values())) and NOT_A_NUMBER.search(line):
         return True
-    for text in DECIMAL.finditer(line):
-        number, digits = float(text[0]), len(text[1])
-        for value in metrics.values.values():
-            if math.isfinite(value) and round(value, digits) == number and (value % 1 or digits > 1):
+    for decimal_match in DECIMAL.finditer(line):
+        number, digits = float(decimal_match[0]), len(decimal_match[1])
+        for metric_value in metrics.values.values():
+            if (
+                math.isfinite(metric_value)
+                and round(metric_value, digits) == number
+                and (metric_value % 1 or digits > 1)
+            ):
                 return True
     return False
 
@@ -172,8 +176,8 @@ class Renderer:
 
 def omit_printed(text: str, printed: str) -> str:
     """Return a progress line without what the line before it says: of a step with a validation, the validation."""
-    added = text.removeprefix(printed)
-    return added.lstrip() if printed and added != text and added.startswith("  ") else text
+    added_text = text.removeprefix(printed)
+    return added_text.lstrip() if printed and added_text != text and added_text.startswith("  ") else text
 
 
 class SilentRenderer(Renderer):
@@ -200,8 +204,8 @@ class LogRenderer(Renderer):
 
     def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         self._line_format = self._line_format or LogLineFormat(followed.record.metrics)
-        if (shown := self._line_format(text)) is not None:
-            self.write(shown)
+        if (shown_text := self._line_format(text)) is not None:
+            self.write(shown_text)
 
 
 class ChangeRenderer(Renderer):
@@ -246,12 +250,12 @@ class ChangeRenderer(Renderer):
                 self._write_pending(run)
 
     def _write_pending(self, run: str) -> None:
-        text = self._pending.pop(run, "")
-        if text and text != self._last_text.get(run):
-            shown = omit_printed(text, self._last_text.get(run, ""))
-            self._last_text[run] = text
+        pending_text = self._pending.pop(run, "")
+        if pending_text and pending_text != self._last_text.get(run):
+            shown_text = omit_printed(pending_text, self._last_text.get(run, ""))
+            self._last_text[run] = pending_text
             self._last_written[run] = time.monotonic()
-            self.write(f"{run}  {shown}")
+            self.write(f"{run}  {shown_text}")
 
 
 class JsonRenderer(Renderer):
@@ -272,14 +276,16 @@ class JsonRenderer(Renderer):
     def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         self._write_object(followed, "trouble", time.time(), {"text": text})
 
-    def _write_object(self, followed: FollowedRun, change: str, timestamp: float, body: dict[str, Any]) -> None:
-        values = {"run": followed.record.run, "change": change, "time": timestamp, **body}
-        self.write(json.dumps(event.make_json_safe(values), allow_nan=False))
+    def _write_object(self, followed_run: FollowedRun, change: str, timestamp: float, body: dict[str, Any]) -> None:
+        change_data = {"run": followed_run.record.run, "change": change, "time": timestamp, **body}
+        self.write(json.dumps(event.make_json_safe(change_data), allow_nan=False))
 
 
-def is_step_event(item: event.Event) -> bool:
+def is_step_event(run_event: event.Event) -> bool:
     """Whether an event only says how far the run is."""
-    return isinstance(item, event.Download) or (isinstance(item, event.Metrics) and item.step is not None)
+    return isinstance(run_event, event.Download) or (
+        isinstance(run_event, event.Metrics) and run_event.step is not None
+    )
 
 
 def is_end(record: event.EventRecord) -> bool:
@@ -324,15 +330,15 @@ class LiveLineRenderer(Renderer):
                 self._print_above(f"  {to_plain_line(text)}")
         elif is_step_event(record.event) or (is_end(record) and followed.progress.step is not None):
             progress = followed.get_step_progress(record.pipeline_step)
-            self._place = label_step(record, progress.format_line(ended=True))
+            self._place = label_step(record, progress.format_line(has_ended=True))
             self._text = self._place if is_end(record) else label_step(record, progress.format_line())
             self._render_tick()
         elif description := self._describe_event(followed, record):
             self._print_above(to_plain_line(label_step(record, description)))
 
-    def _describe_event(self, followed: FollowedRun, record: event.EventRecord) -> str:
+    def _describe_event(self, followed_run: FollowedRun, record: event.EventRecord) -> str:
         """Describe an event without what the summary shows; work with low scores has not failed."""
-        evaluated = followed.get_step_progress(record.pipeline_step).evaluated
+        evaluated = followed_run.get_step_progress(record.pipeline_step).evaluated
         match record.event:
             case event.Metrics() | event.Outcome():
                 return ""
@@ -340,7 +346,7 @@ class LiveLineRenderer(Renderer):
                 return Progress.describe_event(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
                 return Progress.describe_event(dataclasses.replace(told, scores={}, conditions=""))
-        return Progress.describe_event(record.event, followed.record.metrics)
+        return Progress.describe_event(record.event, followed_run.record.metrics)
 
     def _render_state(self, followed: FollowedRun) -> None:
         if not followed.is_over and followed.status.reason:  # the summary shows how it ended
@@ -363,6 +369,6 @@ class LiveLineRenderer(Renderer):
     def _print_progress(self) -> None:
         """Print the progress where no live line shows it, unless only the time left is another."""
         if not self._live and self._place != self._printed_place:
-            shown = omit_printed(self._place, self._printed_place)
-            print_message(f"  {self._text if shown == self._place else shown}")
+            shown_text = omit_printed(self._place, self._printed_place)
+            print_message(f"  {self._text if shown_text == self._place else shown_text}")
             self._printed_place, self._printed_at = self._place, time.monotonic()

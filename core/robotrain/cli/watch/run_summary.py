@@ -40,10 +40,10 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
-    progress, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
+    progress, log_lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
     for step, to, target in published.read_published(record.run):
         progress.add_later_copy(step, to, target)
-    return progress, [line for line in lines if not is_platform_line(line, record)] or lines
+    return progress, [log_line for log_line in log_lines if not is_platform_line(log_line, record)] or log_lines
 
 
 def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, progress: Progress) -> str:
@@ -51,8 +51,8 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, pr
 
     Return what is known of them if there are none; empty otherwise.
     """
-    gone = is_machine_gone(platform, status)
-    if not status.finished or record.is_sweep or (progress.has_kept_output if gone else progress.has_output):
+    is_gone = is_machine_gone(platform, status)
+    if not status.finished or record.is_sweep or (progress.has_kept_output if is_gone else progress.has_output):
         return ""
     if not progress.evaluated and record.makes != "checkpoints":
         return ""
@@ -60,29 +60,29 @@ def add_listed_outputs(record: RunRecord, platform: Platform, status: Status, pr
         return "it saved no checkpoint"
     if record.steps and status.state in ("succeeded", "lost"):  # those of its steps are elsewhere
         return ""
-    shown = "its outputs" if progress.has_output else "its log shows no checkpoint, and its outputs"
-    unknown = f"{shown} could not be listed: try `robotrain outputs {record.run}`"
+    outputs_phrase = "its outputs" if progress.has_output else "its log shows no checkpoint, and its outputs"
+    unknown_remark = f"{outputs_phrase} could not be listed: try `robotrain outputs {record.run}`"
     try:
-        listed = [*platform.engine.outputs(record.reference)]
+        listed_outputs = [*platform.engine.outputs(record.reference)]
     except (Rejected, OSError) as error:  # the status can still be shown
         problem = error.problems[0] if isinstance(error, Rejected) else None
         if not problem or problem.code != UNPUBLISHED_CODE:
-            return unknown
+            return unknown_remark
         _forget_outputs(progress)
         return " ".join(filter(None, (problem.title, problem.why)))
-    for output in listed:
+    for output in listed_outputs:
         if output.kind == "checkpoint" and output.step is not None:
             progress.checkpoint, progress.checkpoint_step = output.uri, output.step
-            if gone:
+            if is_gone:
                 progress.published.append(event.Published(step=output.step, to=output.uri))
-    if listed and (progress.has_output or (status.state == "succeeded" and not gone)):
+    if listed_outputs and (progress.has_output or (status.state == "succeeded" and not is_gone)):
         return ""
-    if any(output.kind == "checkpoint" for output in listed):
-        return unknown
-    if listed and not gone:
+    if any(output.kind == "checkpoint" for output in listed_outputs):
+        return unknown_remark
+    if listed_outputs and not is_gone:
         return "it saved no checkpoint"
     _forget_outputs(progress)
-    return "it saved no checkpoint" + (": what else it wrote went with its machine" if gone else "")
+    return "it saved no checkpoint" + (": what else it wrote went with its machine" if is_gone else "")
 
 
 def _forget_outputs(progress: Progress) -> None:
@@ -104,15 +104,21 @@ def has_failed_verdict(progress: Progress) -> bool:
 
 def select_error_lines(lines: list[str]) -> list[str]:
     """Return the lines that show an error: the end of the last traceback with its message, else the last lines."""
-    texts = [line.rstrip() for line in lines if line.strip()]
-    start = next((index for index in reversed(range(len(texts))) if texts[index].startswith("Traceback (most")), None)
-    if start is None:
-        return texts[-SHOWN_LINES:]
-    end = next(
-        (index for index in range(start + 1, len(texts)) if not texts[index].startswith((" ", "\t"))), len(texts) - 1
+    written_lines = [line.rstrip() for line in lines if line.strip()]
+    start = next(
+        (index for index in reversed(range(len(written_lines))) if written_lines[index].startswith("Traceback (most")),
+        None,
     )
-    message = itertools.takewhile(lambda text: text.startswith((" ", "\t")), texts[end + 1 : end + 1 + SHOWN_LINES])
-    return [*texts[max(0, end + 1 - SHOWN_LINES) : end + 1], *message]
+    if start is None:
+        return written_lines[-SHOWN_LINES:]
+    end = next(
+        (index for index in range(start + 1, len(written_lines)) if not written_lines[index].startswith((" ", "\t"))),
+        len(written_lines) - 1,
+    )
+    message = itertools.takewhile(
+        lambda text: text.startswith((" ", "\t")), written_lines[end + 1 : end + 1 + SHOWN_LINES]
+    )
+    return [*written_lines[max(0, end + 1 - SHOWN_LINES) : end + 1], *message]
 
 
 def describe_code(run: str) -> dict[str, Any]:
@@ -135,9 +141,12 @@ def dump_status(record: RunRecord, status: Status, progress: Progress) -> dict[s
     if evaluation := progress.evaluated:
         metrics = {name: value for name, value in metrics.items() if not progress.is_episode_metric(name)}
         share = scores.find_share_metric(progress.declared_metrics)
-        succeeded, tried = scores.count_successes(evaluation, share) or (None, None)
-        names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
-        evaluated = {name: getattr(evaluation, name) for name in names} | {"successes": succeeded, "tried": tried}
+        succeeded, episode_count = scores.count_successes(evaluation, share) or (None, None)
+        field_names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
+        evaluated = {name: getattr(evaluation, name) for name in field_names} | {
+            "successes": succeeded,
+            "tried": episode_count,
+        }
     return {
         **({"compared": dict(evaluation.compared)} if evaluation and evaluation.compared else {}),
         "run": record.run,
@@ -192,8 +201,8 @@ def dump_processes(group: event.Processes | None) -> dict[str, int | str] | None
 
 def dump_step(step: StepStatus) -> dict[str, Any]:
     """Return the status of a step as data; the keys are an API."""
-    names = ("name", "state", "run", "reason", "started", "ended", "registered")
-    return {name: getattr(step, name) for name in names}
+    field_names = ("name", "state", "run", "reason", "started", "ended", "registered")
+    return {name: getattr(step, name) for name in field_names}
 
 
 def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[StepStatus]]:
@@ -205,12 +214,12 @@ def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[S
 
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
     """Return the steps of a run as data, and the results of a sweep; the keys are an API."""
-    dumped: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
+    steps_data: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
     if record.is_sweep:
         from robotrain.sweeps import results
 
-        dumped["sweep"] = results.dump_results(results.read_results(record.run))
-    return dumped
+        steps_data["sweep"] = results.dump_results(results.read_results(record.run))
+    return steps_data
 
 
 def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
@@ -230,21 +239,21 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
     for step in steps:
         if step.reason:
             trials.setdefault((step.state, step.reason), []).append(step.name)
-    for (state, reason), names in trials.items():
-        more = f" and {len(names) - MAX_TRIALS} more" if len(names) > MAX_TRIALS else ""
-        yield f"{', '.join(names[:MAX_TRIALS])}{more} {state}: {reason}"
+    for (state, reason), trial_names in trials.items():
+        more_note = f" and {len(trial_names) - MAX_TRIALS} more" if len(trial_names) > MAX_TRIALS else ""
+        yield f"{', '.join(trial_names[:MAX_TRIALS])}{more_note} {state}: {reason}"
     if rows := results.list_group_rows(sweep_results):
         yield ""
         yield from format_table(rows).splitlines()
     if best := sweep_results.best:
-        values = format_point(best.values)
-        chosen = f"best of {sum(trial.score is not None for trial in sweep_results.trials)}, by this score"
+        point_text = format_point(best.values)
+        choice_note = f"best of {sum(trial.score is not None for trial in sweep_results.trials)}, by this score"
         score = f"{sweep_results.metric} {results.format_value(best.score)}"
-        yield f"{'best':<11} {best.name}  {values}  {score} ({chosen})"
+        yield f"{'best':<11} {best.name}  {point_text}  {score} ({choice_note})"
         yield f"{'':<11} {results.make_register_command(record.run, sweep_results)}"
     if sweep_results.missing:
-        missing = " or ".join(sweep_results.missing)
-        yield f"{'best':<11} unknown: no trial reported {missing}; --compare-by METRIC of the sweep names another"
+        metric_names = " or ".join(sweep_results.missing)
+        yield f"{'best':<11} unknown: no trial reported {metric_names}; --compare-by METRIC of the sweep names another"
 
 
 def format_checkpoint_scores(progress: Progress) -> Iterator[str]:
@@ -259,16 +268,16 @@ def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
     width = max((len(step.name) for step in steps), default=0)
     for step in steps:
         seconds = measure_seconds(step, time.time())
-        took = "" if seconds is None else format_duration(seconds)
-        shown = step.registered or step.run
-        parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{took:>9}", shown, step.reason)
+        duration_text = "" if seconds is None else format_duration(seconds)
+        step_result = step.registered or step.run
+        parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{duration_text:>9}", step_result, step.reason)
         yield "  ".join(part for part in parts if part).rstrip()
 
 
 def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[str, str]]:
     """Yield the platform's own identifiers of a run, each with its name."""
-    shown = platform.engine.describe_reference(record.reference)
-    yield from ((redact_if_secret(name), redact_if_secret(text)) for name, text in shown.items())
+    native_names = platform.engine.describe_reference(record.reference)
+    yield from ((redact_if_secret(name), redact_if_secret(text)) for name, text in native_names.items())
 
 
 def is_machine_gone(platform: Platform, status: Status) -> bool:
@@ -295,8 +304,8 @@ def list_places(run: str, progress: Progress, gone: bool) -> Iterator[tuple[str,
         )
     if progress.published:
         steps = {copy.step for copy in progress.published}
-        others = f" and {len(steps) - 1} earlier" if len(steps) > 1 else ""
-        yield "published", f"step {max(steps)}, {', '.join(progress.list_copies(max(steps)))}{others}"
+        earlier_note = f" and {len(steps) - 1} earlier" if len(steps) > 1 else ""
+        yield "published", f"step {max(steps)}, {', '.join(progress.list_copies(max(steps)))}{earlier_note}"
     if progress.evaluated and progress.evaluated.results and not gone:
         yield "results", progress.evaluated.results
     yield from (("copied to", address) for address in progress.results)

@@ -59,18 +59,20 @@ class ModelNameError(ValueError):
 
 def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
     """Parse the URI of a model source. Raises ModelNameError. `workspace`: the job's, if it has one."""
-    if full := re.fullmatch(_LONG_NAME, uri):
-        model_workspace = Workspace(full["subscription"], full["group"], full["workspace"])
-        return WorkspaceModel(model_workspace, full["name"], full["version"])
-    if short := re.fullmatch(_SHORT_NAME, uri):
+    if full_match := re.fullmatch(_LONG_NAME, uri):
+        model_workspace = Workspace(full_match["subscription"], full_match["group"], full_match["workspace"])
+        return WorkspaceModel(model_workspace, full_match["name"], full_match["version"])
+    if short_match := re.fullmatch(_SHORT_NAME, uri):
         if workspace:
-            return WorkspaceModel(workspace, short["name"], short["version"])
+            return WorkspaceModel(workspace, short_match["name"], short_match["version"])
         reason = "A short name refers to the workspace that tracks the run, and no workspace tracks this run."
-        raise ModelNameError(reason, FULL_NAME.format(**short.groupdict()))
-    if scoped := re.fullmatch(_SCOPED_NAME, uri):
-        where = "a registry" if scoped["scope"] == "registries" else "a workspace named by its region"
-        reason = f"Only Azure ML can look up a model of {where}; the job needs the full name of a model in a workspace."
-        name, version = scoped["name"], scoped["version"]
+        raise ModelNameError(reason, FULL_NAME.format(**short_match.groupdict()))
+    if scoped_match := re.fullmatch(_SCOPED_NAME, uri):
+        scope_noun = "a registry" if scoped_match["scope"] == "registries" else "a workspace named by its region"
+        reason = (
+            f"Only Azure ML can look up a model of {scope_noun}; the job needs the full name of a model in a workspace."
+        )
+        name, version = scoped_match["name"], scoped_match["version"]
         full_name = FULL_NAME.format(name=name, version=version)
         raise ModelNameError(reason, f"azureml:{name}:{version}" if workspace else full_name)
     raise ModelNameError("This is not a version of a model in a workspace.")

@@ -114,18 +114,23 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     """Return the error for a missing version, with the versions or models that exist."""
     workspace_title, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
     try:
-        versions = [item.require_text("name") for item in arm.list_all(f"{models}/{model.name}/versions")]
+        versions = [resource.require_text("name") for resource in arm.list_all(f"{models}/{model.name}/versions")]
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
         versions = []
     if versions:
-        newest = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
+        newest_versions = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
         return FetchError(
-            f"{workspace_title} has no version {model.version} of {model.name}; it has {newest}", "configuration"
+            f"{workspace_title} has no version {model.version} of {model.name}; it has {newest_versions}",
+            "configuration",
         )
-    names = sorted(item.require_text("name") for item in arm.list_all(models))
-    hint = f"it has {', '.join(similar)}" if (similar := find_similar_names(model.name, names)) else "it has no models"
+    model_names = sorted(resource.require_text("name") for resource in arm.list_all(models))
+    hint = (
+        f"it has {', '.join(similar_names)}"
+        if (similar_names := find_similar_names(model.name, model_names))
+        else "it has no models"
+    )
     return FetchError(f"{workspace_title} has no model {model.name}; {hint}", "configuration")
 
 
@@ -146,8 +151,8 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
         raise FetchError(f"the place of {model.label} does not exist any more: {error}", "data") from error
     if url:
         return url
-    where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
-    raise FetchError(f"{model.label} is in {where}", "configuration")
+    location_text = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
+    raise FetchError(f"{model.label} is in {location_text}", "configuration")
 
 
 ORIGIN = "robotrain_sources.blob_url.fetch"

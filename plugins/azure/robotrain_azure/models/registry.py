@@ -22,14 +22,14 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
     models = f"{workspace.resource}/models"
     try:
         try:
-            names = [item.require_text("name") for item in arm.list_all(f"{models}/{name}/versions")]
+            version_names = [resource.require_text("name") for resource in arm.list_all(f"{models}/{name}/versions")]
         except ArmError as error:
             if not errors.is_part_missing(error, name):
                 raise
-            names = []
-        if versions := [int(version) for version in names if version.isdecimal()]:
+            version_names = []
+        if versions := [int(version) for version in version_names if version.isdecimal()]:
             return str(max(versions))
-        model_names = [item.require_text("name") for item in arm.list_all(models)]
+        model_names = [resource.require_text("name") for resource in arm.list_all(models)]
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         kind = SourceUnreachable if diagnosis.network else SourceError

@@ -69,7 +69,7 @@ class WorkspaceModels:
         """Set tags of a version; an empty value removes a tag."""
         path = f"{self._at}/models/{name}/versions/{version}"
         properties = self._arm.get_properties(path)
-        sent = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
-        merged = {**properties.get_object("tags"), **tags}
-        sent["tags"] = {key: value for key, value in merged.items() if value}
-        self._arm.create_or_update(path, {"properties": sent})
+        new_properties = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
+        merged_tags = {**properties.get_object("tags"), **tags}
+        new_properties["tags"] = {key: value for key, value in merged_tags.items() if value}
+        self._arm.create_or_update(path, {"properties": new_properties})

@@ -92,11 +92,11 @@ class AzureMLJob:
         """Whether the job reached its own time limit: its times must agree, other timeouts do not count."""
         if self.limit is None or not (self.ended and self.started):
             return False
-        ran = self.ended - self.started
+        run_seconds = self.ended - self.started
         messages = " ".join((self.message, *self.warnings))
         if self.job_status in (CANCELED, "Failed") and re.search(_TIMEOUT_PATTERN, messages):
-            return ran >= self.limit - _TIMEOUT_SLACK_SECONDS
-        return self.job_status == CANCELED and ran >= self.limit
+            return run_seconds >= self.limit - _TIMEOUT_SLACK_SECONDS
+        return self.job_status == CANCELED and run_seconds >= self.limit
 
     @property
     def other_machine(self) -> str:
@@ -123,7 +123,7 @@ def parse_job(resource: Mapping[str, Any], details: Mapping[str, Any]) -> AzureM
         job_status=as_text(details.get("status")) or as_text(properties.get("status")),
         code=as_text(error.get("code")),
         message=" ".join(_list_messages(error)),
-        warnings=tuple(as_text(item.get("message")) for item in as_mappings(details.get("warnings"))),
+        warnings=tuple(as_text(warning.get("message")) for warning in as_mappings(details.get("warnings"))),
         created=parse_time(details.get("createdTimeUtc"))
         or parse_time(as_mapping(resource.get("systemData")).get("createdAt")),
         started=parse_time(details.get("startTimeUtc")),

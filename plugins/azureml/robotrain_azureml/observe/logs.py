@@ -32,9 +32,9 @@ LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 """Logs of one or several processes: `std_log.txt`, or `std_log_process_0.txt` of the first node of several."""
 
 
-def select_run_logs(names: Iterable[str]) -> list[str]:
+def select_run_logs(log_names: Iterable[str]) -> list[str]:
     """Return the logs of the run's processes in order: that of the first node, which leads the others, in front."""
-    return sorted((name for name in names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
+    return sorted((name for name in log_names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
 
 
 def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
@@ -69,38 +69,40 @@ class RemoteLogReader:
         """Yield the complete lines that were not read yet. Raises StorageError."""
         for piece in self._read_bytes(self.offset):
             self.offset += len(piece)
-            *lines, self._unfinished = (self._unfinished + piece).split(b"\n")
-            yield from map(_decode_line, lines)
+            *byte_lines, self._unfinished = (self._unfinished + piece).split(b"\n")
+            yield from map(_decode_line, byte_lines)
 
     def read_last(self, count: int) -> list[str]:
         """Return the last complete lines; `read_new` continues after them. Raises StorageError."""
-        with contextlib.closing(self._send_request("HEAD")) as answer:
-            start = 0 if answer.status_code == NOT_FOUND else int(answer.headers.get("Content-Length") or 0)
-        content = b""
-        while start and content.count(b"\n") <= count:
-            before = max(0, start - max(WINDOW_BYTES, 3 * len(content)))
-            content = b"".join(self._read_bytes(before, start)) + content
-            start = before
-        lines = content.split(b"\n")
-        self.offset, self._unfinished = start + len(content), lines.pop()
-        return [_decode_line(line) for line in lines[-count:]] if count else []  # an incomplete first line is dropped
+        with contextlib.closing(self._send_request("HEAD")) as response:
+            start = 0 if response.status_code == NOT_FOUND else int(response.headers.get("Content-Length") or 0)
+        content_bytes = b""
+        while start and content_bytes.count(b"\n") <= count:
+            window_start = max(0, start - max(WINDOW_BYTES, 3 * len(content_bytes)))
+            content_bytes = b"".join(self._read_bytes(window_start, start)) + content_bytes
+            start = window_start
+        byte_lines = content_bytes.split(b"\n")
+        self.offset, self._unfinished = start + len(content_bytes), byte_lines.pop()
+        return (
+            [_decode_line(line) for line in byte_lines[-count:]] if count else []
+        )  # an incomplete first line is dropped
 
     def read_unfinished(self) -> list[str]:
         """Return the last line if it has no end yet; it counts as read."""
-        rest, self._unfinished = self._unfinished, b""
-        return [_decode_line(rest)] if rest else []
+        unfinished_line, self._unfinished = self._unfinished, b""
+        return [_decode_line(unfinished_line)] if unfinished_line else []
 
     def _read_bytes(self, start: int, end: int | None = None) -> Iterator[bytes]:
         """Yield the present bytes of a range; a broken connection is resumed."""
-        tries, last = MAX_TRIES, "" if end is None else end - 1
+        tries, last_byte = MAX_TRIES, "" if end is None else end - 1
         while end is None or start < end:
             try:
-                with _close_in_time(self._send_request("GET", {"Range": f"bytes={start}-{last}"})) as answer:
-                    length = _parse_length(answer)
+                with _close_in_time(self._send_request("GET", {"Range": f"bytes={start}-{last_byte}"})) as response:
+                    length = _parse_length(response)
                     if length is not None and length < self.offset:
                         self.offset, self._unfinished, self.restarted = 0, b"", True
                         return
-                    for piece in _iterate_pieces(answer, start):
+                    for piece in _iterate_pieces(response, start):
                         start, tries = start + len(piece), MAX_TRIES
                         yield piece
                 return
@@ -129,23 +131,23 @@ def _close_in_time(answer: Any) -> Iterator[Any]:
         DeadlineFuture(answer.close).is_running(CLOSE_SECONDS)
 
 
-def _parse_length(answer: Any) -> int | None:
+def _parse_length(response: Any) -> int | None:
     """Return the bytes of a whole blob of which a part was requested; None if that is not known."""
-    match = re.fullmatch(r"bytes .*/(\d+)", answer.headers.get("Content-Range") or "")
-    full_length = answer.headers.get("Content-Length") if answer.status_code == FULL_CONTENT else None
+    match = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range") or "")
+    full_length = response.headers.get("Content-Length") if response.status_code == FULL_CONTENT else None
     return int(match[1]) if match else int(full_length) if full_length else None
 
 
-def _iterate_pieces(answer: Any, start: int) -> Iterator[bytes]:
+def _iterate_pieces(response: Any, start: int) -> Iterator[bytes]:
     """Yield the bytes of an answer from `start`; none if there are no such bytes. Raises StorageError."""
-    if answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+    if response.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
         return
-    if answer.status_code == FULL_CONTENT and start:
+    if response.status_code == FULL_CONTENT and start:
         raise StorageError("storage sent the whole log instead of the requested range", FULL_CONTENT, signed=True)
     try:
-        yield from read_pieces(answer.iter_raw(), datastore.BLOCK_BYTES)
+        yield from read_pieces(response.iter_raw(), datastore.BLOCK_BYTES)
     except Exception as error:  # of any underlying library
-        raise datastore.make_connection_error(error, answer.request.url) from None
+        raise datastore.make_connection_error(error, response.request.url) from None
 
 
 def _decode_line(line: bytes) -> str:
@@ -187,8 +189,8 @@ class JobLogs:
         """
         for number, (name, reader) in enumerate(self._list_readers()):
             with self._reject_errors():
-                lines = reader.read_last(0 if number else count)
-            yield from self._add_names(name, lines)
+                last_lines = reader.read_last(0 if number else count)
+            yield from self._add_names(name, last_lines)
 
     def read_others(self, count: int) -> Iterator[list[str]]:
         """Yield the last lines of each log but the first. Raises Rejected."""
@@ -202,31 +204,31 @@ class JobLogs:
         for name, reader in readers:
             yield from self._add_names(name, reader.read_unfinished())
         if not readers and self.job.logs:
-            others = ", ".join(sorted(self.job.logs))
+            log_names = ", ".join(sorted(self.job.logs))
             url = jobs.get_run_workspace(self._reference).make_studio_url(self._reference["job"])
-            yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
+            yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({log_names}): {url}"
 
     def _reject_errors(self) -> AbstractContextManager[None]:
         action = f"read the log of {self._reference['job']}"
         return errors.reject_errors(jobs.get_run_workspace(self._reference), action)
 
     def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
-        names = select_run_logs(self.job.logs)
-        for name in names:
+        log_names = select_run_logs(self.job.logs)
+        for name in log_names:
             self._readers.setdefault(name, RemoteLogReader(functools.partial(self._get_address, name)))
-        return [(name, self._readers[name]) for name in names]
+        return [(name, self._readers[name]) for name in log_names]
 
     def _get_address(self, name: str, renew: bool) -> str:
         if renew:
             self.job = job_state.query_job_region(self._reference)
         return self.job.logs.get(name, "")
 
-    def _add_names(self, name: str, lines: Iterable[str]) -> Iterator[str]:
-        for line in lines:
+    def _add_names(self, name: str, log_lines: Iterable[str]) -> Iterator[str]:
+        for log_line in log_lines:
             if name != self._current_name and (self._current_name or len(self._readers) > 1):
                 yield f"{LINE_PREFIX}{name}:"
             self._current_name = name
-            yield line
+            yield log_line
 
 
 BEGIN_SECONDS = 3.0
@@ -242,35 +244,35 @@ SETTLED_SECONDS = 1.0
 def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
     """Yield the lines of the log until the job ends, beginning with its last ones so far. Raises RunGone, Rejected."""
     files = JobLogs(reference, AzureMLJob())
-    queried = float("-inf")
-    answered = time.monotonic()
-    pause, quiet = FIRST_PAUSE, False
+    query_time = float("-inf")
+    answer_time = time.monotonic()
+    pause, is_quiet = FIRST_PAUSE, False
     while True:
-        before, is_answered = files.offset, True
+        start_offset, is_answered = files.offset, True
         try:
-            if time.monotonic() - queried >= STATE_INTERVAL_SECONDS and not files.job.is_finished:
+            if time.monotonic() - query_time >= STATE_INTERVAL_SECONDS and not files.job.is_finished:
                 files.job = job_state.query_job_region(reference)
-                queried = answered = time.monotonic()
+                query_time = answer_time = time.monotonic()
             if tail is None:
                 yield from files.read_new()
             else:
                 yield from files.read_last(tail)
                 tail = None
-            answered = time.monotonic()
+            answer_time = time.monotonic()
         except Rejected as rejected:
-            if not rejected.transient or time.monotonic() - answered > PATIENCE_SECONDS:
+            if not rejected.transient or time.monotonic() - answer_time > PATIENCE_SECONDS:
                 raise
             is_answered = False
-        silent = files.offset == before
-        if is_answered and silent and files.job.is_finished:
-            if quiet:
+        is_silent = files.offset == start_offset
+        if is_answered and is_silent and files.job.is_finished:
+            if is_quiet:
                 yield from files.read_end()
                 return
-            quiet, pause = True, SETTLED_SECONDS
+            is_quiet, pause = True, SETTLED_SECONDS
         else:
-            quiet = False
-            pause = min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
-        time.sleep(pause if select_run_logs(files.job.logs) or quiet else BEGIN_SECONDS)
+            is_quiet = False
+            pause = min(pause * 1.5, LONGEST_PAUSE) if is_silent else FIRST_PAUSE
+        time.sleep(pause if select_run_logs(files.job.logs) or is_quiet else BEGIN_SECONDS)
 
 
 CONSEQUENCE = (
@@ -291,7 +293,9 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
         outcome = reasons.find_outcome(files.read_last(reasons.OUTCOME_LINES))
         if job.state != "failed" or (outcome and outcome.state == "failed" and not _is_consequence(outcome.reason)):
             return outcome
-        failures = [failure for lines in files.read_others(reasons.OUTCOME_LINES) if (failure := _find_failure(lines))]
+        failures = [
+            failure for last_lines in files.read_others(reasons.OUTCOME_LINES) if (failure := _find_failure(last_lines))
+        ]
     except Rejected:  # the state is known anyway
         return None
     causes = sorted(failures, key=lambda failure: (_is_consequence(failure[1]), failure))
@@ -306,7 +310,7 @@ def _is_consequence(reason: str) -> bool:
 
 def _find_failure(lines: Iterable[str]) -> tuple[float, str] | None:
     """Return when and why a node failed that is not the first: its log has no outcome, but its last error."""
-    records = [record for line in lines if (record := event.parse_event(line))]
+    records = [record for log_line in lines if (record := event.parse_event(log_line))]
     failures = [
         (record.time, record.event.text)
         for record in records
@@ -322,5 +326,5 @@ def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
         yield from files.read_new()
         yield from files.read_end() if files.job.is_finished else ()
         return
-    lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
-    yield from lines[-tail:] if tail else ()
+    last_lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
+    yield from last_lines[-tail:] if tail else ()

@@ -83,30 +83,34 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
     output = reference.get("output", "").strip("/")
     in_folders = not has_results(reference)
     rejecting = errors.reject_errors(workspace, f"list the output of {reference['job']}")
-    sealed = []
+    sealed_outputs = []
     with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
-        listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
-        for name, seal in listed.items():
-            folder, _, last = name.rpartition("/")
-            if last != MANIFEST or not re.fullmatch(r"\d+" if in_folders else "", folder):
+        blobs_by_name = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
+        for name, seal in blobs_by_name.items():
+            folder, _, file_name = name.rpartition("/")
+            if file_name != MANIFEST or not re.fullmatch(r"\d+" if in_folders else "", folder):
                 continue
             manifest = checkpoint.parse_manifest(blobs.read_blob(seal.name))
             job = reference.get("job", "")
             run = reference.get("run", "")
             if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
                 continue
-            files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
+            files = {file: blobs_by_name.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
             size = sum(blob.size for blob in files.values() if blob)
             path = f"{output}/{folder}".rstrip("/")
             uri = str(DatastorePath(reference.get("datastore", ""), path, workspace))
             url = f"{store.url}/{path}"
-            missing = tuple(file for file, blob in files.items() if blob is None)
-            item = SealedOutput(folder=folder, uri=uri, url=url, manifest=manifest, size=size, missing_files=missing)
-            sealed.append(item)
-    return sorted(sealed, key=lambda item: item.manifest.step)
+            missing_files = tuple(file for file, blob in files.items() if blob is None)
+            sealed_output = SealedOutput(
+                folder=folder, uri=uri, url=url, manifest=manifest, size=size, missing_files=missing_files
+            )
+            sealed_outputs.append(sealed_output)
+    return sorted(sealed_outputs, key=lambda item: item.manifest.step)
 
 
-def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:
+def make_no_outputs_problem(
+    reference: Reference, job: AzureMLJob, incomplete_outputs: Mapping[str, SealedOutput]
+) -> Problem:
     """Return the problem of a job that reported outputs of which none is complete."""
     run = reference.get("run") or reference["job"]
     datastore_name = reference.get("datastore", "")
@@ -117,8 +121,10 @@ def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: M
         fix = Suggestion(f"robotrain wait {run}", "waits for its end")
         return make_problem(message, fix, _suggest_mount(run), noun=noun, run=run)
     fix = Suggestion(f"robotrain status {run}", "shows why it ended")
-    if incomplete:
-        details = "; ".join(f"{name} {format_missing_files(item)}" for name, item in incomplete.items())
+    if incomplete_outputs:
+        details = "; ".join(
+            f"{name} {format_missing_files(sealed_output)}" for name, sealed_output in incomplete_outputs.items()
+        )
         ways = (fix, _suggest_mount(run))
         return make_problem("outputs-torn", *ways, run=run, place=datastore_name, folder=folder, details=details)
     ways = (fix, _suggest_mount(run))
@@ -148,37 +154,47 @@ def list_outputs(reference: Reference) -> list[Output]:
     if job.state == "pending" and not job.logs:
         return []
     run_log = read_run_log(reference)
-    complete = {output.name: output for output in run_log.list_published()}
+    complete_outputs = {output.name: output for output in run_log.list_published()}
     try:
-        listed = list_sealed_outputs(reference)
+        sealed_outputs = list_sealed_outputs(reference)
     except Rejected as rejected:
-        if not complete:
+        if not complete_outputs:
             raise
         print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
-        listed = []
+        sealed_outputs = []
     results_name = get_results_name(reference)
-    sealed = {
+    sealed_by_name = {
         outputs.make_checkpoint_name(sealed_output.manifest.step)
         if sealed_output.folder
         else results_name: sealed_output
-        for sealed_output in listed
+        for sealed_output in sealed_outputs
     }
-    for name, item in sealed.items():
-        if not item.missing_files:
-            output = Output(name=name, kind="file", source=DatastorePath.kind, uri=item.uri, size=item.size)
-            if item.folder:
-                seal = item.manifest
+    for name, listed_output in sealed_by_name.items():
+        if not listed_output.missing_files:
+            output = Output(
+                name=name, kind="file", source=DatastorePath.kind, uri=listed_output.uri, size=listed_output.size
+            )
+            if listed_output.folder:
+                seal = listed_output.manifest
                 output = replace(output, kind="checkpoint", step=seal.step, model=seal.model, digest=seal.digest)
             addresses = run_log.progress.list_addresses(output.step)
-            complete[name] = replace(output, addresses=(*addresses, *([item.url] if item.folder else [])))
-    incomplete = {name: item for name, item in sealed.items() if name not in complete}
+            complete_outputs[name] = replace(
+                output, addresses=(*addresses, *([listed_output.url] if listed_output.folder else []))
+            )
+    incomplete_outputs = {
+        name: listed_output for name, listed_output in sealed_by_name.items() if name not in complete_outputs
+    }
     models = list(_list_models(reference, run_log))
-    if not complete and not models and (run_log.progress.checkpoint or run_log.evaluation or incomplete):
-        raise Rejected([make_no_outputs_problem(reference, job, incomplete)])
+    if (
+        not complete_outputs
+        and not models
+        and (run_log.progress.checkpoint or run_log.evaluation or incomplete_outputs)
+    ):
+        raise Rejected([make_no_outputs_problem(reference, job, incomplete_outputs)])
     if job.is_finished:
-        for name, item in incomplete.items():
-            print(f"warning: {name} in the job's output {format_missing_files(item)}", file=sys.stderr)
-    return [*sorted(complete.values(), key=lambda output: output.step or 0), *models]
+        for name, listed_output in incomplete_outputs.items():
+            print(f"warning: {name} in the job's output {format_missing_files(listed_output)}", file=sys.stderr)
+    return [*sorted(complete_outputs.values(), key=lambda output: output.step or 0), *models]
 
 
 def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:

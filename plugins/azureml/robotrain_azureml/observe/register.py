@@ -25,7 +25,7 @@ from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 
-def write_lineage(reference: Reference, path: str, content: bytes) -> None:
+def write_lineage(reference: Reference, path: str, lineage_bytes: bytes) -> None:
     """Write the lineage file beside the model at an artifact path.
 
     Without write access, print a warning: the model is registered anyway.
@@ -35,7 +35,7 @@ def write_lineage(reference: Reference, path: str, content: bytes) -> None:
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
             name = make_artifact_path(reference["job"], f"{path}/{LINEAGE_FILE}")
             if not blobs.has_blob(name):  # an evaluated policy has that of its training
-                blobs.write_blob(name, content)
+                blobs.write_blob(name, lineage_bytes)
     except (Rejected, ServiceError) as error:
         if isinstance(error, ServiceError):
             action = f"write {LINEAGE_FILE} beside the model"
@@ -53,19 +53,23 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])
     try:
-        sealed = outputs.list_sealed_outputs(reference)
+        sealed_outputs = outputs.list_sealed_outputs(reference)
     except Rejected:
         if not artifacts:
             raise
-        sealed = []  # what was tracked is enough
-    checkpoints = {item.manifest.step: item for item in sealed if item.folder and not item.missing_files}
+        sealed_outputs = []  # what was tracked is enough
+    checkpoints = {
+        sealed_output.manifest.step: sealed_output
+        for sealed_output in sealed_outputs
+        if sealed_output.folder and not sealed_output.missing_files
+    }
     run = reference.get("run") or reference["job"]
-    chosen = azure_outputs.choose_step(run, {*checkpoints, *artifacts}, step)
-    metadata = _make_metadata(reference, chosen, checkpoints.get(chosen), run_log)
-    if chosen in artifacts:  # as the job itself would register it
-        output, path = ARTIFACTS_OUTPUT, artifacts[chosen]
+    chosen_step = azure_outputs.choose_step(run, {*checkpoints, *artifacts}, step)
+    metadata = _make_metadata(reference, chosen_step, checkpoints.get(chosen_step), run_log)
+    if chosen_step in artifacts:  # as the job itself would register it
+        output, path = ARTIFACTS_OUTPUT, artifacts[chosen_step]
     else:
-        checkpoint = checkpoints[chosen]
+        checkpoint = checkpoints[chosen_step]
         output = outputs.get_results_name(reference)
         path = "/".join(filter(None, (checkpoint.folder, checkpoint.manifest.model)))
     workspace = jobs.get_run_workspace(reference)
@@ -77,7 +81,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return models.create(name, reference["job"], path, metadata.tags, metadata.description, output=output)
 
     with errors.reject_errors(workspace, f"register the model {name}"):
-        return azure_outputs.register_version(models, name, chosen, metadata, create)
+        return azure_outputs.register_version(models, name, chosen_step, metadata, create)
 
 
 def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | None, run_log: RunLog) -> ModelMetadata:

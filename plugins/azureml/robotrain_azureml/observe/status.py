@@ -53,9 +53,9 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps; both are asked for once. Raises RunGone, Rejected."""
     job, region_error = job_state.query_job(reference)
     steps = query_steps(reference, job.is_finished)
-    judged = ("failed", "succeeded")  # a whole that Azure ML calls completed may have failed steps
-    failed = explain_failed_pipeline(steps, job) if job.state in judged else None
-    return failed or make_job_status(reference, job, region_error), [step for step, _ in steps]
+    judged_states = ("failed", "succeeded")  # a whole that Azure ML calls completed may have failed steps
+    failed_status = explain_failed_pipeline(steps, job) if job.state in judged_states else None
+    return failed_status or make_job_status(reference, job, region_error), [step for step, _ in steps]
 
 
 STOPPED_STATES = ("failed", "cancelled", "lost", "skipped")
@@ -72,14 +72,22 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
         status = make_listed_status(jobs.get_run_workspace(reference), runs.get(name))
         if status and status.state in ("failed", "cancelled"):  # its job is asked why
             status = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
-        blocked = next(
-            (need for need in facts.needs if need in steps_by_name and steps_by_name[need][0].state in STOPPED_STATES),
+        blocking_step = next(
+            (
+                needed_step
+                for needed_step in facts.needs
+                if needed_step in steps_by_name and steps_by_name[needed_step][0].state in STOPPED_STATES
+            ),
             "",
         )
         is_open = status is None or not status.finished
-        if (status is None or status.started is None) and (blocked or (has_ended and is_open)):
-            whole = "sweep" if is_sweep_reference(reference) else "pipeline"
-            reason = f"step {blocked} {steps_by_name[blocked][0].state}" if blocked else f"the {whole} ended before"
+        if (status is None or status.started is None) and (blocking_step or (has_ended and is_open)):
+            parent_noun = "sweep" if is_sweep_reference(reference) else "pipeline"
+            reason = (
+                f"step {blocking_step} {steps_by_name[blocking_step][0].state}"
+                if blocking_step
+                else f"the {parent_noun} ended before"
+            )
             steps_by_name[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
         elif status is None:
             steps_by_name[name] = (StepStatus(name=name, state="waiting"), None)
@@ -101,10 +109,10 @@ def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], j
 
     :param steps: as `query_steps` returns them.
     """
-    failed = [(step, status) for step, status in steps if step.state == "failed" and status]
-    if not failed:
+    failed_steps = [(step, status) for step, status in steps if step.state == "failed" and status]
+    if not failed_steps:
         return None
-    step, status = min(failed, key=lambda pair: pair[0].ended or float("inf"))
+    step, status = min(failed_steps, key=lambda pair: pair[0].ended or float("inf"))
     reason = f"step {step.name} failed" + (f": {status.reason}" if status.reason else "")
     return Status(state="failed", reason=reason, exit_code=status.exit_code, started=job.started, ended=job.ended)
 
@@ -128,12 +136,12 @@ def _make_status(job: AzureMLJob, reason: str) -> Status:
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     """Return the states of jobs by one request for each workspace, without why one failed; None for unknown ones."""
     runs_by_name: dict[tuple[Workspace, str], Mapping[str, Any]] = {}
-    names = [(jobs.get_run_workspace(reference), reference.get("job", "")) for reference in references]
-    for workspace in dict.fromkeys(workspace for workspace, _ in names):
+    job_keys = [(jobs.get_run_workspace(reference), reference.get("job", "")) for reference in references]
+    for workspace in dict.fromkeys(workspace for workspace, _ in job_keys):
         with contextlib.suppress(ArmError):  # the region may be out of reach, and the resource manager not
-            runs = jobs.fetch_runs(workspace, [name for other, name in names if other == workspace])
+            runs = jobs.fetch_runs(workspace, [name for run_workspace, name in job_keys if run_workspace == workspace])
             runs_by_name |= {(workspace, name): run for name, run in runs.items()}
-    return [make_listed_status(workspace, runs_by_name.get((workspace, name))) for workspace, name in names]
+    return [make_listed_status(workspace, runs_by_name.get((workspace, name))) for workspace, name in job_keys]
 
 
 def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
@@ -175,11 +183,11 @@ _IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
 @functools.cache
 def _load_causes() -> tuple[tuple[str, str], ...]:
     """Return the pattern and the sentence of each known cause, in the order in which they are compared."""
-    data = tomllib.loads(Path(__file__).with_name("failure_causes.toml").read_text(encoding="utf-8"))
+    causes_table = tomllib.loads(Path(__file__).with_name("failure_causes.toml").read_text(encoding="utf-8"))
     causes = []
-    for row in data["cause"]:
+    for row in causes_table["cause"]:
         pattern = "".join(row["pattern"])
-        for name, word in data["words"].items():
+        for name, word in causes_table["words"].items():
             pattern = pattern.replace(f"{{{name}}}", word)
         causes.append((pattern, row["sentence"]))
     return tuple(causes)
@@ -265,9 +273,9 @@ def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
         return _append_message(cause, warning)
     if job.job_status in RUNNING_REASONS or job.state == "running":
         return RUNNING_REASONS.get(job.job_status, "")
-    preempted = "its machine was preempted, and it waits for another: " if job.started is not None else ""
+    preemption_note = "its machine was preempted, and it waits for another: " if job.started is not None else ""
     waited = now - job.created if job.created and job.started is None else 0.0
-    reason = f"{preempted}{PENDING_REASONS.get(job.job_status, 'it waits')}{reasons.format_wait(waited)}"
+    reason = f"{preemption_note}{PENDING_REASONS.get(job.job_status, 'it waits')}{reasons.format_wait(waited)}"
     if waited >= LONG_WAIT_SECONDS and job.job_status == "Queued":
         command = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
         return f"{reason}: its nodes may be busy or its quota used up ({command}); use another --compute, or wait"

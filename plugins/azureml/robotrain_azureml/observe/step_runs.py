@@ -29,8 +29,8 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
     runs_by_step: dict[str, dict[str, Any]] = {}
     for child in sorted(children, key=lambda child: str(child.get("createdUtc") or "")):
         tags = as_mapping(child.get("tags"))
-        named = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
-        if step := by_job.get(str(child.get("runId"))) if by_job else named:
+        step_name = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
+        if step := by_job.get(str(child.get("runId"))) if by_job else step_name:
             runs_by_step[step] = child
     return runs_by_step
 
@@ -45,7 +45,7 @@ def select_step(reference: Reference, child: Mapping[str, Any] | None = None) ->
         if child is None:
             raise RunGone(f"the step {step} of {reference['job']} has not begun")
         facts, parent = parse_steps(reference)[step], reference["job"]
-        fields = {name: value for name, value in reference.items() if name != STEPS_KEY}
+        fields = {name: reference_value for name, reference_value in reference.items() if name != STEPS_KEY}
         is_trial = is_sweep_reference(reference)
         output = f"azureml/{facts.key}" if is_trial else f"azureml/{parent}-{step}"
         return {
@@ -79,15 +79,15 @@ def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str
         details = jobs.fetch_run_details(workspace, name, parent)
     if not details:
         raise jobs.make_run_gone(workspace, name)
-    whole = as_mapping(parent.get("properties"))
-    if "trial" in whole:
+    parent_properties = as_mapping(parent.get("properties"))
+    if "trial" in parent_properties:
         properties = {
-            **{key: whole.get(key) for key in ("computeId", "resources", "outputs")},
-            "limits": {"timeout": as_mapping(whole.get("limits")).get("trialTimeout")},
-            "environmentVariables": as_mapping(whole.get("trial")).get("environmentVariables"),
+            **{key: parent_properties.get(key) for key in ("computeId", "resources", "outputs")},
+            "limits": {"timeout": as_mapping(parent_properties.get("limits")).get("trialTimeout")},
+            "environmentVariables": as_mapping(parent_properties.get("trial")).get("environmentVariables"),
         }
     else:
-        node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
+        node = as_mapping(as_mapping(parent_properties.get("jobs")).get(reference["key"]))
         properties = {
             **{key: node.get(key) for key in ("computeId", "limits", "outputs")},
             "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},

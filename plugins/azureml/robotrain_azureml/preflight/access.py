@@ -53,7 +53,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         return
     checks: list[RunCheck] = [
         partial(_check_accounts, preflight, store),
-        *(partial(try_blobs, preflight, store, item.to, item.flag) for item in spec.uploads[:1]),
+        *(partial(try_blobs, preflight, store, upload.to, upload.flag) for upload in spec.uploads[:1]),
         partial(check_storage_roles, preflight, document, store),
         partial(_check_reachability, preflight, store),
     ]
@@ -66,30 +66,30 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
     name = _get_resource_name(storage_account)
     if storage_account:
         by_key = preflight.get_property(AUTH_MODE).lower() in KEY_MODES
-        keyed = by_key or (datastore.keyed and name == datastore.account)
+        uses_key = by_key or (datastore.keyed and name == datastore.account)
         yield from context.soften_denial(
-            f"the storage account {name}", _check_account(preflight, storage_account, keyed)
+            f"the storage account {name}", _check_account(preflight, storage_account, uses_key)
         )
-    if datastore.account != name and (other := _find_account_id(preflight, datastore.account)):
-        problems = _check_account(preflight, other, datastore.keyed)
+    if datastore.account != name and (datastore_account := _find_account_id(preflight, datastore.account)):
+        problems = _check_account(preflight, datastore_account, datastore.keyed)
         yield from context.soften_denial(f"the storage account {datastore.account}", problems)
 
 
-def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
-    """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
+def _check_account(preflight: PreflightContext, resource: str, uses_key: bool) -> Iterator[Problem]:
+    """Check the keys and the firewall of an account. `uses_key`: whether a key or a signature is used with it."""
     properties = preflight.arm.get_properties(resource, roles.ACCOUNTS_API_VERSION)
     account = _get_resource_name(resource)
     datastore = preflight.spec.datastore
     if properties.get("allowSharedKeyAccess") is False:
         is_own = resource == preflight.get_property("storageAccount")
         mode = preflight.get_property(AUTH_MODE)
-        if keyed:
+        if uses_key:
             yield _make_keys_problem(preflight, resource)
         elif is_own and mode.lower() not in KNOWN_MODES:
-            shown = redact(mode, max_length=MAX_SENTENCE)
-            yield make_problem("not-checked-here.keys", given=datastore, account=account, shown=shown)
-    closed = properties.get_object("networkAcls").get_text("defaultAction") == "Deny"
-    if closed or properties.get_text("publicNetworkAccess") == "Disabled":
+            redacted_mode = redact(mode, max_length=MAX_SENTENCE)
+            yield make_problem("not-checked-here.keys", given=datastore, account=account, shown=redacted_mode)
+    is_closed = properties.get_object("networkAcls").get_text("defaultAction") == "Deny"
+    if is_closed or properties.get_text("publicNetworkAccess") == "Disabled":
         yield make_problem("azureml-storage-closed", given=datastore, account=account)
 
 
@@ -100,11 +100,13 @@ def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
         if holder := find_role_holder(preflight):
             assignee = holder.principal
     assignees = (credential.get_caller_object_id(), assignee)
-    yours, jobs = (make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees)
+    your_role_command, job_role_command = (
+        make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees
+    )
     fixes = (
         Suggestion(make_identity_auth_command(spec.target_workspace), "makes it use identities"),
-        Suggestion(yours, "for you"),
-        Suggestion(jobs, "for the compute's identity"),
+        Suggestion(your_role_command, "for you"),
+        Suggestion(job_role_command, "for the compute's identity"),
     )
     return make_problem("azureml-keys-refused", *fixes, given=spec.datastore, name=name, workspace=spec.workspace)
 
@@ -155,10 +157,10 @@ def is_reachable(url: str) -> bool:
     request = importlib.import_module("azure.core.rest").HttpRequest("GET", url)
     timeouts = {"connection_timeout": REACHABILITY_SECONDS, "read_timeout": REACHABILITY_SECONDS}
     try:
-        answer = service.get_pipeline().send_request(request, stream=True, **timeouts)
+        response = service.get_pipeline().send_request(request, stream=True, **timeouts)
     except Exception:  # of any underlying library
         return False
-    answer.close()
+    response.close()
     return True
 
 
@@ -177,9 +179,9 @@ def check_storage_roles(preflight: PreflightContext, document: JobDocument, stor
     """Check the roles of the job's identity on the storage accounts that it reads and writes. Raises ArmError."""
     spec, arm = preflight.spec, preflight.arm
     blobs = (service.get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
-    read = [*blobs, *assets.list_mounted_accounts(preflight, document)]
-    written = [service.get_account_name(spec.publishes), "" if store.keyed else store.account]
-    accounts = {**{name: False for name in read if name}, **{name: True for name in written if name}}
+    read_accounts = [*blobs, *assets.list_mounted_accounts(preflight, document)]
+    written_accounts = [service.get_account_name(spec.publishes), "" if store.keyed else store.account]
+    accounts = {**{name: False for name in read_accounts if name}, **{name: True for name in written_accounts if name}}
     if spec.identity:
         yield from preflight_checks.check_identity_blob_roles(spec.identity, spec.subscription, accounts, arm)
     elif holder := find_compute_role_holder(preflight):

@@ -89,9 +89,9 @@ def check_asset(
     except ArmError as error:
         yield _make_asset_problem(preflight, asset, workspace, error)
         return
-    field, expected = ASSET_TYPES[asset.kind]
+    field, expected_type = ASSET_TYPES[asset.kind]
     kind = properties.get_text(field)
-    if kind.lower().replace("_", "") not in ("", expected.replace("_", "")):
+    if kind.lower().replace("_", "") not in ("", expected_type.replace("_", "")):
         is_data = asset.kind == "data"
         remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
         fix = Suggestion(f"{flag} {asset.format_value(version='VERSION')}", remark)
@@ -104,7 +104,7 @@ def check_asset(
             severity=severity,
             label=asset.label,
             kind=kind,
-            expected=expected,
+            expected=expected_type,
         )
     else:
         yield from _check_dataset_asset(preflight, asset, workspace, properties, describing_files)
@@ -124,8 +124,8 @@ def _find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) ->
     if not asset.scope:
         return workspace
     if match := re.fullmatch(SCOPE_PATTERN, asset.scope, re.IGNORECASE):
-        named = Workspace(*match.groups())
-        return workspace if named.resource.lower() == workspace.resource.lower() else named
+        asset_workspace = Workspace(*match.groups())
+        return workspace if asset_workspace.resource.lower() == workspace.resource.lower() else asset_workspace
     match = re.fullmatch(LOCATION_SCOPE, asset.scope, re.IGNORECASE)
     own_names = (workspace.name.lower(), preflight.get_property("workspaceId").lower())
     return workspace if match and match[1].lower() in own_names else None
@@ -150,19 +150,19 @@ def _make_asset_problem(
 
 
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
-    where, listed = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
+    subject, list_path = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
     fixes: tuple[Suggestion, ...]
-    newest: object = None
+    newest_version: object = None
     with contextlib.suppress(ArmError):
-        newest = preflight.arm.get_properties(f"{listed}/{asset.name}").get("latestVersion")
-    if newest and as_int(newest) is not None:
-        title = f"{where} has no version {asset.version} of the {asset.noun} {asset.name}"
-        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=str(newest))}", "its newest version"),)
+        newest_version = preflight.arm.get_properties(f"{list_path}/{asset.name}").get("latestVersion")
+    if newest_version and as_int(newest_version) is not None:
+        title = f"{subject} has no version {asset.version} of the {asset.noun} {asset.name}"
+        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=str(newest_version))}", "its newest version"),)
     else:
-        title = f"{where} has no {asset.noun} {asset.name}"
+        title = f"{subject} has no {asset.noun} {asset.name}"
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list", workspace)
-        fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
+        fixes = context.suggest_existing(preflight.arm, list_path, option, asset.name, command)
     return make_problem("resource-unknown.asset", *fixes, where=asset.flag, given=asset.format_value(), title=title)
 
 
@@ -232,14 +232,14 @@ ADDRESS_FIELDS = {"data": "dataUri", "models": "modelUri"}
 def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) -> Iterator[str]:
     """Yield the storage account of each mount that is read with the job's own identity."""
     uris = [source.uri for source in document.sources if source.kind == DatastorePath.kind]
-    mounted: tuple[WorkspaceAsset | str, ...] = (*preflight.spec.assets, *uris)
-    for item in mounted:
+    mounted_assets: tuple[WorkspaceAsset | str, ...] = (*preflight.spec.assets, *uris)
+    for asset in mounted_assets:
         with contextlib.suppress(ServiceError):  # its own check reports it
             workspace: Workspace | None = preflight.spec.target_workspace
-            address = item if isinstance(item, str) else ""
-            if not isinstance(item, str) and (workspace := _find_asset_workspace(preflight, item)):
-                properties = preflight.arm.get_properties(_make_asset_path(item, workspace))
-                address = properties.get_text(ADDRESS_FIELDS[item.kind])
+            address = asset if isinstance(asset, str) else ""
+            if not isinstance(asset, str) and (workspace := _find_asset_workspace(preflight, asset)):
+                properties = preflight.arm.get_properties(_make_asset_path(asset, workspace))
+                address = properties.get_text(ADDRESS_FIELDS[asset.kind])
             location = _locate_asset_folder(preflight, workspace, address) if workspace else None
             if location and not location[0].keyed:
                 yield location[0].account

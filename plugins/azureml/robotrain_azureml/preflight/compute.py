@@ -98,10 +98,10 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
             "value-missing.identity", *fixes, where=IDENTITY_FLAG, severity=severity, name=name, count=count
         )
     elif spec.identity and all(identity.client for identity in compute.identities):
-        wanted = spec.identity.lower()
-        if wanted in [identity.client.lower() for identity in compute.identities]:
+        identity_id = spec.identity.lower()
+        if identity_id in [identity.client.lower() for identity in compute.identities]:
             return
-        by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
+        by_object_id = [identity for identity in compute.identities if identity.principal.lower() == identity_id]
         fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
         reason = "This is an object id: use the client id."
         if not by_object_id:
@@ -149,23 +149,23 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
     """
     workspace = get_workspace(settings)
     name = job_settings.get_compute_name(settings)
-    missing = [field for field in UNKNOWN_SETTINGS if getattr(settings, field) is None]
-    if not missing or workspace is None or not name:
+    missing_settings = [field for field in UNKNOWN_SETTINGS if getattr(settings, field) is None]
+    if not missing_settings or workspace is None or not name:
         return {}
     arm = LookupClient()
     try:
         compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
-        raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing)]) from error
+        raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing_settings)]) from error
     defaults = {
         "compute_kind": PlatformDefault(compute.kind, f"the kind of {compute.name}"),
         "workload_identity": PlatformDefault(compute.default_identity, f"the first identity of {compute.name}"),
     }
-    return {field: defaults[field] for field in missing if defaults[field].value}
+    return {field: defaults[field] for field in missing_settings if defaults[field].value}
 
 
 def _make_fetch_problem(
-    arm: ArmClient, error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]
+    arm: ArmClient, error: ArmError, workspace: Workspace, name: str, missing_settings: Sequence[str]
 ) -> Problem:
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
@@ -177,7 +177,7 @@ def _make_fetch_problem(
             arm.get(workspace.resource)
         except ArmError as workspace_error:  # the workspace cannot be read either
             return context.make_workspace_problem(workspace_error, workspace, "warning")
-        consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing), strict=True)
+        consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing_settings), strict=True)
         fixes = (*settings, *errors.diagnose_workspace_error(error, workspace).suggestions)
         return make_problem(
             "not-checked-here.compute",

@@ -71,14 +71,14 @@ class PreflightContext:
 
 
 def suggest_existing(
-    arm: ArmClient, path: str, template: str, wanted: str, list_command: str
+    arm: ArmClient, path: str, template: str, wrong_name: str, list_command: str
 ) -> tuple[Suggestion, ...]:
     """Suggest the names of a list of the resource manager; the command that lists them if it cannot be read."""
     try:
-        names = sorted(item.require_text("name") for item in arm.list_all(path))
+        existing_names = sorted(resource.require_text("name") for resource in arm.list_all(path))
     except ArmError:
-        names = []
-    return suggest_names(template, wanted, names, list_command)
+        existing_names = []
+    return suggest_names(template, wrong_name, existing_names, list_command)
 
 
 MAX_CHECKS = 8
@@ -99,29 +99,29 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     code = "resource-unknown" if diagnosis.kind == "missing" else "platform-forbidden"
     reason, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     group = error.code == "ResourceGroupNotFound"
-    where, flag_value = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
+    flag, flag_value = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
-        where, flag_value, severity = "--subscription-id", workspace.subscription, "error"
+        flag, flag_value, severity = "--subscription-id", workspace.subscription, "error"
     return make_problem(
-        code, *fixes, where=where, given=flag_value, severity=severity, title=diagnosis.title, why=reason
+        code, *fixes, where=flag, given=flag_value, severity=severity, title=diagnosis.title, why=reason
     )
 
 
 def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: Diagnosis) -> Problem:
     """Return the problem of look-ups that Azure did not answer for as long as a submit waits: nothing is sent."""
-    names = ", ".join([*subjects][:MAX_CHECKS])
+    subject_names = ", ".join([*subjects][:MAX_CHECKS])
     minutes = PATIENCE_SECONDS / 60 if error.is_passing else None
     message = "platform-away" if error.code == UNREACHABLE else "platform-busy"
-    return make_problem(message, names=names, reason=_redact_reason(diagnosis), minutes=minutes)
+    return make_problem(message, names=subject_names, reason=_redact_reason(diagnosis), minutes=minutes)
 
 
 def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Problem:
     """Return the warning for checks that Azure did not let us make."""
     subjects = [*checks]
-    more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
+    omitted_note = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
     reason, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     return make_problem(
-        "not-checked-here.parts", *fixes, subjects=", ".join(subjects[:MAX_CHECKS]), more=more, why=reason
+        "not-checked-here.parts", *fixes, subjects=", ".join(subjects[:MAX_CHECKS]), more=omitted_note, why=reason
     )
 
 
@@ -156,10 +156,10 @@ class UncheckedParts:
 
     def make_problems(self) -> Iterator[Problem]:
         """Yield one problem for each reason."""
-        groups: dict[object, list[tuple[str, ArmError]]] = {}
+        errors_by_reason: dict[object, list[tuple[str, ArmError]]] = {}
         for subject, error in sorted(self._errors, key=lambda item: item[0]):
-            groups.setdefault((error.status, error.code), []).append((subject, error))
-        for group in groups.values():
+            errors_by_reason.setdefault((error.status, error.code), []).append((subject, error))
+        for group in errors_by_reason.values():
             subjects = dict.fromkeys(subject for subject, _ in group)
             error = group[0][1]
             diagnosis = errors.diagnose_workspace_error(error, self._workspace)

@@ -91,29 +91,33 @@ def suggest_details(spec: AzureMLSubmissionSpec) -> Suggestion:
 
 def get_first_message(body: Answer, name: str) -> str:
     """Return the message of the first of a list of Azure's errors, without secrets; empty for none. Raises ArmError."""
-    for item in body.get_objects(name):
-        if message := (item.get_object("error") or item).get_text("message"):
+    for message_object in body.get_objects(name):
+        if message := (message_object.get_object("error") or message_object).get_text("message"):
             return redact(message, max_length=MAX_SENTENCE)
     return ""
 
 
 def check_gpu_count(
-    spec: AzureMLSubmissionSpec, available: int | None, machine: str, where: str, alternatives: Sequence[str]
+    spec: AzureMLSubmissionSpec, available_gpus: int | None, machine: str, flag: str, alternatives: Sequence[str]
 ) -> Iterator[Problem]:
-    """Check that a machine has the GPUs of the job. `available`: None if not known. `alternatives`: larger machines."""
-    if available is None or available >= spec.gpus:
+    """Check that a machine has the GPUs of the job.
+
+    :param available_gpus: None if not known.
+    :param alternatives: larger machines.
+    """
+    if available_gpus is None or available_gpus >= spec.gpus:
         return
-    if available == 0:
-        yield make_problem("machines-too-small.no-gpu", *alternatives[:1], where=where, machine=machine)
+    if available_gpus == 0:
+        yield make_problem("machines-too-small.no-gpu", *alternatives[:1], where=flag, machine=machine)
         return
-    gpu_option, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
+    gpu_option, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available_gpus}"]
     yield make_problem(
         "machines-too-small.fewer-gpus",
         *fixes,
-        where=where,
+        where=flag,
         given=gpu_option,
         machine=machine,
-        available=available,
+        available=available_gpus,
         gpus=spec.gpus,
     )
 
@@ -134,11 +138,11 @@ class MachineSize:
 
 def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | None:
     """Return a machine size by name; None if the region does not list it. Raises ArmError."""
-    for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
-        if str(item.get("name")).lower() == size.lower():
-            cores = as_int(item.get("vCPUs")) or 0
-            gpus = as_int(item.get("gpus"))
-            return MachineSize(size, item.get_text("family"), cores, gpus)
+    for size_object in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
+        if str(size_object.get("name")).lower() == size.lower():
+            cores = as_int(size_object.get("vCPUs")) or 0
+            gpus = as_int(size_object.get("gpus"))
+            return MachineSize(size, size_object.get_text("family"), cores, gpus)
     return None
 
 
@@ -147,43 +151,43 @@ def check_quota(
 ) -> Iterator[Problem]:
     """Check that the quota allows so many more nodes. Raises ArmError."""
     cores, family = machine.cores * nodes, machine.family
-    need = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
+    need_sentence = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
     usage = Answer()
     for quota in preflight.arm.list_all(_make_location_path(preflight, "usages")):
-        named = quota.get_object("name")
-        is_family = str(named.get("value")).lower() == machine.family.lower()
-        label = f"{named.get('value')} {named.get('localizedValue')}".lower()
+        quota_name = quota.get_object("name")
+        is_family = str(quota_name.get("value")).lower() == machine.family.lower()
+        label = f"{quota_name.get('value')} {quota_name.get('localizedValue')}".lower()
         if low_priority and "lowpriority" in label and "total" in label:  # one limit for all families of the region
             usage, family = quota, "all low-priority machines"
             break
         if not usage and is_family and ("lowpriority" in str(quota.get("type")).lower()) == low_priority:
             usage = quota
     limit = as_int(usage.get("limit"))
-    used = as_int(usage.get("currentValue")) or 0
-    if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
+    used_cores = as_int(usage.get("currentValue")) or 0
+    if limit is None or limit == UNLIMITED or not cores or used_cores + cores <= limit:
         return
     name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
-    more = Suggestion("https://ml.azure.com/quota", "to request more")
+    quota_request = Suggestion("https://ml.azure.com/quota", "to request more")
     usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
     message = "azureml-quota.never" if cores > limit else "azureml-quota.later"
-    what = "a node" if nodes == 1 else "them"
+    pronoun = "a node" if nodes == 1 else "them"
     yield make_problem(
         message,
-        more,
+        quota_request,
         usage_fix,
         given=name,
         family=family,
         region=preflight.region,
         limit=limit,
-        used=used,
-        need=need,
-        what=what,
+        used=used_cores,
+        need=need_sentence,
+        what=pronoun,
     )
 
 
-def _make_location_path(preflight: PreflightContext, what: str) -> str:
+def _make_location_path(preflight: PreflightContext, collection: str) -> str:
     kind = "Microsoft.MachineLearningServices/locations"
-    return f"/subscriptions/{preflight.spec.subscription}/providers/{kind}/{preflight.region}/{what}"
+    return f"/subscriptions/{preflight.spec.subscription}/providers/{kind}/{preflight.region}/{collection}"
 
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
@@ -195,21 +199,26 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
     if compute.details.get("instanceTypes") is None or not spec.instance_type:
         return
     flag = "--instance-type"
-    wanted = spec.instance_type
-    names = sorted(types)
-    large = [name for name in names if (count_gpus(types.get_object(name)) or 0) >= spec.gpus]
-    if wanted in types:
-        gpus = count_gpus(types.get_object(wanted))
-        alternatives = [f"{flag} {name}" for name in large]
-        yield from check_gpu_count(spec, gpus, f"the instance type {wanted}", flag, alternatives)
+    instance_type = spec.instance_type
+    type_names = sorted(types)
+    large_types = [name for name in type_names if (count_gpus(types.get_object(name)) or 0) >= spec.gpus]
+    if instance_type in types:
+        gpus = count_gpus(types.get_object(instance_type))
+        alternatives = [f"{flag} {name}" for name in large_types]
+        yield from check_gpu_count(spec, gpus, f"the instance type {instance_type}", flag, alternatives)
         return
-    large = large or names
-    fixes = suggest_names(f"{flag} {{}}", wanted, large, "kubectl get instancetype")
+    large_types = large_types or type_names
+    fixes = suggest_names(f"{flag} {{}}", instance_type, large_types, "kubectl get instancetype")
     reason = 'The job would fail with "Invalid instance type".'
-    if not names or large != names:
-        reason += f" Existing: {', '.join(names) or 'none'}."
+    if not type_names or large_types != type_names:
+        reason += f" Existing: {', '.join(type_names) or 'none'}."
     yield make_problem(
-        "resource-unknown.instance-type", *fixes, given=wanted, name=compute.name, wanted=wanted, why=reason
+        "resource-unknown.instance-type",
+        *fixes,
+        given=instance_type,
+        name=compute.name,
+        wanted=instance_type,
+        why=reason,
     )
 
 
@@ -249,26 +258,28 @@ def is_low_priority(compute: Compute) -> bool:
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
-    most = as_int(compute.details.get_object("scaleSettings").get("maxNodeCount"))
-    now = as_int(compute.details.get("currentNodeCount")) or 0
-    idle = as_int(compute.details.get_object("nodeStateCounts").get("idleNodeCount")) or 0
-    growth = float("inf") if most is None else max(0, most - now)
-    name, wanted = compute.name, preflight.nodes
+    max_nodes = as_int(compute.details.get_object("scaleSettings").get("maxNodeCount"))
+    current_nodes = as_int(compute.details.get("currentNodeCount")) or 0
+    idle_nodes = as_int(compute.details.get_object("nodeStateCounts").get("idleNodeCount")) or 0
+    growth = float("inf") if max_nodes is None else max(0, max_nodes - current_nodes)
+    name, needed_nodes = compute.name, preflight.nodes
     if reason := get_first_message(compute.details, "errors"):
         details = suggest_details(preflight.spec)
         yield make_problem("azureml-compute-errors", details, given=name, name=name, why=reason)
-    if most == 0:
-        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
+    if max_nodes == 0:
+        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {needed_nodes}")
         yield make_problem("azureml-compute-empty", fix, given=name, name=name)
-    elif most is not None and most < wanted:
-        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
+    elif max_nodes is not None and max_nodes < needed_nodes:
+        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {needed_nodes}")
         yield make_problem(
-            "nodes-too-few", given=str(preflight.nodes), name=name, most=most, wanted=wanted, command=fix
+            "nodes-too-few", given=str(preflight.nodes), name=name, most=max_nodes, wanted=needed_nodes, command=fix
         )
-    elif idle + growth < wanted:
-        message = "pool-full.in-part" if idle + growth else "pool-full"
-        yield make_problem(message, given=name, free=idle + growth, most=most, name=name, wanted=wanted)
-    yield from _check_size(preflight, compute, int(min(max(0, wanted - idle), growth)))
+    elif idle_nodes + growth < needed_nodes:
+        message = "pool-full.in-part" if idle_nodes + growth else "pool-full"
+        yield make_problem(
+            message, given=name, free=idle_nodes + growth, most=max_nodes, name=name, wanted=needed_nodes
+        )
+    yield from _check_size(preflight, compute, int(min(max(0, needed_nodes - idle_nodes), growth)))
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:

@@ -51,18 +51,18 @@ def read_tags(source: JobSource, settings: AzureMLSettings) -> Mapping[str, str]
 def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
-    data = partial(preflight_checks.check_data, job_document)
+    data_check = partial(preflight_checks.check_data, job_document)
     patched = [partial(_check_patched_job, plan)] if spec.is_patched else []
-    return find_problems([azure, partial(upload.check_uploads, plan, spec), data, *patched])
+    return find_problems([azure, partial(upload.check_uploads, plan, spec), data_check, *patched])
 
 
 def _check_patched_job(plan: Plan) -> Iterator[Problem]:
     """Have Azure ML's SDK read the job, as the submit does."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
-        files = {Path(folder, path): content for path, content in job_file.make_files(plan, plan.run).items()}
-        for path, content in files.items():
+        files = {Path(folder, path): file_bytes for path, file_bytes in job_file.make_files(plan, plan.run).items()}
+        for path, file_bytes in files.items():
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+            path.write_bytes(file_bytes)
         try:
             sdk.load_job(next(iter(files)))
         except Exception as error:  # whatever the SDK raises

@@ -74,9 +74,9 @@ def list_checks() -> list[Check]:
 
 def check_libraries() -> Iterator[HealthResult]:
     """Check that Azure's libraries are installed, without importing them: that takes seconds."""
-    if missing := [name for module, name in LIBRARIES.items() if not _is_installed(module)]:
+    if missing_libraries := [name for module, name in LIBRARIES.items() if not _is_installed(module)]:
         suggestion = Suggestion(format_install_command("robotrain[azureml]"), "installs all of them")
-        yield report_failure(f"not installed: {', '.join(missing)}", suggestion)
+        yield report_failure(f"not installed: {', '.join(missing_libraries)}", suggestion)
     else:
         yield report_ok(", ".join(LIBRARIES.values()))
 
@@ -126,16 +126,16 @@ def _report_invalid(problem: Problem) -> HealthResult:
     return replace(convert_problem(problem), state="warn", required=True)
 
 
-def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthResult:
+def _report_incomplete_workspace(missing_flags: Sequence[str], *more: str) -> HealthResult:
     """Return the result for a workspace of which parts are missing; `doctor` takes no options for them."""
-    subject = " and ".join(flag.removeprefix("--").replace("-", " ") for flag in missing)
-    text = f"the workspace is incomplete: its {subject} {'are' if missing[1:] else 'is'} not set"
-    text = "no workspace is set" if len(missing) == len(WORKSPACE_VARIABLES) else text
-    variables = " ".join(WORKSPACE_VARIABLES[flag] for flag in missing)
+    subject = " and ".join(flag.removeprefix("--").replace("-", " ") for flag in missing_flags)
+    title = f"the workspace is incomplete: its {subject} {'are' if missing_flags[1:] else 'is'} not set"
+    title = "no workspace is set" if len(missing_flags) == len(WORKSPACE_VARIABLES) else title
+    variables = " ".join(WORKSPACE_VARIABLES[flag] for flag in missing_flags)
     ways = [Suggestion(variables, "in the environment, or in [platforms.azureml] of robotrain.toml")]
-    if "--subscription-id" in missing:
+    if "--subscription-id" in missing_flags:
         ways.append(Suggestion("az login", "then `az account set --subscription ID` chooses the default one"))
-    return report_missing(", ".join((text, *more)), *ways)
+    return report_missing(", ".join((title, *more)), *ways)
 
 
 def check_workspace() -> Iterator[Problem | HealthResult]:

@@ -103,8 +103,8 @@ def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES)
 def make_retry_options(retries: int = RETRIES) -> dict[str, Any]:
     """Return options with which a storage client gives up within seconds. Each client needs its own."""
     policy: Any = importlib.import_module("azure.storage.blob").LinearRetry
-    reads = min(READ_RETRIES, retries)
-    return {"retry_policy": policy(RETRY_PAUSE, retries, retry_read=reads, random_jitter_range=RETRY_PAUSE)}
+    read_retries = min(READ_RETRIES, retries)
+    return {"retry_policy": policy(RETRY_PAUSE, retries, retry_read=read_retries, random_jitter_range=RETRY_PAUSE)}
 
 
 @contextlib.contextmanager
@@ -130,10 +130,12 @@ def _make_slow_error(account: str) -> StorageError:
     return StorageError(f"the storage account {account} sends almost nothing", code="too-slow", account=account)
 
 
-def make_refused_error(account: str, status: int, code: str, signed: bool) -> StorageError:
+def make_refused_error(account: str, status: int, code: str, is_signed: bool) -> StorageError:
     """Return the error for an answer with a status of 400 or more."""
-    answer = f"HTTP {status} {code}".rstrip()
-    return StorageError(f"the storage account {account} refused the request ({answer})", status, code, account, signed)
+    status_text = f"HTTP {status} {code}".rstrip()
+    return StorageError(
+        f"the storage account {account} refused the request ({status_text})", status, code, account, is_signed
+    )
 
 
 def get_error_code(error: BaseException) -> str:
@@ -165,10 +167,10 @@ def _raise_if_stopped(stopped: threading.Event) -> None:
         raise _TransferStopped
 
 
-def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folder_name: str, to: Path) -> None:
+def download_blobs(blobs: DatastoreBlobs, folder_blobs: Iterable[DatastoreBlob], folder_name: str, to: Path) -> None:
     """Download blobs of a folder into the empty folder `to`. Raises StorageError, OSError."""
     targets = {}
-    for blob in listed:
+    for blob in folder_blobs:
         relative = blob.name.removeprefix(f"{folder_name.strip('/')}/") if folder_name.strip("/") else blob.name
         parts = PurePosixPath(relative).parts
         if not parts or relative.startswith("/") or ".." in parts or "\\" in relative:
@@ -229,26 +231,29 @@ def _upload_file(
     """Upload a file. Large ones are not left to the SDK, whose threads delay the process's end."""
     sdk: Any = importlib.import_module("azure.storage.blob")
     size, digest = path.stat().st_size, _compute_md5(path, stopped)
-    content, length = sdk.ContentSettings(content_md5=bytearray(digest)), max(PIECE_BYTES, -(-size // MAX_PIECES))
+    content_settings, length = (
+        sdk.ContentSettings(content_md5=bytearray(digest)),
+        max(PIECE_BYTES, -(-size // MAX_PIECES)),
+    )
     with translate_errors(blobs.store):
         if size <= SINGLE_REQUEST_BYTES:
             _raise_if_stopped(stopped)
-            blobs.client.upload_blob(name, path.read_bytes(), overwrite=True, content_settings=content)
+            blobs.client.upload_blob(name, path.read_bytes(), overwrite=True, content_settings=content_settings)
             on_bytes(size)
             return
         blob, starts = blobs.client.get_blob_client(name), range(0, size, length)
 
-        def upload_piece(start: int, failed: threading.Event) -> None:
+        def upload_piece(start: int, failure_event: threading.Event) -> None:
             with path.open("rb") as file:
                 file.seek(start)
                 piece = file.read(min(length, size - start))
             _raise_if_stopped(stopped)
-            _raise_if_stopped(failed)
+            _raise_if_stopped(failure_event)
             blob.stage_block(f"{start:016}", piece)
             on_bytes(len(piece))
 
         _run_parallel(upload_piece, starts, min(connections, len(starts)))
-        blob.commit_block_list([sdk.BlobBlock(f"{start:016}") for start in starts], content_settings=content)
+        blob.commit_block_list([sdk.BlobBlock(f"{start:016}") for start in starts], content_settings=content_settings)
 
 
 def _compute_md5(path: Path, stopped: threading.Event) -> bytes:
@@ -273,14 +278,14 @@ def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None
     """
     request = importlib.import_module("azure.core.rest").HttpRequest(method, url, headers=headers)
     try:
-        answer = get_pipeline().send_request(request, stream=True, **SIGNED_TIMEOUTS)
+        response = get_pipeline().send_request(request, stream=True, **SIGNED_TIMEOUTS)
     except Exception as error:
         raise make_connection_error(error, url) from None  # its text contains the URL
-    if answer.status_code < 400 or answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
-        return answer
-    answer.close()
-    code = str(answer.headers.get("x-ms-error-code") or "")
-    raise make_refused_error(_get_account_or_host(url), answer.status_code, code, signed=True)
+    if response.status_code < 400 or response.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+        return response
+    response.close()
+    code = str(response.headers.get("x-ms-error-code") or "")
+    raise make_refused_error(_get_account_or_host(url), response.status_code, code, is_signed=True)
 
 
 @functools.cache
@@ -294,8 +299,8 @@ def make_connection_error(error: Exception, url: str) -> StorageError:
     account = _get_account_or_host(url)
     if isinstance(error, DeadlineExceeded):
         return _make_slow_error(account)
-    if untrusted := find_untrusted_certificate(*iter_causes(error)):
-        reason = f"the storage account {account} cannot be reached: {untrusted.sentence}"
+    if bad_certificate := find_untrusted_certificate(*iter_causes(error)):
+        reason = f"the storage account {account} cannot be reached: {bad_certificate.sentence}"
         return StorageError(reason, code=azure_arm.UNTRUSTED, account=account, signed=True)
     reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
     return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)

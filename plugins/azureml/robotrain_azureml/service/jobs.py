@@ -89,7 +89,7 @@ MAX_BATCH = 200
 """How many runs are asked for at once."""
 
 
-def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, Answer]:
+def fetch_runs(workspace: Workspace, job_names: Sequence[str]) -> dict[str, Answer]:
     """Return the region's details of jobs by name, without logs, with one request for many. Raises ArmError.
 
     Jobs that it does not know are missing.
@@ -97,10 +97,10 @@ def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, Answer]:
     region = get_client(_find_region_host(workspace, None))
     runs_by_name = dict[str, Answer]()
     path = f"/history/v1.0{workspace.resource}/batchrundata"
-    for start in range(0, len(names), MAX_BATCH):
-        requests = {name: {"runId": name, "selectRunMetadata": True} for name in names[start : start + MAX_BATCH]}
-        results = region.post(path, HISTORY_API_VERSION, {"requests": requests}).get_object("successfulResults")
-        runs_by_name |= {name: results.get_object(name).get_object("runMetadata") for name in results}
+    for start in range(0, len(job_names), MAX_BATCH):
+        requests = {name: {"runId": name, "selectRunMetadata": True} for name in job_names[start : start + MAX_BATCH]}
+        runs_by_job = region.post(path, HISTORY_API_VERSION, {"requests": requests}).get_object("successfulResults")
+        runs_by_name |= {name: runs_by_job.get_object(name).get_object("runMetadata") for name in runs_by_job}
     return runs_by_name
 
 

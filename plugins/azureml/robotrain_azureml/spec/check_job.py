@@ -83,8 +83,8 @@ def _check_spec_patch(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 def find_invalid_names(settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the form of the names of the workspace and of the identity that are set."""
-    for flag, text, way in azure_settings.find_invalid_names(settings):
-        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
+    for flag, invalid_name, way in azure_settings.find_invalid_names(settings):
+        yield _make_invalid_problem(flag, invalid_name, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
         reason = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
@@ -92,19 +92,19 @@ def find_invalid_names(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_missing_names(settings: AzureMLSettings) -> Iterator[Problem]:
-    if missing := azure_settings.list_missing_flags(settings):
+    if missing_flags := azure_settings.list_missing_flags(settings):
         is_started = settings.resource_group or settings.workspace_name
         message = "value-missing.workspace-names" if is_started else "value-missing.workspace"
         fixes = (
-            workspace.format_usage(missing),
-            "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
+            workspace.format_usage(missing_flags),
+            "az login" if workspace.WORKSPACE_FLAGS[0] in missing_flags else "",
         )
         yield make_problem(
             message,
             *fixes,
-            where=missing[0],
-            names=", ".join(missing),
-            count=len(missing),
+            where=missing_flags[0],
+            names=", ".join(missing_flags),
+            count=len(missing_flags),
             list_workspaces=workspace.LIST_WORKSPACES,
         )
 
@@ -131,11 +131,11 @@ def find_invalid_compute(settings: AzureMLSettings) -> Iterator[Problem]:
     if name.lower().removeprefix("azureml:") == "serverless":
         yield make_problem("azureml-compute-serverless", given=name)
         return
-    least, most = _COMPUTE_LENGTHS[settings.compute_kind]
-    if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
-        reason = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
-        bare = name.removeprefix("azureml:")
-        fix = f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else ""
+    min_length, max_length = _COMPUTE_LENGTHS[settings.compute_kind]
+    if not re.fullmatch(_COMPUTE_PATTERN, name) or not min_length <= len(name) <= max_length:
+        reason = f"It has {min_length} to {max_length} letters, digits and `-`, and starts with a letter."
+        bare_name = name.removeprefix("azureml:")
+        fix = f"--compute {bare_name}" if bare_name != name and re.fullmatch(_COMPUTE_PATTERN, bare_name) else ""
         fix = fix or workspace.find_name_in_id("--compute", name)
         yield _make_invalid_problem("--compute", name, "a valid compute name", reason, fix)
 
@@ -156,28 +156,30 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     gpus, instance_type = job.training_gpus, settings.instance_type
     if not gpus or settings.compute_kind == "managed":
         return
-    need = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}"
+    need_sentence = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}"
     defaults = job_settings.DEFAULT_INSTANCE_TYPES
     if instance_type is None:
         if gpus not in defaults:
-            listed = ", ".join(f"{name} ({count})" for count, name in defaults.items())
-            near = [
+            default_types = ", ".join(f"{name} ({count})" for count, name in defaults.items())
+            nearest_counts = [
                 *[count for count in defaults if count < gpus][-1:],
                 *[count for count in defaults if count > gpus][:1],
             ]
             kind = "--compute-kind managed" if settings.compute_kind is None else ""
-            fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in near))
-            yield make_problem("value-missing.instance-type", *fixes, given=str(gpus), need=need, listed=listed)
+            fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in nearest_counts))
+            yield make_problem(
+                "value-missing.instance-type", *fixes, given=str(gpus), need=need_sentence, listed=default_types
+            )
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
         reason = "The training would not start." if count < gpus else "You would pay for idle GPUs."
-        matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
-        matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
-        fixes = (*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
+        matching_types = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
+        matching_types.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
+        fixes = (*(f"--instance-type {name}" for name in matching_types[:1]), f"--num-gpus {count}")
         yield make_problem(
             "options-conflict.gpus",
             *fixes,
             given=instance_type,
-            need=need,
+            need=need_sentence,
             instance_type=instance_type,
             count=count,
             why=reason,
@@ -220,17 +222,17 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
             reason = f"It is {REGISTRY_FORM}; a label, such as `latest`, could change."
             yield _make_invalid_problem("--environment-name", name, "a valid environment name", reason)
             return
-        for flag, value in (("--image", settings.image), ("--environment-version", version)):
-            if value:
+        for flag, option_value in (("--image", settings.image), ("--environment-version", version)):
+            if option_value:
                 way = suggest_leaving_out(flag)
-                yield make_problem("options-conflict.registry-environment", way, where=flag, given=value)
+                yield make_problem("options-conflict.registry-environment", way, where=flag, given=option_value)
         return
     if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
         yield make_problem("value-invalid.environment-version", name=redact(name))
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         reason = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
-        bare = name.removeprefix("azureml:").partition(":")[0]
-        fix = f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else ""
+        bare_name = name.removeprefix("azureml:").partition(":")[0]
+        fix = f"--environment-name {bare_name}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare_name) else ""
         yield _make_invalid_problem("--environment-name", name, "a valid environment name", reason, fix)
     if version:
         reason, flag = "It has at most 255 letters, digits, `_`, `.` and `-`.", "--environment-version"
@@ -272,14 +274,16 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield make_problem("workload-name-refused", given=job.workload, longest=longest)
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
-        plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
-        fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("_-")[:256]
-        fix = fixed and f"--experiment-name {fixed}"
+        plain_name = "".join(
+            letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter)
+        )
+        fixed_name = re.sub(r"[^A-Za-z0-9_-]+", "-", plain_name).strip("_-")[:256]
+        fix = fixed_name and f"--experiment-name {fixed_name}"
         yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
-    text = settings.display_name
-    if text is not None and not is_display_name(text):
+    display_name = settings.display_name
+    if display_name is not None and not is_display_name(display_name):
         reason = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
-        yield _make_invalid_problem("--display-name", text, "a valid display name", reason)
+        yield _make_invalid_problem("--display-name", display_name, "a valid display name", reason)
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -287,16 +291,16 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
     if len(labels) > MAX_LABELS:
         reason = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
         yield _make_invalid_problem("--labels", "", "a valid list of tags", reason)
-    for name, value in labels.items():
+    for name, label_value in labels.items():
         if not re.fullmatch(_LABEL_NAME_PATTERN, name, re.ASCII):
             reason = f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
         elif re.match(_RESERVED_LABEL, name):
             reason = f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
-        elif not is_line(value, MAX_LABEL_VALUE):
+        elif not is_line(label_value, MAX_LABEL_VALUE):
             reason = f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
         else:
             continue
-        yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", reason)
+        yield _make_invalid_problem("--labels", f"{name}={label_value}", "a valid list of tags", reason)
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
@@ -317,8 +321,8 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     is_known = settings.compute_kind or settings.instance_type
     is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
     if job.profile.outputs.resumable and is_known and is_lost:
-        absent = (PUBLISH_PARAMETER,)  # `none` says that it is meant, as in `kept_outputs`
-        yield make_problem("nothing-kept", absent=absent, machine=f"a machine of the type {instance_type}")
+        absent_parameters = (PUBLISH_PARAMETER,)  # `none` says that it is meant, as in `kept_outputs`
+        yield make_problem("nothing-kept", absent=absent_parameters, machine=f"a machine of the type {instance_type}")
 
 
 VAULT_FLAG = "--key-vault"
@@ -336,33 +340,39 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
         own_variables = (*command_job.make_variables(job, settings), "AZUREML_", "MSI_")
 
-        def parse_reference(name: str, text: str) -> None:
-            job_settings.make_secret_address(text, settings.key_vault or "")
+        def parse_reference(name: str, secret_reference: str) -> None:
+            job_settings.make_secret_address(secret_reference, settings.key_vault or "")
 
         problems += check_secrets(settings.secrets, parse_reference, "SECRET", own_variables)
     yield from problems
     if job.logs_to_wandb and WANDB_KEY not in load_pairs(settings.secrets):
         yield make_problem("value-missing.wandb-key")
-    named = {
+    secrets_by_flag = {
         **{
-            job_settings.CREDENTIALS[kind].flag: text
-            for kind, text in job_settings.list_needed_credentials(job, settings).items()
+            job_settings.CREDENTIALS[kind].flag: secret_reference
+            for kind, secret_reference in job_settings.list_needed_credentials(job, settings).items()
         },
-        **{f"{SECRET_FLAG} {name}": text for name, text in load_pairs(settings.secrets).items()},
+        **{
+            f"{SECRET_FLAG} {name}": secret_reference for name, secret_reference in load_pairs(settings.secrets).items()
+        },
     }
-    flags = [flag for flag, text in named.items() if text and not text.startswith("https:")]
+    flags = [
+        flag
+        for flag, secret_reference in secrets_by_flag.items()
+        if secret_reference and not secret_reference.startswith("https:")
+    ]
     if flags and not problems:
         yield from _check_vault(flags[0], settings.key_vault or "")
 
 
 def _check_token(credential: job_settings.Credential, settings: AzureMLSettings) -> Iterator[Problem]:
-    text = credential.get_value(settings)
+    secret_reference = credential.get_value(settings)
     vault = settings.key_vault or ""
     flag = credential.flag
-    if not text:
+    if not secret_reference:
         return
     try:
-        job_settings.make_secret_address(text, vault)
+        job_settings.make_secret_address(secret_reference, vault)
     except job_settings.SecretNameError as error:
         shown_text = ""  # the value may be the secret itself
         yield make_problem(

@@ -37,8 +37,8 @@ class ExpressionError(ValueError):
     """A job that Azure ML would misread; `check` rejects every value that causes it."""
 
 
-def _refuse_expression(text: str) -> None:
-    if EXPRESSION_START in text and not isinstance(text, Expression):
+def _refuse_expression(field_value: str) -> None:
+    if EXPRESSION_START in field_value and not isinstance(field_value, Expression):
         raise ExpressionError(f"a value of the job holds {EXPRESSION_START}")
 
 
@@ -110,14 +110,14 @@ MAX_DISPLAY_NAME = 256
 _CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 
-def is_line(text: str, longest: int) -> bool:
+def is_line(line: str, longest: int) -> bool:
     """Return whether Azure ML takes a text as a value of one line."""
-    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
+    return len(line) <= longest and not re.search(_CONTROL_CHARACTER, line) and EXPRESSION_START not in line
 
 
-def is_display_name(text: str) -> bool:
+def is_display_name(display_name: str) -> bool:
     """Return whether Azure ML takes it as the name that the studio and MLflow show."""
-    return bool(text.strip()) and is_line(text, MAX_DISPLAY_NAME)
+    return bool(display_name.strip()) and is_line(display_name, MAX_DISPLAY_NAME)
 
 
 def choose_display_name(job: Job, settings: AzureMLSettings) -> str:
@@ -133,7 +133,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
     uri = Expression(spec_inputs.make_output_uri(settings.datastore, spec_inputs.OWN_NAME, output))
     machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
     compute = job_settings.get_compute_name(settings)
-    rendered = drop_empty(
+    job_body = drop_empty(
         {
             "$schema": JOB_SCHEMA,
             "type": "command",
@@ -154,14 +154,14 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},
         }
     )
-    patched: dict[str, Any] = merge_patch(rendered, _mark_expressions(load_patch(settings.spec_patch)))
+    patched: dict[str, Any] = merge_patch(job_body, _mark_expressions(load_patch(settings.spec_patch)))
     return patched
 
 
-def _mark_expressions(value: Any) -> Any:
+def _mark_expressions(patch: Any) -> Any:
     """Return a patch whose texts may hold expressions, such as `${{name}}` in the path of an output."""
-    if isinstance(value, Mapping):
-        return {key: _mark_expressions(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_mark_expressions(child) for child in value]
-    return Expression(value) if isinstance(value, str) else value
+    if isinstance(patch, Mapping):
+        return {key: _mark_expressions(child) for key, child in patch.items()}
+    if isinstance(patch, list):
+        return [_mark_expressions(child) for child in patch]
+    return Expression(patch) if isinstance(patch, str) else patch

@@ -102,11 +102,11 @@ class JobInput:
 
 def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobInput]:
     """Yield the inputs of a job in order. Pure: uploads are identified by their pins."""
-    numbers: Counter[InputForm] = Counter()
+    counts_by_form: Counter[InputForm] = Counter()
     for index, source in enumerate(job.sources):
         if form := INPUT_FORMS.get((source.role, source.kind)):
-            name = form.name.format(numbers[form])
-            numbers[form] += 1
+            name = form.name.format(counts_by_form[form])
+            counts_by_form[form] += 1
             if source.kind == "local_path":
                 pin = folder_content.parse_pin(source.pin)
                 to = f"{CONTENT_PREFIX}{pin.hex}" if pin else f"{make_job_folder(run)}/inputs/{index}"
@@ -139,8 +139,8 @@ def make_asset_uri(asset: WorkspaceAsset) -> str:
     name = f"{asset.kind}/{asset.name}/versions/{asset.version}"
     if not asset.scope:
         return f"azureml:{asset.name}:{asset.version}"
-    where, *parts = asset.scope.split("/")
-    if where != "subscriptions":
+    scope_kind, *parts = asset.scope.split("/")
+    if scope_kind != "subscriptions":
         return f"azureml://{asset.scope}/{name}"
     return f"azureml:{Workspace(parts[0], parts[2], parts[-1]).resource}/{name}"
 

@@ -100,9 +100,9 @@ _REGISTRY_ENVIRONMENT = (
 )
 
 
-def parse_registry_environment(text: str) -> tuple[str, str, str] | None:
+def parse_registry_environment(environment_name: str) -> tuple[str, str, str] | None:
     """Return the registry, the name and the version of an environment's full name; None for another text."""
-    match = re.fullmatch(_REGISTRY_ENVIRONMENT, text)
+    match = re.fullmatch(_REGISTRY_ENVIRONMENT, environment_name)
     return (match["registry"], match["name"], match["version"]) if match else None
 
 
@@ -191,36 +191,44 @@ CREDENTIALS = {
 def list_needed_credentials(job: Job, settings: AzureMLSettings) -> dict[str, str]:
     """Return the names or URLs of the secrets with tokens that the job's sources need, by kind."""
     kinds = {source.kind for source in job.sources} | ({"huggingface"} if job.publishes_to_hub else set())
-    values = {kind: credential.get_value(settings) for kind, credential in CREDENTIALS.items() if kind in kinds}
-    return {kind: text for kind, text in values.items() if text}
+    references_by_kind = {
+        kind: credential.get_value(settings) for kind, credential in CREDENTIALS.items() if kind in kinds
+    }
+    return {kind: secret_reference for kind, secret_reference in references_by_kind.items() if secret_reference}
 
 
 def list_credential_addresses(job: Job, settings: AzureMLSettings) -> dict[str, str]:
     """Return the URLs of the secrets with tokens that the job's sources need, by kind. Raises SecretNameError."""
-    needed = list_needed_credentials(job, settings)
-    return {kind: make_secret_address(text, settings.key_vault or "") for kind, text in needed.items()}
+    credentials_by_kind = list_needed_credentials(job, settings)
+    return {
+        kind: make_secret_address(secret_reference, settings.key_vault or "")
+        for kind, secret_reference in credentials_by_kind.items()
+    }
 
 
 def list_secret_addresses(settings: AzureMLSettings) -> dict[str, str]:
     """Return the URLs of the program's secrets by environment variable. Raises SecretNameError."""
     secrets = load_pairs(settings.secrets)
-    return {name: make_secret_address(text, settings.key_vault or "") for name, text in secrets.items()}
+    return {
+        name: make_secret_address(secret_reference, settings.key_vault or "")
+        for name, secret_reference in secrets.items()
+    }
 
 
-def make_secret_address(text: str, vault: str) -> str:
+def make_secret_address(secret_reference: str, vault: str) -> str:
     """Return the URL of a secret that is given by its name in a vault or by its URL. Raises SecretNameError."""
-    if match := re.fullmatch(_SECRET_ADDRESS, text, re.ASCII):
+    if match := re.fullmatch(_SECRET_ADDRESS, secret_reference, re.ASCII):
         host, name, version = match.groups()
         _refuse_token(name)
         return f"https://{host.lower()}/secrets/{name}{f'/{version}' if version else ''}"
-    _refuse_token(text)
-    if not re.fullmatch(SECRET_NAME, text):
+    _refuse_token(secret_reference)
+    if not re.fullmatch(SECRET_NAME, secret_reference):
         raise SecretNameError(f"It is a secret's name of letters, digits and `-`, or {SECRET_FORM}.")
-    return f"https://{vault.lower()}.{workspace.get_cloud().vault}/secrets/{text}"
+    return f"https://{vault.lower()}.{workspace.get_cloud().vault}/secrets/{secret_reference}"
 
 
-def _refuse_token(text: str) -> None:
-    if text.lower().startswith("hf_") or looks_like_secret(text):
+def _refuse_token(secret_name: str) -> None:
+    if secret_name.lower().startswith("hf_") or looks_like_secret(secret_name):
         raise SecretNameError("This looks like a token: jobs contain only the name of its secret.")
 
 
@@ -235,8 +243,8 @@ def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDe
         defaults["compute"] = PlatformDefault(compute, f"for the AKS cluster {settings.aks_cluster}")
     if instance_type := choose_instance_type(job, settings):
         gpus = job.training_gpus or 1
-        unless = "" if settings.compute_kind else "; none on a managed compute"
-        reason = f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}"
+        managed_note = "" if settings.compute_kind else "; none on a managed compute"
+        reason = f"for {gpus} GPU{'' if gpus == 1 else 's'}{managed_note}"
         defaults["instance_type"] = PlatformDefault(instance_type, reason)
     environment = make_environment(job, settings)
     return defaults | {

@@ -71,15 +71,15 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     """Return the plan of one pipeline job. Raise Rejected for what one pipeline job cannot hold."""
     raise_if_any(spec_patch.check_steps(steps))
     outputs = {step.name: step.job.profile.outputs.folder for step in steps}
-    rendered = [_render_step(step, run, finished, outputs) for step in steps]
-    spec = AzureMLPipelineSpec(run=run, steps=tuple(rendered_step.spec for rendered_step in rendered))
-    first = spec.steps[0].submission.target_workspace
+    rendered_steps = [_render_step(step, run, finished, outputs) for step in steps]
+    spec = AzureMLPipelineSpec(run=run, steps=tuple(rendered_step.spec for rendered_step in rendered_steps))
+    first_workspace = spec.steps[0].submission.target_workspace
     problems = []
     for step in spec.steps:
-        if (other := step.submission.target_workspace) != first:
-            names = zip(WORKSPACE_FLAGS, first, other, strict=True)
-            flag, expected, actual = next(row for row in names if row[1] != row[2])
-            both_values = f"{expected}, {actual}"
+        if (step_workspace := step.submission.target_workspace) != first_workspace:
+            flag_rows = zip(WORKSPACE_FLAGS, first_workspace, step_workspace, strict=True)
+            flag, first_value, step_value = next(row for row in flag_rows if row[1] != row[2])
+            both_values = f"{first_value}, {step_value}"
             problems.append(
                 make_problem("steps-differ", where=flag, given=both_values, first=spec.steps[0].name, second=step.name)
             )
@@ -96,7 +96,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
             "experiment_name": experiment,
             "tags": {command_job.RUN_TAG: run, command_job.DIGEST_TAG: job.digest},
             "settings": {"continue_on_step_failure": False, "force_rerun": True},
-            "jobs": {rendered_step.spec.key: rendered_step.node for rendered_step in rendered},
+            "jobs": {rendered_step.spec.key: rendered_step.node for rendered_step in rendered_steps},
         }
     ).encode()
     if len(document) > MAX_BYTES:
@@ -113,7 +113,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
                 )
             ]
         )
-    files = {path: content for rendered_step in rendered for path, content in rendered_step.files.items()}
+    files = {path: file_bytes for rendered_step in rendered_steps for path, file_bytes in rendered_step.files.items()}
     return Plan(
         platform="azureml",
         run=run,
@@ -138,17 +138,17 @@ def _render_step(
     body, placement, submission = render.render_job(step.job, step.settings, name)
     if step.registers:
         submission = dataclasses.replace(submission, gpus=0)
-    read = {other: f"step_{make_key(other)}" for other in step.takes}
-    ports = {read[other]: _make_input(other, HANDOVER, finished) for other in read}
-    for other in step.needs:  # Azure ML knows no other order than that of what is read
-        if other in outputs_of and other not in read:
-            ports[f"after_{make_key(other)}"] = _make_input(other, outputs_of[other], finished)
+    input_names = {needed_step: f"step_{make_key(needed_step)}" for needed_step in step.takes}
+    ports = {input_names[needed_step]: _make_input(needed_step, HANDOVER, finished) for needed_step in input_names}
+    for needed_step in step.needs:  # Azure ML knows no other order than that of what is read
+        if needed_step in outputs_of and needed_step not in input_names:
+            ports[f"after_{make_key(needed_step)}"] = _make_input(needed_step, outputs_of[needed_step], finished)
     body["inputs"] = {**body.get("inputs", {}), **ports}
     set_pipeline_job(body, step.settings.datastore, name, run)
     uri = spec_inputs.make_output_uri(step.settings.datastore, name, HANDOVER)
     if step.hands_over:
         body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
-    folders = {other: f"${{AZURE_ML_INPUT_{read[other]}}}" for other in read}
+    folders = {needed_step: f"${{AZURE_ML_INPUT_{input_names[needed_step]}}}" for needed_step in input_names}
     mounts = [dataclasses.replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(folders)]
     placement = dataclasses.replace(
         placement,
@@ -169,7 +169,7 @@ def _render_step(
         submission=submission,
     )
     node = make_node(body, f"{folder}/{CODE_FOLDER}", step.name)
-    return _RenderedStep(spec, node, {f"{folder}/{path}": content for path, content in files.items()})
+    return _RenderedStep(spec, node, {f"{folder}/{path}": file_bytes for path, file_bytes in files.items()})
 
 
 def set_pipeline_job(body: dict[str, Any], datastore: str, name: str, pipeline: str) -> None:
@@ -178,17 +178,17 @@ def set_pipeline_job(body: dict[str, Any], datastore: str, name: str, pipeline: 
     Azure ML names the jobs of steps by itself, and what a finished step left is found by the pipeline job's name: so
     the paths are fixed, and the step refuses to start in a pipeline job that somebody sent under another name.
     """
-    for output, entry in body["outputs"].items():
-        entry["path"] = spec_inputs.make_output_uri(datastore, name, output)
+    for output, output_entry in body["outputs"].items():
+        output_entry["path"] = spec_inputs.make_output_uri(datastore, name, output)
     body["environment_variables"] = {**body["environment_variables"], PIPELINE_VARIABLE: pipeline}
 
 
-def _make_input(other: str, output: str, finished: Mapping[str, Reference]) -> dict[str, str]:
+def _make_input(source_step: str, output: str, finished_steps: Mapping[str, Reference]) -> dict[str, str]:
     """Return the input that is an output of a step: of this pipeline, or of the one that finished it."""
-    path: str = Expression(f"${{{{parent.jobs.{make_key(other)}.outputs.{output}}}}}")
-    if reference := finished.get(other):
-        facts = parse_steps(reference)[other]
-        path = spec_inputs.make_output_uri(facts.datastore, f"{reference['job']}-{other}", output)
+    path: str = Expression(f"${{{{parent.jobs.{make_key(source_step)}.outputs.{output}}}}}")
+    if reference := finished_steps.get(source_step):
+        facts = parse_steps(reference)[source_step]
+        path = spec_inputs.make_output_uri(facts.datastore, f"{reference['job']}-{source_step}", output)
     return {"type": "uri_folder", "mode": "ro_mount", "path": path}
 
 
@@ -269,16 +269,16 @@ def load_document(plan: Plan) -> dict[str, Any]:
 
 
 def make_job_plan(
-    whole: Plan, spec: AzureMLSubmissionSpec, body: Mapping[str, Any], code: Mapping[str, bytes], resumable: bool
+    parent_plan: Plan, spec: AzureMLSubmissionSpec, body: Mapping[str, Any], code: Mapping[str, bytes], resumable: bool
 ) -> Plan:
     """Return the plan of one job of a pipeline or a sweep, as if it were submitted alone. Raises ValueError."""
     sources = parse_document(code[submission_spec.DOCUMENT_FILE].decode()).sources
     outputs = OutputProfile(folder=spec.output, resumable=resumable)
-    profile = dataclasses.replace(whole.job.profile, outputs=outputs)
+    profile = dataclasses.replace(parent_plan.job.profile, outputs=outputs)
     return dataclasses.replace(
-        whole,
+        parent_plan,
         run=spec.run,
-        job=dataclasses.replace(whole.job, sources=sources, profile=profile),
+        job=dataclasses.replace(parent_plan.job, sources=sources, profile=profile),
         spec=submission_spec.JOB_FILE,
         files={
             submission_spec.JOB_FILE: submission_spec.dump_job_file(body),

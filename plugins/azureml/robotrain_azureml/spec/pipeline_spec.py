@@ -67,9 +67,9 @@ def dump_steps(steps: Mapping[str, StepFacts]) -> str:
     return json.dumps({name: dataclasses.asdict(facts) for name, facts in steps.items()})
 
 
-def dump_trials(names: Sequence[str], facts: StepFacts) -> str:
+def dump_trials(trial_names: Sequence[str], facts: StepFacts) -> str:
     """Return the trials of a sweep as text for a reference. `facts`: of each of them, without the key."""
-    return json.dumps([names, dataclasses.asdict(facts)])
+    return json.dumps([trial_names, dataclasses.asdict(facts)])
 
 
 def is_sweep_reference(reference: Reference) -> bool:
@@ -79,11 +79,11 @@ def is_sweep_reference(reference: Reference) -> bool:
 
 def parse_steps(reference: Reference) -> dict[str, StepFacts]:
     """Return the steps of a pipeline, or the trials of a sweep, by name in the plan's order; empty for other runs."""
-    data = json.loads(reference.get(STEPS_KEY) or "{}")
-    if isinstance(data, list):
-        names, facts = data
+    steps_json = json.loads(reference.get(STEPS_KEY) or "{}")
+    if isinstance(steps_json, list):
+        trial_names, facts = steps_json
         return {
             name: StepFacts(**{**facts, "needs": (), "key": f"{reference['job']}_{number}"})
-            for number, name in enumerate(names)
+            for number, name in enumerate(trial_names)
         }
-    return {name: StepFacts(**{**facts, "needs": tuple(facts["needs"])}) for name, facts in data.items()}
+    return {name: StepFacts(**{**facts, "needs": tuple(facts["needs"])}) for name, facts in steps_json.items()}

@@ -70,16 +70,16 @@ def render_plan(
     job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> Plan:
     """Return the plan: the job, its code, its readable document, and the submission spec."""
-    rendered = render_job(job, settings, run)
+    rendered_job = render_job(job, settings, run)
     return Plan(
         platform="azureml",
         run=run,
         job=job,
         spec=submission_spec.JOB_FILE,
         files={
-            submission_spec.JOB_FILE: dump_yaml(rendered.body).encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(rendered.submission),
-            **make_code(job, run, payload, container_plugins, rendered.placement),
+            submission_spec.JOB_FILE: dump_yaml(rendered_job.body).encode(),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(rendered_job.submission),
+            **make_code(job, run, payload, container_plugins, rendered_job.placement),
         },
         shown=(submission_spec.JOB_FILE, submission_spec.DOCUMENT_FILE),
     )
@@ -110,8 +110,8 @@ def make_submission_spec(
         instance_type=job_settings.choose_instance_type(job, settings),
         gpus=job.training_gpus,
         datastore=settings.datastore,
-        uploads=tuple(dict.fromkeys(item.upload for item in inputs if item.upload)),
-        assets=tuple(dict.fromkeys(item.asset for item in inputs if item.asset)),
+        uploads=tuple(dict.fromkeys(job_input.upload for job_input in inputs if job_input.upload)),
+        assets=tuple(dict.fromkeys(job_input.asset for job_input in inputs if job_input.asset)),
         secrets=tuple(list_secrets(job, settings)),
         identity=settings.workload_identity or "",
         publishes=str(dict(job.parameters).get("publish_url") or ""),
@@ -141,7 +141,7 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         kept=output,
         kept_as=spec_inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
         left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
-        mounts=tuple(item.mount for item in inputs),
+        mounts=tuple(job_input.mount for job_input in inputs),
         credentials=job_settings.list_credential_addresses(job, settings),
         secrets=job_settings.list_secret_addresses(settings),
         promised=make_compat_variables(job),

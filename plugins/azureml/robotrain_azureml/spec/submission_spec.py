@@ -150,8 +150,8 @@ class AzureMLSubmissionSpec:
     def make_az_command(self, command: str, workspace: Workspace | None = None) -> str:
         """Return a command of the Azure CLI for a workspace: the job's own, if it is None."""
         flags = ("--subscription", "--resource-group", "--workspace-name")
-        names = reversed([*zip(flags, workspace or self.target_workspace, strict=True)])
-        return f"az ml {command} " + " ".join(f"{flag} {shlex.quote(name)}" for flag, name in names)
+        flags_and_names = reversed([*zip(flags, workspace or self.target_workspace, strict=True)])
+        return f"az ml {command} " + " ".join(f"{flag} {shlex.quote(name)}" for flag, name in flags_and_names)
 
 
 CODE_FILES = (SEARCH_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)

@@ -68,8 +68,8 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
     if dict(sweep.jobs[0].parameters).get("publish_url"):
         return "its trials would publish to one place"
     bodies = [command_job.make_command_job(job, settings, "", ()) for job in sweep.jobs]
-    changed = [key for body in bodies for key in body if key != "tags" and body[key] != bodies[0].get(key)]
-    return f"{changed[0]} of the job changes with the values" if changed else ""
+    changed_keys = [key for body in bodies for key in body if key != "tags" and body[key] != bodies[0].get(key)]
+    return f"{changed_keys[0]} of the job changes with the values" if changed_keys else ""
 
 
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
@@ -109,8 +109,8 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
 def _make_distribution(dimension: Dimension) -> dict[str, Any]:
     """Return what Azure ML draws from; of a logarithmic range it takes the logarithms of the ends."""
     if dimension.choices:
-        values = [str(choice).lower() if isinstance(choice, bool) else choice for choice in dimension.choices]
-        return {"type": "choice", "values": values}
+        choices = [str(choice).lower() if isinstance(choice, bool) else choice for choice in dimension.choices]
+        return {"type": "choice", "values": choices}
     ends = [math.log(end) if dimension.log else end for end in (dimension.low, dimension.high)]
     kind = f"{'q' if dimension.integer else ''}{'log' if dimension.log else ''}uniform"
     step = {"q": 1} if dimension.integer else {}
@@ -132,7 +132,7 @@ def make_sweep(body: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, 
         **{key: search[key] for key in ("sampling_algorithm", "search_space", "objective")},
         "limits": limits,
         "outputs": {
-            name: {key: value for key, value in output.items() if key != "path"}
+            name: {key: output_field for key, output_field in output.items() if key != "path"}
             for name, output in body["outputs"].items()
         },
         "trial": {**trial, "command": Expression(body["command"] + "".join(arguments))},
@@ -149,10 +149,10 @@ def load_document(plan: Plan) -> dict[str, Any]:
 
 def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     """Return the plan of the trial's job, and how it is submitted. Raise Rejected if the plan is damaged."""
-    whole = SWEEP_SPEC.load(plan, stage)
+    sweep_spec = SWEEP_SPEC.load(plan, stage)
     try:
         document = load_document(plan)
-        spec, timeout = whole.trial, document["limits"].get("trial_timeout")
+        spec, timeout = sweep_spec.trial, document["limits"].get("trial_timeout")
         uri = spec_inputs.make_output_uri(spec.datastore, spec_inputs.OWN_NAME, spec.output)
         body = {
             "type": "command",
@@ -169,7 +169,7 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
         if make_sweep(body, document)["trial"]["command"] != document["trial"]["command"]:
             raise ValueError
         code = submission_spec.read_code(plan.files)
-        return make_job_plan(plan, spec, body, code, whole.resumable), spec
+        return make_job_plan(plan, spec, body, code, sweep_spec.resumable), spec
     except (KeyError, TypeError, ValueError, AttributeError):
         reason = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
         raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, reason)]) from None

@@ -57,7 +57,7 @@ def _parse_answer(error: BaseException) -> ServiceError | None:
     code = str(getattr(body, "code", None) or datastore.get_error_code(error))
     url = str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
     if account := datastore.get_account_name(url):
-        return datastore.make_refused_error(account, status, code, signed="sig=" in url)
+        return datastore.make_refused_error(account, status, code, is_signed="sig=" in url)
     if message := getattr(body, "message", None):
         message = redact(arm.shorten_message(message, status), max_length=MAX_MESSAGE_LENGTH)
     else:
@@ -65,10 +65,10 @@ def _parse_answer(error: BaseException) -> ServiceError | None:
     return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
-def get_first_sentence(text: str) -> str:
+def get_first_sentence(message: str) -> str:
     """Return the first sentence of a text that may begin with a code, without secrets."""
-    line = re.sub(r"^\(\w+\) ", "", next(iter(text.strip().splitlines()), ""))
-    return redact(arm.shorten_message(line), max_length=MAX_MESSAGE_LENGTH)
+    message_line = re.sub(r"^\(\w+\) ", "", next(iter(message.strip().splitlines()), ""))
+    return redact(arm.shorten_message(message_line), max_length=MAX_MESSAGE_LENGTH)
 
 
 MISSING_PARTS = (
@@ -88,17 +88,21 @@ _ASSETS = ("data", "models")
 
 def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> Problem | None:
     """Return the problem for a 404; None if it is not about something that the job names."""
-    text = str(error)
-    row = next((row for row in MISSING_PARTS if re.search(row[0], text, re.IGNORECASE)), None)
-    if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, text):
+    error_text = str(error)
+    row = next((row for row in MISSING_PARTS if re.search(row[0], error_text, re.IGNORECASE)), None)
+    if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, error_text):
         return None
     _, flag, description, list_command = row
-    names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
-    assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
+    names_by_kind = {
+        kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS
+    }
+    assets = {kind: ", ".join(asset_names) or "of that name" for kind, asset_names in names_by_kind.items()}
     way = Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else ""
-    where = flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), "")
+    asset_flag = flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), "")
     part = description.format(spec=spec, **assets)
-    return make_problem("resource-unknown.part", way, where=where, workspace=spec.workspace, part=part, error=text)
+    return make_problem(
+        "resource-unknown.part", way, where=asset_flag, workspace=spec.workspace, part=part, error=error_text
+    )
 
 
 SAME_COMMAND = Suggestion("the same command", "nothing is submitted twice")
@@ -124,27 +128,27 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
         return TokenExpired([problem]) if has_expired else Rejected([problem])
-    if isinstance(azure_error, ArmError) and (specific := _make_specific_problem(azure_error, spec, call)):
-        return Rejected([specific])
+    if isinstance(azure_error, ArmError) and (specific_problem := _make_specific_problem(azure_error, spec, call)):
+        return Rejected([specific_problem])
     rejection = errors.make_rejection(azure_error, spec.target_workspace, f"submit {_describe_request(call)}")
     (problem,) = rejection.problems
     if rejection.transient:
-        others = [way for way in problem.suggestions if way.text != SAME_COMMAND.text]
-        problem = dataclasses.replace(problem, suggestions=(*others, SAME_COMMAND))
+        other_ways = [way for way in problem.suggestions if way.text != SAME_COMMAND.text]
+        problem = dataclasses.replace(problem, suggestions=(*other_ways, SAME_COMMAND))
     return Rejected([problem])
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
-    if error.status == 404 and (missing := make_missing_part_problem(error, spec)):
-        return missing
+    if error.status == 404 and (missing_part := make_missing_part_problem(error, spec)):
+        return missing_part
     if error.status == 429:
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
         return make_problem("platform-busy", fix, error=error)
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
         job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
         cause = status.find_cause(str(error), job, spec.target_workspace)
-        named = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))  # in backticks are commands of Azure's
-        flag = inputs.find_input_flag(str(error)) or (named[0] if named else "")
+        flag_match = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))  # in backticks are commands of Azure's
+        flag = inputs.find_input_flag(str(error)) or (flag_match[0] if flag_match else "")
         request = _describe_request(call)
         return make_problem("platform-refused", where=flag, request=request, error=error, cause=cause or None)
     return None
@@ -171,27 +175,27 @@ def make_unreadable_job_problem(error: BaseException, stage: Stage, *, is_patche
         reason = explanation or f"It gives no reason ({type(error).__name__})."
         return dataclasses.replace(make_engine_problem("Azure ML's SDK", reason), stage=stage)
     way = Suggestion("robotrain render … --to FOLDER", "shows the job; please report it with its job.yaml")
-    where = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
+    key_names = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
     explanation = explanation or f"robotrain has a bug ({type(error).__name__})."
-    return make_problem("plan-unreadable", way, where=where, why=explanation, stage=stage)
+    return make_problem("plan-unreadable", way, where=key_names, why=explanation, stage=stage)
 
 
-def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:
-    start = text.find("{")
+def _parse_keys(error_text: str) -> Iterator[tuple[str, bool]]:
+    start = error_text.find("{")
     try:
-        details, _ = json.JSONDecoder().raw_decode(text, start) if start >= 0 else ({}, 0)
+        details, _ = json.JSONDecoder().raw_decode(error_text, start) if start >= 0 else ({}, 0)
     except ValueError:
         return
     if "errors" not in details:
         yield from _flatten_keys(details, ())
     else:
-        for item in details["errors"]:
-            yield from _parse_keys(str(item.get("message") or ""))
+        for error in details["errors"]:
+            yield from _parse_keys(str(error.get("message") or ""))
 
 
 def _flatten_keys(errors: Mapping[str, Any], parents: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-    for name, value in errors.items():
-        if isinstance(value, Mapping) and not _VALUE_KEYS & value.keys():
-            yield from _flatten_keys(value, (*parents, name))
+    for name, error_value in errors.items():
+        if isinstance(error_value, Mapping) and not _VALUE_KEYS & error_value.keys():
+            yield from _flatten_keys(error_value, (*parents, name))
         else:
-            yield ".".join((*parents, name)), value == UNKNOWN_FIELD
+            yield ".".join((*parents, name)), error_value == UNKNOWN_FIELD

@@ -68,8 +68,8 @@ def make_job_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -
 
 
 def _make_own_folder(spec: AzureMLSubmissionSpec, folder: str, name: str) -> str:
-    rest = folder.removeprefix(f"{inputs.make_job_folder(spec.run)}/")
-    return folder if rest == folder else f"{inputs.make_job_folder(name)}/{rest}"
+    relative_path = folder.removeprefix(f"{inputs.make_job_folder(spec.run)}/")
+    return folder if relative_path == folder else f"{inputs.make_job_folder(name)}/{relative_path}"
 
 
 @contextlib.contextmanager
@@ -82,9 +82,9 @@ def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         try:
-            for path, data in content.items():
+            for path, file_bytes in content.items():
                 files.make_private_folder((folder / path).parent)
-                files.write_private_file(folder / path, data)
+                files.write_private_file(folder / path, file_bytes)
         except OSError as error:
             failed_path = str(error.filename or folder)
             raise Rejected(
@@ -117,7 +117,7 @@ def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
 
 def make_files(plan: Plan, name: str) -> dict[str, bytes]:
     """Return the files for the SDK: the job file under the job's own name, first, and the code. Raise Rejected."""
-    code = {path: content for path, content in plan.files.items() if path.endswith(submission_spec.CODE_FILES)}
+    code = {path: file_bytes for path, file_bytes in plan.files.items() if path.endswith(submission_spec.CODE_FILES)}
     return {plan.spec: _make_job_file(plan, name), **code}
 
 
@@ -155,12 +155,14 @@ def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
 
     :param code: the id of a single job's code in the resource manager; empty if it is not known.
     """
-    first = list_parts(plan, Stage.SUBMIT)[0].spec
+    first_spec = list_parts(plan, Stage.SUBMIT)[0].spec
     if not is_of_parts(plan):
-        return make_job_reference(first, name, code)
-    reference = make_job_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
+        return make_job_reference(first_spec, name, code)
+    reference = make_job_reference(dataclasses.replace(first_spec, run=plan.run, publishes=""), name)
     if sweep.is_sweep(plan):
         spec = sweep.SWEEP_SPEC.load(plan, Stage.SUBMIT)
-        facts = StepFacts(key="", run=plan.run, output=first.output, results=spec.results, datastore=first.datastore)
+        facts = StepFacts(
+            key="", run=plan.run, output=first_spec.output, results=spec.results, datastore=first_spec.datastore
+        )
         return {**reference, "output": "", STEPS_KEY: dump_trials(spec.trials, facts)}
     return {**reference, "output": "", STEPS_KEY: dump_steps(pipeline.describe_steps(plan, Stage.SUBMIT))}

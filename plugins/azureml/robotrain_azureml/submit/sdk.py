@@ -75,9 +75,9 @@ class SdkCalls:
 
         Azure answers 201 for a job that it makes, and 200 for one that it has.
         """
-        *earlier, last = [call.status for call in self.attempts if _is_job_request(call)]
-        is_first = all(status in REFUSED_STATUSES for status in earlier)
-        return is_first and last in {200, 409, *REFUSED_STATUSES}
+        *earlier_statuses, last_status = [call.status for call in self.attempts if _is_job_request(call)]
+        is_first = all(status in REFUSED_STATUSES for status in earlier_statuses)
+        return is_first and last_status in {200, 409, *REFUSED_STATUSES}
 
     def can_have_made_job(self) -> bool:
         """Return whether a job may exist: one request for it was not refused."""
@@ -107,14 +107,14 @@ def make_transport(calls: SdkCalls) -> Any:
                 calls.before_job()
                 options = JOB_TIMEOUTS | options
             calls.attempts.append(call)
-            silence = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
-            timer = threading.Timer(SILENCE_SECONDS, _print_line, (silence, stderr))
+            silence_message = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
+            timer = threading.Timer(SILENCE_SECONDS, _print_line, (silence_message, stderr))
             timer.daemon = True
             timer.start()
             try:
                 if call.host == manager:
-                    answer = DeadlineFuture(functools.partial(super().send, request, **options))
-                    response = answer.result(ANSWER_SECONDS)
+                    pending_response = DeadlineFuture(functools.partial(super().send, request, **options))
+                    response = pending_response.result(ANSWER_SECONDS)
                 else:  # storage, which files are sent to
                     response = super().send(request, **options)
             except DeadlineExceeded:
@@ -181,8 +181,8 @@ class SdkClient:
         """Register an environment with an image and return its image."""
         with _silence_sdk():
             kind: Any = importlib.import_module(f"{SDK_MODULE}.entities").Environment
-            made = self._client.environments.create_or_update(kind(name=name, version=version, image=image))
-            return str(made.image or "")
+            environment = self._client.environments.create_or_update(kind(name=name, version=version, image=image))
+            return str(environment.image or "")
 
     def load_job(self, file: Path) -> Any:
         """Load a job file."""
@@ -191,8 +191,8 @@ class SdkClient:
     def create_job(self, job: Any) -> str:
         """Upload the job's code if needed, create the job and return the id of its code; empty for a pipeline."""
         with _silence_sdk(), _hide_repository(), _limit_storage_retries(self._transport):
-            made = self._client.jobs.create_or_update(job)
-            return str(getattr(made, "code", None) or "").removeprefix("azureml:")
+            created_job = self._client.jobs.create_or_update(job)
+            return str(getattr(created_job, "code", None) or "").removeprefix("azureml:")
 
 
 def load_job(file: Path) -> Any:
@@ -252,11 +252,11 @@ def _limit_storage_retries(transport: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def _hide_repository() -> Iterator[None]:
     """Otherwise the SDK reports the Git repository of the current folder to the workspace."""
-    before = os.environ.pop("GIT_DIR", None)
+    old_git_folder = os.environ.pop("GIT_DIR", None)
     os.environ["GIT_DIR"] = os.devnull
     try:
         yield
     finally:
         del os.environ["GIT_DIR"]
-        if before is not None:
-            os.environ["GIT_DIR"] = before
+        if old_git_folder is not None:
+            os.environ["GIT_DIR"] = old_git_folder

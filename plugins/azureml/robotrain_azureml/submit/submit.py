@@ -63,7 +63,7 @@ def make_plan_name(plan: Plan) -> str:
     Folders without a digest are uploaded under the job's name.
     """
     parts = list_parts(plan, Stage.SUBMIT)
-    has_own = any(not inputs.is_by_content(item.to) for part in parts for item in part.spec.uploads)
+    has_own = any(not inputs.is_by_content(upload_entry.to) for part in parts for upload_entry in part.spec.uploads)
     return f"{plan.run}-{plan.job.same_key[: 2 * NAME_BYTES]}" if plan.job.same_key and not has_own else ""
 
 
@@ -139,8 +139,10 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str, requested_b
         except Exception as error:
             problem = errors.make_unreadable_job_problem(error, Stage.SUBMIT, is_patched=spec.is_patched)
             raise Rejected([problem]) from error
-        named = [part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts]
-        for prepared in prepare_workspace(sdk, named):
+        renamed_parts = [
+            part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts
+        ]
+        for prepared in prepare_workspace(sdk, renamed_parts):
             if prepared.new:
                 print(prepared.line, file=sys.stderr, flush=True)
 
@@ -225,13 +227,13 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
     """
     parts = list_parts(plan, Stage.SUBMIT)
     for number, part in enumerate(parts):
-        uploads = tuple(item for item in part.spec.uploads if inputs.is_by_content(item.to))
+        uploads = tuple(upload_entry for upload_entry in part.spec.uploads if inputs.is_by_content(upload_entry.to))
         parts[number] = part._replace(spec=dataclasses.replace(part.spec, uploads=uploads))
         upload.require_uploadable(part.plan, parts[number].spec)
-    lines = set[str]()
+    printed_lines = set[str]()
     for prepared in prepare_workspace(make_sdk_client(parts[0].spec), parts):
-        if prepared.line not in lines:  # steps have much in common
-            lines.add(prepared.line)
+        if prepared.line not in printed_lines:  # steps have much in common
+            printed_lines.add(prepared.line)
             yield prepared.line
 
 
@@ -249,8 +251,10 @@ def prepare_workspace(sdk: SdkClient, parts: Iterable[PlanPart]) -> Iterator[Pre
         environment = spec.environment
         label = environment.label
         try:
-            new = ensure_environment(sdk, environment)
-            yield PreparedPart(f"{label} was registered with {environment.image}" if new else f"{label} exists", new)
+            is_new = ensure_environment(sdk, environment)
+            yield PreparedPart(
+                f"{label} was registered with {environment.image}" if is_new else f"{label} exists", is_new
+            )
             yield from upload.upload_folders(plan, spec)
         except Rejected:
             raise
@@ -266,19 +270,19 @@ def ensure_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> boo
     if environment.registry:
         return False
     name, version = environment.name, environment.version
-    image, new = _fetch_environment_image(sdk, environment), False
+    image, is_new = _fetch_environment_image(sdk, environment), False
     if image is None and environment.is_curated:
         raise Rejected([make_missing_environment_problem(environment, Stage.SUBMIT)])
     if image is None:
         try:
-            image, new = sdk.register_environment(name, version, environment.image), True
+            image, is_new = sdk.register_environment(name, version, environment.image), True
         except Exception as error:
             image = _fetch_environment_image(sdk, environment) if get_http_status(error) in CONFLICT_STATUSES else None
             if image is None:  # else a colleague was faster
                 raise
     if image != environment.image and not environment.accepts(image):
         raise Rejected([make_environment_differs_problem(environment, image, Stage.SUBMIT)])
-    return new
+    return is_new
 
 
 def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) -> str | None:
@@ -297,7 +301,7 @@ def make_missing_environment_problem(environment: WorkspaceEnvironment, stage: S
 
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:
     """Return the problem of an environment with another image; `image` is empty if it is built from files."""
-    content = f"the image {image}" if image else "no image: Azure builds it from files"
+    image_text = f"the image {image}" if image else "no image: Azure builds it from files"
     return make_problem(
         "azureml-environment-differs",
         Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
@@ -308,6 +312,6 @@ def make_environment_differs_problem(environment: WorkspaceEnvironment, image: s
         given=environment.version,
         stage=stage,
         label=environment.label,
-        content=content,
+        content=image_text,
         image=environment.image,
     )

@@ -39,20 +39,24 @@ def find_uploaded_sources(plan: Plan) -> list[JobSource]:
     """Return the local folders of a plan that are uploaded as they were pinned. Raises Rejected."""
     uploaded_sources: dict[JobSource, None] = {}
     for part in list_parts(plan, Stage.SUBMIT):
-        complete = find_complete_uploads(part.spec, part.spec.uploads)
-        sources = local_upload.select_uploaded_sources(part.plan, [(upload.path, upload.to) for upload in complete])
+        complete_uploads = find_complete_uploads(part.spec, part.spec.uploads)
+        sources = local_upload.select_uploaded_sources(
+            part.plan, [(upload.path, upload.to) for upload in complete_uploads]
+        )
         uploaded_sources |= dict.fromkeys(sources)
     return [*uploaded_sources]
 
 
 def find_complete_uploads(spec: AzureMLSubmissionSpec, uploads: Collection[DatastoreUpload]) -> set[DatastoreUpload]:
     """Return the uploads that are complete; empty if that cannot be checked."""
-    pinned = [upload for upload in uploads if inputs.is_by_content(upload.to)]
-    if not pinned:
+    pinned_uploads = [upload for upload in uploads if inputs.is_by_content(upload.to)]
+    if not pinned_uploads:
         return set()
     try:
         with _open_datastore(spec) as blobs:
-            return {upload for upload in pinned if is_complete(blobs, upload, list(blobs.list_blobs(upload.to)))}
+            return {
+                upload for upload in pinned_uploads if is_complete(blobs, upload, list(blobs.list_blobs(upload.to)))
+            }
     except (ServiceError, Rejected):
         return set()
 
@@ -93,9 +97,9 @@ def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
     """Check folders that are not uploaded yet, say how much they are, and warn of secrets in them."""
-    complete = find_complete_uploads(spec, spec.uploads)
+    complete_uploads = find_complete_uploads(spec, spec.uploads)
     for upload in spec.uploads:
-        if upload in complete:
+        if upload in complete_uploads:
             continue
         problems = [*local_upload.check_upload(plan, upload, Stage.PREFLIGHT, ENGINE)]
         if problems:
@@ -117,7 +121,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
     with _open_datastore(spec) as blobs:
         for upload in spec.uploads:
             try:
-                content = _upload_folder(blobs, upload, local_upload.select_uploaded_part(plan, upload.path))
+                folder_content = _upload_folder(blobs, upload, local_upload.select_uploaded_part(plan, upload.path))
             except ServiceError:
                 raise
             except OSError as error:
@@ -125,44 +129,50 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 raise Rejected(
                     [make_problem("upload-unreadable", where=upload.flag, given=upload.path, why=reason)]
                 ) from error
-            if content is not None:
-                if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):
-                    raise Rejected(changed)
+            if folder_content is not None:
+                if change_problems := list(local_upload.find_changes(plan, upload, "while it was uploaded")):
+                    raise Rejected(change_problems)
                 if inputs.is_by_content(upload.to):
-                    seal = {"files": len(content.files), "size": content.size}
+                    seal = {"files": len(folder_content.files), "size": folder_content.size}
                     blobs.write_blob(upload.to + SEAL_SUFFIX, json.dumps(seal).encode())
-            state = "was uploaded" if content else "is uploaded already"
-            yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs.store.name, upload)}", content is not None)
+            state = "was uploaded" if folder_content else "is uploaded already"
+            yield PreparedPart(
+                f"{upload.path} {state}: {_make_uri(blobs.store.name, upload)}", folder_content is not None
+            )
 
 
 def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path) -> local_upload.FolderContent | None:
     """Upload a folder and return its content; None if it was complete already."""
-    listed = list(blobs.list_blobs(upload.to))
-    if is_complete(blobs, upload, listed):
+    blobs_in_storage = list(blobs.list_blobs(upload.to))
+    if is_complete(blobs, upload, blobs_in_storage):
         return None
-    content = local_upload.scan_folder(folder)
-    uploaded = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in listed}
-    if others := uploaded.keys() - content.files.keys():
-        where = f"--account-name {blobs.store.account} --source {blobs.store.container} --pattern '{upload.to}/*'"
-        command = f"az storage blob delete-batch {where} --auth-mode login"
-        raise Rejected([local_upload.make_mixed_problem(upload, _make_uri(blobs.store.name, upload), others, command)])
-    files = {name: folder / name for name in content.files}
+    folder_content = local_upload.scan_folder(folder)
+    uploaded = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in blobs_in_storage}
+    if other_names := uploaded.keys() - folder_content.files.keys():
+        blob_options = (
+            f"--account-name {blobs.store.account} --source {blobs.store.container} --pattern '{upload.to}/*'"
+        )
+        command = f"az storage blob delete-batch {blob_options} --auth-mode login"
+        raise Rejected(
+            [local_upload.make_mixed_problem(upload, _make_uri(blobs.store.name, upload), other_names, command)]
+        )
+    files = {name: folder / name for name in folder_content.files}
     if uploaded:
         count = local_upload.format_file_count(len(uploaded))
         size = sum(blob.size for blob in uploaded.values())
         print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
-    missing = datastore.find_differing_files(files, uploaded)
-    present = len(files) - len(missing)
-    resumed = f"; {local_upload.format_file_count(present)} uploaded already" if present else ""
-    print_progress(f"uploading {upload.path} to {_make_uri(blobs.store.name, upload)}: {content}{resumed}")
-    progress = UploadProgress(sum(content.files[name] for name in missing))
+    differing_files = datastore.find_differing_files(files, uploaded)
+    present_count = len(files) - len(differing_files)
+    resume_note = f"; {local_upload.format_file_count(present_count)} uploaded already" if present_count else ""
+    print_progress(f"uploading {upload.path} to {_make_uri(blobs.store.name, upload)}: {folder_content}{resume_note}")
+    progress = UploadProgress(sum(folder_content.files[name] for name in differing_files))
     try:
-        datastore.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
+        datastore.upload_files(blobs, differing_files, upload.to, progress.add_bytes, progress.add_file)
     except BaseException:
         if progress.complete_bytes:
             print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
         raise
-    return content
+    return folder_content
 
 
 def _make_uri(datastore_name: str, upload: DatastoreUpload) -> str:

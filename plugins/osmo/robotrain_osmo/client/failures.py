@@ -86,22 +86,22 @@ class OsmoRefusal(Refusal):
 
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
-        untrusted = find_untrusted_certificate(message) if self.why_from == "certificate" else None
-        groups = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
+        bad_certificate = find_untrusted_certificate(message) if self.why_from == "certificate" else None
+        group_texts = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
         suggestions = tuple(
-            Suggestion(suggestion.text.format(*groups), suggestion.remark.format(*groups))
+            Suggestion(suggestion.text.format(*group_texts), suggestion.remark.format(*group_texts))
             for suggestion in self.suggestions
         )
         return CommandFailure(
             code=self.code,
-            title=self.title.format(*groups),
-            where=self.where.format(*groups),
-            why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*groups),
-            suggestions=(untrusted.way,) if untrusted else suggestions,
+            title=self.title.format(*group_texts),
+            where=self.where.format(*group_texts),
+            why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*group_texts),
+            suggestions=(bad_certificate.way,) if bad_certificate else suggestions,
             certain=self.certain,
             attempts=self.attempts,
             retry_delay=self.retry_delay,
-            name=groups[1] if len(groups) > 1 else "",
+            name=group_texts[1] if len(group_texts) > 1 else "",
         )
 
 
@@ -156,40 +156,42 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
     )
 
 
-def diagnose_failure(answer: ProcessResult, words: Sequence[str] = ()) -> CommandFailure | None:
+def diagnose_failure(result: ProcessResult, words: Sequence[str] = ()) -> CommandFailure | None:
     """Return the failure that a result means, or None if the command succeeded.
 
     :param words: those of the command, after its name.
     """
     asks_storage = is_storage_command(words)
-    if answer.timed_out:
+    if result.timed_out:
         return STORAGE_TIMEOUT if asks_storage else TIMEOUT
-    if answer.exit_code == 0:
+    if result.exit_code == 0:
         return None
-    message = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()  # usage errors are on stderr
+    message = _unwrap_message(result.stdout.strip()) or result.stderr.strip()  # usage errors are on stderr
     body = re.search(_RESPONSE_BODY, message, re.DOTALL)
     message = re.sub(_SUBMIT_FAILED, "", _unwrap_message(body[1].strip()) if body else message)
-    status_match = re.search(_HTTP_STATUS, answer.stdout)
+    status_match = re.search(_HTTP_STATUS, result.stdout)
     status = int(next(filter(None, status_match.groups()))) if status_match else 0
-    text = f"{message}\nHTTP {status}\n{answer.stderr}"
+    full_text = f"{message}\nHTTP {status}\n{result.stderr}"
     refusals = [
         kind
         for kind in load_osmo_refusals()
-        if (asks_storage or not kind.is_of_storage) and answer.exit_code in (kind.exits or (answer.exit_code,))
+        if (asks_storage or not kind.is_of_storage) and result.exit_code in (kind.exits or (result.exit_code,))
     ]
-    refusal = find_refusal(refusals, text, re.DOTALL | re.MULTILINE)
+    refusal = find_refusal(refusals, full_text, re.DOTALL | re.MULTILINE)
     if refusal:
         kind, match = refusal
         failure = kind.make_failure(match, message)
         is_query = kind.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
         return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
-    line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
-    exit_code = answer.exit_code
+    message_line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
+    exit_code = result.exit_code
     if exit_code < 0:
-        line = f"killed by signal {-exit_code}"
+        message_line = f"killed by signal {-exit_code}"
     return CommandFailure(
         code="client-failed",
-        title=f"the `osmo` command failed: {line}" if line else "the `osmo` command failed without a message",
+        title=f"the `osmo` command failed: {message_line}"
+        if message_line
+        else "the `osmo` command failed without a message",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
         certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),  # the service did nothing
     )
@@ -207,15 +209,15 @@ _HTTP_STATUS = r"(?m)Status Code: (\d{3})\b|^Error code: (\d{3})$|\"code\": (\d{
 _NOISE = r"^(?:Server responded with status code \d+|Traceback .*|\s.*|WARNING: .*|Current version: .*|Please .*)?$"
 
 
-def _unwrap_message(text: str) -> str:
+def _unwrap_message(message_text: str) -> str:
     """Return the message in a JSON or framed text, or the text itself."""
     try:
-        value: Any = json.loads(text)
+        message_object: Any = json.loads(message_text)
     except (ValueError, RecursionError):
-        framed = re.search(_FRAMED_MESSAGE, text, re.DOTALL)
-        return framed[1].strip() if framed else text
-    message = value.get("message") if isinstance(value, dict) else None
-    return message.strip() if isinstance(message, str) else text
+        frame_match = re.search(_FRAMED_MESSAGE, message_text, re.DOTALL)
+        return frame_match[1].strip() if frame_match else message_text
+    message = message_object.get("message") if isinstance(message_object, dict) else None
+    return message.strip() if isinstance(message, str) else message_text
 
 
 def _select_line(message: str) -> str:
@@ -223,8 +225,8 @@ def _select_line(message: str) -> str:
     lines = message.splitlines()
     if message.startswith("Traceback "):
         return lines[-1].strip()
-    first = next((line for line in lines if not re.match(_NOISE, line)), message.partition("\n")[0].strip())
-    return "" if first.startswith("<") else first.removeprefix("Internal server error: ")
+    message_line = next((line for line in lines if not re.match(_NOISE, line)), message.partition("\n")[0].strip())
+    return "" if message_line.startswith("<") else message_line.removeprefix("Internal server error: ")
 
 
 MAX_FIELDS = 3
@@ -234,8 +236,8 @@ _FIELD_PREFIX = r"^workflow\.(?:groups\.\d+\.)?(?:tasks\.\d+\.)?"
 
 def quote_service(message: str) -> str:
     """Quote the service's message."""
-    line = redact(_select_line(message)).rstrip(". ")
-    return f"The service reports: {line}." if line else ""
+    message_line = redact(_select_line(message)).rstrip(". ")
+    return f"The service reports: {message_line}." if message_line else ""
 
 
 def describe_field_errors(message: str) -> str:
@@ -246,8 +248,8 @@ def describe_field_errors(message: str) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         field_errors = re.findall(_FIELD_ERROR, message)
         fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {reason.rstrip('.')}" for path, reason in field_errors]
-    more = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
-    return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{more}."
+    omitted_note = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
+    return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{omitted_note}."
 
 
 RESOURCE_FLAGS = {"cpu": "--cpu", "memory": "--memory", "storage": "--storage", "gpu": "--gpus"}
@@ -256,7 +258,7 @@ RESOURCE_FLAGS = {"cpu": "--cpu", "memory": "--memory", "storage": "--storage", 
 
 def describe_refused_resources(message: str) -> str:
     """Describe which requested values no machine has, from OSMO's table of the machines and why each one is refused."""
-    rows = [re.split(r"\s{2,}", line.strip()) for line in message.splitlines()]
+    rows = [re.split(r"\s{2,}", table_line.strip()) for table_line in message.splitlines()]
     header = next((row for row in rows if row[-1] == "reason"), [])
     machines = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header) and row != header]
     limits: dict[str, float] = {}
@@ -266,10 +268,10 @@ def describe_refused_resources(message: str) -> str:
             if match:
                 name = match[2].lower()
                 unit = "Gi" if name in ("memory", "storage") else ""
-                value = f"{RESOURCE_FLAGS[name]} {match[1]} is too high for machines with up to {{:g}}{unit}"
-                limits[value] = max(limits.get(value, 0.0), float(machine[name]))
+                template = f"{RESOURCE_FLAGS[name]} {match[1]} is too high for machines with up to {{:g}}{unit}"
+                limits[template] = max(limits.get(template, 0.0), float(machine[name]))
     if limits:
-        sentences = "; ".join(value.format(limit) for value, limit in limits.items())
+        sentences = "; ".join(template.format(limit) for template, limit in limits.items())
         return f"{redact(sentences)}, part of which OSMO needs itself."
     reasons = re.findall(r"(?:^|Assertion failed for task \S+: )(Value .*)", message, re.MULTILINE)
     return f"{redact(reasons[0]).strip().rstrip('.')}." if reasons else ""
@@ -277,8 +279,8 @@ def describe_refused_resources(message: str) -> str:
 
 def describe_certificate(message: str) -> str:
     """Return why the connection was refused here."""
-    untrusted = find_untrusted_certificate(message)
-    return f"{untrusted.sentence[:1].upper()}{untrusted.sentence[1:]}." if untrusted else ""
+    bad_certificate = find_untrusted_certificate(message)
+    return f"{bad_certificate.sentence[:1].upper()}{bad_certificate.sentence[1:]}." if bad_certificate else ""
 
 
 EXPLANATIONS = {

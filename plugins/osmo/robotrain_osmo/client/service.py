@@ -101,8 +101,8 @@ _NO_TOTAL = CommandFailure(
 
 def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[str]:
     """Return the paths of all objects below `url`, or the name of `url` if it is one object. Raise CommandFailed."""
-    text, total = _list_storage(cli, url, stage, seconds, "-r")
-    keys = [line for line in text[: total.start()].splitlines() if line.strip()]
+    listing, total = _list_storage(cli, url, stage, seconds, "-r")
+    keys = [listing_line for listing_line in listing[: total.start()].splitlines() if listing_line.strip()]
     match = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
     folder = f"{match[1]}/" if match and match[1] else ""
     return {key.removeprefix(folder) if key.startswith(folder) else key.rpartition("/")[2] for key in keys}
@@ -116,9 +116,9 @@ def is_storage_empty(cli: str, url: str, seconds: float) -> bool:
 
 def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: str) -> tuple[str, re.Match[str]]:
     """Return the list of the objects at `url`, and its last line, which has their number."""
-    text = query_text(cli, "data", "list", url, *options, "--no-pager", seconds=seconds, stage=stage)
-    if total := re.search(_TOTAL, text, re.MULTILINE):
-        return text, total
+    listing = query_text(cli, "data", "list", url, *options, "--no-pager", seconds=seconds, stage=stage)
+    if total := re.search(_TOTAL, listing, re.MULTILINE):
+        return listing, total
     raise CommandFailed(_NO_TOTAL, stage)
 
 
@@ -158,17 +158,17 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
     return [_parse_pool(pool) for pool in [*pools, *({"name": name, **as_mapping(by_name[name])} for name in by_name)]]
 
 
-def _parse_pool(data: Mapping[str, Any]) -> Pool:
-    usage = as_mapping(data.get("resource_usage"))
+def _parse_pool(pool_fields: Mapping[str, Any]) -> Pool:
+    usage = as_mapping(pool_fields.get("resource_usage"))
     platforms = dict[str, PoolPlatform]()
-    for name, platform in as_mapping(data.get("platforms")).items():
+    for name, platform in as_mapping(pool_fields.get("platforms")).items():
         mounts = (as_texts(as_mapping(platform).get(key)) for key in ("allowed_mounts", "default_mounts"))
         platforms[name] = PoolPlatform(*mounts)
-    guaranteed = as_int(as_mapping(as_mapping(data.get("resources")).get("gpu")).get("guarantee"))
+    guaranteed = as_int(as_mapping(as_mapping(pool_fields.get("resources")).get("gpu")).get("guarantee"))
     return Pool(
-        name=as_text(data.get("name")),
-        status=as_text(data.get("status")),
-        max_exec_timeout=as_text(data.get("max_exec_timeout")),
+        name=as_text(pool_fields.get("name")),
+        status=as_text(pool_fields.get("status")),
+        max_exec_timeout=as_text(pool_fields.get("max_exec_timeout")),
         platforms=platforms,
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),

@@ -75,37 +75,37 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS, is_awaited:
 
     :param is_awaited: raise Rejected also if the command prints nothing at all in `start` seconds.
     """
-    started, held = False, list[str]()
+    has_started, held_lines = False, list[str]()
     while True:
         try:
-            line = log.read_line(QUIET_SECONDS if started else start)
+            log_line = log.read_line(QUIET_SECONDS if has_started else start)
         except EOFError:
-            yield from _drop_command_lines(held)
+            yield from _drop_command_lines(held_lines)
             if failure := failures.diagnose_failure(log.make_result()):
                 raise CommandFailed(failure) from None
             return
-        if line is None:
-            if is_awaited and not started:
+        if log_line is None:
+            if is_awaited and not has_started:
                 raise CommandFailed(failures.SLOW)  # it has answered about the workflow
-            yield from held
-            held.clear()
+            yield from held_lines
+            held_lines.clear()
             yield None
-        elif parse_timestamp(line):
-            started = True
-            yield from held
-            held.clear()
-            yield line
-        elif started:
-            held.append(line)  # a continuation, or the command's own last lines
+        elif parse_timestamp(log_line):
+            has_started = True
+            yield from held_lines
+            held_lines.clear()
+            yield log_line
+        elif has_started:
+            held_lines.append(log_line)  # a continuation, or the command's own last lines
         else:
-            started = _HEADER.fullmatch(line) is not None
+            has_started = _HEADER.fullmatch(log_line) is not None
 
 
 def _drop_command_lines(last_lines: list[str]) -> list[str]:
     for index, line in enumerate(last_lines):
         if line.startswith((STREAM_BREAK, ERROR_PREFIX)):
-            lines = last_lines[:index]
-            return lines[:-1] if lines and not lines[-1] else lines
+            log_lines = last_lines[:index]
+            return log_lines[:-1] if log_lines and not log_lines[-1] else log_lines
     return last_lines
 
 
@@ -121,20 +121,26 @@ INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LO
 
 def read_outcome(reference: Reference, node: int = 0) -> Outcome | None:
     """Return the outcome that an ended run logged, or that of another node than the lead; or None. Raise Rejected."""
-    last = () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))  # other tasks may go on
-    with open_log(reference, *last) as log:
-        lines = _select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
-        return _find_outcome(map(parse_text, _read_until_quiet(lines, OUTCOME_SECONDS)), node)
+    tail_options = (
+        () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))
+    )  # other tasks may go on
+    with open_log(reference, *tail_options) as log:
+        outcome_lines = _select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
+        return _find_outcome(map(parse_text, _read_until_quiet(outcome_lines, OUTCOME_SECONDS)), node)
 
 
-def _find_outcome(lines: Iterable[str], node: int) -> Outcome | None:
+def _find_outcome(log_lines: Iterable[str], node: int) -> Outcome | None:
     """Return the outcome in the log of a run. Another node than the lead logs an error in its place."""
     if not node:
-        return reasons.find_outcome(lines)
-    notes = (record.event for line in lines if (record := event.parse_event(line)))
+        return reasons.find_outcome(log_lines)
+    notes = (record.event for line in log_lines if (record := event.parse_event(line)))
     began = f"node {node} failed: "
-    texts = [note.text for note in notes if isinstance(note, Note) and note.text.startswith(began)]
-    return Outcome(state="failed", exit_code=EXIT_FAILED, reason=texts[-1].removeprefix(began)) if texts else None
+    failure_texts = [note.text for note in notes if isinstance(note, Note) and note.text.startswith(began)]
+    return (
+        Outcome(state="failed", exit_code=EXIT_FAILED, reason=failure_texts[-1].removeprefix(began))
+        if failure_texts
+        else None
+    )
 
 
 def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[str, int]) -> dict[str, Outcome | None]:
@@ -142,27 +148,27 @@ def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[
 
     :param nodes: the rank of the node, of a step of several, that its outcome is that of.
     """
-    read = _find_ended_log(reference) or _read_log(reference, workflow)
+    workflow_log = _find_ended_log(reference) or _read_log(reference, workflow)
     outcomes = {}
     for name in pipeline_steps.list_step_names(reference):
-        step_lines = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
+        step_lines = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(workflow_log.lines))
         outcomes[name] = _find_outcome((parse_text(raw) for raw in step_lines if raw is not None), nodes.get(name, 0))
     return outcomes
 
 
 def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
     """Yield the lines of the log so far, or its last ones; OSMO's with OSMO_MARK. Raise RunGone or Rejected."""
-    read = _find_ended_log(reference) or _read_log(reference)
-    if read.failure is not None:
-        raise read.failure
-    lines, count = deque[str](maxlen=tail), 0
-    for raw in _select_lines(reference, iter(read.lines)):
-        lines.append(parse_text(raw or ""))
+    workflow_log = _find_ended_log(reference) or _read_log(reference)
+    if workflow_log.failure is not None:
+        raise workflow_log.failure
+    last_lines, count = deque[str](maxlen=tail), 0
+    for raw in _select_lines(reference, iter(workflow_log.lines)):
+        last_lines.append(parse_text(raw or ""))
         count += 1
     if tail is None and count >= MAX_LOG_LINES:
         yield TRIMMED_LINE
-    yield from lines
-    if read.is_cut:
+    yield from last_lines
+    if workflow_log.is_cut:
         yield INCOMPLETE_LINE
 
 
@@ -184,8 +190,8 @@ The steps of a pipeline share it: each reading may wait until OSMO has sent noth
 
 
 def _find_ended_log(reference: Reference) -> _ReadLog | None:
-    read_time, read = _ended_logs.get(_get_log_key(reference), (0.0, None))
-    return read if time.monotonic() - read_time < ENDED_LOG_SECONDS_KEPT else None
+    read_time, ended_log = _ended_logs.get(_get_log_key(reference), (0.0, None))
+    return ended_log if time.monotonic() - read_time < ENDED_LOG_SECONDS_KEPT else None
 
 
 def _get_log_key(reference: Reference) -> tuple[str, str]:
@@ -205,15 +211,15 @@ def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> _R
         has_ended = workflow.is_finished and not workflow.others_active
         try:
             raw_lines = read_raw_lines(log, service.REQUEST_SECONDS, is_awaited=True)
-            lines = list(_read_to_end(raw_lines) if has_ended else _read_until_quiet(raw_lines))
-            is_cut = lines[-1:] == [INCOMPLETE_LINE]
-            read = _ReadLog(lines[:-1] if is_cut else lines, is_cut)
+            read_lines = list(_read_to_end(raw_lines) if has_ended else _read_until_quiet(raw_lines))
+            is_cut = read_lines[-1:] == [INCOMPLETE_LINE]
+            workflow_log = _ReadLog(read_lines[:-1] if is_cut else read_lines, is_cut)
         except CommandFailed as failure:  # if it has not started, that may mean that there is no log
-            read = _ReadLog(failure=failure if workflow.started is not None else None)
+            workflow_log = _ReadLog(failure=failure if workflow.started is not None else None)
     if has_ended:
         _ended_logs.clear()  # one is enough: only one command asks for several steps
-        _ended_logs[_get_log_key(reference)] = time.monotonic(), read
-    return read
+        _ended_logs[_get_log_key(reference)] = time.monotonic(), workflow_log
+    return workflow_log
 
 
 def _select_lines(
@@ -227,32 +233,32 @@ def _select_lines(
     """
     nodes = reference.get(pipeline_steps.TASKS_KEY, "").split(",")
     task = reference.get("task", "") if pipeline_steps.is_step(reference) or len(nodes) > 1 else ""
-    others = nodes[1:] if task == nodes[0] else []
-    is_own, last = not task, time.monotonic()
+    other_nodes = nodes[1:] if task == nodes[0] else []
+    is_own, last_line_time = not task, time.monotonic()
     for raw in raw_lines:
         if task and raw and (match := _LINE.fullmatch(raw)):  # other lines belong to the one before
-            is_own = match["task"] == task or (match["task"] in others and match["text"].startswith(event.PREFIX))
+            is_own = match["task"] == task or (match["task"] in other_nodes and match["text"].startswith(event.PREFIX))
         if raw is None or is_own:
             yield raw
-        elif with_pauses and time.monotonic() - last > QUIET_SECONDS:
+        elif with_pauses and time.monotonic() - last_line_time > QUIET_SECONDS:
             yield None
         else:
             continue
-        last = time.monotonic()
+        last_line_time = time.monotonic()
 
 
 def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_LOG_SECONDS) -> Iterator[str]:
-    until = 0.0
+    deadline = 0.0
     for raw in raw_lines:
-        until = until or time.monotonic() + seconds  # a slow service takes longer to begin
-        if raw is None or time.monotonic() > until:
+        deadline = deadline or time.monotonic() + seconds  # a slow service takes longer to begin
+        if raw is None or time.monotonic() > deadline:
             return
         yield raw
 
 
 def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
     """Yield all lines to the end, without a limit while they come faster than a few characters a second."""
-    last_line = since = time.monotonic()
+    last_line = start_time = time.monotonic()
     characters = 0
     for raw in raw_lines:
         now = time.monotonic()
@@ -261,8 +267,8 @@ def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
             characters += len(raw)
             yield raw
         if characters > LEAST_CHARACTERS:
-            since, characters = now, 0
-        if now - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS or now - since > SLOW_LOG_SECONDS:
+            start_time, characters = now, 0
+        if now - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS or now - start_time > SLOW_LOG_SECONDS:
             yield INCOMPLETE_LINE
             return
 
@@ -348,14 +354,14 @@ class OsmoLogFollower:
         """Yield the lines until the workflow ends. Raise RunGone or Rejected."""
         pause = FIRST_PAUSE
         while True:
-            before = self._deduplicator.count
+            line_count = self._deduplicator.count
             workflow = self._query_workflow()
             if workflow is not None and workflow.has_no_log:
                 time.sleep(BEGIN_POLL_SECONDS)
                 continue
             if workflow is not None and (yield from self._read_stream(workflow)):
                 return
-            pause = FIRST_PAUSE if self._deduplicator.count > before else min(pause * 2, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if self._deduplicator.count > line_count else min(pause * 2, LONGEST_PAUSE)
             time.sleep(pause)
 
     def _query_workflow(self) -> WorkflowState | None:
@@ -384,34 +390,34 @@ class OsmoLogFollower:
     def _limit_lines(self, raw_lines: Iterator[str | None]) -> Iterator[str]:
         """Yield the texts of the lines, but only the last `tail` of those that exist at first."""
         tail = self._tail
-        held = deque[str](maxlen=self._tail)
+        held_lines = deque[str](maxlen=self._tail)
         began = time.monotonic()
         for raw in raw_lines:
             self._caught_up = self._caught_up or raw is None or time.monotonic() - began > CATCH_UP_SECONDS
             if tail is not None and self._caught_up:
-                yield from held
+                yield from held_lines
                 tail = self._tail = None
             if raw is None:
                 continue
             if tail is not None:
-                held.append(parse_text(raw))
+                held_lines.append(parse_text(raw))
             else:
                 yield parse_text(raw)
                 if self._deduplicator.count == MAX_LOG_LINES and not self._caught_up:
                     yield TRIMMED_LINE
         if tail is not None:
             self._tail = None
-            yield from held
+            yield from held_lines
 
     def _filter_new_lines(self, raw_lines: Iterator[str | None]) -> Iterator[str | None]:
         """Yield the new lines of a stream, and None in pauses; end if the stream hangs and the workflow has ended."""
         self._deduplicator.begin_stream()
         last_line = time.monotonic()
-        silence = STEP_SILENCE_SECONDS if pipeline_steps.is_step(self._reference) else SILENCE_SECONDS
+        silence_seconds = STEP_SILENCE_SECONDS if pipeline_steps.is_step(self._reference) else SILENCE_SECONDS
         for raw in raw_lines:
             if raw is None:
                 yield None
-                if time.monotonic() - last_line > silence:
+                if time.monotonic() - last_line > silence_seconds:
                     if (workflow := self._query_workflow()) is not None and workflow.is_finished:
                         return
                     last_line = time.monotonic()
@@ -420,8 +426,8 @@ class OsmoLogFollower:
             if self._deduplicator.is_new(raw):
                 yield raw
 
-    def _raise_if_permanent(self, failed: CommandFailed) -> None:
+    def _raise_if_permanent(self, error: CommandFailed) -> None:
         """Raise a failure unless OSMO is unreachable for less than PATIENCE_SECONDS."""
-        may_pass = failed.failure.code in failures.UNREACHABLE_CODES
+        may_pass = error.failure.code in failures.UNREACHABLE_CODES
         if not may_pass or time.monotonic() - self._last_answer > PATIENCE_SECONDS:
-            raise failed
+            raise error

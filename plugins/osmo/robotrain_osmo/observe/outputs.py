@@ -39,8 +39,10 @@ def read_run_log(reference: Reference) -> RunLog:
 
 def _read_present_log(reference: Reference) -> tuple[RunLog, bool]:
     """Read what OSMO sends of a log; return also whether it broke off. Raise RunGone or Rejected."""
-    lines = list(logs.read_log(reference))
-    return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE]), lines[-1:] == [INCOMPLETE_LINE]
+    log_lines = list(logs.read_log(reference))
+    return outputs.parse_run_log(log_lines, trimmed=log_lines[:1] == [TRIMMED_LINE]), log_lines[-1:] == [
+        INCOMPLETE_LINE
+    ]
 
 
 def _make_unread_error(reference: Reference) -> Rejected:
@@ -82,7 +84,7 @@ def describe_reference(reference: Reference) -> Mapping[str, str]:
     url = reference.get("publishes", "")
     facts = {"workflow": reference.get("workflow", ""), "copied to": url if storage.is_storage_url(url) else ""}
     facts["dataset"] = reference.get("dataset", "")
-    return {name: value for name, value in facts.items() if value}
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 LIST_SECONDS = 60.0
@@ -110,7 +112,7 @@ def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Ou
         print(f"warning: cannot list {url} from this machine: {rejected}", file=sys.stderr)
         yield _make_folder_output(url, run_log)
         return
-    keys = [line.strip() for line in listing.splitlines()]
+    keys = [listing_line.strip() for listing_line in listing.splitlines()]
     profile = records.get_output_profile(pipeline_steps.get_whole_run(reference))
     last_file = f"{profile.folder}/{profile.complete_file}" if profile.complete_file else ""
     if run_log.evaluation and last_file and any(key.endswith(last_file) for key in keys):
@@ -138,8 +140,8 @@ def _get_source(url: str) -> tuple[str, str]:
 def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or reference["workflow"]
     progress = run_log.progress
-    noun, tracked = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
-    notes = [f"The tracking run has {tracked}: {progress.tracking_ui}."] if progress.tracking_ui else []
+    noun, tracked_noun = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
+    notes = [f"The tracking run has {tracked_noun}: {progress.tracking_ui}."] if progress.tracking_ui else []
     notes += [f"The model is registered: {model.name}, version {model.version}." for model in progress.registered]
     command = f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
     fix = Suggestion(command, f"the same run again, with published {noun}")

@@ -28,7 +28,7 @@ def make_reference(published: Mapping[str, str], tasks: Mapping[str, Sequence[st
     :param tasks: the names of the tasks of each step of several nodes.
     """
     urls = {get_publish_key(name): url for name, url in published.items() if url}
-    nodes = {f"{TASKS_KEY}:{name}": ",".join(names) for name, names in tasks.items() if names}
+    nodes = {f"{TASKS_KEY}:{name}": ",".join(node_names) for name, node_names in tasks.items() if node_names}
     return {STEPS_KEY: ",".join(published), **urls, **nodes}
 
 
@@ -57,7 +57,7 @@ def select_step(reference: Reference) -> Reference:
     step = reference.get(STEP_KEY, "")
     if not step:
         return reference
-    names: Mapping[str, str] = {
+    step_fields: Mapping[str, str] = {
         "task": reference.get("task") or step,
         "run": f"{reference['run']}-{step}",
         "whole": reference["run"],
@@ -65,33 +65,33 @@ def select_step(reference: Reference) -> Reference:
         "publishes": reference.get(get_publish_key(step), ""),
     }
     if tasks := reference.get(f"{TASKS_KEY}:{step}"):
-        names = {**names, TASKS_KEY: tasks}
+        step_fields = {**step_fields, TASKS_KEY: tasks}
     keys = ("workflow", "cli", "server")
-    return {**{key: reference[key] for key in keys if key in reference}, **names}
+    return {**{key: reference[key] for key in keys if key in reference}, **step_fields}
 
 
 def list_group_rows(answer: Mapping[str, Any], task: str) -> list[Mapping[str, Any]]:
     """Return OSMO's rows of the attempts of a task, and of those of its group; none if it has no such task."""
-    groups = ([*as_mappings(group.get("tasks"))] for group in as_mappings(answer.get("groups")))
-    return next((rows for rows in groups if any(row.get("name") == task for row in rows)), [])
+    rows_by_group = ([*as_mappings(group.get("tasks"))] for group in as_mappings(answer.get("groups")))
+    return next((rows for rows in rows_by_group if any(row.get("name") == task for row in rows)), [])
 
 
-def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+def select_task(workflow_answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """Return OSMO's answer about a workflow as if the group of `task` were its only one."""
-    groups = as_mappings(answer.get("groups"))
+    task_groups = as_mappings(workflow_answer.get("groups"))
     task_group = next(
-        (group for group in groups if any(row.get("name") == task for row in as_mappings(group.get("tasks")))), {}
+        (group for group in task_groups if any(row.get("name") == task for row in as_mappings(group.get("tasks")))), {}
     )
     rows = [row for row in as_mappings(task_group.get("tasks")) if row.get("name") == task]
-    newest: Mapping[str, Any] = max(rows, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    newest_attempt: Mapping[str, Any] = max(rows, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
     has_nodes = len({row.get("name") for row in as_mappings(task_group.get("tasks"))}) > 1
-    status = as_text((task_group if has_nodes else newest).get("status"))
+    status = as_text((task_group if has_nodes else newest_attempt).get("status"))
     is_final = status == "COMPLETED" or status.startswith("FAILED")
     return {
-        **answer,
+        **workflow_answer,
         "groups": [task_group],
         "status": status if is_final else "RUNNING" if status == "RUNNING" else "PENDING",
-        "start_time": newest.get("start_time"),
-        "end_time": newest.get("end_time"),
+        "start_time": newest_attempt.get("start_time"),
+        "end_time": newest_attempt.get("end_time"),
         "queued_time": None,
     }

@@ -42,7 +42,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if run_log.trimmed else ""
     step = azure_outputs.choose_step(run, artifacts, step, note)
     ids = {"mlflow_run_id": run_log.run_id, "mlflow_experiment_id": run_log.experiment_id}
-    ids = {name: value for name, value in ids.items() if value}
+    ids = {name: identifier for name, identifier in ids.items() if identifier}
     metadata = azure_outputs.make_model_metadata(reference.get("run", ""), "osmo", step, document, run_log, ids)
     models = WorkspaceModels(ArmClient(RETRY_SECONDS), target)
 
@@ -63,19 +63,22 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or "RUN"
     outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
-    noun, value = outputs.noun, f"--set {outputs.register_parameter}={name}"
+    noun, register_option = outputs.noun, f"--set {outputs.register_parameter}={name}"
     if log.run_id:
         reason = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
     elif log.trimmed:
         reason = f"It is unknown whether the {noun} was tracked: {TRIMMED_LOG_NOTE}."
     else:
         reason = f"The log of the {noun} shows no tracking."
-    again = Suggestion(f"robotrain resubmit {run} {value}", "runs the job again")
-    further, download = f"robotrain resume {run} {value}", f"robotrain outputs --checkpoint last --to FOLDER {run}"
+    resubmission = Suggestion(f"robotrain resubmit {run} {register_option}", "runs the job again")
+    resume_command, download_command = (
+        f"robotrain resume {run} {register_option}",
+        f"robotrain outputs --checkpoint last --to FOLDER {run}",
+    )
     of_checkpoint = (
-        Suggestion(further, "continues from the last published checkpoint; needs more --training-steps"),
-        Suggestion(download, f"downloads it; then az ml model create --name {name} --path FOLDER"),
+        Suggestion(resume_command, "continues from the last published checkpoint; needs more --training-steps"),
+        Suggestion(download_command, f"downloads it; then az ml model create --name {name} --path FOLDER"),
     )
     reason = f"{reason} A run can also register its model itself."
-    fixes = (again, *(of_checkpoint if outputs.resumable else ()))
+    fixes = (resubmission, *(of_checkpoint if outputs.resumable else ()))
     return make_problem("feature-not-there", *fixes, given=name, run=run, why=reason)

@@ -46,9 +46,11 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     A list says neither what a pod waits for nor why a workflow failed.
     """
     commands = dict.fromkeys(map(workflow_state.get_command, references))
-    listed = {command: workflow_state.list_workflows(command) for command in commands}
+    workflows_by_command = {command: workflow_state.list_workflows(command) for command in commands}
     return [
-        _make_listed_status(reference, listed[workflow_state.get_command(reference)].get(reference.get("workflow", "")))
+        _make_listed_status(
+            reference, workflows_by_command[workflow_state.get_command(reference)].get(reference.get("workflow", ""))
+        )
         for reference in references
     ]
 
@@ -65,8 +67,8 @@ def _make_listed_status(reference: Reference, workflow: WorkflowState | None) ->
     elif workflow.state == "pending":
         reason = f"OSMO has not started it{reasons.format_wait(workflow.queued_seconds)}"
     exit_code = 0 if workflow.state == "succeeded" else None
-    ended = workflow.ended if workflow.is_finished else None
-    return Status(state=workflow.state, reason=reason, exit_code=exit_code, started=workflow.started, ended=ended)
+    ended_at = workflow.ended if workflow.is_finished else None
+    return Status(state=workflow.state, reason=reason, exit_code=exit_code, started=workflow.started, ended=ended_at)
 
 
 CANCELLING_REASON = "it is being cancelled: OSMO has accepted the request and has not ended it yet"
@@ -115,20 +117,20 @@ def query_blocking_event(reference: Reference) -> str:
     except Rejected:  # the state is known without it
         return ""
     with stream:
-        lines = stream.read_present_lines(EVENTS_START_SECONDS, EVENTS_QUIET_SECONDS, EVENTS_SECONDS)
-        return find_blocking_event(logs.parse_text(raw) for raw in lines if logs.parse_timestamp(raw))
+        event_lines = stream.read_present_lines(EVENTS_START_SECONDS, EVENTS_QUIET_SECONDS, EVENTS_SECONDS)
+        return find_blocking_event(logs.parse_text(raw) for raw in event_lines if logs.parse_timestamp(raw))
 
 
 def find_blocking_event(events: Iterable[str]) -> str:
     """Return the newest unresolved problem of events in time order, or ""."""
     problem = ""
-    for text in events:
-        if re.search(_GOOD_EVENT, text):
+    for event_text in events:
+        if re.search(_GOOD_EVENT, event_text):
             problem = ""
-        elif re.search(_BAD_EVENT, text) and (
-            not problem or re.search(_VAGUE_EVENT, problem) or not re.search(_VAGUE_EVENT, text)
+        elif re.search(_BAD_EVENT, event_text) and (
+            not problem or re.search(_VAGUE_EVENT, problem) or not re.search(_VAGUE_EVENT, event_text)
         ):
-            problem = text
+            problem = event_text
     return problem
 
 
@@ -178,25 +180,25 @@ _NO_MESSAGE = (r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure",)
 
 def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
     """Return why an active run waits, or "". `event`: the event that explains it."""
-    who = "it" if workflow.node is None else f"node {workflow.node}"
-    restart = f"{who} was restarted after losing its machine (retry {workflow.retry})" if workflow.retry else ""
+    subject = "it" if workflow.node is None else f"node {workflow.node}"
+    restart = f"{subject} was restarted after losing its machine (retry {workflow.retry})" if workflow.retry else ""
     if not workflow.is_known:
         return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
         return restart
-    since = reasons.format_wait(workflow.queued_seconds)
+    wait_note = reasons.format_wait(workflow.queued_seconds)
     limit = workflow.queue_timeout
     if workflow.task_status == "INITIALIZING":
-        pending = "its image is being pulled and its inputs downloaded"
+        waiting_reason = "its image is being pulled and its inputs downloaded"
     elif workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
-        pending = f"OSMO is preparing it{since}"
+        waiting_reason = f"OSMO is preparing it{wait_note}"
     else:
-        named = format_duration(limit) if limit and limit < MAX_NAMED_TIMEOUT else ""
-        until = f"; OSMO gives up after {named} (--queue-timeout)" if named else ""
-        pending = f"no machine of the pool is free{since}{until}"
+        timeout_text = format_duration(limit) if limit and limit < MAX_NAMED_TIMEOUT else ""
+        timeout_note = f"; OSMO gives up after {timeout_text} (--queue-timeout)" if timeout_text else ""
+        waiting_reason = f"no machine of the pool is free{wait_note}{timeout_note}"
     is_about_image = re.search("(?i)image", event)
-    pending = _explain_image_failure(event) if is_about_image else _append_message(pending, event)
-    return f"{restart}: {pending}" if restart else pending
+    waiting_reason = _explain_image_failure(event) if is_about_image else _append_message(waiting_reason, event)
+    return f"{restart}: {waiting_reason}" if restart else waiting_reason
 
 
 def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> str:
@@ -269,15 +271,15 @@ def list_steps(reference: Reference) -> list[StepStatus]:
 
 def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
-    answer = workflow_state.query_answer(reference)
-    steps = _parse_steps(reference, answer)
-    workflow = workflow_state.parse_workflow(answer)
+    workflow_answer = workflow_state.query_answer(reference)
+    steps = _parse_steps(reference, workflow_answer)
+    workflow = workflow_state.parse_workflow(workflow_answer)
     outcomes: Mapping[str, Outcome | None] = {}
     if workflow.is_finished and any(is_own_failure(step) for step in steps.values()):
         with contextlib.suppress(Rejected):  # the states are known without the log
             outcomes = logs.read_outcomes(reference, workflow, {name: step.node or 0 for name, step in steps.items()})
-    whole = _make_pipeline_status(reference, workflow, steps, outcomes)
-    return whole, [_make_step_status(name, step, outcomes.get(name)) for name, step in steps.items()]
+    pipeline_status = _make_pipeline_status(reference, workflow, steps, outcomes)
+    return pipeline_status, [_make_step_status(name, step, outcomes.get(name)) for name, step in steps.items()]
 
 
 def has_step_output(reference: Reference) -> bool:
@@ -289,8 +291,10 @@ def has_step_output(reference: Reference) -> bool:
     return True
 
 
-def _parse_steps(reference: Reference, answer: object) -> dict[str, WorkflowState]:
-    return {name: workflow_state.parse_step(answer, name) for name in pipeline_steps.list_step_names(reference)}
+def _parse_steps(reference: Reference, workflow_answer: object) -> dict[str, WorkflowState]:
+    return {
+        name: workflow_state.parse_step(workflow_answer, name) for name in pipeline_steps.list_step_names(reference)
+    }
 
 
 def _make_pipeline_status(
@@ -300,28 +304,28 @@ def _make_pipeline_status(
     outcomes: Mapping[str, Outcome | None],
 ) -> Status:
     """Return the status of the whole: the reason is that of the first step that failed, never of a skipped one."""
-    started = min((step.started for step in steps.values() if step.started), default=None)
+    started_at = min((step.started for step in steps.values() if step.started), default=None)
     if not workflow.is_finished:
         cancelling = CANCELLING_REASON if workflow_state.is_cancel_requested(reference) else ""
-        waiting = {name: explain_waiting(step) for name, step in steps.items() if _has_begun(step)}
+        waiting_reasons = {name: explain_waiting(step) for name, step in steps.items() if _has_begun(step)}
         reason = cancelling or "; ".join(
-            f"step {name}: {explanation}" for name, explanation in waiting.items() if explanation
+            f"step {name}: {explanation}" for name, explanation in waiting_reasons.items() if explanation
         )
-        return Status(state="running" if started else "pending", reason=reason, started=started)
-    ended = workflow.ended
-    bad = [(name, step) for name, step in steps.items() if step.failure not in ("", SKIPPED_STATUS)]
-    if not bad:
+        return Status(state="running" if started_at else "pending", reason=reason, started=started_at)
+    ended_at = workflow.ended
+    unsuccessful_steps = [(name, step) for name, step in steps.items() if step.failure not in ("", SKIPPED_STATUS)]
+    if not unsuccessful_steps:
         reason = "" if workflow.state == "succeeded" else explain_failure(workflow)
-        return Status(state=workflow.state, reason=reason, started=started, ended=ended)
-    failed = [pair for pair in bad if pair[1].state in ("failed", "lost")]
-    name, first = min(failed or bad, key=lambda pair: pair[1].ended or float("inf"))
-    explanation = explain_failure(first, outcomes.get(name))
+        return Status(state=workflow.state, reason=reason, started=started_at, ended=ended_at)
+    failed_steps = [pair for pair in unsuccessful_steps if pair[1].state in ("failed", "lost")]
+    name, first_step = min(failed_steps or unsuccessful_steps, key=lambda pair: pair[1].ended or float("inf"))
+    explanation = explain_failure(first_step, outcomes.get(name))
     return Status(
-        state="failed" if failed else "cancelled",
-        reason=f"step {name} {first.state}" + (f": {explanation}" if explanation else ""),
-        exit_code=first.exit_code,
-        started=started,
-        ended=ended,
+        state="failed" if failed_steps else "cancelled",
+        reason=f"step {name} {first_step.state}" + (f": {explanation}" if explanation else ""),
+        exit_code=first_step.exit_code,
+        started=started_at,
+        ended=ended_at,
     )
 
 
@@ -339,5 +343,5 @@ def _make_step_status(name: str, step: WorkflowState, outcome: Outcome | None = 
         state, reason = (state, explain_waiting(step)) if _has_begun(step) else ("waiting", "")
     elif state != "succeeded":
         reason = explain_failure(step, outcome)
-    ended = step.ended if step.is_finished else None
-    return StepStatus(name=name, state=state, reason=reason, started=step.started, ended=ended)
+    ended_at = step.ended if step.is_finished else None
+    return StepStatus(name=name, state=state, reason=reason, started=step.started, ended=ended_at)

@@ -22,8 +22,8 @@ def make_shell(reference: Reference, words: Sequence[str]) -> TerminalCommand:
     """
     mark = f"robotrain-{os.urandom(8).hex()}"
     script = f"printf %s%s {mark} @; {shlex.join(words) if words else SHELL}; printf '%s%d;' {mark}= $?"
-    entry = shlex.join(["/bin/sh", "-c", script])
-    words = _make_words(reference, "exec", "--entry", entry)
+    entry_command = shlex.join(["/bin/sh", "-c", script])
+    words = _make_words(reference, "exec", "--entry", entry_command)
     return TerminalCommand(words, begin_mark=f"{mark}@", exit_mark=f"{mark}=", explain_failure=_make_failure)
 
 

@@ -66,8 +66,8 @@ class WorkflowState:
         A workflow stays RUNNING while a task that lost its machine waits for another one, and is it as soon as one of
         several nodes runs: they wait for the others.
         """
-        waits = bool(self.retry) or self.node is not None
-        if self.workflow_status == "RUNNING" and waits and self.task_status in PENDING_TASK_STATUSES:
+        is_waiting = bool(self.retry) or self.node is not None
+        if self.workflow_status == "RUNNING" and is_waiting and self.task_status in PENDING_TASK_STATUSES:
             return "pending"
         if state := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
             return state
@@ -99,29 +99,29 @@ class WorkflowState:
         return self.state == "pending" and not self.retry and self.started is None
 
 
-def parse_workflow(answer: object, task: str = "") -> WorkflowState:
+def parse_workflow(workflow_answer: object, task: str = "") -> WorkflowState:
     """Parse the answer of `osmo workflow query -t json`. `task`: the task's name; empty for any."""
-    data = as_mapping(answer)
-    groups = as_mappings(data.get("groups"))
-    attempts = pipeline_steps.list_group_rows(data, task)
-    attempts = attempts or [row for group in groups for row in as_mappings(group.get("tasks"))]
-    newest = _choose_task(attempts, task)
-    messages = (row.get("failure_message") for row in (newest, *groups))
+    workflow_fields = as_mapping(workflow_answer)
+    task_groups = as_mappings(workflow_fields.get("groups"))
+    attempts = pipeline_steps.list_group_rows(workflow_fields, task)
+    attempts = attempts or [row for group in task_groups for row in as_mappings(group.get("tasks"))]
+    newest_attempt = _choose_task(attempts, task)
+    messages = (row.get("failure_message") for row in (newest_attempt, *task_groups))
     return WorkflowState(
-        name=as_text(data.get("name")),
-        workflow_status=as_text(data.get("status")),
-        task_status=as_text(newest.get("status")),
+        name=as_text(workflow_fields.get("name")),
+        workflow_status=as_text(workflow_fields.get("status")),
+        task_status=as_text(newest_attempt.get("status")),
         retry=max((as_int(row.get("retry_id")) or 0 for row in attempts), default=0),
-        node=_parse_node(newest, attempts, task),
-        exit_code=as_int(newest.get("exit_code")),
+        node=_parse_node(newest_attempt, attempts, task),
+        exit_code=as_int(newest_attempt.get("exit_code")),
         message=as_text(next(filter(None, messages), "")),
-        queued_seconds=as_number(data.get("queued_time")),
-        exec_timeout=as_number(data.get("exec_timeout")),
-        queue_timeout=as_number(data.get("queue_timeout")),
-        started=parse_time(data.get("start_time")) or parse_time(newest.get("start_time")),
-        ended=parse_time(data.get("end_time")) or parse_time(newest.get("end_time")),
-        cancelled_by=as_text(data.get("cancelled_by")),
-        overview=as_text(data.get("overview")),
+        queued_seconds=as_number(workflow_fields.get("queued_time")),
+        exec_timeout=as_number(workflow_fields.get("exec_timeout")),
+        queue_timeout=as_number(workflow_fields.get("queue_timeout")),
+        started=parse_time(workflow_fields.get("start_time")) or parse_time(newest_attempt.get("start_time")),
+        ended=parse_time(workflow_fields.get("end_time")) or parse_time(newest_attempt.get("end_time")),
+        cancelled_by=as_text(workflow_fields.get("cancelled_by")),
+        overview=as_text(workflow_fields.get("overview")),
     )
 
 
@@ -130,16 +130,16 @@ def _choose_task(attempts: Sequence[Mapping[str, Any]], task: str) -> Mapping[st
 
     A node that was ended because another one failed has no exit code, or that of a lost connection.
     """
-    last: dict[str, Mapping[str, Any]] = {}
+    last_attempts: dict[str, Mapping[str, Any]] = {}
     for row in sorted(attempts, key=lambda row: as_int(row.get("retry_id")) or 0):
-        last[as_text(row.get("name"))] = row
-    failed = [row for row in last.values() if as_text(row.get("status")).startswith("FAILED")]
-    if task in last and failed:
-        return min(failed, key=lambda row: (_rank_cause(row), as_text(row.get("end_time"))))
-    waiting = [row for row in last.values() if row.get("status") in PENDING_TASK_STATUSES]
-    if task in last:
-        restarted = [row for row in last.values() if row.get("retry_id")]
-        return next(iter(waiting or restarted), last[task])
+        last_attempts[as_text(row.get("name"))] = row
+    failed_attempts = [row for row in last_attempts.values() if as_text(row.get("status")).startswith("FAILED")]
+    if task in last_attempts and failed_attempts:
+        return min(failed_attempts, key=lambda row: (_rank_cause(row), as_text(row.get("end_time"))))
+    waiting_attempts = [row for row in last_attempts.values() if row.get("status") in PENDING_TASK_STATUSES]
+    if task in last_attempts:
+        restarted_attempts = [row for row in last_attempts.values() if row.get("retry_id")]
+        return next(iter(waiting_attempts or restarted_attempts), last_attempts[task])
     return max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
 
 
@@ -158,8 +158,8 @@ def _parse_node(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], t
 
 def parse_step(answer: object, task: str) -> WorkflowState:
     """Parse the state of one task of several, as that of a workflow of that task alone."""
-    alone = parse_workflow(pipeline_steps.select_task(as_mapping(answer), task), task)
-    return replace(alone, others_active=not parse_workflow(answer).is_finished)
+    task_state = parse_workflow(pipeline_steps.select_task(as_mapping(answer), task), task)
+    return replace(task_state, others_active=not parse_workflow(answer).is_finished)
 
 
 QUERY_SECONDS = service.REQUEST_SECONDS
@@ -170,9 +170,13 @@ def query_workflow(reference: Reference) -> WorkflowState:
 
     :param reference: of a run, a whole pipeline, or a step as `pipeline_steps.select_step` returns it.
     """
-    answer = query_answer(reference)
+    workflow_answer = query_answer(reference)
     task = reference.get("task", "")
-    return parse_step(answer, task) if pipeline_steps.is_step(reference) else parse_workflow(answer, task)
+    return (
+        parse_step(workflow_answer, task)
+        if pipeline_steps.is_step(reference)
+        else parse_workflow(workflow_answer, task)
+    )
 
 
 def query_answer(reference: Reference) -> Any:

@@ -60,8 +60,8 @@ def check_command(settings: OsmoSettings) -> Iterator[HealthResult]:
         if not settings.pool:
             yield report_missing("no pool is set", POOL_SUGGESTION)
         return
-    text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
-    yield report_failure(text, INSTALL_SUGGESTION) if settings.pool else report_missing(text, INSTALL_SUGGESTION)
+    title = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
+    yield report_failure(title, INSTALL_SUGGESTION) if settings.pool else report_missing(title, INSTALL_SUGGESTION)
 
 
 def _find_command(settings: OsmoSettings) -> str | None:
@@ -100,14 +100,14 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
     datasets = {name: partial(check_dataset, submissions[0], name) for name in _list_datasets(jobs, submissions[0])}
     targets = filter(None, (workspace.parse_tracking_uri(job.placement.tracking_uri) for job in jobs))
     workspaces = {target: partial(preflight_checks.check_workspace, target) for target in targets}
-    data = {  # by what the check depends on
+    data_checks = {  # by what the check depends on
         (job.workload, job.sources, job.parameters.get("publish_url"), tuple(job.placement.credentials)): partial(
             preflight_checks.check_data, job
         )
         for job in jobs
     }
     sources = [*datasets.values(), *inputs.values(), *uploads.values()]
-    access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data.values()]
+    access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data_checks.values()]
     return [
         Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
         *(
@@ -159,9 +159,9 @@ def check_patched_workflow(plan: Plan, submission: OsmoSubmissionSpec) -> Iterat
                 yield make_engine_problem("OSMO", error.failure.why)
 
 
-def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator[Problem]:
+def check_input(submission: OsmoSubmissionSpec, required_input: OsmoInput) -> Iterator[Problem]:
     """Check that an input exists: otherwise OSMO provides an empty folder and reports success."""
-    flag, url = required.flag, required.url
+    flag, url = required_input.flag, required_input.url
     try:
         is_empty = service.is_storage_empty(submission.cli, url, QUERY_SECONDS)
     except CommandFailed as error:  # the workflow may be able to read it
@@ -183,7 +183,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     """Check that an input can be uploaded, and note the size of the upload."""
     problems = [*local_upload.check_upload(plan, item, Stage.PREFLIGHT, "OSMO")] if item.path else []
     try:
-        stored = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
+        stored_files = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
     except CommandFailed as error:
         if problems:
             yield from problems
@@ -194,7 +194,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
             is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
             yield problem if is_about_command else replace(problem, where=item.flag, given=item.url)
         return
-    if not item.path or upload.is_complete(item, stored):
+    if not item.path or upload.is_complete(item, stored_files):
         return
     yield from local_upload.check_upload_secrets(plan, item)
     if problems:
@@ -209,7 +209,7 @@ MISSING = ("resource-unknown.bucket", "resource-unknown.dataset")
 def _list_datasets(jobs: Iterable[JobDocument], submission: OsmoSubmissionSpec) -> Iterator[str]:
     """Yield the names of the built-in OSMO datasets that the jobs read."""
     for job in jobs if submission.server in DATASET_SERVERS else ():
-        sources = {(item.role, item.uri) for item in job.sources if item.kind == dataset.KIND.name}
+        sources = {(source.role, source.uri) for source in job.sources if source.kind == dataset.KIND.name}
         yield from (mount.origin for mount in job.placement.mounts if (mount.role, mount.uri) in sources)
 
 
@@ -232,20 +232,22 @@ def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[Osmo
         writes_by_name = accounts.setdefault((submission.identity, subscription), {})
         for name, writes in find_storage_accounts(job, submission).items() if submission.identity else ():
             writes_by_name[name] = writes or writes_by_name.get(name, False)
-    for (identity, subscription), used in accounts.items():
-        if used and subscription:
-            yield from preflight_checks.check_identity_blob_roles(identity, subscription, used)
-        elif used:
+    for (identity, subscription), writes_by_account in accounts.items():
+        if writes_by_account and subscription:
+            yield from preflight_checks.check_identity_blob_roles(identity, subscription, writes_by_account)
+        elif writes_by_account:
             flag = preflight_checks.IDENTITY_FLAG
-            yield make_problem("not-checked-here.roles", where=flag, given=identity, used=", ".join(sorted(used)))
+            yield make_problem(
+                "not-checked-here.roles", where=flag, given=identity, used=", ".join(sorted(writes_by_account))
+            )
 
 
 def find_storage_accounts(job_document: JobDocument, submission: OsmoSubmissionSpec) -> dict[str, bool]:
     """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
     has_no_credential = "blob_url" not in job_document.placement.credentials
-    read = [source.uri for source in job_document.sources if source.kind == "blob_url" and has_no_credential]
-    read += [item.url for item in submission.inputs] + [item.url for item in submission.uploads]
-    accounts = {name: False for name in map(storage.get_storage_account, read) if name}
+    read_urls = [source.uri for source in job_document.sources if source.kind == "blob_url" and has_no_credential]
+    read_urls += [transfer.url for transfer in submission.inputs] + [transfer.url for transfer in submission.uploads]
+    accounts = {name: False for name in map(storage.get_storage_account, read_urls) if name}
     is_own = has_no_credential or submission.publishes.startswith("azure:")
-    written = storage.get_storage_account(submission.publishes) if is_own else ""
-    return {**accounts, **({written: True} if written else {})}
+    written_account = storage.get_storage_account(submission.publishes) if is_own else ""
+    return {**accounts, **({written_account: True} if written_account else {})}

@@ -46,9 +46,11 @@ SECONDS = service.REQUEST_SECONDS
 def query_versions(cli: str) -> OsmoVersions:
     """Return the output of `osmo version`. Raise CommandFailed."""
     answer = service.query_json(cli, "version", "-t", "json", seconds=SECONDS, stage=Stage.PREFLIGHT)
-    numbers = [as_mapping(as_mapping(answer).get(name)) for name in ("client", "service")]
+    version_numbers = [as_mapping(as_mapping(answer).get(name)) for name in ("client", "service")]
     parts = ("major", "minor", "revision")
-    return OsmoVersions(*(".".join(str(version[part]) for part in parts if part in version) for version in numbers))
+    return OsmoVersions(
+        *(".".join(str(version[part]) for part in parts if part in version) for version in version_numbers)
+    )
 
 
 def check_versions(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
@@ -96,9 +98,11 @@ RETRY_SUGGESTION = Suggestion(f"{RETRY_SETTING} of at least 1", _ASK)
 
 def query_max_retries(cli: str) -> int:
     """Return how often OSMO restarts a task. Raise CommandFailed; only administrators may read it."""
-    text = service.query_text(cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=SECONDS, stage=Stage.PREFLIGHT)
+    retries_text = service.query_text(
+        cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=SECONDS, stage=Stage.PREFLIGHT
+    )
     try:
-        return int(text)
+        return int(retries_text)
     except ValueError:
         raise CommandFailed(failures.INVALID_JSON, Stage.PREFLIGHT) from None
 
@@ -109,21 +113,21 @@ def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem |
         count = query_max_retries(tasks[0].cli)
     except CommandFailed as refused:
         if refused.failure.code == "platform-forbidden":  # other checks report other failures
-            text = "only OSMO's administrators can see whether preempted tasks are restarted"
-            yield report_warning(text, RETRY_SUGGESTION)
+            remark = "only OSMO's administrators can see whether preempted tasks are restarted"
+            yield report_warning(remark, RETRY_SUGGESTION)
         return
-    restarted = report_ok(f"a preempted task is restarted at most {count} times")
-    yield restarted if count > 0 else make_problem("osmo-no-retries", RETRY_SUGGESTION)
+    retry_result = report_ok(f"a preempted task is restarted at most {count} times")
+    yield retry_result if count > 0 else make_problem("osmo-no-retries", RETRY_SUGGESTION)
 
 
 def check_credentials(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
     """Check that the workflow's credentials exist and have the right type. Raise CommandFailed."""
-    needed = dict.fromkeys(credential for task in tasks for credential in task.credentials)
-    available = list_credentials(tasks[0].cli, SECONDS)
-    for credential in needed:
-        name, kind = credential.name, available.get(credential.name)
+    needed_credentials = dict.fromkeys(credential for task in tasks for credential in task.credentials)
+    types_by_name = list_credentials(tasks[0].cli, SECONDS)
+    for credential in needed_credentials:
+        name, kind = credential.name, types_by_name.get(credential.name)
         if kind is None:
-            yield make_missing_credential_problem(credential, Stage.PREFLIGHT, available)
+            yield make_missing_credential_problem(credential, Stage.PREFLIGHT, types_by_name)
         elif kind != GENERIC_TYPE:
             replacement = Suggestion(make_credential_command(credential), "replaces it")
             fixes = (suggest_another_credential(credential), replacement)
@@ -153,19 +157,19 @@ def check_pool(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | Health
             yield report_ok(f"{task.pool}, with {task.gpu_platform}")
 
 
-def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) -> Iterator[Problem]:
-    """Check a task against the `available` pools."""
-    pool = next((pool for pool in available if pool.name == submission.pool), None)
+def find_pool_problems(submission: OsmoSubmissionSpec, available_pools: list[Pool]) -> Iterator[Problem]:
+    """Check a task against the `available_pools` pools."""
+    pool = next((pool for pool in available_pools if pool.name == submission.pool), None)
     if pool is None:
-        names = [pool.name for pool in available]
-        fixes = suggest_names("--pool {}", submission.pool, names, LIST_POOLS)
+        pool_names = [pool.name for pool in available_pools]
+        fixes = suggest_names("--pool {}", submission.pool, pool_names, LIST_POOLS)
         yield make_problem("resource-unknown.pool", *fixes, given=submission.pool, pool=submission.pool)
         return
     if pool.status not in ("", ONLINE):
-        refused = pool.status == MAINTENANCE
-        state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
-        reason = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
-        severity: Severity = "error" if refused else "warning"
+        is_refused = pool.status == MAINTENANCE
+        state = "closed for maintenance" if is_refused else f"not online ({pool.status.lower()})"
+        reason = "" if is_refused else "OSMO accepts the workflow but starts it only when the pool is online."
+        severity: Severity = "error" if is_refused else "warning"
         yield make_problem("pool-closed", given=pool.name, severity=severity, name=pool.name, state=state, why=reason)
     limit, pool_limit = submission.exec_timeout, pool.max_exec_timeout
     with contextlib.suppress(QuantityError):
@@ -219,12 +223,16 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]
         name, gpus = task.gpu_platform, task.gpus
         if (count := largest.get(name, gpus)) >= gpus:
             continue
-        needed = f"{gpus} GPU{'s' if gpus > 1 else ''}"
+        needed_gpus = f"{gpus} GPU{'s' if gpus > 1 else ''}"
         reason = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
-        fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
+        fixes = [
+            Suggestion(f"--gpu-platform {other_platform}")
+            for other_platform, max_gpus in sorted(largest.items())
+            if max_gpus >= gpus
+        ]
         fixes += [Suggestion(task.make_gpu_options(count))] if count else []
         fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
-        yield make_problem("machines-too-small", *fixes, given=name, name=name, needed=needed, why=reason)
+        yield make_problem("machines-too-small", *fixes, given=name, name=name, needed=needed_gpus, why=reason)
 
 
 _LOWER = Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")
@@ -238,10 +246,10 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
     guaranteed, is_low = pool.guaranteed_gpus, submission.priority == LOW_PRIORITY
     nodes = submission.nodes or 1
     if guaranteed is not None and submission.gpus * nodes > guaranteed and not is_low:
-        fixes, each = [_LOWER], guaranteed // nodes
-        if each:
-            what = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
-            fixes.append(Suggestion(submission.make_gpu_options(each), what))
+        fixes, gpus_per_node = [_LOWER], guaranteed // nodes
+        if gpus_per_node:
+            remark = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
+            fixes.append(Suggestion(submission.make_gpu_options(gpus_per_node), remark))
         count = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}"
         gpu_count = str(submission.gpus)
         reason = "OSMO refuses the workflow."

@@ -24,30 +24,30 @@ make_problem = Messages(__file__)
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check everything that OSMO would refuse or misread, and missing settings."""
-    filled = resources.fill_settings(job, settings)
+    filled_settings = resources.fill_settings(job, settings)
     variables = environment.make_compat_env(job)
     flags = {"BLOB_URLS": ("--blob-url",)}
     problems = [
-        *check_pool_name(filled),
-        *check_gpus(job, filled),
-        *check_image(job, filled),
-        *check_quantities(filled),
+        *check_pool_name(filled_settings),
+        *check_gpus(job, filled_settings),
+        *check_image(job, filled_settings),
+        *check_quantities(filled_settings),
         *check_nodes(job),
         *check_task_name(job),
-        *check_labels(filled),
-        *check_credential_names(job, filled),
-        *check_buckets(filled),
-        *check_dataset_sources(job, filled),
-        *check_published_dataset(filled),
-        *check_upload_storage(job, filled),
+        *check_labels(filled_settings),
+        *check_credential_names(job, filled_settings),
+        *check_buckets(filled_settings),
+        *check_dataset_sources(job, filled_settings),
+        *check_published_dataset(filled_settings),
+        *check_upload_storage(job, filled_settings),
         *check_resume_source(job),
-        *check_tracking.check_publishing(job, filled),
-        *check_tracking.check_models(job, filled),
-        *check_tracking.check_workspace_names(filled),
-        *check_tracking.check_tracking_uri(filled),
-        *check_tracking.check_tracking(job, filled),
+        *check_tracking.check_publishing(job, filled_settings),
+        *check_tracking.check_models(job, filled_settings),
+        *check_tracking.check_workspace_names(filled_settings),
+        *check_tracking.check_tracking_uri(filled_settings),
+        *check_tracking.check_tracking(job, filled_settings),
         *checks.check_variable_sizes(variables, flags),
-        *check_spec_patch(filled),
+        *check_spec_patch(filled_settings),
     ]
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
@@ -119,11 +119,11 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     if len(labels) > MAX_LABELS:
         reason = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", reason)
-    for name, value in labels.items():
-        parts = ((name, "name", name, _LABEL_KEY), (value, "value", f"{name}={value}", _LABEL))
-        for text, part, label_text, pattern in parts:
-            if not re.fullmatch(pattern, text):
-                reason = f"{redact(text)!r} is not the {part} of a label: at most 63 letters, digits, `-`, `_` and `.`."
+    for name, label_value in labels.items():
+        parts = ((name, "name", name, _LABEL_KEY), (label_value, "value", f"{name}={label_value}", _LABEL))
+        for word, part, label_text, pattern in parts:
+            if not re.fullmatch(pattern, word):
+                reason = f"{redact(word)!r} is not the {part} of a label: at most 63 letters, digits, `-`, `_` and `.`."
                 yield make_invalid_value_problem("--labels", label_text, "a list of Kubernetes labels", reason)
 
 
@@ -131,20 +131,23 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that a pool is set and that the names of the pool and its platform are valid."""
     if settings.pool is None:
         yield make_problem("value-missing.pool")
-    names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
+    rows = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
     reason = "It may contain letters, digits, `-`, `_` and `.`."
-    for flag, name, what in names:
+    for flag, name, subject in rows:
         if name is not None:
-            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {what}", reason)
+            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {subject}", reason)
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the task has the GPUs that the job trains on; a CPU job needs none."""
-    needed, count = job.training_gpus, settings.gpus or 0
-    values = dict(job.parameters)
-    if count < needed and not (count == 0 and values.get("device") == "cpu"):
-        fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu" if "device" in values else "")
-        yield make_problem("gpus-too-few", *fixes, given=str(count), needed=needed, count=count)
+    needed_gpus, count = job.training_gpus, settings.gpus or 0
+    parameters = dict(job.parameters)
+    if count < needed_gpus and not (count == 0 and parameters.get("device") == "cpu"):
+        fixes = (
+            f"--gpus {needed_gpus}",
+            f"--num-gpus {count}" if count else "--device cpu" if "device" in parameters else "",
+        )
+        yield make_problem("gpus-too-few", *fixes, given=str(count), needed=needed_gpus, count=count)
     yield from checks.check_unused_gpus(job, count, "OSMO")
 
 
@@ -153,8 +156,8 @@ def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     image = settings.image or ""
     reference = checks.parse_image_reference(image)
     if not reference:
-        expected, fix = "the reference of a container image", f"--image {job.profile.container.image}"
-        yield make_invalid_value_problem("--image", image, expected, checks.IMAGE_FORM, fix)
+        expected_form, fix = "the reference of a container image", f"--image {job.profile.container.image}"
+        yield make_invalid_value_problem("--image", image, expected_form, checks.IMAGE_FORM, fix)
     elif not (reference.tag or reference.digest):
         reason = "Without a tag or a digest the image may change at any time."
         fixes = (f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
@@ -165,40 +168,40 @@ def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the sizes of memory and disk, and the time limits of running and waiting."""
     sizes = {"--memory": settings.memory, "--storage": settings.storage}
     times = {"--exec-timeout": settings.exec_timeout, "--queue-timeout": settings.queue_timeout}
-    for flag, text in (sizes | times).items():
+    for flag, quantity in (sizes | times).items():
         parse, noun = (resources.parse_size, "size") if flag in sizes else (resources.parse_duration, "time")
         try:
-            parse(text) if text is not None else 0.0
+            parse(quantity) if quantity is not None else 0.0
         except QuantityError as error:
             fix = error.suggestion and f"{flag} {error.suggestion}"
-            yield make_invalid_value_problem(flag, text or "", f"a {noun} for OSMO", str(error), fix)
+            yield make_invalid_value_problem(flag, quantity or "", f"a {noun} for OSMO", str(error), fix)
 
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Warn of data loading processes without shared memory, of which a pod has 64 MiB."""
     workers = dict(job.parameters).get("num_workers", 0)
     if workers != 0 and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
-        many = workers if isinstance(workers, int) else "several"  # else the container chooses, perhaps the most
-        yield make_problem("osmo-no-shared-memory", many=many)
+        worker_text = workers if isinstance(workers, int) else "several"  # else the container chooses, perhaps the most
+        yield make_problem("osmo-no-shared-memory", many=worker_text)
 
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names of credentials, and that none is needed both as variables and as files."""
-    names = {
+    names_by_flag = {
         "--hf-credential": settings.hf_credential,
         "--blob-credential": settings.blob_credential,
         "--git-credential": settings.git_credential,
     }
     if job.logs_to_wandb:
-        names["--wandb-credential"] = settings.wandb_credential
-    expected = "the name of an OSMO credential"
+        names_by_flag["--wandb-credential"] = settings.wandb_credential
+    expected_form = "the name of an OSMO credential"
     invalid = []
-    for flag, text in names.items():
+    for flag, credential_text in names_by_flag.items():
         try:
-            environment.parse_credential(text, flag) if text is not None else None
+            environment.parse_credential(credential_text, flag) if credential_text is not None else None
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
             fix = f"{flag} {environment.CREDENTIAL_FORM}"
-            invalid.append(GUARD.make_invalid_value_problem(flag, "", expected, str(error), fix))
+            invalid.append(GUARD.make_invalid_value_problem(flag, "", expected_form, str(error), fix))
     if settings.secrets:
         from robotrain.cluster.secrets import check_secrets  # costs start-up
 
@@ -214,29 +217,31 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         if credential.flag in environment.CREDENTIAL_FOLDERS
     }
     for credential in credentials:
-        other = files.get(credential.name, credential.flag)
-        if other != credential.flag:
+        other_flag = files.get(credential.name, credential.flag)
+        if other_flag != credential.flag:
             name = credential.name
-            yield make_problem("osmo-credential-twice", where=credential.flag, given=name, other=other)
+            yield make_problem("osmo-credential-twice", where=credential.flag, given=name, other=other_flag)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names and URLs of buckets."""
-    for name, text in parse_pairs(settings.buckets or "").items():
+    for name, bucket_url in parse_pairs(settings.buckets or "").items():
         reason = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
         yield from GUARD.check_pattern(
             "--buckets", name, dataset.DATASET_PATTERN, "a list of buckets with URLs", reason
         )
         try:
-            storage.parse_storage_url(text)
+            storage.parse_storage_url(bucket_url)
         except SourceError as error:
             fix = f"--buckets {name}={error.suggestion or storage.FORM}"
-            yield make_invalid_value_problem("--buckets", text, "a list of buckets with storage URLs", error.why, fix)
+            yield make_invalid_value_problem(
+                "--buckets", bucket_url, "a list of buckets with storage URLs", error.why, fix
+            )
     bucket, reason = settings.dataset_bucket, "It may contain letters, digits, `-` and `_`."
     yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, "the name of a bucket", reason)
-    container, expected = settings.storage_container, "the name of a container"
+    container, expected_form = settings.storage_container, "the name of a container"
     reason = "It must be 3 to 63 lowercase letters, digits and single dashes."
-    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected, reason)
+    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected_form, reason)
 
 
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -277,27 +282,29 @@ def _check_bucket_place(bucket: str, flag: str, flag_value: str, settings: OsmoS
 
 def check_published_dataset(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the name of the dataset that the task writes, and that the location of its bucket is known."""
-    if text := settings.publish_dataset:
+    if dataset_name := settings.publish_dataset:
         is_placed = settings.server in inputs.DATASET_SERVERS
-        yield from _check_written_dataset(dataset.PUBLISH_FLAG, text, settings.dataset_bucket, is_placed, settings)
+        yield from _check_written_dataset(
+            dataset.PUBLISH_FLAG, dataset_name, settings.dataset_bucket, is_placed, settings
+        )
 
 
 def _check_written_dataset(
-    flag: str, text: str, bucket: str, is_placed: bool, settings: OsmoSettings
+    flag: str, dataset_name: str, bucket: str, is_placed: bool, settings: OsmoSettings
 ) -> Iterator[Problem]:
     """Check the name of a dataset. `bucket`: its default bucket. `is_placed`: OSMO itself knows where its bucket is."""
     try:
-        osmo_dataset = dataset.parse_dataset(text)
+        osmo_dataset = dataset.parse_dataset(dataset_name)
     except SourceError as error:
         fix = error.suggestion and f"{flag} {error.suggestion}"
-        yield make_invalid_value_problem(flag, text, "the name of an OSMO dataset", error.why, fix)
+        yield make_invalid_value_problem(flag, dataset_name, "the name of an OSMO dataset", error.why, fix)
         return
     if osmo_dataset.version:
         fix = f"{flag} {dataset.OsmoDataset(osmo_dataset.name, osmo_dataset.bucket)}"
         reason = "The version is chosen when it is written."
-        yield make_invalid_value_problem(flag, text, "a dataset without a version", reason, fix)
+        yield make_invalid_value_problem(flag, dataset_name, "a dataset without a version", reason, fix)
     elif not is_placed:
-        yield from _check_bucket_place(osmo_dataset.bucket or bucket, flag, text, settings)
+        yield from _check_bucket_place(osmo_dataset.bucket or bucket, flag, dataset_name, settings)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -305,19 +312,19 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     for source in job.sources:
         inline = source.role == "code" and settings.delivery != "dataset"  # `render` says if it is too large
         if source.kind == "local_path" and source.role == "code" and settings.code_dataset:
-            flag, text = dataset.CODE_NAME_FLAG, settings.code_dataset
+            flag, dataset_name = dataset.CODE_NAME_FLAG, settings.code_dataset
             bucket = inputs.choose_default_bucket("code", settings)
-            yield from _check_written_dataset(flag, text, bucket, False, settings)
+            yield from _check_written_dataset(flag, dataset_name, bucket, False, settings)
             if settings.delivery == "inline":
-                yield make_problem("options-conflict", where=flag, given=text)
+                yield make_problem("options-conflict", where=flag, given=dataset_name)
         elif source.kind == "local_path" and not settings.storage_account and not inline:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
-            other = {
+            alternative = {
                 "dataset": f"--blob-url {BLOB_URL_FORM}",
                 "policy": f"--policy-url {BLOB_URL_FORM}",
                 "code": "--delivery inline",
             }.get(source.role, f"{flag} {BLOB_URL_FORM}")
-            fixes = ("--storage-account NAME", other)
+            fixes = ("--storage-account NAME", alternative)
             yield make_problem("value-missing.storage", *fixes, where=flag, given=source.uri)
 
 

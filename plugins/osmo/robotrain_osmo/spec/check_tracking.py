@@ -34,31 +34,31 @@ _REGIONAL_ADDRESS = (
 
 def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the workspace's names are valid and complete."""
-    for flag, text, way in azure_settings.find_invalid_names(settings):
-        yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
-    if settings.tracking_uri is None and (missing := azure_settings.find_missing_flags(settings)):
-        fixes = (workspace.format_usage(missing), f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_problem("value-missing.workspace", *fixes, where=missing[0], missing=", ".join(missing))
+    for flag, name, way in azure_settings.find_invalid_names(settings):
+        yield make_invalid_value_problem(flag, name, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
+    if settings.tracking_uri is None and (missing_flags := azure_settings.find_missing_flags(settings)):
+        fixes = (workspace.format_usage(missing_flags), f"--tracking-uri {environment.NO_TRACKING}")
+        yield make_problem("value-missing.workspace", *fixes, where=missing_flags[0], missing=", ".join(missing_flags))
 
 
 def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that a pod can reach the tracking URI and that it contains no secret."""
-    text = settings.tracking_uri
-    if not text or text == environment.NO_TRACKING:
+    tracking_uri = settings.tracking_uri
+    if not tracking_uri or tracking_uri == environment.NO_TRACKING:
         return
-    expected = "the URL of an MLflow server, or `none`"
-    make_invalid = functools.partial(make_invalid_value_problem, "--tracking-uri", text, expected)
-    if target := workspace.parse_tracking_uri(text):
+    expected_form = "the URL of an MLflow server, or `none`"
+    make_invalid = functools.partial(make_invalid_value_problem, "--tracking-uri", tracking_uri, expected_form)
+    if target := workspace.parse_tracking_uri(tracking_uri):
         parts = zip(workspace.WORKSPACE_FLAGS, (target.subscription, target.group, target.name), strict=True)
         if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
             yield make_invalid("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
         return
-    if match := re.fullmatch(_REGIONAL_ADDRESS, text, re.IGNORECASE):
+    if match := re.fullmatch(_REGIONAL_ADDRESS, tracking_uri, re.IGNORECASE):
         flags = "--subscription-id {} --resource-group {} --workspace-name {}".format(*match.groups())
         yield make_invalid("The URI of a workspace's region may change; use the names of the workspace.", flags)
         return
     try:
-        address = urlsplit(text)
+        address = urlsplit(tracking_uri)
     except ValueError:
         yield make_invalid("MLflow cannot open it.")
         return
@@ -66,8 +66,8 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
         reason = "It is not the URL of a server. The pod's disk is deleted when the run ends."
         yield make_invalid(reason, SERVER_HINT, workspace.WORKSPACE_USAGE)
     elif "@" in address.netloc or address.query or address.fragment:
-        bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        yield make_invalid("The plan and the run's record would contain it.", f"--tracking-uri {bare}")
+        bare_address = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        yield make_invalid("The plan and the run's record would contain it.", f"--tracking-uri {bare_address}")
 
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -140,8 +140,8 @@ POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
 
 def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check where the run publishes checkpoints or results."""
-    values = dict(job.parameters)
-    url = str(values.get(PUBLISH_PARAMETER) or "")
+    parameters = dict(job.parameters)
+    url = str(parameters.get(PUBLISH_PARAMETER) or "")
     tracking = environment.get_tracking_uri(settings)
     is_resumable = job.profile.outputs.resumable
     credential = "" if settings.hf_credential else " --hf-credential NAME"
@@ -157,8 +157,8 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_kept_outputs(job, disk)
     if not storage.is_storage_url(url):
         return
-    if values.get("keep") is not None:
-        yield make_problem("option-without-effect.keep", given=str(values["keep"]), url=url.partition(":")[0])
-    output = str(values.get("output_dir") or "")
-    expected, reason = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
-    yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, reason)
+    if parameters.get("keep") is not None:
+        yield make_problem("option-without-effect.keep", given=str(parameters["keep"]), url=url.partition(":")[0])
+    output = str(parameters.get("output_dir") or "")
+    expected_form, reason = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
+    yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected_form, reason)

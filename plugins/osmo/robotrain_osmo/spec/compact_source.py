@@ -32,21 +32,24 @@ def compact_module(path: str, content: bytes) -> bytes:
     """
     if not path.endswith(".py") or path.partition("/")[0] not in OWN_PACKAGES:
         return content
-    lines = _remove_comments(content).split(b"\n")
+    byte_lines = _remove_comments(content).split(b"\n")
     for statement, is_alone in _find_docstrings(ast.parse(content)):
-        first = statement.lineno - 1
-        last = (statement.end_lineno or statement.lineno) - 1
-        indent = lines[first][: statement.col_offset]
-        if not indent.strip() and not lines[last][statement.end_col_offset :].strip():
+        first_index = statement.lineno - 1
+        last_index = (statement.end_lineno or statement.lineno) - 1
+        indent = byte_lines[first_index][: statement.col_offset]
+        if not indent.strip() and not byte_lines[last_index][statement.end_col_offset :].strip():
             # `pass`: TorchScript, which compiles methods from their source, has no `...`.
-            lines[first : last + 1] = [indent + b"pass" if is_alone else b"", *[b""] * (last - first)]
-    return b"\n".join(lines)
+            byte_lines[first_index : last_index + 1] = [
+                indent + b"pass" if is_alone else b"",
+                *[b""] * (last_index - first_index),
+            ]
+    return b"\n".join(byte_lines)
 
 
-def _remove_comments(content: bytes) -> bytes:
-    if b"#" not in content:
-        return content
-    return STRING_OR_COMMENT.sub(_keep_string, content.decode()).encode()
+def _remove_comments(source_bytes: bytes) -> bytes:
+    if b"#" not in source_bytes:
+        return source_bytes
+    return STRING_OR_COMMENT.sub(_keep_string, source_bytes.decode()).encode()
 
 
 def _keep_string(match: re.Match[str]) -> str:
@@ -65,5 +68,5 @@ def _find_docstrings(tree: Scope) -> Iterator[tuple[ast.Expr, bool]]:
             yield from _find_docstrings(statement)
 
 
-def _is_string(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+def _is_string(expression: ast.expr) -> bool:
+    return isinstance(expression, ast.Constant) and isinstance(expression.value, str)

@@ -87,10 +87,10 @@ class CredentialError(ValueError):
     """A text that is not the name of a credential. The message does not contain the text."""
 
 
-def parse_credential(text: str, flag: str) -> OsmoCredential:
+def parse_credential(credential_text: str, flag: str) -> OsmoCredential:
     """Return the credential that the option `flag` names with `NAME[:KEY]`. Raise CredentialError if it is invalid."""
-    name, colon, key = text.partition(":")
-    if looks_like_secret(text):
+    name, colon, key = credential_text.partition(":")
+    if looks_like_secret(credential_text):
         raise CredentialError("This looks like a secret. A job contains only names of credentials.")
     if not re.fullmatch(NAME_PATTERN, name):
         raise CredentialError("A credential name is a letter followed by letters, digits, `_` and `-`.")
@@ -103,19 +103,21 @@ def parse_credential(text: str, flag: str) -> OsmoCredential:
 def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredential, ...]:
     """Return the credentials that a job needs. Raise CredentialError if a name is invalid."""
     kinds = {source.kind for source in job.sources}  # what they name may be private
-    names = {
+    names_by_flag = {
         "--hf-credential": settings.hf_credential if "huggingface" in kinds or job.publishes_to_hub else None,
         "--wandb-credential": settings.wandb_credential if job.logs_to_wandb else None,
         "--blob-credential": settings.blob_credential,
         "--git-credential": settings.git_credential if "git" in kinds else None,
     }
-    named = tuple(parse_credential(text, flag) for flag, text in names.items() if text)
-    return (*named, *(parse_secret(*pair) for pair in load_pairs(settings.secrets).items()))
+    service_credentials = tuple(
+        parse_credential(credential_text, flag) for flag, credential_text in names_by_flag.items() if credential_text
+    )
+    return (*service_credentials, *(parse_secret(*pair) for pair in load_pairs(settings.secrets).items()))
 
 
-def parse_secret(name: str, text: str) -> OsmoCredential:
+def parse_secret(name: str, credential_text: str) -> OsmoCredential:
     """Return the credential of a secret of the program. Raise CredentialError if its name is invalid."""
-    return parse_credential(text, f"{SECRET_FLAG} {name}")
+    return parse_credential(credential_text, f"{SECRET_FLAG} {name}")
 
 
 def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[str, str | dict[str, str]]:
@@ -175,8 +177,8 @@ AZURE_AUTHORITY = "https://login.microsoftonline.com"
 def make_compat_env(job: Job) -> dict[str, str]:
     """Return variables for scripts that read BLOB_URLS: the blob datasets in order."""
     urls = [source.uri for source in job.sources if source.role == "dataset" and source.kind == "blob_url"]
-    text = re.sub(r"\$(?=[$(])", r"\\u0024", json.dumps(urls))  # Kubernetes would expand it
-    return {"BLOB_URLS": text} if urls else {}
+    urls_text = re.sub(r"\$(?=[$(])", r"\\u0024", json.dumps(urls))  # Kubernetes would expand it
+    return {"BLOB_URLS": urls_text} if urls else {}
 
 
 def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -> dict[str, str]:

@@ -27,8 +27,8 @@ def _make_node(task: Mapping[str, Any], rank: int) -> dict[str, Any]:
         environment.NODE_ADDRESS_VARIABLE: f"{{{{host:{task['name']}}}}}",
     }
     fields = {name: value for name, value in task.items() if not (rank and name in LEAD_ONLY)}
-    named = {"name": node_names.make_node_name(task["name"], rank), **({} if rank else {"lead": True})}
-    return {**named, **{name: value for name, value in fields.items() if name != "name"}} | {
+    name_fields = {"name": node_names.make_node_name(task["name"], rank), **({} if rank else {"lead": True})}
+    return {**name_fields, **{name: value for name, value in fields.items() if name != "name"}} | {
         "environment": {**task["environment"], **node_variables}
     }
 

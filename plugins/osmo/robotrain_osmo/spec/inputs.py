@@ -93,8 +93,8 @@ def collect_inputs(job: Job, settings: OsmoSettings, run: str, inline: JobSource
         elif source.kind == "osmo_storage":
             if problems := list(check_checkpoint_url(source.uri)):  # `robotrain resume` does not call `check`
                 raise Rejected(problems)
-            required = OsmoInput(url=source.uri, flag=RESUME.flag)
-            yield TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
+            required_input = OsmoInput(url=source.uri, flag=RESUME.flag)
+            yield TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required_input)
 
 
 def make_archive_upload(archive: bytes, settings: OsmoSettings) -> OsmoUpload:
@@ -148,8 +148,8 @@ def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
     version = (reference.version,) if reference.version else ()
     url = str(_get_bucket_url(bucket, settings).join(reference.name, *version))
-    required = OsmoInput(url=url, flag=INPUT_FLAGS[source.role, source.kind])
-    return TaskInput(source=source, entry={"url": url}, origin=url, required=required)
+    required_input = OsmoInput(url=url, flag=INPUT_FLAGS[source.role, source.kind])
+    return TaskInput(source=source, entry={"url": url}, origin=url, required=required_input)
 
 
 def _get_bucket_url(bucket: str, settings: OsmoSettings) -> storage.OsmoStorage:
@@ -200,11 +200,11 @@ def find_checkpoint_copy(job: Job, work: str, submission: str) -> CheckpointCopy
     :param work: the run's folder.
     :param submission: the name of the copy, which is that of no other submission.
     """
-    values, outputs = dict(job.parameters), job.profile.outputs
-    url = str(values.get(PUBLISH_PARAMETER) or "")
+    parameters, outputs = dict(job.parameters), job.profile.outputs
+    url = str(parameters.get(PUBLISH_PARAMETER) or "")
     if not storage.is_storage_url(url):
         return None
-    output = posixpath.join(work, str(values.get("output_dir") or _DEFAULT_OUTPUT_DIR))
+    output = posixpath.join(work, str(parameters.get("output_dir") or _DEFAULT_OUTPUT_DIR))
     path = posixpath.normpath(posixpath.join(output, outputs.folder))
     return CheckpointCopy(path, storage.parse_storage_url(url).join(submission), outputs.resumable)
 

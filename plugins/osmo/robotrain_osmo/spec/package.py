@@ -68,10 +68,10 @@ def _find_data_folder(document: JobDocument) -> str:
     """Return the folder in the container below which all data is."""
     mounts = [mount.folder for mount in document.placement.mounts if mount.role == "dataset"]
     fetched = sum(source.role == "dataset" for source in document.sources) > len(mounts)
-    numbers = [match[0] for folder in mounts if (match := re.search(r"\d+(?=\}$)", folder))]
+    input_numbers = [match[0] for folder in mounts if (match := re.search(r"\d+(?=\}$)", folder))]
     if fetched:
         return f"{document.placement.cache}/data"
-    return f"{INPUT_FOLDER}/{numbers[0]}" if len(numbers) == 1 else INPUT_FOLDER
+    return f"{INPUT_FOLDER}/{input_numbers[0]}" if len(input_numbers) == 1 else INPUT_FOLDER
 
 
 STORAGE_BY_IDENTITY = """\

@@ -80,8 +80,8 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         yield make_problem("steps-over-limit.steps", max_steps=MAX_STEPS, count=len(steps))
     elif tasks > MAX_STEPS:
         yield make_problem("steps-over-limit.tasks", max_steps=MAX_STEPS, tasks=tasks)
-    names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
-    names |= {
+    kubernetes_names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
+    kubernetes_names |= {
         node_names.make_node_name(step.name, rank).lower().replace("_", "-")
         for step in steps
         for rank in range(1, step.job.training_nodes)
@@ -91,20 +91,20 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         longest = get_longest_task_name(step.job.training_nodes)
         if not re.fullmatch(environment.NAME_PATTERN, step.name) or len(step.name) > longest:
             yield _make_name_problem(step, "A name is a letter followed by letters, digits, `-` and `_`.")
-        elif kubernetes_name == "osmo-ctrl" or kubernetes_name in names:
+        elif kubernetes_name == "osmo-ctrl" or kubernetes_name in kubernetes_names:
             yield _make_name_problem(
                 step, "OSMO or another step uses it: `TASK-group` is a task's group, `TASK-node-1` a node."
             )
         if step.registers and not environment.get_tracking_uri(step.settings):
-            where = f"step {step.name}: --tracking-uri"
+            step_flag = f"step {step.name}: --tracking-uri"
             fixes = check_tracking.suggest_tracking(step.settings)
-            yield make_problem("value-missing.registry-untracked", *fixes, where=where, given=step.registers)
+            yield make_problem("value-missing.registry-untracked", *fixes, where=step_flag, given=step.registers)
     for name, flag in WORKFLOW_SETTINGS.items():
-        values = {getattr(step.settings, name): step.name for step in steps}
-        if len(values) > 1:
-            (expected, first), (other, second), *_ = values.items()
-            both_values = f"{expected}, {other}"
-            yield make_problem("steps-differ", where=flag, given=both_values, first=first, second=second)
+        steps_by_value = {getattr(step.settings, name): step.name for step in steps}
+        if len(steps_by_value) > 1:
+            (first_value, first_step), (other_value, other_step), *_ = steps_by_value.items()
+            both_values = f"{first_value}, {other_value}"
+            yield make_problem("steps-differ", where=flag, given=both_values, first=first_step, second=other_step)
 
 
 def _make_name_problem(step: PipelineStep, reason: str) -> Problem:
@@ -136,17 +136,21 @@ class _StepTask:
         return builder.build_task(step.name, command, variables, inputs, files, step.name)
 
 
-def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mapping[str, Reference]) -> TaskBuilder:
-    entries = []
+def _make_builder(
+    step: PipelineStep, run: str, step_names: set[str], finished_steps: Mapping[str, Reference]
+) -> TaskBuilder:
+    step_inputs = []
     for name, part in step.takes.items():
-        task = f"{finished[name]['workflow']}:{name}" if name in finished else name
-        entries.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
-    others = [name for name in step.needs if name in names and name not in step.takes]
-    entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
+        task = f"{finished_steps[name]['workflow']}:{name}" if name in finished_steps else name
+        step_inputs.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
+    other_steps = [name for name in step.needs if name in step_names and name not in step.takes]
+    step_inputs += ({"task": name, "regex": r"^step\.json$"} for name in other_steps)
     job = step.job
     settings = resources.fill_settings(step.job, step.settings)
     if step.registers:
-        parameters = ((name, None if name == PUBLISH_PARAMETER else value) for name, value in job.parameters)
+        parameters = (
+            (name, None if name == PUBLISH_PARAMETER else parameter_value) for name, parameter_value in job.parameters
+        )
         job = replace(job, parameters=tuple(parameters))
         settings = replace(settings, publish_dataset=None)
     return TaskBuilder(
@@ -154,7 +158,7 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
         settings=settings,
         run=f"{run}-{step.name}",
         submission=f"{submission_spec.WORKFLOW_ID}-{step.name}",
-        step_inputs=tuple(entries),
+        step_inputs=tuple(step_inputs),
     )
 
 
@@ -163,8 +167,8 @@ def _get_time_limit(builder: TaskBuilder) -> str:
 
 
 def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
-    first = len(builder.task_inputs)
-    folders = {name: spec_inputs.make_input_reference(first + index) for index, name in enumerate(step.takes)}
+    first_index = len(builder.task_inputs)
+    folders = {name: spec_inputs.make_input_reference(first_index + index) for index, name in enumerate(step.takes)}
     placement = builder.build_placement()
     placement = replace(
         placement,
@@ -196,23 +200,25 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
 
     def build(make_task: Callable[[_StepTask], Mapping[str, Any]], count: int = len(tasks)) -> dict[str, Any]:
         limits = [_get_time_limit(task.builder) for task in tasks]
-        requested = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
-        whole = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
+        resources_by_step = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
+        workflow_settings = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
         nodes = [task.builder.job.training_nodes for task in tasks[:count]]
-        return workflow.assemble_workflow(run, whole, requested, [make_task(task) for task in tasks[:count]], nodes)
+        return workflow.assemble_workflow(
+            run, workflow_settings, resources_by_step, [make_task(task) for task in tasks[:count]], nodes
+        )
 
     digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
 
     def dump_inline(count: int) -> tuple[str, int, bool]:
         """Return the workflow of the first steps with the archive, its size in OSMO, and whether that is accepted."""
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [render.ARCHIVE_FILE], digest), count)
-        text = workflow.dump_with_shared_files(spec, archive)
-        expanded = workflow.compute_expanded_size(len(text), archive, len(groups.list_tasks(spec)))
-        return text, expanded, workflow.is_accepted_size(len(text), expanded)
+        inline_text = workflow.dump_with_shared_files(spec, archive)
+        expanded = workflow.compute_expanded_size(len(inline_text), archive, len(groups.list_tasks(spec)))
+        return inline_text, expanded, workflow.is_accepted_size(len(inline_text), expanded)
 
-    text, expanded, fits = dump_inline(len(tasks))
+    text, expanded, is_accepted = dump_inline(len(tasks))
     uploaded: dict[str, bytes] = {}
-    if settings.storage_account and not (fits and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
+    if settings.storage_account and not (is_accepted and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
         upload = spec_inputs.make_archive_upload(archive, settings)
         submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
 
@@ -222,8 +228,8 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
 
         text = workflow.dump_workflow(build(refer))
         uploaded = {submission_spec.PAYLOAD_FILE: archive}
-        fits = len(text) <= workflow.MAX_WORKFLOW_BYTES
-    if not fits:
+        is_accepted = len(text) <= workflow.MAX_WORKFLOW_BYTES
+    if not is_accepted:
         count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[2]), 0)
         raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else expanded, count, len(tasks))])
     return {
@@ -231,9 +237,9 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
         **uploaded,
         **{
-            get_step_path(task.step.name, name): content
+            get_step_path(task.step.name, name): file_bytes
             for task, submission in zip(tasks, submissions, strict=True)
-            for name, content in (
+            for name, file_bytes in (
                 (SUBMISSION_FILE, submission_spec.SUBMISSION.dump(replace(submission, task=task.step.name))),
                 (DOCUMENT_FILE, task.document),
             )
@@ -243,29 +249,35 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
 
 def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) -> OsmoSubmissionSpec:
     """Return how the workflow is submitted; what each step needs is in the step's own."""
-    first = submissions[0]
+    first_submission = submissions[0]
     return OsmoSubmissionSpec(
         run=run,
-        cli=first.cli,
-        pool=first.pool,
-        server=first.server,
+        cli=first_submission.cli,
+        pool=first_submission.pool,
+        server=first_submission.server,
         task=",".join(submission.run.removeprefix(f"{run}-") for submission in submissions),
-        gpu_platform=first.gpu_platform,
-        priority=first.priority,
-        credentials=tuple(dict.fromkeys(item for submission in submissions for item in submission.credentials)),
+        gpu_platform=first_submission.gpu_platform,
+        priority=first_submission.priority,
+        credentials=tuple(
+            dict.fromkeys(credential for submission in submissions for credential in submission.credentials)
+        ),
     )
 
 
-def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> Problem:
-    """Return the problem of a workflow of `count` steps, of which `fit` fit.
+def _make_too_large_problem(sent_bytes: int, expanded_bytes: int, fitting_steps: int, step_count: int) -> Problem:
+    """Return the problem of a workflow of `step_count` steps, of which `fitting_steps` fit.
 
-    :param expanded: the size with the archive once for each task; 0 if it is uploaded.
+    :param expanded_bytes: the size with the archive once for each task; 0 if it is uploaded.
     """
-    if sent > workflow.MAX_WORKFLOW_BYTES:
-        size = f"{format_size(sent)}, and OSMO has no time to read more than 1 MiB"
+    if sent_bytes > workflow.MAX_WORKFLOW_BYTES:
+        size = f"{format_size(sent_bytes)}, and OSMO has no time to read more than 1 MiB"
     else:
-        size = f"{format_size(expanded)} in OSMO, which stores the code once for each task"
+        size = f"{format_size(expanded_bytes)} in OSMO, which stores the code once for each task"
     upload = "uploads them once instead"
-    reason = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
-    ways = (Suggestion("--storage-account NAME", upload),) if expanded else ()
-    return make_problem("spec-over-limit.pipeline", *ways, count=count, size=size, why=reason)
+    reason = (
+        f"It contains the runtime and the modules of all steps: {fitting_steps or 'no'} steps fit."
+        if expanded_bytes
+        else ""
+    )
+    ways = (Suggestion("--storage-account NAME", upload),) if expanded_bytes else ()
+    return make_problem("spec-over-limit.pipeline", *ways, count=step_count, size=size, why=reason)

@@ -56,9 +56,9 @@ def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
     It is two bzip2 streams, which readers take for one: the first is the same for all jobs of a workload.
     """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as packed:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar_archive:
         for name, document in documents.items():
-            _add_member(packed, name, document)
+            _add_member(tar_archive, name, document)
     return _compress_payload(payload) + bz2.compress(buffer.getvalue())
 
 
@@ -72,29 +72,29 @@ def _compress_payload(payload: Payload) -> bytes:
 
     def compress() -> bytes:
         buffer = io.BytesIO()
-        packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
+        tar_archive = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
         with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
             for name in _order_names(archive.namelist()):
-                _add_member(packed, f"{PAYLOAD_MEMBER}/{name}", compact_module(name, archive.read(name)))
+                _add_member(tar_archive, f"{PAYLOAD_MEMBER}/{name}", compact_module(name, archive.read(name)))
         return bz2.compress(buffer.getvalue())
 
     return load_or_compute(f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}", compress)
 
 
-def _order_names(names: Iterable[str]) -> list[str]:
+def _order_names(module_names: Iterable[str]) -> list[str]:
     """Return the names so that what is alike is compressed together: bzip2 takes 900 kB at a time.
 
     The files of one kind follow each other, and the largest package, of the workloads, comes first.
     """
-    by_package = sorted(sorted(names), key=lambda name: name.partition("/")[0], reverse=True)
+    by_package = sorted(sorted(module_names), key=lambda name: name.partition("/")[0], reverse=True)
     return sorted(by_package, key=lambda name: name.rpartition(".")[2])
 
 
-def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(path)  # no time and no owner: the bytes depend on the content only
-    entry.size = len(content)
-    entry.mode = 0o644
-    packed.addfile(entry, io.BytesIO(content))
+def _add_member(tar_archive: tarfile.TarFile, path: str, member_bytes: bytes) -> None:
+    member = tarfile.TarInfo(path)  # no time and no owner: the bytes depend on the content only
+    member.size = len(member_bytes)
+    member.mode = 0o644
+    tar_archive.addfile(member, io.BytesIO(member_bytes))
 
 
 UNPACK_LINES = (
@@ -143,13 +143,13 @@ def render_plan(
     files = builder.build_files(archive)
     size = len(files[WORKFLOW_FILE])
     expanded = workflow.compute_expanded_size(size, archive, job.training_nodes)
-    fits = workflow.is_accepted_size(size, expanded)
-    is_small = fits and size <= workflow.LARGE_WORKFLOW_BYTES
+    is_accepted = workflow.is_accepted_size(size, expanded)
+    is_small = is_accepted and size <= workflow.LARGE_WORKFLOW_BYTES
     if code and settings.delivery == "auto" and not is_small and settings.storage_account:
         return render_plan(job, replace(settings, delivery="dataset"), run, payload, container_plugins)
     if not code and not is_small and settings.storage_account:
         files = builder.build_files(archive, uploaded=True)
-    elif not fits:
+    elif not is_accepted:
         raise Rejected([workflow.make_too_large_problem(size, code.uri if code else "", expanded)])
     return plan.Plan(
         platform="osmo",
@@ -199,8 +199,10 @@ class TaskBuilder:
             folder = Path(self.code.uri)
             if self.code.pin:
                 folder = code_folder.stage_folder(folder, self.code.pin)
-            content = code_folder.scan_folder(folder, is_staged=bool(self.code.pin))
-            return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
+            code_files = code_folder.scan_folder(folder, is_staged=bool(self.code.pin))
+            return {
+                f"{CODE_MEMBER}/{path}": Path(real_path).read_bytes() for path, real_path in code_files.files.items()
+            }
         except OSError as error:
             code_uri = self.code.uri
             raise Rejected(
@@ -239,7 +241,7 @@ class TaskBuilder:
     def inputs(self) -> list[Mapping[str, Any]]:
         """Inputs of the task: the sources, those of other tasks, then the copy of an earlier attempt."""
         copies = [{"url": str(copy.url)} for copy in self._restored_copies]
-        return [*(item.entry for item in self.task_inputs), *self.step_inputs, *copies]
+        return [*(task_input.entry for task_input in self.task_inputs), *self.step_inputs, *copies]
 
     @property
     def _restored_copies(self) -> list[CheckpointCopy]:
@@ -276,13 +278,17 @@ class TaskBuilder:
             inputs,
             [] if uploaded else [ARCHIVE_FILE],
         )
-        requested = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
+        resources_by_name = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
         nodes = self.job.training_nodes
-        rendered = workflow.assemble_workflow(self.run, self.settings, requested, [task], [nodes])
-        spec = merge_patch(rendered, load_patch(self.settings.spec_patch))
+        workflow_body = workflow.assemble_workflow(self.run, self.settings, resources_by_name, [task], [nodes])
+        spec = merge_patch(workflow_body, load_patch(self.settings.spec_patch))
         dump = workflow.dump_workflow if uploaded or nodes == 1 else workflow.dump_with_shared_files
-        text = dump(spec, b"" if uploaded else archive).encode()
-        return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: archive} if uploaded else {})}
+        workflow_bytes = dump(spec, b"" if uploaded else archive).encode()
+        return {
+            WORKFLOW_FILE: workflow_bytes,
+            SUBMISSION_FILE: submission,
+            **({PAYLOAD_FILE: archive} if uploaded else {}),
+        }
 
     def build_placement(self) -> Placement:
         """Return the placement of the job."""
@@ -335,7 +341,7 @@ class TaskBuilder:
             "name": name,
             "image": self.settings.image,
             "command": list(command),
-            "inputs": [dict(entry) for entry in inputs],
+            "inputs": [dict(task_input) for task_input in inputs],
             "outputs": [{"url": dataset} if "://" in dataset else {"dataset": {"name": dataset}}] if dataset else [],
             "environment": {**variables, **({environment.OUTPUT_VARIABLE: "{{output}}"} if dataset else {})},
             "credentials": environment.make_credential_references(credentials),
@@ -353,8 +359,8 @@ class TaskBuilder:
             self.settings,
             self.run,
             self.job.workload,
-            uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
-            inputs=tuple(item.required for item in self.task_inputs if item.required),
+            uploads=(*(task_input.upload for task_input in self.task_inputs if task_input.upload), *archives),
+            inputs=tuple(task_input.required for task_input in self.task_inputs if task_input.required),
             credentials=environment.collect_credentials(self.job, self.settings),
             trains_on=self.job.training_gpus,
             nodes=self.job.training_nodes if self.job.training_nodes > 1 else 0,

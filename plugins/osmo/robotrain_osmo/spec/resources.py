@@ -24,8 +24,8 @@ def parse_size(text: str) -> float:
     """Parse a size such as `48Gi` to bytes. Raise QuantityError if it is invalid."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)(?:([KMGT])(?:i|iB)?)", text, re.ASCII)
     if not match:
-        near = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower(), re.ASCII)
-        fix = f"{near[1]}{(near[2] or 'g').upper()}i" if near else ""
+        lenient_match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower(), re.ASCII)
+        fix = f"{lenient_match[1]}{(lenient_match[2] or 'g').upper()}i" if lenient_match else ""
         raise QuantityError("A size is a number with a unit: Ki, Mi, Gi or Ti.", fix)
     if not (count := float(match[1])):
         raise QuantityError("It must be more than zero.", "48Gi")
@@ -50,8 +50,10 @@ def get_parameter_defaults(settings: OsmoSettings) -> Mapping[str, PlatformDefau
 
 def fill_settings(job: Job, settings: OsmoSettings) -> OsmoSettings:
     """Return the settings with the resources that the workload declares in place of those that are not set."""
-    declared = _get_declared_resources(job)
-    return replace(settings, **{name: value for name, value in declared.items() if getattr(settings, name) is None})
+    declared_settings = _get_declared_resources(job)
+    return replace(
+        settings, **{name: value for name, value in declared_settings.items() if getattr(settings, name) is None}
+    )
 
 
 REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
@@ -62,10 +64,10 @@ def choose_registration_settings(
     job: Job, settings: OsmoSettings, user_settings: Collection[str]
 ) -> tuple[OsmoSettings, Iterable[Problem]]:
     """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
-    filled = fill_settings(job, settings)
-    changes: dict[str, Any] = {"gpus": 0, "cpu": min(filled.cpu or 0, REGISTER_CORES), "secrets": None}
+    filled_settings = fill_settings(job, settings)
+    changes: dict[str, Any] = {"gpus": 0, "cpu": min(filled_settings.cpu or 0, REGISTER_CORES), "secrets": None}
     if "memory" not in user_settings:
-        changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=parse_size)
+        changes["memory"] = min(filled_settings.memory or "", REGISTER_MEMORY, key=parse_size)
     return replace(settings, **{name: value for name, value in changes.items() if name not in user_settings}), ()
 
 
@@ -79,18 +81,18 @@ def describe_run(job: Job, settings: OsmoSettings) -> RunPlace:
 
 def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
     """Return the settings' defaults for a job, by name; the caller ignores those that are set."""
-    declared = _get_declared_resources(job)
-    return {name: PlatformDefault(str(value), f"for {job.workload}") for name, value in declared.items()}
+    declared_settings = _get_declared_resources(job)
+    return {name: PlatformDefault(str(value), f"for {job.workload}") for name, value in declared_settings.items()}
 
 
 def _get_declared_resources(job: Job) -> dict[str, Any]:
     """Return the settings of the task's resources as the workload declares them, and the GPUs that it trains on."""
-    declared = job.profile.resources
+    declared_resources = job.profile.resources
     return {
         "image": job.profile.container.image,
         "gpus": job.training_gpus or 1,
-        "cpu": declared.cpu,
-        "memory": declared.memory,
-        "storage": declared.storage,
-        "exec_timeout": declared.time_limit,
+        "cpu": declared_resources.cpu,
+        "memory": declared_resources.memory,
+        "storage": declared_resources.storage,
+        "exec_timeout": declared_resources.time_limit,
     }

@@ -58,10 +58,10 @@ class OsmoCredential:
     what: str
     """The secret it holds, in words."""
 
-    def make_option(self, text: str) -> str:
+    def make_option(self, credential_text: str) -> str:
         """Return the option with another text in place of the credential."""
         option, _, variable = self.flag.partition(" ")
-        return f"{option} {'NAME=' if variable else ''}{text}"
+        return f"{option} {'NAME=' if variable else ''}{credential_text}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
     submission = load_submission(plan, stage)
     if not is_pipeline(plan):
         return [(plan, submission)]
-    shared = {name: content for name, content in plan.files.items() if name in (plan.spec, PAYLOAD_FILE)}
+    shared_files = {name: file_bytes for name, file_bytes in plan.files.items() if name in (plan.spec, PAYLOAD_FILE)}
     parts = []
     for step in submission.task.split(","):
         try:
@@ -166,5 +166,5 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
             reason = f"{STEPS_FOLDER}/{step}: {error}."
             raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, reason)]) from None
         job = Job(workload=document.workload, parameters=(), sources=document.sources)
-        parts.append(replace(plan, run=document.run, job=job, files={**shared, **step_files}, shown=()))
+        parts.append(replace(plan, run=document.run, job=job, files={**shared_files, **step_files}, shown=()))
     return [(part, SUBMISSION.load(part, stage)) for part in parts]

@@ -46,11 +46,11 @@ def build_resource(settings: OsmoSettings) -> dict[str, Any]:
 def assemble_workflow(
     run: str,
     settings: OsmoSettings,
-    requested: Mapping[str, Mapping[str, Any]],
+    resources_by_name: Mapping[str, Mapping[str, Any]],
     tasks: Sequence[Mapping[str, Any]],
     nodes: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Return the workflow of tasks. `requested`: resources by name. `nodes`: those of each task, one if not given."""
+    """Return the workflow of tasks. `nodes`: those of each task, one if not given."""
     has_groups = any(count > 1 for count in nodes)
     of_nodes = [groups.make_group(*pair) for pair in zip(tasks, nodes, strict=True)] if has_groups else ()
     return {
@@ -59,7 +59,7 @@ def assemble_workflow(
                 "name": run,
                 "labels": parse_pairs(settings.labels or ""),
                 "timeout": drop_empty({"exec_timeout": settings.exec_timeout, "queue_timeout": settings.queue_timeout}),
-                "resources": requested,
+                "resources": resources_by_name,
                 "tasks": [] if has_groups else list(tasks),
                 "groups": of_nodes,
             }
@@ -78,11 +78,11 @@ def dump_workflow(workflow: Mapping[str, Any], archive: bytes = b"") -> str:
 
     Raise ValueError for template syntax in a value: `check` refuses all such values.
     """
-    text = dump_yaml(workflow, "environment")
-    if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
+    yaml_text = dump_yaml(workflow, "environment")
+    if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", yaml_text)):
         raise ValueError(f"a value of the workflow contains {syntax}")
-    before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
-    return f"{before}'{base64.b64encode(archive).decode()}'{after}" if archive else text
+    yaml_before, _, yaml_after = yaml_text.rpartition(_QUOTED_PLACEHOLDER)
+    return f"{yaml_before}'{base64.b64encode(archive).decode()}'{yaml_after}" if archive else yaml_text
 
 
 _ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
@@ -90,18 +90,18 @@ _ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
 
 def dump_with_shared_files(workflow: Mapping[str, Any], archive: bytes = b"") -> str:
     """Return the YAML of a workflow whose tasks have equal files: all but the first refer to those of the first."""
-    first, *_ = groups.list_tasks(workflow)
+    first_task, *_ = groups.list_tasks(workflow)
 
     def share(tasks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return [task if task is first or "files" not in task else {**task, "files": _ALIAS} for task in tasks]
+        return [task if task is first_task or "files" not in task else {**task, "files": _ALIAS} for task in tasks]
 
     body = dict(workflow["workflow"])
     if groups.is_group(workflow):
         body["groups"] = [{**group, "tasks": share(group["tasks"])} for group in body["groups"]]
     else:
         body["tasks"] = share(body["tasks"])
-    text = dump_workflow({"workflow": body}, archive)
-    return text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
+    yaml_text = dump_workflow({"workflow": body}, archive)
+    return yaml_text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
 
 
 LARGE_WORKFLOW_BYTES = 400 << 10

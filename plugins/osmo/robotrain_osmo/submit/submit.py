@@ -60,24 +60,24 @@ def submit_plan(plan: Plan) -> Reference:
         priority = ("--priority", submission.priority) if submission.priority else ()
         words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
         with hold_lock(submission.run) as handles:
-            earlier = _list_workflows(submission)
-            active = [name for name, state in earlier.items() if not state.is_finished]
-            note = {"before": [*earlier], "active": active, "workflow": ""}
+            earlier_workflows = _list_workflows(submission)
+            active_workflows = [name for name, state in earlier_workflows.items() if not state.is_finished]
+            note = {"before": [*earlier_workflows], "active": active_workflows, "workflow": ""}
             NOTE.write(plan, note)
-            started = time.monotonic()
+            start_time = time.monotonic()
             result, failure = service.call_command(
                 submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
             )
     if failure is not None:
-        return _handle_failure(plan, submission, failure, time.monotonic() - started)
+        return _handle_failure(plan, submission, failure, time.monotonic() - start_time)
     try:
-        answer = as_mapping(result.parse_json())
+        submit_answer = as_mapping(result.parse_json())
     except ValueError:
-        answer = {}
-    warnings = answer.get("warnings")
+        submit_answer = {}
+    warnings = submit_answer.get("warnings")
     for warning in warnings if isinstance(warnings, list) else ():
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
-    workflow = as_text(answer.get("name"))
+    workflow = as_text(submit_answer.get("name"))
     if not workflow:
         raise Unanswered([make_problem("submit-unsure")])
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
@@ -149,12 +149,12 @@ def _get_settle_end(run: str, tasks: int) -> float:
     """
     now = time.time()
     try:
-        ended = min(float((records.get_run_folder(run) / LOCK_FILE).read_text()), now)
+        end_time = min(float((records.get_run_folder(run) / LOCK_FILE).read_text()), now)
     except OSError:
         return 0.0  # nothing was sent
     except ValueError:
-        ended = now
-    return ended + SETTLE_SECONDS * tasks
+        end_time = now
+    return end_time + SETTLE_SECONDS * tasks
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float) -> Reference:
@@ -168,8 +168,10 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
         raise Rejected([explain_refusal(failure, submission)])
     reference, end = None, time.monotonic() + seconds
     if seconds >= SLOW_SECONDS:
-        text = f"{failure.title} after {seconds:.0f} s: looking for the workflow, which a slow service stores later"
-        print(text, file=sys.stderr)
+        progress_text = (
+            f"{failure.title} after {seconds:.0f} s: looking for the workflow, which a slow service stores later"
+        )
+        print(progress_text, file=sys.stderr)
     while reference is None:
         with contextlib.suppress(Rejected):
             reference = find_workflow(plan)
@@ -195,8 +197,8 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
-            other = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
-            fixes = (other, Suggestion(environment.make_credential_command(credential)))
+            other_key = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
+            fixes = (other_key, Suggestion(environment.make_credential_command(credential)))
             return make_problem(
                 "osmo-credential-key",
                 *fixes,
@@ -207,8 +209,8 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
                 why=failure.why,
             )
     if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
-        fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
-        return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
+        fewer_gpus = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
+        return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer_gpus))
     if failure.code == "platform-away":
         return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("resource-unknown.pool", "resource-unknown.gpu-platform"):
@@ -219,12 +221,14 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
         return problem
     if failure.code == "resource-unknown.pool":
         flag = "--pool {}"
-        wanted = submission.pool
-        names = [pool.name for pool in pools]
+        wrong_name = submission.pool
+        available_names = [pool.name for pool in pools]
     else:
-        names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
-        flag, wanted = "--gpu-platform {}", submission.gpu_platform
-    return dataclasses.replace(problem, suggestions=suggest_names(flag, wanted, names, service.LIST_POOLS))
+        available_names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
+        flag, wrong_name = "--gpu-platform {}", submission.gpu_platform
+    return dataclasses.replace(
+        problem, suggestions=suggest_names(flag, wrong_name, available_names, service.LIST_POOLS)
+    )
 
 
 SETTLE_SECONDS = 5.0
@@ -249,10 +253,10 @@ def find_workflow(plan: Plan) -> Reference | None:
     workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
     tasks = sum(part_submission.nodes or 1 for _, part_submission in submission_spec.list_parts(plan, Stage.SUBMIT))
     end = _get_settle_end(submission.run, tasks)
-    if not workflow and (left := end - time.time()) > SLOW_SECONDS:
-        print(f"looking for the workflow for up to {left:.0f} s: OSMO may list it late", file=sys.stderr)
-    while not workflow and (left := end - time.time()) > 0:
-        time.sleep(min(left, SETTLE_SECONDS))
+    if not workflow and (seconds_left := end - time.time()) > SLOW_SECONDS:
+        print(f"looking for the workflow for up to {seconds_left:.0f} s: OSMO may list it late", file=sys.stderr)
+    while not workflow and (seconds_left := end - time.time()) > 0:
+        time.sleep(min(seconds_left, SETTLE_SECONDS))
         workflow = _find_workflow_of_plan(submission, mark, note["before"])
     return make_reference(plan, submission, workflow) if workflow else None
 
@@ -300,27 +304,27 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
 def make_job_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of the workflow of one job."""
     task_fields = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
-    more = {
+    optional_fields = {
         "dataset": submission.dataset.replace(WORKFLOW_ID, workflow),
         pipeline_steps.TASKS_KEY: ",".join(node_names.list_node_names(submission.task, submission.nodes)),
     }
-    filled = {name: value for name, value in more.items() if value}
-    return {**_share_reference(submission, workflow), **task_fields, **filled}
+    filled_fields = {name: field_value for name, field_value in optional_fields.items() if field_value}
+    return {**_share_reference(submission, workflow), **task_fields, **filled_fields}
 
 
 def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str, str]:
     return {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
 
 
-def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
+def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, earlier_names: Sequence[str]) -> str | None:
     """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
 
     Of several with the mark, the first one is this machine's: another machine sent the same plan later. Raise Rejected
     if there are several whose text is not visible.
     """
-    names = [name for name in _list_workflows(submission) if name not in before]
+    new_names = [name for name in _list_workflows(submission) if name not in earlier_names]
     unknown = list[str]()
-    for name in names:
+    for name in new_names:
         has_mark = _has_plan_mark(submission.cli, name, mark)
         if has_mark:
             return name  # the texts of the others cost the service a second each
@@ -341,8 +345,8 @@ def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
     for pause in SPEC_SECONDS if mark else ():
         time.sleep(pause)
         try:
-            text = service.query_text(cli, "workflow", "spec", workflow)
-            return mark in text if re.search(PLAN_MARK_PATTERN, text) else None
+            spec_text = service.query_text(cli, "workflow", "spec", workflow)
+            return mark in spec_text if re.search(PLAN_MARK_PATTERN, spec_text) else None
         except CommandFailed as error:
             if error.failure.code in UNREACHABLE_CODES:
                 raise

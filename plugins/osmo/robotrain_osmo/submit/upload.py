@@ -31,9 +31,9 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
     Folders without a digest are uploaded by each submit.
     """
     for part, submission in list_parts(plan, Stage.SUBMIT):
-        pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
-        upload_folders(part, dataclasses.replace(submission, uploads=pinned))
-        yield from (f"{upload.path} {upload.url}" for upload in pinned)
+        pinned_uploads = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
+        upload_folders(part, dataclasses.replace(submission, uploads=pinned_uploads))
+        yield from (f"{upload.path} {upload.url}" for upload in pinned_uploads)
 
 
 MIN_UPLOAD_SECONDS = 900.0
@@ -75,40 +75,40 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
 
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     """Upload a folder unless it is complete in the storage. Return the number of uploaded files. Raise Rejected."""
-    content = local_upload.scan_folder(folder)
+    scanned_folder = local_upload.scan_folder(folder)
     name = upload.path or "the payload"
-    list_seconds = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
-    stored = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
-    data = _exclude_seal(stored)
-    if is_complete(upload, stored) if upload.path else data == content.files.keys():
+    list_seconds = service.LIST_SECONDS + len(scanned_folder.files) / service.MIN_FILES_PER_SECOND
+    stored_files = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
+    data_files = _exclude_seal(stored_files)
+    if is_complete(upload, stored_files) if upload.path else data_files == scanned_folder.files.keys():
         print(f"{name} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
         return 0
-    if others := data - content.files.keys():
+    if other_files := data_files - scanned_folder.files.keys():
         command = f"osmo data delete {upload.url}"
-        raise Rejected([local_upload.make_mixed_problem(upload, upload.url, others, command)])
-    resumed = f" ({len(data)} already uploaded)" if data else ""
-    print(f"uploading {name} to {upload.url}: {content}{resumed}", file=sys.stderr, flush=True)
-    exclude = ("-x", EXCLUDE_PATTERN) if content.excluded else ()
-    seconds = MIN_UPLOAD_SECONDS + content.size / MIN_BYTES_PER_SECOND
-    words = ("data", "upload", upload.url, f"{folder}/*", *exclude)
+        raise Rejected([local_upload.make_mixed_problem(upload, upload.url, other_files, command)])
+    resume_note = f" ({len(data_files)} already uploaded)" if data_files else ""
+    print(f"uploading {name} to {upload.url}: {scanned_folder}{resume_note}", file=sys.stderr, flush=True)
+    exclude_options = ("-x", EXCLUDE_PATTERN) if scanned_folder.excluded else ()
+    upload_seconds = MIN_UPLOAD_SECONDS + scanned_folder.size / MIN_BYTES_PER_SECOND
+    words = ("data", "upload", upload.url, f"{folder}/*", *exclude_options)
     is_terminal = sys.stderr.isatty()  # then a progress bar is useful
-    service.query_text(cli, *words, seconds=seconds, inherit_stderr=is_terminal)
-    missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
-    if missing:  # the command reports success in this case, too
-        names = local_upload.summarize_names(sorted(missing))
+    service.query_text(cli, *words, seconds=upload_seconds, inherit_stderr=is_terminal)
+    missing_files = scanned_folder.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
+    if missing_files:  # the command reports success in this case, too
+        missing_names = local_upload.summarize_names(sorted(missing_files))
         raise Rejected(
             [
                 make_problem(
                     "assets-not-brought",
                     where=upload.flag,
                     given=upload.path or upload.url,
-                    count=len(missing),
-                    file_count=local_upload.format_file_count(len(content.files)),
-                    names=names,
+                    count=len(missing_files),
+                    file_count=local_upload.format_file_count(len(scanned_folder.files)),
+                    names=missing_names,
                 )
             ]
         )
-    return len(content.files)
+    return len(scanned_folder.files)
 
 
 @contextmanager
@@ -163,14 +163,14 @@ def is_content_addressed(upload: OsmoUpload) -> bool:
 
 def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
     """Return the uploads whose pinned content is complete in the storage; what cannot be listed is none of them."""
-    selected = []
+    selected_uploads = []
     for upload in uploads:
         if upload.files is not None and is_content_addressed(upload):
             seconds = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
             with suppress(CommandFailed):
                 if is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, seconds)):
-                    selected.append(upload)
-    return selected
+                    selected_uploads.append(upload)
+    return selected_uploads
 
 
 def _exclude_seal(paths: Collection[str]) -> set[str]:

@@ -21,35 +21,37 @@ def query_accounting(transport: Transport, jobs: Iterable[str]) -> list[QueuedJo
     :param jobs: their numbers, as sbatch printed them.
     """
     try:
-        which = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
-        answer = run_slurm(transport, "sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
+        job_options = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
+        output = run_slurm(
+            transport, "sacct", "--noheader", "--parsable2", "--allocations", *job_options, seconds=SECONDS
+        )
     except LostAnswer:
         raise
     except (SlurmRefused, Rejected):
         return None
-    lines = (line.split("|", len(FIELDS) - 1) for line in answer.splitlines())
-    return [_make_job(dict(zip(FIELDS, line, strict=True))) for line in lines if len(line) == len(FIELDS)]
+    rows = (row.split("|", len(FIELDS) - 1) for row in output.splitlines())
+    return [_make_job(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS)]
 
 
 def _make_job(row: dict[str, str]) -> QueuedJob:
-    values = {name: clear_empty(value) for name, value in row.items()}
+    fields = {name: clear_empty(field) for name, field in row.items()}
     return QueuedJob(
-        id=values["JobID"],
-        number=values["JobIDRaw"],
-        name=values["JobName"],
-        comment=values["Comment"],
-        state=values["State"],
+        id=fields["JobID"],
+        number=fields["JobIDRaw"],
+        name=fields["JobName"],
+        comment=fields["Comment"],
+        state=fields["State"],
         reason="",  # that of sacct is why it waited once
-        start=parse_seconds(values["Start"]),
-        end=parse_seconds(values["End"]),
-        nodes=values["NodeList"],
-        exit_code=_parse_exit_code(values["ExitCode"]),
+        start=parse_seconds(fields["Start"]),
+        end=parse_seconds(fields["End"]),
+        nodes=fields["NodeList"],
+        exit_code=_parse_exit_code(fields["ExitCode"]),
     )
 
 
-def _parse_exit_code(text: str) -> int | None:
+def _parse_exit_code(exit_text: str) -> int | None:
     """Return the exit code of `CODE:SIGNAL`, as a shell tells it; None for 0:125, which is no signal."""
-    code, _, number = text.partition(":")
+    code, _, number = exit_text.partition(":")
     if not (code.isdecimal() and number.isdecimal()):
         return None
     if int(code) or not int(number):

@@ -66,12 +66,14 @@ class Partition:
 
 def query_partitions(transport: Transport, seconds: float | None = None) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
-    text = run_slurm(transport, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
-    partitions = parse_partitions(text.splitlines())
+    output = run_slurm(transport, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
+    partitions = parse_partitions(output.splitlines())
     if all(partition.groups == "all" for partition in partitions):
         return partitions
-    mine = {"all", *transport.query("id -Gn").text.split()}
-    return [_replace(partition, is_closed=mine.isdisjoint(partition.groups.split(","))) for partition in partitions]
+    own_groups = {"all", *transport.query("id -Gn").text.split()}
+    return [
+        _replace(partition, is_closed=own_groups.isdisjoint(partition.groups.split(","))) for partition in partitions
+    ]
 
 
 def query_memory_limits(transport: Transport) -> dict[str, float]:
@@ -80,10 +82,10 @@ def query_memory_limits(transport: Transport) -> dict[str, float]:
     `sinfo` does not print it. Raise Rejected.
     """
     try:
-        text = run_slurm(transport, "scontrol", "--all", "--oneliner", "show", "partition")
+        output = run_slurm(transport, "scontrol", "--all", "--oneliner", "show", "partition")
     except SlurmRefused:  # it is not shown to everybody
         return {}
-    limits = re.findall(r"(?m)^PartitionName=(\S+) .*\bMaxMemPerNode=(\d+)", text)
+    limits = re.findall(r"(?m)^PartitionName=(\S+) .*\bMaxMemPerNode=(\d+)", output)
     return {name: float(limit) for name, limit in limits}
 
 
@@ -91,17 +93,17 @@ def parse_partitions(lines: Iterable[str]) -> list[Partition]:
     """Return the partitions in the lines of sinfo; other lines are left out."""
     partitions_by_name: dict[str, Partition] = {}
     nodes: dict[str, list[NodeGroup]] = {}
-    for line in lines:
-        fields = [field.strip() for field in line.split("|")]
+    for sinfo_line in lines:
+        fields = [field.strip() for field in sinfo_line.split("|")]
         if len(fields) != FORMAT.count("|") + 1:
             continue
-        name, marked, state, limit, groups, *about_nodes = fields
+        name, marked_name, state, limit, user_groups, *about_nodes = fields
         partitions_by_name[name] = Partition(
             name=name,
-            is_default=marked.endswith("*") and not name.endswith("*"),
+            is_default=marked_name.endswith("*") and not name.endswith("*"),
             state=state.lower(),
             limit=read_limit(limit),
-            groups=groups,
+            groups=user_groups,
         )
         if group := _parse_nodes(*about_nodes):
             nodes.setdefault(name, []).append(group)
@@ -113,18 +115,20 @@ def _replace(partition: Partition, **values: Any) -> Partition:
 
 
 def _parse_nodes(
-    state: str, count: str, cpus: str, memory: str, names: str, gres: str, features: str
+    state: str, count: str, cpus: str, memory: str, node_names: str, gres: str, features: str
 ) -> NodeGroup | None:
     """Return a group of nodes; None for a partition without nodes."""
-    numbers = [int(match[0]) if (match := re.match(r"\d+", text)) else 0 for text in (count, cpus, memory)]
-    if not numbers[0]:
+    amounts = [
+        int(match[0]) if (match := re.match(r"\d+", amount_text)) else 0 for amount_text in (count, cpus, memory)
+    ]
+    if not amounts[0]:
         return None
     return NodeGroup(
-        names=names,
-        count=numbers[0],
+        names=node_names,
+        count=amounts[0],
         state=state.rstrip(STATE_MARKS).lower(),
-        cpus=numbers[1],
-        memory=numbers[2],
+        cpus=amounts[1],
+        memory=amounts[2],
         features=frozenset(features.split(",")) - {"", "(null)"},
         gpus=tuple(parse_gpus(gres)),
     )
@@ -155,10 +159,14 @@ def format_limit(seconds: float) -> str:
     return f"{seconds // MINUTE:g}m"
 
 
-def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> list[Partition]:
+def select_partitions(partitions: Iterable[Partition], partition_option: str | None) -> list[Partition]:
     """Return the partitions that an option names, separated by commas, or else the default one."""
-    names = [name.strip() for name in (wanted or "").split(",") if name.strip()]
-    return [partition for partition in partitions if (partition.name in names if names else partition.is_default)]
+    partition_names = [name.strip() for name in (partition_option or "").split(",") if name.strip()]
+    return [
+        partition
+        for partition in partitions
+        if (partition.name in partition_names if partition_names else partition.is_default)
+    ]
 
 
 def list_open_partitions(partitions: Iterable[Partition]) -> list[Partition]:

@@ -46,10 +46,10 @@ COMMANDS = SlurmCommands(
 
 def run_slurm(transport: Transport, command: str, *words: str, seconds: float | None = None, stdin: bytes = b"") -> str:
     """Return what a command of Slurm prints. Raise SlurmRefused, or Rejected if Slurm is away or not installed."""
-    done = move_commands(COMMANDS, transport).run(command, *words, seconds=seconds, stdin=stdin)
-    if done.exit_code:
-        raise SlurmRefused(" ".join((done.stderr.strip() or done.stdout).split()))
-    return done.stdout
+    result = move_commands(COMMANDS, transport).run(command, *words, seconds=seconds, stdin=stdin)
+    if result.exit_code:
+        raise SlurmRefused(" ".join((result.stderr.strip() or result.stdout).split()))
+    return result.stdout
 
 
 def quote_message(text: str) -> str:

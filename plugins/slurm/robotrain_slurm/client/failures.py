@@ -37,10 +37,10 @@ def load_slurm_refusals() -> tuple[Refusal, ...]:
     return load_refusals(Path(__file__).with_name("refusals.toml"), Refusal)
 
 
-def explain_command_failure(text: str, command: str) -> Problem:
-    """Return the problem of a command such as `sinfo` that failed. `text`: what it printed."""
-    reason = f"{command} says: {quote_message(text) or 'nothing'}."
-    refusal = find_refusal(load_slurm_refusals(), text)
+def explain_command_failure(message: str, command: str) -> Problem:
+    """Return the problem of a command such as `sinfo` that failed. `message`: what it printed."""
+    reason = f"{command} says: {quote_message(message) or 'nothing'}."
+    refusal = find_refusal(load_slurm_refusals(), message)
     if refusal:
         return refusal[0].make_problem("", reason)
     return make_problem("client-failed", command=command, why=reason)
@@ -112,10 +112,10 @@ def suggest_qualities(transport: Transport, flag_value: str, options: Options) -
 
 
 def _suggest_association(
-    template: str, transport: Transport, flag_value: str, options: Options, names: Sequence[str]
+    template: str, transport: Transport, flag_value: str, options: Options, account_names: Sequence[str]
 ) -> Iterator[Suggestion]:
-    if flag_value not in names:
-        yield from suggest_names(template, flag_value, names, LIST_ACCOUNTS)
+    if flag_value not in account_names:
+        yield from suggest_names(template, flag_value, account_names, LIST_ACCOUNTS)
     else:
         yield from suggest_partitions(transport, options.get("partition") or "", options)
 
@@ -123,16 +123,18 @@ def _suggest_association(
 def suggest_partitions(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the partitions that take jobs of this user."""
     partitions = cluster.query_partitions(transport)
-    wrong = find_unknown_partition(flag_value, partitions)
-    names = [partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != wrong]
-    yield from suggest_names("--partition {}", wrong, names, cluster.LIST_PARTITIONS)
+    unknown_partition = find_unknown_partition(flag_value, partitions)
+    partition_names = [
+        partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != unknown_partition
+    ]
+    yield from suggest_names("--partition {}", unknown_partition, partition_names, cluster.LIST_PARTITIONS)
 
 
 def find_unknown_partition(flag_value: str, partitions: Sequence[Partition]) -> str:
     """Return the first name in a list of partitions that the cluster does not have; the whole list if it has all."""
-    existing = {partition.name for partition in partitions}
-    names = (name.strip() for name in flag_value.split(","))
-    return next((name for name in names if name and name not in existing), flag_value)
+    existing_names = {partition.name for partition in partitions}
+    partition_names = (name.strip() for name in flag_value.split(","))
+    return next((name for name in partition_names if name and name not in existing_names), flag_value)
 
 
 def suggest_features(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
@@ -141,9 +143,9 @@ def suggest_features(transport: Transport, flag_value: str, options: Options) ->
     if not features:
         yield Suggestion("leave out --constraint", "nodes have no features here")
         return
-    names = re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", flag_value))
-    wrong = next((name for name in names if name not in features), flag_value)
-    yield from suggest_names("--constraint {}", wrong, features, cluster.LIST_FEATURES)
+    feature_names = re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", flag_value))
+    unknown_feature = next((name for name in feature_names if name not in features), flag_value)
+    yield from suggest_names("--constraint {}", unknown_feature, features, cluster.LIST_FEATURES)
 
 
 def suggest_times(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
@@ -156,9 +158,9 @@ def suggest_times(transport: Transport, flag_value: str, options: Options) -> It
 def suggest_array_sizes(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield how many trials of a sweep the cluster takes: indices from 1 to one less than its MaxArraySize."""
     match = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(transport, "scontrol", "show", "config"))
-    most = int(match[1]) - 1 if match else 0
-    if most > 0:
-        yield Suggestion(f"--sampler random --samples {most}", "tries some of the combinations")
+    max_trials = int(match[1]) - 1 if match else 0
+    if max_trials > 0:
+        yield Suggestion(f"--sampler random --samples {max_trials}", "tries some of the combinations")
     yield Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")
 
 
@@ -177,9 +179,9 @@ def list_associations(transport: Transport) -> tuple[Sequence[str], Sequence[str
     """Return the accounts and the qualities of service that this user has. Raise SlurmRefused, Rejected."""
     words = ("show", "associations", ShellWord('user="$(id -un)"'), "format=account,qos")
     rows = [
-        line.split("|")
-        for line in run_slurm(transport, "sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines()
-        if line
+        output_line.split("|")
+        for output_line in run_slurm(transport, "sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines()
+        if output_line
     ]
     accounts = dict.fromkeys(row[0] for row in rows if row[0])
     qualities = dict.fromkeys(name for row in rows for name in row[-1].split(",") if name)

@@ -39,7 +39,7 @@ class JobRequest:
     @classmethod
     def parse(cls, options: Mapping[str, str | None], job: Job) -> "JobRequest":
         """Return what a batch script asks for by its options."""
-        option_texts = {name: value or "" for name, value in options.items()}
+        option_texts = {name: option_value or "" for name, option_value in options.items()}
         gpus = [gpu for name in GPU_OPTIONS for gpu in parse_gpus(_name_gpus(name, option_texts.get(name, "")))]
         count = sum(number for _, number in gpus)
         return cls(
@@ -65,27 +65,27 @@ class JobRequest:
 
     def list_features(self) -> list[str]:
         """Return the features that `&` joins in the constraint; none if Slurm reads it in another way."""
-        names = [name.strip() for name in self.constraint.split("&")]
-        is_plain = all(re.fullmatch(r"[\w.-]+", name) for name in names)
-        return names if is_plain else []
+        feature_names = [name.strip() for name in self.constraint.split("&")]
+        is_plain = all(re.fullmatch(r"[\w.-]+", name) for name in feature_names)
+        return feature_names if is_plain else []
 
     def has_features(self, nodes: NodeGroup) -> bool:
         """Return whether a node has the features of the constraint, as far as `list_features` knows."""
         return nodes.features.issuperset(self.list_features())
 
-    def count_fitting(self, groups: Iterable[NodeGroup]) -> int:
+    def count_fitting(self, node_groups: Iterable[NodeGroup]) -> int:
         """Return how many nodes have all that the job asks for."""
-        return sum(group.count for group in groups if self.fits(group))
+        return sum(node_group.count for node_group in node_groups if self.fits(node_group))
 
 
-def _read_memory(text: str) -> int:
+def _read_memory(memory_text: str) -> int:
     """Return the MiB of a size; 0 if sbatch may read it otherwise, such as `--sbatch mem=1.5E`."""
     try:
-        return parse_memory(text)
+        return parse_memory(memory_text)
     except QuantityError:
         return 0
 
 
-def _name_gpus(option: str, value: str) -> str:
+def _name_gpus(option: str, option_value: str) -> str:
     """Return the value of an option about GPUs as that of `--gres`."""
-    return value if option == "gres" else ",".join(f"gpu:{gpu}" for gpu in value.split(",") if gpu)
+    return option_value if option == "gres" else ",".join(f"gpu:{gpu}" for gpu in option_value.split(",") if gpu)

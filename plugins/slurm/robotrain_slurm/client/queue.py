@@ -64,21 +64,21 @@ def query_queue(transport: Transport, names: Iterable[str] = (), user: int | Non
 
     :param user: the number of the user whose jobs they are; None for this one.
     """
-    chosen = ",".join(names)
-    filters = [f"--name={chosen}"] if chosen else []
-    who = ShellWord('--user="$(id -u)"') if user is None else f"--user={user}"
-    words = ("--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
+    joined_names = ",".join(names)
+    filters = [f"--name={joined_names}"] if joined_names else []
+    user_option = ShellWord('--user="$(id -u)"') if user is None else f"--user={user}"
+    words = ("--all", "--array", "--noheader", "--states=all", user_option, f"--format={FORMAT}", *filters)
     try:
-        answer = run_slurm(transport, "squeue", *words)
+        output = run_slurm(transport, "squeue", *words)
     except SlurmRefused as refusal:
         raise Rejected([explain_command_failure(refusal.text, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
-    return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]
+    return [_parse_line(queue_line) for queue_line in output.splitlines() if queue_line.count("|") >= separators]
 
 
-def _parse_line(line: str) -> QueuedJob:
-    values = [clear_empty(value) for value in line.split("|", FORMAT.count("|"))]
-    number, job_number, state, reason, start, end, nodes, dependency, name, comment = values
+def _parse_line(queue_line: str) -> QueuedJob:
+    fields = [clear_empty(field) for field in queue_line.split("|", FORMAT.count("|"))]
+    number, job_number, state, reason, start, end, nodes, dependency, name, comment = fields
     return QueuedJob(
         id=number,
         number=job_number,

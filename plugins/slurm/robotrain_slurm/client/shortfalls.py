@@ -22,24 +22,28 @@ def find_shortfalls(request: JobRequest, partitions: Sequence[Partition], reason
     :param partitions: all of the cluster.
     :param reason: what Slurm said.
     """
-    chosen = select_partitions(partitions, request.partition)
-    nodes = [group for partition in chosen for group in partition.nodes]
+    job_partitions = select_partitions(partitions, request.partition)
+    nodes = [group for partition in job_partitions for group in partition.nodes]
     if not nodes:
         return
-    most = max(request.count_fitting(partition.nodes) for partition in chosen)
-    if most:
-        if most < request.nodes:
-            yield _make_node_count_problem(request, chosen, partitions, most, reason)
+    max_nodes = max(request.count_fitting(partition.nodes) for partition in job_partitions)
+    if max_nodes:
+        if max_nodes < request.nodes:
+            yield _make_node_count_problem(request, job_partitions, partitions, max_nodes, reason)
         return
-    others = [
-        partition for partition in partitions if partition not in chosen and request.count_fitting(partition.nodes)
+    other_partitions = [
+        partition
+        for partition in partitions
+        if partition not in job_partitions and request.count_fitting(partition.nodes)
     ]
     problems = [
-        *_check_gpus(request, chosen, partitions, others, reason),
-        *_check_amount(request, chosen, others, "--cpus", max(group.cpus for group in nodes), reason),
-        *_check_amount(request, chosen, others, "--memory", max(group.memory for group in nodes), reason),
+        *_check_gpus(request, job_partitions, partitions, other_partitions, reason),
+        *_check_amount(request, job_partitions, other_partitions, "--cpus", max(group.cpus for group in nodes), reason),
+        *_check_amount(
+            request, job_partitions, other_partitions, "--memory", max(group.memory for group in nodes), reason
+        ),
     ]
-    yield from problems or [_make_combination_problem(request, chosen, others, reason)]
+    yield from problems or [_make_combination_problem(request, job_partitions, other_partitions, reason)]
 
 
 def describe_partitions(chosen: Sequence[Partition]) -> str:
@@ -47,33 +51,35 @@ def describe_partitions(chosen: Sequence[Partition]) -> str:
     return f"the partition{'s' if len(chosen) > 1 else ''} {', '.join(partition.name for partition in chosen)}"
 
 
-def suggest_other_partitions(others: Iterable[Partition]) -> list[Suggestion]:
+def suggest_other_partitions(other_partitions: Iterable[Partition]) -> list[Suggestion]:
     """Return those partitions that take jobs of this user."""
-    return [Suggestion(f"--partition {partition.name}") for partition in list_open_partitions(others)][:MAX_PARTITIONS]
+    return [Suggestion(f"--partition {partition.name}") for partition in list_open_partitions(other_partitions)][
+        :MAX_PARTITIONS
+    ]
 
 
 def _make_combination_problem(
-    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], reason: str
+    request: JobRequest, job_partitions: Sequence[Partition], other_partitions: Sequence[Partition], reason: str
 ) -> Problem:
     """Return the problem of nodes that have all that a job asks for, each a part of it."""
-    nodes = [group for partition in chosen for group in partition.nodes]
+    nodes = [group for partition in job_partitions for group in partition.nodes]
     if not any(request.has_features(group) for group in nodes):
         return make_problem(
             "resource-unknown.features-together",
-            *suggest_other_partitions(others),
+            *suggest_other_partitions(other_partitions),
             given=request.constraint,
-            describe=describe_partitions(chosen),
+            describe=describe_partitions(job_partitions),
             constraint="|".join(request.list_features()),
             why=reason,
         )
     amounts = {"GPUs": request.gpus, "cores": request.cpus, "MiB of memory": request.mib}
-    requested = [f"{value} {unit}" for unit, value in amounts.items() if value]
-    requested += [f"the constraint {request.constraint}"] * bool(request.constraint)
+    requested_amounts = [f"{amount} {unit}" for unit, amount in amounts.items() if amount]
+    requested_amounts += [f"the constraint {request.constraint}"] * bool(request.constraint)
     return make_problem(
         "machines-too-small.together",
-        *suggest_other_partitions(others),
-        describe=describe_partitions(chosen),
-        requested=" and ".join(requested),
+        *suggest_other_partitions(other_partitions),
+        describe=describe_partitions(job_partitions),
+        requested=" and ".join(requested_amounts),
         why=reason,
     )
 
@@ -87,16 +93,16 @@ def _check_gpus(
 ) -> Iterator[Problem]:
     """Check the GPUs: that there are any, their type, and their number."""
     nodes = [group for partition in chosen for group in partition.nodes]
-    most = max(group.count_gpus(request.gpu_type) for group in nodes)
-    if request.gpus <= most:
+    max_gpus = max(group.count_gpus(request.gpu_type) for group in nodes)
+    if request.gpus <= max_gpus:
         return
-    everywhere = [group for partition in partitions for group in partition.nodes]
-    kinds = sorted({kind for group in everywhere for kind, _ in group.gpus if kind})
+    all_nodes = [group for partition in partitions for group in partition.nodes]
+    kinds = sorted({kind for group in all_nodes for kind, _ in group.gpus if kind})
     on_cpu = Suggestion("--gpus 0 --device cpu" if request.has_device else "--gpus 0", "computes on CPUs, slowly")
     flag = "--gpus"
     flag_value = str(request.gpus)
     suggestions = suggest_other_partitions(others)
-    if not any(group.count_gpus() for group in everywhere):
+    if not any(group.count_gpus() for group in all_nodes):
         title = "the cluster has no GPUs"
         suggestions = [on_cpu]
     elif request.gpu_type and request.gpu_type not in kinds:
@@ -104,60 +110,71 @@ def _check_gpus(
         flag = "--gpu-type"
         flag_value = request.gpu_type
         suggestions = [*suggest_names("--gpu-type {}", request.gpu_type, kinds, "sinfo --format='%P %G'")]
-    elif not most:
+    elif not max_gpus:
         kind = f"{request.gpu_type} GPUs" if request.gpu_type else "GPUs"
         title = f"no node of {describe_partitions(chosen)} has {kind}"
         suggestions = [*suggestions, on_cpu]
     else:
         count = f"{request.gpus} GPU{'s' if request.gpus > 1 else ''}"
-        title = f"no node of {describe_partitions(chosen)} has {count}: at most {most}"
-        suggestions = [*_suggest_fewer_gpus(request, most), *suggestions]
+        title = f"no node of {describe_partitions(chosen)} has {count}: at most {max_gpus}"
+        suggestions = [*_suggest_fewer_gpus(request, max_gpus), *suggestions]
     yield make_problem("machines-too-small.one", *suggestions, where=flag, given=flag_value, title=title, why=reason)
 
 
-def _suggest_fewer_gpus(request: JobRequest, most: int) -> Iterator[Suggestion]:
+def _suggest_fewer_gpus(request: JobRequest, max_gpus: int) -> Iterator[Suggestion]:
     """Yield how a job asks for so many GPUs of a node, or for as many as before of several nodes."""
     option = f"--{GPUS_PARAMETER.replace('_', '-')}" if request.trains_on_gpus else "--gpus"
-    yield Suggestion(f"{option} {most}", "of each node")
-    if request.trains_on_gpus and request.takes_nodes and request.gpus % most == 0:
-        count = request.nodes * request.gpus // most
-        yield Suggestion(f"{NODES_FLAG} {count} {option} {most}", "as many GPUs on several nodes")
+    yield Suggestion(f"{option} {max_gpus}", "of each node")
+    if request.trains_on_gpus and request.takes_nodes and request.gpus % max_gpus == 0:
+        count = request.nodes * request.gpus // max_gpus
+        yield Suggestion(f"{NODES_FLAG} {count} {option} {max_gpus}", "as many GPUs on several nodes")
 
 
 def _check_amount(
-    request: JobRequest, chosen: Sequence[Partition], others: Sequence[Partition], flag: str, most: int, reason: str
+    request: JobRequest,
+    job_partitions: Sequence[Partition],
+    other_partitions: Sequence[Partition],
+    flag: str,
+    max_amount: int,
+    reason: str,
 ) -> Iterator[Problem]:
     """Check the cores, or the memory in MiB, against those of the largest node."""
     is_cores = flag == "--cpus"
-    if (request.cpus if is_cores else request.mib) <= most:
+    if (request.cpus if is_cores else request.mib) <= max_amount:
         return
-    value = str(most) if is_cores else f"{most}M"
+    max_value = str(max_amount) if is_cores else f"{max_amount}M"
     amount = "so many CPU cores" if is_cores else "so much memory"
     yield make_problem(
         "machines-too-small.one",
-        f"{flag} {value}",
-        *suggest_other_partitions(others),
+        f"{flag} {max_value}",
+        *suggest_other_partitions(other_partitions),
         where=flag,
         given=str(request.cpus) if is_cores else request.memory,
-        title=f"no node of {describe_partitions(chosen)} has {amount}: at most {value}",
+        title=f"no node of {describe_partitions(job_partitions)} has {amount}: at most {max_value}",
         why=reason,
     )
 
 
 def _make_node_count_problem(
-    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], most: int, reason: str
+    request: JobRequest,
+    job_partitions: Sequence[Partition],
+    partitions: Sequence[Partition],
+    max_nodes: int,
+    reason: str,
 ) -> Problem:
     """Return the problem of partitions that have fewer nodes with what the job asks for of each."""
-    others = [partition for partition in partitions if request.count_fitting(partition.nodes) >= request.nodes]
+    other_partitions = [
+        partition for partition in partitions if request.count_fitting(partition.nodes) >= request.nodes
+    ]
     return make_problem(
         "nodes-too-few",
-        f"{NODES_FLAG} {most}",
-        *suggest_other_partitions(others),
+        f"{NODES_FLAG} {max_nodes}",
+        *suggest_other_partitions(other_partitions),
         where=NODES_FLAG,
         given=str(request.nodes),
-        names=", ".join(partition.name for partition in chosen),
-        most=most,
-        value="s" * (most > 1),
+        names=", ".join(partition.name for partition in job_partitions),
+        most=max_nodes,
+        value="s" * (max_nodes > 1),
         nodes=request.nodes,
         why=reason,
     )
@@ -167,8 +184,10 @@ def find_kinds(request: JobRequest, partitions: Sequence[Partition]) -> list[str
     """Return the kinds of GPUs of the nodes that a job on several nodes may get, unless it names one."""
     if request.nodes < 2 or not request.gpus or request.gpu_type:
         return []
-    chosen = select_partitions(partitions, request.partition)
-    return sorted({_name_kind(group) for partition in chosen for group in partition.nodes if request.fits(group)})
+    job_partitions = select_partitions(partitions, request.partition)
+    return sorted(
+        {_name_kind(group) for partition in job_partitions for group in partition.nodes if request.fits(group)}
+    )
 
 
 def _name_kind(group: NodeGroup) -> str:

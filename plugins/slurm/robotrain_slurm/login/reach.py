@@ -80,9 +80,9 @@ class LoginNode(SshTransport):
 
     def note_silence(self, seconds: float) -> Rejected:
         """Return the error of a login node that has not answered in time; others raise it, too, for some seconds."""
-        silence = make_silence_error(self.host, seconds)
-        self._failure = (time.monotonic(), silence)
-        return silence
+        silence_error = make_silence_error(self.host, seconds)
+        self._failure = (time.monotonic(), silence_error)
+        return silence_error
 
     def tell_silence(self) -> None:
         """Tell a user at a terminal that this is waited for."""
@@ -148,8 +148,8 @@ def translate_problem(problem: Problem, login: str) -> Problem:
     return replace(problem, title=title, why=reason, suggestions=tuple(ways))
 
 
-def _quote_command(text: str) -> str:
+def _quote_command(command: str) -> str:
     """Return a command for the shell of a login node as words of a line for that of this machine."""
-    if text == shlex.join(text.split(" ")):
-        return text
-    return f'"{text}"' if "'" in text and not re.search(r'["$`\\!]', text) else shlex.quote(text)
+    if command == shlex.join(command.split(" ")):
+        return command
+    return f'"{command}"' if "'" in command and not re.search(r'["$`\\!]', command) else shlex.quote(command)

@@ -38,38 +38,42 @@ def make_rejection(code: str, title: str, reason: str, *ways: Suggestion, transi
 def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     """Return why ssh ended before the login node answered. `text`: what it printed."""
     words = (line.strip() for line in text.splitlines() if re.search(r"\w", line))  # points alone say nothing
-    lines = [line for line in words if "Warning: Permanently added" not in line]
-    reason = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
+    printed_lines = [line for line in words if "Warning: Permanently added" not in line]
+    reason = f"ssh says: {redact(printed_lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if printed_lines else ""
     if exit_code == NO_COMMAND_CODE:
         return Rejected([make_missing_slurm_problem(login)])
     if exit_code is None:
         return make_missing_ssh_error(text)
     if exit_code is not None and 0 <= exit_code < SSH_CODE:  # what was printed is the shell's
-        return _make_shell_rejection(login, lines, exit_code)
+        return _make_shell_rejection(login, printed_lines, exit_code)
     refusal = find_refusal(load_ssh_refusals(), text)
     if refusal:
         kind, _ = refusal
         return Rejected([kind.make_problem("", reason, login=login)], transient=kind.transient)
-    tried = Suggestion(f"ssh {login} true", "shows whether ssh works")
+    suggestion = Suggestion(f"ssh {login} true", "shows whether ssh works")
     reason = reason or f"ssh ended with exit code {exit_code} and printed nothing."
-    return make_rejection("slurm-login-failed", f"the connection to {login} failed", reason, tried)
+    return make_rejection("slurm-login-failed", f"the connection to {login} failed", reason, suggestion)
 
 
 def _make_shell_rejection(login: str, lines: Sequence[str], exit_code: int) -> Rejected:
     """Return the error of a login node that ssh reached, and whose shell did not run the command."""
-    last = f" It printed: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
-    reason = f"It ended with exit code {exit_code}.{last} A line of ~/.bashrc there ends it, or reads its input."
-    tried = Suggestion(f"ssh {login} echo it works", "prints `it works` once that is mended")
+    output_sentence = f" It printed: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
+    reason = (
+        f"It ended with exit code {exit_code}.{output_sentence} A line of ~/.bashrc there ends it, or reads its input."
+    )
+    suggestion = Suggestion(f"ssh {login} echo it works", "prints `it works` once that is mended")
     title = f"the shell of {login} ended before it ran a command"
     if any(re.search(NO_PROCESS, line) for line in lines):
-        return make_rejection("slurm-login-shell", title, f"It cannot start a process.{last}", tried, transient=True)
-    return make_rejection("slurm-login-shell", title, reason, tried)
+        return make_rejection(
+            "slurm-login-shell", title, f"It cannot start a process.{output_sentence}", suggestion, transient=True
+        )
+    return make_rejection("slurm-login-shell", title, reason, suggestion)
 
 
 def make_missing_ssh_error(reason: str) -> Rejected:
     """Return the error of a machine without ssh."""
-    here = Suggestion("ssh -V", "shows whether it is installed")
-    return make_rejection("slurm-login-no-ssh", "there is no `ssh` on this machine", reason, here)
+    suggestion = Suggestion("ssh -V", "shows whether it is installed")
+    return make_rejection("slurm-login-no-ssh", "there is no `ssh` on this machine", reason, suggestion)
 
 
 def make_missing_slurm_problem(login: str) -> Problem:
@@ -79,12 +83,12 @@ def make_missing_slurm_problem(login: str) -> Problem:
 
 def make_lost_problem(login: str, failure: Unreached) -> Problem:
     """Return the problem of an answer that did not come to its end."""
-    text = redact(failure.text.strip().rpartition("\n")[2], max_length=MAX_TEXT_LENGTH).rstrip(".")
+    printed_text = redact(failure.text.strip().rpartition("\n")[2], max_length=MAX_TEXT_LENGTH).rstrip(".")
     if failure.passed_limit:
-        return make_problem("slurm-login-away.limit", where=FLAG, login=login, why=text)
+        return make_problem("slurm-login-away.limit", where=FLAG, login=login, why=printed_text)
     is_shell_end = failure.exit_code in range(SSH_CODE)
     name = "slurm-login-away.incomplete" if is_shell_end else "slurm-login-away"
-    return make_problem(name, where=FLAG, login=login, printed=text or None)
+    return make_problem(name, where=FLAG, login=login, printed=printed_text or None)
 
 
 def make_odd_answer_problem(login: str) -> Problem:

@@ -110,10 +110,10 @@ def end_attempt(folder: Path, attempt: Attempt, end: AttemptEnd) -> None:
     _append_line(folder, {"event": "ended", **key, **asdict(end), "time": time.time()})
 
 
-def _append_line(folder: Path, line: dict[str, Any]) -> None:
+def _append_line(folder: Path, record: dict[str, Any]) -> None:
     handle = os.open(folder / ATTEMPTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(handle, f"\n{json.dumps(line)}\n".encode())  # a torn line may stand before it
+        os.write(handle, f"\n{json.dumps(record)}\n".encode())  # a torn line may stand before it
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -127,14 +127,14 @@ def read_attempts(folder: Path) -> list[Attempt]:
 def parse_attempts(lines: Iterable[str]) -> list[Attempt]:
     """Return the attempts in the lines of `attempts.jsonl`, in their order."""
     attempts: dict[tuple[str, int], Attempt] = {}
-    for line in lines:
+    for attempt_line in lines:
         with suppress(ValueError, KeyError, TypeError):
-            values = parse_json(line)
-            event, key = values["event"], (values["job"], values["restart"])
+            record = parse_json(attempt_line)
+            event, key = record["event"], (record["job"], record["restart"])
             if event == "began":
-                attempts[key] = convert_fields(Attempt, values)
+                attempts[key] = convert_fields(Attempt, record)
             elif key in attempts:
-                attempts[key] = replace(attempts[key], end=convert_fields(AttemptEnd, values))
+                attempts[key] = replace(attempts[key], end=convert_fields(AttemptEnd, record))
     return list(attempts.values())
 
 
@@ -150,20 +150,23 @@ WORK_PATTERN = re.compile(r'"event": "stage".*"name": "work", "state": "started"
 def read_progress(folder: Path) -> AttemptProgress:
     """Return how far the attempts at a run have come, by their events. Raise OSError."""
     step = checkpoint = restored = 0
-    for line in _read_lines(folder / EVENTS_FILE):
-        if match := STEP_PATTERN.search(line):
+    for event_line in _read_lines(folder / EVENTS_FILE):
+        if match := STEP_PATTERN.search(event_line):
             if match[1] == "checkpoint":
                 checkpoint = max(checkpoint, int(match[2]))
             else:
                 step = max(step, int(match[2]))
-        elif WORK_PATTERN.search(line):
+        elif WORK_PATTERN.search(event_line):
             restored = checkpoint
     return AttemptProgress(step, checkpoint, restored)
 
 
 def has_later_start(folder: Path, attempt: Attempt) -> bool:
     """Return whether the job of an attempt was started again meanwhile, after Slurm lost its node. Raise OSError."""
-    return any(other.job == attempt.job and other.restart > attempt.restart for other in read_attempts(folder))
+    return any(
+        other_attempt.job == attempt.job and other_attempt.restart > attempt.restart
+        for other_attempt in read_attempts(folder)
+    )
 
 
 def read_outcome_state(folder: Path) -> str:
@@ -178,12 +181,14 @@ def is_nobodys_end(folder: Path, attempt: Attempt, end: AttemptEnd) -> bool:
     """
     if end.exit_code != EXIT_RETRY or read_outcome(folder).get("fault", "") not in ("", "stopped"):
         return False
-    earlier = (
-        other.end for other in read_attempts(folder) if (other.job, other.restart) != (attempt.job, attempt.restart)
+    other_ends = (
+        other_attempt.end
+        for other_attempt in read_attempts(folder)
+        if (other_attempt.job, other_attempt.restart) != (attempt.job, attempt.restart)
     )
-    same = (EXIT_RETRY, end.step, end.checkpoint)
+    end_key = (EXIT_RETRY, end.step, end.checkpoint)
     return not any(
-        other_end and (other_end.exit_code, other_end.step, other_end.checkpoint) == same for other_end in earlier
+        other_end and (other_end.exit_code, other_end.step, other_end.checkpoint) == end_key for other_end in other_ends
     )
 
 

@@ -94,9 +94,9 @@ def main() -> int:
 def find_idle_reason(folder: Path, number: str) -> str:
     """Return why there is nothing to do for a job; empty if it may work."""
     owner = claim.find_owner(folder)
-    following = continuation.read_continuation(folder, number)
-    if following or (owner and owner.name != number):
-        return f"the job {following or (owner and owner.name)} does the work of this run"
+    next_job = continuation.read_continuation(folder, number)
+    if next_job or (owner and owner.name != number):
+        return f"the job {next_job or (owner and owner.name)} does the work of this run"
     is_done = attempts.read_outcome_state(folder) == "succeeded"  # and Slurm lost its node before it heard of that
     return "the run is done" if is_done else ""
 

@@ -29,10 +29,14 @@ class ControllerAway(Exception):
 
 def run_command(command: str, *arguments: str, folder: Path | None = None) -> str:
     """Return what a command of Slurm prints. Raise CommandRefused, ControllerAway."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("SBATCH_", "SQUEUE_"))}
+    environ = {
+        name: variable_value
+        for name, variable_value in os.environ.items()
+        if not name.startswith(("SBATCH_", "SQUEUE_"))
+    }
     environ["PATH"] = os.pathsep.join((environ.get("PATH", os.defpath), *OTHER_FOLDERS))
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [command, *arguments],
             env={**environ, "LC_ALL": "C"},
             cwd=folder,
@@ -47,10 +51,10 @@ def run_command(command: str, *arguments: str, folder: Path | None = None) -> st
         raise ControllerAway(f"{command} was not done within {SECONDS:g} seconds") from None
     except OSError as error:
         raise CommandRefused(f"{command} cannot be started: {error.strerror}") from None
-    if not done.returncode:
-        return done.stdout
-    text = " ".join((done.stderr or done.stdout).split())
-    raise (ControllerAway if any(sign in text for sign in AWAY_SIGNS) else CommandRefused)(text)
+    if not result.returncode:
+        return result.stdout
+    message = " ".join((result.stderr or result.stdout).split())
+    raise (ControllerAway if any(sign in message for sign in AWAY_SIGNS) else CommandRefused)(message)
 
 
 def find_fate(job: str, restart: int) -> str:
@@ -61,8 +65,8 @@ def find_fate(job: str, restart: int) -> str:
 
     :param job: its number, that of an element of an array as `12_3`: `12` is also the number of one element.
     """
-    answer = run_command("scontrol", "--oneliner", "show", "job", job)
-    fields = dict(re.findall(r" (JobState|Reason|Restarts|PreemptTime)=(\S+)", answer))
+    output = run_command("scontrol", "--oneliner", "show", "job", job)
+    fields = dict(re.findall(r" (JobState|Reason|Restarts|PreemptTime)=(\S+)", output))
     if int(fields.get("Restarts", 0)) > restart or fields.get("JobState") == "PENDING":
         return "requeued"
     if fields.get("JobState") in ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING"):
@@ -84,8 +88,8 @@ def requeue_job(job: str) -> None:
 
 def send_script(script: Path, comment: str) -> str:
     """Submit a batch script and return the number of the job. Raise CommandRefused, ControllerAway."""
-    answer = run_command("sbatch", "--parsable", f"--comment={comment}", str(script), folder=script.parent)
-    match = re.search(r"^(\d+)(?:;\S+)?\s*$", answer, re.MULTILINE)
+    output = run_command("sbatch", "--parsable", f"--comment={comment}", str(script), folder=script.parent)
+    match = re.search(r"^(\d+)(?:;\S+)?\s*$", output, re.MULTILINE)
     if not match:
         raise ControllerAway("sbatch did not print the number of the job")
     return match[1]
@@ -93,9 +97,9 @@ def send_script(script: Path, comment: str) -> str:
 
 def find_job(name: str, comment: str) -> str:
     """Return the number of the job with a comment; empty for none. Raise CommandRefused, ControllerAway."""
-    who = (f"--user={os.getuid()}", f"--name={name}", "--states=all", "--all")
-    for line in run_command("squeue", "--noheader", *who, "--format=%A|%T|%r|%k").splitlines():
-        number, state, reason, job_comment = line.strip().split("|", 3)
+    queue_options = (f"--user={os.getuid()}", f"--name={name}", "--states=all", "--all")
+    for queue_line in run_command("squeue", "--noheader", *queue_options, "--format=%A|%T|%r|%k").splitlines():
+        number, state, reason, job_comment = queue_line.strip().split("|", 3)
         if job_comment == comment and (state, reason) != REFUSED_END:
             return number
     return ""

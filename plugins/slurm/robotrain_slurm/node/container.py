@@ -26,11 +26,15 @@ def make_container_command(
     for path in container["folders"]:
         os.makedirs(path, exist_ok=True)
     mounts = list_mounts([*container["folders"], *container["mounts"]])
-    inside = ["/usr/bin/env", *(f"{name}={value}" for name, value in environ.items()), *program]
+    inner_command = [
+        "/usr/bin/env",
+        *(f"{name}={variable_value}" for name, variable_value in environ.items()),
+        *program,
+    ]
     if container["tool"] == "apptainer":
         command = next(filter(None, map(shutil.which, TOOLS)), TOOLS[0])
         gpus = ["--nv"] if os.environ.get("SLURM_JOB_GPUS") else []
-        return [command, "exec", *gpus, "--bind", ",".join(mounts), "--pwd", folder, container["image"], *inside]
+        return [command, "exec", *gpus, "--bind", ",".join(mounts), "--pwd", folder, container["image"], *inner_command]
     cores = os.environ.get("SLURM_CPUS_PER_TASK")  # srun does not take it over from its job
     return [
         "srun",
@@ -43,14 +47,18 @@ def make_container_command(
         f"--container-workdir={folder}",
         "--no-container-entrypoint",
         "--no-container-mount-home",
-        *inside,
+        *inner_command,
     ]
 
 
 def list_mounts(paths: Iterable[str]) -> list[str]:
     """Return the paths that exist, without those that are in another one."""
-    present = sorted({os.path.realpath(path): path for path in paths if os.path.exists(path)}.values())
-    return [path for path in present if not any(path.startswith(f"{other.rstrip('/')}/") for other in present)]
+    existing_paths = sorted({os.path.realpath(path): path for path in paths if os.path.exists(path)}.values())
+    return [
+        path
+        for path in existing_paths
+        if not any(path.startswith(f"{other_path.rstrip('/')}/") for other_path in existing_paths)
+    ]
 
 
 def stop_contained(folder: Path, name: str) -> bool:

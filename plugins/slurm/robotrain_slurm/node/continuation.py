@@ -53,8 +53,8 @@ class NodeJob:
 
 def read_node_job(spec: Path, name: str) -> NodeJob:
     """Return the job of a name in a submission spec. Raise OSError, ValueError, KeyError."""
-    values = json.loads(spec.read_text(encoding="utf-8"))
-    job = next((job for job in values["jobs"] if job["name"] == name), None)
+    spec_fields = json.loads(spec.read_text(encoding="utf-8"))
+    job = next((job for job in spec_fields["jobs"] if job["name"] == name), None)
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
     batch_values, is_alone = (
@@ -98,12 +98,12 @@ def decide(
     :param superseded: whether the job was started a second time while this attempt lived on.
     :param is_nobodys: whether it failed by nothing that the run did, and none before it at the same step.
     """
-    before = max(attempt.step, end.restored)
-    saved = max(attempt.checkpoint, end.restored)
+    start_step = max(attempt.step, end.restored)
+    start_checkpoint = max(attempt.checkpoint, end.restored)
     is_killed_work = (
         end.was_killed and end.state == "failed"
     )  # a runtime that was killed itself may be tried after a step
-    has_progress = is_nobodys or end.step > before or end.checkpoint > saved
+    has_progress = is_nobodys or end.step > start_step or end.checkpoint > start_checkpoint
     rules = (
         (superseded, "", "a later start of the job has taken the run over"),
         (end.state == "succeeded", "", "the run is done"),
@@ -111,14 +111,14 @@ def decide(
         (fate == "requeued", "slurm", "Slurm starts the job again"),
         (not end.may_pass, "", "the run failed, and would fail again"),
         (fate == "cancelled", "", "the job was cancelled in Slurm"),
-        (is_killed_work and end.checkpoint <= saved, "", "its program was killed before a new checkpoint"),
+        (is_killed_work and end.checkpoint <= start_checkpoint, "", "its program was killed before a new checkpoint"),
         (not has_progress and end.state == "failed", "", "the run failed before a new step or checkpoint"),
         (not has_progress and end.state == "killed", "", "its program was killed before a new step or checkpoint"),
         (not has_progress, "", NO_PROGRESS),
         (not ways, "", "the job has --continuation never"),
     )
-    for applies, way, reason in rules:
-        if applies:
+    for is_applicable, way, reason in rules:
+        if is_applicable:
             return Decision(way, reason)
     return Decision(ways[0], FATES.get(fate) or STATES[end.state])
 
@@ -153,9 +153,9 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
     if reason == NO_PROGRESS:
         attempts.record_failure(folder, end.exit_code, reason)
     if way in WAYS:
-        chosen, refusals = continue_run(job, folder, attempt)
-        if chosen != way:
-            way, reason = chosen, f"{reason}; {refusals}"
+        accepted_way, refusals = continue_run(job, folder, attempt)
+        if accepted_way != way:
+            way, reason = accepted_way, f"{reason}; {refusals}"
             attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=reason))
     with suppress(OSError), (folder / attempts.LOG_FILE).open("a") as log:
         # where the run's lines are, not in the output of the batch script, which users see apart
@@ -192,14 +192,14 @@ def _tell_end(folder: Path, end: AttemptEnd, reason: str, log: IO[str]) -> None:
 
 def _ask_fate(attempt: Attempt, patience: float) -> str:
     """Return what Slurm does with the job; empty if it does not say so in time."""
-    until = time.monotonic() + patience
+    deadline = time.monotonic() + patience
     while True:
         try:
             return commands.find_fate(attempt.job, attempt.restart)
         except CommandRefused:
             return ""
         except ControllerAway:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return ""
         time.sleep(RETRY_SECONDS)
 
@@ -210,7 +210,7 @@ def continue_run(job: NodeJob, folder: Path, attempt: Attempt) -> tuple[str, str
     :param folder: of the run, where the attempt worked.
     """
     refusals: list[str] = []
-    until = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     for way in job.ways:
         while True:
             try:
@@ -223,7 +223,7 @@ def continue_run(job: NodeJob, folder: Path, attempt: Attempt) -> tuple[str, str
                 refusals.append(str(refusal))
                 break
             except ControllerAway as away:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     return "", "; ".join([*refusals, str(away)])
             time.sleep(RETRY_SECONDS)
     return "", "; ".join(refusals)
@@ -237,23 +237,23 @@ def _requeue(attempt: Attempt) -> None:
             raise
 
 
-def send_again(job: NodeJob, folder: Path, ended: str) -> str:
+def send_again(job: NodeJob, folder: Path, ended_job: str) -> str:
     """Send the script of a job that has ended once more, exactly once; return the number of the new job.
 
     Only one process at a time may call it for a job. Raise CommandRefused, ControllerAway, OSError.
 
     :param folder: of the run.
-    :param ended: the number of the job that ended.
+    :param ended_job: the number of the job that ended.
     """
-    intent = folder / f"{CONTINUED_PREFIX}{ended}"
-    comment = f"{job.comment}:{ended}"
+    intent = folder / f"{CONTINUED_PREFIX}{ended_job}"
+    comment = f"{job.comment}:{ended_job}"
     try:
         write_new_file(intent, b"")
         number = ""
     except FileExistsError:
-        number = read_continuation(folder, ended) or commands.find_job(job.name, comment)
+        number = read_continuation(folder, ended_job) or commands.find_job(job.name, comment)
     if not number:
-        _release_claim(folder, ended)
+        _release_claim(folder, ended_job)
         try:
             number = commands.send_script(job.script, comment)
         except CommandRefused:
@@ -271,8 +271,8 @@ def _release_claim(folder: Path, ended: str) -> None:
         link.rename(link.with_name(f"{claim.CLAIM_LINK}.{ended}"))
 
 
-def read_continuation(folder: Path, ended: str) -> str:
+def read_continuation(folder: Path, ended_job: str) -> str:
     """Return the number of the job that continues one that ended; empty for none, or if it is not known yet."""
     with suppress(OSError):
-        return (folder / f"{CONTINUED_PREFIX}{ended}").read_text().strip()
+        return (folder / f"{CONTINUED_PREFIX}{ended_job}").read_text().strip()
     return ""

@@ -17,10 +17,10 @@ def make_shell(
     transport: Transport, job: QueuedJob, folder: str, words: Sequence[str], has_terminal: bool
 ) -> TerminalCommand:
     """Return the command that runs words, or a shell, in the folder of a run on the first node of its job."""
-    inside = shlex.join(words) if words else '"${SHELL:-/bin/sh}"'
+    inner_command = shlex.join(words) if words else '"${SHELL:-/bin/sh}"'
     step = ["srun", "--overlap", f"--jobid={job.number or job.id}", "--nodes=1", "--ntasks=1", "--quiet"]
     step += ["--pty"] if has_terminal else []
-    program = ["/bin/sh", "-c", f"cd {shlex.quote(folder)} && exec {inside}"]
+    program = ["/bin/sh", "-c", f"cd {shlex.quote(folder)} && exec {inner_command}"]
     return TerminalCommand(transport.make_terminal_words([*step, *program], has_terminal))
 
 

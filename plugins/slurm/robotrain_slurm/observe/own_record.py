@@ -51,8 +51,8 @@ class OwnRecord:
     def parse(cls, facts: FolderFacts) -> "OwnRecord":
         """Return what the facts of a run folder, with its attempts, say."""
         outcome = facts.files.get(file_names.OUTCOME_FILE)
-        printed = facts.files.get(OUTPUT_FILE)
-        lines = printed.content.decode(errors="replace").splitlines() if printed else []
+        output_file = facts.files.get(OUTPUT_FILE)
+        printed_lines = output_file.content.decode(errors="replace").splitlines() if output_file else []
         return cls(
             folder=facts.folder,
             user=facts.user,
@@ -62,8 +62,8 @@ class OwnRecord:
             attempts=parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines()),
             owner=facts.owner,
             engine_end=facts.read(ENGINE_END_FILE),
-            printed=[line.strip() for line in lines if line.strip()],
-            printed_time=printed.modified if printed else 0.0,
+            printed=[line.strip() for line in printed_lines if line.strip()],
+            printed_time=output_file.modified if output_file else 0.0,
         )
 
     @property
@@ -126,23 +126,23 @@ class OwnRecord:
         """What the batch script printed last, if that was before the runtime began; else empty."""
         if self.attempts and self.attempts[-1].end is None:
             return ""
-        printed = [line for line in self._list_printed(self.ended_at or 0.0) if not line.startswith(NOISE)]
-        return printed[-1].removeprefix("error: ") if printed else ""
+        printed_lines = [line for line in self._list_printed(self.ended_at or 0.0) if not line.startswith(NOISE)]
+        return printed_lines[-1].removeprefix("error: ") if printed_lines else ""
 
     @property
     def has_memory_kill(self) -> bool:
         """Whether Slurm printed that the job used more memory than it had, which its state may not say."""
-        since = self.attempts[-1].began if self.attempts else 0.0
-        return any(re.search(MEMORY_KILL, line) for line in self._list_printed(since))
+        attempt_start = self.attempts[-1].began if self.attempts else 0.0
+        return any(re.search(MEMORY_KILL, line) for line in self._list_printed(attempt_start))
 
-    def _list_printed(self, since: float) -> list[str]:
+    def _list_printed(self, start_time: float) -> list[str]:
         """Return the last lines of the batch script and of Slurm; none if they are older than a time."""
-        return self.printed if self.printed_time >= since else []
+        return self.printed if self.printed_time >= start_time else []
 
     def find_new_end(self, job: QueuedJob) -> bytes:
         """Return the content of `engine-end` that keeps how Slurm ended a job; empty if it has that already."""
-        content = json.dumps(dataclasses.asdict(job), indent=1).encode()
-        return content if content != self.engine_end else b""
+        end_bytes = json.dumps(dataclasses.asdict(job), indent=1).encode()
+        return end_bytes if end_bytes != self.engine_end else b""
 
     def load_engine_end(self) -> QueuedJob | None:
         """Return the job as Slurm ended it, if that was seen and no later attempt has begun."""

@@ -117,17 +117,17 @@ def explain_waiting(job: QueuedJob, has_begun: bool = False) -> str:
     if word == "BeginTime":
         return f"it starts {'again ' * has_begun}{_format_start(job.start, MINUTE, 'at') or 'soon'}"
     template = WAITING_REASONS.get(word) or WAITING_REASONS.get(word.replace("_", " ")) or _explain_limit(word)
-    awaited = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
-    dependency = f"{'jobs' if awaited[1:] else 'job'} {', '.join(awaited)}" if awaited else "another job"
-    shown = reasons.redact_text(job.reason)
-    text = template.format(job=job.id, dependency=dependency) if template else f"Slurm says {shown}"
+    awaited_jobs = re.findall(r"\d+(?:_(?:\d+|\*))?", job.dependency)
+    dependency = f"{'jobs' if awaited_jobs[1:] else 'job'} {', '.join(awaited_jobs)}" if awaited_jobs else "another job"
+    redacted_reason = reasons.redact_text(job.reason)
+    explanation = template.format(job=job.id, dependency=dependency) if template else f"Slurm says {redacted_reason}"
     if template and word and (details or word not in SELF_EXPLANATORY):
-        text += f" ({shown})"
+        explanation += f" ({redacted_reason})"
     if has_begun:
-        text = f"it waits to start again: {text}"
+        explanation = f"it waits to start again: {explanation}"
     is_held = "held" in job.reason.lower() or "Hold" in job.reason
     start = "" if is_held else _format_start(job.start, START_STEP_SECONDS, "expected start")
-    return f"{text}; {start}" if start else text
+    return f"{explanation}; {start}" if start else explanation
 
 
 def _explain_limit(word: str) -> str:
@@ -136,17 +136,17 @@ def _explain_limit(word: str) -> str:
     if match is None or not (match["owner"] or match["per"]):
         return ""
     owner = OWNERS[match["owner"]]
-    what = AMOUNTS.get(match["what"].lower(), "")
+    resource = AMOUNTS.get(match["what"].lower(), "")
     per = match["per"]
     if match["time"]:
         return f"the budget of {owner} is used up"
     if match["kind"] == "Min":
         return f"it asks for less than {owner} requires"
     if per in ("PerJob", "PerNode"):
-        return f"it asks for more {what or 'than'} than {owner} allows".replace("than than", "than")
-    if not what:
+        return f"it asks for more {resource or 'than'} than {owner} allows".replace("than than", "than")
+    if not resource:
         return f"a limit of {owner} is reached"
-    return f"{owner} allows {PERSONS.get(per or '', '')}no more {what} at a time"
+    return f"{owner} allows {PERSONS.get(per or '', '')}no more {resource} at a time"
 
 
 MINUTE = 60.0
@@ -154,14 +154,14 @@ START_STEP_SECONDS = 600.0
 """An estimated start is shown in such steps, so that the text rarely changes."""
 
 
-def _format_start(start: float | None, step: float, before: str) -> str:
+def _format_start(start: float | None, step: float, prefix: str) -> str:
     """Return when a job starts, in local time, after a word or two; empty if that is not known, or past."""
     now = time.time()
     if start is None or start < now:
         return ""
-    rounded = time.localtime(-(-start // step) * step)
-    is_today = rounded[:3] == time.localtime(now)[:3]
-    return f"{before} {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', rounded)}"
+    rounded_time = time.localtime(-(-start // step) * step)
+    is_today = rounded_time[:3] == time.localtime(now)[:3]
+    return f"{prefix} {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', rounded_time)}"
 
 
 RUNNING_REASONS: Mapping[str, str] = {
@@ -206,13 +206,13 @@ def explain_end(job: QueuedJob, has_begun: bool = True) -> str:
     state, code = job.state.partition(" ")[0], job.exit_code
     if state == "FAILED" and ((job.reason == LAUNCH_FAILURE and has_begun) or code == KILLED_CODE):
         return KILLED  # Slurm says that it could not be launched, too
-    if state == "CANCELLED" and (who := re.search(r" by (\S+)", job.state)):
-        return f"{_find_user_name(who[1])} cancelled it in Slurm"
+    if state == "CANCELLED" and (user_match := re.search(r" by (\S+)", job.state)):
+        return f"{_find_user_name(user_match[1])} cancelled it in Slurm"
     if state == "FAILED" and code and job.reason not in FAILURE_REASONS:
         return reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
-    text = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "Slurm ended it")
+    reason = FAILURE_REASONS.get(job.reason) or END_REASONS.get(state, "Slurm ended it")
     word = state if job.reason in ("", "NonZeroExitCode") or state == "CANCELLED" else f"{state}, {job.reason}"
-    return f"{text} ({reasons.redact_text(word)})"
+    return f"{reason} ({reasons.redact_text(word)})"
 
 
 def _find_user_name(number: str) -> str:

@@ -39,16 +39,16 @@ def recall_jobs(
 ) -> tuple[list[QueuedJob], list[str]]:
     """Return the jobs of runs that are no longer in the queue, as they were last seen there; and those never seen."""
     queued = {(job.name, job.task) for job in queue}
-    seen: list[QueuedJob] = []
-    unseen: dict[str, None] = {}
+    recalled_jobs: list[QueuedJob] = []
+    unseen_ids: dict[str, None] = {}
     for reference, own_record in runs:
         if (reference["run"], _get_task(reference)) in queued:
             continue
         if job := own_record.load_engine_end():
-            seen.append(job)
+            recalled_jobs.append(job)
         elif not own_record.explains_end:
-            unseen |= dict.fromkeys(own_record.list_jobs(reference["job"]))
-    return seen, [*unseen]
+            unseen_ids |= dict.fromkeys(own_record.list_jobs(reference["job"]))
+    return recalled_jobs, [*unseen_ids]
 
 
 def judge_run(
@@ -86,16 +86,20 @@ def _is_about_to_go_on(own_record: OwnRecord, job: QueuedJob | None) -> bool:
 
 def _check_cluster(reference: Reference, here: str) -> None:
     """Raise Rejected if a job that Slurm does not know may be one of another cluster."""
-    sent = reference.get(CLUSTER_KEY, "")
-    if CLUSTER_KEY in reference and sent != here:
-        prefix = f"{CLUSTER_VARIABLE}={shlex.quote(sent)}" if sent else f"env -u {CLUSTER_VARIABLE}"
+    submitted_cluster = reference.get(CLUSTER_KEY, "")
+    if CLUSTER_KEY in reference and submitted_cluster != here:
+        prefix = (
+            f"{CLUSTER_VARIABLE}={shlex.quote(submitted_cluster)}"
+            if submitted_cluster
+            else f"env -u {CLUSTER_VARIABLE}"
+        )
         raise Rejected(
             [
                 make_problem(
                     "slurm-other-cluster",
                     job=reference["job"],
                     cluster_variable=CLUSTER_VARIABLE,
-                    sent=sent or "(not set)",
+                    sent=submitted_cluster or "(not set)",
                     here=here or "(not set)",
                     prefix=prefix,
                     run=reference["run"],
@@ -119,22 +123,22 @@ def find_job(reference: Reference, own_record: OwnRecord, jobs: Iterable[QueuedJ
 
     None if Slurm no longer knows one.
     """
-    run, working = reference["run"], own_record.owner.name if own_record.owner else ""
-    numbers = own_record.list_jobs(reference["job"])
-    same = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
-    candidates = [job for job in same if job.id in numbers or is_continuation(job, run, numbers)]
-    is_working = {job.id: working in (job.id, job.number) for job in candidates}
+    run, working_job = reference["run"], own_record.owner.name if own_record.owner else ""
+    job_numbers = own_record.list_jobs(reference["job"])
+    same_run_jobs = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
+    candidates = [job for job in same_run_jobs if job.id in job_numbers or is_continuation(job, run, job_numbers)]
+    is_working = {job.id: working_job in (job.id, job.number) for job in candidates}
     return max(candidates, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
 
 
-def is_continuation(job: QueuedJob, run: str, numbers: Collection[str]) -> bool:
+def is_continuation(job: QueuedJob, run: str, job_numbers: Collection[str]) -> bool:
     """Return whether a job continues one of a run's jobs, and was not refused after Slurm recorded it.
 
     A run of the same name in another folder has jobs of the same name, and other numbers.
 
-    :param numbers: of the jobs that worked on the run.
+    :param job_numbers: of the jobs that worked on the run.
     """
-    is_next = job.comment.startswith(f"robotrain:{run}:") and job.comment.rpartition(":")[2] in numbers
+    is_next = job.comment.startswith(f"robotrain:{run}:") and job.comment.rpartition(":")[2] in job_numbers
     return is_next and not job.is_refused
 
 
@@ -175,8 +179,8 @@ def _make_outcome_status(own_record: OwnRecord, job: QueuedJob | None) -> Status
     elif outcome.state == "cancelled" and not own_record.is_cancelled:
         explanation = own_record.why_not_continued
         reason = explain_outcome(outcome, False, "Slurm") + (f"; {explanation}" if explanation else "")
-    code, started, ended = outcome.exit_code, own_record.started_at, own_record.ended_at
-    return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
+    code, started_at, ended_at = outcome.exit_code, own_record.started_at, own_record.ended_at
+    return Status(state=outcome.state, reason=reason, exit_code=code, started=started_at, ended=ended_at)
 
 
 def _make_ended_status(own_record: OwnRecord, job: QueuedJob | None, state: RunState) -> Status:

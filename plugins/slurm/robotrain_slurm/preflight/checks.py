@@ -41,9 +41,9 @@ make_problem = Messages(__file__)
 def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     transport, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
-    first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
+    document_paths = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
     try:
-        jobs = [document.parse_document(plan.files[path].decode()) for path in first]
+        jobs = [document.parse_document(plan.files[path].decode()) for path in document_paths]
         for job in spec.jobs:
             read_options(plan.files[get_script(job)].decode())
     except (LookupError, ValueError) as error:
@@ -56,11 +56,11 @@ def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
         "slurm machine": lambda: check_machine(slurm, plan, spec, jobs, pythons, survey()),
     }
     if transport.host:  # over one line, and one that is dead is reported once
-        every = [*checks.values()]
+        check_functions = [*checks.values()]
         return [
             Check(
                 name=transport.host,
-                run=partial(_explain, transport, lambda: chain.from_iterable(check() for check in every)),
+                run=partial(_explain, transport, lambda: chain.from_iterable(check() for check in check_functions)),
             )
         ]
     return [Check(name=name, run=partial(_explain, transport, check)) for name, check in checks.items()]
@@ -147,15 +147,15 @@ def check_cluster(
     yield from node_visibility.find_unshared_files(node_visibility.list_needed_files(spec, jobs), partitions, survey())
 
 
-def _explain_silence(rejected: Rejected) -> Iterator[Problem]:
+def _explain_silence(rejection: Rejected) -> Iterator[Problem]:
     """Yield why Slurm was not asked."""
-    if any(problem.code == "submit-command-missing" for problem in rejected.problems):
+    if any(problem.code == "submit-command-missing" for problem in rejection.problems):
         yield make_problem("submit-command-missing")
         return
-    later = Suggestion("the same command", "later; nothing was sent")
-    for problem in rejected.problems:
+    retry_suggestion = Suggestion("the same command", "later; nothing was sent")
+    for problem in rejection.problems:
         reason = f"{problem.why} So Slurm was not asked whether it takes the job.".strip()
-        yield replace(problem, stage=Stage.PREFLIGHT, why=reason, suggestions=(later, *problem.suggestions))
+        yield replace(problem, stage=Stage.PREFLIGHT, why=reason, suggestions=(retry_suggestion, *problem.suggestions))
 
 
 PYXIS_OPTION = "--container-image"
@@ -172,14 +172,19 @@ def check_containers(
     :param files: those of the plan; a batch script that loads Apptainer as a module is not checked.
     """
     for tool in sorted({read_own(job).container.tool for job in spec.jobs} - {""}):
-        other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
-        without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
+        other_tool = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
+        no_container = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
         if tool == "pyxis" and not _has_pyxis(transport):
-            yield make_problem("slurm-container-missing.pyxis", other, without, given=tool)
+            yield make_problem("slurm-container-missing.pyxis", other_tool, no_container, given=tool)
         elif tool == "apptainer" and not survey.commands and not _is_loaded(spec, files):
-            loaded = Suggestion("--module apptainer", "if it is a module of the nodes")
+            module_suggestion = Suggestion("--module apptainer", "if it is a module of the nodes")
             yield make_problem(
-                "slurm-container-missing.apptainer", loaded, other, without, given=tool, tools=" nor ".join(TOOLS)
+                "slurm-container-missing.apptainer",
+                module_suggestion,
+                other_tool,
+                no_container,
+                given=tool,
+                tools=" nor ".join(TOOLS),
             )
 
 
@@ -197,7 +202,7 @@ def _has_pyxis(transport: Transport) -> bool:
 
 def list_needed_pythons(plan: Plan) -> dict[str, str]:
     """Return the versions of Python that nodes build environments with, by a file of each that is built."""
-    needed: dict[str, str] = {}
+    versions_by_file: dict[str, str] = {}
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     for job in () if read_own(spec.jobs[0]).is_staged else spec.jobs:
         script = plan.files[get_script(job)].decode()
@@ -206,19 +211,21 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
         try:
             document = parse_document(plan.files[job.documents[0]].decode())
             placement = plugin_loader.get_run_placement(document)
-            required = plugin_loader.load_workload_plugin(document).environment(document)
+            python_environment = plugin_loader.load_workload_plugin(document).environment(document)
         except Exception:  # of a plugin that is written for the node alone
             continue
         if not placement.environment:
-            folder = environment.get_environment_folder(required.lock, Path(placement.cache), placement.torch_backend)
-            needed[str(folder / COMPLETE)] = required.python
-    return needed
+            folder = environment.get_environment_folder(
+                python_environment.lock, Path(placement.cache), placement.torch_backend
+            )
+            versions_by_file[str(folder / COMPLETE)] = python_environment.python
+    return versions_by_file
 
 
-def check_pythons(needed: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
+def check_pythons(versions_by_file: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
     """Warn if an environment is not built yet and this machine has no Python for it: the nodes are mostly like it."""
-    for folder, version in needed.items():
-        allowed = interpreter.list_allowed_versions(version)
-        if not survey.paths[folder].exists and not set(allowed) & set(survey.pythons):
-            yield make_problem("slurm-python-missing", version=version, newest=allowed[0])
+    for folder, version in versions_by_file.items():
+        allowed_versions = interpreter.list_allowed_versions(version)
+        if not survey.paths[folder].exists and not set(allowed_versions) & set(survey.pythons):
+            yield make_problem("slurm-python-missing", version=version, newest=allowed_versions[0])
             return

@@ -37,8 +37,12 @@ def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey
     for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
         if not survey.paths[source.uri].exists:
             flag = KIND.roles[source.role].flag
-            here = Suggestion(f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there")
-            yield make_problem("slurm-login-source", here, where=flag, given=f"{login}:{source.uri}", role=source.role)
+            local_source = Suggestion(
+                f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there"
+            )
+            yield make_problem(
+                "slurm-login-source", local_source, where=flag, given=f"{login}:{source.uri}", role=source.role
+            )
 
 
 def find_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:

@@ -44,52 +44,54 @@ def find_unshared_folders(job: Job, settings: SlurmSettings) -> Mapping[str, Pla
     paths = [source.uri for source in job.sources if is_uploaded(source) and "," not in source.uri]
     if not paths or settings.login or settings.storage or settings.unshared is not None or not shutil.which("sinfo"):
         return {}
-    here = Transport()
+    transport = Transport()
     with suppress(SlurmRefused, Rejected):  # preflight says what is wrong
-        survey = take_survey(here, [*paths, settings.cache_dir])
-        local = [path for path in paths if is_on_local_disk(path, survey)]
-        if not local or is_on_local_disk(settings.cache_dir, survey):
+        survey = take_survey(transport, [*paths, settings.cache_dir])
+        local_paths = [path for path in paths if is_on_local_disk(path, survey)]
+        if not local_paths or is_on_local_disk(settings.cache_dir, survey):
             return {}
-        if has_other_nodes(query_partitions(here), survey):
-            filesystem = survey.paths[local[0]].mount.kind
-            return {"unshared": PlatformDefault(",".join(local), f"on a disk of this machine ({filesystem})")}
+        if has_other_nodes(query_partitions(transport), survey):
+            filesystem = survey.paths[local_paths[0]].mount.kind
+            return {"unshared": PlatformDefault(",".join(local_paths), f"on a disk of this machine ({filesystem})")}
     return {}
 
 
 def list_read_folders(job: JobDocument) -> list[JobSource]:
     """Return the folders that a job reads, but for those that its run folder has a copy of."""
-    copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
-    return [source for source in job.sources if source.kind == "local_path" and (source.role, source.uri) not in copied]
+    copied_keys = {(mount.role, mount.uri) for mount in job.placement.mounts}
+    return [
+        source for source in job.sources if source.kind == "local_path" and (source.role, source.uri) not in copied_keys
+    ]
 
 
 def list_needed_files(spec: SchedulerSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
     """Return the folders and files that the nodes need, by the option or role that they are of."""
     if read_own(spec.jobs[0]).is_surely_shared:
         return {}
-    needed = {"--runs-dir": os.path.dirname(spec.folder)}
+    paths_by_flag = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:
-        needed["--cache-dir"] = job.placement.cache
-        needed |= {format_credential_flag(kind): file for kind, file in job.placement.credentials.items()}
-        needed |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
-        needed |= {f"the {source.role}": source.uri for source in list_read_folders(job)}
-    return needed
+        paths_by_flag["--cache-dir"] = job.placement.cache
+        paths_by_flag |= {format_credential_flag(kind): file for kind, file in job.placement.credentials.items()}
+        paths_by_flag |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
+        paths_by_flag |= {f"the {source.role}": source.uri for source in list_read_folders(job)}
+    return paths_by_flag
 
 
 def find_unshared_files(
-    needed: Mapping[str, str], partitions: Sequence[Partition], survey: MachineSurvey
+    paths_by_flag: Mapping[str, str], partitions: Sequence[Partition], survey: MachineSurvey
 ) -> Iterator[Problem]:
     """Warn of folders and files on a disk of this machine, which other nodes hardly see."""
-    local = {flag: path for flag, path in needed.items() if is_on_local_disk(path, survey)}
-    if not local or not has_other_nodes(partitions, survey):
+    local_paths = {flag: path for flag, path in paths_by_flag.items() if is_on_local_disk(path, survey)}
+    if not local_paths or not has_other_nodes(partitions, survey):
         return
-    flag, path = next(iter(local.items()))
-    moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", "a disk that all nodes see")
+    flag, path = next(iter(local_paths.items()))
+    suggestion = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", "a disk that all nodes see")
     yield make_problem(
         "slurm-disk-local",
-        moved,
+        suggestion,
         where=flag,
         given=path,
-        local=", ".join(local),
+        local=", ".join(local_paths),
         path=path,
         filesystem=survey.paths[path].mount.kind,
     )

@@ -44,21 +44,23 @@ def check_commands() -> Iterator[HealthResult]:
         else:
             yield from map(convert_problem, make_missing_ssh_error("It is not on PATH.").problems)
         return
-    there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
+    login_suggestion = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
     if not shutil.which("sbatch"):
-        yield report_missing("there is no `sbatch` command, which submitting to Slurm needs", there)
+        yield report_missing("there is no `sbatch` command, which submitting to Slurm needs", login_suggestion)
         return
-    here = reach("")
+    transport = reach("")
     try:
-        yield report_ok(run_slurm(here, "sbatch", "--version", seconds=VERSION_SECONDS).strip())
+        yield report_ok(run_slurm(transport, "sbatch", "--version", seconds=VERSION_SECONDS).strip())
     except (SlurmRefused, Rejected) as error:
-        yield report_missing(f"`sbatch --version` fails: {error}", there)
-    needed = _list_folders(settings)
-    yield from map(convert_problem, _find_unwritable_folders(needed, take_survey(here, needed.values())))
+        yield report_missing(f"`sbatch --version` fails: {error}", login_suggestion)
+    folders_by_flag = _list_folders(settings)
+    yield from map(
+        convert_problem, _find_unwritable_folders(folders_by_flag, take_survey(transport, folders_by_flag.values()))
+    )
 
 
-def _find_unwritable_folders(needed: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
-    for flag, folder in needed.items():
+def _find_unwritable_folders(folders_by_flag: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
+    for flag, folder in folders_by_flag.items():
         yield from judge_folder(survey.paths[folder].folder, flag)
 
 
@@ -79,26 +81,26 @@ def check_cluster() -> Iterator[HealthResult]:
 
 def _survey_cluster(transport: Transport, settings: SlurmSettings) -> Iterator[HealthResult]:
     """Report the partitions, and what the nodes do not see of the folders. Raise Rejected."""
-    needed = _list_folders(settings)
-    survey = take_survey(transport, needed.values())
-    problems = [*_find_unwritable_folders(needed, survey)] if transport.host else []
+    folders_by_flag = _list_folders(settings)
+    survey = take_survey(transport, folders_by_flag.values())
+    problems = [*_find_unwritable_folders(folders_by_flag, survey)] if transport.host else []
     try:
         partitions = query_partitions(transport, None if transport.host else QUERY_SECONDS)
         yield report_ok(describe_partitions(partitions, settings.partition or ""))
         problems += _find_unknown_partitions(settings.partition or "", partitions)
-        doubtful = {} if settings.storage == "shared" else needed
-        problems += find_unshared_files(doubtful, partitions, survey)
+        doubtful_folders = {} if settings.storage == "shared" else folders_by_flag
+        problems += find_unshared_files(doubtful_folders, partitions, survey)
     except SlurmRefused as refusal:
         problems.append(explain_command_failure(refusal.text, "sinfo"))
     yield from map(convert_problem, translate(problems, transport))
 
 
-def _find_unknown_partitions(named: str, partitions: Sequence[Partition]) -> Iterator[Problem]:
+def _find_unknown_partitions(partition_option: str, partitions: Sequence[Partition]) -> Iterator[Problem]:
     """Yield a problem for each partition of the settings that the cluster does not have."""
-    names = [partition.name for partition in partitions]
-    for name in filter(None, named.split(",")):
-        if name not in names:
-            ways = suggest_names("--partition {}", name, names, LIST_PARTITIONS)
+    partition_names = [partition.name for partition in partitions]
+    for name in filter(None, partition_option.split(",")):
+        if name not in partition_names:
+            ways = suggest_names("--partition {}", name, partition_names, LIST_PARTITIONS)
             yield make_problem("resource-unknown.partition", *ways, given=name, name=name)
 
 
@@ -116,10 +118,14 @@ def describe_partitions(partitions: Sequence[Partition], named: str) -> str:
     """
     parts = []
     for partition in partitions[:MAX_PARTITIONS]:
-        up = sum(group.count for group in partition.nodes if group.is_usable and partition.state == "up")
+        usable_count = sum(group.count for group in partition.nodes if group.is_usable and partition.state == "up")
         kinds = sorted({kind or "GPUs" for group in partition.nodes for kind, _ in group.gpus})
-        about = [f"{up} node{'' if up == 1 else 's'} up", *(["the default"] if partition.is_default else []), *kinds]
-        parts.append(f"{partition.name} ({', '.join(about)})")
+        partition_facts = [
+            f"{usable_count} node{'' if usable_count == 1 else 's'} up",
+            *(["the default"] if partition.is_default else []),
+            *kinds,
+        ]
+        parts.append(f"{partition.name} ({', '.join(partition_facts)})")
     if len(partitions) > MAX_PARTITIONS:
         parts.append(f"… ({len(partitions) - MAX_PARTITIONS} more)")
     if not parts:

@@ -54,18 +54,18 @@ def find_job_problems(
     """
     options = read_options(plan.files[get_script(job)].decode())
     request = JobRequest.parse(options, plan.job)
-    chosen = select_partitions(partitions, request.partition)
+    job_partitions = select_partitions(partitions, request.partition)
     refused_options = set()
-    if refusal and not (re.search(NOT_NOW, refusal) and can_wait(request, chosen)):
+    if refusal and not (re.search(NOT_NOW, refusal) and can_wait(request, job_partitions)):
         for problem in explain_refusal(transport, refusal, options, plan.job, "`sbatch --test-only`"):
             refused_options.add(problem.where)
             yield replace(problem, stage=Stage.PREFLIGHT)
-    elif chosen:
-        yield from check_service(request, chosen, partitions, is_refused=bool(refusal))
-    if chosen and "--time" not in refused_options:
-        yield from check_time(request, chosen, partitions)
-    if chosen and request.mib and "--memory" not in refused_options:
-        yield from check_memory(request, chosen, partitions, query_memory_limits(transport))
+    elif job_partitions:
+        yield from check_service(request, job_partitions, partitions, is_refused=bool(refusal))
+    if job_partitions and "--time" not in refused_options:
+        yield from check_time(request, job_partitions, partitions)
+    if job_partitions and request.mib and "--memory" not in refused_options:
+        yield from check_memory(request, job_partitions, partitions, query_memory_limits(transport))
     kinds = find_kinds(request, partitions)
     if len(kinds) > 1 and not refusal:
         suggestions = [Suggestion(f"--gpu-type {kind}") for kind in kinds if " " not in kind][:3]
@@ -73,9 +73,9 @@ def find_job_problems(
         yield make_problem("slurm-nodes-differ", *suggestions, where=NODES_FLAG, given=nodes, kinds=", ".join(kinds))
 
 
-def can_wait(request: JobRequest, chosen: Sequence[Partition]) -> bool:
+def can_wait(request: JobRequest, job_partitions: Sequence[Partition]) -> bool:
     """Return whether a partition has enough nodes for a job once those that are out of service are back."""
-    for partition in chosen:
+    for partition in job_partitions:
         has_lost_nodes = any(request.fits(group) and not group.is_usable for group in partition.nodes)
         if has_lost_nodes and request.count_fitting(partition.nodes) >= request.nodes:
             return True
@@ -83,67 +83,76 @@ def can_wait(request: JobRequest, chosen: Sequence[Partition]) -> bool:
 
 
 def check_service(
-    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], *, is_refused: bool
+    request: JobRequest, job_partitions: Sequence[Partition], partitions: Sequence[Partition], *, is_refused: bool
 ) -> Iterator[Problem]:
     """Warn if a job that sbatch takes waits for somebody: for its partition, or for nodes that are out of service.
 
     :param is_refused: whether `--test-only` refused it.
     """
-    others = [partition for partition in partitions if partition not in chosen and _can_start(request, partition)]
-    suggestions = suggest_other_partitions(others)
-    partition_names = ",".join(partition.name for partition in chosen)
-    if all(partition.state != "up" for partition in chosen):
+    other_partitions = [
+        partition for partition in partitions if partition not in job_partitions and _can_start(request, partition)
+    ]
+    suggestions = suggest_other_partitions(other_partitions)
+    partition_names = ",".join(partition.name for partition in job_partitions)
+    if all(partition.state != "up" for partition in job_partitions):
         yield make_problem(
             "pool-closed.partition",
             *suggestions,
             given=partition_names,
-            describe=describe_partitions(chosen),
-            state=chosen[0].state.upper(),
+            describe=describe_partitions(job_partitions),
+            state=job_partitions[0].state.upper(),
         )
     elif is_refused:
-        groups = [group for partition in chosen for group in partition.nodes if not group.is_usable]
-        states = ", ".join(sorted({group.state for group in groups}))
-        names = ", ".join(dict.fromkeys(group.names for group in groups))
-        yield make_problem("pool-closed.nodes-down", *suggestions, given=partition_names, names=names, states=states)
+        down_groups = [group for partition in job_partitions for group in partition.nodes if not group.is_usable]
+        states = ", ".join(sorted({group.state for group in down_groups}))
+        node_names = ", ".join(dict.fromkeys(group.names for group in down_groups))
+        yield make_problem(
+            "pool-closed.nodes-down", *suggestions, given=partition_names, names=node_names, states=states
+        )
 
 
 def _can_start(request: JobRequest, partition: Partition) -> bool:
-    usable = [group for group in partition.nodes if group.is_usable]
-    return request.count_fitting(usable) >= request.nodes
+    usable_nodes = [group for group in partition.nodes if group.is_usable]
+    return request.count_fitting(usable_nodes) >= request.nodes
 
 
-def check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
+def check_time(
+    request: JobRequest, job_partitions: Sequence[Partition], partitions: Sequence[Partition]
+) -> Iterator[Problem]:
     """Check the time limit: above that of its partitions, Slurm lets a job wait for ever."""
-    limit = max(partition.limit for partition in chosen)
+    limit = max(partition.limit for partition in job_partitions)
     if request.seconds <= limit:
         return
-    others = [
+    other_partitions = [
         partition for partition in partitions if partition.limit >= request.seconds and _can_start(request, partition)
     ]
     severity: Severity = "warning" if request.qos else "error"
     yield make_problem(
         "time-over-limit",
         Suggestion(f"--time {format_limit(limit)}", "the longest there"),
-        *suggest_other_partitions(others),
+        *suggest_other_partitions(other_partitions),
         given="UNLIMITED" if math.isinf(request.seconds) else format_limit(request.seconds),
         severity=severity,
-        describe=describe_partitions(chosen),
+        describe=describe_partitions(job_partitions),
         limit=format_limit(limit),
         why=f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start.",
     )
 
 
 def check_memory(
-    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition], limits: Mapping[str, float]
+    request: JobRequest,
+    job_partitions: Sequence[Partition],
+    partitions: Sequence[Partition],
+    limits: Mapping[str, float],
 ) -> Iterator[Problem]:
     """Check the memory of a node: above what its partitions give a job, Slurm lets it wait for ever.
 
     :param limits: in MiB, by partition; one without a limit is absent.
     """
-    limit = max(limits.get(partition.name, math.inf) for partition in chosen)
+    limit = max(limits.get(partition.name, math.inf) for partition in job_partitions)
     if request.mib <= limit:
         return
-    others = [
+    other_partitions = [
         partition
         for partition in list_open_partitions(partitions)
         if limits.get(partition.name, math.inf) >= request.mib and _can_start(request, partition)
@@ -151,8 +160,8 @@ def check_memory(
     yield make_problem(
         "memory-over-limit",
         f"--memory {limit:g}M",
-        *suggest_other_partitions(others),
+        *suggest_other_partitions(other_partitions),
         given=request.memory,
-        describe=describe_partitions(chosen),
+        describe=describe_partitions(job_partitions),
         limit=f"{limit:g}M",
     )

@@ -72,23 +72,23 @@ def take_survey(
     for name, words in (("commands", commands), ("versions", pythons), ("paths", paths)):
         script = script.replace(f"{{{name}}}", shlex.join(words))
     lines = transport.query(script).text.split("\n")
-    host, home, command_names, versions, *rest = lines
+    host, home, command_names, versions, *remaining_lines = lines
     end = 4 * len(paths)
-    mounts, states = "\n".join(rest[end:]), {}
+    mounts, states = "\n".join(remaining_lines[end:]), {}
     for index, path in enumerate(paths):
-        numbers, owner, above, real = rest[4 * index : 4 * index + 4]
-        has, blocks, size, mode = numbers.split(" ")
+        stat_line, owner, folder_above, real_path = remaining_lines[4 * index : 4 * index + 4]
+        flags, blocks, size, mode = stat_line.split(" ")
         states[path] = PathState(
-            exists="e" in has,
+            exists="e" in flags,
             mode=int(mode, 8) & 0o7777,
             folder=FolderState(
                 path=path,
-                above=above,
+                above=folder_above,
                 owner=owner,
-                is_folder="d" in has,
-                is_writable="w" in has,
+                is_folder="d" in flags,
+                is_writable="w" in flags,
                 free_bytes=int(blocks) * int(size),
             ),
-            mount=find_mount(real, mounts),
+            mount=find_mount(real_path, mounts),
         )
     return MachineSurvey(host=host, home=home, commands=command_names.split(), pythons=versions.split(), paths=states)

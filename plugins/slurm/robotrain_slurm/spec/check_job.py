@@ -56,66 +56,77 @@ def check_continuation(steps: Iterable[PipelineStep]) -> Iterator[Problem]:
         yield make_problem("slurm-step-continued", given="node")
 
 
-def _make_invalid_value_problem(flag: str, flag_value: str, expected: str, reason: str, *fixes: str) -> Problem:
-    return make_problem("value-invalid.value", *fixes, where=flag, given=flag_value, expected=expected, why=reason)
+def _make_invalid_value_problem(flag: str, flag_value: str, expected_form: str, reason: str, *fixes: str) -> Problem:
+    return make_problem("value-invalid.value", *fixes, where=flag, given=flag_value, expected=expected_form, why=reason)
 
 
 def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
     sbatch_options = load_pairs(settings.sbatch)
-    names = [name for name in sbatch_options if not variables.is_variable(name)]
-    replaced = SBATCH_FLAG if len(names) == 1 else ""
-    for name in names:
-        yield from _check_option(name, sbatch_options[name], replaced)
+    option_names = [name for name in sbatch_options if not variables.is_variable(name)]
+    replaced_flag = SBATCH_FLAG if len(option_names) == 1 else ""
+    for name in option_names:
+        yield from _check_option(name, sbatch_options[name], replaced_flag)
     for name in sbatch_options:
         if variables.is_variable(name):
             yield from _check_variable(name, sbatch_options[name])
-    taken = {
+    settings_by_option = {
         **dict.fromkeys(options.MEMORY_OPTIONS, ("--memory", settings.memory)),
         options.CORES_OPTION: ("--cpus", settings.cpus),
     }
-    for name, (flag, value) in taken.items():
-        if name in names and value not in (None, options.NO_MEMORY):
+    for name, (flag, setting_value) in settings_by_option.items():
+        if name in option_names and setting_value not in (None, options.NO_MEMORY):
             yield make_problem(
                 "options-conflict.sbatch",
                 where=flag,
-                given=str(value),
+                given=str(setting_value),
                 name=name,
                 text=sbatch_options[name],
-                value=value,
+                value=setting_value,
             )
 
 
 def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
     """Check an option. `replaced`: what a suggestion takes the place of."""
-    bare = name.lstrip("-")
-    shown = f"{name}={value}" if value else name
+    bare_name = name.lstrip("-")
+    option_text = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
-        yield make_problem("value-invalid.sbatch-name", fix, given=shown)
+        fix = (
+            f"{SBATCH_FLAG} {bare_name}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare_name) else f"{SBATCH_FLAG} NAME=VALUE"
+        )
+        yield make_problem("value-invalid.sbatch-name", fix, given=option_text)
     elif managed_options.find_substitute(name):
         title = f"robotrain sets the option {name} of sbatch"
-        yield _make_managed_option_problem(title, name, shown, value, replaced)
+        yield _make_managed_option_problem(title, name, option_text, value, replaced)
     elif option := managed_options.find_abbreviated(name):
         title = f"sbatch reads {name} as {option}, which robotrain sets"
-        yield _make_managed_option_problem(title, option, shown, value, replaced)
+        yield _make_managed_option_problem(title, option, option_text, value, replaced)
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
-        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown, "", replaced)
+        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", option_text, "", replaced)
     elif re.search(_CONTROL, value):
-        yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, shown)
+        yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, option_text)
 
 
-def _make_control_problem(what: str, where: str, shown: str) -> Problem:
-    return make_problem("value-invalid.control-character", where=where, given=shown, what=what)
+def _make_control_problem(subject: str, flag: str, option_text: str) -> Problem:
+    return make_problem("value-invalid.control-character", where=flag, given=option_text, what=subject)
 
 
-def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
+def _make_managed_option_problem(
+    title: str, option: str, option_text: str, option_value: str, replaced_text: str
+) -> Problem:
     substitute = managed_options.find_substitute(option)
     option_prefix = f"--{option} "
-    repeated = option_prefix + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
-    texts = [repeated if repeated and text.startswith(option_prefix) else text for text in _list_ways(substitute)]
-    ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
-    return make_problem("option-owned", *ways, given=shown, title=title, substitute=substitute)
+    repeated_option = (
+        option_prefix + shlex.quote(option_value) if option_value and not re.search(_CONTROL, option_value) else ""
+    )
+    suggestion_texts = [
+        repeated_option if repeated_option and suggestion_text.startswith(option_prefix) else suggestion_text
+        for suggestion_text in _list_ways(substitute)
+    ]
+    ways = [Suggestion(suggestion_text, replaces=replaced_text) for suggestion_text in suggestion_texts] or [
+        suggest_leaving_out(SBATCH_FLAG)
+    ]
+    return make_problem("option-owned", *ways, given=option_text, title=title, substitute=substitute)
 
 
 def _list_ways(substitute: str) -> tuple[str, ...]:
@@ -142,15 +153,15 @@ def _check_variable(name: str, value: str) -> Iterator[Problem]:
 def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check the time limit, the memory and the time for the last checkpoint."""
     limit = None
-    for flag, text in (("--time", settings.time), ("--memory", settings.memory)):
+    for flag, quantity in (("--time", settings.time), ("--memory", settings.memory)):
         try:
             if flag == "--time":
                 limit = options.parse_time(fill_settings(job, settings).time or "")
-            elif text not in (None, options.NO_MEMORY):
-                options.parse_memory(text or "")
+            elif quantity not in (None, options.NO_MEMORY):
+                options.parse_memory(quantity or "")
         except QuantityError as error:
             fix = error.suggestion and f"{flag} {error.suggestion}"
-            yield _make_invalid_value_problem(flag, text or "", "one for Slurm", str(error), fix)
+            yield _make_invalid_value_problem(flag, quantity or "", "one for Slurm", str(error), fix)
     if limit and settings.stop_seconds and settings.stop_seconds >= limit:
         flag = "--stop-seconds"
         yield make_problem(
@@ -165,20 +176,24 @@ def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
     """Check that names and folders are one line, and that Slurm takes the folders as they are."""
     for name in ("partition", "account", "qos", "constraint", "exclude"):
-        if (text := getattr(settings, name)) and re.search(_CONTROL, text):
-            yield _make_invalid_value_problem(f"--{name}", text, "one line", "An option is one line of the script.")
-    for flag, text in (("--runs-dir", settings.runs_dir), ("--cache-dir", settings.cache_dir)):
-        if re.search(rf"{_CONTROL}|\\", text):
+        if (setting_text := getattr(settings, name)) and re.search(_CONTROL, setting_text):
+            yield _make_invalid_value_problem(
+                f"--{name}", setting_text, "one line", "An option is one line of the script."
+            )
+    for flag, setting_text in (("--runs-dir", settings.runs_dir), ("--cache-dir", settings.cache_dir)):
+        if re.search(rf"{_CONTROL}|\\", setting_text):
             reason = "Slurm reads a backslash in the name of a file as the end of what it replaces in it."
-            yield _make_invalid_value_problem(flag, text, "a folder for Slurm", reason)
+            yield _make_invalid_value_problem(flag, setting_text, "a folder for Slurm", reason)
 
 
 def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check the container image, and that there is a container for it."""
     if settings.image and not settings.container:
         containers: tuple[str, ...] = ("--container pyxis", "--container apptainer")
-        if wanting := _complete_file(settings.image):
-            containers = (f"--container {'apptainer' if wanting.endswith('.sif') else 'pyxis'} --image {wanting}",)
+        if completed_file := _complete_file(settings.image):
+            containers = (
+                f"--container {'apptainer' if completed_file.endswith('.sif') else 'pyxis'} --image {completed_file}",
+            )
         fixes: tuple[Suggestion | str, ...] = (*containers, suggest_leaving_out("--image"))
         yield make_problem("option-without-effect.image", *fixes, given=settings.image)
     elif settings.container:
@@ -200,17 +215,17 @@ def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image):
         return
     reference = checks.parse_image_reference(image)
-    expected = "an image with a tag or a digest, or a file of one"
+    expected_form = "an image with a tag or a digest, or a file of one"
     if completed := _complete_file(image):
         reason = "A file is named with its folder on the cluster."
-        yield _make_invalid_value_problem("--image", image, expected, reason, f"--image {completed}")
+        yield _make_invalid_value_problem("--image", image, expected_form, reason, f"--image {completed}")
     elif not reference:
         fix = f"--image {job.profile.container.image}"
         reason = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
-        yield _make_invalid_value_problem("--image", image, expected, reason, fix)
+        yield _make_invalid_value_problem("--image", image, expected_form, reason, fix)
     elif not (reference.tag or reference.digest):
         reason = "Without a tag or a digest the image may change at any time."
-        yield _make_invalid_value_problem("--image", image, expected, reason, f"--image {image}:TAG")
+        yield _make_invalid_value_problem("--image", image, expected_form, reason, f"--image {image}:TAG")
 
 
 def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
@@ -222,14 +237,14 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
             return
     path = settings.prologue or ""
     try:
-        lines = prologue.read_prologue(settings)
+        script_lines = prologue.read_prologue(settings)
     except prologue.PrologueError as error:
         yield _make_invalid_value_problem("--prologue", path, "a file that a batch script begins with", str(error))
     except OSError as error:
         reason = f"{error.strerror or error}."
         yield _make_invalid_value_problem("--prologue", path, "a file that can be read", reason)
     else:
-        if any(map(value_holds_secret, lines)):
+        if any(map(value_holds_secret, script_lines)):
             yield make_problem("secret-in-job", given=path)
 
 
@@ -257,16 +272,25 @@ def check_remote_folders(job: Job, settings: SlurmSettings) -> Iterator[Problem]
             folder = parse_remote_folder(source.uri)
             flag, path, host = REMOTE_FOLDERS.roles[source.role].flag, folder.path, folder.host
             if not settings.login:
-                here = path
-                yield make_problem("slurm-other-host.no-login", where=flag, given=source.uri, host=host, path=here)
-            elif not is_same_host(host, settings.login):
-                login, there = settings.login, f"{settings.login}:{path}"
+                local_folder = path
                 yield make_problem(
-                    "slurm-other-host.differs", where=flag, given=source.uri, host=host, login=login, there=there
+                    "slurm-other-host.no-login", where=flag, given=source.uri, host=host, path=local_folder
+                )
+            elif not is_same_host(host, settings.login):
+                login, remote_address = settings.login, f"{settings.login}:{path}"
+                yield make_problem(
+                    "slurm-other-host.differs",
+                    where=flag,
+                    given=source.uri,
+                    host=host,
+                    login=login,
+                    there=remote_address,
                 )
         elif settings.login and is_uploaded(source) and not source.pin and not os.path.exists(source.uri):
-            flag, there = REMOTE_FOLDERS.roles[source.role].flag, f"{settings.login}:{keep_home(source.uri)}"
-            yield make_problem("slurm-not-here", where=flag, given=source.uri, there=there, login=settings.login)
+            flag, remote_address = REMOTE_FOLDERS.roles[source.role].flag, f"{settings.login}:{keep_home(source.uri)}"
+            yield make_problem(
+                "slurm-not-here", where=flag, given=source.uri, there=remote_address, login=settings.login
+            )
 
 
 def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

@@ -62,11 +62,11 @@ def name_image(image: str, tool: str) -> str:
 def _list_files(document: JobDocument) -> Iterator[str]:
     """Yield the files and folders of the cluster that a job reads."""
     placement = document.placement
-    mounted = {(mount.role, mount.uri) for mount in placement.mounts}
+    mounted_keys = {(mount.role, mount.uri) for mount in placement.mounts}
     yield from (
         source.uri
         for source in document.sources
-        if os.path.isabs(source.uri) and (source.role, source.uri) not in mounted
+        if os.path.isabs(source.uri) and (source.role, source.uri) not in mounted_keys
     )
     yield from (mount.folder for mount in placement.mounts)
     yield from placement.credentials.values()
@@ -83,8 +83,12 @@ def check_mounts(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check that the folders of a job can be mounted."""
     if not settings.container:
         return
-    named = {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir, "--environment": settings.environment}
-    named |= {f"the {source.role}": source.uri for source in job.sources if os.path.isabs(source.uri)}
-    for flag, path in named.items():
+    paths_by_flag = {
+        "--runs-dir": settings.runs_dir,
+        "--cache-dir": settings.cache_dir,
+        "--environment": settings.environment,
+    }
+    paths_by_flag |= {f"the {source.role}": source.uri for source in job.sources if os.path.isabs(source.uri)}
+    for flag, path in paths_by_flag.items():
         if path and (match := re.search(UNMOUNTABLE, path)):
             yield make_problem("slurm-mount-name", where=flag, given=path, found=match[0])

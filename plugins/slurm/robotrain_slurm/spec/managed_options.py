@@ -35,7 +35,9 @@ _SUBSTITUTES = {
 def list_managed_options() -> Mapping[str, str]:
     """Return what to use in place of each option, by its long name."""
     rows = _SUBSTITUTES.items()
-    return {name: substitute.replace("{name}", name) for names, substitute in rows for name in names.split()}
+    return {
+        name: substitute.replace("{name}", name) for option_names, substitute in rows for name in option_names.split()
+    }
 
 
 def find_substitute(name: str) -> str:

@@ -32,34 +32,38 @@ NO_MEMORY = "none"
 
 def list_options(job: Job, settings: SlurmSettings) -> Iterator[Option]:
     """Yield the options that the settings ask for, in their order. Raise QuantityError."""
-    filled = fill_settings(job, settings)
-    others = collect_other_options(settings)
+    filled_settings = fill_settings(job, settings)
+    other_options = collect_other_options(settings)
     for name in ("partition", "account", "qos", "constraint", "exclude"):
-        if value := getattr(filled, name):
-            yield name, value
-    yield "time", format_time(parse_time(filled.time or ""))
-    gpus = ":".join(filter(None, ("gpu", filled.gpu_type, str(filled.gpus)))) if filled.gpus else ""
-    if resources := ",".join(filter(None, (gpus, others.pop("gres", None)))):
+        if option_value := getattr(filled_settings, name):
+            yield name, option_value
+    yield "time", format_time(parse_time(filled_settings.time or ""))
+    gpus = (
+        ":".join(filter(None, ("gpu", filled_settings.gpu_type, str(filled_settings.gpus))))
+        if filled_settings.gpus
+        else ""
+    )
+    if resources := ",".join(filter(None, (gpus, other_options.pop("gres", None)))):
         yield "gres", resources
-    if CORES_OPTION not in others:
-        yield "cpus-per-task", str(filled.cpus)
-    if filled.memory != NO_MEMORY and not any(name in others for name in MEMORY_OPTIONS):
-        yield "mem", format_memory(parse_memory(filled.memory or ""))
-    yield from others.items()
+    if CORES_OPTION not in other_options:
+        yield "cpus-per-task", str(filled_settings.cpus)
+    if filled_settings.memory != NO_MEMORY and not any(name in other_options for name in MEMORY_OPTIONS):
+        yield "mem", format_memory(parse_memory(filled_settings.memory or ""))
+    yield from other_options.items()
 
 
 def collect_other_options(settings: SlurmSettings) -> dict[str, str | None]:
     """Return the options of --sbatch by name, and below them those of variables that have an effect."""
     sbatch_options = load_pairs(settings.sbatch)
-    named = {
+    options_by_name = {
         option: value
         for name, value in sbatch_options.items()
         if variables.is_variable(name)
         and (option := variables.get_option_name(name))
         and not managed_options.find_substitute(option)
     }
-    named |= {name: value for name, value in sbatch_options.items() if not variables.is_variable(name)}
-    return {name: _read_value(name, value) for name, value in named.items() if not _is_off(name, value)}
+    options_by_name |= {name: value for name, value in sbatch_options.items() if not variables.is_variable(name)}
+    return {name: _read_value(name, value) for name, value in options_by_name.items() if not _is_off(name, value)}
 
 
 def _read_value(name: str, text: str) -> str | None:
@@ -67,20 +71,20 @@ def _read_value(name: str, text: str) -> str | None:
     return None if is_on or not text else text
 
 
-def _is_off(name: str, text: str) -> bool:
-    return name in FLAGS and text.lower() in ("false", "no", "off", "0")
+def _is_off(name: str, option_value: str) -> bool:
+    return name in FLAGS and option_value.lower() in ("false", "no", "off", "0")
 
 
 def format_option(option: Option) -> str:
     """Return the line of a batch script for an option, as sbatch reads it: it takes words, with quotes, backslashes
     and comments as in a shell, and expands nothing. The value has no control character.
     """
-    name, value = option
-    if value is None:
+    name, option_value = option
+    if option_value is None:
         return f"#SBATCH --{name}"
-    if re.search(r"[\s\\'\"#]", value) or not value.isascii():
-        value = '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
-    return f"#SBATCH --{name}={value}"
+    if re.search(r"[\s\\'\"#]", option_value) or not option_value.isascii():
+        option_value = '"' + re.sub(r'([\\"])', r"\\\1", option_value) + '"'
+    return f"#SBATCH --{name}={option_value}"
 
 
 _TIME_FORMS = (
@@ -111,8 +115,10 @@ def format_time(seconds: int | None) -> str:
     """Return a time limit as Slurm writes it: `0-04:00:00`."""
     if seconds is None:
         return "UNLIMITED"
-    days, rest = divmod(seconds, DAY)
-    return f"{days}-{rest // HOUR:02}:{rest % HOUR // MINUTE:02}:{rest % MINUTE:02}"
+    days, remaining_seconds = divmod(seconds, DAY)
+    return (
+        f"{days}-{remaining_seconds // HOUR:02}:{remaining_seconds % HOUR // MINUTE:02}:{remaining_seconds % MINUTE:02}"
+    )
 
 
 def parse_memory(text: str) -> int:
@@ -121,8 +127,8 @@ def parse_memory(text: str) -> int:
     """
     size = scheduler_settings.parse_memory(text, unit="M")
     if size is None:
-        near = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", text.lower(), re.ASCII)
-        fix = f"{near[1]}{near[2].upper()}" if near else "48G"
+        lenient_match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", text.lower(), re.ASCII)
+        fix = f"{lenient_match[1]}{lenient_match[2].upper()}" if lenient_match else "48G"
         raise QuantityError("A size is a number with K, M, G or T; 0 is all memory of the node.", fix)
     if 0 < size < 1:
         raise QuantityError("Slurm counts in mebibytes: it is at least one.", "1M")

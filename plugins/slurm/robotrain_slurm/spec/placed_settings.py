@@ -26,9 +26,9 @@ def place_settings(settings: SlurmSettings) -> SlurmSettings:
         return settings
     find_home = functools.cache(functools.partial(_find_home, settings.login))
     changes: dict[str, Any] = {
-        name: _expand(value, find_home)
+        name: _expand(folder, find_home)
         for name in FOLDERS
-        if (value := getattr(settings, name)) and str(value).startswith("~")
+        if (folder := getattr(settings, name)) and str(folder).startswith("~")
     }
     if (uri := settings.tracking_uri or "").startswith(f"{SQLITE_SCHEME}~"):
         changes["tracking_uri"] = SQLITE_SCHEME + _expand(uri.removeprefix(SQLITE_SCHEME), find_home)

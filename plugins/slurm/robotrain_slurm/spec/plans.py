@@ -73,8 +73,8 @@ class SlurmPlans(SchedulerPlans):
     def choose_registration_settings(
         self, job: Job, settings: SlurmSettings, user_settings: Collection[str]
     ) -> tuple[SlurmSettings, Iterable[Problem]]:
-        chosen = scheduler_settings.choose_registration_settings(job, settings, user_settings)
-        return chosen if "gpu_type" in user_settings else replace(chosen, gpu_type=None), ()
+        register_settings = scheduler_settings.choose_registration_settings(job, settings, user_settings)
+        return register_settings if "gpu_type" in user_settings else replace(register_settings, gpu_type=None), ()
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
@@ -97,13 +97,15 @@ class SlurmPlans(SchedulerPlans):
             is_staged=settings.stage,
             is_surely_shared=settings.storage == "shared",
         )
-        values: Mapping[str, Any] = collect_fields(batch_values)
-        return values
+        fields: Mapping[str, Any] = collect_fields(batch_values)
+        return fields
 
     def make_node_launcher(self, job: Job, settings: SlurmSettings) -> Sequence[str]:
         count = job.training_nodes
-        others = options.collect_other_options(settings)
-        cores = () if options.CORES_OPTION in others else (f"--cpus-per-task={fill_settings(job, settings).cpus}",)
+        other_options = options.collect_other_options(settings)
+        cores = (
+            () if options.CORES_OPTION in other_options else (f"--cpus-per-task={fill_settings(job, settings).cpus}",)
+        )
         return (
             "srun",
             f"--nodes={count}",
@@ -131,10 +133,13 @@ class SlurmPlans(SchedulerPlans):
         return super().find_sweep_obstacle(sweep)
 
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
-        first = jobs[0]
-        has_container = first.own["container"].tool and not (first.step or first.trials)
-        shown = [*map(get_script, jobs), *(job.documents[0] for job in jobs)]
-        return SUBMISSION.name if first.step else SCRIPT_FILE, [*shown, *([SUBMISSION.name] if has_container else [])]
+        first_job = jobs[0]
+        has_container = first_job.own["container"].tool and not (first_job.step or first_job.trials)
+        shown_paths = [*map(get_script, jobs), *(job.documents[0] for job in jobs)]
+        return SUBMISSION.name if first_job.step else SCRIPT_FILE, [
+            *shown_paths,
+            *([SUBMISSION.name] if has_container else []),
+        ]
 
 
 def list_script_options(job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Iterable[Option]:

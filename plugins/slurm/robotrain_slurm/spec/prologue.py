@@ -31,21 +31,21 @@ def list_modules(settings: SlurmSettings) -> list[str]:
 
 def read_prologue(settings: SlurmSettings) -> Sequence[str]:
     """Return the lines of bash, valid ones only. Raise PrologueError, OSError."""
-    lines = [_LOAD.format(" ".join(modules))] if (modules := list_modules(settings)) else []
+    script_lines = [_LOAD.format(" ".join(modules))] if (modules := list_modules(settings)) else []
     if settings.prologue:
-        lines += _read_file(Path(settings.prologue))
-    return lines
+        script_lines += _read_file(Path(settings.prologue))
+    return script_lines
 
 
 def _read_file(path: Path) -> list[str]:
     try:
-        text = read_limited_file(path, MAX_BYTES).decode()
+        script_text = read_limited_file(path, MAX_BYTES).decode()
     except UnicodeDecodeError:
         raise PrologueError("It is not text in UTF-8.") from None
     except ValueError:
         raise PrologueError(f"It is larger than {MAX_BYTES >> 10} KiB, or no file.") from None
-    if re.search(r"[\0\r]", text):
+    if re.search(r"[\0\r]", script_text):
         raise PrologueError("It has line ends of Windows, or a zero: sbatch refuses such a script.")
-    if re.search(rf"^{_DIRECTIVE}", text, re.MULTILINE):
+    if re.search(rf"^{_DIRECTIVE}", script_text, re.MULTILINE):
         raise PrologueError("A line is an option of sbatch: --sbatch NAME=VALUE sets one.")
-    return text.splitlines()
+    return script_text.splitlines()

@@ -35,16 +35,16 @@ def make_script(options: Iterable[Option], prologue: Sequence[str] = (), top: st
     :param prologue: lines of the shell, from the user's own configuration.
     :param top: the way from the folder that the job starts in to that with the payload.
     """
-    lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
-    become = format_become_python(top + SEARCH_FILE, top + PAYLOAD_FOLDER, "-m", BATCH_MODULE)
-    return "\n".join([*lines, become, ""])
+    script_lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
+    start_command = format_become_python(top + SEARCH_FILE, top + PAYLOAD_FOLDER, "-m", BATCH_MODULE)
+    return "\n".join([*script_lines, start_command, ""])
 
 
 def read_options(script: str) -> dict[str, str | None]:
     """Return the options of a batch script by their long names; None for a flag."""
     options: dict[str, str | None] = {}
-    for line in script.split("\n"):
-        if line.startswith("#SBATCH --"):
-            name, equals, value = shlex.split(line.removeprefix("#SBATCH --"))[0].partition("=")
-            options[name] = value if equals else None
+    for script_line in script.split("\n"):
+        if script_line.startswith("#SBATCH --"):
+            name, equals, option_value = shlex.split(script_line.removeprefix("#SBATCH --"))[0].partition("=")
+            options[name] = option_value if equals else None
     return options

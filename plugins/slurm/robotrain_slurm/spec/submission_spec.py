@@ -49,8 +49,8 @@ def read_own(job: SchedulerJob) -> BatchValues:
     batch_values: Any = convert_json(BatchValues, job.own, "own", errors)
     if errors:
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, f"{'; '.join(errors)}.")])
-    values: BatchValues = batch_values
-    return values
+    typed_values: BatchValues = batch_values
+    return typed_values
 
 
 def get_script(job: SchedulerJob) -> str:

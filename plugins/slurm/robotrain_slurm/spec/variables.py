@@ -52,14 +52,16 @@ def find_options() -> tuple[str, str] | None:
     """Return the variables that are no settings of their own, as `--sbatch` has them, and where they are from."""
     setting_variables = {variable for parameter in get_parameters(SlurmSettings) for variable in parameter.env}
     options = {
-        name: value for name, value in sorted(os.environ.items()) if is_variable(name) and name not in setting_variables
+        name: variable_value
+        for name, variable_value in sorted(os.environ.items())
+        if is_variable(name) and name not in setting_variables
     }
-    options = {name: value for name, value in options.items() if not _UNRELATED.fullmatch(name)}
+    options = {name: variable_value for name, variable_value in options.items() if not _UNRELATED.fullmatch(name)}
     for name in _GPU_VARIABLES:
         if name in options:
-            gpus, others = split_gpu_request(name, options[name])
-            options |= {name: others} if others or not gpus else {}
-            if gpus and not others:
+            gpus, other_resources = split_gpu_request(name, options[name])
+            options |= {name: other_resources} if other_resources or not gpus else {}
+            if gpus and not other_resources:
                 del options[name]
     return (json.dumps(options), ", ".join(options)) if options else None
 
@@ -76,15 +78,15 @@ def find_gpu_type() -> tuple[str, str] | None:
 
 def _find_gpu_requests() -> Iterator[tuple[str, re.Match[str]]]:
     for name in _GPU_VARIABLES:
-        if (text := os.environ.get(name)) and (match := split_gpu_request(name, text)[0]):
+        if (variable_value := os.environ.get(name)) and (match := split_gpu_request(name, variable_value)[0]):
             yield name, match
 
 
-def split_gpu_request(name: str, text: str) -> tuple[re.Match[str] | None, str]:
+def split_gpu_request(name: str, variable_value: str) -> tuple[re.Match[str] | None, str]:
     """Return the GPUs of a variable's value, as groups `type` and `count`, and the other resources in it."""
     if name != "SBATCH_GRES":
-        return re.fullmatch(_GPU_REQUEST, text, re.ASCII), ""
-    parts = text.split(",")
+        return re.fullmatch(_GPU_REQUEST, variable_value, re.ASCII), ""
+    parts = variable_value.split(",")
     matches = [re.fullmatch(rf"(?:gres[:/])?gpu:{_GPU_REQUEST}", part, re.ASCII) for part in parts]
-    others = ",".join(part for part, match in zip(parts, matches, strict=True) if not match)
-    return next(filter(None, matches), None), others
+    other_resources = ",".join(part for part, match in zip(parts, matches, strict=True) if not match)
+    return next(filter(None, matches), None), other_resources

@@ -72,11 +72,13 @@ def fetch_inputs(transport: Transport, plan: Plan) -> StagedFiles:
     except KeyboardInterrupt:  # what was fetched stays in the cache, and the next try goes on with it
         raise NotSubmitted from None
     if code := result.exit_code:
-        ended = f"The process ended with {code if code < SIGNALS else SIGNALS - code}"
-        last = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ") if code < SIGNALS else ""
-        raise Rejected([_make_failure(". ".join(watcher.errors) or last or ended)])
-    pairs = zip(jobs, watcher.staged, strict=True)
-    return {document: content for job, content in pairs for document in job.documents}  # trials have the same inputs
+        exit_sentence = f"The process ended with {code if code < SIGNALS else SIGNALS - code}"
+        last_line = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ") if code < SIGNALS else ""
+        raise Rejected([_make_failure(". ".join(watcher.errors) or last_line or exit_sentence)])
+    staged_jobs = zip(jobs, watcher.staged, strict=True)
+    return {
+        document: staged_bytes for job, staged_bytes in staged_jobs for document in job.documents
+    }  # trials have the same inputs
 
 
 def _pack(plan: Plan, jobs: Sequence[SchedulerJob]) -> bytes:
@@ -86,14 +88,14 @@ def _pack(plan: Plan, jobs: Sequence[SchedulerJob]) -> bytes:
     return pack_files(files | documents | {SEARCH_FILE: plan.files[SEARCH_FILE]})
 
 
-def place_staged_files(staged: StagedFiles) -> StagedFiles:
+def place_staged_files(staged_files: StagedFiles) -> StagedFiles:
     """Return what says to jobs where their data is, by its path in the run folder."""
-    return {str(Path(path).with_name(STAGED_FILE)): content for path, content in staged.items()}
+    return {str(Path(path).with_name(STAGED_FILE)): staged_bytes for path, staged_bytes in staged_files.items()}
 
 
 def prepare_plan(transport: Transport, plan: Plan) -> Iterator[str]:
     """Fetch what a plan needs; yield a line for each source, with its folder. Raise as `fetch_inputs`."""
-    mounts = [mount for content in fetch_inputs(transport, plan).values() for mount in parse_staged(content)]
+    mounts = [mount for staged_bytes in fetch_inputs(transport, plan).values() for mount in parse_staged(staged_bytes)]
     yield from dict.fromkeys(f"{redact(mount.uri)} {mount.folder}" for mount in mounts)
 
 
@@ -107,16 +109,16 @@ class _Watcher:
 
     def receive(self, output: IO[bytes]) -> bytes:
         """Read lines to their end."""
-        for content in output:
-            line = content.decode(errors="replace").rstrip()
+        for line_bytes in output:
+            line = line_bytes.decode(errors="replace").rstrip()
             if line.startswith(STAGED_MARK):
                 self.staged.append(base64.b64decode(line.removeprefix(STAGED_MARK)))
             else:
                 self._report_line(line)
         return b""
 
-    def _report_line(self, line: str) -> None:
-        record = event.parse_event(line)
+    def _report_line(self, output_line: str) -> None:
+        record = event.parse_event(output_line)
         match record.event if record else None:
             case StageEvent(name=name, state="started") if name in ACTIONS:
                 print_progress(f"{ACTIONS[name]} …")
@@ -127,8 +129,8 @@ class _Watcher:
                 self.errors.append(text.rstrip("."))
             case Note(text=text):
                 print_progress(escape_controls(text))
-            case None if line:
-                print_progress(escape_controls(redact(line)))
+            case None if output_line:
+                print_progress(escape_controls(redact(output_line)))
 
 
 def _make_failure(reason: str) -> Problem:

@@ -118,29 +118,29 @@ SUBMIT_MINUTES = 1440
 def find_uploaded(transport: Transport, plan: Plan) -> list[JobSource]:
     """Return the folders of a plan that the cluster has as they were pinned. Raise Rejected."""
     uploads = list_uploads(plan)
-    complete = find_complete(transport, uploads)
+    complete_uploads = find_complete(transport, uploads)
     return [
         source
-        for upload in complete
+        for upload in complete_uploads
         for source in local_upload.select_uploaded_sources(uploads[upload], [(upload.path, upload.to)])
     ]
 
 
 def find_complete(transport: Transport, uploads: Collection[FolderUpload]) -> list[FolderUpload]:
     """Return the uploads that are there as they were pinned. Raise Unreached, Rejected."""
-    pinned = [upload for upload in uploads if upload.is_pinned]
-    if not pinned:
+    pinned_uploads = [upload for upload in uploads if upload.is_pinned]
+    if not pinned_uploads:
         return []
-    answer = transport.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned))).text
-    return [upload for upload, state in zip(pinned, answer.split(), strict=True) if state == "yes"]
+    output = transport.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned_uploads))).text
+    return [upload for upload, state in zip(pinned_uploads, output.split(), strict=True) if state == "yes"]
 
 
 def check_uploads(transport: Transport, plan: Plan) -> Iterator[Problem]:
     """Check the folders that the cluster lacks, and say how much is to be copied. Raise Unreached, Rejected."""
     uploads = list_uploads(plan)
-    complete = find_complete(transport, uploads)
+    complete_uploads = find_complete(transport, uploads)
     for upload, part in uploads.items():
-        if upload in complete:
+        if upload in complete_uploads:
             continue
         problems = [*local_upload.check_upload(part, upload, Stage.PREFLIGHT, ENGINE)]
         if problems:
@@ -163,12 +163,12 @@ def upload_folders(transport: Transport, plan: Plan) -> list[str]:
     problems = {upload: local_upload.find_upload_problems(part, upload, ENGINE) for upload, part in uploads.items()}
     if uploads:
         _mark_used(transport, plan, uploads)
-    complete = find_complete(transport, uploads)
-    _, blocking = local_upload.drop_complete(problems, lambda affected: [*{*affected} & {*complete}])
+    complete_uploads = find_complete(transport, uploads)
+    _, blocking = local_upload.drop_complete(problems, lambda affected: [*{*affected} & {*complete_uploads}])
     if blocking:
         raise Rejected(blocking)
     for upload, part in uploads.items():
-        if upload not in complete:
+        if upload not in complete_uploads:
             _copy_folder(transport, upload, part)
     return [f"{upload.path} {_format_place(transport, upload.to)}" for upload in uploads]
 
@@ -201,22 +201,24 @@ def release_folders(transport: Transport, run_folder: str, cache: str, *, dry_ru
 
 def _copy_folder(transport: Transport, upload: FolderUpload, part: Plan) -> None:
     folder = local_upload.select_uploaded_part(part, upload.path)
-    content = local_upload.scan_folder(folder)
+    scanned_folder = local_upload.scan_folder(folder)
     lock = LOCK.replace("{folder}", shlex.quote(upload.to)).replace("{busy}", str(BUSY))
     _run(transport, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
     lock += SKIP_COMPLETE
-    present = {
-        entry.path for entry in transport.list(f"{upload.to}.part") if content.files.get(entry.path) == entry.size
+    present_files = {
+        remote_file.path
+        for remote_file in transport.list(f"{upload.to}.part")
+        if scanned_folder.files.get(remote_file.path) == remote_file.size
     }
-    missing = [name for name in content.files if name not in present]
-    resumed = f"; {local_upload.format_file_count(len(present))} are there already" if present else ""
-    print_progress(f"copying {upload.path} to {_format_place(transport, upload.to)}: {content}{resumed}")
+    missing_files = [name for name in scanned_folder.files if name not in present_files]
+    resume_note = f"; {local_upload.format_file_count(len(present_files))} are there already" if present_files else ""
+    print_progress(f"copying {upload.path} to {_format_place(transport, upload.to)}: {scanned_folder}{resume_note}")
     try:
-        _run(transport, upload, lock + RECEIVE, partial(_write_files, folder, content, missing))
-        if changed := [*local_upload.find_changes(part, upload, "while it was copied")]:
+        _run(transport, upload, lock + RECEIVE, partial(_write_files, folder, scanned_folder, missing_files))
+        if change_problems := [*local_upload.find_changes(part, upload, "while it was copied")]:
             _run(transport, upload, lock + REMOVE_PART)
-            raise Rejected(changed)
-        _run(transport, upload, lock + FINISH.replace("{count}", str(len(content.files))))
+            raise Rejected(change_problems)
+        _run(transport, upload, lock + FINISH.replace("{count}", str(len(scanned_folder.files))))
     except KeyboardInterrupt:  # what has come stays, and the next try goes on with it
         raise NotSubmitted from None
 
@@ -233,8 +235,8 @@ def _run(transport: Transport, upload: FolderUpload, script: str, write: "_Write
     if result.exit_code == BUSY:
         raise Rejected([make_problem("slurm-upload-busy", where=upload.flag, given=upload.path)], transient=True)
     if result.exit_code:
-        last = redact(result.stderr.strip().rpartition("\n")[2], max_length=300).rstrip(".")
-        reason = last or f"the command there ended with exit code {result.exit_code}"
+        last_line = redact(result.stderr.strip().rpartition("\n")[2], max_length=300).rstrip(".")
+        reason = last_line or f"the command there ended with exit code {result.exit_code}"
         raise Rejected([make_problem("slurm-not-uploaded", where=upload.flag, given=upload.path, why=reason)])
 
 
@@ -244,14 +246,14 @@ _Write = partial[None]
 def _write_files(folder: Path, content: FolderContent, names: Sequence[str], stream: IO[bytes]) -> None:
     """Write files as an archive. Raise OSError."""
     progress = UploadProgress(sum(content.files[name] for name in names))
-    paths = {path: Path(entry.path) for path, entry in folder_content.list_entries(folder)}
+    paths = {path: Path(member.path) for path, member in folder_content.list_entries(folder)}
     with tarfile.open(fileobj=stream, mode="w|", bufsize=1 << 20) as archive:
         for name in names:
-            entry = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(name)
             with paths[name].open("rb") as file:
                 mode = paths[name].stat().st_mode
-                entry.size, entry.mode = content.files[name], 0o755 if mode & stat.S_IXUSR else 0o644
-                archive.addfile(entry, cast(IO[bytes], _CountedFile(file, progress)))  # it only reads
+                member.size, member.mode = content.files[name], 0o755 if mode & stat.S_IXUSR else 0o644
+                archive.addfile(member, cast(IO[bytes], _CountedFile(file, progress)))  # it only reads
 
 
 class _CountedFile:
@@ -262,6 +264,6 @@ class _CountedFile:
 
     def read(self, size: int = -1) -> bytes:
         """Read a part of the file."""
-        content = self._file.read(size)
-        self._progress.add_bytes(len(content))
-        return content
+        piece = self._file.read(size)
+        self._progress.add_bytes(len(piece))
+        return piece

@@ -47,12 +47,12 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     if hasattr(env, "seed"):
         env.seed(options.seed)
     observations = policy.restart()
-    exported: Any = JitPolicy(options.export, device) if name == "jit" else None
-    exported = exported or OnnxWorkerPolicy(options.onnx_command, options.export)
-    first = torch.cat(policy.list_inputs(observations), dim=-1)
+    exported_policy: Any = JitPolicy(options.export, device) if name == "jit" else None
+    exported_policy = exported_policy or OnnxWorkerPolicy(options.onnx_command, options.export)
+    first_inputs = torch.cat(policy.list_inputs(observations), dim=-1)
     for _ in range(WARM_UPS):
-        exported.act(first)
-    exported.reset(torch.ones(count, dtype=torch.bool, device=device))
+        exported_policy.act(first_inputs)
+    exported_policy.reset(torch.ones(count, dtype=torch.bool, device=device))
     comparison = ActionComparison()
     video = Video(env, os.path.join(options.videos, f"{name}_play"), options.frames)
     steps = max(options.steps, options.frames, math.ceil(OBSERVATIONS / count))
@@ -60,23 +60,23 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
     returns = list[float]()
     seconds = list[float]()
     total = 0.0
-    reported = 0.0
-    began, played = time.perf_counter(), 0.0
+    report_time = 0.0
+    start_time, played_seconds = time.perf_counter(), 0.0
     for step in range(steps):
-        actions, took = exported.act(torch.cat(policy.list_inputs(observations), dim=-1))
+        actions, action_seconds = exported_policy.act(torch.cat(policy.list_inputs(observations), dim=-1))
         comparison.add(policy.act(observations), actions)
-        observations, rewards, ended, _ = policy.step(actions)
-        if bool(ended.any()):
-            exported.reset(ended)
+        observations, rewards, has_ended, _ = policy.step(actions)
+        if bool(has_ended.any()):
+            exported_policy.reset(has_ended)
         if step < options.steps:
-            seconds.append(took)
+            seconds.append(action_seconds)
             total += float(rewards.sum())
-            returns += [episode["sum_reward"] for episode in episodes.add_step(rewards, ended, None)]
+            returns += [episode["sum_reward"] for episode in episodes.add_step(rewards, has_ended, None)]
         if step + 1 == options.steps:
-            played = time.perf_counter() - began
+            played_seconds = time.perf_counter() - start_time
         video.add_frame()
-        if time.monotonic() - reported > REPORT_SECONDS:
-            reported = time.monotonic()
+        if time.monotonic() - report_time > REPORT_SECONDS:
+            report_time = time.monotonic()
             append_report("step", format=name, step=step + 1, total=steps)
     video.close()
     if not comparison.passed:
@@ -85,8 +85,8 @@ def play_format(name: str, policy: Any, options: Any, append_report: Callable[..
             f" more than {ABSOLUTE:g} + {RELATIVE:g} of the action"
         )
     if seconds:
-        spread = summarize(seconds, returns, total, count, played)
-        metrics = {"format": name, "task": options.task, "num_envs": count, **spread, **exported.facts}
+        play_metrics = summarize(seconds, returns, total, count, played_seconds)
+        metrics = {"format": name, "task": options.task, "num_envs": count, **play_metrics, **exported_policy.facts}
         with open(os.path.join(options.metrics, f"{name}_metrics.json"), "w", encoding="utf-8") as file:
             json.dump(metrics, file, indent=1)
     append_report("played", format=name, comparison=comparison.describe(), video=video.problem)
@@ -143,11 +143,11 @@ class JitPolicy:
                 setattr(self._policy, name, state[:, :1].repeat(1, len(observations), 1))
         if self._cuda:
             torch.cuda.synchronize()
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         actions = self._policy(observations)
         if self._cuda:
             torch.cuda.synchronize()
-        return actions, time.perf_counter() - began
+        return actions, time.perf_counter() - start_time
 
     def reset(self, done: Any) -> None:
         """Forget the states of the environments whose episode ended."""
@@ -173,8 +173,8 @@ class OnnxWorkerPolicy:
         count = observations.shape[0]
         self._send(b"A", count, observations.detach().float().cpu().contiguous().numpy().tobytes())
         seconds, size = struct.unpack("<dI", self._read(12))
-        content = bytearray(self._read(4 * count * size))
-        actions = torch.frombuffer(content, dtype=torch.float32).reshape(count, size)
+        actions_bytes = bytearray(self._read(4 * count * size))
+        actions = torch.frombuffer(actions_bytes, dtype=torch.float32).reshape(count, size)
         return actions.to(observations.device), seconds
 
     def reset(self, done: Any) -> None:
@@ -187,13 +187,13 @@ class OnnxWorkerPolicy:
 
     def _read(self, size: int) -> bytes:
         assert self._process.stdout
-        content = b""
-        while len(content) < size:
-            part = self._process.stdout.read(size - len(content))
-            if not part:
+        output_bytes = b""
+        while len(output_bytes) < size:
+            chunk = self._process.stdout.read(size - len(output_bytes))
+            if not chunk:
                 raise OSError("the process that runs the ONNX policy ended")
-            content += part
-        return content
+            output_bytes += chunk
+        return output_bytes
 
 
 class Video:
@@ -235,7 +235,8 @@ def summarize(
     """Return the metrics of a play, by the names of the reference."""
     times = sorted(1000 * second for second in seconds)
     ranks = {
-        f"p{rank}_inference_time_ms": times[min(len(times) - 1, len(times) * rank // 100)] for rank in (50, 95, 99)
+        f"p{percentile}_inference_time_ms": times[min(len(times) - 1, len(times) * percentile // 100)]
+        for percentile in (50, 95, 99)
     }
     functions: dict[str, Any] = {"mean": statistics.fmean, "std": statistics.pstdev, "min": min, "max": max}
     rewards = {

@@ -53,12 +53,12 @@ class PlayedPolicy:
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any]:
         """Return observations, rewards, which episodes have ended, and extras. Raise ValueError for no numbers."""
         torch = importlib.import_module("torch")
-        observations, rewards, ended, extras = self._step(actions)
+        observations, rewards, has_ended, extras = self._step(actions)
         tensors = {"rewards": [rewards], "observations": self.list_inputs(observations)}
-        for name, values in tensors.items():
-            if not all(bool(torch.isfinite(value).all()) for value in values):
+        for name, tensors_of_name in tensors.items():
+            if not all(bool(torch.isfinite(value).all()) for value in tensors_of_name):
                 raise ValueError(f"the environment gives {name} that are not finite numbers (NaN)")
-        return observations, rewards.reshape(self.number), ended.reshape(self.number).bool(), extras
+        return observations, rewards.reshape(self.number), has_ended.reshape(self.number).bool(), extras
 
     def _step(self, actions: Any) -> tuple[Any, Any, Any, Any]:
         raise NotImplementedError
@@ -72,8 +72,8 @@ class RslRlPolicy(PlayedPolicy):
         self._runner = runner
         self._policy = runner.get_inference_policy(device=runner.device)
         self._reset = getattr(getattr(self._policy, "__self__", self._policy), "reset", None)
-        groups = getattr(runner, "cfg", {}).get("obs_groups") or {}
-        self._groups = groups.get("actor") or groups.get("policy") or ["policy"]
+        observation_groups = getattr(runner, "cfg", {}).get("obs_groups") or {}
+        self._groups = observation_groups.get("actor") or observation_groups.get("policy") or ["policy"]
 
     def begin(self) -> Any:
         """Return the first observations."""
@@ -110,10 +110,10 @@ class RslRlPolicy(PlayedPolicy):
             write[name](policy, normalizer=normalizer, path=folder)
 
     def _step(self, actions: Any) -> tuple[Any, Any, Any, Any]:
-        observations, rewards, ended, extras = self.env.step(actions)[:4]
+        observations, rewards, has_ended, extras = self.env.step(actions)[:4]
         if self._reset:
-            self._reset(ended)  # recurrent policies forget
-        return observations, rewards, ended, extras
+            self._reset(has_ended)  # recurrent policies forget
+        return observations, rewards, has_ended, extras
 
 
 class SkrlPolicy(PlayedPolicy):
@@ -191,8 +191,8 @@ class Sb3Policy(PlayedPolicy):
     def list_inputs(self, observations: Any) -> list[Any]:
         """Return the tensors that the policy reads."""
         torch = importlib.import_module("torch")
-        values = observations.values() if isinstance(observations, Mapping) else [observations]
-        return [torch.as_tensor(value) for value in values]
+        input_arrays = observations.values() if isinstance(observations, Mapping) else [observations]
+        return [torch.as_tensor(input_array) for input_array in input_arrays]
 
     def _step(self, actions: Any) -> tuple[Any, Any, Any, Any]:
         observations = self._agent.env.step(actions)[0]
@@ -213,9 +213,9 @@ class ScriptRollout:
 
     def report_failure(self, error: BaseException) -> None:
         """Report what ended the rollout."""
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-        first = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
-        self.append_report("failed", kind=type(error).__name__, why=first)
+        error_lines = [error_line.strip() for error_line in str(error).splitlines() if error_line.strip()] or [""]
+        first_lines = " ".join(error_lines[: 2 if error_lines[0].endswith(":") else 1])
+        self.append_report("failed", kind=type(error).__name__, why=first_lines)
 
     def change_rsl_rl(self, module: Any) -> None:
         """Wrap the runner: its network is that of the checkpoint's parameters, and the rollout follows its `load`."""
@@ -223,8 +223,10 @@ class ScriptRollout:
         construct, load = runner_class.__init__, runner_class.load
 
         def construct_changed(runner: Any, env: Any, train_cfg: Any, *arguments: Any, **named: Any) -> None:
-            saved = read_params(rollout.options.params)
-            settings = {name: saved[name] for name in RSL_RL_SETTINGS if name in saved and name in train_cfg}
+            saved_params = read_params(rollout.options.params)
+            settings = {
+                name: saved_params[name] for name in RSL_RL_SETTINGS if name in saved_params and name in train_cfg
+            }
             construct(runner, env, {**train_cfg, **settings}, *arguments, **named)
 
         def load_and_play(runner: Any, *arguments: Any, **named: Any) -> None:
@@ -240,9 +242,11 @@ class ScriptRollout:
         construct = runner_class.__init__
 
         def construct_changed(runner: Any, env: Any, cfg: Any, *arguments: Any, **named: Any) -> None:
-            saved = read_params(rollout.options.params)
-            scalers = {name: scaler for name, scaler in saved.get("agent", {}).items() if "_preprocessor" in name}
-            models = {"models": saved["models"]} if "models" in saved else {}
+            saved_params = read_params(rollout.options.params)
+            scalers = {
+                name: scaler for name, scaler in saved_params.get("agent", {}).items() if "_preprocessor" in name
+            }
+            models = {"models": saved_params["models"]} if "models" in saved_params else {}
             construct(runner, env, {**cfg, **models, "agent": {**cfg["agent"], **scalers}}, *arguments, **named)
             load = runner._agent.load
 
@@ -259,10 +263,12 @@ class ScriptRollout:
         """Replace the agent's `load`: the network is that of the checkpoint's parameters, of which weights are read."""
 
         def load_and_play(path: str, env: Any, **named: Any) -> None:
-            saved = read_params(self.options.params)
+            saved_params = read_params(self.options.params)
             convert: Any = importlib.import_module("isaaclab_rl.sb3").process_sb3_cfg
-            settings = convert({name: saved[name] for name in SB3_SETTINGS if name in saved}, env.num_envs)
-            agent = module.PPO(saved["policy"], env, n_steps=2, batch_size=2 * env.num_envs, **settings)
+            settings = convert(
+                {name: saved_params[name] for name in SB3_SETTINGS if name in saved_params}, env.num_envs
+            )
+            agent = module.PPO(saved_params["policy"], env, n_steps=2, batch_size=2 * env.num_envs, **settings)
             agent.set_parameters(path, device=agent.device)
             self.play(lambda: Sb3Policy(agent))
 
@@ -272,9 +278,9 @@ class ScriptRollout:
         """Replace `load` of what scales observations, which would run code of the file."""
 
         def load(path: Any, env: Any) -> Any:
-            scaled = importlib.import_module("sb3_files").read_statistics(path)
-            scaled.set_venv(env)
-            return scaled
+            saved_statistics = importlib.import_module("sb3_files").read_statistics(path)
+            saved_statistics.set_venv(env)
+            return saved_statistics
 
         module.VecNormalize.load = load
 
@@ -324,8 +330,8 @@ def read_params(path: str) -> dict[str, Any]:
     ParamsLoader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
     ParamsLoader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, tag, node: None)
     with open(path, encoding="utf-8") as file:
-        content = yaml.load(file, ParamsLoader)
-    return content if isinstance(content, dict) else {}
+        params = yaml.load(file, ParamsLoader)
+    return params if isinstance(params, dict) else {}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -347,11 +353,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--onnx-command", type=json.loads, help="the words that run a file of ONNX")
     rollout = ScriptRollout(parser.parse_args(arguments[:separator]))
     sys.path.append(HERE)
-    script, *rest = arguments[separator + 1 :]
+    script, *script_arguments = arguments[separator + 1 :]
     hook: Any = importlib.import_module("import_hook")
     try:
         changes = {hook.RSL_RL: rollout.change_rsl_rl, hook.SKRL: rollout.change_skrl, hook.SB3: rollout.change_sb3}
-        hook.run_script(script, rest, {**changes, hook.SB3_SCALING: rollout.change_sb3_scaling})
+        hook.run_script(script, script_arguments, {**changes, hook.SB3_SCALING: rollout.change_sb3_scaling})
     except Exception as error:
         rollout.report_failure(error)
         raise

@@ -61,51 +61,51 @@ def play_episodes(policy: Any, options: Any, append_report: Callable[..., None])
     """Play as many episodes as `options` say, and report each."""
     torch, env = importlib.import_module("torch"), policy.env
     number = policy.number
-    limit = getattr(env.unwrapped, "max_episode_length", None)
+    episode_limit = getattr(env.unwrapped, "max_episode_length", None)
     with torch.inference_mode():
         observations = policy.begin()
         episodes = Episodes(torch, number, options.episodes, env.device)
-        append_report("began", device=str(env.device), num_envs=number, limit=limit)
+        append_report("began", device=str(env.device), num_envs=number, limit=episode_limit)
         steps = 0
-        most = (options.episodes // number + 2) * int(limit) if limit else None
+        most_steps = (options.episodes // number + 2) * int(episode_limit) if episode_limit else None
         while episodes.remaining or steps < options.video_length:
-            observations, rewards, ended, extras = policy.step(policy.act(observations))
+            observations, rewards, has_ended, extras = policy.step(policy.act(observations))
             steps += 1
-            success = find_success(env.unwrapped, extras, ended)
-            for episode in episodes.add_step(rewards, ended, success):
+            success = find_success(env.unwrapped, extras, has_ended)
+            for episode in episodes.add_step(rewards, has_ended, success):
                 append_report("episode", **episode)
-            if most is not None and steps > most:
-                raise TimeoutError(f"episodes do not end within {limit} steps")
+            if most_steps is not None and steps > most_steps:
+                raise TimeoutError(f"episodes do not end within {episode_limit} steps")
 
 
-def find_success(env: Any, extras: Any, ended: Any) -> Any:
+def find_success(env: Any, extras: Any, has_ended: Any) -> Any:
     """Return whether each environment has just succeeded, as it says itself; None if it does not say."""
-    number = len(ended)
+    number = len(has_ended)
     manager = getattr(env, "termination_manager", None)
     for name in SUCCESS_NAMES:
         if manager is not None and name in manager.active_terms:
             return manager.get_term(name).reshape(number).bool()
         for mapping in (extras, extras.get("log") if isinstance(extras, dict) else None):
-            value = mapping.get(name) if isinstance(mapping, dict) else None
-            if value is not None and tuple(getattr(value, "shape", ()))[:1] == (number,):
-                return value.reshape(number).bool()
+            success = mapping.get(name) if isinstance(mapping, dict) else None
+            if success is not None and tuple(getattr(success, "shape", ()))[:1] == (number,):
+                return success.reshape(number).bool()
     log = extras.get("log") if isinstance(extras, dict) else None
     rate = log.get(RATE_NAME) if isinstance(log, dict) else None
-    return None if rate is None else share_out(float(rate), ended, extras.get("time_outs"))
+    return None if rate is None else share_out(float(rate), has_ended, extras.get("time_outs"))
 
 
-def share_out(rate: float, ended: Any, timed_out: Any) -> Any:
+def share_out(rate: float, has_ended: Any, timed_out: Any) -> Any:
     """Return which of the episodes that ended in a step succeeded, given their success rate; None if it does not tell.
 
     It tells if all or none did, or as many as ended because their time was over: those survived.
     """
-    number = int(ended.sum())
+    number = int(has_ended.sum())
     count = round(rate * number)
     if not number:
-        return ended
+        return has_ended
     if abs(rate * number - count) > TOLERANCE:
         return None  # no rate of episodes, but a share of goals
     if count in (0, number):
-        return ended if count else ~ended & ended
-    survived = None if timed_out is None else timed_out.reshape(ended.shape).bool() & ended
-    return survived if survived is not None and int(survived.sum()) == count else None
+        return has_ended if count else ~has_ended & has_ended
+    has_survived = None if timed_out is None else timed_out.reshape(has_ended.shape).bool() & has_ended
+    return has_survived if has_survived is not None and int(has_survived.sum()) == count else None

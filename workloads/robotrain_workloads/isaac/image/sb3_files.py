@@ -53,5 +53,5 @@ def read_timestep(file: str) -> int:
 
 def read_statistics(file: str) -> Any:
     """Return the object that scales, without its environment. Raise UnpicklingError."""
-    with open(file, "rb") as opened:
-        return StatisticsReader(opened).load()
+    with open(file, "rb") as open_file:
+        return StatisticsReader(open_file).load()

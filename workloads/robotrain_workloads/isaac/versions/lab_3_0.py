@@ -41,7 +41,7 @@ def make_machine_arguments(backend: str, options: Sequence[str], *, headless: bo
 def find_device(options: Sequence[str]) -> str:
     """Return the device that the user chose; empty for none."""
     for index, option in enumerate(options):
-        name, equals, value = option.partition("=")
+        name, equals, device = option.partition("=")
         if name == DEVICE:
-            return value if equals else "".join(options[index + 1 : index + 2])
+            return device if equals else "".join(options[index + 1 : index + 2])
     return ""

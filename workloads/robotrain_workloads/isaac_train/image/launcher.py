@@ -86,19 +86,19 @@ class Training:
 
     def report_start(self, folder: str, first: int, total: int, rollouts: int, env: Any) -> None:
         """Report what begins; end if not all processes train together: each would train on its own."""
-        count, expected = count_processes(), self.options.ranks
-        if count != expected:
+        count, expected_count = count_processes(), self.options.ranks
+        if count != expected_count:
             if is_first():
-                print(f"error: {count} of {expected} processes train together", flush=True)
+                print(f"error: {count} of {expected_count} processes train together", flush=True)
             os._exit(1)
         number = int(getattr(env, "num_envs", 0) or 0)
         facts = {"first": first, "total": total, "rollouts": rollouts, "processes": count, "environments": number}
         self.reporter.append_report("began", folder=folder, **facts)
 
-    def end_without_steps(self, done: int, total: int) -> None:
+    def end_without_steps(self, done_iterations: int, total: int) -> None:
         """End: the checkpoint has all iterations."""
         if not self.options.repeated:
-            self.reporter.append_report("nothing_left", done=done, total=total)
+            self.reporter.append_report("nothing_left", done=done_iterations, total=total)
             sys.stdout.flush()
             os._exit(NOTHING_LEFT)
         self.reporter.append_report("finished")
@@ -112,16 +112,16 @@ class Training:
         def learn(runner: Any, num_learning_iterations: int, *arguments: Any, **named: Any) -> Any:
             total = num_learning_iterations
             training.load_rsl_rl(runner)
-            first = runner.current_learning_iteration
+            first_iteration = runner.current_learning_iteration
             log_dir = getattr(runner, "log_dir", None) or getattr(getattr(runner, "logger", None), "log_dir", None)
-            if first and first + 1 >= total:
-                return training.end_without_steps(first + 1, total)
-            training.report_start(str(log_dir), first, total, 1, runner.env)
-            training.watch_rsl_rl(runner, str(log_dir), first)
+            if first_iteration and first_iteration + 1 >= total:
+                return training.end_without_steps(first_iteration + 1, total)
+            training.report_start(str(log_dir), first_iteration, total, 1, runner.env)
+            training.watch_rsl_rl(runner, str(log_dir), first_iteration)
             training.stop.install()
-            result = original(runner, total - first, *arguments, **named)
+            learn_result = original(runner, total - first_iteration, *arguments, **named)
             training.reporter.append_report("finished")
-            return result
+            return learn_result
 
         runner_class.learn = learn
 
@@ -133,30 +133,30 @@ class Training:
             runner.load(self.options.checkpoint)
             return
         torch = importlib.import_module("torch")
-        content = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
-        content["optimizer_state_dict"] = runner.alg.optimizer.state_dict()
-        if "rnd_optimizer_state_dict" in content:
-            content["rnd_optimizer_state_dict"] = runner.alg.rnd_optimizer.state_dict()
-        content["iter"] = 0
-        load_changed(torch, content, runner.load)
+        checkpoint = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
+        checkpoint["optimizer_state_dict"] = runner.alg.optimizer.state_dict()
+        if "rnd_optimizer_state_dict" in checkpoint:
+            checkpoint["rnd_optimizer_state_dict"] = runner.alg.rnd_optimizer.state_dict()
+        checkpoint["iter"] = 0
+        load_changed(torch, checkpoint, runner.load)
 
-    def watch_rsl_rl(self, runner: Any, folder: str, first: int) -> None:
+    def watch_rsl_rl(self, runner: Any, folder: str, first_iteration: int) -> None:
         """Report what is saved; after an update, save and end if that is asked for."""
         save, update = runner.save, runner.alg.update
-        state = {"iteration": first - 1}
+        state = {"iteration": first_iteration - 1}
 
         def report_saved(path: str, *arguments: Any, **named: Any) -> None:
             save(path, *arguments, **named)
             self.reporter.append_report("checkpoint", path=str(path), step=int(runner.current_learning_iteration))
 
         def update_and_stop(*arguments: Any, **named: Any) -> Any:
-            result = update(*arguments, **named)
+            update_result = update(*arguments, **named)
             state["iteration"] += 1
             if self.stop.requested:
                 runner.current_learning_iteration = state["iteration"]
                 runner.save(os.path.join(folder, f"model_{state['iteration']}.pt"))
                 self.stop.end()
-            return result
+            return update_result
 
         runner.save, runner.alg.update = report_saved, update_and_stop
 
@@ -171,22 +171,22 @@ class Training:
                 return original(runner, mode, *arguments, **named)
             agent, trainer = runner._agent, runner._trainer
             settings = trainer if hasattr(trainer, "timesteps") else trainer.cfg
-            total, first = int(settings.timesteps), training.options.first
+            total, first_timestep = int(settings.timesteps), training.options.first
             rollouts = int(getattr(agent, "_rollouts", 0) or getattr(agent.cfg, "rollouts", 0) or 1)
-            first -= first % rollouts  # what an update has not seen is collected again
+            first_timestep -= first_timestep % rollouts  # what an update has not seen is collected again
             training.load_skrl(agent)
-            if first and first >= total:
-                return training.end_without_steps(first // rollouts, total // rollouts)
+            if first_timestep and first_timestep >= total:
+                return training.end_without_steps(first_timestep // rollouts, total // rollouts)
             folder = str(agent.experiment_dir)
-            training.report_start(folder, first, total, rollouts, trainer.env)
-            training.watch_skrl(agent, folder, first, total, rollouts)
+            training.report_start(folder, first_timestep, total, rollouts, trainer.env)
+            training.watch_skrl(agent, folder, first_timestep, total, rollouts)
             training.watch_steps(trainer)
-            settings.timesteps = total - first
+            settings.timesteps = total - first_timestep
             training.stop.install()
-            result = original(runner, mode, *arguments, **named)
+            run_result = original(runner, mode, *arguments, **named)
             training.save_skrl(agent, folder, total)
             training.reporter.append_report("finished")
-            return result
+            return run_result
 
         runner_class.run = run
 
@@ -198,17 +198,17 @@ class Training:
             agent.load(self.options.checkpoint)
             return
         torch = importlib.import_module("torch")
-        content = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
-        load_changed(torch, drop_optimizers(content), agent.load)
+        checkpoint = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
+        load_changed(torch, drop_optimizers(checkpoint), agent.load)
 
-    def watch_skrl(self, agent: Any, folder: str, first: int, total: int, rollouts: int) -> None:
+    def watch_skrl(self, agent: Any, folder: str, first_timestep: int, total: int, rollouts: int) -> None:
         """Count timesteps from those of the checkpoint; report what is saved; save and end if that is asked for."""
-        write, after = agent.write_checkpoint, agent.post_interaction
+        write, original_interaction = agent.write_checkpoint, agent.post_interaction
 
         def shift(function: Callable[..., Any]) -> Callable[..., Any]:
             def shifted(*arguments: Any, **named: Any) -> Any:
                 if "timestep" in named:
-                    named.update(timestep=named["timestep"] + first, timesteps=total)
+                    named.update(timestep=named["timestep"] + first_timestep, timesteps=total)
                 return function(*arguments, **named)
 
             return shifted
@@ -223,12 +223,12 @@ class Training:
                 self.reporter.append_report("checkpoint", path=path, step=int(step))
 
         def interact_and_stop(*arguments: Any, **named: Any) -> Any:
-            result = after(*arguments, **named)
-            done = named["timestep"] + 1
-            if self.stop.requested and done % rollouts == 0:
-                self.save_skrl(agent, folder, done)
+            interaction_result = original_interaction(*arguments, **named)
+            done_timesteps = named["timestep"] + 1
+            if self.stop.requested and done_timesteps % rollouts == 0:
+                self.save_skrl(agent, folder, done_timesteps)
                 self.stop.end()
-            return result
+            return interaction_result
 
         agent.write_checkpoint = report_written
         agent.post_interaction = shift(interact_and_stop)
@@ -254,10 +254,10 @@ class Training:
 
         def step_with_tensors(*arguments: Any, **named: Any) -> Any:
             torch = importlib.import_module("torch")
-            result = step(*arguments, **named)
-            rewards, infos = result[1], result[-1]
-            parts = rewards.values() if isinstance(rewards, dict) else (rewards,)
-            if any(bool(torch.isnan(part).any()) for part in parts):
+            step_result = step(*arguments, **named)
+            rewards, infos = step_result[1], step_result[-1]
+            reward_tensors = rewards.values() if isinstance(rewards, dict) else (rewards,)
+            if any(bool(torch.isnan(reward_tensor).any()) for reward_tensor in reward_tensors):
                 raise ValueError("the rewards that the environment returns contain NaN")
             log = infos.get(key) if isinstance(infos, dict) else None
             if isinstance(log, dict):
@@ -265,25 +265,25 @@ class Training:
                     name: torch.tensor(float(value)) if type(value) in (int, float) else value
                     for name, value in log.items()
                 }
-            return result
+            return step_result
 
         trainer.env.step = step_with_tensors
 
 
-def drop_optimizers(content: Mapping[str, Any]) -> dict[str, Any]:
+def drop_optimizers(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checkpoint of skrl without its optimizer, or those of its agents: of several, each has its parts."""
     return {
         name: {key: value for key, value in part.items() if key != "optimizer"} if isinstance(part, dict) else part
-        for name, part in content.items()
+        for name, part in checkpoint.items()
         if name != "optimizer"
     }
 
 
-def load_changed(torch: Any, content: Any, load: Callable[[str], Any]) -> None:
+def load_changed(torch: Any, checkpoint: Any, load: Callable[[str], Any]) -> None:
     """Load changed content from a file of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "start.pt")
-        torch.save(content, path)
+        torch.save(checkpoint, path)
         load(path)
 
 
@@ -298,11 +298,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--first", type=int, default=0, help="the timestep of a checkpoint of skrl")
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")
     training = Training(parser.parse_args(arguments[:separator]))
-    script, *rest = arguments[separator + 1 :]
+    script, *script_arguments = arguments[separator + 1 :]
     hook = runpy.run_path(IMPORT_HOOK)
     sb3 = runpy.run_path(os.path.join(os.path.dirname(__file__), "sb3_training.py"))["Sb3Training"](training)
     changes = {hook["RSL_RL"]: training.change_rsl_rl, hook["SKRL"]: training.change_skrl, hook["SB3"]: sb3.change}
-    hook["run_script"](script, rest, changes)
+    hook["run_script"](script, script_arguments, changes)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ class Sb3Training:
             save(agent, path, *arguments, **named)
             file = path if str(path).endswith(".zip") else f"{path}.zip"
             if os.path.basename(file) != "model.zip":  # the last one has its timestep, too
-                scaled = agent.get_vec_normalize_env()
-                if scaled is not None:
-                    scaled.save(self._files["get_statistics_file"](file))
+                scaled_env = agent.get_vec_normalize_env()
+                if scaled_env is not None:
+                    scaled_env.save(self._files["get_statistics_file"](file))
                 training.reporter.append_report("checkpoint", path=file, step=int(agent.num_timesteps))
 
         def train_and_stop(agent: Any) -> None:
@@ -51,21 +51,21 @@ class Sb3Training:
         def learn_more(agent: Any, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
             rollout = agent.n_steps * agent.n_envs
             total = int(total_timesteps)
-            first = self.load(agent)
-            first -= first % rollout  # what an update has not seen is collected again
-            if first and first >= total:
-                return training.end_without_steps(first // rollout, total // rollout)
-            training.report_start(str(agent.tensorboard_log), first, total, rollout, agent.env)
+            first_timestep = self.load(agent)
+            first_timestep -= first_timestep % rollout  # what an update has not seen is collected again
+            if first_timestep and first_timestep >= total:
+                return training.end_without_steps(first_timestep // rollout, total // rollout)
+            training.report_start(str(agent.tensorboard_log), first_timestep, total, rollout, agent.env)
             training.stop.install()
             self.watch_task(agent)
-            self._logged_at, self._interval = first, (total - first) / LOGS
-            agent.num_timesteps = first
-            named.update(reset_num_timesteps=not first, progress_bar=False)
-            result = learn(agent, total - first, *arguments, **named)
+            self._logged_at, self._interval = first_timestep, (total - first_timestep) / LOGS
+            agent.num_timesteps = first_timestep
+            named.update(reset_num_timesteps=not first_timestep, progress_bar=False)
+            learned_agent = learn(agent, total - first_timestep, *arguments, **named)
             self.log(agent, is_last=True)
             save_step(agent)
             training.reporter.append_report("finished")
-            return result
+            return learned_agent
 
         def save_step(agent: Any) -> None:
             file = os.path.join(str(agent.tensorboard_log), f"model_{agent.num_timesteps}_steps.zip")
@@ -85,11 +85,11 @@ class Sb3Training:
         step = wrapper.env.step
 
         def step_and_keep(actions: Any) -> Any:
-            result = step(actions)
-            if bool(result[1].isnan().any()):
+            step_result = step(actions)
+            if bool(step_result[1].isnan().any()):
                 raise ValueError("the rewards that the environment returns contain NaN")
-            self._task_logs.append(dict(result[-1].get("log", {})))
-            return result
+            self._task_logs.append(dict(step_result[-1].get("log", {})))
+            return step_result
 
         wrapper.env.step = step_and_keep
 
@@ -108,19 +108,19 @@ class Sb3Training:
         options = self._training.options
         if not options.checkpoint:
             return 0
-        read: Any = importlib.import_module("stable_baselines3.common.save_util").load_from_zip_file
-        parts = read(options.checkpoint, device=agent.device, load_data=False)[1]
+        load_zip: Any = importlib.import_module("stable_baselines3.common.save_util").load_from_zip_file
+        parameters = load_zip(options.checkpoint, device=agent.device, load_data=False)[1]
         is_resumed = options.mode == "resume"
-        agent.set_parameters(parts if is_resumed else {**parts, OPTIMIZER: agent.get_parameters()[OPTIMIZER]})
+        agent.set_parameters(parameters if is_resumed else {**parameters, OPTIMIZER: agent.get_parameters()[OPTIMIZER]})
         self._load_statistics(agent, self._files["get_statistics_file"](options.checkpoint))
         return int(self._files["read_timestep"](options.checkpoint)) if is_resumed else 0
 
     def _load_statistics(self, agent: Any, file: str) -> None:
-        scaled = agent.get_vec_normalize_env()
-        if scaled is None:
+        scaled_env = agent.get_vec_normalize_env()
+        if scaled_env is None:
             return
         if not os.path.isfile(file):
             raise FileNotFoundError(f"observations are scaled, and their statistics are missing: {file}")
-        saved = self._files["read_statistics"](file)
+        saved_statistics = self._files["read_statistics"](file)
         for name in STATISTICS:
-            setattr(scaled, name, getattr(saved, name))
+            setattr(scaled_env, name, getattr(saved_statistics, name))

@@ -37,20 +37,22 @@ class Calibration:
         """Look at the next episode."""
         if len(action) < FEWEST_FRAMES:
             return
-        moved = action - action.mean(axis=0)
-        followed = state - state.mean(axis=0)
-        pairs = ((moved, moved), (followed, followed), (moved, followed))
-        self._products = self._products + np.stack([(first * other).sum(axis=0) for first, other in pairs])
+        action_motion = action - action.mean(axis=0)
+        state_motion = state - state.mean(axis=0)
+        motion_pairs = ((action_motion, action_motion), (state_motion, state_motion), (action_motion, state_motion))
+        self._products = self._products + np.stack([(first * second).sum(axis=0) for first, second in motion_pairs])
         difference = (action - state) / self._extent
         velocity = np.gradient(state, axis=0)
-        varied = velocity - velocity.mean(axis=0)
-        lag = (varied * difference).sum(axis=0) / np.maximum((varied**2).sum(axis=0), 1e-30)
+        velocity_change = velocity - velocity.mean(axis=0)
+        lag = (velocity_change * difference).sum(axis=0) / np.maximum((velocity_change**2).sum(axis=0), 1e-30)
         difference -= lag * velocity  # what is left would be there at rest
         # A grip holds with an offset while it is closed: what is meant is there at all times.
-        low, high = np.quantile(difference, [0.1, 0.9], axis=0)
-        constant = np.where(low > 0, low, np.where(high < 0, high, 0.0))
+        low_difference, high_difference = np.quantile(difference, [0.1, 0.9], axis=0)
+        constant = np.where(low_difference > 0, low_difference, np.where(high_difference < 0, high_difference, 0.0))
         self._episodes.append(episode)
-        self._offsets.append(np.where(high - low < OFFSET, np.median(difference, axis=0), constant))
+        self._offsets.append(
+            np.where(high_difference - low_difference < OFFSET, np.median(difference, axis=0), constant)
+        )
 
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield an offset of each joint that all episodes have, or some."""
@@ -58,23 +60,32 @@ class Calibration:
             return
         offsets = self._offsets.matrix
         episodes = np.array(self._episodes)
-        moved, followed, both = np.maximum(self._products, 1e-30)
-        slope = both / moved
-        follows = (both / np.sqrt(moved * followed) > FOLLOWS) & (slope > SAME_UNIT[0]) & (slope < SAME_UNIT[1])
-        for joint in np.flatnonzero(follows):
+        action_squares, state_squares, products = np.maximum(self._products, 1e-30)
+        slope = products / action_squares
+        is_following = (
+            (products / np.sqrt(action_squares * state_squares) > FOLLOWS)
+            & (slope > SAME_UNIT[0])
+            & (slope < SAME_UNIT[1])
+        )
+        for joint in np.flatnonzero(is_following):
             name, extent = self._names[joint], self._extent[joint]
             if GRIP.search(name):
                 continue
-            usual = float(np.median(offsets[:, joint]))
-            is_off = np.abs(offsets[:, joint] - usual) > OFFSET
-            if abs(usual) > OFFSET:
-                text = (
-                    f"action and state of {name} differ by {usual * extent:.3g} at rest, {abs(usual):.0%} of its range"
+            usual_offset = float(np.median(offsets[:, joint]))
+            is_off = np.abs(offsets[:, joint] - usual_offset) > OFFSET
+            if abs(usual_offset) > OFFSET:
+                finding_text = (
+                    f"action and state of {name} differ by {usual_offset * extent:.3g} at rest, "
+                    f"{abs(usual_offset):.0%} of its range"
                 )
-                yield make_data_finding("calibration-offset", text, feature=name, number=usual * extent)
+                yield make_data_finding("calibration-offset", finding_text, feature=name, number=usual_offset * extent)
             elif is_off.any() and is_off.mean() < 0.5:
-                worst = int(np.abs(np.where(is_off, offsets[:, joint] - usual, 0)).argmax())
-                off = float(offsets[worst, joint] * extent)
-                text = f"action and state of {name} differ by {off:.3g} at rest in episode {episodes[worst]}"
-                text += f", and by {usual * extent:.3g} in most"
-                yield make_data_finding("calibration-offset", text, episodes[is_off], feature=name, number=off)
+                worst_row = int(np.abs(np.where(is_off, offsets[:, joint] - usual_offset, 0)).argmax())
+                offset = float(offsets[worst_row, joint] * extent)
+                finding_text = (
+                    f"action and state of {name} differ by {offset:.3g} at rest in episode {episodes[worst_row]}"
+                )
+                finding_text += f", and by {usual_offset * extent:.3g} in most"
+                yield make_data_finding(
+                    "calibration-offset", finding_text, episodes[is_off], feature=name, number=offset
+                )

@@ -56,56 +56,69 @@ class CameraViews:
 
 def _find_flipped(camera: str, views: Mapping[int, Array]) -> Iterator[DataFinding]:
     pictures = np.stack([*views.values()])
-    flipped: dict[int, str] = {}
+    flips_by_episode: dict[int, str] = {}
     for name, flip in FLIPS.items():
         for index in _find_exceptions(pictures, flip(pictures), LEAST_GRAY):
-            flipped.setdefault([*views][index], name)
-    if flipped and len(flipped) <= LARGEST_PART * len(views):
-        episode, name = next(iter(flipped.items()))
-        text = f"{camera} is {name} in episode {episode}{_format_more(flipped)}, as the other episodes show"
-        yield make_data_finding("camera-flipped", text, sorted(flipped), feature=camera)
+            flips_by_episode.setdefault([*views][index], name)
+    if flips_by_episode and len(flips_by_episode) <= LARGEST_PART * len(views):
+        episode, name = next(iter(flips_by_episode.items()))
+        finding_text = (
+            f"{camera} is {name} in episode {episode}{_format_more(flips_by_episode)}, as the other episodes show"
+        )
+        yield make_data_finding("camera-flipped", finding_text, sorted(flips_by_episode), feature=camera)
 
 
 def _find_exchanged_colors(camera: str, views: Mapping[int, Array]) -> Iterator[DataFinding]:
     colors = np.stack([*views.values()])
-    exchanged = [[*views][index] for index in _find_exceptions(colors, colors[..., ::-1], LEAST_COLOR)]
-    if exchanged and len(exchanged) <= LARGEST_PART * len(views):
-        more = _format_more(exchanged)
-        text = f"red and blue of {camera} are exchanged in episode {exchanged[0]}{more}, as the other episodes show"
-        yield make_data_finding("colors-exchanged", text, exchanged, feature=camera)
+    exchanged_episodes = [[*views][index] for index in _find_exceptions(colors, colors[..., ::-1], LEAST_COLOR)]
+    if exchanged_episodes and len(exchanged_episodes) <= LARGEST_PART * len(views):
+        more_text = _format_more(exchanged_episodes)
+        finding_text = (
+            f"red and blue of {camera} are exchanged in episode {exchanged_episodes[0]}{more_text}, as "
+            "the other episodes show"
+        )
+        yield make_data_finding("colors-exchanged", finding_text, exchanged_episodes, feature=camera)
 
 
-def _find_exceptions(views: Array, changed: Array, least: float) -> Sequence[int]:
+def _find_exceptions(views: Array, changed_views: Array, least_distance: float) -> Sequence[int]:
     """Return the views that are unlike the usual one, but for a change.
 
     :param views: episodes by whatever a view has.
-    :param changed: the same after the change.
-    :param least: how far from the usual one they are, of 255.
+    :param changed_views: the same after the change.
+    :param least_distance: how far from the usual one they are, of 255.
     """
     if len(views) < FEWEST_EPISODES:
         return []
-    rest = tuple(range(1, views.ndim))
-    usual = np.median(views, axis=0)
-    light = usual.mean() / np.maximum(views.mean(axis=rest, keepdims=True), 1)  # of another hour
-    distances = np.abs(views * light - usual).mean(axis=rest)
-    changed_distances = np.abs(changed * light - usual).mean(axis=rest)
-    is_unlike = (distances > UNLIKE * np.median(distances)) & (distances > least)
+    picture_axes = tuple(range(1, views.ndim))
+    usual_view = np.median(views, axis=0)
+    light = usual_view.mean() / np.maximum(views.mean(axis=picture_axes, keepdims=True), 1)  # of another hour
+    distances = np.abs(views * light - usual_view).mean(axis=picture_axes)
+    changed_distances = np.abs(changed_views * light - usual_view).mean(axis=picture_axes)
+    is_unlike = (distances > UNLIKE * np.median(distances)) & (distances > least_distance)
     exceptions: list[int] = np.flatnonzero(is_unlike & (changed_distances < LIKE * distances)).tolist()
     return exceptions
 
 
-def _find_doubled(compared: Mapping[str, Mapping[int, Array]]) -> Iterator[DataFinding]:
+def _find_doubled(pictures_by_camera: Mapping[str, Mapping[int, Array]]) -> Iterator[DataFinding]:
     """Yield the pairs of cameras that show the same, in all episodes or in some."""
-    cameras = [*compared]
+    cameras = [*pictures_by_camera]
     for index, camera in enumerate(cameras):
-        for other in cameras[:index]:
-            common = [episode for episode in compared[camera] if episode in compared[other]]
-            same = [episode for episode in common if _show_same(compared[camera][episode], compared[other][episode])]
-            if same:
-                where = "all episodes" if len(same) == len(common) else f"episode {same[0]}{_format_more(same)}"
-                text = f"{camera} shows the same pictures as {other} in {where}"
-                episodes = [] if len(same) == len(common) else same
-                yield make_data_finding("cameras-equal", text, episodes, feature=camera)
+        for other_camera in cameras[:index]:
+            common = [episode for episode in pictures_by_camera[camera] if episode in pictures_by_camera[other_camera]]
+            same_episodes = [
+                episode
+                for episode in common
+                if _show_same(pictures_by_camera[camera][episode], pictures_by_camera[other_camera][episode])
+            ]
+            if same_episodes:
+                episodes_text = (
+                    "all episodes"
+                    if len(same_episodes) == len(common)
+                    else f"episode {same_episodes[0]}{_format_more(same_episodes)}"
+                )
+                finding_text = f"{camera} shows the same pictures as {other_camera} in {episodes_text}"
+                episodes = [] if len(same_episodes) == len(common) else same_episodes
+                yield make_data_finding("cameras-equal", finding_text, episodes, feature=camera)
 
 
 def is_same(pictures: Array, others: Array) -> bool:
@@ -114,10 +127,10 @@ def is_same(pictures: Array, others: Array) -> bool:
     return bool(difference.max() <= SAME and difference.mean() <= SAME_MEAN)
 
 
-def _show_same(pictures: Array, others: Array) -> bool:
+def _show_same(pictures: Array, other_pictures: Array) -> bool:
     """Return whether two cameras show the same, which changes."""
-    signed = pictures.astype(np.int16)
-    return is_same(signed, others) and bool(np.ptp(signed, axis=0).max() > CHANGING)
+    signed_pictures = pictures.astype(np.int16)
+    return is_same(signed_pictures, other_pictures) and bool(np.ptp(signed_pictures, axis=0).max() > CHANGING)
 
 
 def _format_more(episodes: Mapping[int, str] | Sequence[int]) -> str:

@@ -71,67 +71,67 @@ class CameraCheck:
     def add(self, seen: SampledPictures, length: int) -> None:
         """Look at the pictures of a camera in the next episode."""
         pictures = seen.pictures.astype(np.float32)
-        flat = pictures.reshape(len(pictures), -1)
-        self._means[seen.camera].append(float(flat.mean()) / 255)
-        brightest = np.quantile(flat, 0.95, axis=1)
-        is_plain = flat.std(axis=1) < ONE_COLOR
-        self._brightness[seen.camera].append(_Brightness(seen.episode, seen.frames, length, brightest, is_plain))
-        if not (is_plain | (brightest < DARKEST)).any():
+        flat_pictures = pictures.reshape(len(pictures), -1)
+        self._means[seen.camera].append(float(flat_pictures.mean()) / 255)
+        bright_levels = np.quantile(flat_pictures, 0.95, axis=1)
+        is_plain = flat_pictures.std(axis=1) < ONE_COLOR
+        self._brightness[seen.camera].append(_Brightness(seen.episode, seen.frames, length, bright_levels, is_plain))
+        if not (is_plain | (bright_levels < DARKEST)).any():
             self._views.add(seen)
             self._find_frozen(seen, length, pictures)
             if len(pictures) >= COMPARED:
-                chosen = np.linspace(0, len(pictures) - 1, COMPARED).round().astype(int)
-                self._compared[seen.camera][seen.episode] = seen.pictures[chosen]
+                chosen_indices = np.linspace(0, len(pictures) - 1, COMPARED).round().astype(int)
+                self._compared[seen.camera][seen.episode] = seen.pictures[chosen_indices]
 
     def _find_dead(self, camera: str, episodes: Sequence["_Brightness"]) -> None:
         """Note where a camera is black, by how bright its pictures usually are, or shows one color."""
-        usual = float(np.median(np.concatenate([episode.brightest for episode in episodes])))
-        limit = min(BLACK, max(DARKEST, BLACK_PART * usual))
+        usual_brightness = float(np.median(np.concatenate([episode.brightest for episode in episodes])))
+        limit = min(BLACK, max(DARKEST, BLACK_PART * usual_brightness))
         for episode in episodes:
             is_black = episode.brightest < limit
             for code, is_dead in (("camera-black", is_black), ("camera-constant", episode.is_plain & ~is_black)):
                 if is_dead.any():
                     self._add_dead(episode, camera, code, is_dead)
 
-    def _add_dead(self, seen: "_Brightness", camera: str, code: str, is_dead: Array) -> None:
-        begin, end = max(find_runs(is_dead), key=lambda run: run[1] - run[0])
-        span = _make_span(seen, begin, end)
-        part = (span[2] - span[1]) / seen.length
-        if part >= LEAST_PART or (span[2] - span[1]) / self._fps >= LEAST_SECONDS:
-            self._dead[code, camera].append(_Dead(part, span))
+    def _add_dead(self, brightness: "_Brightness", camera: str, code: str, is_dead: Array) -> None:
+        run_start, run_end = max(find_runs(is_dead), key=lambda run: run[1] - run[0])
+        span = _make_span(brightness, run_start, run_end)
+        dead_part = (span[2] - span[1]) / brightness.length
+        if dead_part >= LEAST_PART or (span[2] - span[1]) / self._fps >= LEAST_SECONDS:
+            self._dead[code, camera].append(_Dead(dead_part, span))
 
-    def _find_frozen(self, seen: SampledPictures, length: int, pictures: Array) -> None:
+    def _find_frozen(self, sampled: SampledPictures, length: int, pictures: Array) -> None:
         differences = np.abs(np.diff(pictures, axis=0))
         changes = differences.max(axis=(1, 2))
-        if (path := self._paths.get(seen.episode)) is None or len(path) != length or not len(changes):
+        if (path := self._paths.get(sampled.episode)) is None or len(path) != length or not len(changes):
             return
-        moved = np.diff(path[seen.frames])
-        self._changes[seen.camera] += changes[moved > 0.01].tolist()
+        distances_moved = np.diff(path[sampled.frames])
+        self._changes[sampled.camera] += changes[distances_moved > 0.01].tolist()
         is_same = (changes <= UNCHANGED) & (differences.mean(axis=(1, 2)) <= UNCHANGED_MEAN)
-        for begin, end in find_runs(is_same):
-            first = int(seen.frames[begin])
-            last = int(seen.frames[end])
-            drift = np.abs(pictures[begin] - pictures[end]).max()
-            if drift > UNCHANGED or path[last] - path[first] < MOVED:
+        for run_start, run_end in find_runs(is_same):
+            first_frame = int(sampled.frames[run_start])
+            last_frame = int(sampled.frames[run_end])
+            drift = np.abs(pictures[run_start] - pictures[run_end]).max()
+            if drift > UNCHANGED or path[last_frame] - path[first_frame] < MOVED:
                 continue
-            part = (last - first) / max(length - 1, 1)
-            is_long = (last - first) / self._fps >= FROZEN_SECONDS and part >= LEAST_PART
-            if part >= 0.9 or is_long:
-                span = (seen.episode, first, last + 1)
-                self._frozen[seen.camera].append((part >= 0.9, _Dead(part, span)))
+            frozen_part = (last_frame - first_frame) / max(length - 1, 1)
+            is_long = (last_frame - first_frame) / self._fps >= FROZEN_SECONDS and frozen_part >= LEAST_PART
+            if frozen_part >= 0.9 or is_long:
+                span = (sampled.episode, first_frame, last_frame + 1)
+                self._frozen[sampled.camera].append((frozen_part >= 0.9, _Dead(frozen_part, span)))
 
     def list_findings(self, known_copies: Container[int]) -> Iterator[DataFinding]:
         """Yield what was found; `known_copies` are episodes that repeat another one by their numbers."""
         for camera, episodes in self._brightness.items():
             self._find_dead(camera, episodes)
         words = {"camera-black": "is black", "camera-constant": "shows one color"}
-        for (code, camera), dead in self._dead.items():
-            yield _make_dead_finding(code, camera, words[code], dead)
+        for (code, camera), dead_stretches in self._dead.items():
+            yield _make_dead_finding(code, camera, words[code], dead_stretches)
         for camera, runs in self._frozen.items():
             changes = self._changes[camera]
             sees_robot = bool(changes) and float(np.quantile(changes, 0.75)) > CHANGING
-            if counted := [dead for is_whole, dead in runs if is_whole or sees_robot]:
-                yield _make_dead_finding("camera-frozen", camera, "shows one picture in motion", counted)
+            if counted_stretches := [dead_stretches for is_whole, dead_stretches in runs if is_whole or sees_robot]:
+                yield _make_dead_finding("camera-frozen", camera, "shows one picture in motion", counted_stretches)
         for camera, pictures in self._compared.items():
             yield from self._compare(camera, pictures, known_copies)
         yield from self._views.list_findings(self._compared)
@@ -139,26 +139,37 @@ class CameraCheck:
     def _compare(
         self, camera: str, episodes: Mapping[int, Array], known_copies: Container[int]
     ) -> Iterator[DataFinding]:
-        numbers = [number for number in episodes if number not in known_copies]
-        if len(numbers) < 2:
+        episode_numbers = [number for number in episodes if number not in known_copies]
+        if len(episode_numbers) < 2:
             return
-        fine = np.stack([episodes[number] for number in numbers]).astype(np.int16)
-        scale = fine.shape[-1] // COARSE
-        coarse = fine.reshape(len(numbers), COMPARED, COARSE, scale, COARSE, scale).mean(axis=(3, 5)).astype(np.int16)
-        coarse = coarse.reshape(len(numbers), -1)
-        is_changing = np.ptp(fine, axis=1).max(axis=(1, 2)) > 2 * SAME
+        fine_pictures = np.stack([episodes[number] for number in episode_numbers]).astype(np.int16)
+        scale = fine_pictures.shape[-1] // COARSE
+        coarse_pictures = (
+            fine_pictures.reshape(len(episode_numbers), COMPARED, COARSE, scale, COARSE, scale)
+            .mean(axis=(3, 5))
+            .astype(np.int16)
+        )
+        coarse_pictures = coarse_pictures.reshape(len(episode_numbers), -1)
+        is_changing = np.ptp(fine_pictures, axis=1).max(axis=(1, 2)) > 2 * SAME
         copies: dict[int, int] = {}
         for index in np.flatnonzero(is_changing):
-            if numbers[index] in copies:
+            if episode_numbers[index] in copies:
                 continue
-            near = np.flatnonzero(np.abs(coarse[index + 1 :] - coarse[index]).max(axis=1) <= SAME_COARSE) + index + 1
-            for other in near:
-                if is_same(fine[other], fine[index]):
-                    copies.setdefault(numbers[other], numbers[index])
+            near_indices = (
+                np.flatnonzero(np.abs(coarse_pictures[index + 1 :] - coarse_pictures[index]).max(axis=1) <= SAME_COARSE)
+                + index
+                + 1
+            )
+            for near_index in near_indices:
+                if is_same(fine_pictures[near_index], fine_pictures[index]):
+                    copies.setdefault(episode_numbers[near_index], episode_numbers[index])
         if copies:
-            copy, first = next(iter(copies.items()))
-            text = f"{camera} shows the same pictures in episode {copy} as in episode {first}, with other numbers"
-            yield make_data_finding("episode-repeated", text, copies, feature=camera)
+            copy, repeated_episode = next(iter(copies.items()))
+            finding_text = (
+                f"{camera} shows the same pictures in episode {copy} as in episode {repeated_episode}, "
+                "with other numbers"
+            )
+            yield make_data_finding("episode-repeated", finding_text, copies, feature=camera)
 
     def compute_mean(self, camera: str) -> float | None:
         """Return how bright the pictures of a camera are, from 0 to 1; None if none was seen."""
@@ -166,16 +177,18 @@ class CameraCheck:
         return float(np.mean(means)) if means else None
 
 
-def _make_span(seen: _Brightness, begin: int, end: int) -> Span:
+def _make_span(brightness: _Brightness, run_start: int, run_end: int) -> Span:
     """Return the frames that a run of pictures stands for: up to the next picture."""
-    last = int(seen.frames[end]) if end < len(seen.frames) else seen.length
-    return seen.episode, int(seen.frames[begin]), last
+    end_frame = int(brightness.frames[run_end]) if run_end < len(brightness.frames) else brightness.length
+    return brightness.episode, int(brightness.frames[run_start]), end_frame
 
 
-def _make_dead_finding(code: str, camera: str, what: str, dead: list[_Dead]) -> DataFinding:
-    worst = max(dead, key=lambda stretch: stretch.part)
-    episode, begin, end = worst.span
-    where = "throughout" if worst.part >= 0.9 else f"in frames {begin} to {end - 1}"
-    more = f", and in {len(dead) - 1} more" if len(dead) > 1 else ""
-    text = f"{camera} {what} in episode {episode} {where}{more}"
-    return make_span_finding(code, text, [stretch.span for stretch in dead], 100 * worst.part, "%", camera)
+def _make_dead_finding(code: str, camera: str, verb_phrase: str, dead_stretches: list[_Dead]) -> DataFinding:
+    worst_stretch = max(dead_stretches, key=lambda stretch: stretch.part)
+    episode, start_frame, end_frame = worst_stretch.span
+    frames_text = "throughout" if worst_stretch.part >= 0.9 else f"in frames {start_frame} to {end_frame - 1}"
+    more_text = f", and in {len(dead_stretches) - 1} more" if len(dead_stretches) > 1 else ""
+    finding_text = f"{camera} {verb_phrase} in episode {episode} {frames_text}{more_text}"
+    return make_span_finding(
+        code, finding_text, [stretch.span for stretch in dead_stretches], 100 * worst_stretch.part, "%", camera
+    )

@@ -66,27 +66,29 @@ class Following:
         self._equal = self._equal and bool((action == state).all())
         if len(action) < FEWEST_FRAMES:
             return
-        moved = action - action.mean(axis=0)
-        followed = state - state.mean(axis=0)
-        sizes = np.sqrt((moved**2).sum(axis=0)), np.sqrt((followed**2).sum(axis=0))
-        lag = _find_lag(moved, followed, self._fps)
+        action_motion = action - action.mean(axis=0)
+        state_motion = state - state.mean(axis=0)
+        sizes = np.sqrt((action_motion**2).sum(axis=0)), np.sqrt((state_motion**2).sum(axis=0))
+        lag = _find_lag(action_motion, state_motion, self._fps)
         self._last_lag = self._last_lag if np.isnan(lag) else lag
         shift = round(self._last_lag)
-        first, other = moved[max(0, -shift) :], followed[max(0, shift) :]
-        frames = min(len(first), len(other))
-        both = _correlate(first[:frames], other[:frames])
-        apart = _measure_distances(action[max(0, -shift) :][:frames], state[max(0, shift) :][:frames])
-        swapped = np.maximum(apart, apart.T)  # how far two joints are from each other, if they are exchanged
-        np.fill_diagonal(swapped, np.inf)
+        aligned_action, aligned_state = action_motion[max(0, -shift) :], state_motion[max(0, shift) :]
+        frames = min(len(aligned_action), len(aligned_state))
+        correlations = _correlate(aligned_action[:frames], aligned_state[:frames])
+        distances = _measure_distances(action[max(0, -shift) :][:frames], state[max(0, shift) :][:frames])
+        swapped_distances = np.maximum(
+            distances, distances.T
+        )  # how far two joints are from each other, if they are exchanged
+        np.fill_diagonal(swapped_distances, np.inf)
         self._episodes.append(episode)
-        crossed = np.minimum(both, both.T)
-        np.fill_diagonal(crossed, -1)
-        followed_by = np.where(crossed.max(axis=1) > FOLLOWS, crossed.argmax(axis=1), -1)
-        self._crossed.append(followed_by.astype(np.int16))
-        self._own.append(np.diag(both).astype(np.float32))  # a copy: a view would hold the matrix
-        self._apart.append(np.diag(apart).astype(np.float32))
-        self._partners.append(swapped.argmin(axis=1).astype(np.int16))
-        self._swapped.append(swapped.min(axis=1).astype(np.float32))
+        crossed_strength = np.minimum(correlations, correlations.T)
+        np.fill_diagonal(crossed_strength, -1)
+        following_joints = np.where(crossed_strength.max(axis=1) > FOLLOWS, crossed_strength.argmax(axis=1), -1)
+        self._crossed.append(following_joints.astype(np.int16))
+        self._own.append(np.diag(correlations).astype(np.float32))  # a copy: a view would hold the matrix
+        self._apart.append(np.diag(distances).astype(np.float32))
+        self._partners.append(swapped_distances.argmin(axis=1).astype(np.int16))
+        self._swapped.append(swapped_distances.min(axis=1).astype(np.float32))
         self._motions.append(np.minimum(*sizes) / np.sqrt(len(action)))
         self._lags.append(lag)
 
@@ -109,23 +111,23 @@ class Following:
         yield from self._find_shifted()
         correlations = self._own.matrix
         motions = self._motions.matrix
-        usual = _compute_median(motions, motions > 0)
-        is_moving = (motions > MOVES * usual) & (usual > 0)
+        usual_motions = _compute_median(motions, motions > 0)
+        is_moving = (motions > MOVES * usual_motions) & (usual_motions > 0)
         middle = np.median(correlations, axis=0)
-        follows = middle > FOLLOWS
-        is_odd = is_moving & follows & (1 - correlations > np.maximum(UNRELATED, UNUSUAL * (1 - middle)))
+        is_following = middle > FOLLOWS
+        is_odd = is_moving & is_following & (1 - correlations > np.maximum(UNRELATED, UNUSUAL * (1 - middle)))
         is_odd |= is_moving & (_compute_median(correlations, is_moving) > HOLDS) & (correlations < AGAINST)
         rows_by_kind: dict[str, dict[int, list[int]]] = {"other": {}, "inverted": {}, "swapped": {}}
         swaps = self._find_swaps(motions)
         for row in np.flatnonzero(is_odd.any(axis=1) | np.isin(np.arange(len(correlations)), [*swaps])).tolist():
             joints = np.flatnonzero(is_odd[row]).tolist()
-            compared = int((is_moving[row] & follows).sum())
+            compared_joints = int((is_moving[row] & is_following).sum())
             kind = "inverted" if all(correlations[row, joint] < AGAINST for joint in joints) else ""
             if row in swaps and not {*joints} - {*swaps[row]}:
                 kind, joints = "swapped", swaps[row]
             elif joints and (pair := self._find_crossed(row, joints)):
                 kind, joints = "swapped", pair
-            elif not kind and compared >= FEWEST_JOINTS and len(joints) > compared / 2:
+            elif not kind and compared_joints >= FEWEST_JOINTS and len(joints) > compared_joints / 2:
                 kind = "other"
             if kind:
                 rows_by_kind[kind][row] = joints
@@ -135,29 +137,33 @@ class Following:
 
     def _find_shifted(self) -> Iterator[DataFinding]:
         """Yield the episodes whose actions are earlier or later against their states than in most."""
-        if (usual := self.lag) is None:
+        if (usual_lag := self.lag) is None:
             return
-        off = np.array(self._lags) - usual
-        spread = float(np.nanquantile(np.abs(off), USUAL_PART))
-        is_shifted = np.abs(off) > max(SHIFTED_FRAMES, SHIFTED_SECONDS * self._fps, UNSURE * spread)
+        lag_differences = np.array(self._lags) - usual_lag
+        lag_spread = float(np.nanquantile(np.abs(lag_differences), USUAL_PART))
+        is_shifted = np.abs(lag_differences) > max(SHIFTED_FRAMES, SHIFTED_SECONDS * self._fps, UNSURE * lag_spread)
         if not is_shifted.any() or is_shifted.mean() > MOST_PART:
             return
-        worst = int(np.where(is_shifted, np.abs(off), 0).argmax())
-        frames = round(abs(off[worst]))
-        way = "later" if off[worst] < 0 else "earlier"
-        text = f"the actions of episode {self._episodes[worst]} are {frames} frames {way} against its states than in"
-        text += f" most ({frames / self._fps:.2g} s)"
+        worst_row = int(np.where(is_shifted, np.abs(lag_differences), 0).argmax())
+        frames = round(abs(lag_differences[worst_row]))
+        way = "later" if lag_differences[worst_row] < 0 else "earlier"
+        finding_text = (
+            f"the actions of episode {self._episodes[worst_row]} are {frames} frames {way} against its states than in"
+        )
+        finding_text += f" most ({frames / self._fps:.2g} s)"
         episodes = [self._episodes[row] for row in np.flatnonzero(is_shifted)]
-        yield make_data_finding("action-shifted", text, episodes, feature="action", number=frames, unit="frames")
+        yield make_data_finding(
+            "action-shifted", finding_text, episodes, feature="action", number=frames, unit="frames"
+        )
 
     def _find_swaps(self, motions: Array) -> dict[int, list[int]]:
         """Return the two joints of each episode whose actions are near each other's states, and far from their own."""
-        apart = self._apart.matrix
-        usual = np.median(apart, axis=0)
+        distances = self._apart.matrix
+        usual_distances = np.median(distances, axis=0)
         partners = self._partners.matrix
-        is_far = (apart > FAR * usual) & (apart > FAR_PART * motions)
-        usual_of_both = np.maximum(usual, usual[partners])
-        is_near = self._swapped.matrix < NEAR * np.maximum(usual_of_both, 1e-30)
+        is_far = (distances > FAR * usual_distances) & (distances > FAR_PART * motions)
+        usual_of_pairs = np.maximum(usual_distances, usual_distances[partners])
+        is_near = self._swapped.matrix < NEAR * np.maximum(usual_of_pairs, 1e-30)
         swaps = dict[int, list[int]]()
         for row, joint in np.argwhere(is_far & is_near).tolist():
             partner = int(partners[row, joint])
@@ -167,38 +173,38 @@ class Following:
 
     def _find_crossed(self, row: int, joints: list[int]) -> list[int]:
         """Return the two joints of an episode that follow each other's actions; empty if there are no such."""
-        crossed = self._crossed.matrix[row]
-        partner = int(crossed[joints[0]])
-        is_pair = partner >= 0 and crossed[partner] == joints[0] and not {*joints} - {joints[0], partner}
+        crossed_joints = self._crossed.matrix[row]
+        partner = int(crossed_joints[joints[0]])
+        is_pair = partner >= 0 and crossed_joints[partner] == joints[0] and not {*joints} - {joints[0], partner}
         is_bad = is_pair and 1 - self._own.matrix[row][partner] > UNRELATED / 2
-        return sorted([joints[0], partner]) if is_bad and len(crossed) > len(joints) else []
+        return sorted([joints[0], partner]) if is_bad and len(crossed_joints) > len(joints) else []
 
     def _make_finding(self, kind: str, rows: dict[int, list[int]]) -> DataFinding:
-        first = min(rows)
-        names = " and ".join(self._names[joint] for joint in rows[first])
-        episode = self._episodes[first]
-        texts = {
-            "inverted": ("sign-differs", f"{names} of the action moves against its state in episode {episode}"),
-            "swapped": ("joints-swapped", f"{names} are swapped between action and state in episode {episode}"),
+        first_row = min(rows)
+        joint_names = " and ".join(self._names[joint] for joint in rows[first_row])
+        episode = self._episodes[first_row]
+        texts_by_kind = {
+            "inverted": ("sign-differs", f"{joint_names} of the action moves against its state in episode {episode}"),
+            "swapped": ("joints-swapped", f"{joint_names} are swapped between action and state in episode {episode}"),
             "other": ("action-unrelated", f"the actions of episode {episode} are not of its states"),
         }
-        code, text = texts[kind]
-        return make_data_finding(code, text, [self._episodes[row] for row in rows], feature="action")
+        code, finding_text = texts_by_kind[kind]
+        return make_data_finding(code, finding_text, [self._episodes[row] for row in rows], feature="action")
 
 
 def _compute_median(values: Array, is_used: Array) -> Array:
     """Return the median of each column, of the values that are used; 0 where there are none."""
-    masked = np.ma.masked_array(values, ~is_used)
+    masked_values = np.ma.masked_array(values, ~is_used)
     median: Array = np.ma  # numpy has no types for it
-    return np.asarray(median.median(masked, axis=0).filled(0.0))
+    return np.asarray(median.median(masked_values, axis=0).filled(0.0))
 
 
 def _correlate(action: Array, state: Array) -> Array:
     """Return the correlation of each joint of the action with each one of the state."""
-    moved = action - action.mean(axis=0)
-    followed = state - state.mean(axis=0)
-    sizes = np.sqrt((moved**2).sum(axis=0)), np.sqrt((followed**2).sum(axis=0))
-    return moved.T @ followed / np.maximum(np.outer(*sizes), 1e-30)
+    action_motion = action - action.mean(axis=0)
+    state_motion = state - state.mean(axis=0)
+    sizes = np.sqrt((action_motion**2).sum(axis=0)), np.sqrt((state_motion**2).sum(axis=0))
+    return action_motion.T @ state_motion / np.maximum(np.outer(*sizes), 1e-30)
 
 
 def _measure_distances(action: Array, state: Array) -> Array:
@@ -209,29 +215,31 @@ def _measure_distances(action: Array, state: Array) -> Array:
 
 def _find_lag(action: Array, state: Array, fps: float) -> float:
     """Return how many frames after the action the state follows it best, in fractions; NaN where that is not sure."""
-    most = min(max(3, round(MOST_LAG * fps)), len(action) // 4)
-    lags = np.arange(-most, most + 1)
+    most_frames = min(max(3, round(MOST_LAG * fps)), len(action) // 4)
+    lags = np.arange(-most_frames, most_frames + 1)
     curves = _correlate_lags(action, state, lags)
     width = 2 * max(1, round(max(SHIFTED_FRAMES, SHIFTED_SECONDS * fps) / 2))
     bests = curves.argmax(axis=0)
     joints = np.arange(curves.shape[1])
-    around = np.maximum(
+    side_correlations = np.maximum(
         curves[np.maximum(0, bests - width), joints], curves[np.minimum(len(curves) - 1, bests + width), joints]
     )
-    missing = 1 - curves[bests, joints]
-    is_sharp = (missing < 1 - FOLLOWS) & (1 - around > SHARP * missing)
+    missing_correlation = 1 - curves[bests, joints]
+    is_sharp = (missing_correlation < 1 - FOLLOWS) & (1 - side_correlations > SHARP * missing_correlation)
     if is_sharp.any():
         is_sharp &= np.abs(bests - np.median(bests[is_sharp])) <= AGREED_FRAMES
     if is_sharp.sum() < max(1, SHARP_PART * len(joints)):
         return float("nan")
-    off = missing[is_sharp]
-    curve = curves[:, is_sharp] @ (1 / np.maximum(off, max(np.median(off), 1e-6)))  # those that follow well say it
-    best = int(curve.argmax())
-    if not 0 < best < len(curve) - 1:
+    sharp_deficits = missing_correlation[is_sharp]
+    curve = curves[:, is_sharp] @ (
+        1 / np.maximum(sharp_deficits, max(np.median(sharp_deficits), 1e-6))
+    )  # those that follow well say it
+    best_index = int(curve.argmax())
+    if not 0 < best_index < len(curve) - 1:
         return float("nan")
-    before, peak, after = curve[best - 1 : best + 2]
-    bend = before - 2 * peak + after
-    return float(lags[best] + (before - after) / (2 * bend)) if bend < 0 else float(lags[best])
+    value_before, peak, value_after = curve[best_index - 1 : best_index + 2]
+    bend = value_before - 2 * peak + value_after
+    return float(lags[best_index] + (value_before - value_after) / (2 * bend)) if bend < 0 else float(lags[best_index])
 
 
 def _correlate_lags(action: Array, state: Array, lags: Array) -> Array:
@@ -239,19 +247,19 @@ def _correlate_lags(action: Array, state: Array, lags: Array) -> Array:
     frames = len(action)
     size = 1 << (2 * frames).bit_length()
     spectrum = np.conj(np.fft.rfft(action, size, axis=0)) * np.fft.rfft(state, size, axis=0)
-    both = np.fft.irfft(spectrum, size, axis=0)[lags]
+    cross_products = np.fft.irfft(spectrum, size, axis=0)[lags]
     count = (frames - np.abs(lags))[:, None]
     early, late = np.maximum(0, -lags), np.maximum(0, lags)
     sums = []
     variances = []
-    for values, begin, end in ((action, early, frames - late), (state, late, frames - early)):
+    for numbers, window_starts, window_ends in ((action, early, frames - late), (state, late, frames - early)):
         total, squares = (
-            np.vstack([np.zeros((1, values.shape[1])), np.cumsum(power, axis=0)]) for power in (values, values**2)
+            np.vstack([np.zeros((1, numbers.shape[1])), np.cumsum(power, axis=0)]) for power in (numbers, numbers**2)
         )
-        window = total[end] - total[begin]
-        variance = np.maximum(squares[end] - squares[begin] - window**2 / count, 0)
-        is_moving = variance > LEAST_VARIANCE * (values**2).sum(axis=0) * count / frames
+        window = total[window_ends] - total[window_starts]
+        variance = np.maximum(squares[window_ends] - squares[window_starts] - window**2 / count, 0)
+        is_moving = variance > LEAST_VARIANCE * (numbers**2).sum(axis=0) * count / frames
         sums.append(window)
         variances.append(np.where(is_moving, variance, np.inf))
-    product = both - sums[0] * sums[1] / count
+    product = cross_products - sums[0] * sums[1] / count
     return product / np.maximum(np.sqrt(variances[0] * variances[1]), 1e-30)

@@ -34,7 +34,7 @@ FULL_TURN, LEAST_DEGREES = 2 * np.pi, 30.0
 
 
 def find_odd_episodes(
-    names: Sequence[str], episodes: Sequence[int], moments: Mapping[str, Array]
+    dimension_names: Sequence[str], episodes: Sequence[int], moments: Mapping[str, Array]
 ) -> Iterator[DataFinding]:
     """Yield each joint that has degrees in some episodes and radians in most.
 
@@ -42,65 +42,73 @@ def find_odd_episodes(
     """
     if len(episodes) < FEWEST_EPISODES:
         return
-    deviations = [values[:, 1] for values in moments.values()]
-    for joint, name in enumerate(names):
-        is_odd = np.logical_and.reduce([_find_degrees(values, joint) for values in moments.values()])
-        text = f"{name} has numbers about {DEGREES:.3g} times as large as in most"
+    deviations = [joint_moments[:, 1] for joint_moments in moments.values()]
+    for joint, name in enumerate(dimension_names):
+        is_odd = np.logical_and.reduce([_find_degrees(joint_moments, joint) for joint_moments in moments.values()])
+        finding_text = f"{name} has numbers about {DEGREES:.3g} times as large as in most"
         if not is_odd.any() and len(moments) > 1 and not GRIP.search(name):
             is_odd = _find_odd_ratios(deviations[0][:, joint], deviations[1][:, joint])
-            text = f"{name} moves about {DEGREES:.3g} times as far in {{}} as in {{}}"
+            finding_text = f"{name} moves about {DEGREES:.3g} times as far in {{}} as in {{}}"
         if is_odd.any():
-            odd = [episodes[row] for row in np.flatnonzero(is_odd).tolist()]
-            larger = deviations[0][is_odd, joint].sum() < deviations[-1][is_odd, joint].sum()
-            text = text.format(*sorted(moments, reverse=bool(larger)))
+            odd_episodes = [episodes[row] for row in np.flatnonzero(is_odd).tolist()]
+            is_larger = deviations[0][is_odd, joint].sum() < deviations[-1][is_odd, joint].sum()
+            finding_text = finding_text.format(*sorted(moments, reverse=bool(is_larger)))
             yield make_data_finding(
-                "units-differ", f"{text} in episode {min(odd)}: degrees among radians?", odd, number=DEGREES
+                "units-differ",
+                f"{finding_text} in episode {min(odd_episodes)}: degrees among radians?",
+                odd_episodes,
+                number=DEGREES,
             )
 
 
-def _find_odd_ratios(first: Array, other: Array) -> Array:
+def _find_odd_ratios(sizes: Array, other_sizes: Array) -> Array:
     """Return in which episodes, fewer than most, a joint moves as many times as far in one feature as in the other."""
-    ratios = np.log(np.maximum(first, 1e-30) / np.maximum(other, 1e-30))
-    is_moving = (first > 0) & (other > 0)
-    off = ratios - np.median(ratios[is_moving]) if is_moving.any() else ratios
-    is_odd = is_moving & (np.abs(np.abs(off) - np.log(DEGREES)) < np.log(NEAR))
-    is_usual = is_moving & (np.abs(off) < np.log(NEAR))
-    is_tail = is_moving & ~is_odd & (np.abs(off) > np.log(GAP))  # ratios of all sizes are no unit
-    return is_odd & (is_usual.sum() > MOVING_PART * len(first)) & (is_tail.sum() < is_odd.sum())
+    ratios = np.log(np.maximum(sizes, 1e-30) / np.maximum(other_sizes, 1e-30))
+    is_moving = (sizes > 0) & (other_sizes > 0)
+    ratio_differences = ratios - np.median(ratios[is_moving]) if is_moving.any() else ratios
+    is_odd = is_moving & (np.abs(np.abs(ratio_differences) - np.log(DEGREES)) < np.log(NEAR))
+    is_usual = is_moving & (np.abs(ratio_differences) < np.log(NEAR))
+    is_tail = is_moving & ~is_odd & (np.abs(ratio_differences) > np.log(GAP))  # ratios of all sizes are no unit
+    return is_odd & (is_usual.sum() > MOVING_PART * len(sizes)) & (is_tail.sum() < is_odd.sum())
 
 
 def _find_degrees(moments: Array, joint: int) -> Array:
     """Return in which episodes, at most half, the numbers of a joint are degrees where those of the others are not."""
     mean, deviation, unevenness = moments[:, :, joint].T
-    nowhere = np.zeros(len(mean), bool)
+    no_episodes = np.zeros(len(mean), bool)
     is_moving = (deviation > 0) & (unevenness < COURSE)
     if is_moving.mean() <= MOVING_PART:
-        return nowhere
+        return no_episodes
     sizes = np.sqrt(mean**2 + deviation**2)
     logs = np.sort(np.log(sizes[is_moving]))
     gaps = np.diff(logs)
     if not len(gaps) or gaps.max() < np.log(GAP):
-        return nowhere
-    typical = np.exp(np.median(logs[: int(gaps.argmax()) + 1]))
-    is_large = (deviation > 0) & (sizes > typical * np.sqrt(DEGREES))
-    usual = is_moving & ~is_large
-    if is_large.sum() > len(mean) / 2 or usual.sum() < 2 or not is_large.any():
-        return nowhere
-    others = np.delete(moments[:, 1], joint, axis=1)
-    typical_others = np.median(others, axis=0)
-    reaches = np.median(deviation[is_large]) > BEYOND * max(np.median(typical_others), np.median(others[is_large]))
-    return is_large if reaches and _are_degrees(mean, deviation, is_large, usual) else nowhere
+        return no_episodes
+    typical_size = np.exp(np.median(logs[: int(gaps.argmax()) + 1]))
+    is_large = (deviation > 0) & (sizes > typical_size * np.sqrt(DEGREES))
+    is_usual = is_moving & ~is_large
+    if is_large.sum() > len(mean) / 2 or is_usual.sum() < 2 or not is_large.any():
+        return no_episodes
+    other_deviations = np.delete(moments[:, 1], joint, axis=1)
+    typical_others = np.median(other_deviations, axis=0)
+    reaches = np.median(deviation[is_large]) > BEYOND * max(
+        np.median(typical_others), np.median(other_deviations[is_large])
+    )
+    return is_large if reaches and _are_degrees(mean, deviation, is_large, is_usual) else no_episodes
 
 
-def _are_degrees(mean: Array, deviation: Array, is_large: Array, usual: Array) -> bool:
+def _are_degrees(mean: Array, deviation: Array, is_large: Array, is_usual: Array) -> bool:
     """Return whether the large numbers of a joint are like its usual ones, if they are degrees and these radians."""
-    typical = np.median(deviation[usual])
-    factors = np.median(deviation[is_large]) / DEGREES / typical
-    is_steady = np.mean((deviation[usual] < ALIKE * typical) & (deviation[usual] * ALIKE > typical)) > 0.8
-    low, high = _reach(mean[usual], deviation[usual], 1.0)
+    typical_deviation = np.median(deviation[is_usual])
+    factors = np.median(deviation[is_large]) / DEGREES / typical_deviation
+    is_steady = (
+        np.mean((deviation[is_usual] < ALIKE * typical_deviation) & (deviation[is_usual] * ALIKE > typical_deviation))
+        > 0.8
+    )
+    usual_low, usual_high = _reach(mean[is_usual], deviation[is_usual], 1.0)
     odd_low, odd_high = _reach(mean[is_large], deviation[is_large], 1 / DEGREES)
-    margin = 0.5 * (high - low)
-    is_inside = low - margin < odd_low and odd_high < high + margin
+    margin = 0.5 * (usual_high - usual_low)
+    is_inside = usual_low - margin < odd_low and odd_high < usual_high + margin
     return bool(is_steady and is_inside and 1 / ALIKE < factors < ALIKE)
 
 
@@ -108,39 +116,52 @@ def _reach(mean: Array, deviation: Array, factor: float) -> tuple[float, float]:
     return float((mean - RANGE * deviation).min() * factor), float((mean + RANGE * deviation).max() * factor)
 
 
-def find_odd_joints(spreads: Mapping[str, Spread], names: Mapping[str, Sequence[str]]) -> Iterator[DataFinding]:
+def find_odd_joints(
+    spreads: Mapping[str, Spread], dimension_names: Mapping[str, Sequence[str]]
+) -> Iterator[DataFinding]:
     """Yield a joint that has degrees in all episodes, and the others radians."""
     action, state = spreads.get(ACTION), spreads.get(STATE)
     if action and state and len(action.mean) == len(state.mean) and len(action.mean) >= FEWEST_JOINTS:
-        for larger, smaller, feature, other in ((action, state, ACTION, STATE), (state, action, STATE, ACTION)):
-            ratios = larger.std / np.maximum(smaller.std, 1e-30)
-            is_degrees = (np.abs(np.log(np.maximum(ratios, 1e-30) / DEGREES)) < np.log(NEAR)) & (smaller.std > 0)
-            others = ratios[~is_degrees]
-            if is_degrees.any() and len(others) > is_degrees.sum() and 1 / ALIKE < np.median(others) < ALIKE:
+        for larger_spread, smaller_spread, feature, other_feature in (
+            (action, state, ACTION, STATE),
+            (state, action, STATE, ACTION),
+        ):
+            ratios = larger_spread.std / np.maximum(smaller_spread.std, 1e-30)
+            is_degrees = (np.abs(np.log(np.maximum(ratios, 1e-30) / DEGREES)) < np.log(NEAR)) & (smaller_spread.std > 0)
+            other_ratios = ratios[~is_degrees]
+            if (
+                is_degrees.any()
+                and len(other_ratios) > is_degrees.sum()
+                and 1 / ALIKE < np.median(other_ratios) < ALIKE
+            ):
                 for joint in np.flatnonzero(is_degrees).tolist():
-                    name = names[feature][joint]
-                    text = f"{name} moves {ratios[joint]:.3g} times as far in {feature} as in {other}"
+                    name = dimension_names[feature][joint]
+                    finding_text = f"{name} moves {ratios[joint]:.3g} times as far in {feature} as in {other_feature}"
                     yield make_data_finding(
-                        "units-differ", f"{text}: degrees and radians?", feature=feature, number=ratios[joint]
+                        "units-differ", f"{finding_text}: degrees and radians?", feature=feature, number=ratios[joint]
                     )
     for feature, spread in spreads.items():
         if feature in (ACTION, STATE):
-            yield from _find_large_joints(feature, spread, names[feature])
+            yield from _find_large_joints(feature, spread, dimension_names[feature])
 
 
-def _find_large_joints(feature: str, spread: Spread, names: Sequence[str]) -> Iterator[DataFinding]:
-    is_joint = np.array([not OTHER_UNIT.search(name.split(".")[0].replace("_", " ")) for name in names])
+def _find_large_joints(feature: str, spread: Spread, dimension_names: Sequence[str]) -> Iterator[DataFinding]:
+    is_joint = np.array([not OTHER_UNIT.search(name.split(".")[0].replace("_", " ")) for name in dimension_names])
     is_joint &= spread.is_smooth
     if is_joint.sum() <= FEWEST_JOINTS:
         return
     ranges = spread.range
     joint = int(np.where(is_joint, ranges, -np.inf).argmax())
-    others = ranges[is_joint & (np.arange(len(ranges)) != joint)]
-    factor = ranges[joint] / np.median(others)
+    other_ranges = ranges[is_joint & (np.arange(len(ranges)) != joint)]
+    factor = ranges[joint] / np.median(other_ranges)
     is_degrees = (
-        1 / NEAR_IN_ALL < factor / DEGREES < NEAR_IN_ALL and others.max() < FULL_TURN and ranges[joint] > LEAST_DEGREES
+        1 / NEAR_IN_ALL < factor / DEGREES < NEAR_IN_ALL
+        and other_ranges.max() < FULL_TURN
+        and ranges[joint] > LEAST_DEGREES
     )
-    if is_degrees and ranges[joint] / DEGREES < FULL_TURN and others.max() < ALIKE * np.median(others):
-        text = f"{names[joint]} of {feature} moves through {ranges[joint]:.3g}, and the other joints through"
-        text += f" {np.median(others):.3g}: degrees among radians?"
-        yield make_data_finding("units-differ", text, feature=feature, number=factor)
+    if is_degrees and ranges[joint] / DEGREES < FULL_TURN and other_ranges.max() < ALIKE * np.median(other_ranges):
+        finding_text = (
+            f"{dimension_names[joint]} of {feature} moves through {ranges[joint]:.3g}, and the other joints through"
+        )
+        finding_text += f" {np.median(other_ranges):.3g}: degrees among radians?"
+        yield make_data_finding("units-differ", finding_text, feature=feature, number=factor)

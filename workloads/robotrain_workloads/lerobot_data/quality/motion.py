@@ -31,30 +31,43 @@ class Motion(NamedTuple):
         return len(self.rows)
 
 
-def make_motion(numbers: EpisodeNumbers, spreads: Mapping[str, Spread]) -> Motion:
+def make_motion(episode_numbers: EpisodeNumbers, spreads: Mapping[str, Spread]) -> Motion:
     """Return the motion of an episode with finite numbers."""
-    action, state = (_scale(numbers, spreads, name) for name in (ACTION, STATE))
-    rows = np.concatenate([*numbers.values.values()], axis=1) if numbers.values else np.zeros((numbers.length, 0))
+    action, state = (_scale(episode_numbers, spreads, name) for name in (ACTION, STATE))
+    rows = (
+        np.concatenate([*episode_numbers.values.values()], axis=1)
+        if episode_numbers.values
+        else np.zeros((episode_numbers.length, 0))
+    )
     is_repeated = np.concatenate([[False], (rows[1:] == rows[:-1]).all(axis=1)])
-    both = np.concatenate([action, state], axis=1)
-    continuous = [
-        values[:, spreads[name].is_smooth] if values.shape[1] else values
-        for name, values in ((ACTION, action), (STATE, state))
+    both_features = np.concatenate([action, state], axis=1)
+    continuous_parts = [
+        feature_values[:, spreads[name].is_smooth] if feature_values.shape[1] else feature_values
+        for name, feature_values in ((ACTION, action), (STATE, state))
     ]
-    physical = continuous[1] if continuous[1].shape[1] else continuous[0]
-    return Motion(numbers.episode, action, state, both, np.concatenate(continuous, axis=1), physical, rows, is_repeated)
+    physical_numbers = continuous_parts[1] if continuous_parts[1].shape[1] else continuous_parts[0]
+    return Motion(
+        episode_numbers.episode,
+        action,
+        state,
+        both_features,
+        np.concatenate(continuous_parts, axis=1),
+        physical_numbers,
+        rows,
+        is_repeated,
+    )
 
 
 def _scale(numbers: EpisodeNumbers, spreads: Mapping[str, Spread], name: str) -> Array:
-    values = numbers.values.get(name)
+    feature_values = numbers.values.get(name)
     spread = spreads.get(name)
-    if values is None or spread is None:
+    if feature_values is None or spread is None:
         return np.zeros((numbers.length, 0))
     extent = spread.range
-    return (values - spread.mean) / np.where(extent > 0, extent, np.inf)
+    return (feature_values - spread.mean) / np.where(extent > 0, extent, np.inf)
 
 
 def find_runs(is_true: Array) -> list[tuple[int, int]]:
     """Return where each run of true values begins and ends."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(np.int8)))
-    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

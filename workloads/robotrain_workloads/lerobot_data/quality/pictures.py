@@ -80,9 +80,11 @@ class PictureReader:
         self._files = recording.files
         self._threads = THREADS if isinstance(self._files, LocalFiles) else 1
         self._lengths = recording.episodes.lengths
-        possible = np.intersect1d(np.array(recording.numbered, int), kept_episodes)
-        most = len(possible) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
-        self.episodes = possible[_choose_evenly(len(possible), most)].tolist()
+        possible_episodes = np.intersect1d(np.array(recording.numbered, int), kept_episodes)
+        most_episodes = (
+            len(possible_episodes) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
+        )
+        self.episodes = possible_episodes[_choose_evenly(len(possible_episodes), most_episodes)].tolist()
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
         self._kept, self._known, self.damaged = kept_episodes, frozenset(kept_episodes.tolist()), DamagedPictures()
         self._decodes_all, self._suspects = decodes_all, set[tuple[str, str]]()
@@ -104,8 +106,8 @@ class PictureReader:
             yield from self._read(self.episodes)
             return
         self._files.limit_reads(MOST_REMOTE_BYTES)
-        waiting, self.episodes = order_evenly(self.episodes), []
-        for episode in waiting if self.cameras else ():
+        ordered_episodes, self.episodes = order_evenly(self.episodes), []
+        for episode in ordered_episodes if self.cameras else ():
             try:
                 pictures = [*self._read([episode])]
             except (OSError, table_files.UnreadableTable):
@@ -125,12 +127,12 @@ class PictureReader:
         videos = [name for name in self.cameras if name in self._recording.videos]
         tasks = [task for name in videos for task in self._list_tasks(name, episodes)]
         with ThreadPoolExecutor(self._threads) as pool:
-            waiting: list[Future[list[SampledPictures]]] = [pool.submit(self._decode, *task) for task in tasks]
+            waiting_tasks: list[Future[list[SampledPictures]]] = [pool.submit(self._decode, *task) for task in tasks]
             try:
-                for future in waiting:
+                for future in waiting_tasks:
                     yield from future.result()
             finally:
-                for future in waiting:
+                for future in waiting_tasks:
                     future.cancel()
             if isinstance(self._files, LocalFiles):
                 self._scan_videos(pool)
@@ -148,17 +150,17 @@ class PictureReader:
 
     def choose_frames(self, length: int) -> Sequence[int]:
         """Return the frames of an episode that are looked at."""
-        wanted = round(min(MOST, self.per_episode, max(FEWEST, PER_SECOND * length / self._fps)))
-        return _choose_evenly(length, max(2, wanted))
+        wanted_count = round(min(MOST, self.per_episode, max(FEWEST, PER_SECOND * length / self._fps)))
+        return _choose_evenly(length, max(2, wanted_count))
 
     def _list_tasks(self, camera: str, episodes: Sequence[int]) -> Iterator[tuple[str, str, list[VideoPart]]]:
         """Yield the path of a video and the next episodes in it."""
-        by_path: dict[str, list[VideoPart]] = defaultdict(list)
+        parts_by_path: dict[str, list[VideoPart]] = defaultdict(list)
         for episode in episodes:
             video = self._recording.episodes.find_video(camera, episode)
             frames = self.choose_frames(int(self._lengths[episode]))
-            by_path[video.path].append(VideoPart(episode, video.start, frames))
-        for path, videos in by_path.items():
+            parts_by_path[video.path].append(VideoPart(episode, video.start, frames))
+        for path, videos in parts_by_path.items():
             for start in range(0, len(videos), EPISODES_AT_ONCE):
                 yield camera, path, videos[start : start + EPISODES_AT_ONCE]
 
@@ -168,7 +170,7 @@ class PictureReader:
             with self._files.open(path) as file, av.open(file) as container:
                 decoder = VideoDecoder(container, self._fps)
                 for video in videos:
-                    taken = {}
+                    decoded_pictures = {}
                     for frame in video.frames:
                         try:
                             picture = decoder.find(video.begin + frame / self._fps)
@@ -178,41 +180,45 @@ class PictureReader:
                             self._suspects.add((camera, path))
                             self.damaged.add("video-unreadable", camera, video.episode, frame)
                         else:
-                            taken[frame] = _shrink_frame(picture)
+                            decoded_pictures[frame] = _shrink_frame(picture)
                     self._decoded[camera, path] += len(video.frames)
-                    if taken:
-                        pictures.append(_make_samples(camera, video.episode, [*taken.items()]))
+                    if decoded_pictures:
+                        pictures.append(_make_samples(camera, video.episode, [*decoded_pictures.items()]))
         except (OSError, av.error.FFmpegError, IndexError):
             return pictures  # the comparison of tables says so
         return pictures
 
     def _read_images(self, cameras: Sequence[str], episodes: Sequence[int]) -> Iterator[SampledPictures]:
-        wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in episodes}
-        taken: dict[tuple[int, str], list[tuple[int, SmallPicture]]] = defaultdict(list)
-        current = -1
+        wanted_frames = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in episodes}
+        pictures_by_frame: dict[tuple[int, str], list[tuple[int, SmallPicture]]] = defaultdict(list)
+        current_episode = -1
         with ThreadPoolExecutor(self._threads) as pool:
-            for rows in self._read_rows(cameras, wanted):
+            for rows in self._read_rows(cameras, wanted_frames):
                 self._note_damage(rows, cameras, pool)
-                chosen = [row for row in rows if row[1] in wanted.get(row[0], ())]
-                shrunk = pool.map(lambda row: [_shrink_image(content) for content in row[2:]], chosen)
-                for (episode, frame, *_), pictures in zip(chosen, shrunk, strict=True):
-                    if episode != current:
-                        yield from _collect(taken, current, cameras)
-                        current = episode
+                chosen_rows = [row for row in rows if row[1] in wanted_frames.get(row[0], ())]
+                small_pictures = pool.map(
+                    lambda row: [_shrink_image(encoded_picture) for encoded_picture in row[2:]], chosen_rows
+                )
+                for (episode, frame, *_), pictures in zip(chosen_rows, small_pictures, strict=True):
+                    if episode != current_episode:
+                        yield from _collect(pictures_by_frame, current_episode, cameras)
+                        current_episode = episode
                     for camera, picture in zip(cameras, pictures, strict=True):
                         self._decoded[camera, ""] += not self._decodes_all
                         if picture is not None:
-                            taken[episode, camera].append((frame, picture))
-        yield from _collect(taken, current, cameras)
+                            pictures_by_frame[episode, camera].append((frame, picture))
+        yield from _collect(pictures_by_frame, current_episode, cameras)
 
     def _note_damage(self, rows: Sequence[tuple[Any, ...]], cameras: Sequence[str], pool: ThreadPoolExecutor) -> None:
         """Note what pictures, of all frames, cannot be decoded."""
         kept_rows = [row for row in rows if row[0] in self._known]
         if self._decodes_all:
             self._decoded.update({(camera, ""): len(kept_rows) for camera in cameras})
-        parts = [kept_rows[offset :: self._threads] for offset in range(self._threads)]
-        for damaged in pool.map(lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], parts):
-            for camera, episode, frame in damaged:
+        row_parts = [kept_rows[offset :: self._threads] for offset in range(self._threads)]
+        for damaged_pictures in pool.map(
+            lambda rows: [*list_unreadable(rows, cameras, decodes=self._decodes_all)], row_parts
+        ):
+            for camera, episode, frame in damaged_pictures:
                 self.damaged.add("picture-unreadable", camera, episode, frame)
 
     def _read_rows(self, cameras: Sequence[str], wanted: Any) -> Iterator[list[tuple[Any, ...]]]:
@@ -221,10 +227,10 @@ class PictureReader:
         is_local = isinstance(self._files, LocalFiles)
         for path in self._recording.episodes.list_data_files(None if is_local else wanted):
             file = table_files.open_table(self._files, path)
-            for groups in list_groups(file, wanted):
-                for batch in table_files.read_batches(file, path, 64, columns, groups):
-                    values = [batch.column(name) for name in columns]
-                    yield list(zip(*(column.to_pylist() for column in values), strict=True))
+            for row_groups in list_groups(file, wanted):
+                for batch in table_files.read_batches(file, path, 64, columns, row_groups):
+                    columns_read = [batch.column(name) for name in columns]
+                    yield list(zip(*(column.to_pylist() for column in columns_read), strict=True))
 
 
 class VideoDecoder:
@@ -246,12 +252,14 @@ class VideoDecoder:
                 keys.append(packet.pts)
             if len(keys) == MEASURED_KEYS:
                 break
-        return max(((after - before) * self._base for before, after in pairwise(keys)), default=math.inf)
+        return max(
+            ((next_key_time - key_time) * self._base for key_time, next_key_time in pairwise(keys)), default=math.inf
+        )
 
     def find(self, seconds: float) -> Any:
         """Return the frame at a time of the video; None if it has none there. Raise as PyAV does."""
-        last, self._last = self._last, None
-        if last is None or not 0 < seconds - last <= self._key_interval:
+        last_time, self._last = self._last, None
+        if last_time is None or not 0 < seconds - last_time <= self._key_interval:
             self._container.seek(int(seconds / self._base) + self._start, stream=self._stream, backward=True)
             self._frames = self._container.decode(self._stream)
         for frame in self._frames:
@@ -270,16 +278,16 @@ def _shrink_frame(frame: Any) -> SmallPicture:
     return SmallPicture(gray.to_ndarray(), color.to_ndarray())
 
 
-def _shrink_image(content: Any) -> SmallPicture | None:
+def _shrink_image(encoded_picture: Any) -> SmallPicture | None:
     image = importlib.import_module("PIL.Image")
-    if not (data := (content or {}).get("bytes")):
+    if not (picture_bytes := (encoded_picture or {}).get("bytes")):
         return None
     try:
-        with image.open(io.BytesIO(data)) as opened:
-            opened.draft("RGB", (SIZE * 4, SIZE * 4))
-            small = opened.convert("RGB").resize((SIZE, SIZE), image.Resampling.BOX)
-            color = small.resize((COLOR_SIZE, COLOR_SIZE), image.Resampling.BOX)
-            return SmallPicture(np.asarray(small.convert("L")), np.asarray(color))
+        with image.open(io.BytesIO(picture_bytes)) as opened_image:
+            opened_image.draft("RGB", (SIZE * 4, SIZE * 4))
+            small_image = opened_image.convert("RGB").resize((SIZE, SIZE), image.Resampling.BOX)
+            color = small_image.resize((COLOR_SIZE, COLOR_SIZE), image.Resampling.BOX)
+            return SmallPicture(np.asarray(small_image.convert("L")), np.asarray(color))
     except Exception:  # of which decoders have many; it is noted as damaged
         return None
 
@@ -298,8 +306,10 @@ def _make_samples(camera: str, episode: int, samples: Sequence[tuple[int, SmallP
     return SampledPictures(camera, episode, frames, pictures, colors)
 
 
-def _choose_evenly(count: int, most: int) -> list[int]:
+def _choose_evenly(count: int, most_numbers: int) -> list[int]:
     """Return at most so many numbers below a count, evenly spread, with the first and the last one."""
     return (
-        list(range(count)) if count <= most else np.unique(np.linspace(0, count - 1, most).round()).astype(int).tolist()
+        list(range(count))
+        if count <= most_numbers
+        else np.unique(np.linspace(0, count - 1, most_numbers).round()).astype(int).tolist()
     )

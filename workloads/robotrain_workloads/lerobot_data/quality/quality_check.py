@@ -49,8 +49,8 @@ def answer_question(
     """
     recording = RecordedDataset(files)
     count = len(recording.episodes.lengths)
-    chosen = episode_numbers.leave_out(options.get("excluded"), count)
-    kept_episodes = np.setdiff1d(np.array(chosen, int), options.get("left_out", ()))
+    chosen_episodes = episode_numbers.leave_out(options.get("excluded"), count)
+    kept_episodes = np.setdiff1d(np.array(chosen_episodes, int), options.get("left_out", ()))
     try:
         reader = PictureReader(recording, kept_episodes, decodes_all=options.get("decode") == ALL_PICTURES)
         yield from _find_problems(recording, reader, kept_episodes, float(options["val_split"]), progress)
@@ -70,28 +70,28 @@ def _find_problems(
     recording: RecordedDataset, reader: PictureReader, kept_episodes: Array, val_split: float, progress: Progress
 ) -> Iterator[DataFinding | Mapping[str, Any]]:
     lengths = recording.episodes.lengths
-    numbered = len(recording.numbered)
-    pictured = len(reader.episodes) * len(reader.cameras)
-    total = 2 * numbered + pictured
+    numbered_count = len(recording.numbered)
+    picture_steps = len(reader.episodes) * len(reader.cameras)
+    total = 2 * numbered_count + picture_steps
     first_tasks = {number: recording.episodes.first_tasks[number] for number in kept_episodes.tolist()}
     yield from episode_lengths.find_short_episodes(lengths, recording.fps, kept_episodes)
     yield from episode_lengths.find_empty_tasks(first_tasks, recording.episodes.task_texts)
-    for part in recording.fetch_numbers():
-        progress(round(part * numbered), total)
+    for fetched_part in recording.fetch_numbers():
+        progress(round(fetched_part * numbered_count), total)
     spreads = recording.spreads
     yield {"statistics": _describe_spreads(spreads)}
-    names = {name: _name_dimensions(recording, name) for name in recording.number_features}
-    progress(numbered, total)
+    dimension_names = {name: _name_dimensions(recording, name) for name in recording.number_features}
+    progress(numbered_count, total)
     for feature, episodes in recording.non_finite.items():
-        if affected := sorted(episodes.intersection(kept_episodes.tolist())):
-            text = f"{feature} has a value that is not a finite number: episode {affected[0]}"
-            yield make_data_finding("number-not-finite", text, affected, feature=feature)
-    yield from dimensions.find_dimension_problems(spreads, names)
-    if numbered == len(lengths):
-        yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
-    checks = _NumberChecks(recording, names, reader.episodes, kept_episodes)
-    for done in checks.read():
-        progress(numbered + done, total)
+        if affected_episodes := sorted(episodes.intersection(kept_episodes.tolist())):
+            finding_text = f"{feature} has a value that is not a finite number: episode {affected_episodes[0]}"
+            yield make_data_finding("number-not-finite", finding_text, affected_episodes, feature=feature)
+    yield from dimensions.find_dimension_problems(spreads, dimension_names)
+    if numbered_count == len(lengths):
+        yield from dimensions.find_statistics_problems(spreads, recording.statistics, dimension_names)
+    checks = _NumberChecks(recording, dimension_names, reader.episodes, kept_episodes)
+    for done_episodes in checks.read():
+        progress(numbered_count + done_episodes, total)
     yield from checks.list_findings(first_tasks, val_split)
     if (lag := checks.state_lag) is not None:
         yield {"state_lag": round(lag, 1)}
@@ -100,9 +100,9 @@ def _find_problems(
     if isinstance(recording.files, LocalFiles):  # of a video elsewhere, the times are all over it
         yield from _find_uneven_videos(recording, kept_episodes.tolist())
     pictures = CameraCheck(recording.fps, checks.paths)
-    for done, seen in enumerate(reader.read(), 1):
-        pictures.add(seen, int(lengths[seen.episode]))
-        progress(2 * numbered + max(done, round(reader.part_read * pictured)), total)
+    for done_episodes, sampled in enumerate(reader.read(), 1):
+        pictures.add(sampled, int(lengths[sampled.episode]))
+        progress(2 * numbered_count + max(done_episodes, round(reader.part_read * picture_steps)), total)
     yield from reader.damaged.list_findings()
     yield from pictures.list_findings(checks.copies)
     if len(reader.episodes) >= min(len(kept_episodes), FEWEST_EPISODES):
@@ -111,8 +111,10 @@ def _find_problems(
 
 def _describe_spreads(spreads: Mapping[str, Spread]) -> dict[str, dict[str, list[float]]]:
     """Return what is compared with other datasets: mean and deviation of action and state."""
-    compared = {name: spreads[name] for name in (ACTION, STATE) if name in spreads}
-    return {name: {"mean": spread.mean.tolist(), "std": spread.std.tolist()} for name, spread in compared.items()}
+    compared_spreads = {name: spreads[name] for name in (ACTION, STATE) if name in spreads}
+    return {
+        name: {"mean": spread.mean.tolist(), "std": spread.std.tolist()} for name, spread in compared_spreads.items()
+    }
 
 
 class _NumberChecks:
@@ -140,23 +142,29 @@ class _NumberChecks:
 
     def read(self) -> Iterator[int]:
         """Look at each episode; yield how many were."""
-        for done, numbers in enumerate(self._recording.read_numbers(), 1):
-            if numbers.episode in self._kept and all(np.isfinite(array).all() for array in numbers.values.values()):
-                motion = make_motion(numbers, self._spreads)
+        for done_episodes, numbers_of_episode in enumerate(self._recording.read_numbers(), 1):
+            if numbers_of_episode.episode in self._kept and all(
+                np.isfinite(array).all() for array in numbers_of_episode.values.values()
+            ):
+                motion = make_motion(numbers_of_episode, self._spreads)
                 self._idle.add(motion)
-                self._gaps.add(motion, numbers)
+                self._gaps.add(motion, numbers_of_episode)
                 self._repeats.add(motion)
                 for feature in (ACTION, STATE):
-                    if feature in numbers.values:
-                        self._units.add(motion.episode, feature, numbers.values[feature])
+                    if feature in numbers_of_episode.values:
+                        self._units.add(motion.episode, feature, numbers_of_episode.values[feature])
                 if self._calibration:
-                    self._calibration.add(motion.episode, numbers.values[ACTION], numbers.values[STATE])
+                    self._calibration.add(
+                        motion.episode, numbers_of_episode.values[ACTION], numbers_of_episode.values[STATE]
+                    )
                 if self._following:
-                    self._following.add(motion.episode, numbers.values[ACTION], numbers.values[STATE])
+                    self._following.add(
+                        motion.episode, numbers_of_episode.values[ACTION], numbers_of_episode.values[STATE]
+                    )
                 if motion.episode in self._watched and motion.both.shape[1]:
                     steps = np.abs(np.diff(motion.both, axis=0)).max(axis=1)
                     self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
-            yield done
+            yield done_episodes
 
     @property
     def state_lag(self) -> float | None:
@@ -182,11 +190,13 @@ def _name_dimensions(recording: RecordedDataset, feature: str) -> list[str]:
     description = recording.features[feature]
     spread = recording.spreads.get(feature)
     count = len(spread.mean) if spread else 0
-    listed: Any = description.get("names")
-    if isinstance(listed, dict):  # such as {"motors": [...]}
-        listed = next((names for names in listed.values() if isinstance(names, list)), None)
-    names = [str(name) for name in listed] if isinstance(listed, list) else []
-    return names if len(names) == count else [f"{feature}[{index}]" for index in range(count)]
+    listed_names: Any = description.get("names")
+    if isinstance(listed_names, dict):  # such as {"motors": [...]}
+        listed_names = next(
+            (dimension_names for dimension_names in listed_names.values() if isinstance(dimension_names, list)), None
+        )
+    dimension_names = [str(name) for name in listed_names] if isinstance(listed_names, list) else []
+    return dimension_names if len(dimension_names) == count else [f"{feature}[{index}]" for index in range(count)]
 
 
 def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:
@@ -200,21 +210,27 @@ def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:
         except (OSError, av.error.FFmpegError, IndexError):
             continue
         if rate and abs(rate / recording.fps - 1) > RATE_PART:
-            text = f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recording.fps:g}"
-            yield make_data_finding("fps-differs", text, feature=camera, number=rate, unit="fps")
+            finding_text = f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recording.fps:g}"
+            yield make_data_finding("fps-differs", finding_text, feature=camera, number=rate, unit="fps")
 
 
 def _find_uneven_videos(recording: RecordedDataset, episodes: Sequence[int]) -> Iterator[DataFinding]:
     """Yield each camera of which torchcodec, with which LeRobot decodes, would read other pictures."""
-    by_camera: dict[str, list[MiscountedFrames]] = defaultdict(list)
+    frames_by_camera: dict[str, list[MiscountedFrames]] = defaultdict(list)
     for miscounted in find_miscounted(recording, episodes, trusts_headers=False):
-        by_camera[miscounted.camera].append(miscounted)
-    for camera, parts in by_camera.items():
-        count = sum(len(part.frames) for part in parts)
-        more = f", and of {count - 1} more" if count > 1 else ""
-        text = f"{camera} has uneven times: torchcodec would read another picture of {parts[0].describe()}{more}"
-        spans = [(part.episode, int(part.frames[0]), int(part.frames[-1]) + 1) for part in parts]
-        yield make_span_finding("video-uneven", text, spans, count, "frames", camera)
+        frames_by_camera[miscounted.camera].append(miscounted)
+    for camera, miscounted_parts in frames_by_camera.items():
+        count = sum(len(miscounted_frames.frames) for miscounted_frames in miscounted_parts)
+        more_text = f", and of {count - 1} more" if count > 1 else ""
+        finding_text = (
+            f"{camera} has uneven times: torchcodec would read another picture of "
+            f"{miscounted_parts[0].describe()}{more_text}"
+        )
+        spans = [
+            (miscounted_frames.episode, int(miscounted_frames.frames[0]), int(miscounted_frames.frames[-1]) + 1)
+            for miscounted_frames in miscounted_parts
+        ]
+        yield make_span_finding("video-uneven", finding_text, spans, count, "frames", camera)
 
 
 def _find_brightness_problems(
@@ -222,11 +238,15 @@ def _find_brightness_problems(
 ) -> Iterator[DataFinding]:
     """Yield each camera whose statistics are not of its pictures."""
     for camera in cameras:
-        said = recording.statistics.get(camera)
-        seen = pictures.compute_mean(camera)
-        if not isinstance(said, dict) or "mean" not in said or seen is None:
+        stored_statistics = recording.statistics.get(camera)
+        picture_mean = pictures.compute_mean(camera)
+        if not isinstance(stored_statistics, dict) or "mean" not in stored_statistics or picture_mean is None:
             continue
-        mean = float(np.mean(np.asarray(said["mean"], float)))
-        if abs(mean - seen) > BRIGHTNESS:
-            text = f"meta/stats.json says mean {mean:.3g} of {camera}, and its pictures have {seen:.3g}, of 1"
-            yield make_data_finding("statistics-differ", text, feature=camera, number=mean, unit=BRIGHTNESS_UNIT)
+        mean = float(np.mean(np.asarray(stored_statistics["mean"], float)))
+        if abs(mean - picture_mean) > BRIGHTNESS:
+            finding_text = (
+                f"meta/stats.json says mean {mean:.3g} of {camera}, and its pictures have {picture_mean:.3g}, of 1"
+            )
+            yield make_data_finding(
+                "statistics-differ", finding_text, feature=camera, number=mean, unit=BRIGHTNESS_UNIT
+            )

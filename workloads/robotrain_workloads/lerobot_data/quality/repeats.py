@@ -41,9 +41,9 @@ class Repeats:
         if motion.length < CONSECUTIVE + FEWEST_HASHES or not motion.rows.shape[1]:
             return
         hashes = self._hash_frames(motion)
-        chosen = np.unique(hashes[hashes % np.uint64(self._every) == 0])
-        if len(chosen) >= FEWEST_HASHES:
-            self._hashes.append(chosen)
+        chosen_hashes = np.unique(hashes[hashes % np.uint64(self._every) == 0])
+        if len(chosen_hashes) >= FEWEST_HASHES:
+            self._hashes.append(chosen_hashes)
             self._owners.append(motion.episode)
 
     def _hash_frames(self, motion: Motion) -> Array:
@@ -69,18 +69,18 @@ class Repeats:
         hashes = np.concatenate(self._hashes)
         order = np.lexsort((owners, hashes))
         hashes, owners = hashes[order], owners[order]
-        begins = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-        ends = np.append(begins[1:], len(hashes))
-        shared: Counter[tuple[int, int]] = Counter()
-        for begin, end in zip(begins, ends, strict=True):
-            if 1 < end - begin <= MOST_ALIKE:
-                first, *others = owners[begin:end].tolist()
-                shared.update((first, other) for other in others)
+        run_starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        run_ends = np.append(run_starts[1:], len(hashes))
+        shared_hashes: Counter[tuple[int, int]] = Counter()
+        for run_start, run_end in zip(run_starts, run_ends, strict=True):
+            if 1 < run_end - run_start <= MOST_ALIKE:
+                first_owner, *other_owners = owners[run_start:run_end].tolist()
+                shared_hashes.update((first_owner, other_owner) for other_owner in other_owners)
         copies: dict[int, tuple[int, float]] = {}
-        for (first, copy), count in shared.items():
-            part = count / min(sizes[first], sizes[copy])
-            if part >= REPEATED_PART and part > copies.get(copy, (0, 0.0))[1]:
-                copies[copy] = (first, part)
+        for (first_owner, copy), count in shared_hashes.items():
+            repeated_part = count / min(sizes[first_owner], sizes[copy])
+            if repeated_part >= REPEATED_PART and repeated_part > copies.get(copy, (0, 0.0))[1]:
+                copies[copy] = (first_owner, repeated_part)
         return dict(sorted(copies.items()))
 
     def list_findings(self, first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
@@ -88,38 +88,47 @@ class Repeats:
         copies = self.find_copies()
         if not copies:
             return
-        copy, (first, same) = max(copies.items(), key=lambda pair: pair[1][1])
+        copy, (repeated_episode, same_part) = max(copies.items(), key=lambda pair: pair[1][1])
         spans = [(copy, 0, self._lengths[copy]) for copy in copies]
         number = len(copies)
-        text = f"{number} episode{'s repeat' if number > 1 else ' repeats'} another one"
-        where = f"episode {copy} has {same:.0%} of the frames of episode {first}"
+        finding_text = f"{number} episode{'s repeat' if number > 1 else ' repeats'} another one"
+        copy_text = f"episode {copy} has {same_part:.0%} of the frames of episode {repeated_episode}"
         yield make_data_finding(
-            "episode-repeated", f"{text}: {where}", copies, number=100 * same, unit="%", spans=spans
+            "episode-repeated", f"{finding_text}: {copy_text}", copies, number=100 * same_part, unit="%", spans=spans
         )
-        yield from find_leaks({copy: first for copy, (first, _) in copies.items()}, first_tasks, part)
+        yield from find_leaks(
+            {copy: repeated_episode for copy, (repeated_episode, _) in copies.items()}, first_tasks, part
+        )
 
 
 def find_leaks(copies: Mapping[int, int], first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
     """Yield whether copies are on both sides of the split; `copies` holds for each the episode that it repeats."""
-    held = _select_held_out(first_tasks, part)
-    across = {copy: first for copy, first in copies.items() if (copy in held) != (first in held)}
-    if across:
-        copy, first = next(iter(across.items()))
-        inside, outside = (copy, first) if copy in held else (first, copy)
-        text = (
-            f"validation (--val-split {part:g}) has episode {inside}, which is a copy of episode {outside} in training"
+    held_out = _select_held_out(first_tasks, part)
+    split_copies = {
+        copy: repeated_episode
+        for copy, repeated_episode in copies.items()
+        if (copy in held_out) != (repeated_episode in held_out)
+    }
+    if split_copies:
+        copy, repeated_episode = next(iter(split_copies.items()))
+        held_out_episode, trained_episode = (copy, repeated_episode) if copy in held_out else (repeated_episode, copy)
+        finding_text = (
+            f"validation (--val-split {part:g}) has episode {held_out_episode}, which is a copy of "
+            f"episode {trained_episode} in training"
         )
-        yield make_data_finding("episode-in-validation", text, across, number=len(across), unit="episodes")
+        yield make_data_finding(
+            "episode-in-validation", finding_text, split_copies, number=len(split_copies), unit="episodes"
+        )
 
 
-def _select_held_out(first_tasks: Mapping[int, str], part: float) -> Collection[int]:
-    if not part or math.isnan(part):
+def _select_held_out(first_tasks: Mapping[int, str], held_out_part: float) -> Collection[int]:
+    if not held_out_part or math.isnan(held_out_part):
         return ()
-    return set(dataset.select_last_episodes(first_tasks.items(), part))
+    return set(dataset.select_last_episodes(first_tasks.items(), held_out_part))
 
 
-def _mix(values: Array) -> Array:
+def _mix(hashes: Array) -> Array:
     """Return other bits for each number, so that any of them may be used to choose."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))

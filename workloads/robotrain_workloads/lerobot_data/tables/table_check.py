@@ -38,7 +38,7 @@ def answer_question(
     """
     problems = _find_description_problems(files, converts=bool(options.get("converts")))
     if problems:
-        yield from (make_data_finding("description-invalid", text) for text in problems)
+        yield from (make_data_finding("description-invalid", problem_text) for problem_text in problems)
         return
     info = table_files.read_object(files, dataset.INFO_FILE.as_posix())
     yield {
@@ -47,11 +47,13 @@ def answer_question(
         "cameras": len(dataset.list_cameras(info)),
         "converts": dataset.is_convertible(info),
     }
-    chosen = options.get("episodes")
+    chosen_episodes = options.get("episodes")
     ways = list[str]()
     if options.get("excluded"):
         try:
-            chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
+            chosen_episodes = episode_numbers.leave_out(
+                options["excluded"], int(info["total_episodes"]), chosen_episodes
+            )
         except ValueError as error:
             yield {"refused": str(error)}
             return
@@ -61,7 +63,7 @@ def answer_question(
         disagreements = dataset_tables.list_table_problems(
             files,
             options.get("tolerance"),
-            None if chosen is None else {*chosen},
+            None if chosen_episodes is None else {*chosen_episodes},
             allow_non_finite=bool(options.get("allow_non_finite")),
             reads=options.get("reads", ()),
             quantiles=options.get("quantiles", ()) if isinstance(files, LocalFiles) else (),  # else the run compares
@@ -71,11 +73,13 @@ def answer_question(
         ways += [problem.suggestion] if problem.suggestion else []
     yield {"ways": ways}
     if options.get("warns") and not disagreements:
-        recorded = EpisodeFiles(files, info)
-        kept_episodes = np.arange(len(recorded.lengths)) if chosen is None else np.array(sorted(chosen), int)
-        tasks = {episode: recorded.first_tasks[episode] for episode in kept_episodes.tolist()}
-        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]), kept_episodes)
-        yield from episode_lengths.find_empty_tasks(tasks, recorded.task_texts)
+        episode_files = EpisodeFiles(files, info)
+        kept_episodes = (
+            np.arange(len(episode_files.lengths)) if chosen_episodes is None else np.array(sorted(chosen_episodes), int)
+        )
+        tasks = {episode: episode_files.first_tasks[episode] for episode in kept_episodes.tolist()}
+        yield from episode_lengths.find_short_episodes(episode_files.lengths, float(info["fps"]), kept_episodes)
+        yield from episode_lengths.find_empty_tasks(tasks, episode_files.task_texts)
         yield from _find_other_rate(files, float(info["fps"]))
 
 

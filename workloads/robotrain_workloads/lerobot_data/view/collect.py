@@ -35,20 +35,20 @@ def answer_question(
     that is shown whole; by default the worst.
     """
     findings: list[DataFinding] = []
-    results = dict[str, dict[str, Any]]()
+    results_by_question = dict[str, dict[str, Any]]()
     for question, module in (("tables", table_check), ("quality", quality_check)):
-        left_out = leave_out_errors(findings, results.get("tables", {}))
-        if left_out is None:
+        left_out_episodes = leave_out_errors(findings, results_by_question.get("tables", {}))
+        if left_out_episodes is None:
             break
-        results[question] = {}
-        for answer in module.answer_question(files, {**options, "left_out": left_out}, progress):
-            if isinstance(answer, DataFinding):
-                findings.append(answer)
-                yield answer
+        results_by_question[question] = {}
+        for finding_or_result in module.answer_question(files, {**options, "left_out": left_out_episodes}, progress):
+            if isinstance(finding_or_result, DataFinding):
+                findings.append(finding_or_result)
+                yield finding_or_result
             else:
-                results[question] |= answer
-    yield results
-    reads_numbers = "quality" in results
+                results_by_question[question] |= finding_or_result
+    yield results_by_question
+    reads_numbers = "quality" in results_by_question
     try:
         view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
     except Exception:
@@ -72,8 +72,10 @@ def collect_view(
     """
     recording = RecordedDataset(files)
     scores = [*episode_scores.list_scores(recording, findings, reads_numbers=reads_numbers)]
-    numbers = {score.episode: score for score in scores}
-    shown = next(iter(episode_scores.find_worst(scores)), None) if episode is None else numbers.get(episode)
+    scores_by_episode = {score.episode: score for score in scores}
+    shown_score = (
+        next(iter(episode_scores.find_worst(scores)), None) if episode is None else scores_by_episode.get(episode)
+    )
     tasks = Counter(score.task for score in scores)
     return {
         "name": files.name,
@@ -82,28 +84,28 @@ def collect_view(
         "fps": recording.fps,
         "episodes": len(scores),
         "frames": sum(score.frames for score in scores),
-        "last": max(numbers, default=-1),
+        "last": max(scores_by_episode, default=-1),
         "cameras": [_describe_camera(name, recording.features[name]) for name in dataset.list_cameras(recording.info)],
         "tasks": tasks.most_common(MOST_TASKS),
         "task_count": len(tasks),
         "scores": [score._asdict() for score in episode_scores.select_listed(scores)],
-        "shown": None if shown is None else _describe_episode(recording, shown),
+        "shown": None if shown_score is None else _describe_episode(recording, shown_score),
     }
 
 
 def _describe_camera(name: str, feature: Any) -> dict[str, Any]:
-    names = feature.get("names") or ()
+    dimension_names = feature.get("names") or ()
     shape = feature.get("shape") or ()
-    sizes = dict(zip(names, shape, strict=False)) if isinstance(names, list) else {}
+    sizes = dict(zip(dimension_names, shape, strict=False)) if isinstance(dimension_names, list) else {}
     kind = "depth" if dataset.is_depth(feature) else str(feature["dtype"])
     return {"name": name, "kind": kind, "width": sizes.get("width"), "height": sizes.get("height")}
 
 
 def _describe_episode(recording: RecordedDataset, shown: episode_scores.EpisodeScores) -> dict[str, Any]:
-    strips, room = [], LARGEST_CLIPS
+    strips, remaining_bytes = [], LARGEST_CLIPS
     for camera in dataset.list_cameras(recording.info):
-        strip = make_strip(recording, shown.episode, camera, shown.frames, room)
-        room -= len(strip.clip) * 3 // 4
+        strip = make_strip(recording, shown.episode, camera, shown.frames, remaining_bytes)
+        remaining_bytes -= len(strip.clip) * 3 // 4
         strips.append({**asdict(strip), "part": strip.part and strip.part._asdict()})
     curves, problem = {}, ""
     try:

@@ -33,13 +33,13 @@ class DimensionCurve(NamedTuple):
 def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
     """Yield the rows of an episode in batches of pyarrow. Raise OSError or pyarrow's exceptions."""
     parquet = importlib.import_module("pyarrow.parquet")
-    first = recording.episodes.list_data_files([episode])
-    for path in dict.fromkeys((*first, *recording.episodes.list_data_files())):
+    likely_files = recording.episodes.list_data_files([episode])
+    for path in dict.fromkeys((*likely_files, *recording.episodes.list_data_files())):
         is_found = False
-        with recording.files.open(path) as opened:
-            file = parquet.ParquetFile(opened)
-            groups = [group for group in range(file.num_row_groups) if may_hold(file, group, {episode})]
-            for batch in file.iter_batches(batch_rows, groups, [OWNER, *columns]) if groups else ():
+        with recording.files.open(path) as open_file:
+            file = parquet.ParquetFile(open_file)
+            row_groups = [row_group for row_group in range(file.num_row_groups) if may_hold(file, row_group, {episode})]
+            for batch in file.iter_batches(batch_rows, row_groups, [OWNER, *columns]) if row_groups else ():
                 rows = batch.filter(importlib.import_module("pyarrow.compute").equal(batch.column(OWNER), episode))
                 if rows.num_rows:
                     is_found = True
@@ -57,9 +57,9 @@ def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[Dime
     table = importlib.import_module("pyarrow").Table.from_batches(batches).combine_chunks()
     curves = {}
     for name in sorted(features, key=lambda name: (name != "action", name != "observation.state")):
-        values = convert_column(table.column(name).combine_chunks(), table.num_rows)
-        names = name_dimensions(features[name], values.shape[1])
-        curves[name] = [make_curve(*column) for column in zip(names, values.T, strict=True)]
+        column_values = convert_column(table.column(name).combine_chunks(), table.num_rows)
+        dimension_names = name_dimensions(features[name], column_values.shape[1])
+        curves[name] = [make_curve(*column) for column in zip(dimension_names, column_values.T, strict=True)]
     return curves
 
 
@@ -72,34 +72,40 @@ def _is_drawn(name: str, feature: Any) -> bool:
 
 def name_dimensions(feature: Any, count: int) -> list[str]:
     """Return the names of the dimensions of a feature."""
-    names = feature.get("names")
-    if isinstance(names, dict):  # {"motors": [...]}
-        names = next(iter(names.values()), None) if len(names) == 1 else [*names]
-    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
-        return [*names]
+    dimension_names = feature.get("names")
+    if isinstance(dimension_names, dict):  # {"motors": [...]}
+        dimension_names = (
+            next(iter(dimension_names.values()), None) if len(dimension_names) == 1 else [*dimension_names]
+        )
+    if (
+        isinstance(dimension_names, list)
+        and len(dimension_names) == count
+        and all(isinstance(name, str) for name in dimension_names)
+    ):
+        return [*dimension_names]
     return [f"dimension {index}" for index in range(count)] if count > 1 else [""]
 
 
-def make_curve(name: str, values: Array) -> DimensionCurve:
+def make_curve(name: str, numbers: Array) -> DimensionCurve:
     """Return the curve of a dimension; a long one has the lowest and the highest value of each part."""
-    frames = np.flatnonzero(np.isfinite(values))
-    omitted = len(values) - len(frames)
+    frames = np.flatnonzero(np.isfinite(numbers))
+    omitted_count = len(numbers) - len(frames)
     if len(frames) > MOST_POINTS:
-        parts = [part for part in np.array_split(frames, MOST_POINTS // 2) if len(part)]
-        ends = ((part[values[part].argmin()], part[values[part].argmax()]) for part in parts)
-        frames = np.unique([frames[0], frames[-1], *(end for pair in ends for end in pair)])
-    return DimensionCurve(name, [(int(frame), float(f"{values[frame]:.6g}")) for frame in frames], omitted)
+        frame_parts = [part for part in np.array_split(frames, MOST_POINTS // 2) if len(part)]
+        extreme_frames = ((part[numbers[part].argmin()], part[numbers[part].argmax()]) for part in frame_parts)
+        frames = np.unique([frames[0], frames[-1], *(end for pair in extreme_frames for end in pair)])
+    return DimensionCurve(name, [(int(frame), float(f"{numbers[frame]:.6g}")) for frame in frames], omitted_count)
 
 
 def read_pictures(
     recording: RecordedDataset, episode: int, camera: str, frames: Collection[int]
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the encoded pictures of some frames of a camera that is stored as images."""
-    begin = 0
+    first_frame = 0
     for rows in read_rows(recording, episode, [camera], BATCH_ROWS):
         for row in range(rows.num_rows):
-            if begin + row in frames:
-                yield begin + row, (rows.column(camera)[row].as_py() or {}).get("bytes") or b""
-        begin += rows.num_rows
-        if begin > max(frames, default=0):
+            if first_frame + row in frames:
+                yield first_frame + row, (rows.column(camera)[row].as_py() or {}).get("bytes") or b""
+        first_frame += rows.num_rows
+        if first_frame > max(frames, default=0):
             return

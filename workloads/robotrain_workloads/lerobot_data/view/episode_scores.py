@@ -45,32 +45,37 @@ def list_scores(
     recording: RecordedDataset, findings: Sequence[DataFinding], *, reads_numbers: bool
 ) -> Iterator[EpisodeScores]:
     """Yield the scores of all episodes, in order."""
-    numbers = {measured.episode: measured for measured in (_measure(recording) if reads_numbers else ())}
+    numbers_by_episode = {
+        measured_numbers.episode: measured_numbers
+        for measured_numbers in (_measure(recording) if reads_numbers else ())
+    }
     codes: dict[int, list[DataFinding]] = {}
     for finding in findings:
         for episode in finding.episodes:
             codes.setdefault(episode, []).append(finding)
-    places = recording.episodes
-    for episode, frames, task in zip(places.numbers, places.lengths, places.first_tasks, strict=True):
+    episode_files = recording.episodes
+    for episode, frames, task in zip(
+        episode_files.numbers, episode_files.lengths, episode_files.first_tasks, strict=True
+    ):
         episode_findings = codes.get(int(episode), [])
         errors = sum(finding.severity == "error" for finding in episode_findings)
-        names = tuple(dict.fromkeys(finding.code for finding in episode_findings))
-        measured = numbers.get(int(episode)) or _Numbers(int(episode))
-        yield EpisodeScores(*measured, int(frames), task, errors, len(episode_findings) - errors, names)
+        finding_codes = tuple(dict.fromkeys(finding.code for finding in episode_findings))
+        measured_numbers = numbers_by_episode.get(int(episode)) or _Numbers(int(episode))
+        yield EpisodeScores(*measured_numbers, int(frames), task, errors, len(episode_findings) - errors, finding_codes)
 
 
 def _measure(recording: RecordedDataset) -> Iterator[_Numbers]:
     """Yield the scores of the numbers of each episode."""
-    for numbers in recording.read_numbers():
-        motion = make_motion(numbers, recording.spreads)
-        moving = motion.continuous if motion.continuous.shape[1] else motion.both
-        if not moving.shape[1] or motion.length < 2 or not np.isfinite(motion.both).all():
+    for episode_numbers in recording.read_numbers():
+        motion = make_motion(episode_numbers, recording.spreads)
+        moving_numbers = motion.continuous if motion.continuous.shape[1] else motion.both
+        if not moving_numbers.shape[1] or motion.length < 2 or not np.isfinite(motion.both).all():
             continue
-        still = min(motion.length, count_still(motion.both) + count_still(motion.both[::-1]))
-        steps = 100 * np.abs(np.diff(moving, axis=0)).max(axis=1)
-        parts = np.array_split(steps, min(SPARKS, len(steps)))
-        curve = tuple(round(float(part.max()), 1) for part in parts)
-        yield _Numbers(motion.episode, round(still / recording.fps, 2), max(curve), curve)
+        still_frames = min(motion.length, count_still(motion.both) + count_still(motion.both[::-1]))
+        steps = 100 * np.abs(np.diff(moving_numbers, axis=0)).max(axis=1)
+        step_parts = np.array_split(steps, min(SPARKS, len(steps)))
+        curve = tuple(round(float(part.max()), 1) for part in step_parts)
+        yield _Numbers(motion.episode, round(still_frames / recording.fps, 2), max(curve), curve)
 
 
 def find_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
@@ -83,14 +88,16 @@ def find_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
 
 def select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
     """Return the episodes that a page lists, the worst first: all, or the worst and those at the ends of each score."""
-    worst = find_worst(scores)
-    if len(worst) <= MOST_EPISODES:
-        return worst
-    ends = set[int]()
+    worst_scores = find_worst(scores)
+    if len(worst_scores) <= MOST_EPISODES:
+        return worst_scores
+    extreme_episodes = set[int]()
     for key in ("frames", "idle", "jump", "episode"):
-        measured = sorted(
+        measured_scores = sorted(
             (score for score in scores if getattr(score, key) is not None), key=lambda score: getattr(score, key)
         )
-        ends |= {score.episode for score in (*measured[:MOST_ENDS], *measured[-MOST_ENDS:])}
-    chosen = {score.episode for score in worst[: MOST_EPISODES - len(ends)]} | ends
-    return [score for score in worst if score.episode in chosen]
+        extreme_episodes |= {score.episode for score in (*measured_scores[:MOST_ENDS], *measured_scores[-MOST_ENDS:])}
+    chosen_episodes = {
+        score.episode for score in worst_scores[: MOST_EPISODES - len(extreme_episodes)]
+    } | extreme_episodes
+    return [score for score in worst_scores if score.episode in chosen_episodes]

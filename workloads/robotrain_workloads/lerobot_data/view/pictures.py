@@ -59,8 +59,8 @@ def make_strip(recording: RecordedDataset, episode: int, camera: str, length: in
     pictures = dict[int, Array]()
     try:
         if recording.features[camera].get("dtype") == "image":
-            for frame, content in read_pictures(recording, episode, camera, frames):
-                if (picture := _open_image(content)) is not None:
+            for frame, picture_bytes in read_pictures(recording, episode, camera, frames):
+                if (picture := _open_image(picture_bytes)) is not None:
                     pictures[frame] = picture
         else:
             strip.part = recording.episodes.find_video(camera, episode)
@@ -73,27 +73,32 @@ def make_strip(recording: RecordedDataset, episode: int, camera: str, length: in
     except (OSError, ValueError, LookupError, importlib.import_module("av").error.FFmpegError) as error:
         reason = getattr(error, "strerror", "") or error
         strip.problem = f"{strip.part.path if strip.part else camera} cannot be read: {reason}"
-    missing = len(frames) - len(pictures)
-    if missing and not strip.problem:
-        strip.problem = f"{missing} of {len(frames)} pictures do not exist, or cannot be read"
+    missing_count = len(frames) - len(pictures)
+    if missing_count and not strip.problem:
+        strip.problem = f"{missing_count} of {len(frames)} pictures do not exist, or cannot be read"
     strip.pictures = [(frame, _encode(picture)) for frame, picture in sorted(_scale_distances(pictures).items())]
     return strip
 
 
-def _open_image(content: bytes) -> Array | None:
+def _open_image(picture_bytes: bytes) -> Array | None:
     """Return a small picture; None if it cannot be read."""
     try:
-        return _shrink(Image.open(io.BytesIO(content)))
+        return _shrink(Image.open(io.BytesIO(picture_bytes)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 
-def decode_frames(recording: RecordedDataset, part: VideoPlace, frames: Collection[int]) -> Iterator[tuple[int, Any]]:
+def decode_frames(
+    recording: RecordedDataset, video_place: VideoPlace, frames: Collection[int]
+) -> Iterator[tuple[int, Any]]:
     """Yield the pictures of some frames, in order. Raise what PyAV raises."""
-    with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as container:
+    with (
+        recording.files.open(video_place.path) as open_file,
+        importlib.import_module("av").open(open_file) as container,
+    ):
         decoder = VideoDecoder(container, recording.fps)
         for frame in frames:
-            if (picture := decoder.find(part.start + frame / recording.fps)) is not None:
+            if (picture := decoder.find(video_place.start + frame / recording.fps)) is not None:
                 yield frame, picture
 
 
@@ -101,13 +106,13 @@ def _shrink(picture: Any) -> Array:
     """Return a picture as wide as those of a strip: RGB, or distances."""
     if isinstance(picture, Image.Image):
         is_color = not picture.mode.startswith(("I", "F"))
-        values = np.asarray(picture.convert("RGB") if is_color else picture)
+        pixels = np.asarray(picture.convert("RGB") if is_color else picture)
     else:
         is_color = "gray" not in picture.format.name or picture.format.name == "gray"
-        values = picture.to_ndarray(format="rgb24" if is_color else "gray16le")
-    height, width = values.shape[:2]
+        pixels = picture.to_ndarray(format="rgb24" if is_color else "gray16le")
+    height, width = pixels.shape[:2]
     size = (WIDTH, max(1, round(height * WIDTH / width)))
-    return np.asarray(Image.fromarray(values if is_color else values.astype(np.float32)).resize(size))
+    return np.asarray(Image.fromarray(pixels if is_color else pixels.astype(np.float32)).resize(size))
 
 
 def _scale_distances(pictures: Mapping[int, Array]) -> dict[int, Array]:
@@ -115,9 +120,11 @@ def _scale_distances(pictures: Mapping[int, Array]) -> dict[int, Array]:
     distances = [picture for picture in pictures.values() if picture.ndim == 2]
     if not distances:
         return dict(pictures)
-    low, high = np.percentile(np.concatenate([picture.ravel() for picture in distances]), [1, 99])
+    low_distance, high_distance = np.percentile(np.concatenate([picture.ravel() for picture in distances]), [1, 99])
     return {
-        frame: np.clip((picture - low) * 255 / ((high - low) or 1.0), 0, 255).astype(np.uint8)
+        frame: np.clip((picture - low_distance) * 255 / ((high_distance - low_distance) or 1.0), 0, 255).astype(
+            np.uint8
+        )
         if picture.ndim == 2
         else picture
         for frame, picture in pictures.items()
@@ -125,30 +132,30 @@ def _scale_distances(pictures: Mapping[int, Array]) -> dict[int, Array]:
 
 
 def _encode(picture: Array) -> str:
-    written = io.BytesIO()
-    Image.fromarray(picture).save(written, "JPEG", quality=QUALITY)
-    return base64.b64encode(written.getvalue()).decode()
+    jpeg_buffer = io.BytesIO()
+    Image.fromarray(picture).save(jpeg_buffer, "JPEG", quality=QUALITY)
+    return base64.b64encode(jpeg_buffer.getvalue()).decode()
 
 
-def _add_clip(strip: CameraStrip, recording: RecordedDataset, room: int) -> None:
+def _add_clip(strip: CameraStrip, recording: RecordedDataset, remaining_bytes: int) -> None:
     """Add the part of the video to a strip, or why it has none."""
-    part = strip.part
-    assert part is not None
-    with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as source:
+    video_place = strip.part
+    assert video_place is not None
+    with recording.files.open(video_place.path) as open_file, importlib.import_module("av").open(open_file) as source:
         stream = source.streams.video[0]
         codec = stream.codec_context.codec.canonical_name
         is_depth = dataset.is_depth(recording.features[strip.name])
         seconds = float(source.duration or 0) / 1e6
-        share = min(1.0, (part.end - part.start) / seconds) if seconds else 1.0
+        shown_share = min(1.0, (video_place.end - video_place.start) / seconds) if seconds else 1.0
         if is_depth:
             strip.remark = "a browser plays no video of distances"
         elif codec not in PLAYABLE:
             strip.remark = f"a browser plays no video of the codec {codec}"
-        elif recording.files.get_size(part.path) * share > min(room, LARGEST_CLIP):
+        elif recording.files.get_size(video_place.path) * shown_share > min(remaining_bytes, LARGEST_CLIP):
             strip.remark = "the video is too large for a page"
         else:
-            clip, strip.clip_start = _cut_video(source, part)
-            if len(clip) <= min(room, LARGEST_CLIP):
+            clip, strip.clip_start = _cut_video(source, video_place)
+            if len(clip) <= min(remaining_bytes, LARGEST_CLIP):
                 strip.clip = base64.b64encode(clip).decode()
             else:
                 strip.remark = "the video is too large for a page"
@@ -156,19 +163,19 @@ def _add_clip(strip: CameraStrip, recording: RecordedDataset, room: int) -> None
 
 def _cut_video(source: Any, part: VideoPlace) -> tuple[bytes, float]:
     """Return a part of a video from the key frame before it on, as it is encoded, and where the part begins in it."""
-    stream, written = source.streams.video[0], io.BytesIO()
+    stream, video_buffer = source.streams.video[0], io.BytesIO()
     unit = float(stream.time_base)
-    base = stream.start_time or 0
-    source.seek(base + int(part.start / unit) + 1, stream=stream)
-    first: int | None = None
-    with importlib.import_module("av").open(written, "w", format="mp4") as target:
+    start_pts = stream.start_time or 0
+    source.seek(start_pts + int(part.start / unit) + 1, stream=stream)
+    first_time: int | None = None
+    with importlib.import_module("av").open(video_buffer, "w", format="mp4") as target:
         copy = target.add_stream_from_template(stream, opaque=True)
         for packet in source.demux(stream):
             if packet.dts is None or packet.pts is None:
                 continue
-            if (packet.dts - base) * unit >= part.end - 1e-6:
+            if (packet.dts - start_pts) * unit >= part.end - 1e-6:
                 break
-            first = packet.pts if first is None else first
-            packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, copy
+            first_time = packet.pts if first_time is None else first_time
+            packet.pts, packet.dts, packet.stream = packet.pts - first_time, packet.dts - first_time, copy
             target.mux(packet)
-    return written.getvalue(), max(0.0, part.start - ((first or 0) - base) * unit)
+    return video_buffer.getvalue(), max(0.0, part.start - ((first_time or 0) - start_pts) * unit)

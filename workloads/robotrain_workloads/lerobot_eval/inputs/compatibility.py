@@ -47,10 +47,10 @@ def find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
         yield from simulation.find_environment_problems(settings, str(env), job.arguments, kind, renames)
         description = job.parameters["task_description"]
         has_dataset = bool(infos)
-        if missing := task_texts.explain_missing_words(
+        if missing_words := task_texts.explain_missing_words(
             kind, str(env), description, folder, may_be_recorded=has_dataset
         ):
-            yield missing
+            yield missing_words
 
 
 def _find_type_problems(job: LerobotJob) -> Iterator[Problem | str]:

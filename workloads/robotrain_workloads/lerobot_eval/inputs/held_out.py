@@ -22,14 +22,14 @@ SEEN_REASON = "an earlier training of the policy saw all episodes that the last 
 
 def is_same_dataset(dataset_statistics: Statistics, policy_statistics: Statistics) -> bool:
     """Return whether all statistics that both have agree."""
-    common = dataset_statistics.keys() & policy_statistics.keys()
-    for left, right in ((dataset_statistics[name], policy_statistics[name]) for name in common):
-        pairs = zip(left, right, strict=False)
-        if len(left) != len(right) or not all(
-            math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in pairs
+    common_names = dataset_statistics.keys() & policy_statistics.keys()
+    for dataset_values, policy_values in ((dataset_statistics[name], policy_statistics[name]) for name in common_names):
+        value_pairs = zip(dataset_values, policy_values, strict=False)
+        if len(dataset_values) != len(policy_values) or not all(
+            math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for a, b in value_pairs
         ):
             return False
-    return {f"action.{name}" for name in NEEDED_STATISTICS} <= common
+    return {f"action.{name}" for name in NEEDED_STATISTICS} <= common_names
 
 
 class TrainingHistory(NamedTuple):
@@ -48,18 +48,18 @@ def load_training_history(root: Path, model: Path) -> TrainingHistory:
     trainings: list[PolicyTraining] = []
     folder: Path | None = model
     while folder is not None and not training_history.is_known(folder, trainings):
-        earlier, reason = _load_trainings(root, folder)
-        trainings += earlier
+        earlier_trainings, reason = _load_trainings(root, folder)
+        trainings += earlier_trainings
         if reason and not trainings:
             return TrainingHistory([], reason)
-        last = trainings[-1]
+        last_training = trainings[-1]
         if reason:
             return TrainingHistory(
-                trainings, doubt=_format_doubt(last.started_from if earlier else str(folder), reason)
+                trainings, doubt=_format_doubt(last_training.started_from if earlier_trainings else str(folder), reason)
             )
-        folder = training_history.find_start_folder(last)
-        if folder is None and last.started_from and not last.is_resumed:
-            return TrainingHistory(trainings, doubt=_format_doubt(last.started_from, "it is not here"))
+        folder = training_history.find_start_folder(last_training)
+        if folder is None and last_training.started_from and not last_training.is_resumed:
+            return TrainingHistory(trainings, doubt=_format_doubt(last_training.started_from, "it is not here"))
     return TrainingHistory(trainings)
 
 
@@ -70,18 +70,22 @@ def _format_doubt(start_policy: str, reason: str) -> str:
 def _load_trainings(root: Path, model: Path) -> tuple[list[PolicyTraining], str]:
     """Return the trainings that the files of a policy tell, up to one that is unknown or used another dataset; why."""
     try:
-        saved = training_history.read_trainings(model)
-        if not saved:
+        saved_trainings = training_history.read_trainings(model)
+        if not saved_trainings:
             return [], f"the policy has no {training_history.TRAIN_CONFIG_FILE} with its training data"
         dataset_statistics = training_history.read_dataset_statistics(root)
-        same = list(
-            itertools.takewhile(lambda training: is_same_dataset(dataset_statistics, training.statistics), saved)
+        same_trainings = list(
+            itertools.takewhile(
+                lambda training: is_same_dataset(dataset_statistics, training.statistics), saved_trainings
+            )
         )
     except (OSError, ValueError) as error:
         return [], str(error)
     except training_history.FORMAT_ERRORS:
         return [], "the statistics of the dataset or of the policy have an unknown format"
-    return same, "" if len(same) == len(saved) else "the policy was trained on another dataset: its statistics differ"
+    return same_trainings, "" if len(same_trainings) == len(
+        saved_trainings
+    ) else "the policy was trained on another dataset: its statistics differ"
 
 
 class EpisodeSelection(NamedTuple):
@@ -106,11 +110,15 @@ def choose_episodes(
     Raise ValueError with a sentence.
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
-    chosen, is_unseen, reason = _choose(requested, root, model, episode_numbers.leave_out(excluded, total))
-    numbers = episode_numbers.leave_out(excluded, total, chosen)
-    count = f"{_format_episodes(len(numbers))} of {total}" if len(numbers) < total else f"all {_format_episodes(total)}"
+    chosen_episodes, is_unseen, reason = _choose(requested, root, model, episode_numbers.leave_out(excluded, total))
+    remaining_episodes = episode_numbers.leave_out(excluded, total, chosen_episodes)
+    count = (
+        f"{_format_episodes(len(remaining_episodes))} of {total}"
+        if len(remaining_episodes) < total
+        else f"all {_format_episodes(total)}"
+    )
     return EpisodeSelection(
-        numbers, is_unseen, f"{count} may be replayed{f', without {excluded}' * bool(excluded)}{reason}"
+        remaining_episodes, is_unseen, f"{count} may be replayed{f', without {excluded}' * bool(excluded)}{reason}"
     )
 
 
@@ -126,20 +134,20 @@ def _choose(
         if counts and not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
             default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT, kept_episodes)
             return default, True, f": {DEFAULT_REASON}"
-    held, problem, doubt = _find_unseen_episodes(root, model)
+    held_out, problem, doubt = _find_unseen_episodes(root, model)
     if requested == selection.HELD_OUT and (problem or doubt):
         raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {problem or doubt} (--replay-episodes all)")
     if requested is None and problem:
         return kept_episodes, False, f": {problem}"
     if requested in (None, selection.HELD_OUT):
         kind = f"those that the last training held out; {doubt}" if doubt else "those that training held out"
-        return held, not doubt, f": {kind}"
+        return held_out, not doubt, f": {kind}"
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     ranges = selection.parse_episodes(str(requested))
-    numbers = kept_episodes if ranges is None else episode_numbers.select_episodes(ranges, total)
-    is_unseen = bool(model and held and not doubt and set(numbers) <= set(held))
+    requested_episodes = kept_episodes if ranges is None else episode_numbers.select_episodes(ranges, total)
+    is_unseen = bool(model and held_out and not doubt and set(requested_episodes) <= set(held_out))
     reason = "training held them out" if is_unseen else "training may have seen them"
-    return numbers, is_unseen, f", as requested: {reason if model else 'the policy is untrained'}"
+    return requested_episodes, is_unseen, f", as requested: {reason if model else 'the policy is untrained'}"
 
 
 def explain_unknown_split(root: Path, model: Path | None) -> str:
@@ -158,10 +166,10 @@ def _find_unseen_episodes(root: Path, model: Path | None) -> tuple[list[int], st
     if reason := problem or _explain_empty_split(trainings):
         return [], reason, doubt
     tasks = dict(dataset.read_first_tasks(root))
-    held = set(_list_held_out(tasks, trainings[0]))
+    held_out = set(_list_held_out(tasks, trainings[0]))
     for training in trainings[1:]:
-        held -= set(training.episodes or tasks) - set(_list_held_out(tasks, training))
-    return sorted(held), "" if held else SEEN_REASON, doubt
+        held_out -= set(training.episodes or tasks) - set(_list_held_out(tasks, training))
+    return sorted(held_out), "" if held_out else SEEN_REASON, doubt
 
 
 def _explain_empty_split(trainings: Sequence[PolicyTraining]) -> str:

@@ -117,24 +117,25 @@ class EvaluationRequest:
     def save(self, work: Path) -> Path:
         """Write it to the run's folder, and return the file. Raise OSError."""
         work.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(self), default=str)
-        write_atomically(work / REQUEST_FILE, text.encode(), mode=0o600)
+        request_json = json.dumps(dataclasses.asdict(self), default=str)
+        write_atomically(work / REQUEST_FILE, request_json.encode(), mode=0o600)
         return work / REQUEST_FILE
 
 
 def read_request(file: Path) -> EvaluationRequest:
     """Return what `EvaluationRequest.save` wrote. Raise OSError."""
-    data = json.loads(file.read_bytes())
+    request_fields = json.loads(file.read_bytes())
     policy, *references = (
-        EvaluatedPolicy(**_make_paths(EvaluatedPolicy, policy)) for policy in (data["policy"], *data["references"])
+        EvaluatedPolicy(**_make_paths(EvaluatedPolicy, policy))
+        for policy in (request_fields["policy"], *request_fields["references"])
     )
     return EvaluationRequest(
-        **{**_make_paths(EvaluationRequest, data), "policy": policy, "references": tuple(references)}
+        **{**_make_paths(EvaluationRequest, request_fields), "policy": policy, "references": tuple(references)}
     )
 
 
-def _make_paths(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+def _make_paths(kind: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a record with paths where it has paths."""
     hints = typing.get_type_hints(kind)
     are_paths = {name for name, hint in hints.items() if Path in (hint, *typing.get_args(hint))}
-    return {name: Path(value) if value and name in are_paths else value for name, value in data.items()}
+    return {name: Path(value) if value and name in are_paths else value for name, value in fields.items()}

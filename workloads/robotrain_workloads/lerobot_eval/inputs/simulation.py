@@ -159,14 +159,14 @@ def find_environment_problems(
     environment = SIMULATED_ENVIRONMENTS[env]
     inputs = get_policy_inputs(settings)
     renames = renames or {}
-    shown = list(environment.cameras)
-    renames = {**match_single_camera(inputs, shown, renames), **renames}
+    shown_cameras = list(environment.cameras)
+    renames = {**match_single_camera(inputs, shown_cameras, renames), **renames}
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
     features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
     shape = [3, *environment.picture]
     for index, name in enumerate(SIZE_OPTIONS, start=1):
-        value = get_option_value(options, f"--env.{name}") or ""
-        shape[index] = int(value) if value.isdecimal() else shape[index]
+        size_text = get_option_value(options, f"--env.{name}") or ""
+        shape[index] = int(size_text) if size_text.isdecimal() else shape[index]
     features |= {
         name: {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
         for name in environment.cameras
@@ -177,7 +177,7 @@ def find_environment_problems(
     for finding in map(make_data_problem, problems):
         yield make_data_problem(finding, way if " wide and " in finding.title else "")
     if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
-        yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
+        yield f"the policy reads both {WORLD} and {shown_cameras[0]}, but {env} shows only one of them"
 
 
 def find_scenes_problem(env: str, folder: Path) -> Problem | None:
@@ -200,12 +200,18 @@ def is_camera(name: str) -> bool:
     return name not in (STATE, WORLD)
 
 
-def match_single_camera(inputs: Iterable[str], shown: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
+def match_single_camera(
+    inputs: Iterable[str], shown_cameras: Sequence[str], renames: Mapping[str, str]
+) -> dict[str, str]:
     """Return the rename of the environment's only camera to the policy's only one: then names do not matter."""
-    read = [name for name in inputs if is_camera(name)]
-    if len(read) != 1 or len(shown) != 1 or renames.get(shown[0], shown[0]) == read[0]:
+    read_cameras = [name for name in inputs if is_camera(name)]
+    if (
+        len(read_cameras) != 1
+        or len(shown_cameras) != 1
+        or renames.get(shown_cameras[0], shown_cameras[0]) == read_cameras[0]
+    ):
         return {}
-    return {shown[0]: read[0]} if shown[0] not in renames else {}
+    return {shown_cameras[0]: read_cameras[0]} if shown_cameras[0] not in renames else {}
 
 
 def _find_size_way(inputs: Mapping[str, Sequence[int]], environment: SimulatedEnvironment) -> str:
@@ -243,62 +249,67 @@ class StartRanges:
 Starts = StartStates | StartRanges
 
 
-def parse_starts(text: str | None, env: str) -> Starts | None:
+def parse_starts(starts_text: str | None, env: str) -> Starts | None:
     """Return the starts; None for the environment's own. Raise ValueError with a sentence."""
-    if text is None:
+    if starts_text is None:
         return None
-    if len(text) > MOST_CHARACTERS:
+    if len(starts_text) > MOST_CHARACTERS:
         raise ValueError(
-            f"it has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are allowed: use ranges or fewer states"
+            f"it has {len(starts_text):,} characters, and at most {MOST_CHARACTERS:,} are allowed: use ranges or "
+            "fewer states"
         )
     if not SIMULATED_ENVIRONMENTS[env].has_placeable_objects:
-        takers = ", ".join(
+        placing_environments = ", ".join(
             name for name, environment in SIMULATED_ENVIRONMENTS.items() if environment.has_placeable_objects
         )
-        raise ValueError(f"{env} chooses its own starts: only {takers} takes --starts")
-    if text == EASY_STARTS:
+        raise ValueError(f"{env} chooses its own starts: only {placing_environments} takes --starts")
+    if starts_text == EASY_STARTS:
         return StartRanges()
     try:
-        value = json.loads(text)
+        starts_json = json.loads(starts_text)
     except json.JSONDecodeError as error:
-        if text.lstrip()[:1] in ("[", "{") and error.pos >= len(text.rstrip()):
+        if starts_text.lstrip()[:1] in ("[", "{") and error.pos >= len(starts_text.rstrip()):
             raise ValueError("the JSON is incomplete: a bracket, a brace or a quote is not closed") from None
-        if text.lstrip()[:1] in ("[", "{"):
+        if starts_text.lstrip()[:1] in ("[", "{"):
             reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
             raise ValueError(f"the JSON is invalid at character {error.pos + 1}: {reason}") from None
-        value = None
+        starts_json = None
     except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, list) and value:
-        return StartStates(tuple(_parse_state(number, state) for number, state in enumerate(value)))
-    if isinstance(value, dict):
-        return _parse_ranges(value)
+        starts_json = None
+    if isinstance(starts_json, list) and starts_json:
+        return StartStates(tuple(_parse_state(number, state) for number, state in enumerate(starts_json)))
+    if isinstance(starts_json, dict):
+        return _parse_ranges(starts_json)
     raise ValueError(
         f"it is neither {EASY_STARTS!r} nor a JSON list of states {STATE_FORM} nor a JSON object of ranges"
     )
 
 
-def _parse_state(number: int, value: Any) -> tuple[float, ...]:
-    if not (isinstance(value, list) and len(value) == 5 and all(map(_is_number, value))):
+def _parse_state(number: int, state: Any) -> tuple[float, ...]:
+    if not (isinstance(state, list) and len(state) == 5 and all(map(_is_number, state))):
         raise ValueError(f"state {number} must be five numbers: {STATE_FORM}")
-    if not all(0 <= position <= WORLD_SIZE for position in value[:4]):
+    if not all(0 <= position <= WORLD_SIZE for position in state[:4]):
         raise ValueError(f"state {number} has a position outside of 0 to {WORLD_SIZE:g}")
-    return tuple(map(float, value))
+    return tuple(map(float, state))
 
 
-def _parse_ranges(values: dict[str, Any]) -> StartRanges:
-    names = [field.name for field in dataclasses.fields(StartRanges)]
-    if unknown := sorted(set(values) - set(names)):
-        raise ValueError(f"unknown range {', '.join(map(repr, unknown))}: the ranges are {', '.join(names)}")
-    parsed = {}
-    for name, value in values.items():
-        if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]):
+def _parse_ranges(ranges_by_name: dict[str, Any]) -> StartRanges:
+    range_names = [field.name for field in dataclasses.fields(StartRanges)]
+    if unknown_names := sorted(set(ranges_by_name) - set(range_names)):
+        raise ValueError(
+            f"unknown range {', '.join(map(repr, unknown_names))}: the ranges are {', '.join(range_names)}"
+        )
+    parsed_ranges = {}
+    for name, bounds in ranges_by_name.items():
+        if not (
+            isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds)) and bounds[0] <= bounds[1]
+        ):
             raise ValueError(f"the range {name!r} must be two numbers, the lower one first")
-        parsed[name] = (float(value[0]), float(value[1]))
-    ranges = StartRanges(**parsed)
-    farthest = _find_farthest_position(ranges)
-    if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest):
-        position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest)
+        parsed_ranges[name] = (float(bounds[0]), float(bounds[1]))
+    ranges = StartRanges(**parsed_ranges)
+    farthest_position = _find_farthest_position(ranges)
+    if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest_position):
+        position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest_position)
         raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
     return ranges
 
@@ -309,15 +320,15 @@ def _is_number(value: Any) -> bool:
 
 def summarize_starts(starts: str) -> str:
     """Return the starts, shortened if they are too long to read."""
-    text = " ".join(starts.split())
-    if len(text) <= LONGEST_STARTS_TEXT:
-        return text
+    starts_text = " ".join(starts.split())
+    if len(starts_text) <= LONGEST_STARTS_TEXT:
+        return starts_text
     try:
-        value = json.loads(text)
-        summary = f"{len(value)} given states" if isinstance(value, list) else "given ranges"
+        starts_json = json.loads(starts_text)
+        summary = f"{len(starts_json)} given states" if isinstance(starts_json, list) else "given ranges"
     except ValueError:
         summary = "as given"
-    return f"{summary} (sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]})"
+    return f"{summary} (sha256:{hashlib.sha256(starts_text.encode()).hexdigest()[:16]})"
 
 
 def _find_farthest_position(ranges: StartRanges) -> Position:
@@ -327,16 +338,16 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
         (GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral)
         for distance, lateral in product(ranges.distance, ranges.lateral)
     ]
-    first, last = ranges.turn
+    first_turn, last_turn = ranges.turn
     offsets: list[Position] = []
     """Of the agent from the block: at the corners, and where a turn moves a corner farthest to a side."""
     for x, y in product(ranges.agent_across, ranges.agent_behind):
         length = math.hypot(x, y)
         angle = math.atan2(-y, x) + GOAL_ANGLE
-        low = angle + first
-        high = angle + min(last, first + 4 * QUARTER_TURN)
-        quarters = range(math.ceil(low / QUARTER_TURN), math.floor(high / QUARTER_TURN) + 1)
-        for turned in (low, high, *(number * QUARTER_TURN for number in quarters)):
-            offsets.append((length * math.cos(turned), length * math.sin(turned)))
+        first_angle = angle + first_turn
+        last_angle = angle + min(last_turn, first_turn + 4 * QUARTER_TURN)
+        quarters = range(math.ceil(first_angle / QUARTER_TURN), math.floor(last_angle / QUARTER_TURN) + 1)
+        for agent_angle in (first_angle, last_angle, *(number * QUARTER_TURN for number in quarters)):
+            offsets.append((length * math.cos(agent_angle), length * math.sin(agent_angle)))
     agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, offsets)]
     return max([*blocks, *agents], key=lambda position: max(abs(coordinate - center) for coordinate in position))

@@ -30,15 +30,17 @@ def explain_missing_words(
         folder is None or may_be_recorded or not (folder / policy.find_weights_file(folder)).is_file()
     ):  # not all of it is here
         return None
-    texts = training_history.read_task_texts(folder)
-    return None if len(texts) == 1 else _make_finding(env, texts)
+    trained_texts = training_history.read_task_texts(folder)
+    return None if len(trained_texts) == 1 else _make_finding(env, trained_texts)
 
 
 def _make_finding(env: str, texts: Sequence[str]) -> Problem:
-    trained = f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
+    training_text = (
+        f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
+    )
     example = shlex.quote(texts[0]) if texts else "TEXT"
-    reads = f"the policy reads its task in words, which {env} does not have, and {trained}"
-    return make_data_problem(reads, f"{DESCRIPTION_FLAG} {example}")
+    reading_text = f"the policy reads its task in words, which {env} does not have, and {training_text}"
+    return make_data_problem(reading_text, f"{DESCRIPTION_FLAG} {example}")
 
 
 def choose_description(
@@ -57,12 +59,15 @@ def choose_description(
         return _note(description, DESCRIPTION_FLAG) if reads_task else description
     if not reads_task or SIMULATED_ENVIRONMENTS[env].has_description:
         return None
-    trained = training_history.read_task_texts(folder) if folder else []
-    recorded = read_dataset_texts(root) if root else []
-    for texts, origin in ((trained, "the only text that it was trained with"), (recorded, "that of the dataset")):
-        if len(texts) == 1:
-            return _note(texts[0], origin)
-    raise SystemExit(f"error: {summarize_problem(_make_finding(env, trained or recorded))}")
+    trained_texts = training_history.read_task_texts(folder) if folder else []
+    recorded_texts = read_dataset_texts(root) if root else []
+    for task_texts, origin_text in (
+        (trained_texts, "the only text that it was trained with"),
+        (recorded_texts, "that of the dataset"),
+    ):
+        if len(task_texts) == 1:
+            return _note(task_texts[0], origin_text)
+    raise SystemExit(f"error: {summarize_problem(_make_finding(env, trained_texts or recorded_texts))}")
 
 
 def _note(text: str, origin: str) -> str:

@@ -39,14 +39,14 @@ def get_catalog(env: str, lerobot_version: object = None) -> TaskCatalog:
     return TaskCatalog({**simulated_tasks, **catalog.get("tasks", {})}, catalog.get("groups", {}))
 
 
-def split_names(text: str) -> list[str]:
+def split_names(names_text: str) -> list[str]:
     """Return the names of a list with commas."""
-    return [name for part in text.split(",") if (name := part.strip())]
+    return [name for part in names_text.split(",") if (name := part.strip())]
 
 
-def select_tasks(text: str, catalog: TaskCatalog) -> list[str]:
+def select_tasks(names_text: str, catalog: TaskCatalog) -> list[str]:
     """Return the named tasks in the order given, each once. Raise UnknownTask."""
-    return list(dict.fromkeys(_expand(split_names(text), catalog)))
+    return list(dict.fromkeys(_expand(split_names(names_text), catalog)))
 
 
 def _expand(names: Sequence[str], catalog: TaskCatalog) -> Iterator[str]:

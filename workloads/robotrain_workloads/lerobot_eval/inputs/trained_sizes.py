@@ -26,11 +26,11 @@ def correct_sizes(settings: Mapping[str, Any], folder: Path, model: ModelType) -
     :param model: the policy's type.
     """
     inputs = get_policy_inputs(settings)
-    trained = dict(_read_sizes(folder))
+    sizes_by_name = dict(_read_sizes(folder))
     sizes = {
-        name: trained.get(name, largest)
+        name: sizes_by_name.get(name, padded_size)
         for name in (STATE, WORLD)
-        if name in inputs and (largest := get_padded_size(name, model, settings)) is not None
+        if name in inputs and (padded_size := get_padded_size(name, model, settings)) is not None
     }
     if not sizes:
         return dict(settings)

@@ -32,8 +32,8 @@ class ReplayEpisode:
     @property
     def avg_inference_ms(self) -> float:
         """Mean over the measured frames; NaN for none."""
-        measured = [value for value in self.seconds if not math.isnan(value)]
-        return 1000 * fmean(measured) if measured else math.nan
+        measured_seconds = [frame_seconds for frame_seconds in self.seconds if not math.isnan(frame_seconds)]
+        return 1000 * fmean(measured_seconds) if measured_seconds else math.nan
 
     @property
     def throughput_hz(self) -> float:

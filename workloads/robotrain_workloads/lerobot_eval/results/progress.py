@@ -36,12 +36,15 @@ class EvaluationProgress:
         if replayed := result.replayed:
             print(f"replay: mse {replayed.mean('mse'):.4g}, mae {replayed.mean('mae'):.4g}", flush=True)
         if rolled := result.rolled:
-            low, high = rolled.success_interval
+            lower_bound, upper_bound = rolled.success_interval
             count = f"{rolled.successes} of {len(rolled.episodes)}"
-            print(f"rollout: success {count}, {rolled.success_rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
-            for line in summary.format_task_table(rolled):
-                print(line, flush=True)
+            print(
+                f"rollout: success {count}, {rolled.success_rate:.0%} ({lower_bound:.0%} to {upper_bound:.0%})",
+                flush=True,
+            )
+            for table_line in summary.format_task_table(rolled):
+                print(table_line, flush=True)
 
     def _send(self, values: dict[str, float]) -> None:
-        shown = values if self._has_scores else {}
-        emit_event(Metrics(values=shown, step=self._done, total=self._total, unit="episode"))
+        sent_scores = values if self._has_scores else {}
+        emit_event(Metrics(values=sent_scores, step=self._done, total=self._total, unit="episode"))

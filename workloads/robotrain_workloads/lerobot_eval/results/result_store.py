@@ -111,15 +111,17 @@ def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> N
         plot_all_episodes(episodes, folder / "aggregate_summary.png")
 
 
-def _plot_curves(episode: ReplayEpisode, recorded: Any, predicted: Any, fps: float, title: str, path: Path) -> None:
-    names = list(episode.each_mae)[:MOST_NUMBERS]
-    figure, rows = make_panels(len(names), 1, 9, 1.2 + 1.3 * len(names), title, sharex=True)
+def _plot_curves(
+    episode: ReplayEpisode, recorded_actions: Any, predicted_actions: Any, fps: float, title: str, path: Path
+) -> None:
+    action_names = list(episode.each_mae)[:MOST_NUMBERS]
+    figure, rows = make_panels(len(action_names), 1, 9, 1.2 + 1.3 * len(action_names), title, sharex=True)
     seconds = [frame / fps for frame in range(episode.steps)]
-    for index, name in enumerate(names):
+    for index, action_name in enumerate(action_names):
         panel = rows[index][0]
-        panel.plot(seconds, recorded[:, index], color=RECORDED, label="recorded")
-        panel.plot(seconds, predicted[:, index], color=PREDICTED, label="predicted")
-        panel.set_ylabel(shorten_label(name), fontsize=7)
+        panel.plot(seconds, recorded_actions[:, index], color=RECORDED, label="recorded")
+        panel.plot(seconds, predicted_actions[:, index], color=PREDICTED, label="predicted")
+        panel.set_ylabel(shorten_label(action_name), fontsize=7)
     rows[0][0].legend(fontsize=8)
     rows[-1][0].set_xlabel("seconds")
     figure.savefig(path, dpi=DPI)
@@ -127,12 +129,18 @@ def _plot_curves(episode: ReplayEpisode, recorded: Any, predicted: Any, fps: flo
 
 def plot_error_heatmap(episode: ReplayEpisode, fps: float, path: Path) -> None:
     """Plot the error over time; dark is small."""
-    names = list(episode.each_mae)
-    figure, ((panel,),) = make_panels(1, 1, 9, 2 + 0.2 * len(names), f"Episode {episode.episode}: error of each action")
+    action_names = list(episode.each_mae)
+    figure, ((panel,),) = make_panels(
+        1, 1, 9, 2 + 0.2 * len(action_names), f"Episode {episode.episode}: error of each action"
+    )
     errors = abs(episode.predicted - episode.recorded).T
-    image = panel.imshow(errors, aspect="auto", interpolation="nearest", extent=(0, episode.steps / fps, len(names), 0))
-    ticks = choose_ticks(names)
-    panel.set_yticks([index + 0.5 for index in ticks], [shorten_label(names[index]) for index in ticks], fontsize=7)
+    image = panel.imshow(
+        errors, aspect="auto", interpolation="nearest", extent=(0, episode.steps / fps, len(action_names), 0)
+    )
+    ticks = choose_ticks(action_names)
+    panel.set_yticks(
+        [index + 0.5 for index in ticks], [shorten_label(action_names[index]) for index in ticks], fontsize=7
+    )
     panel.set_xlabel("seconds")
     figure.colorbar(image, ax=panel, label="absolute error")
     figure.savefig(path, dpi=DPI)
@@ -143,21 +151,21 @@ def plot_episode_summary(episode: ReplayEpisode, fps: float, path: Path) -> None
     title = f"Episode {episode.episode}: {episode.steps} frames, mse {episode.mse:.4g}, mae {episode.mae:.4g}"
     figure, ((actions, spread), (times, errors)) = make_panels(2, 2, 11, 7.5, title)
     figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
-    names = list(episode.each_mae)
+    action_names = list(episode.each_mae)
     seconds = [frame / fps for frame in range(episode.steps)]
     actions.set_title("recorded (lines) and predicted (dashes)", fontsize=9)
-    for index in range(min(len(names), MOST_NUMBERS)):
-        (line,) = actions.plot(seconds, episode.recorded[:, index])
-        actions.plot(seconds, episode.predicted[:, index], "--", color=line.get_color())
+    for index in range(min(len(action_names), MOST_NUMBERS)):
+        (plotted_line,) = actions.plot(seconds, episode.recorded[:, index])
+        actions.plot(seconds, episode.predicted[:, index], "--", color=plotted_line.get_color())
     actions.set_xlabel("seconds")
     spread.set_title("absolute error", fontsize=9)
     absolute_errors = abs(episode.predicted - episode.recorded)
-    spread.boxplot([absolute_errors[:, index] for index in range(len(names))], showfliers=False)
-    label_bars(spread, names, first=1)
+    spread.boxplot([absolute_errors[:, index] for index in range(len(action_names))], showfliers=False)
+    label_bars(spread, action_names, first_position=1)
     times.set_title("inference time (ms/frame)", fontsize=9)
     times.plot(seconds, [1000 * latency for latency in episode.seconds])
     times.set_xlabel("seconds")
-    draw_bars(errors, names, list(episode.each_mae.values()), "mean absolute error")
+    draw_bars(errors, action_names, list(episode.each_mae.values()), "mean absolute error")
     figure.savefig(path, dpi=DPI)
 
 
@@ -166,29 +174,29 @@ def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
     title = f"{len(episodes)} episodes: mse {fmean(episode.mse for episode in episodes):.4g}"
     figure, ((mae, mse), (hertz, joints)) = make_panels(2, 2, 11, 7.5, title)
     figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
-    numbers = [str(episode.episode) for episode in episodes]
-    draw_bars(mae, numbers, [episode.mae for episode in episodes], "mean absolute error by episode")
-    draw_bars(mse, numbers, [episode.mse for episode in episodes], "mean squared error by episode")
-    draw_bars(hertz, numbers, [episode.throughput_hz for episode in episodes], "actions/s by episode")
-    names = list(episodes[0].each_mae)
-    means = [fmean(episode.each_mae[name] for episode in episodes) for name in names]
-    draw_bars(joints, names, means, "mean absolute error by action dimension")
+    episode_labels = [str(episode.episode) for episode in episodes]
+    draw_bars(mae, episode_labels, [episode.mae for episode in episodes], "mean absolute error by episode")
+    draw_bars(mse, episode_labels, [episode.mse for episode in episodes], "mean squared error by episode")
+    draw_bars(hertz, episode_labels, [episode.throughput_hz for episode in episodes], "actions/s by episode")
+    action_names = list(episodes[0].each_mae)
+    means = [fmean(episode.each_mae[action_name] for episode in episodes) for action_name in action_names]
+    draw_bars(joints, action_names, means, "mean absolute error by action dimension")
     figure.savefig(path, dpi=DPI)
 
 
-def draw_bars(panel: Any, names: Sequence[str], values: Sequence[float], title: str) -> None:
+def draw_bars(panel: Any, bar_names: Sequence[str], heights: Sequence[float], title: str) -> None:
     """Draw a bar for each name."""
     panel.set_title(title, fontsize=9)
-    panel.bar(range(len(names)), values, color=RECORDED)
-    label_bars(panel, names)
+    panel.bar(range(len(bar_names)), heights, color=RECORDED)
+    label_bars(panel, bar_names)
 
 
-def label_bars(panel: Any, names: Sequence[str], first: int = 0) -> None:
-    """Label the x axis; `first` is the position of the first name."""
-    ticks = choose_ticks(names)
-    texts = [shorten_label(names[index]) for index in ticks]
+def label_bars(panel: Any, bar_names: Sequence[str], first_position: int = 0) -> None:
+    """Label the x axis; `first_position` is the position of the first name."""
+    ticks = choose_ticks(bar_names)
+    labels = [shorten_label(bar_names[index]) for index in ticks]
     rotation = 90 if len(ticks) > MOST_FLAT_LABELS else 0
-    panel.set_xticks([index + first for index in ticks], texts, fontsize=7, rotation=rotation)
+    panel.set_xticks([index + first_position for index in ticks], labels, fontsize=7, rotation=rotation)
 
 
 def shorten_label(name: str) -> str:

@@ -107,21 +107,27 @@ def describe_conditions(result: EvaluationResult) -> str:
     request, conditions = result.request, list[str]()
     if result.rolled:
         starts, steps, reward = request.starts, request.env_steps, request.success_reward
-        text = simulation.summarize_starts(starts) if starts is not None else "default"
-        where = f"{text} starts" if text.isidentifier() else f"starts {text}"
-        limit = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
-        rule = "default success rule" if reward is None else f"success from reward {reward:g}"
+        phrase = simulation.summarize_starts(starts) if starts is not None else "default"
+        starts_condition = f"{phrase} starts" if phrase.isidentifier() else f"starts {phrase}"
+        step_limit_text = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
+        success_rule = "default success rule" if reward is None else f"success from reward {reward:g}"
         env = " ".join((request.env, *_describe_tasks(request.tasks)))
-        told = {episode.description for episode in result.rolled.episodes if episode.description}
+        told_texts = {episode.description for episode in result.rolled.episodes if episode.description}
         has_own = simulation.SIMULATED_ENVIRONMENTS[request.env].has_description
-        is_own = has_own and len(told) == max(len(request.tasks), 1)
-        words = () if is_own and not request.task_description else tuple(f"told {text!r}" for text in sorted(told))
-        where = ", ".join((where, *words))
-        conditions.append(", ".join((env, where, limit, rule, *_describe_options(request.options))))
+        is_own = has_own and len(told_texts) == max(len(request.tasks), 1)
+        words = (
+            ()
+            if is_own and not request.task_description
+            else tuple(f"told {phrase!r}" for phrase in sorted(told_texts))
+        )
+        starts_condition = ", ".join((starts_condition, *words))
+        conditions.append(
+            ", ".join((env, starts_condition, step_limit_text, success_rule, *_describe_options(request.options)))
+        )
     if result.replayed:
         options = [option for option in request.options if option.startswith(POLICY_OPTION)]
-        text = _describe_replay(result, len(result.replayed.episodes))
-        conditions.append(", ".join((text, *_describe_options(options))))
+        phrase = _describe_replay(result, len(result.replayed.episodes))
+        conditions.append(", ".join((phrase, *_describe_options(options))))
     if request.references:  # a rate that ends a comparison is a little too far from the other's
         conditions.append("as many episodes as a comparison needed")
     return "; ".join(conditions)
@@ -136,12 +142,12 @@ def _describe_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
 
 def format_task_table(rolled: RolloutResult) -> Iterator[str]:
     """Yield a line a task: how many of its episodes succeeded, and the 95 % interval of the rate."""
-    results = rolled.by_task
-    width = max(map(len, results), default=0)
-    for task, result in results.items():
-        low, high = result.success_interval
-        count = f"{result.successes} of {result.trials}"
-        yield f"  {task:{width}}  {count:>8}  {result.success_rate:4.0%}  ({low:.0%} to {high:.0%})"
+    results_by_task = rolled.by_task
+    width = max(map(len, results_by_task), default=0)
+    for task, task_result in results_by_task.items():
+        lower_bound, upper_bound = task_result.success_interval
+        count = f"{task_result.successes} of {task_result.trials}"
+        yield f"  {task:{width}}  {count:>8}  {task_result.success_rate:4.0%}  ({lower_bound:.0%} to {upper_bound:.0%})"
 
 
 def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
@@ -150,26 +156,29 @@ def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
 
 def _describe_replay(result: EvaluationResult, count: int) -> str:
     request, requested = result.request, result.request.replay_episodes
-    which = f" ({requested})" if requested not in (None, ALL, HELD_OUT) else ""
-    which += f", without {request.exclude_episodes}," if request.exclude_episodes else ""
-    text = f"{count} {'held-out ' if result.held_out else ''}episode{'s' * (count != 1)}{which} of {request.dataset}"
+    selection_text = f" ({requested})" if requested not in (None, ALL, HELD_OUT) else ""
+    selection_text += f", without {request.exclude_episodes}," if request.exclude_episodes else ""
+    episodes_text = (
+        f"{count} {'held-out ' if result.held_out else ''}episode{'s' * (count != 1)}{selection_text} "
+        f"of {request.dataset}"
+    )
     has_name = request.dataset != DEFAULT_DATASET_NAME or not result.statistics
     digest = "" if has_name else f" (statistics {result.statistics})"
     is_seen = result.held_out is False and result.policy["source"] != BUILTIN_SOURCE
-    return text + digest + (", which training may have seen" if is_seen else "")
+    return episodes_text + digest + (", which training may have seen" if is_seen else "")
 
 
 def score_episode(episode: ReplayEpisode | RolloutEpisode) -> dict[str, float]:
     """Return the tracked metrics of one episode: of a replay by its number, of a rollout by its index."""
     if isinstance(episode, RolloutEpisode):
-        values = {
+        scores = {
             "sum_reward": episode.sum_reward,
             "max_reward": episode.max_reward,
             "success": float(bool(episode.success)),
         }
-        return {f"rollout_ep{episode.index}_{name}": value for name, value in values.items()}
-    values = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
-    return {name: value for name, value in values.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
+        return {f"rollout_ep{episode.index}_{name}": score for name, score in scores.items()}
+    scores = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
+    return {name: score for name, score in scores.items() if not math.isnan(score) or name.endswith(ERROR_SUFFIXES)}
 
 
 def score_evaluation(result: EvaluationResult) -> dict[str, float]:

@@ -74,9 +74,9 @@ class RolloutEnvironment:
             if is_built_by_lerobot(self.name):
                 factory = importlib.import_module("lerobot.envs.factory")
                 with contextlib.redirect_stdout(io.StringIO()):  # it announces each of them
-                    groups = factory.make_env(config, n_envs=1)
-                (group,) = groups.values()
-                (vector,) = group.values()
+                    vectors_by_group = factory.make_env(config, n_envs=1)
+                (vectors_by_task,) = vectors_by_group.values()
+                (vector,) = vectors_by_task.values()
                 return vector.envs[0]
             gym = importlib.import_module("gymnasium")
             keywords = {**config.gym_kwargs, **self.render_size}
@@ -91,14 +91,14 @@ def is_built_by_lerobot(env: str) -> bool:
 def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> RolloutEnvironment:
     """Return the requested environment, for this policy. Raise SystemExit with a sentence if it cannot be made."""
     # Register the environment with Gymnasium. It renders without a screen by default
-    declared = SIMULATED_ENVIRONMENTS[request.env]
-    if declared.is_mujoco:
+    environment_type = SIMULATED_ENVIRONMENTS[request.env]
+    if environment_type.is_mujoco:
         os.environ.setdefault(RENDERER_VARIABLE, "egl")
     package = request.env if is_built_by_lerobot(request.env) else f"gym_{request.env}"
     with explain_render_errors(request.env):
         try:
-            if declared.setup:
-                importlib.import_module(declared.setup).prepare(request)
+            if environment_type.setup:
+                importlib.import_module(environment_type.setup).prepare(request)
             importlib.import_module(package)
         except ModuleNotFoundError as error:
             if error.name != package:
@@ -148,20 +148,22 @@ def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]
         raise SystemExit(f"error: {error}") from error
 
 
-def adapt_to_policy(environment: RolloutEnvironment, loaded: LoadedPolicy, shown: Shapes) -> RolloutEnvironment:
+def adapt_to_policy(
+    environment: RolloutEnvironment, loaded: LoadedPolicy, shown_features: Shapes
+) -> RolloutEnvironment:
     """Return the environment with the policy's name of its camera. Raise SystemExit with a sentence on a mismatch.
 
-    :param shown: the shapes of what the environment shows.
+    :param shown_features: the shapes of what the environment shows.
     """
     inputs = get_feature_shapes(loaded.policy.config.input_features)
-    cameras = [name for name in shown if is_image(name)]
+    cameras = [name for name in shown_features if is_image(name)]
     renamed = match_single_camera([name for name in inputs if is_image(name)], cameras, loaded.renames)
-    for name, read in renamed.items():
-        _note_once(f"the environment's {name} is used as the policy's {read}")
-    names = {**loaded.renames, **renamed}
-    available = {names.get(name, name): shape for name, shape in shown.items()}
-    available[ACTION] = get_feature_shapes(environment.config.features)[ACTION]
-    require_matching_features(environment.name, loaded, available)
+    for name, policy_camera in renamed.items():
+        _note_once(f"the environment's {name} is used as the policy's {policy_camera}")
+    renames = {**loaded.renames, **renamed}
+    available_shapes = {renames.get(name, name): shape for name, shape in shown_features.items()}
+    available_shapes[ACTION] = get_feature_shapes(environment.config.features)[ACTION]
+    require_matching_features(environment.name, loaded, available_shapes)
     return dataclasses.replace(environment, renamed=renamed)
 
 
@@ -175,25 +177,29 @@ def is_image(name: str) -> bool:
     return name.startswith("observation.image")
 
 
-def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes) -> None:
+def require_matching_features(env: str, loaded: LoadedPolicy, available_shapes: Shapes) -> None:
     """Raise SystemExit with a sentence about all mismatches."""
     config = loaded.policy.config
     kind = versions.get_installed_version().policies.get(loaded.kind, UNKNOWN_TYPE)
     inputs = get_feature_shapes(config.input_features)
     outputs = get_feature_shapes(config.output_features)
     if loaded.folder:
-        trained = get_policy_inputs(trained_sizes.correct_sizes(loaded.settings, loaded.folder, kind))
-        inputs = {name: tuple(trained.get(name, shape)) for name, shape in inputs.items()}
-    read = {name: shape for name, shape in inputs.items() if not name.startswith(EMPTY_CAMERA)}
-    problems = [f"it reads {name}, which {env} does not show" for name in read if name not in available]
+        trained_inputs = get_policy_inputs(trained_sizes.correct_sizes(loaded.settings, loaded.folder, kind))
+        inputs = {name: tuple(trained_inputs.get(name, shape)) for name, shape in inputs.items()}
+    read_features = {name: shape for name, shape in inputs.items() if not name.startswith(EMPTY_CAMERA)}
+    problems = [f"it reads {name}, which {env} does not show" for name in read_features if name not in available_shapes]
     problems += [
-        f"its {name} has the shape {list(shape)}, but that of {env} has {list(available[name])}"
-        for name, shape in {**read, **outputs}.items()
-        if name in available and shape != available[name] and not _takes(name, shape, available[name], kind, loaded)
+        f"its {name} has the shape {list(shape)}, but that of {env} has {list(available_shapes[name])}"
+        for name, shape in {**read_features, **outputs}.items()
+        if name in available_shapes
+        and shape != available_shapes[name]
+        and not _takes(name, shape, available_shapes[name], kind, loaded)
     ]
     if problems:
-        names = ", ".join(sorted(set(available) - {ACTION}))
-        raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {names})")
+        shown_names = ", ".join(sorted(set(available_shapes) - {ACTION}))
+        raise SystemExit(
+            f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown_names})"
+        )
 
 
 def _takes(

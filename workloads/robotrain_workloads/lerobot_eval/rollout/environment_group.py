@@ -88,38 +88,40 @@ class RunningEnvironment:
 
     def step(self, action: Any) -> StepResult:
         """Take a step, and end the episode if it is over."""
-        observation, reward, terminated, truncated, info = self._env.step(action)
+        observation, reward, terminated, truncated, step_info = self._env.step(action)
         self._rewards.append(float(reward))
-        self._success |= bool(info.get("is_success", False))
+        self._success |= bool(step_info.get("is_success", False))
         self._record_frame()
-        ended = None
+        ended_episode = None
         if terminated or truncated or len(self._rewards) >= self._limit:
-            best = max(self._rewards)
-            required = self._request.success_reward
-            ended = RolloutEpisode(
+            best_reward = max(self._rewards)
+            required_reward = self._request.success_reward
+            ended_episode = RolloutEpisode(
                 index=self._request.first + self._episode,
                 seed=self._seed,
                 steps=len(self._rewards),
                 sum_reward=sum(self._rewards),
-                max_reward=best,
+                max_reward=best_reward,
                 final_reward=self._rewards[-1],
-                success=self._success if required is None else best >= required,
+                success=self._success if required_reward is None else best_reward >= required_reward,
                 seconds=time.monotonic() - self._began,
                 task=self._request.task,
                 start=self._find_start(),
                 description=self._get_task(),
                 video=self._finish_video(),
             )
-        return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
+        return StepResult(EnvironmentObservation(observation, self._get_task()), ended_episode)
 
     def _find_start(self) -> int | None:
         """Return the number of the start: of equal given states the first; None if the seed draws it."""
         if isinstance(self._starts, StartStates):
             states = self._starts.states
             return states.index(states[self._number % len(states)])
-        recorded = getattr(self._env.unwrapped, "_init_states", None)  # of LIBERO, unless its option says otherwise
-        has_states = recorded is not None and getattr(self._env.unwrapped, "init_states", False)
-        return self._number % len(recorded) if recorded is not None and has_states else None
+        recorded_states = getattr(
+            self._env.unwrapped, "_init_states", None
+        )  # of LIBERO, unless its option says otherwise
+        has_states = recorded_states is not None and getattr(self._env.unwrapped, "init_states", False)
+        return self._number % len(recorded_states) if recorded_states is not None and has_states else None
 
     @property
     def _limit(self) -> float:
@@ -152,23 +154,25 @@ class WorkerEnvironments:
 
     def reset(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
         """Start these episodes, one in each environment."""
-        dealt = [episodes[number :: self._pool.count] for number in range(self._pool.count)]
-        answers = self._exchange(RESET_REQUEST, {number: share for number, share in enumerate(dealt) if share})
+        episodes_by_worker = [episodes[number :: self._pool.count] for number in range(self._pool.count)]
+        answers = self._exchange(
+            RESET_REQUEST, {number: share for number, share in enumerate(episodes_by_worker) if share}
+        )
         return [answers[index % self._pool.count][index // self._pool.count] for index in range(len(episodes))]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
         """Take a step in the environments that are given an action."""
-        count, dealt = self._pool.count, dict[int, dict[int, Any]]()
+        count, actions_by_worker = self._pool.count, dict[int, dict[int, Any]]()
         for index, action in actions.items():
-            dealt.setdefault(index % count, {})[index // count] = action
-        answers = self._exchange(STEP_REQUEST, dealt)
+            actions_by_worker.setdefault(index % count, {})[index // count] = action
+        answers = self._exchange(STEP_REQUEST, actions_by_worker)
         return {index: answers[index % count][index // count] for index in actions}
 
-    def _exchange(self, request: str, dealt: Mapping[int, Any]) -> dict[int, Any]:
+    def _exchange(self, request: str, requests_by_worker: Mapping[int, Any]) -> dict[int, Any]:
         """Send all requests, then receive all answers."""
-        for number, share in dealt.items():
+        for number, share in requests_by_worker.items():
             self._pool.send(number, (request, share))
-        return {number: self._pool.receive(number) for number in dealt}
+        return {number: self._pool.receive(number) for number in requests_by_worker}
 
 
 EnvironmentGroup = LocalEnvironments | WorkerEnvironments

@@ -33,11 +33,11 @@ def prepare(request: EvaluationRequest) -> None:
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # robosuite reads a number there
         os.environ.setdefault("MUJOCO_EGL_DEVICE_ID", "0")
     log: Any = logging
-    usual = log.FileHandler
+    original_handler = log.FileHandler
     log.FileHandler = lambda path: log.NullHandler()  # robosuite's is /tmp/robosuite.log, of the first user who came
     log.disable(log.WARNING)
     try:
         importlib.import_module("robosuite")
     finally:
-        log.FileHandler = usual
+        log.FileHandler = original_handler
         log.disable(log.NOTSET)

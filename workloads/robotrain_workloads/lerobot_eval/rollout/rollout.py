@@ -70,11 +70,18 @@ class PolicyActor:
 
     def batch(self, observations: Sequence[EnvironmentObservation]) -> dict[str, Any]:
         """Return the observations under the policy's names."""
-        values = self._preprocess(_stack_observations([observation.observation for observation in observations]))
+        observation_batch = self._preprocess(
+            _stack_observations([observation.observation for observation in observations])
+        )
         if self._environment.scaled:
-            values[KEY_POINTS] = values[KEY_POINTS] / WORLD_CENTER - 1
-        values = self._preprocessor({**values, "task": [observation.task for observation in observations]})
-        return {self._environment.renamed.get(name, name): value for name, value in values.items()}
+            observation_batch[KEY_POINTS] = observation_batch[KEY_POINTS] / WORLD_CENTER - 1
+        observation_batch = self._preprocessor(
+            {**observation_batch, "task": [observation.task for observation in observations]}
+        )
+        return {
+            self._environment.renamed.get(name, name): observation_value
+            for name, observation_value in observation_batch.items()
+        }
 
 
 def _make_environment_processors(loaded: LoadedPolicy, environment: RolloutEnvironment) -> tuple[Any, Any]:
@@ -83,10 +90,10 @@ def _make_environment_processors(loaded: LoadedPolicy, environment: RolloutEnvir
         processors: tuple[Any, Any] = environment.config.get_env_processors()
         return processors
     envs = importlib.import_module("lerobot.envs")
-    made: tuple[Any, Any] = envs.make_env_pre_post_processors(
+    both_processors: tuple[Any, Any] = envs.make_env_pre_post_processors(
         env_cfg=environment.config, policy_cfg=loaded.policy.config
     )
-    return made
+    return both_processors
 
 
 def _stack_observations(observations: Sequence[Any]) -> Any:
@@ -99,18 +106,20 @@ def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, se
     """Yield each episode when it ends. `seed` is that of episode 0."""
     actor.reset(seed + wave[0])
     observations = environments.reset(wave)
-    running = set(range(len(wave)))
+    running_indices = set(range(len(wave)))
     step = 0
-    while running:
+    while running_indices:
         actions = actor.act(observations)
-        for index in sorted(running):
+        for index in sorted(running_indices):
             location = f"episode {wave[index]}, step {step}"
             loaded_policy.require_finite_action(actions[index], "the policy's action", location)
-        for index, result in environments.step({index: actions[index] for index in sorted(running)}).items():
-            observations[index] = result.observation
-            if result.ended:
-                running.remove(index)
-                yield result.ended
+        for index, step_result in environments.step(
+            {index: actions[index] for index in sorted(running_indices)}
+        ).items():
+            observations[index] = step_result.observation
+            if step_result.ended:
+                running_indices.remove(index)
+                yield step_result.ended
         step += 1
 
 
@@ -120,8 +129,8 @@ def deal_waves(request: EvaluationRequest, shares: int = 1) -> list[Wave]:
     Each share gets its largest part in the first batch, so that no process that runs ahead exceeds the batch size.
     """
     batches = [
-        range(first, min(first + request.eval_batch_size, request.eval_episodes))
-        for first in range(0, request.eval_episodes, request.eval_batch_size)
+        range(first_episode, min(first_episode + request.eval_batch_size, request.eval_episodes))
+        for first_episode in range(0, request.eval_episodes, request.eval_batch_size)
     ]
     return [batch[number::shares] for batch in batches for number in range(min(shares, len(batch)))]
 
@@ -144,16 +153,16 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: E
     else:
         observations = environments.reset([0])
     batch = PolicyActor(loaded, environment).batch(observations)
-    shown = {name: tuple(value.shape[1:]) for name, value in batch.items() if hasattr(value, "shape")}
-    environment = rollout_environment.adapt_to_policy(environment, loaded, shown)
+    shown_features = {name: tuple(feature.shape[1:]) for name, feature in batch.items() if hasattr(feature, "shape")}
+    environment = rollout_environment.adapt_to_policy(environment, loaded, shown_features)
     try:
         actor = PolicyActor(loaded, environment)
-        draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
+        draws_numbers = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
         traceback.print_exc()
         reason = f"the policy cannot act on the observations of --env {request.env}"
         raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
-    return TrialResult(environment, draws, _measure_latency(actor, observations, request.seed))
+    return TrialResult(environment, draws_numbers, _measure_latency(actor, observations, request.seed))
 
 
 def _measure_latency(actor: PolicyActor, observations: list[EnvironmentObservation], seed: int) -> dict[str, float]:
@@ -161,9 +170,9 @@ def _measure_latency(actor: PolicyActor, observations: list[EnvironmentObservati
     latencies: list[float] = []
     while len(latencies) < MOST_TIMED and sum(latencies) < MOST_SECONDS:
         actor.reset(seed)
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         actor.act(observations)
-        latencies.append(time.perf_counter() - began)
+        latencies.append(time.perf_counter() - start_time)
     latencies.sort()
     return {
         name: 1000 * latencies[math.ceil(share * len(latencies)) - 1] for name, share in (("p50", 0.5), ("p95", 0.95))
@@ -175,17 +184,17 @@ def _draws_random_numbers(
 ) -> bool:
     """Return whether an action advances the random number generators."""
     importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
-    expected = _draw_numbers(device)
+    expected_draws = _draw_numbers(device)
     actor.reset(seed)
     actor.act(observations)
-    return _draw_numbers(device) != expected
+    return _draw_numbers(device) != expected_draws
 
 
 def _draw_numbers(device: str) -> tuple[float, ...]:
     torch: Any = importlib.import_module("torch")
     numpy: Any = importlib.import_module("numpy")
-    drawn = (torch.rand(1, device=on).item() for on in ("cpu", device))
-    return (random.random(), float(numpy.random.random()), *drawn)
+    drawn_numbers = (torch.rand(1, device=device_name).item() for device_name in ("cpu", device))
+    return (random.random(), float(numpy.random.random()), *drawn_numbers)
 
 
 def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: OnEpisode) -> RolloutResult:
@@ -193,8 +202,8 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     worker_pool.retain_freed_memory()
     if sys.platform != "linux":
         if request.env_workers:
-            text = f"--env-workers {request.env_workers}: works only on Linux; one process is used here"
-            emit_event(Note(level="warning", text=text))
+            note_text = f"--env-workers {request.env_workers}: works only on Linux; one process is used here"
+            emit_event(Note(level="warning", text=note_text))
         request = replace(request, env_workers=0)
     elif request.env_workers is None:
         request = replace(request, env_workers=count_cores())
@@ -204,44 +213,47 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     ]
     trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), requests[0])
     if request.video_folder and request.eval_episodes > video.MOST_FILMED:
-        each = " of each task" if request.tasks else ""
-        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each}"
-        emit_event(Note(level="info", text=text))
+        each_task_text = " of each task" if request.tasks else ""
+        note_text = (
+            f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each_task_text}"
+        )
+        emit_event(Note(level="info", text=note_text))
     rolled: list[RolloutEpisode] = []
     for task_request in requests:
         rolled += _roll_out_task(loaded, trial, task_request, on_episode)
-    result = RolloutResult(episodes=rolled, latency_ms=trial.latency_ms)
-    counted = result.trials
-    if counted < len(rolled):
-        text = (
-            f"{len(rolled)} episodes have {counted} different start{'s' * (counted != 1)}, and the policy draws no"
+    rollout_result = RolloutResult(episodes=rolled, latency_ms=trial.latency_ms)
+    counted_trials = rollout_result.trials
+    if counted_trials < len(rolled):
+        note_text = (
+            f"{len(rolled)} episodes have {counted_trials} different start{'s' * (counted_trials != 1)}, and the "
+            "policy draws no"
             " random numbers: the others repeat them, and do not count"
         )
-        emit_event(Note(level="warning", text=text))
-    return result
+        emit_event(Note(level="warning", text=note_text))
+    return rollout_result
 
 
 def _roll_out_task(
     loaded: LoadedPolicy, trial: TrialResult, request: EvaluationRequest, on_episode: OnEpisode
 ) -> list[RolloutEpisode]:
     rolled: list[RolloutEpisode] = []
-    waiting: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
+    waiting_episodes: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
     trials: dict[int, int] = {}  # by start; a policy that draws numbers does not repeat itself
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         for episode in episodes:
-            waiting[episode.index] = episode
-            while (number := request.first + len(rolled)) in waiting:
-                ended = waiting.pop(number)
-                start = ended.seed if ended.start is None or trial.draws else ended.start
-                rolled.append(replace(ended, trial=trials.setdefault(start, ended.seed)))
+            waiting_episodes[episode.index] = episode
+            while (number := request.first + len(rolled)) in waiting_episodes:
+                ended_episode = waiting_episodes.pop(number)
+                start = ended_episode.seed if ended_episode.start is None or trial.draws else ended_episode.start
+                rolled.append(replace(ended_episode, trial=trials.setdefault(start, ended_episode.seed)))
                 on_episode(rolled[-1])
     folder = request.video_folder
     if folder and (videos := [folder.parent / episode.video for episode in rolled if episode.video]):
         video.write_video_grid(folder / video.name_folder(request.task), videos, trial.environment.config.fps)
     if request.task:
         words = f", told {rolled[0].description!r}" if rolled[0].description else ""
-        result = RolloutResult(episodes=rolled)
-        count = f"{result.successes} of {result.trials}"
+        rollout_result = RolloutResult(episodes=rolled)
+        count = f"{rollout_result.successes} of {rollout_result.trials}"
         print(f"rollout: {request.task}{words}: success {count}", flush=True)
     return rolled
 
@@ -273,12 +285,12 @@ def _play_in_workers(
     waves = deal_waves(request, shares=1 if trial.draws else max_workers)
     count = min(workers, len(waves)) if trial.draws else max_workers
     if count < max_workers and not request.first:  # once for all tasks
-        text = (
+        note_text = (
             f"the policy draws random numbers: each batch of {request.eval_batch_size} episodes runs in one process,"
             f" so that results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
             " --eval-batch-size makes more batches, with other random numbers"
         )
-        emit_event(Note(level="info", text=text))
+        emit_event(Note(level="info", text=note_text))
 
     def work(number: int, pipe: Connection) -> None:
         importlib.import_module("torch").set_num_threads(1)

@@ -34,8 +34,8 @@ class EpisodeVideo:
             self._stream = self._container.add_stream(CODEC, rate=self._fps, options=CODEC_OPTIONS)
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, PIXELS
             self._stream.codec_context.thread_count = 1  # other processes have the other cores
-        contiguous = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
-        self._write(self._av.VideoFrame.from_ndarray(contiguous, format="rgb24"))
+        contiguous_image = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
+        self._write(self._av.VideoFrame.from_ndarray(contiguous_image, format="rgb24"))
 
     def finish(self) -> Path:
         """Complete the video; return its file."""
@@ -62,14 +62,17 @@ def write_video_grid(folder: Path, videos: Sequence[Path], fps: int) -> None:
     grid = EpisodeVideo(folder / GRID_FILE, fps)
     while True:
         columns = min(len(frames), GRID_COLUMNS)  # what is missing in the last row stays white
-        missing = -len(frames) % columns
-        cells = [*frames, *[numpy.full_like(frames[0], 255)] * missing]
-        rows = [numpy.hstack(cells[first : first + columns]) for first in range(0, len(cells), columns)]
+        empty_cells = -len(frames) % columns
+        cells = [*frames, *[numpy.full_like(frames[0], 255)] * empty_cells]
+        rows = [numpy.hstack(cells[first_cell : first_cell + columns]) for first_cell in range(0, len(cells), columns)]
         grid.add(numpy.vstack(rows))
         next_frames = [next(reader, None) for reader in readers]
         if all(frame is None for frame in next_frames):
             break
-        frames = [old if new is None else new for old, new in zip(frames, next_frames, strict=True)]
+        frames = [
+            last_frame if next_frame is None else next_frame
+            for last_frame, next_frame in zip(frames, next_frames, strict=True)
+        ]
     grid.finish()
 
 

@@ -38,17 +38,17 @@ class WorkerPool:
         with ExitStack() as stack:
             for number in range(self.count):
                 forking = multiprocessing.get_context("fork")
-                ours, theirs = forking.Pipe()
-                stack.callback(ours.close)
-                with theirs:  # closed here, so that the pipe ends with the process
+                own_end, worker_end = forking.Pipe()
+                stack.callback(own_end.close)
+                with worker_end:  # closed here, so that the pipe ends with the process
                     process = forking.Process(
-                        target=_run_worker, args=(self._work, number, theirs, os.getpid()), daemon=True
+                        target=_run_worker, args=(self._work, number, worker_end, os.getpid()), daemon=True
                     )
                     process.start()
                 stack.callback(process.join)
                 stack.callback(process.kill)
                 self._processes.append(process)
-                self._pipes.append(ours)
+                self._pipes.append(own_end)
             self._ends = stack.pop_all()
         return self
 

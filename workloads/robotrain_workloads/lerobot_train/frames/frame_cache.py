@@ -67,9 +67,9 @@ class FrameCache:
     ) -> Any:
         """Return the frames at some times, as LeRobot's `original` does. Raise as it does."""
         video = self._videos.get(str(video_path))
-        planned = self._plan.backend, self._plan.tolerance
+        planned_decoding = self._plan.backend, self._plan.tolerance
         slots = list[Slot]()
-        if video and return_uint8 and not is_depth and (backend, tolerance_s) == planned:
+        if video and return_uint8 and not is_depth and (backend, tolerance_s) == planned_decoding:
             slots = self._find_slots(video, timestamps)
         if video and slots and (frames := self._read(video, slots)) is not None:
             return frames
@@ -122,8 +122,10 @@ class FrameCache:
         self._writes = False
         with suppress(OSError):
             self._stop_file.touch(exist_ok=False)
-            text = f"no more frames are kept in {self._plan.folder}: {error.strerror or error}; the training goes on"
-            emit_event(Note(level="warning", text=text))
+            note_text = (
+                f"no more frames are kept in {self._plan.folder}: {error.strerror or error}; the training goes on"
+            )
+            emit_event(Note(level="warning", text=note_text))
 
 
 def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> ExitStack:
@@ -143,16 +145,17 @@ def start(root: Path, options: Sequence[str], settings: Mapping[str, Any]) -> Ex
         size = frame_options.count_frame_bytes(dataset.load_dataset_info(root))
         backend = get_option_value(options, DECODER) or ""
         tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
-        most = min([size, *(limit for limit in limits if limit is not None)])
-        plan = frame_plan.make_plan(root, cache, backend, tolerance, most)
-        present = disk_cache.measure_folder(Path(plan.folder)).size
-        free = disk_cache.get_free_bytes(cache) + present
-        if settings["mode"] == AUTO and size > (space := compute_space(free, *limits)):
+        most_bytes = min([size, *(limit for limit in limits if limit is not None)])
+        plan = frame_plan.make_plan(root, cache, backend, tolerance, most_bytes)
+        present_bytes = disk_cache.measure_folder(Path(plan.folder)).size
+        free = disk_cache.get_free_bytes(cache) + present_bytes
+        if settings["mode"] == AUTO and size > (allowed_bytes := compute_space(free, *limits)):
             reason = (
-                f"they are {format_size(size)}, and {format_size(space)} are allowed (--frame-cache on keeps a part)"
+                f"they are {format_size(size)}, and {format_size(allowed_bytes)} are allowed (--frame-cache on "
+                "keeps a part)"
             )
             return _train_without("info", reason)
-        return _use(plan, cache, present)
+        return _use(plan, cache, present_bytes)
     except (OSError, ValueError, ImportError, RuntimeError) as error:  # the last two: of a decoder that does not load
         return _train_without("warning", str(error))
 
@@ -175,11 +178,11 @@ def _find_reason_against(root: Path, options: Sequence[str]) -> str:
 
 def compute_space(free: int, limit: int | None, cache_limit: int | None) -> float:
     """Return the bytes that all frames must fit in with `auto`, of those that are free or frames of theirs."""
-    space = free * SHARE_OF_DISK if limit is None else min(limit, free - RESERVE_BYTES)
-    return max(0, space if cache_limit is None else min(space, cache_limit))
+    allowed_bytes = free * SHARE_OF_DISK if limit is None else min(limit, free - RESERVE_BYTES)
+    return max(0, allowed_bytes if cache_limit is None else min(allowed_bytes, cache_limit))
 
 
-def _use(plan: FramePlan, cache: Path, present: int) -> CacheLease:
+def _use(plan: FramePlan, cache: Path, present_bytes: int) -> CacheLease:
     """Make the entry of the cache, keep it, and have it used here and in loading processes. Raise OSError."""
     frame_plan.make_entry(Path(plan.folder))
     lease = CacheLease(cache)
@@ -192,8 +195,8 @@ def _use(plan: FramePlan, cache: Path, present: int) -> CacheLease:
         pass
     os.environ[VARIABLE] = str(plan_file)
     join()
-    share = f"up to {format_size(plan.size)}, of which {format_size(min(present, plan.size))} are there"
-    _emit_note("info", f"decoded frames are kept in {plan.folder}: {share}")
+    share_text = f"up to {format_size(plan.size)}, of which {format_size(min(present_bytes, plan.size))} are there"
+    _emit_note("info", f"decoded frames are kept in {plan.folder}: {share_text}")
     return lease
 
 

@@ -65,14 +65,14 @@ class FrameFile:
         if record is not None and self._read_pixels(Slot(slot.number, record[0]), record[1]) is not None:
             return
         _write_all(self._pixels, pixels, slot.number * self._frame_bytes)
-        content = RECORD.pack(slot.time, compute_checksum(slot.time, pixels), WRITTEN)
-        _write_all(self._index, memoryview(content), slot.number * RECORD.size)
+        record_bytes = RECORD.pack(slot.time, compute_checksum(slot.time, pixels), WRITTEN)
+        _write_all(self._index, memoryview(record_bytes), slot.number * RECORD.size)
 
     def _read_record(self, number: int) -> tuple[float, int] | None:
-        content = os.pread(self._index, RECORD.size, number * RECORD.size)
-        if len(content) < RECORD.size:
+        record_bytes = os.pread(self._index, RECORD.size, number * RECORD.size)
+        if len(record_bytes) < RECORD.size:
             return None
-        time, checksum, mark = RECORD.unpack(content)
+        time, checksum, mark = RECORD.unpack(record_bytes)
         return (time, checksum) if mark == WRITTEN else None
 
     def _read_pixels(self, slot: Slot, checksum: int) -> bytearray | None:
@@ -95,6 +95,6 @@ def identify_file(path: Path | str) -> tuple[int, ...]:
 
 def _write_all(handle: int, content: memoryview, start: int) -> None:
     """Write at a place of a file. Raise OSError."""
-    written = 0
-    while written < len(content):
-        written += os.pwrite(handle, content[written:], start + written)
+    written_bytes = 0
+    while written_bytes < len(content):
+        written_bytes += os.pwrite(handle, content[written_bytes:], start + written_bytes)

@@ -64,28 +64,28 @@ class FramePlan:
         return sum(video.slots * video.frame_bytes for video in self.videos)
 
 
-def load_plan(text: str) -> FramePlan:
+def load_plan(plan_json: str) -> FramePlan:
     """Return the plan that was written as JSON."""
-    content = json.loads(text)
-    videos = (PlannedVideo(**{**video, "identity": tuple(video["identity"])}) for video in content.pop("videos"))
-    return FramePlan(videos=tuple(videos), **content)
+    plan_fields = json.loads(plan_json)
+    videos = (PlannedVideo(**{**video, "identity": tuple(video["identity"])}) for video in plan_fields.pop("videos"))
+    return FramePlan(videos=tuple(videos), **plan_fields)
 
 
 def make_plan(root: Path, cache: Path, backend: str, tolerance: float, limit: int) -> FramePlan:
     """Return the plan for a dataset, of at most `limit` bytes, by the content of its videos. Raise OSError."""
     decoder = ffmpeg_libraries.describe_decoder(backend)
-    content = hashlib.sha256(json.dumps([FORMAT, decoder, tolerance]).encode())
+    content_hash = hashlib.sha256(json.dumps([FORMAT, decoder, tolerance]).encode())
     videos = []
     for path in list_videos(root):
         identity = identify_file(path)
         digest = hash_file(path)
-        content.update(digest.encode())
+        content_hash.update(digest.encode())
         video = _describe_video(path, identity, digest)
         if video and identify_file(path) == identity:
             videos.append(video)
-    folder = cache.absolute() / FOLDER / content.hexdigest()[:16]
-    limited = tuple(_limit(videos, folder, limit))
-    return FramePlan(folder=str(folder), backend=backend, tolerance=tolerance, videos=limited)
+    folder = cache.absolute() / FOLDER / content_hash.hexdigest()[:16]
+    limited_videos = tuple(_limit(videos, folder, limit))
+    return FramePlan(folder=str(folder), backend=backend, tolerance=tolerance, videos=limited_videos)
 
 
 def list_videos(root: Path) -> Iterator[Path]:
@@ -113,10 +113,10 @@ def _describe_video(path: Path, identity: tuple[int, ...], digest: str) -> Plann
 
 def _limit(videos: list[PlannedVideo], folder: Path, limit: int) -> Iterator[PlannedVideo]:
     """Yield the videos with their files, and of the last ones as many frames as there is space for."""
-    left = limit
+    remaining_bytes = limit
     for video in videos:
-        slots = min(video.slots, math.floor(left / video.frame_bytes))
-        left -= slots * video.frame_bytes
+        slots = min(video.slots, math.floor(remaining_bytes / video.frame_bytes))
+        remaining_bytes -= slots * video.frame_bytes
         yield PlannedVideo(**{**asdict(video), "slots": slots, "file": str(folder / video.file)})
 
 
