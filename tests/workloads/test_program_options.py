@@ -35,6 +35,7 @@ REFUSED = [
     ("--lr x --opt y --lrr 1", "value-invalid value-invalid option-unknown option-missing", "-- … --lr NUMBER"),
     ("--data dta", "path-misspelt", "--data=data"),
     ("--data data/psuht", "path-misspelt", "--data=data/pusht"),
+    ("--data {output}", "placeholder-unknown", "{outputs}"),
 ]
 ACCEPTED = [
     "--data data",
@@ -143,3 +144,9 @@ def test_a_checkpoint_to_continue_from_is_given_by_an_option_that_the_program_ha
     answer = submit("--data data", more, options=("--resume-from", "/data/run/000020"))
     answer.check_problems(2, "resume-unused --resume-args")
     assert "".join(suggestion["text"] for suggestion in answer.json["problems"][-1]["instead"]) == way
+
+
+def test_a_pattern_of_checkpoints_leaves_the_option_for_outputs_to_the_program(submit, robotrain):
+    submit("--data data", more='parser.add_argument("--ckpt-dir")')
+    line = ("explain", "train.py", "--platform", "local", "--checkpoints", "step_{step}", "--", "--data", "data")
+    assert "`--ckpt-dir {outputs}` after its arguments" in robotrain(*line).stderr

@@ -55,10 +55,8 @@ def check_options(job: "Job") -> Iterator[Problem]:
     program = _read_program(job)
     if program is None:
         return
-    values = _make_values(job)
-    words = list(_fill(program.words, values))
-    try:
-        mistakes = program.parser.find_mistakes(words)
+    try:  # a word that names no placeholder is reported where it is read
+        mistakes = program.parser.find_mistakes(list(_fill(program.words, _make_values(job))))
     except UnclearError:
         return
     options = program.parser.list_options()

@@ -167,7 +167,7 @@ def find_script(folder: Path) -> str:
     return USUAL_SCRIPT if USUAL_SCRIPT in script_names else script_names[0] if len(script_names) == 1 else ""
 
 
-OUTPUT_NAMES = frozenset({"output_folder", "publish_url", "checkpoints"})
+OUTPUT_NAMES = frozenset({"output_folder", "publish_url"})
 PACKAGE_NAMES = frozenset(
     {"requirements", "shipped_environment", "install", "python_version", "allow_builds", "image", "environment"}
 )
