@@ -135,6 +135,22 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
     for line in ("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"):
         robotrain(*line.split()).check_problems(2, "command-unknown")
     assert "robotrain submit --help" in robotrain("help", "submit").stderr
+    lines = {
+        "run train.py": "submit train.py",
+        "run arm": "runs arm",
+        "rm arm": "runs --prune arm",
+        "version": "--version",
+    }
+    for words, meant_line in lines.items():
+        assert f"   robotrain {meant_line}\n" in robotrain(*words.split()).stderr
+
+
+@pytest.mark.parametrize(("option", "way"), [("--gres gpu:1", "--gpus INT"), ("-A lab", "--account lab")])
+def test_option_of_sbatch_beside_a_program_is_that_of_the_platform(robotrain, option, way):
+    Path("train.py").write_text("print(1)")
+    answer = robotrain("render", "train.py", "--platform", "slurm", *option.split(), "--json")
+    (problem,) = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+    assert [suggestion["text"] for suggestion in problem["instead"]] == [way]
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

@@ -26,6 +26,7 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
+PROGRAM_ENDINGS = (".py", ".sh")
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
@@ -243,13 +244,14 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     if command_line := find_foreign_command(name):
         title, reason = f"robotrain has no command {name!r}", ""
         full_line = f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}"
-        if command_line.startswith("submit ") and (
-            is_job_file(next_word) or next_word in plugins.list_names("workload")
-        ):
+        is_submitted = is_job_file(next_word) or next_word.endswith(PROGRAM_ENDINGS)
+        if command_line.startswith("submit ") and (is_submitted or next_word in plugins.list_names("workload")):
             full_line = _repeat_line(["submit"], arguments)
         if command_line == "--help" and next_word in commands:
             full_line = f"robotrain {next_word} --help"
         ways.append(Suggestion(full_line))
+        if not is_submitted:
+            ways += [Suggestion(_repeat_line([near.text], arguments)) for near in suggest_name(name, commands)]
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         title, reason = f"robotrain has no command {name!r}", ""
         ways.append(Suggestion(evaluation))

@@ -123,7 +123,7 @@ class _UnknownOption:
 
     def explain_argument(self) -> Problem | None:
         """Explain an option of the program file that stands among the words."""
-        if not self.choice.program:
+        if not self.choice.program or (self.platform and self.flag in self.platform.option_hints):
             return None
         families = [family for family, _ in find_option_owners(self.flag, self.choice, self.plugins)]
         if "platform" in families or (not families and find_misspelt_option(self.flag, self.options.flags)):

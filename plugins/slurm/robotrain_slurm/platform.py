@@ -18,6 +18,9 @@ SLURM = Platform(
     option_hints={
         **dict.fromkeys(("--cpu", "--cpus-per-task", "-c"), "use --cpus N"),
         "--exec-timeout": "use --time TIME",
+        "--gres": "use --gpus N",
+        "-A": "use --account NAME",
+        "-p": "use --partition NAME",
         **dict.fromkeys(("-N", "--nodes"), "use --num-nodes N"),
         **dict.fromkeys(("--ntasks-per-node", "--gpus-per-node"), "use --num-gpus N"),
         **{flag: f"use --sbatch {flag[2:]}=VALUE" for flag in ("--reservation", "--mail-user", "--mail-type")},
