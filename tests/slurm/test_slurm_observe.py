@@ -112,7 +112,8 @@ def test_batch_script_that_fails_says_why(runs, lab, tmp_path):
     assert runs.run("wait", folder.name)[0] == 5
     status = runs.read_status(folder)
     assert (status["state"], status["reason"].endswith(": no licence is left")) == ("failed", True)
-    assert runs.run("logs", folder.name)[1] == "[slurm] no licence is left\n"
+    log, end = runs.run("logs", folder.name)[1].splitlines()
+    assert (log, end) == ("[slurm] no licence is left", f"{folder.name} failed: {status['reason']}")
 
 
 @pytest.mark.long
