@@ -93,6 +93,14 @@ def test_what_nodes_see_or_would_not_see_in_the_cache_is_not_copied(
     assert read_mounts(answer.stdout) == []
 
 
+def test_a_folder_that_only_nodes_have_is_not_copied(robotrain, slurm, disks, words, tmp_path):
+    (tmp_path / "local").mkdir()
+    answer = robotrain("submit", *words, "--dataset-path", tmp_path / "local/nodes-alone", "--dry-run", *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    assert "slurm-source-unseen" in answer.stderr
+    assert "upload" not in answer.stderr
+
+
 def test_folders_that_the_user_calls_unshared_are_copied(robotrain, slurm, words, episodes, tmp_path):
     answer = robotrain("render", *words, "--unshared", tmp_path / "local", "--dataset-path", episodes, *PROGRAM)
     assert answer.exit_code == 0, answer.stderr

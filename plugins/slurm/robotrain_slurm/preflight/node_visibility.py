@@ -47,7 +47,7 @@ def find_unshared_folders(job: Job, settings: SlurmSettings) -> Mapping[str, Pla
     transport = Transport()
     with suppress(SlurmRefused, Rejected):  # preflight says what is wrong
         survey = take_survey(transport, [*paths, settings.cache_dir])
-        local_paths = [path for path in paths if is_on_local_disk(path, survey)]
+        local_paths = [path for path in paths if survey.paths[path].exists and is_on_local_disk(path, survey)]
         if not local_paths or is_on_local_disk(settings.cache_dir, survey):
             return {}
         if has_other_nodes(query_partitions(transport), survey):
