@@ -87,7 +87,7 @@ def render_job(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
     ) -> Arrived:
         command = after or program_words(words, given)
         tail = ("--", *command) if command else ()
-        answer = robotrain(*root, "render", *words, *platform_words(platform, given), "--json", *tail)
+        answer = robotrain(*root, "render", *words, *platform_words(platform, given, words), "--json", *tail)
         assert answer.exit_code == 0, answer.stderr
         return read_arrived(answer.json)
 

@@ -58,12 +58,14 @@ WANDB_KEY = {"--secret": "WANDB_API_KEY=wandb-key", "--key-vault": "vault-1"}
 """What Azure ML needs beside `--wandb`."""
 
 
-def platform_words(platform: str, needed: Mapping[str, str | None] | None = None) -> list[str]:
+def platform_words(
+    platform: str, needed: Mapping[str, str | None] | None = None, words: Sequence[str] = ()
+) -> list[str]:
     """The words that choose a platform. given: further options by their flag, or others in the place of the usual
-    ones; a switch has an empty value, and what is left out None.
+    ones; a switch has an empty value, and what is left out None. words: those of the job.
     """
     options = {"--platform": platform, **ON[platform], **(needed or {})}
-    if platform == "azureml" and "--wandb" in options:
+    if platform == "azureml" and "--wandb" in {*options, *words}:
         options = {**options, **WANDB_KEY}
     chosen = {flag: value for flag, value in options.items() if value is not None}
     return [word for flag, value in chosen.items() for word in (flag, value) if word]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from parity_cells import Cell, cells, workloads
 from parity_changes import change_option
-from parity_command import DATASET, LEAST, PLATFORMS, WANDB_KEY, ways_out
+from parity_command import DATASET, LEAST, PLATFORMS, ways_out
 from robotrain_runtime.contract.parameter import get_parameters
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
@@ -53,9 +53,7 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
 def test_supported_feature_can_be_used(render_job, cell: Cell) -> None:
     (feature,) = cell.what
     for typed in jobs(feature):
-        needs_key = cell.platform == "azureml" and "--wandb" in typed
-        key_words = [word for pair in WANDB_KEY.items() for word in pair] if needs_key else []
-        document = render_job(cell.platform, *typed, *key_words).document
+        document = render_job(cell.platform, *typed).document
         declared = get_parameters(workloads()[document.workload].parameters)
         needing = [parameter for parameter in declared if parameter.param.requires == feature]
         several = len([source for source in document.sources if source.role == "dataset"]) == 2

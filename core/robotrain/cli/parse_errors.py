@@ -13,7 +13,7 @@ from robotrain.cli.foreign_words import find_foreign_command, find_foreign_optio
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.command_table import COMMANDS
-from robotrain.config.selection import is_job_file, load_or_none
+from robotrain.config.selection import find_starter, is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
@@ -26,7 +26,6 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
-PROGRAM_ENDINGS = (".py", ".sh")
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
@@ -244,7 +243,8 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     if command_line := find_foreign_command(name):
         title, reason = f"robotrain has no command {name!r}", ""
         full_line = f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}"
-        is_submitted = is_job_file(next_word) or next_word.endswith(PROGRAM_ENDINGS)
+        is_program = any(find_starter(workload, next_word) for workload in plugins.workloads().values())
+        is_submitted = is_program or is_job_file(next_word)
         if command_line.startswith("submit ") and (is_submitted or next_word in plugins.list_names("workload")):
             full_line = _repeat_line(["submit"], arguments)
         if command_line == "--help" and next_word in commands:

@@ -74,10 +74,11 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
     if program is None or job["resume_args"] is None:
         return
     try:
-        resume_args = parameters.parse_resume_args(job["resume_args"])
-        words = list(_fill([*program.words, *resume_args], _make_values(job)))
-        earlier_mistakes = program.parser.find_mistakes(list(_fill(program.words, _make_values(job))))
-        mistakes = program.parser.find_mistakes(words)
+        values = _make_values(job)
+        words = list(_fill(program.words, values))
+        resume_words = list(_fill(parameters.parse_resume_args(job["resume_args"]), values))
+        earlier_mistakes = program.parser.find_mistakes(words)
+        mistakes = program.parser.find_mistakes([*words, *resume_words])
     except ValueError:  # the first is reported where it is read
         return
     for mistake in mistakes:

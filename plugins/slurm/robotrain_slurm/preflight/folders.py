@@ -10,7 +10,7 @@ from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.placement import check_credential_files
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_sources.local_path.kind import KIND as LOCAL_FOLDERS
 from robotrain_sources.local_path.remote_kind import KIND
 
@@ -32,29 +32,31 @@ def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[
         yield from check_credential_files(job.placement.credentials, lambda file: survey.paths[file].exists)
 
 
+def _list_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> list[JobSource]:
+    """Return the folders that jobs read and the machine that submits does not have, each once."""
+    sources = dict.fromkeys(source for job in jobs for source in list_read_folders(job))
+    return [source for source in sources if not survey.paths[source.uri].exists]
+
+
 def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:
     """Check that the folders of the cluster that jobs read are on the login node."""
-    for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
-        if not survey.paths[source.uri].exists:
-            flag = KIND.roles[source.role].flag
-            local_source = Suggestion(
-                f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there"
-            )
-            yield make_problem(
-                "slurm-login-source", local_source, where=flag, given=f"{login}:{source.uri}", role=source.role
-            )
+    for source in _list_missing_sources(jobs, survey):
+        flag = KIND.roles[source.role].flag
+        local_source = Suggestion(f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there")
+        yield make_problem(
+            "slurm-login-source", local_source, where=flag, given=f"{login}:{source.uri}", role=source.role
+        )
 
 
 def find_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:
     """Warn of folders that jobs read and this machine does not have: only the nodes may see them."""
-    for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
-        if not survey.paths[source.uri].exists:
-            flag = LOCAL_FOLDERS.roles[source.role].flag
-            path = Path(source.uri)
-            folders = [str(folder) for folder in path.parent.glob("*/")] if path.parent.is_dir() else []
-            near = find_nearest_name(source.uri, folders)
-            way = Suggestion(f"{flag} {shlex.quote(near)}") if near else ""
-            yield make_problem("slurm-source-unseen", way, where=flag, given=source.uri, role=source.role)
+    for source in _list_missing_sources(jobs, survey):
+        flag = LOCAL_FOLDERS.roles[source.role].flag
+        path = Path(source.uri)
+        folders = [str(folder) for folder in path.parent.glob("*/")] if path.parent.is_dir() else []
+        near = find_nearest_name(source.uri, folders)
+        way = Suggestion(f"{flag} {shlex.quote(near)}") if near else ""
+        yield make_problem("slurm-source-unseen", way, where=flag, given=source.uri, role=source.role)
 
 
 LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "localflock"})
