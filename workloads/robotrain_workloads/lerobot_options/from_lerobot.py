@@ -19,7 +19,7 @@ from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.remote_code import TRUST_FLAG
 from robotrain_workloads.lerobot_options import edited_dataset, effective_options, option_reasons
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
-from robotrain_workloads.lerobot_options.line_translator import EXCLUDED, TRAINING, LineTranslator
+from robotrain_workloads.lerobot_options.line_translator import EXCLUDED, LineTranslator
 from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint
 from robotrain_workloads.lerobot_options.program_line import (
     expand_account_variables,
@@ -27,6 +27,8 @@ from robotrain_workloads.lerobot_options.program_line import (
     find_program_word,
     read_program_line,
 )
+from robotrain_workloads.lerobot_options.robotrain_line import RobotrainLine
+from robotrain_workloads.lerobot_options.translated_options import TRAINING, TranslatedOptions
 from robotrain_workloads.line_translation.script_file import check_script_exists, find_program_line, is_script
 from robotrain_workloads.line_translation.translated_line import (
     SHELL_REASON,
@@ -84,63 +86,66 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     program = read_program_line(line[:program_index], line[program_index], (name, *line[program_index + 1 :]))
     if script:
         program.left_out |= script.left_out
-    translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
+    line_options = TranslatedOptions(plugins.workload(name), options, program)
+    robotrain_line = RobotrainLine(line_options, program)
     if script:
-        translator.add_batch_options(script.batch)
-        translator.add_loops(script.loops)
+        robotrain_line.add_batch_options(script.batch)
+        robotrain_line.add_loops(script.loops)
     if following_words:
         is_second = find_program_word(following_words, program_names) is not None
-        reasons = translator.refused if is_second else translator.left_out
+        reasons = line_options.refused if is_second else line_options.left_out
         reasons[" ".join(following_words)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
-    translator.translate()
-    if translator.is_training and not translator.is_resumed:
-        checked_line = check_line(ctx, translator.make_line().check_words[1:])
+    LineTranslator(line_options, program, plugins.source_kinds()).translate()
+    if line_options.is_training and not line_options.is_resumed:
+        checked_line = check_line(ctx, robotrain_line.make_line().check_words[1:])
         while (
-            not translator.refused
+            not line_options.refused
             and checked_line.job is not None
-            and _correct(translator, checked_line.job, checked_line.problems)
+            and _correct(robotrain_line, checked_line.job, checked_line.problems)
         ):
-            checked_line = check_line(ctx, translator.make_line().check_words[1:])
-    return translator.make_line()
+            checked_line = check_line(ctx, robotrain_line.make_line().check_words[1:])
+    return robotrain_line.make_line()
 
 
-def _add_code_trust(translator: LineTranslator, job: Job) -> bool:
+def _add_code_trust(line: RobotrainLine, job: Job) -> bool:
     """Add the repositories whose Python code LeRobot would run; return whether there are any to add."""
-    start = None if translator.trained.settings is None else backbones.PolicyFiles(settings=translator.trained.settings)
+    start = (
+        None if line.options.trained.settings is None else backbones.PolicyFiles(settings=line.options.trained.settings)
+    )
     needed_repositories = backbones.list_needed(dict(job.parameters), job.trainer_args, start)
     code = ",".join(f"{repository.name}@COMMIT" for repository in needed_repositories if repository.runs_code)
-    if not code or TRUST_FLAG in translator.flags:
+    if not code or TRUST_FLAG in line.options.flags:
         return False
-    translator.flags[TRUST_FLAG] = (TRUST_FLAG, code)
-    translator.stand_ins[code] = code.replace("COMMIT", "0" * 40)
-    translator.notes[TRUST_FLAG] = option_reasons.TRUST_NOTE.format(translator.trained.kind)
+    line.options.flags[TRUST_FLAG] = (TRUST_FLAG, code)
+    line.stand_ins[code] = code.replace("COMMIT", "0" * 40)
+    line.options.notes[TRUST_FLAG] = option_reasons.TRUST_NOTE.format(line.options.trained.kind)
     return True
 
 
-def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) -> bool:
+def _correct(line: RobotrainLine, job: Job, problems: Sequence[Problem]) -> bool:
     """Add what LeRobot trains with and the job so far does not; return whether there was something to add.
 
     Flags are first, as one may change several options. What no flag and no option can give is refused, unless
     `problems` say why already.
     """
-    trained_type = translator.trained
-    container = importlib.import_module(translator.workload.container_plugin)
+    trained_type = line.options.trained
+    container = importlib.import_module(line.options.workload.container_plugin)
     options, precision = container.list_job_options(job, trained_type.settings)
-    if _add_code_trust(translator, job):
+    if _add_code_trust(line, job):
         return True
-    skipped_options = {EXCLUDED, *(option.removeprefix("--") for option in translator.left_out)}
+    skipped_options = {EXCLUDED, *(option.removeprefix("--") for option in line.options.left_out)}
     option_values = {
-        name: wanted_value for name, wanted_value in translator.given.items() if name not in skipped_options
+        name: wanted_value for name, wanted_value in line.options.texts.items() if name not in skipped_options
     }
     option_values[f"{trained_type.model}.type"] = trained_type.kind
     compute = effective_options.compute_effective_options
-    wanted_options = compute(option_values, translator.tree, trained_type.settings, translator.program.precision)
+    wanted_options = compute(option_values, line.options.tree, trained_type.settings, line.program.precision)
     differences = effective_options.find_differences(
-        translator.tree, wanted_options, compute(options, translator.tree, trained_type.settings, precision)
+        line.options.tree, wanted_options, compute(options, line.options.tree, trained_type.settings, precision)
     )
     start = f"{trained_type.model}.path"
-    if trained_type.settings is None and start in translator.given:  # both leave what it says as it is
-        translator.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained_type.model)
+    if trained_type.settings is None and start in line.options.texts:  # both leave what it says as it is
+        line.options.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained_type.model)
         unknown_options = (f"{trained_type.model}.", PRECISION)
         differences = {
             name: value_pair for name, value_pair in differences.items() if not name.startswith(unknown_options)
@@ -148,25 +153,27 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     flags = dict[str, tuple[str, ...]]()
     arguments = list[str]()
     for name, (wanted_value, _) in differences.items():
-        hint = translator.find_hint(name) or ""
+        hint = line.options.find_hint(name) or ""
         words = (
             ("--mixed-precision", str(wanted_value))
             if name == PRECISION
             else fill_in_hint(hint, format_value(wanted_value))
         )
-        if words and wanted_value is not None and translator.flags.get(words[0]) != words:
+        if words and wanted_value is not None and line.options.flags.get(words[0]) != words:
             flags[words[0]] = words
-        elif not hint and wanted_value is not None and f"--{name}={format_value(wanted_value)}" not in translator.rest:
+        elif (
+            not hint and wanted_value is not None and f"--{name}={format_value(wanted_value)}" not in line.options.rest
+        ):
             arguments.append(f"--{name}={format_value(wanted_value)}")
-    translator.flags |= flags
-    translator.rest += [] if flags else arguments[:1]
+    line.options.flags |= flags
+    line.options.rest += [] if flags else arguments[:1]
     if not (flags or arguments or problems):
         type_option = f"{trained_type.model}.type"
         for name, (wanted_value, actual_value) in differences.items():
             if type_option in differences and name != type_option:
                 continue
             option_texts = (f"--{name}={format_value(setting)}" for setting in (actual_value, wanted_value))
-            translator.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*option_texts)
+            line.options.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*option_texts)
     return bool(flags or arguments)
 
 
