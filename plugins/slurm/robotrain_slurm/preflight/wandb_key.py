@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
@@ -35,6 +36,7 @@ def check_wandb_key(
     :param jobs: the first document of each job of the plan.
     :param files: those of the plan.
     """
+    has_login = cache(lambda: bool(transport.query(LOGIN_SCRIPT).text.strip()))  # the machine is asked once, if at all
     for job, document in zip(spec.jobs, jobs, strict=True):
         if not document.parameters.get(WANDB_PARAMETER) or KEY in document.placement.secrets:
             continue
@@ -42,6 +44,6 @@ def check_wandb_key(
         if has_prologue(script) and re.search("|".join(PROLOGUE_VARIABLES), script):
             continue
         has_home = read_own(job).container.tool != "pyxis"  # which does not mount it
-        if not (has_home and transport.query(LOGIN_SCRIPT).text.strip()):
+        if not (has_home and has_login()):
             yield make_problem("wandb-key-missing")
             return
