@@ -45,10 +45,10 @@ def check_source_limits(
     chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
     """Yield problems for roles with more sources of a kind than the platform accepts."""
-    inputs_by_kind: dict[tuple[str, str], list[Input]] = {}
+    inputs_by_role_and_kind: dict[tuple[str, str], list[Input]] = {}
     for job_input in chosen_inputs:
-        inputs_by_kind.setdefault((job_input.role, job_input.source.kind), []).append(job_input)
-    for (role, name), inputs in inputs_by_kind.items():
+        inputs_by_role_and_kind.setdefault((job_input.role, job_input.source.kind), []).append(job_input)
+    for (role, name), inputs in inputs_by_role_and_kind.items():
         if get_source_limit(platform.capabilities) < len(inputs) <= MAX_SOURCES:  # more is rejected earlier
             yield _make_limit_problem(role, kinds[name], inputs, platform, platforms)
 

@@ -201,13 +201,15 @@ def make_pipeline_name(folder: Path) -> str:
 
 
 def format_project_file(
-    chosen_platform: str, platforms: Mapping[str, Platform], settings: Mapping[str, Mapping[str, PlatformDefault]]
+    chosen_platform: str,
+    platforms_by_name: Mapping[str, Platform],
+    settings: Mapping[str, Mapping[str, PlatformDefault]],
 ) -> str:
     """Return robotrain.toml with the settings found for each platform; those without a value are comments.
 
     :param chosen_platform: the platform of the project; empty for none.
     """
-    platform_names = ", ".join(platforms)
+    platform_names = ", ".join(platforms_by_name)
     blocks = [
         ["# Values for all jobs of this project. Flags, job files and environment variables win over them."],
         [
@@ -216,9 +218,9 @@ def format_project_file(
         ],
     ]
     for name, defaults in settings.items():
-        parameters = {parameter.name: parameter for parameter in get_parameters(platforms[name].settings)}
+        parameters = {parameter.name: parameter for parameter in get_parameters(platforms_by_name[name].settings)}
         key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
-        table = [f"[platforms.{key}] # {platforms[name].summary}"]
+        table = [f"[platforms.{key}] # {platforms_by_name[name].summary}"]
         for key, setting in defaults.items():
             value_text = _quote(setting.value or parameters[key].metavar)
             setting_line = f"{'' if setting.value else '# '}{key} = {value_text}"

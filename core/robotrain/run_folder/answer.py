@@ -44,14 +44,14 @@ class ScriptAnswer(io.RawIOBase):
         self,
         process: "subprocess.Popen[bytes]",
         mark: str,
-        seconds: float,
+        limit_seconds: float,
         stall_seconds: float,
         tell_silence: Callable[[], None],
     ) -> None:
         assert process.stdout
         assert process.stderr
         self._process, self._begin, self._end = process, mark.encode(), f"{mark} ".encode()
-        self._until, self._stall_seconds = time.monotonic() + seconds, stall_seconds
+        self._until, self._stall_seconds = time.monotonic() + limit_seconds, stall_seconds
         self._tell_silence: Callable[[], None] | None = tell_silence
         self._stdout: IO[bytes] | None = process.stdout
         """None once it has ended."""

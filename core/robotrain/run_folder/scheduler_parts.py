@@ -61,10 +61,10 @@ class _RenderedJob(NamedTuple):
     job: Job
     settings: Any
     """Without gaps."""
-    sent: SchedulerJob
+    scheduler_job: SchedulerJob
     """Without its token and words."""
     documents: Sequence[bytes]
-    """As `sent.documents` has their paths."""
+    """As `scheduler_job.documents` has their paths."""
 
 
 class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
@@ -75,8 +75,8 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
     array_variable = ""
     """That with the number of a trial, where it runs; empty for a scheduler without arrays."""
     array_index = ""
-    """What stands for that number in `sent.output`: what the scheduler replaces in the name of a file, or the variable,
-    `$LSB_JOBINDEX`, where a shell writes the file."""
+    """What stands for that number in `scheduler_job.output`: what the scheduler replaces in the name of a file, or the
+    variable, `$LSB_JOBINDEX`, where a shell writes the file."""
     output_file = ""
     """In the run folder: what a job prints before its log begins."""
     start_file = START_FILE
@@ -95,19 +95,19 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         folder = os.path.join(f"{host}:{settings.runs_dir}" if host else settings.runs_dir, run)
         return RunPlace(str(limit), folder, tracking=settings.tracking_uri or NO_TRACKING)
 
-    def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
-        """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.
+    def make_submit_words(self, job: Job, settings: Any, scheduler_job: SchedulerJob) -> Sequence[str]:
+        """Return the words after the submit command that start `scheduler_job.program`, marked with its token. Pure.
 
         :param settings: with what the workload needs in place of those that are not set.
         """
         raise NotImplementedError
 
-    def make_start_script(self, job: Job, settings: Any, sent: SchedulerJob) -> str:
+    def make_start_script(self, job: Job, settings: Any, scheduler_job: SchedulerJob) -> str:
         """Return the script that the program of a job is: it becomes the runtime in the job's folder. Pure."""
-        top = "../../" if sent.step or sent.trials else ""
-        trial_folder = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if sent.trials else ""
+        top = "../../" if scheduler_job.step or scheduler_job.trials else ""
+        trial_folder = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if scheduler_job.trials else ""
         name = f"${{{self.job_variable}}}"
-        if sent.trials:  # some engines have one number for all elements of an array
+        if scheduler_job.trials:  # some engines have one number for all elements of an array
             name = self.format_trial(name, f"${{{self.array_variable}}}")
         runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {file_names.LOG_FILE}")
         become_words = format_become_python(top + SEARCH_FILE, top + file_names.PAYLOAD_FOLDER, *runtime, "</dev/null")
@@ -124,8 +124,10 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         """
         raise NotImplementedError
 
-    def make_own_values(self, job: Job, settings: Any, sent: SchedulerJob, document: bytes) -> Mapping[str, Any]:
-        """Return what only this platform has of a job, for `sent.own`. Pure.
+    def make_own_values(
+        self, job: Job, settings: Any, scheduler_job: SchedulerJob, document: bytes
+    ) -> Mapping[str, Any]:
+        """Return what only this platform has of a job, for `scheduler_job.own`. Pure.
 
         :param document: its job document; of an array, that of the first trial.
         """
@@ -357,7 +359,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         spec_file = make_spec_file(self.platform.name)
         documents = dict[str, bytes]()
         for part in parts:
-            documents |= zip(part.sent.documents, part.documents, strict=True)
+            documents |= zip(part.scheduler_job.documents, part.documents, strict=True)
         files = {
             **scripts,
             spec_file.name: spec_file.dump(spec),
@@ -370,14 +372,14 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
 
     def _render_jobs(self, parts: Sequence[_RenderedJob], token: str) -> tuple[list[SchedulerJob], dict[str, bytes]]:
         """Return the jobs as they are sent, marked with a token, and their scripts by the path in the plan."""
-        jobs = list[SchedulerJob]()
+        scheduler_jobs = list[SchedulerJob]()
         scripts = dict[str, bytes]()
         for job, settings, unmarked_job, _ in parts:
             marked_job = replace(unmarked_job, token=token)
-            jobs.append(replace(marked_job, words=tuple(self.make_submit_words(job, settings, marked_job))))
+            scheduler_jobs.append(replace(marked_job, words=tuple(self.make_submit_words(job, settings, marked_job))))
             script = self.make_start_script(job, settings, marked_job)
             scripts[os.path.join(unmarked_job.path, self.start_file)] = script.encode()
-        return jobs, scripts
+        return scheduler_jobs, scripts
 
 
 def _get_handover(root: str, name: str) -> str:

@@ -81,8 +81,8 @@ def list_preview_rows(
     yield PreviewRow("platform", f"{platform.name}: {platform.summary}" if platform.summary else platform.name)
     if run_place.time_limit:
         yield PreviewRow("time limit", run_place.time_limit)
-    if outputs := _describe_outputs(job, parameter_by_name, run_place.outputs, run_place.folder):
-        yield PreviewRow(workload.produces, outputs)
+    if outputs_text := _describe_outputs(job, parameter_by_name, run_place.outputs, run_place.folder):
+        yield PreviewRow(workload.produces, outputs_text)
     if run_place.tracking:
         yield PreviewRow("tracking", redact_if_secret(run_place.tracking))
     if locked := program_lock.describe_lock(value_rows):

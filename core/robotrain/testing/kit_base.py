@@ -239,6 +239,6 @@ def find_clashes(name: str, workloads: Iterable[str]) -> Iterator[str]:
     """Yield the clashes of options in which a plugin of that name has part, of these workloads on every platform."""
     for platform in Plugins().platforms():
         for workload in workloads:
-            problems = run_command("explain", workload, "--platform", platform, "--json").errors
-            titles = [problem["title"] for problem in problems if problem["code"] == "names-clash"]
+            explain_errors = run_command("explain", workload, "--platform", platform, "--json").errors
+            titles = [problem["title"] for problem in explain_errors if problem["code"] == "names-clash"]
             yield from (title for title in titles if re.search(rf"(?<![\w-]){name}(?![\w-])", title))

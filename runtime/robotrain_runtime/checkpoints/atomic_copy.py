@@ -81,13 +81,13 @@ def replace_folder(
     """
     try:
         with make_atomically(target, replace=True, key=key) as scratch:
-            for path, source in files.items():
+            for path, source_file in files.items():
                 (scratch / path).parent.mkdir(parents=True, exist_ok=True)
                 if linked:
                     with suppress(OSError):
-                        os.link(source, scratch / path)
+                        os.link(source_file, scratch / path)
                         continue
-                copy_file(source, scratch / path, is_cancelled)
+                copy_file(source_file, scratch / path, is_cancelled)
             check(scratch)
     except OSError as error:
         if error.errno not in RENAME_UNSUPPORTED:

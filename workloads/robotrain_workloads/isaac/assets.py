@@ -43,7 +43,7 @@ MAX_NAMES = 3
 
 def find_source(sources: Iterable[JobSource]) -> JobSource | None:
     """Return the source of a job's assets; None if Isaac Lab fetches them itself."""
-    return next((source for source in sources if source.role == ROLE), None)
+    return next((job_source for job_source in sources if job_source.role == ROLE), None)
 
 
 def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:

@@ -37,9 +37,9 @@ def load_ffmpeg() -> None:
     with suppress(ImportError, OSError):  # without it, torchcodec says what it lacks
         av: Any = importlib.import_module("av")  # loads the libraries
         libraries = list(_list_libraries(Path(av.__file__).parent.parent / "av.libs"))
-        with tempfile.TemporaryDirectory(prefix="robotrain-ffmpeg-") as folder:
+        with tempfile.TemporaryDirectory(prefix="robotrain-ffmpeg-") as alias_folder:
             for name, library in libraries:
-                alias = Path(folder, name)
+                alias = Path(alias_folder, name)
                 alias.write_bytes(make_alias(name, library))
                 ctypes.CDLL(str(alias))
 

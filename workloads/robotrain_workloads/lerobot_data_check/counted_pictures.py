@@ -83,7 +83,7 @@ def read_counted_video(files: DatasetFiles, path: str, fps: float, *, trusts_hea
     """Return a video of a dataset; None if its header says that its pictures follow evenly, or it cannot be read."""
     av: Any = importlib.import_module("av")
     try:
-        with files.open(path) as file, av.open(file) as container:
+        with files.open(path) as opened_video, av.open(opened_video) as container:
             stream = container.streams.video[0]
             rate = float(stream.base_rate or 0)  # the one that torchcodec counts with
             if not rate or (trusts_header and _is_said_to_be_even(stream, rate, fps)):

@@ -111,9 +111,9 @@ def find_unreadable_episodes(root: Path, chosen_episodes: Collection[int] | None
         for batch in table_files.read_batches(table_files.open_table(recording.files, path), path, ROWS, columns):
             if time.monotonic() > deadline:
                 return UnreadableEpisodes(sorted(damaged_pictures.episodes), len(episodes), are_all=False)
-            rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+            frame_rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
             for camera, episode, frame in list_unreadable(
-                [row for row in rows if row[0] in read_episodes], images, decodes=True
+                [row for row in frame_rows if row[0] in read_episodes], images, decodes=True
             ):
                 damaged_pictures.add("picture-unreadable", camera, episode, frame)
     return UnreadableEpisodes(sorted(damaged_pictures.episodes), len(episodes), are_all=True)

@@ -92,9 +92,9 @@ class ExplainCommand(JobCommand):
         print_pipeline_values(prepared, bool(values.get("json")), is_all=bool(values.get("all")))
 
 
-def _print_rows(rows: Sequence[dict[str, Any]], *, is_all: bool) -> None:
+def _print_rows(value_rows: Sequence[dict[str, Any]], *, is_all: bool) -> None:
     """Print values as a table; without `is_all`, those that nobody gave are only counted."""
-    merged = [*run_values.merge_option_rows(rows)]
+    merged = [*run_values.merge_option_rows(value_rows)]
     shown_rows = [row for row in merged if is_all or not _is_plain_default(row)]
     print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, shown_rows)]))
     if count := len(merged) - len(shown_rows):

@@ -41,8 +41,8 @@ class PBSEngine(SchedulerEngine):
         yield from super().check(job, settings)
         yield from check_settings(settings)
 
-    def make_submit_words(self, job: Job, settings: Settings, sent: SchedulerJob) -> list[str]:
-        return make_words(settings, sent)
+    def make_submit_words(self, job: Job, settings: Settings, scheduler_job: SchedulerJob) -> list[str]:
+        return make_words(settings, scheduler_job)
 
     def ask_scheduler(self, plan: Plan | None) -> Iterator[Problem]:
         for queue in dict.fromkeys(get_queue(job) for job in self.load_spec(plan).jobs) if plan else ("",):

@@ -90,7 +90,7 @@ def check_settings(settings: Settings) -> Iterator[Problem]:
             yield make_problem("pbs-resource-malformed", given=text)
 
 
-def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
+def make_words(settings: Settings, scheduler_job: SchedulerJob) -> list[str]:
     """Return the words of qsub for settings without gaps.
 
     -f: no process of qsub stays behind. --: PBS starts the program itself; with a script, a shell stands between PBS
@@ -103,8 +103,8 @@ def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
     named = {"-q": settings.queue, "-A": settings.account}
     words = [word for option, value in named.items() if value for word in (option, value)]
     limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]
-    printed = ["-j", "oe", "-o", f"{sent.folder}/{sent.output}"]
-    most = f"%{sent.at_most}" if sent.at_most else ""
-    array = ["-J", f"1-{len(sent.trials)}{most}"] if sent.trials else []
-    started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={sent.token}", "--", *sent.program]
-    return ["-f", "-N", sent.name, *words, *limits, *printed, *array, *started]
+    printed = ["-j", "oe", "-o", f"{scheduler_job.folder}/{scheduler_job.output}"]
+    most = f"%{scheduler_job.at_most}" if scheduler_job.at_most else ""
+    array = ["-J", f"1-{len(scheduler_job.trials)}{most}"] if scheduler_job.trials else []
+    started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={scheduler_job.token}", "--", *scheduler_job.program]
+    return ["-f", "-N", scheduler_job.name, *words, *limits, *printed, *array, *started]

@@ -225,8 +225,8 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
 def count_gpus(instance_type: Answer) -> int | None:
     """Return the GPUs of an instance type; None if its resources are not known. Raises ArmError."""
     resources = instance_type.get_object("resources")
-    tables = [table for name in ("limits", "requests") if (table := resources.get_object(name))]
-    counts = [as_int(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
+    tables = [resource_amounts for name in ("limits", "requests") if (resource_amounts := resources.get_object(name))]
+    counts = [as_int(resource_amounts.get(name)) or 0 for resource_amounts in tables for name in GPU_RESOURCES]
     return max(counts) if counts else None
 
 

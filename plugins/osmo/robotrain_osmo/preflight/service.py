@@ -122,19 +122,19 @@ def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem |
 
 def check_credentials(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
     """Check that the workflow's credentials exist and have the right type. Raise CommandFailed."""
-    needed_credentials = dict.fromkeys(credential for task in tasks for credential in task.credentials)
+    needed_credentials = dict.fromkeys(osmo_credential for task in tasks for osmo_credential in task.credentials)
     types_by_name = list_credentials(tasks[0].cli, SECONDS)
-    for credential in needed_credentials:
-        name, kind = credential.name, types_by_name.get(credential.name)
+    for osmo_credential in needed_credentials:
+        name, kind = osmo_credential.name, types_by_name.get(osmo_credential.name)
         if kind is None:
-            yield make_missing_credential_problem(credential, Stage.PREFLIGHT, types_by_name)
+            yield make_missing_credential_problem(osmo_credential, Stage.PREFLIGHT, types_by_name)
         elif kind != GENERIC_TYPE:
-            replacement = Suggestion(make_credential_command(credential), "replaces it")
-            fixes = (suggest_another_credential(credential), replacement)
+            replacement = Suggestion(make_credential_command(osmo_credential), "replaces it")
+            fixes = (suggest_another_credential(osmo_credential), replacement)
             yield make_problem(
                 "resource-unsuitable",
                 *fixes,
-                where=credential.flag,
+                where=osmo_credential.flag,
                 given=name,
                 name=name,
                 kind=kind,

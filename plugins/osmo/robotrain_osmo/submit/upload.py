@@ -149,9 +149,9 @@ def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
     uploaded_sources: list[JobSource] = []
     for part, submission in list_parts(plan, Stage.SUBMIT):
-        uploaded = _select_uploaded(submission.cli, submission.uploads)
+        complete_uploads = _select_uploaded(submission.cli, submission.uploads)
         uploaded_sources += local_upload.select_uploaded_sources(
-            part, [(upload.path, upload.url) for upload in uploaded]
+            part, [(upload.path, upload.url) for upload in complete_uploads]
         )
     return uploaded_sources
 

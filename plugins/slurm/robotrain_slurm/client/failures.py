@@ -123,11 +123,11 @@ def _suggest_association(
 def suggest_partitions(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
     """Yield the partitions that take jobs of this user."""
     partitions = cluster.query_partitions(transport)
-    unknown_partition = find_unknown_partition(flag_value, partitions)
+    rejected_partition = find_unknown_partition(flag_value, partitions)
     partition_names = [
-        partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != unknown_partition
+        partition.name for partition in cluster.list_open_partitions(partitions) if partition.name != rejected_partition
     ]
-    yield from suggest_names("--partition {}", unknown_partition, partition_names, cluster.LIST_PARTITIONS)
+    yield from suggest_names("--partition {}", rejected_partition, partition_names, cluster.LIST_PARTITIONS)
 
 
 def find_unknown_partition(flag_value: str, partitions: Sequence[Partition]) -> str:

@@ -80,18 +80,21 @@ class SlurmPlans(SchedulerPlans):
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
         return source.kind == REMOTE_KIND
 
-    def make_submit_words(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Sequence[str]:
-        return ("--parsable", sent.program[-1])
+    def make_submit_words(self, job: Job, settings: SlurmSettings, scheduler_job: SchedulerJob) -> Sequence[str]:
+        return ("--parsable", scheduler_job.program[-1])
 
-    def make_start_script(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> str:
-        script_options = [*list_script_options(job, settings, sent), ("comment", format_comment(sent))]
-        return make_script(script_options, read_prologue(settings), "../../" if sent.step else "")
+    def make_start_script(self, job: Job, settings: SlurmSettings, scheduler_job: SchedulerJob) -> str:
+        script_options = [
+            *list_script_options(job, settings, scheduler_job),
+            ("comment", format_comment(scheduler_job)),
+        ]
+        return make_script(script_options, read_prologue(settings), "../../" if scheduler_job.step else "")
 
     def make_own_values(
-        self, job: Job, settings: SlurmSettings, sent: SchedulerJob, document: bytes
+        self, job: Job, settings: SlurmSettings, scheduler_job: SchedulerJob, document: bytes
     ) -> Mapping[str, Any]:
         batch_values = BatchValues(
-            container=make_container(job, settings, sent.root, document),
+            container=make_container(job, settings, scheduler_job.root, document),
             continuation=settings.continuation,
             stop_seconds=options.choose_stop_seconds(job, settings),
             is_staged=settings.stage,
@@ -142,19 +145,19 @@ class SlurmPlans(SchedulerPlans):
         ]
 
 
-def list_script_options(job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Iterable[Option]:
+def list_script_options(job: Job, settings: SlurmSettings, scheduler_job: SchedulerJob) -> Iterable[Option]:
     """Return all options of the script but the comment."""
-    yield "job-name", sent.name
+    yield "job-name", scheduler_job.name
     yield from options.list_options(job, settings)
     yield "nodes", str(job.training_nodes)
     yield "ntasks", str(job.training_nodes)
     if job.training_nodes > 1:
         yield "ntasks-per-node", "1"
-    yield "chdir", sent.folder
-    yield "output", os.path.join(sent.folder.replace("%", "%%"), sent.output)
+    yield "chdir", scheduler_job.folder
+    yield "output", os.path.join(scheduler_job.folder.replace("%", "%%"), scheduler_job.output)
     yield "open-mode", "append"
     yield "export", EXPORT
     yield "signal", f"B:TERM@{options.choose_stop_seconds(job, settings)}"
     yield "no-requeue" if settings.continuation == "never" else "requeue", None
-    if sent.trials:
-        yield "array", f"1-{len(sent.trials)}" + (f"%{sent.at_most}" if sent.at_most else "")
+    if scheduler_job.trials:
+        yield "array", f"1-{len(scheduler_job.trials)}" + (f"%{scheduler_job.at_most}" if scheduler_job.at_most else "")

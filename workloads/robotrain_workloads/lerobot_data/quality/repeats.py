@@ -88,13 +88,18 @@ class Repeats:
         copies = self.find_copies()
         if not copies:
             return
-        copy, (repeated_episode, same_part) = max(copies.items(), key=lambda pair: pair[1][1])
+        copy, (repeated_episode, repeated_part) = max(copies.items(), key=lambda pair: pair[1][1])
         spans = [(copy, 0, self._lengths[copy]) for copy in copies]
         number = len(copies)
         finding_text = f"{number} episode{'s repeat' if number > 1 else ' repeats'} another one"
-        copy_text = f"episode {copy} has {same_part:.0%} of the frames of episode {repeated_episode}"
+        copy_text = f"episode {copy} has {repeated_part:.0%} of the frames of episode {repeated_episode}"
         yield make_data_finding(
-            "episode-repeated", f"{finding_text}: {copy_text}", copies, number=100 * same_part, unit="%", spans=spans
+            "episode-repeated",
+            f"{finding_text}: {copy_text}",
+            copies,
+            number=100 * repeated_part,
+            unit="%",
+            spans=spans,
         )
         yield from find_leaks(
             {copy: repeated_episode for copy, (repeated_episode, _) in copies.items()}, first_tasks, part

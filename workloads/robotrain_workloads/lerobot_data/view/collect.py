@@ -72,9 +72,11 @@ def collect_view(
     """
     recording = RecordedDataset(files)
     scores = [*episode_scores.list_scores(recording, findings, reads_numbers=reads_numbers)]
-    scores_by_episode = {score.episode: score for score in scores}
+    episode_scores_by_number = {score.episode: score for score in scores}
     shown_score = (
-        next(iter(episode_scores.find_worst(scores)), None) if episode is None else scores_by_episode.get(episode)
+        next(iter(episode_scores.find_worst(scores)), None)
+        if episode is None
+        else episode_scores_by_number.get(episode)
     )
     tasks = Counter(score.task for score in scores)
     return {
@@ -84,7 +86,7 @@ def collect_view(
         "fps": recording.fps,
         "episodes": len(scores),
         "frames": sum(score.frames for score in scores),
-        "last": max(scores_by_episode, default=-1),
+        "last": max(episode_scores_by_number, default=-1),
         "cameras": [_describe_camera(name, recording.features[name]) for name in dataset.list_cameras(recording.info)],
         "tasks": tasks.most_common(MOST_TASKS),
         "task_count": len(tasks),

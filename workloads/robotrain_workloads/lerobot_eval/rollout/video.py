@@ -63,8 +63,11 @@ def write_video_grid(folder: Path, videos: Sequence[Path], fps: int) -> None:
     while True:
         columns = min(len(frames), GRID_COLUMNS)  # what is missing in the last row stays white
         empty_cells = -len(frames) % columns
-        cells = [*frames, *[numpy.full_like(frames[0], 255)] * empty_cells]
-        rows = [numpy.hstack(cells[first_cell : first_cell + columns]) for first_cell in range(0, len(cells), columns)]
+        cell_frames = [*frames, *[numpy.full_like(frames[0], 255)] * empty_cells]
+        rows = [
+            numpy.hstack(cell_frames[first_cell : first_cell + columns])
+            for first_cell in range(0, len(cell_frames), columns)
+        ]
         grid.add(numpy.vstack(rows))
         next_frames = [next(reader, None) for reader in readers]
         if all(frame is None for frame in next_frames):
