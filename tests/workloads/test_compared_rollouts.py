@@ -12,6 +12,7 @@ import pytest
 import untrained_policy
 from eval_launcher import list_events, read_strict_json, start_launcher
 from robotrain.store import records
+from robotrain.store.files import read_json
 from robotrain_local import spec
 from robotrain_local.observe import find_run_folder
 from robotrain_runtime.contract.event import Evaluated, Note
@@ -86,7 +87,7 @@ def test_the_same_line_after_a_kill_ends_as_if_there_had_been_none(robotrain, po
     while not (killed / "outputs/.eval_comparison/002-0").exists():
         assert time.monotonic() < until, (killed / "log.txt").read_text()
         time.sleep(0.05)
-    os.killpg(spec.read_json(killed / spec.SUPERVISOR_FILE)["pid"], signal.SIGKILL)
+    os.killpg(read_json(killed / spec.SUPERVISOR_FILE)["pid"], signal.SIGKILL)
     again = robotrain(*line, "--wait")
     again.check_problems(0, "run-left-parts")
     whole = robotrain(*line, "--wait", "--new", "--earlier-comparisons", "none")

@@ -36,7 +36,7 @@ def machine(azure, command, training_environment, pusht, tmp_path):
     return run
 
 
-def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, tmp_path):
+def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, pusht, tmp_path):
     azure.blobs.put("models", {})
     url = azure.url("models", "act")
     machine.train("one", "--training-steps=6", f"--publish-url={url}", "--keep=2")
@@ -46,7 +46,7 @@ def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, 
     (made,) = (tmp_path / "two/local").glob("*/outputs/checkpoints")
     assert [step for step, _ in checkpoint.list_checkpoints(made)] == [8]
 
-    left = machine("two", "submit", "--platform=local", "--dataset-path=/d", f"--resume-from={url}", "--dry-run")
+    left = machine("two", "submit", "--platform=local", f"--dataset-path={pusht}", f"--resume-from={url}", "--dry-run")
     assert left.returncode == 4  # by now two runs have left checkpoints there, so one has to be named
     assert "000004 of the run lerobot-train-" in left.stderr
     assert f"--resume-from {url}/000008" in left.stderr

@@ -33,7 +33,6 @@ def test_the_line_after_a_refusal_of_the_trainer_trains(robotrain, training_envi
     status = robotrain("status", "--json").json
     assert "rejects --policy.chunk_size=8 --policy.n_action_steps=20" in status["reason"]
     line = status["next"][-1]
-    assert line == f"robotrain resubmit {status['run']} -- --policy.chunk_size=VALUE --policy.n_action_steps=VALUE"
-    line = line.replace("VALUE", "8")
+    assert line == f"robotrain resubmit {status['run']} -- --policy.chunk_size=20"
     again = robotrain(*shlex.split(line)[1:3], "--wait", *shlex.split(line)[3:])
     assert again.exit_code == 0, again.stderr
