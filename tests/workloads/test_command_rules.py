@@ -320,6 +320,16 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 
+def test_each_import_that_nothing_installs_is_named_with_the_module_that_may_be_meant(robotrain, tmp_path, monkeypatch):
+    modules = "jax josn optax robosuite scip tyro".split()
+    (tmp_path / "train.py").write_text(f"import {', '.join(modules)}\n")
+    monkeypatch.chdir(tmp_path)
+    answer = robotrain("explain", "command", "--code", ".", "--platform", "slurm", *COMMAND)
+    warning = answer.stderr.partition("[packages-missing]")[0].rpartition("warning: ")[2]
+    assert f"imports {', '.join(modules)}," in warning.replace("\n", " ")
+    assert "josn may be json misspelt. scip may be scipy misspelt." in answer.stderr
+
+
 def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, tmp_path, monkeypatch):
     """Elsewhere it is a warning: nobody knows from here what the Python there has."""
     (tmp_path / "lab").mkdir()
@@ -342,6 +352,7 @@ def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, t
 MISSPELT = [
     # what a script imports, files beside it, options, the module that is meant
     ("import torhc", {}, "", "torch"),
+    ("import torch, numpyy", {}, "", "numpy"),
     ("import nupmy as np", {"r.txt": "scipy"}, "--requirements r.txt", "numpy"),
     ("from helpres import f", {"helpers.py": "", "r.txt": ""}, "--requirements r.txt", "helpers"),
     ("import helpers", {"helper.py": ""}, "", "helper"),

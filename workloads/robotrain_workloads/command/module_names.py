@@ -4,6 +4,8 @@ import re
 import sys
 from collections.abc import Collection, Iterable
 
+from robotrain.nearest_name import find_nearest_name, is_misspelling
+
 from robotrain_workloads.command.missing_module import SHIPPED_MODULES
 
 USUAL_MODULES = SHIPPED_MODULES | frozenset(
@@ -39,15 +41,31 @@ def find_meant_module(module: str, own_modules: Iterable[str]) -> str:
     return next(misspelt, "") or next(other_number, "")
 
 
+def describe_similar_modules(modules: Iterable[str]) -> str:
+    """Return which modules have nearly the name of a usual one, which may be meant; empty for none."""
+    usual_modules = sorted({*USUAL_MODULES, *sys.stdlib_module_names})
+    sentences = list[str]()
+    for module in modules:
+        similar_modules = [usual for usual in usual_modules if module != usual and is_misspelling(module, usual)]
+        if module not in USUAL_MODULES and (meant_module := find_nearest_name(module, similar_modules)):
+            sentences.append(f"{module} may be {meant_module} misspelt.")
+    return " ".join(sentences)
+
+
 def _is_other_number(name: str, meant: str) -> bool:
     """Return whether one is the plural of the other, such as `helpers` of `helper`."""
     return min(len(name), len(meant)) >= MIN_SHARED and (name == f"{meant}s" or meant == f"{name}s")
 
 
 def _is_typing_error(name: str, meant_name: str) -> bool:
-    """Return whether two letters are exchanged, or one is wrong, missing or too much, but for the last one."""
+    """Return whether two letters are exchanged, or one is wrong, missing or too much, but for the last one.
+
+    A last letter that is typed twice is too much, too.
+    """
     if min(len(name), len(meant_name)) < MIN_LENGTH or name == meant_name or name[0] != meant_name[0]:
         return False
+    if name == meant_name + meant_name[-1]:
+        return True
     start = next(
         (index for index, (a, b) in enumerate(zip(name, meant_name, strict=False)) if a != b),
         min(len(name), len(meant_name)),

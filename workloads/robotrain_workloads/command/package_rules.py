@@ -18,7 +18,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_files, program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
-from robotrain_workloads.command.module_names import find_meant_module, simplify
+from robotrain_workloads.command.module_names import describe_similar_modules, find_meant_module, simplify
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -83,7 +83,14 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     if missing_modules := sorted(modules - misspelt_modules.keys()):
         ways = _suggest_packages(missing_modules, root)
         modules_text = _join_names(missing_modules)
-        yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
+        yield make_problem(
+            "packages-missing",
+            *ways,
+            absent=("image",),
+            script=redact(script),
+            modules=modules_text,
+            hint=describe_similar_modules(missing_modules),
+        )
 
 
 def check_imports_here(job: "Job") -> Iterator[Problem]:
@@ -110,7 +117,14 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         places_text = _join_names(
             [f"{module} ({redact(import_place)})" for module, import_place in missing_modules.items()]
         )
-        yield make_problem("packages-missing.here", *ways, script=redact(script), modules=places_text, python=python)
+        yield make_problem(
+            "packages-missing.here",
+            *ways,
+            script=redact(script),
+            modules=places_text,
+            python=python,
+            hint=describe_similar_modules(missing_modules),
+        )
 
 
 def _make_missing_name(missing_name: script_facts.MissingName) -> Problem:
@@ -201,7 +215,7 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 MAX_PROJECT_FILE = 1 << 20
-MAX_NAMES = 3
+MAX_NAMES = 10
 
 
 def check_runner(job: "Job") -> Iterator[Problem]:
