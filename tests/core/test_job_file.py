@@ -80,6 +80,38 @@ def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):
     assert (problem["code"], problem["instead"]) == ("file-unknown-key", [])
 
 
+MISPLACED = {
+    "step: 5": "parameters: {training_steps: 5}",
+    "batch-size: 4": "parameters: {batch_size: 4}",
+    "learning_rate: 1e-4": "parameters: {learning_rate: 1e-4}",
+    "partition: gpu": "platforms: {slurm: {partition: gpu}}",
+    "plattform: local": "--platform local",
+    "profile: lab": "--profile lab",
+    "dataset: lerobot/pusht": 'sources: {dataset: {huggingface: "lerobot/pusht"}}',
+    "dataset: {local_path: data}": 'sources: {dataset: {"local_path": "data"}}',
+    "policy: .": 'sources: {policy: {local_path: "."}}',
+    "trainer-args: [--x=1]": "trainer_args",
+    "workload: command\ncmd: python train.py": 'run: ["python", "train.py"]',
+    "workload: command\nscript: [python, train.py]": 'run: ["python", "train.py"]',
+    "notes: hello": "",
+    "password: hf_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": "",
+}
+
+
+@pytest.mark.parametrize("text", MISPLACED)
+def test_key_at_the_top_is_answered_with_what_to_write(tmp_path, text):
+    (tmp_path / "job.yaml").write_text(text)
+    (problem,) = read_job_file(tmp_path / "job.yaml").problems
+    assert problem.code == "file-unknown-key"
+    assert [way.text for way in problem.suggestions] == [MISPLACED[text]] * bool(MISPLACED[text])
+
+
+def test_source_that_is_an_address_alone_is_answered_with_its_kind(tmp_path):
+    (tmp_path / "job.yaml").write_text("sources: {dataset: lerobot/pusht}")
+    (problem,) = read_job_file(tmp_path / "job.yaml").problems
+    assert [way.text for way in problem.suggestions] == ['dataset: {huggingface: "lerobot/pusht"}']
+
+
 def test_settings_of_another_platform_do_no_harm(render):
     assert render(GOOD + "platforms:\n  fake:\n    pressure: high\n").exit_code == 0
 
@@ -107,7 +139,7 @@ def test_no_secret_of_a_job_file_is_echoed(render):
     ("text", "example"),
     [
         ("sources:\n  dataset: episodes\n", 'dataset: {KIND: "episodes"}'),
-        ("sources:\n  dataset: [a/b]\n", 'dataset: {KIND: "a/b"}'),
+        ("sources:\n  dataset: [a/b]\n", 'dataset: {huggingface: "a/b"}'),
         ("sources: episodes\n", "sources: {ROLE: {KIND: ADDRESS}}"),
         ("sources:\n  dataset: {a: x, b: y}\n", 'dataset: [{a: "x"}, {b: "y"}]'),
         ("parameters: 3\n", "parameters: {NAME: VALUE}"),

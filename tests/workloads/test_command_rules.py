@@ -321,7 +321,7 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
 
 
 def test_each_import_that_nothing_installs_is_named_with_the_module_that_may_be_meant(robotrain, tmp_path, monkeypatch):
-    modules = "jax josn optax robosuite scip tyro".split()
+    modules = ["jax", "josn", "optax", "robosuite", "scip", "tyro"]
     (tmp_path / "train.py").write_text(f"import {', '.join(modules)}\n")
     monkeypatch.chdir(tmp_path)
     answer = robotrain("explain", "command", "--code", ".", "--platform", "slurm", *COMMAND)

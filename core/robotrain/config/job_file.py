@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.config import misplaced_keys
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import (
     CONFIG_LAYER,
@@ -26,10 +27,10 @@ from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
-from robotrain.model.source import LOCAL_KIND
 from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import correct_folder, is_misspelling, suggest_name
-from robotrain.redaction import can_repeat, redact
+from robotrain.plugins.manager import get_plugins
+from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
@@ -40,7 +41,6 @@ SCHEMA_KEY = "$schema"
 JOB_KEYS = ("workload", "config", "sources", "parameters", "params", *ARGUMENT_KEYS, "platforms")
 PLACES = " Inputs stand below sources, values of the workload below parameters, settings below platforms: NAME."
 """Where the values of a job stand."""
-FOLDER = "FOLDER"
 KINDS_HINT = "`robotrain platforms` lists the kinds of sources"
 EXAMPLES = {
     "sources": Suggestion("sources: {ROLE: {KIND: ADDRESS}}", KINDS_HINT),
@@ -49,11 +49,12 @@ EXAMPLES = {
     "platforms": Suggestion("platforms: {PLATFORM: {NAME: VALUE}}"),
 }
 """What to write in place of something else than a mapping."""
-FOREIGN_KEYS = {
-    "dataset": ("Data stands below sources.", f"sources: {{dataset: {{{LOCAL_KIND}: {FOLDER}}}}}"),
-    "platform": ("The same job file is for every platform.", "--platform NAME"),
-    "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
+REASONS = {
+    "dataset": "Data stands below sources.",
+    "platform": "The same job file is for every platform.",
+    "profile": "A profile of robotrain.toml is chosen at submission.",
 }
+"""What to know about keys that no job file has."""
 
 
 def read_job_file(path: Path) -> Layer:
@@ -72,6 +73,8 @@ class JobReader:
         self.path, self.kind = path, kind
         self.name, self.folder = path.name, path.absolute().parent
         self.title = f"the {kind} file"
+        self.workload_name = ""
+        """The workload that the file names."""
         self.problems: list[Problem] = []
 
     def read_top(self, keys: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
@@ -98,6 +101,7 @@ class JobReader:
         ]
         if root is None or self.is_other_kind(root):
             return
+        self.workload_name = next((value.text for key, value in root.pairs if key.text == "workload"), "")
         yield from self.read_mapping(root, self.title, keys)
 
     def is_other_kind(self, root: YamlNode) -> bool:
@@ -235,8 +239,10 @@ class JobReader:
 
     def _suggest_source(self, role: str, source_node: YamlNode) -> Suggestion:
         """Return what to write in place of a source that is no mapping."""
-        if source_node.kind == "scalar" and source_node.text and (self.folder / source_node.text).exists():
-            return Suggestion(redact(f"{role}: {{{LOCAL_KIND}: {json.dumps(source_node.text)}}}"))
+        if source_node.kind == "scalar" and source_node.text:
+            kinds = get_plugins().source_kinds()
+            if kind := misplaced_keys.find_source_kind(role, source_node.text, self.folder, kinds):
+                return Suggestion(redact(f"{role}: {{{kind}: {json.dumps(source_node.text)}}}"))
         address_text = json.dumps(source_node.text) if source_node.kind == "scalar" else "ADDRESS"
         return Suggestion(redact(f"{role}: {{KIND: {address_text}}}"), KINDS_HINT)
 
@@ -304,18 +310,22 @@ class JobReader:
         """Report an unknown key, except `$schema`, which is for editors."""
         if what == self.title and key.text == SCHEMA_KEY:
             return
-        reason, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
-        if value.kind == "scalar" and value.text and can_repeat(value.text):
-            suggestion = suggestion.replace(FOLDER, json.dumps(value.text, ensure_ascii=False))
-        places_note = PLACES if "parameters" in keys else ""
+        ways = self._suggest_key(key.text, keys)
+        is_of_job = what == self.title and self.kind == "job"
+        if is_of_job and not (ways and value.kind != "scalar"):  # a single value stands below none of the other keys
+            place = misplaced_keys.suggest_place(key.text, value, self.workload_name, self.folder, get_plugins())
+            ways = (place,) if place else ways
+        reason = REASONS.get(key.text, "") if what == self.title else ""
+        if not reason and not ways:
+            reason = f"Known: {', '.join(keys)}.{PLACES if 'parameters' in keys else ''}"
         self.problems.append(
             make_problem(
                 "file-unknown-key.job-file",
-                *(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, keys),
+                *ways,
                 where=self.format_place(key.line),
                 what=what,
                 name=redact(key.text),
-                why=reason or f"Known: {', '.join(keys)}.{places_note}",
+                why=reason,
             )
         )
 
