@@ -170,6 +170,29 @@ def test_cancel_of_several_runs_leaves_ended_ones(scripted, robotrain):
     ]
 
 
+def test_cancel_without_a_run_stops_the_only_one_that_goes_on_and_lists_several(scripted, robotrain):
+    scripted.run("train-1", called="pick")
+    scripted.run("train-2", state="succeeded")
+    scripted.run("train-3")
+    answer = robotrain("cancel", "--json")
+    answer.check_problems(2, "run-unnamed RUN")
+    (problem,) = answer.json["problems"]
+    ways = {way["text"]: way["remark"] for way in problem["instead"]}
+    assert ways == {"robotrain cancel train-3": "running", "robotrain cancel train-1": "pick, running"}
+    assert "train-1 cancelled" in robotrain("cancel", "train-1").stdout
+    assert "train-3 cancelled" in robotrain("cancel").stdout
+
+
+@pytest.mark.parametrize("command", ["register", "rename", "publish", "forward"])
+def test_command_that_needs_a_run_offers_the_newest(scripted, robotrain, command):
+    scripted.run("train-1")
+    scripted.run("train-2", called="pick")
+    answer = robotrain(command)
+    answer.check_problems(2, "usage")
+    lines = [line.split()[1:4] for line in answer.stderr.splitlines() if line.startswith(("  use", "  or"))]
+    assert lines[:2] == [["robotrain", command, "train-2"], ["robotrain", command, "train-1"]]
+
+
 def test_failed_cancellation_does_not_stop_the_others(scripted, robotrain):
     scripted.run("train-1").set_flag("refuses")
     scripted.run("train-2")

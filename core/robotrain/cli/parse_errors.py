@@ -3,12 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command
+from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command, read_typed_line
 from robotrain.cli.foreign_words import find_foreign_command, find_foreign_option, has_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
@@ -34,6 +34,8 @@ TRANSLATION = "prints robotrain's line for it"
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
+MAX_RUNS = 3
+"""The newest ones, which a command without its run offers."""
 MAX_LISTED_OPTIONS = 12
 """A command with more options is explained by its help alone."""
 
@@ -57,7 +59,7 @@ def explain_parse_error(error: Any) -> Problem:
             kind = "the option " if parameter.param_type_name == "option" else "an argument: "
             title = f"{command} needs {kind}{_name_parameter(parameter, context)}"
             reason = _get_help(parameter)
-            ways = [_suggest_usage(context)]
+            ways = [*_suggest_newest_runs(context), _suggest_usage(context)]
         case "NoSuchOption" if context:
             return _explain_unknown_option(flag, command, context)
         case "BadOptionUsage" if flag:
@@ -154,6 +156,17 @@ def _suggest_usage(context: Any) -> Suggestion:
     """Return the command line with its arguments."""
     pieces = (piece for piece in context.command.collect_usage_pieces(context) if piece != "[OPTIONS]")
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
+
+
+def _suggest_newest_runs(context: Any) -> Iterator[Suggestion]:
+    """Yield the command line with the newest runs, where the first argument is one and nothing was typed."""
+    words = _suggest_usage(context).text.split()
+    typed_words = [word for word in read_typed_line(context) if not word.startswith("-")]
+    if "RUN" not in words or len(typed_words) > len(words[1 : words.index("RUN")]):
+        return
+    for run in islice(records.iterate_runs(with_steps=False), MAX_RUNS):
+        record = records.find_readable_record(run)
+        yield Suggestion(" ".join([run if word == "RUN" else word for word in words]), record.name if record else "")
 
 
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:

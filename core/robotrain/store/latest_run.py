@@ -1,6 +1,6 @@
 """Which run `latest` means, or a RUN that is left out: the newest that has what the command needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from robotrain.errors import Rejected
@@ -48,6 +48,13 @@ def find_latest_run(need: RunNeed | None = None) -> str:
         if need is None or _has(run, need):
             return run
     return newest_run
+
+
+def iterate_runs_with(need: RunNeed) -> Iterator[str]:
+    """Yield the runs that have what is needed, the newest first."""
+    for run in records.iterate_runs(with_steps=False):
+        if _has(run, need):
+            yield run
 
 
 def _has(run: str, need: RunNeed) -> bool:

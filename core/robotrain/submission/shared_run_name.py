@@ -1,13 +1,18 @@
 """Which run a name means that several runs share, for a command that changes the run."""
 
+from itertools import islice
+
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, records
-from robotrain.store.latest_run import RunNeed
+from robotrain.store.latest_run import UNFINISHED, RunNeed, iterate_runs_with
 from robotrain.submission.unfinished import UnfinishedRun, list_unfinished
 
 make_problem = Messages(__file__)
+
+MAX_CANDIDATES = 8
+"""How many runs that were not seen to end are looked at, the newest first, where none was named."""
 
 
 def find_run_to_change(
@@ -22,6 +27,8 @@ def find_run_to_change(
     :param need: what `latest` has to have.
     """
     run = run or name_index.find_run(text, need)
+    if text == "" and need is UNFINISHED:
+        return _find_only_unfinished(plugins) or run
     runs = name_index.list_runs_of_same_name(text, run)
     if len(runs) < 2:
         return run
@@ -31,6 +38,28 @@ def find_run_to_change(
         ways = [Suggestion(unfinished.record.run, _get_state(unfinished)) for unfinished in unfinished_runs]
         raise Rejected([make_problem("run-name-shared", *ways, given=text, count=len(unfinished_runs))])
     return unfinished_runs[0].record.run if unfinished_runs and unfinished_first else run
+
+
+def _find_only_unfinished(plugins: Plugins) -> str:
+    """Return the run that is meant where none was named: the only one that has not ended; empty without any.
+
+    Raise Rejected if there are several.
+    """
+    candidates = islice(iterate_runs_with(UNFINISHED), MAX_CANDIDATES)
+    run_records = [record for run in candidates if (record := records.find_readable_record(run))]
+    unfinished_runs = list_unfinished(run_records, plugins)
+    if len(unfinished_runs) < 2:
+        return unfinished_runs[0].record.run if unfinished_runs else ""
+    ways = [
+        Suggestion(f"robotrain cancel {unfinished.record.run}", _describe_run(unfinished))
+        for unfinished in unfinished_runs
+    ]
+    raise Rejected([make_problem("run-unnamed", *ways)])
+
+
+def _describe_run(unfinished: UnfinishedRun) -> str:
+    name = unfinished.record.name
+    return f"{name}, {_get_state(unfinished)}" if name else _get_state(unfinished)
 
 
 def _get_state(unfinished: UnfinishedRun) -> str:

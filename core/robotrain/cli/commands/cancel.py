@@ -31,6 +31,8 @@ REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
     """Stop runs, and show what they saved. Runs that have ended do not change.
 
+    Without a name, it stops the only run that has not ended; of several, it asks for one.
+
     robotrain cancel latest
     """
     find = functools.partial(find_run_to_change, ctx, unfinished_first=True, need=UNFINISHED)
