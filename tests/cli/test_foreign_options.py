@@ -101,7 +101,17 @@ def test_options_that_belong_after_the_dashes_are_one_line(robotrain, words):
 
 OF_SLURM = {
     "-N 2": "--num-nodes 2",
+    "--nodes=2": "--num-nodes 2",
     "--ntasks-per-node=4": "--num-gpus 4",
+    "--gres=gpu:a100:2": "--gpus 2 --gpu-type a100",
+    "--gres gpu:2": "--gpus 2",
+    "--gres=gpu": "--gpus 1",
+    "--gres=nvme:100": "--sbatch gres=nvme:100",
+    "-G 2": "--gpus 2",
+    "-G h100:8": "--gpus 8 --gpu-type h100",
+    "--gpus=a100:2": "--gpus 2 --gpu-type a100",
+    "--gpus-per-node=a100:4": "--num-gpus 4 --gpu-type a100",
+    "--gpus-per-task 2": "--num-gpus 2",
     "--cpus-per-task 8": "--cpus 8",
     "--mail-user me@lab.org": "--sbatch mail-user=me@lab.org",
     "--learning-rate 0,0001": "--learning-rate 0.0001",
@@ -131,6 +141,13 @@ def test_option_of_a_newer_lerobot_is_answered_with_what_robotrain_has(robotrain
         assert [way["text"] for way in problem["instead"]] == ways
 
 
+def test_count_of_a_foreign_option_is_repeated_where_the_platform_has_no_types(robotrain):
+    line = ("render", "lerobot-train", "--platform", "local", "-d", "lerobot/pusht", "--json")
+    for words in ("--gres=gpu:a100:2", "-G 2", "--gpus 2", "--gpus-per-task=2"):
+        (problem,) = robotrain(*line, *words.split()).json["problems"]
+        assert [way["text"] for way in problem["instead"]] == ["--num-gpus 2"], words
+
+
 def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
     for line in ("launch job.yaml", "sbatch train.sh", "queue", "squeue", "stop a-run", "scancel a-run"):
         robotrain(*line.split()).check_problems(2, "command-unknown")
@@ -145,12 +162,31 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
         assert f"   robotrain {meant_line}\n" in robotrain(*words.split()).stderr
 
 
-@pytest.mark.parametrize(("option", "way"), [("--gres gpu:1", "--gpus INT"), ("-A lab", "--account lab")])
+@pytest.mark.parametrize(
+    ("option", "way"),
+    [("--gres gpu:1", "--gpus 1"), ("-G a100:2", "--gpus 2 --gpu-type a100"), ("-A lab", "--account lab")],
+)
 def test_option_of_sbatch_beside_a_program_is_that_of_the_platform(robotrain, option, way):
     Path("train.py").write_text("print(1)")
     answer = robotrain("render", "train.py", "--platform", "slurm", *option.split(), "--json")
     (problem,) = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
     assert [suggestion["text"] for suggestion in problem["instead"]] == [way]
+
+
+WATCHED = {
+    "status --watch": "robotrain watch",
+    "status arm-1 -w": "robotrain watch arm-1",
+    "status arm-1 --follow": "robotrain watch arm-1",
+    "runs --watch": "robotrain watch",
+    "logs arm-1 --watch": "--follow",
+}
+
+
+@pytest.mark.parametrize("line", WATCHED)
+def test_option_to_watch_a_run_is_answered_with_the_command(robotrain, line):
+    answer = robotrain(*line.split())
+    answer.check_problems(2, f"usage {line.split()[-1]}")
+    assert f"  use   {WATCHED[line]}" in answer.stderr
 
 
 def test_words_of_other_tools_list_the_runs(scripted, robotrain):

@@ -1,6 +1,7 @@
 """Words of other tools, options and commands: what foreign_words.toml answers them with."""
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def find_foreign_option(
         option_text for option_text in table.get("ways", ()) if option_text.partition(" ")[0] in valid_flags
     ]
     if feature in features:
-        option_texts.append(f"{features[feature]} {value if value.isdecimal() else 'N'}")
+        count = re.fullmatch(r"(?:[\w./-]+:)*(\d+)", value)  # `gpu:a100:2`
+        option_texts.append(f"{features[feature]} {count[1] if count else 'N'}")
     ways = [Suggestion(option_text, replaces=flag) for option_text in option_texts]
     if ways and feature != SEVERAL_GPUS:
         sentence = ""

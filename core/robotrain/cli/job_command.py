@@ -385,6 +385,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             *usage.check_save_path(values.get("save_as")),
         ]
         workload, platform = self._load_chosen(ctx, choice, problems, values)
+        engine_values = usage.find_engine_values(values, self.options, platform)
+        problems += engine_values.values()
+        values = {name: value for name, value in values.items() if name not in engine_values}
         request, mistakes = self.make_request(ctx, choice, values, workload, platform, problems)
         return request, workload, platform, [*problems, *mistakes]
 

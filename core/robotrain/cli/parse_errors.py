@@ -39,6 +39,10 @@ MAX_RUNS = 3
 MAX_LISTED_OPTIONS = 12
 """A command with more options is explained by its help alone."""
 
+FOLLOW_FLAG, WATCH_WORDS = "--follow", ("--watch", "-w", "--follow", "-f", "--live")
+"""The option of `logs`, and what other programs call one that shows what is new."""
+WATCHABLE = ("status", "runs", "outputs", "wait")
+"""Commands in whose place `watch` shows the same live."""
 TO_FLAG, OUTPUT_WORDS = "--to", ("--output", "--out", "--outfile", "--output-file", "--output-dir", "--file", "--dest")
 """The option for a place, and what other programs call it."""
 
@@ -180,6 +184,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     if misspelt:
         option_suggestions = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
+        if not option_suggestions and flag in WATCH_WORDS and (way := _suggest_watching(flags, context)):
+            return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
         option_suggestions = context.command.suggest_changes(flag, option_suggestions, context)
         if not option_suggestions and (foreign := find_foreign_option(flag, "", None, flags)):
             return make_problem("usage.no-option", *foreign[1], where=flag, command=command, why=foreign[0])
@@ -192,6 +198,16 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         listed_flags = [spelling for spelling in flags if spelling.startswith("--") and spelling != "--help"]
         flag_list = f"It has {', '.join(listed_flags)}." if 0 < len(listed_flags) <= MAX_LISTED_OPTIONS else ""
     return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
+
+
+def _suggest_watching(flags: Sequence[str], context: Any) -> Suggestion | None:
+    """Return what follows the runs that were typed; None for a command that shows nothing of runs."""
+    if FOLLOW_FLAG in flags:
+        return Suggestion(FOLLOW_FLAG)
+    if context.command.name not in WATCHABLE:
+        return None
+    runs = [word for word in read_typed_line(context)[1:] if RUN_WORD.fullmatch(word)]
+    return Suggestion(_repeat_line(["watch"], runs), "shows it live")
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:

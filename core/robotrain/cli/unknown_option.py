@@ -79,6 +79,9 @@ class _UnknownOption:
     def explain_hint(self) -> Problem | None:
         """Explain an option that the chosen workload or platform knows from other tools."""
         name = self.flag.replace("_", "-")
+        if self.platform and (text := self.platform.translate_option(name, self.value)):
+            ways = self.replace(text)
+            return make_problem("option-elsewhere.hint", *ways, where=self.flag, name=self.platform.name, why="")
         for plugin in (self.workload, self.platform):
             if plugin and (hint := plugin.option_hints.get(name)):
                 way = self._fill_in_hint(hint)

@@ -10,6 +10,7 @@ from robotrain.config.selection import is_job_file
 from robotrain.errors import Problem, Suggestion
 from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
+from robotrain.model.platform import Platform
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -35,6 +36,21 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
                 )
                 ways = [way] if metavar else []
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(word))
+
+
+def find_engine_values(
+    option_values: dict[str, Any], options: ComposedOptions, platform: Platform | None
+) -> dict[str, Problem]:
+    """Return the problems of values that are written as the own command of the platform's engine has them, by the
+    names of their options.
+    """
+    problems = dict[str, Problem]()
+    for name, option_value in option_values.items() if platform else ():
+        flag = _get_canonical_flag(name, options)
+        if platform and isinstance(option_value, str) and (text := platform.translate_option(flag, option_value)):
+            way = Suggestion(text, replaces=flag)
+            problems[name] = make_problem("value-foreign", way, where=flag, given=option_value, name=platform.name)
+    return problems
 
 
 def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions) -> frozenset[str]:

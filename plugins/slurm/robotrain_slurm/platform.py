@@ -6,6 +6,7 @@ from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_slurm.capabilities import CAPABILITIES
+from robotrain_slurm.gpu_words import translate_gpu_option
 from robotrain_slurm.settings import SlurmSettings
 
 SLURM = Platform(
@@ -18,13 +19,14 @@ SLURM = Platform(
     option_hints={
         **dict.fromkeys(("--cpu", "--cpus-per-task", "-c"), "use --cpus N"),
         "--exec-timeout": "use --time TIME",
-        "--gres": "use --gpus N",
+        **dict.fromkeys(("--gres", "-G"), "use --gpus N"),
         "-A": "use --account NAME",
         "-p": "use --partition NAME",
         **dict.fromkeys(("-N", "--nodes"), "use --num-nodes N"),
-        **dict.fromkeys(("--ntasks-per-node", "--gpus-per-node"), "use --num-gpus N"),
+        **dict.fromkeys(("--ntasks-per-node", "--gpus-per-node", "--gpus-per-task"), "use --num-gpus N"),
         **{flag: f"use --sbatch {flag[2:]}=VALUE" for flag in ("--reservation", "--mail-user", "--mail-type")},
     },
+    translate_option=translate_gpu_option,
     cancel_command="scancel {job}",
 )
 
