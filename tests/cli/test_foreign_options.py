@@ -157,6 +157,16 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
         "run arm": "runs arm",
         "rm arm": "runs --prune arm",
         "version": "--version",
+        "kill arm": "cancel arm",
+        "checkpoints arm": "outputs arm",
+        "download arm": "outputs arm --to FOLDER",
+        "restart arm": "resume arm",
+        "retry arm": "resubmit arm",
+        "clean": "runs --prune --cache",
+        "train job.yaml --platform local": "submit job.yaml --platform local",
+        "check job.yaml --platform local": "submit job.yaml --dry-run --platform local",
+        "validate": "submit job.yaml --platform PLATFORM --dry-run",
+        "login": "doctor --online",
     }
     for words, meant_line in lines.items():
         assert f"   robotrain {meant_line}\n" in robotrain(*words.split()).stderr

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,10 @@ def _read_words() -> Mapping[str, Mapping[str, Any]]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def find_foreign_command(name: str) -> str:
-    """Return the line for a command of another tool, without `robotrain`; empty for an unknown one."""
-    return next(
-        (
-            command_line
-            for foreign_names, command_line in _read_words()["commands"].items()
-            if name in foreign_names.split()
-        ),
-        "",
-    )
+def list_foreign_command(name: str) -> Sequence[str]:
+    """Return the lines for a command of another tool, without `robotrain`; none for an unknown one."""
+    commands = _read_words()["commands"].items()
+    return next((lines for foreign_names, lines in commands if name in foreign_names.split()), ())
 
 
 def find_foreign_option(

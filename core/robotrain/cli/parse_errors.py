@@ -9,7 +9,7 @@ from typing import Any
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command, read_typed_line
-from robotrain.cli.foreign_words import find_foreign_command, find_foreign_option, has_option, list_commands_with
+from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.command_table import COMMANDS
@@ -268,35 +268,47 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     workloads = [
         workload for workload in plugins.list_names("workload") if workload == name or workload.endswith(f"-{name}")
     ]
-    ways = list[Suggestion]()
-    if command_line := find_foreign_command(name):
-        title, reason = f"robotrain has no command {name!r}", ""
-        full_line = f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}"
-        is_program = any(find_starter(workload, next_word) for workload in plugins.workloads().values())
-        is_submitted = is_program or is_job_file(next_word)
-        if command_line.startswith("submit ") and (is_submitted or next_word in plugins.list_names("workload")):
-            full_line = _repeat_line(["submit"], arguments)
-        if command_line == "--help" and next_word in commands:
-            full_line = f"robotrain {next_word} --help"
-        ways.append(Suggestion(full_line))
-        if not is_submitted:
-            ways += [Suggestion(_repeat_line([near.text], arguments)) for near in suggest_name(name, commands)]
-    elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
-        title, reason = f"robotrain has no command {name!r}", ""
-        ways.append(Suggestion(evaluation))
+    title = f"robotrain has no command {redact(name)!r}"
+    is_program = any(find_starter(workload, next_word) for workload in plugins.workloads().values())
+    is_submitted = is_program or is_job_file(next_word)
+    name_suggestions = suggest_name(name, commands)
+    name_ways = [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in name_suggestions]
+    reason = ""
+    if name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
+        ways = [Suggestion(evaluation)]
+    elif command_lines := list_foreign_command(name):
+        is_job = is_submitted or next_word in plugins.list_names("workload")
+        ways = [_make_foreign_line(command_line, arguments, commands, is_job) for command_line in command_lines]
+        ways += [way for way in name_ways if not is_submitted and way.text.startswith(f"robotrain {name}")]
+    elif is_submitted and workloads:
+        ways = [Suggestion(_repeat_line(["submit"], arguments))]
+    elif workloads:
+        ways = [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
     else:
-        title = f"there is no command {redact(name)!r}"
-        reason = "" if workloads else f"Commands: {', '.join(commands)}."
-        ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
-        name_suggestions = suggest_name(name, commands)
-        reason = "" if name_suggestions else reason
-        ways = ways or [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in name_suggestions]
+        ways = name_ways
+        reason = "" if name_suggestions else f"Commands: {', '.join(commands)}."
     translation = find_translation([name, *arguments], plugins)
-    translations = list(_suggest_translations(workloads, arguments, plugins))
+    translations = [] if is_submitted else list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     if translation:
         ways, reason = [translation], ""
     return make_problem("command-unknown", *ways, title=title, why=reason)
+
+
+def _make_foreign_line(
+    command_line: str, arguments: Sequence[str], commands: Sequence[str], is_job: bool
+) -> Suggestion:
+    """Return the line for a word of another tool, with what was typed after the word.
+
+    :param is_job: whether the first of the arguments is a job file, a program or a workload.
+    """
+    next_word = arguments[0] if arguments else ""
+    command, _, options = command_line.partition(" job.yaml --platform PLATFORM")
+    if command != command_line and is_job:
+        return Suggestion(_repeat_line([command], [next_word, *options.split(), *arguments[1:]]))
+    if command_line == "--help" and next_word in commands:
+        return Suggestion(f"robotrain {next_word} --help")
+    return Suggestion(f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}")
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
