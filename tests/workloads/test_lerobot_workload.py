@@ -41,7 +41,7 @@ SUBMIT_SIDE = (
         "edited_dataset",
     ),
     "code_rules",
-    *("program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
+    *("module_names", "program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
     *("package_locker", "given_packages", "package_options"),
 )
 ENVIRONMENT_SIDE = {
