@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import event
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_train import launcher, trainer_fixes
+from robotrain_workloads.lerobot_train import completed_options, launcher, trainer_fixes
 
 DATA = f"--dataset.root={Path(__file__).parents[2]}/examples/pusht-mini/dataset"
 TRAINER = """
@@ -126,10 +126,10 @@ def test_processors_get_the_statistics_of_renamed_features_by_their_new_names():
 @pytest.mark.parametrize(("tasks", "told"), [(["push", "", "  "], "2 episode(s) have no text"), (["push"], "")])
 def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, tasks, told):
     notes = []
-    monkeypatch.setattr(launcher, "emit_event", notes.append)
-    monkeypatch.setattr(launcher.dataset, "read_first_tasks", lambda root: enumerate(tasks))
+    monkeypatch.setattr(completed_options, "emit_event", notes.append)
+    monkeypatch.setattr(completed_options.dataset, "read_first_tasks", lambda root: enumerate(tasks))
     own = types.SimpleNamespace(reads_task=True)
-    launcher._note_data(own, None, has_chosen=False)
+    completed_options.note_data(own, None, has_chosen=False)
     assert [told in note.text for note in notes] == [True] * bool(told)
 
 

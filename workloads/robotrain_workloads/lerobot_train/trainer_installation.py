@@ -1,0 +1,136 @@
+"""What the launcher puts into LeRobot's trainer before it trains: statistics, mixtures, weights and its monitor."""
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.machine import hardware
+
+from robotrain_workloads.lerobot import device, training_history
+from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
+from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
+from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.training_history import PolicyTraining
+from robotrain_workloads.lerobot_train import trainer_fixes, wandb
+from robotrain_workloads.lerobot_train.base_policy import BasePolicy
+from robotrain_workloads.lerobot_train.completed_options import get_dataset_folder
+from robotrain_workloads.lerobot_train.data_wait import DataWait
+from robotrain_workloads.lerobot_train.early_stop import EarlyStop
+from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, parse_episodes
+from robotrain_workloads.lerobot_train.frames import frame_cache
+from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice
+from robotrain_workloads.lerobot_train.loading_state import LoadingState
+from robotrain_workloads.lerobot_train.random_draws import RandomDraws
+from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.lerobot_training import weights_file
+from robotrain_workloads.lerobot_training.process_group import StopHandler
+
+
+def install_changes(module: Any, options: Sequence[str], launcher_options: argparse.Namespace) -> None:
+    """Put in what changes the data or the policy that LeRobot trains with.
+
+    :param module: LeRobot's trainer.
+    :param options: its own.
+    """
+    root = get_dataset_folder(options)
+    if launcher_options.new_processors:
+        trainer_fixes.rebuild_processors(module)
+    if renames := get_option_value(options, RENAME_OPTION):
+        trainer_fixes.rename_statistics(module, json.loads(renames))
+    trainer_fixes.require_loaded_weights(module)
+    trainer_fixes.keep_statistics(module)
+    if launcher_options.computed_statistics:
+        from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics  # numpy starts threads
+
+        episodes = parse_episodes(options)
+        ComputedStatistics(root, episodes, are_relative=launcher_options.relative_statistics).install(module)
+    if launcher_options.mixture:
+        from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
+
+        samples = (int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
+        install_mixture(module, launcher_options.mixture, root, math.prod(samples) * launcher_options.ranks)
+    if launcher_options.base:
+        BasePolicy(launcher_options.base, launcher_options.base_reference).install(module)
+    if launcher_options.weights:
+        _place_weights(launcher_options)
+    if wandb.ENABLED_OPTION in options and device.is_first_rank():
+        wandb.allow_unknown_runs()
+
+
+def install_monitor(
+    module: Any, options: Sequence[str], launcher_options: argparse.Namespace, stop_handler: StopHandler
+) -> TrainerMonitor:
+    """Put in what watches, stops, saves and resumes a training; return what tells of its progress.
+
+    :param module: LeRobot's trainer.
+    :param options: its own.
+    """
+    root = get_dataset_folder(options)
+    workers = int(get_option_value(options, "--num_workers") or 0)
+    config = get_option_value(options, "--config_path")
+    checkpoint = Path(config or "").parents[1] if launcher_options.first else None
+    loading_state = LoadingState(launcher_options.first, checkpoint)
+    loading_state.install(module)  # it saves before the monitor tells of a checkpoint
+    monitor = TrainerMonitor(
+        int(get_option_value(options, "--steps") or 0),
+        stop_handler,
+        launcher_options.first,
+        allow_non_finite=launcher_options.allow_non_finite,
+        ranks=(launcher_options.nodes, launcher_options.ranks, launcher_options.batch),
+        earlier=_load_earlier_trainings(options),
+        texts=read_dataset_texts(root),
+        root=root,
+        waits=_make_data_wait(options, launcher_options, workers),
+        early_stop=_make_early_stop(launcher_options.stop_after, options, checkpoint),
+    )
+    monitor.install(module)
+    draws = RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone)
+    draws.install(module)
+    if launcher_options.measured_workers:
+        choice = LoaderChoice(workers, launcher_options.measured_workers, launcher_options.ranks, draws)
+        choice.install(module)
+    return monitor
+
+
+def _make_data_wait(options: Sequence[str], launcher_options: argparse.Namespace, workers: int) -> DataWait | None:
+    """Return what measures how long a step waits for data; None but in the first process, as for LeRobot's log."""
+    if not device.is_first_rank():
+        return None
+    cache_ways = frame_cache.list_ways(get_dataset_folder(options), launcher_options.frame_cache)
+    ways = (*cache_ways, *filter(None, (launcher_options.cores_option,)))
+    chosen_device = get_option_value(options, f"--{launcher_options.trains}.device")
+    return DataWait(workers, hardware.count_cores(), is_on_gpu=chosen_device != "cpu", other_ways=ways)
+
+
+def _make_early_stop(patience: int, options: Sequence[str], checkpoint: Path | None) -> EarlyStop | None:
+    """Return what ends the training early, with what it saw up to a checkpoint; None if nothing does."""
+    if not patience or not float(get_option_value(options, SPLIT_OPTION) or 0):
+        return None
+    early_stop = EarlyStop(patience)
+    if checkpoint is not None:
+        early_stop.load(checkpoint)
+    return early_stop
+
+
+def _place_weights(launcher_options: argparse.Namespace) -> None:
+    """Put the weights where torchvision looks for them. Raise SystemExit with a sentence."""
+    try:
+        warning = weights_file.place_weights(
+            launcher_options.weights, launcher_options.weights_name, is_given=launcher_options.given_weights
+        )
+    except (OSError, weights_file.WeightsError) as error:
+        raise SystemExit(f"error: {error}") from error
+    if warning and device.is_first_rank():
+        emit_event(Note(level="warning", text=warning))
+
+
+def _load_earlier_trainings(options: Sequence[str]) -> list[PolicyTraining]:
+    """Return the known trainings of the policy that the training starts from."""
+    config = get_option_value(options, "--config_path")
+    paths = (get_option_value(options, f"--{model}.path") for model in ("policy", "reward_model"))
+    start = next(filter(None, paths), "") or (str(Path(config).parent) if config else "")
+    return training_history.load_trainings(Path(start)) if start else []
