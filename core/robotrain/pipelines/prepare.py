@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -132,13 +132,8 @@ def prepare_pipeline(
         problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
     by_name = {step_request.name: step_request for step_request in request.steps}
     workloads = _find_workloads(request, plugins, problems)
-    has_maker_by_role: dict[
-        str, bool
-    ] = {}  # every role, and whether what a step makes can fill it in one of the workloads
-    for role, role_rule in (pair for workload in workloads.values() for pair in workload.roles.items()):
-        has_maker_by_role[role] = has_maker_by_role.get(role, False) or role_rule.takes is not None
-    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(has_maker_by_role)}
-    prepared: dict[str, PreparedJob] = {}
+    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_made_roles(workloads.values()))}
+    prepared = dict[str, PreparedJob]()
     for name, workload in workloads.items():
         step_request = by_name[name]
         problems += label_problems(step_request, check_inputs(step_request, workload, workloads))
@@ -146,36 +141,27 @@ def prepare_pipeline(
             job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, is_sent)
             prepared[name] = job
             problems += label_problems(step_request, notes)
-        except Rejected as rejected:
-            reported_inputs = {
-                ("source-not-accepted", step_input.step) for step_input in step_request.inputs
-            }  # `check_inputs` reported them
-            problems += label_problems(
-                step_request,
-                (problem for problem in rejected.problems if (problem.code, problem.given) not in reported_inputs),
-            )
-    registrations: dict[str, PreparedJob] = {}
+        except Rejected as rejected:  # `check_inputs` reported what the step's inputs are not
+            reported = {("source-not-accepted", step_input.step) for step_input in step_request.inputs}
+            problems += label_problems(step_request, _leave_out(rejected.problems, reported))
+    registrations = dict[str, PreparedJob]()
     for step_request in request.steps:
-        if step_request.request is None:
-            problems += label_problems(
-                step_request, check_registration(step_request, by_name, workloads, prepared, platform, plugins)
-            )
-            if not _is_native(platform, request):
-                problems += label_problems(step_request, find_unused_settings(step_request))
-            elif step_request.policy_from in prepared:
-                with collect_problems(problems):
-                    registrations[step_request.name] = make_registration_job(
-                        prepared[step_request.policy_from], step_request.settings, step_request.settings
-                    )
+        if step_request.request is not None:
+            continue
+        registration_problems = check_registration(step_request, by_name, workloads, prepared, platform, plugins)
+        problems += label_problems(step_request, registration_problems)
+        if not _is_native(platform, request):
+            problems += label_problems(step_request, find_unused_settings(step_request))
+        elif step_request.policy_from in prepared:
+            settings, prepared_job = step_request.settings, prepared[step_request.policy_from]
+            with collect_problems(problems):
+                registrations[step_request.name] = make_registration_job(prepared_job, settings, settings)
     hand_over_checkpoints(by_name, workloads, prepared, problems)
     if is_sent and select_errors(problems):
         for name, job in prepared.items():
             folder_problems = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
-            reported_problems = {(problem.code, problem.given) for problem in problems}
-            problems += label_problems(
-                by_name[name],
-                (problem for problem in folder_problems if (problem.code, problem.given) not in reported_problems),
-            )
+            reported = {(problem.code, problem.given) for problem in problems}
+            problems += label_problems(by_name[name], _leave_out(folder_problems, reported))
     raise_if_any(deduplicate_problems(problems))
     is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
     pipeline_platform = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
@@ -203,6 +189,21 @@ def prepare_pipeline(
         at_most=request.at_most,
         sweep=request.sweep,
     )
+
+
+def _find_made_roles(workloads: Iterable[Workload]) -> dict[str, bool]:
+    """Return every role of the workloads, and whether what a step makes can fill it in one of them."""
+    is_made = dict[str, bool]()
+    for role, role_rule in (pair for workload in workloads for pair in workload.roles.items()):
+        is_made[role] = is_made.get(role, False) or role_rule.takes is not None
+    return is_made
+
+
+def _leave_out(problems: Iterable[Problem], reported: Collection[tuple[str, str]]) -> Iterator[Problem]:
+    """Yield the problems that are not reported yet: what was wrong with what."""
+    for problem in problems:
+        if (problem.code, problem.given) not in reported:
+            yield problem
 
 
 def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:
