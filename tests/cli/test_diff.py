@@ -76,7 +76,20 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit_plain, 
     third = submit_plain("--name", "other")
     assert [run["run"] for run in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
     assert [run["run"] for run in robotrain("diff", "other", "--json").json["runs"]] == [second, third]
-    assert f"{second} is compared with the newest run, {third}" in robotrain("diff", "pick-v3").stderr
+    assert f"{second} is compared with the newest run of lerobot-train, {third}" in robotrain("diff", "pick-v3").stderr
+
+
+def test_diff_of_a_run_alone_compares_it_with_one_of_its_workload(submit_plain, robotrain):
+    program, first, second = submit_plain(), submit_plain("--seed", "7"), submit_plain("--seed", "8")
+    records.write_record(replace(records.read_record(program), workload="command"))
+    answer = robotrain("diff", program, "--json")
+    answer.check_problems(2, "usage")
+    (problem,) = answer.json["problems"]
+    assert problem["instead"][0]["text"] == f"robotrain diff {program} {second}"
+    records.write_record(replace(records.read_record(second), workload="command"))
+    assert [run["run"] for run in robotrain("diff", second, "--json").json["runs"]] == [program, second]
+    assert [run["run"] for run in robotrain("diff", program, "--json").json["runs"]] == [program, second]
+    robotrain("diff", first).check_problems(2, "usage")
 
 
 def test_diff_of_two_workloads_says_so(submit_plain, robotrain):

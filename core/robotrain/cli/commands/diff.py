@@ -1,5 +1,6 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
+import contextlib
 import dataclasses
 import itertools
 import shlex
@@ -11,7 +12,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, make_usage_error
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.errors import Problem, collect_problems, raise_if_any
+from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.redaction import redact
 from robotrain.report.collect import RunFacts
 from robotrain.report.evaluation import format_number
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ComparedRuns = Annotated[
     list[str] | None,
-    argument("RUN [RUN]...", "Names, or beginnings of identifiers; one alone: with `latest`.", complete_run_names),
+    argument("RUN [RUN]...", "Names, or beginnings of identifiers; one alone: with the newest of its workload.", complete_run_names),
 ]
 
 
@@ -86,10 +87,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
 
 
 def _find_runs(typed_runs: Sequence[str]) -> list[str]:
-    """Return the runs to compare; one alone is compared with the newest or, if it is that, with another of its name.
-
-    Raise Rejected with the problems of all, or if they are one run.
-    """
+    """Return the runs to compare, each once. Raise Rejected with the problems of all, or if they are one run."""
     runs = list[str]()
     problems = list[Problem]()
     for typed_run in typed_runs:
@@ -97,23 +95,54 @@ def _find_runs(typed_runs: Sequence[str]) -> list[str]:
             runs.append(find_run(typed_run))
     raise_if_any(problems)
     if len(typed_runs) == 1:
-        runs.append(name_index.find_run())
+        return _add_second_run(typed_runs[0], runs[0])
     if len(run_names := list(dict.fromkeys(runs))) > 1:
-        if len(typed_runs) == 1:
-            print_message(f"{run_names[0]} is compared with the newest run, {run_names[1]}")
         return run_names
     (run,) = run_names
-    other_runs = [
-        other_run for typed_run in typed_runs for other_run in name_index.find_named_runs(typed_run) if other_run != run
-    ]
-    older_runs = itertools.dropwhile(lambda other: other != run, records.iterate_runs(with_steps=False))
-    earlier_run = other_runs[0] if other_runs else next((other_run for other_run in older_runs if other_run != run), "")
-    remark = f"the {'one of this name' if other_runs else 'run'} before it"
-    if earlier_run and len(typed_runs) == 1:
-        print_message(f"{run} is the newest run: it is compared with {remark}, {earlier_run}")
-        return [earlier_run, run]
+    earlier_run, remark = _find_run_before(typed_runs, run, records.read_record(run).workload)
     way = (f"robotrain diff {earlier_run} {run}", remark) if earlier_run else ("robotrain runs", "lists the runs")
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
+
+
+def _add_second_run(typed_run: str, run: str) -> list[str]:
+    """Return a run and the one to compare it with, the older first: the newest of its workload or, if it is that,
+    the one before it.
+
+    Raise Rejected if there is no other run of its workload.
+    """
+    workload = records.read_record(run).workload
+    newest_run = next(_iterate_workload_runs(workload), run)
+    if newest_run != run:
+        print_message(f"{run} is compared with the newest run of {workload}, {newest_run}")
+        return [run, newest_run]
+    earlier_run, remark = _find_run_before([typed_run], run, workload)
+    if earlier_run:
+        print_message(f"{run} is the newest run of {workload}: it is compared with {remark}, {earlier_run}")
+        return [earlier_run, run]
+    other_run = next((other for other in records.iterate_runs(with_steps=False) if other != run), "")
+    ways = [("robotrain runs", "lists the runs")]
+    if other_run:
+        remark = f"the newest run of {records.read_record(other_run).workload}"
+        ways = [(f"robotrain diff {run} {other_run}", remark), *ways]
+    raise make_usage_error(f"there is no run of {workload} beside {run} to compare it with", "", *ways)
+
+
+def _find_run_before(typed_runs: Sequence[str], run: str, workload: str) -> tuple[str, str]:
+    """Return the run before one, of its name or else of its workload, and what it is; empty texts without any."""
+    named_runs = (name for typed_run in typed_runs for name in name_index.find_named_runs(typed_run))
+    if same_name := next((named_run for named_run in named_runs if named_run != run), ""):
+        return same_name, "the one of this name before it"
+    not_newer = itertools.dropwhile(lambda other: other != run, _iterate_workload_runs(workload))
+    earlier_run = next((other for other in not_newer if other != run), "")
+    return earlier_run, "the one before it" if earlier_run else ""
+
+
+def _iterate_workload_runs(workload: str) -> Iterator[str]:
+    """Yield the runs of a workload, newest first."""
+    for run in records.iterate_runs(with_steps=False):
+        with contextlib.suppress(Rejected):  # a damaged record
+            if records.read_record(run).workload == workload:
+                yield run
 
 
 def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
