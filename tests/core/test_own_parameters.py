@@ -266,6 +266,18 @@ def test_plan_of_a_run_is_sent_again_without_them_declared(robotrain):
     assert dict(stored.plan.job.parameters)["lr"] == "1"
 
 
+def test_options_after_dashes_change_the_command_of_a_run_and_its_parameters(robotrain):
+    command = ("--", "python", "train.py", "--lr", "{lr}", "--epochs", "10")
+    run = robotrain("submit", "mine", "--platform", "fake", "--param", "lr=1", *command).stdout.strip()
+    again = robotrain("resubmit", run, "--", "--lr", "2", "--epochs", "20")
+    assert again.exit_code == 0, again.stderr
+    assert "  lr: 1 → 2\n" in again.stderr
+    assert "  --epochs: 10 → 20\n" in again.stderr
+    job = plans.read_stored_plan(again.stdout.strip()).plan.job
+    assert job["lr"] == "2"
+    assert job.trainer_args == ("python", "train.py", "--lr", "{lr}", "--epochs", "20")
+
+
 def test_resumed_run_keeps_them(robotrain, fake_platform):
     words = ("submit", "mine", "--platform", "fake", "--param", "lr=1", "--param", "text=", *COMMAND)
     run = robotrain(*words).stdout.strip()

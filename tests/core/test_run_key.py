@@ -41,6 +41,24 @@ def test_run_is_the_command_and_arguments_after_dashes_replace_all_of_it(argumen
     assert arguments("job.yaml", "--set", 'trainer_args=["make"]') == ["make"]
 
 
+RUN = "python train.py --lr 1e-4 --out=x --layers 64 64 opt.wd=1"
+CHANGED_COMMANDS = [  # the options after --, the command
+    ("--lr 3", RUN.replace("1e-4", "3")),
+    ("--lr=-3 --out y", RUN.replace("--lr 1e-4 --out=x", "--lr=-3 --out y")),
+    ("--layers 8 8", RUN.replace("64 64", "8 8")),
+    ("--layers 8", f"{RUN} --layers 8"),  # its second word may be no value of it
+    ("--lr 1 --lr 2", RUN.replace("--lr 1e-4", "--lr 1 --lr 2")),
+    ("opt.wd=2 +opt.new=3", f"{RUN.removesuffix('1')}2 +opt.new=3"),
+    ("--verbose --seed 1", f"{RUN} --verbose --seed 1"),
+]
+
+
+@pytest.mark.parametrize(("options", "command"), CHANGED_COMMANDS)
+def test_options_after_dashes_replace_those_of_the_command(arguments, options, command):
+    Path("job.yaml").write_text(f"workload: exec\nrun: [{', '.join(RUN.split())}]\n")
+    assert arguments("job.yaml", "--", *options.split()) == command.split()
+
+
 @pytest.mark.parametrize("key", ["run", "trainer_args"])
 def test_both_names_are_read_for_every_workload(arguments, key):
     text = f"workload: lerobot-train\nsources: {{dataset: {{local_path: x}}}}\n{key}: [--wandb.notes=x]\n"

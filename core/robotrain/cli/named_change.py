@@ -205,8 +205,7 @@ def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Paramete
         yield f"{option_match[1]} {option_match[2]}={shlex.quote(option_match[3])}"
         return
     if option_match := OPTION_OF_PROGRAM.fullmatch(remedy):
-        arguments = _replace_option(record, option_match[1], option_match[2])
-        yield from [f"{DASHES} {shlex.join(arguments)}"] if arguments else []
+        yield f"{DASHES} {option_match[1]} {option_match[2]}"
         return
     match = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
     if not match or not (parameter := parameters.get(match[1])):
@@ -223,22 +222,6 @@ def _list_absent(record: RunRecord, note: Note, parameters: dict[str, Parameter]
         parameter = parameters.get(match[1]) if match else None
         if parameter and not _get_current(record, parameter):
             yield f"--set {parameter.name}={VALUE}"
-
-
-def _replace_option(record: RunRecord, option: str, value: str) -> list[str]:
-    """Return the command of a run with another value for an option of its program; empty if its plan is not here."""
-    from robotrain.store import plans  # costs start-up
-
-    stored_plan = plans.find_stored_plan(record.run)
-    words = [*stored_plan.plan.job.trainer_args] if stored_plan else []
-    if not words:
-        return []
-    for index, word in enumerate(words):
-        if word == option and index + 1 < len(words):
-            return [*words[: index + 1], value, *words[index + 2 :]]
-        if word.startswith(f"{option}="):
-            return [*words[:index], f"{option}={value}", *words[index + 1 :]]
-    return [*words, option, value]
 
 
 def _get_current(record: RunRecord, parameter: Parameter) -> str:

@@ -13,6 +13,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
+from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
@@ -68,6 +69,7 @@ def resolve_job(
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
     request = take_upload_names(request, workload.roles, kinds, platform)
+    request = complete_command(request, workload)
     own_problems: Sequence[Problem] = ()
     if any(key.startswith("params.") for layer in request.layers for key in layer.values):
         from robotrain.config import own_parameters  # costs start-up

@@ -170,8 +170,8 @@ class ProgramNeeds(NamedTuple):
 class UserCommand(NamedTuple):
     """A whole command of the user's: the arguments after `--`, `run:` in a job file.
 
-    No option among them is robotrain's, and those of the command line replace those of the file. A job of it may have
-    parameters of its user's own, `params:` of a job file and `--param`: texts, exactly as they were given.
+    No option among them is robotrain's. Those of the command line replace those of the file; options alone change it. A
+    job may have parameters of its user's own, `params:` of a job file and `--param`: texts, exactly as they were given.
     """
 
     reserved_names: tuple[str, ...] = ()

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 ComparedRuns = Annotated[
     list[str] | None,
-    argument("RUN [RUN]...", "Names, or beginnings of identifiers; one alone: with the newest of its workload.", complete_run_names),
+    argument(
+        "RUN [RUN]...",
+        "Names, or beginnings of identifiers; one alone: with the newest of its workload.",
+        complete_run_names,
+    ),
 ]
 
 

@@ -103,10 +103,12 @@ def resubmit(
 
     robotrain resubmit latest -- --policy.n_action_steps=8
 
+    robotrain resubmit latest -- --epochs 20
+
     robotrain resubmit hf://OWNER/NAME@step-020000 --platform PLATFORM --dry-run
 
-    Each option after -- replaces the same option of the run; its other options stay. For a program of your own, what
-    stands there is the whole command: -- python train.py --epochs 20.
+    Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
+    program of your own is a whole command: -- python train.py --epochs 20.
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     changes = {"--set": set, "--repin": repin, "--platform": platform, "--": trainer_args}
@@ -160,8 +162,8 @@ def resume(
 
     robotrain resume latest --training-steps 20000
 
-    Each option after -- replaces the same option of the run; its other options stay. For a program of your own, what
-    stands there is the whole command: -- python train.py --epochs 20.
+    Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
+    program of your own is a whole command: -- python train.py --epochs 20.
     """
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
