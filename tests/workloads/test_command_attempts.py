@@ -120,6 +120,20 @@ def test_a_foreign_checkpoint_has_a_place_if_its_name_is_of_the_pattern(make_doc
         assert len(list(container.inspect(document, {source: tmp_path / name}))) == places
 
 
+def test_all_outputs_that_are_a_checkpoint_are_put_back(tmp_path, monkeypatch):
+    program = FollowedProgram(tmp_path / "first")
+    program.write("last.pt", "w")
+    program.write("logs/train.txt")
+    program.end()
+    other = FollowedProgram(tmp_path / "second", resume_in_place=True)
+    other.write("last.pt", "another")
+    other.spec = dataclasses.replace(other.spec, resume=str(program.kept / "000000"))
+    other.prepare_again(monkeypatch)
+    assert (other.outputs / "last.pt").read_text() == "w"
+    assert (other.outputs / "logs/train.txt").read_text() == "x"
+    assert not (other.outputs / "last.pt").samefile(program.outputs / "last.pt")
+
+
 CONTINUED = {"resume_args": RESUME_ARGS, "checkpoints": FOLDERS}
 
 

@@ -532,10 +532,40 @@ def test_several_numbered_models_are_checkpoints(follow):
 def test_it_is_said_that_files_of_several_steps_are_one_checkpoint(follow):
     program = follow()
     for step in (10, 20):
-        program.write(f"weights_{step}.pt")
+        program.write(f"epoch_{step}/state.txt")
     program.end()
     assert program.steps == [0]
-    assert [note.ways for note in program.notes] == [(("--checkpoints 'weights_{step}.pt'",),)]
+    assert [note.ways for note in program.notes] == [(("--checkpoints 'epoch_{step}'",),)]
+
+
+UNKEPT = [  # what the job says, what the program wrote, the option that would have kept it
+    ({}, ("epoch_5/state.txt", "epoch_10/state.txt"), "--checkpoints 'epoch_{step}'"),
+    ({}, ("weights_5.pt",), "--checkpoints 'weights_{step}.pt'"),
+    ({"checkpoints": FILES}, ("epoch_5/model.pt",), "--checkpoints 'epoch_{step}'"),
+    ({}, ("log_5.txt",), ""),
+    ({}, (), ""),
+    ({"results": "scores.json"}, ("epoch_5/state.txt",), ""),
+]
+
+
+@pytest.mark.parametrize(("values", "paths", "option"), UNKEPT)
+@pytest.mark.parametrize("end", [{"exit_code": 1}, {"exit_code": -15, "is_stopped": True}])
+def test_what_looks_like_checkpoints_of_a_program_that_failed_is_said(follow, values, paths, option, end):
+    program = follow(**values)
+    for path in paths:
+        program.write(path)
+    program.end(**end)
+    assert program.steps == []
+    assert [note.ways for note in program.notes] == ([((option,),)] if option else [])
+    assert all(path.partition("/")[0] in program.warnings[0] for path in paths if option)
+
+
+def test_of_checkpoints_that_were_not_complete_only_that_is_said(follow):
+    program = follow()
+    program.write("checkpoint-5/model.pt")
+    program.end(1)
+    assert len(program.notes) == 1
+    assert "was not complete" in program.warnings[0]
 
 
 def test_a_pattern_of_the_job_wins(follow):

@@ -50,6 +50,10 @@ def test_what_was_there_before_and_what_the_run_has_does_not_count(tmp_path: Pat
 def test_the_line_that_keeps_it_is_offered(robotrain, fake_platform):
     words = ("--no-install", "--", "python", "-c", "0", "--save-to", "/data/out")
     run = robotrain("submit", "command", "--platform", "fake", *words).stdout.strip()
-    note = Note(level="warning", text="it wrote elsewhere", ways=(("-- … --save-to {outputs}",),))
-    change = named_change.find_keeping_change(records.read_record(run), Progress(notes=[note]))
-    assert change == "-- python -c 0 --save-to '{outputs}'"
+    offered_words = {
+        "-- … --save-to {outputs}": "-- --save-to '{outputs}'",
+        "--checkpoints 'epoch_{step}'": "--set checkpoints='epoch_{step}'",
+    }
+    for remedy, words in offered_words.items():
+        note = Note(level="warning", text="it is not kept", ways=((remedy,),))
+        assert named_change.find_unkept_change(records.read_record(run), Progress(notes=[note])) == words

@@ -146,6 +146,14 @@ def test_a_checkpoint_to_continue_from_is_given_by_an_option_that_the_program_ha
     assert "".join(suggestion["text"] for suggestion in answer.json["problems"][-1]["instead"]) == way
 
 
+def test_a_checkpoint_that_says_its_place_may_be_put_back_without_a_pattern(submit, tmp_path):
+    (tmp_path / "000020").mkdir()
+    (tmp_path / "000020/robotrain-program.json").write_text('{"path": "checkpoint-20", "is_file": false}')
+    answer = submit("--data data", options=("--resume-from", str(tmp_path / "000020")))
+    answer.check_problems(2, "resume-unused --resume-args")
+    assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == ["--resume-in-place"]
+
+
 def test_a_pattern_of_checkpoints_leaves_the_option_for_outputs_to_the_program(submit, robotrain):
     submit("--data data", more='parser.add_argument("--ckpt-dir")')
     line = ("explain", "train.py", "--platform", "local", "--checkpoints", "step_{step}", "--", "--data", "data")

@@ -49,12 +49,17 @@ def find_change(record: RunRecord, status: Status, progress: Progress) -> NamedC
 
 
 def find_keeping_change(record: RunRecord, progress: Progress) -> str:
-    """Return the words that keep what a run that succeeded left elsewhere, as a warning says; empty for none."""
+    """Return the words that keep what a run left elsewhere, as a warning says; empty for none."""
     warnings = [note for note in progress.notes if note.level == "warning"]
     if progress.checkpoint or not any(note.ways or re.search(HINT, note.text) for note in warnings):
         return ""
     parameters = _find_parameters(record)
     return next((words for note in warnings if (words := _find_remedy(record, note, parameters))), "")
+
+
+def find_unkept_change(record: RunRecord, progress: Progress) -> str:
+    """Return the words that keep what the user's own program saved without a checkpoint of the run; empty for none."""
+    return find_keeping_change(record, progress) if _runs_own_command(record) else ""
 
 
 class NamedChange(NamedTuple):
@@ -205,12 +210,13 @@ def _parse_remedy(record: RunRecord, remedy: str, parameters: dict[str, Paramete
         yield f"{option_match[1]} {option_match[2]}={shlex.quote(option_match[3])}"
         return
     if option_match := OPTION_OF_PROGRAM.fullmatch(remedy):
-        yield f"{DASHES} {option_match[1]} {option_match[2]}"
+        yield f"{DASHES} {option_match[1]} {shlex.quote(option_match[2])}"
         return
-    match = re.match(rf"({OPTION})(?:[ =](\S+))?", remedy)
+    match = re.match(rf"({OPTION})(?:[ =]('[^']*'|\S+))?", remedy)
     if not match or not (parameter := parameters.get(match[1])):
         return
-    value = "true" if parameter.is_switch else (match[2] or VALUE).rstrip(",;:.")
+    given_value = (match[2] or VALUE).rstrip(",;:.").strip("'")
+    value = "true" if parameter.is_switch else given_value
     if not re.fullmatch("[A-Z_]+", value) and value != _get_current(record, parameter):
         yield f"--set {parameter.name}={shlex.quote(value)}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cli.named_change import VALUE, find_change, find_keeping_change
+from robotrain.cli.named_change import VALUE, find_change, find_keeping_change, find_unkept_change
 from robotrain.config.values import MAX_LETTERS
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
@@ -63,6 +63,7 @@ def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> 
     repeat_command = (
         f"robotrain resume {run}{_name_branch(record)}" if progress.checkpoint else f"robotrain resubmit {run}"
     )
+    keeping_words = find_unkept_change(record, progress)
     if progress.outcome and progress.outcome.worth_a_retry and fault not in ("stopped", *PLACE_FAULTS) and not change:
         yield repeat_command, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
@@ -82,6 +83,9 @@ def _iter_suggestions(record: RunRecord, status: Status, progress: Progress) -> 
         yield repeat_command, "once that is mended"
     elif progress.checkpoint and fault not in JOB_FAULTS:
         yield repeat_command, f"continue from step {progress.checkpoint_step}"
+    elif keeping_words:
+        reason = "once that is mended" if status.state == "failed" else "start it over"
+        yield f"{repeat_command} {keeping_words}", f"{reason}, and keep what it saves"
     elif status.state != "failed":
         from robotrain.store.latest_run import REFERENCE_ROLE  # costs start-up
 

@@ -177,7 +177,10 @@ class CheckpointFollower:
         if exit_code == 0 and not is_stopped and self._is_usual and self._text and self._list_kept():
             self._keep_rest()
             yield from self._failures.values()
-        if exit_code or is_stopped or self._failures or self._list_kept():
+        if self._failures or self._list_kept():
+            return
+        if exit_code or is_stopped:
+            self._say_unkept()
             return
         if self._pattern and self._is_resumed:
             warning_text = "the program saved no checkpoint after the one that it continued from"
@@ -389,10 +392,26 @@ class CheckpointFollower:
     def _say_whole(self) -> None:
         """Say that all outputs are one checkpoint, if their names look like several."""
         _, guess = checkpoint_pattern.describe_files(self._outputs)
-        count = len(checkpoint_pattern.list_with_weights(guess, self._outputs)) if guess else 0
-        if count > 1:
-            note_text = f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {count} in it)"
+        similar_paths = checkpoint_pattern.list_similar(guess, self._outputs)
+        if len(similar_paths) > 1:
+            note_text = (
+                f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {len(similar_paths)} in it)"
+            )
             self._send(Note(level="info", text=note_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
+
+    def _say_unkept(self) -> None:
+        """Warn of files of a program that did not end as it should, of which none is a checkpoint of the run."""
+        _, guess = checkpoint_pattern.describe_files(self._outputs)
+        similar_paths = checkpoint_pattern.list_similar(guess, self._outputs)
+        if not similar_paths or self._saved or self._has_results:
+            return
+        more_note = f" and {len(similar_paths) - 2} more" if len(similar_paths) > 2 else ""
+        reason = f"not as {self._text}" if self._text else "under no usual name of a checkpoint"
+        warning_text = (
+            f"the program wrote {' and '.join(similar_paths[-2:])}{more_note} to {{outputs}}, {reason}: none of it is"
+            f" a checkpoint of the run (--checkpoints {guess} keeps it)"
+        )
+        self._send(Note(level="warning", text=warning_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""

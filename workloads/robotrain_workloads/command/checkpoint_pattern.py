@@ -107,6 +107,16 @@ def list_with_weights(pattern: str, outputs: Path) -> list[tuple[str, int]]:
     ]
 
 
+def list_similar(pattern: str, outputs: Path) -> list[str]:
+    """Return the paths of a pattern that may be checkpoints, by their steps: folders, and files with weights."""
+    checkpoints = CheckpointPattern(pattern).find_checkpoints(outputs) if pattern else ()
+    return [
+        path
+        for path, _ in sorted(checkpoints, key=lambda checkpoint: checkpoint[1])
+        if (outputs / path).is_dir() or has_weights(outputs / path)
+    ]
+
+
 def has_weights(path: Path) -> bool:
     """Return whether a file has weights, by its name, or a folder has such a file."""
     if not path.is_dir():

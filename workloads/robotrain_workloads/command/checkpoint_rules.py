@@ -3,13 +3,15 @@
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
 
-from robotrain_workloads.command import option_rules, parameters, placeholders
+from robotrain_workloads.command import option_rules, parameters, placeholders, program_checkpoint
 from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ def check_checkpoints(job: "Job") -> Iterator[Problem]:
     """Require a pattern that says where the step stands, below the outputs."""
     pattern = job["checkpoints"]
     if pattern is None:
-        if job["resume_in_place"]:
-            fixes = (Suggestion("--checkpoints PATTERN"), suggest_leaving_out("--resume-in-place"))
-            yield make_problem("option-without-effect.resume-in-place", *fixes)
         return
     pattern_parts = pattern.split("/")
     is_name = any(ANY_FOLDERS in part and part != ANY_FOLDERS for part in pattern_parts)
@@ -43,7 +42,7 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
         option = option_rules.find_resume_option(job)
         way = (option_rules.suggest_resume_option(job, option) if option else None) or USUAL_WAY
-        ways = (*((way,) if option != "" else ()), *((IN_PLACE_WAY,) if job["checkpoints"] else ()))
+        ways = (*((way,) if option != "" else ()), *((IN_PLACE_WAY,) if _has_place(job) else ()))
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
         if option == "":
             reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
@@ -62,6 +61,12 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         yield make_problem("value-invalid.resume-args-with-shell", *ways, resume_variable=parameters.RESUME_VARIABLE)
     elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
         yield make_problem("value-invalid.resume-placeholder", USUAL_WAY, IN_PLACE_WAY, given=resume_args)
+
+
+def _has_place(job: "Job") -> bool:
+    """Return whether the checkpoint that a job continues from says where the program had saved it, or the job does."""
+    folders = (source.uri for source in job.sources if source.role == "resume" and source.kind == LOCAL_KIND)
+    return bool(job["checkpoints"]) or any(program_checkpoint.read_place(Path(folder)) for folder in folders)
 
 
 def _split_words(text: str) -> list[str]:

@@ -68,8 +68,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     resume_folders = [folder for source, folder in data.items() if source.role == "resume"]
     for folder in resume_folders if document.parameters["resume_in_place"] else ():
         if program_checkpoint.find_place(folder, pattern) is None:
-            title = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
-            yield make_data_problem(title, parameters.RESUME_LINE)
+            title = f"{folder} does not say where the checkpoint belongs below {{outputs}}"
+            ways = () if pattern else ("--checkpoints PATTERN",)
+            yield make_data_problem(f"{title}, as {pattern}" if pattern else title, *ways, parameters.RESUME_LINE)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Place:
     """Where a program saved a checkpoint."""
 
     path: str
-    """Below the outputs; empty if it was not there, or all of them."""
+    """Below the outputs; empty if it is all of them, or what is beside other checkpoints."""
     is_file: bool
     """Whether it is a single file."""
     is_part: bool = False
@@ -151,7 +152,7 @@ def read_place(folder: Path) -> Place | None:
 def find_place(folder: Path, pattern: str) -> Place | None:
     """Return where a checkpoint belongs below the outputs; None if neither it nor the pattern says it."""
     if location := read_place(folder):
-        return location if location.path else None
+        return location
     expected_pattern = CheckpointPattern(pattern)
     parent, files = expected_pattern.fixed_parent, list_files(folder)
     name = next((name for name in files if len(files) == 1 and expected_pattern.match_name(name) is not None), None)
@@ -192,6 +193,9 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
     provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
         return
+    if not location.path:
+        _restore_outputs(folder, file_names, outputs)
+        return
     if os.path.lexists(target):
         move_aside(target)
     with make_atomically(target, key="restore") as scratch:
@@ -201,6 +205,18 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
         for file_name in file_names:
             (scratch / file_name).parent.mkdir(parents=True, exist_ok=True)
             provide(folder / file_name, scratch / file_name)
+
+
+def _restore_outputs(folder: Path, file_names: Sequence[str], outputs: Path) -> None:
+    """Put copies of files back among the outputs, where a program may go on writing to them. Raise OSError."""
+    for file_name in file_names:
+        source, target = folder / file_name, outputs / file_name
+        if os.path.lexists(target):
+            if _get_facts(target.lstat())[:2] == _get_facts(source.lstat())[:2]:
+                continue
+            move_aside(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
 
 
 def move_aside(path: Path) -> Path:

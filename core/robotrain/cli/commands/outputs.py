@@ -20,12 +20,14 @@ from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_is_folder, open_step, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.commands import merged_policy
+from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
+from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import progress_cache
@@ -79,6 +81,8 @@ def outputs(
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
         reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
         print_message(f"there is no checkpoint among them: {reason}")
+        if words := find_unkept_change(record, _read_progress(record, platform)):
+            print_message(f"  robotrain resubmit {record.run} {words}    keeps those that the program saves")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if json:
         print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen_outputs]})
@@ -122,7 +126,12 @@ def _print_merged(
 
 def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
-    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].evaluated is not None
+    return _read_progress(record, platform).evaluated is not None
+
+
+def _read_progress(record: RunRecord, platform: Platform) -> Progress:
+    """Return what the log of a run tells; nothing if it cannot be read."""
+    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0]
 
 
 def _select_outputs(
@@ -150,16 +159,15 @@ def _select_outputs(
 
 STATE_SENTENCES = {
     "pending": "It has not started yet",
-    "running": "It is running and has not saved anything yet",
+    "running": "It is running and has not saved any yet",
     "succeeded": "It succeeded, but saved nothing",
-    "failed": "It failed before it saved anything",
-    "cancelled": "It was cancelled before it saved anything",
+    "failed": "It failed",
+    "cancelled": "It was cancelled",
 }
 
 
 def _explain_no_outputs(status: Status, record: RunRecord, platform: Platform) -> str:
-    progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
-    if status.finished and progress.has_output:
+    if status.finished and _read_progress(record, platform).has_output:
         reason = "What it saved is no longer there"
     else:
         reason = STATE_SENTENCES.get(status.state, f"It was {status.state}")

@@ -1,5 +1,6 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
+import dataclasses
 import itertools
 import shlex
 from collections.abc import Sequence
@@ -29,9 +30,10 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
+from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
 from robotrain.cli.watch.run_summary import read_run_log
-from robotrain.errors import Rejected, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.run import RunRecord
@@ -182,13 +184,30 @@ def resume(
         checkpoint: Any = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
         earlier_record, _ = open_run(ctx, earlier_record.run)
-        checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
+        try:
+            checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
+        except Rejected as rejected:
+            problems = [_name_unkept(problem, earlier_record, get_plugins(ctx)) for problem in rejected.problems]
+            raise Rejected(problems) from None
     if not any(assignment.startswith("training_steps=") for assignment in sets):
         _require_steps_left(prepared.job, checkpoint.step, run or earlier_record.run)
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     resumed = resume_job(prepared, stored_plan, checkpoint, get_plugins(ctx))
     _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
+
+
+def _name_unkept(problem: Problem, record: RunRecord, plugins: Plugins) -> Problem:
+    """Return the problem of a run without a checkpoint, with the line that keeps what its program had saved."""
+    if problem.code != "checkpoint-missing":
+        return problem
+    progress, _ = read_run_log(record, plugins.platform_of(record))
+    words = find_unkept_change(record, progress)
+    if not words:
+        return problem
+    way = Suggestion(f"robotrain resubmit {record.run} {words}", "starts it over, and keeps what it saves")
+    other_ways = (way for way in problem.suggestions if not way.text.startswith("robotrain resubmit"))
+    return dataclasses.replace(problem, suggestions=(*other_ways, way))
 
 
 def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) -> None:
