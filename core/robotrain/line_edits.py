@@ -22,7 +22,7 @@ PROGRAM = "robotrain"
 DASHES = "--"
 AFTER_DASHES = (DASHES, "after --")
 """Where problems of the arguments after `--` are."""
-KEYED_FLAGS = ("--set", "--over")
+KEYED_FLAGS = ("--set", "--over", "--param")
 """Options that may be repeated, each time with another `KEY=VALUE`: their names have the key, as in `--set=seed`."""
 ELLIPSIS = re.compile(r"…|\.\.\.")
 CAPITALS = re.compile(r"(?<![\w\"-])[A-Z][A-Z_-]*(?![\w-])")

@@ -67,7 +67,8 @@ def submit(robotrain, tmp_path, monkeypatch):
 
     def submit(words, more="", parsed="", options=()):
         (tmp_path / "train.py").write_text(PARSER.format(more=more, parsed=parsed))
-        line = ("explain", "train.py", "--platform", "local", "--param", "rate=3", "--seed", "1", *options)
+        rate = ("--param", "rate=3") if "{rate}" in words else ()
+        line = ("explain", "train.py", "--platform", "local", *rate, "--seed", "1", *options)
         return robotrain(*line, "--json", "--", *words.split())
 
     return submit
@@ -117,6 +118,40 @@ def test_a_program_with_options_needs_no_arguments(robotrain, tmp_path, monkeypa
     )
     monkeypatch.chdir(tmp_path)
     assert robotrain("explain", "train.py", "--platform", "local").exit_code == 0
+
+
+UNREAD = [  # the options, the arguments, the problem, what to type
+    ("--param lrr=0.1", "--lr {lr}", "parameter-unread --param lrr", "--param lr=0.1"),
+    ("--param lr=0.1", "", "parameter-unread --param lr", "-- --lr '{lr}'"),
+    ("--param lr=0.1", "--lr 3", "parameter-unread --param lr", "-- --lr '{lr}'"),
+    ("--set params.size=1", "", "parameter-unread --param size", "-- … {size}"),
+    ("--set lr=0.1", "", "value-unknown --set lr", "-- --lr 0.1"),
+    ("--set verbos=1", "", "value-unknown --set verbos", "-- --verbose 1"),
+    ("--set size=1", "", "value-unknown --set size", ""),
+    ("--set rte=1", "--lr {rte}", "value-unknown --set rte", "--set params.rte=1"),
+]
+
+
+@pytest.mark.parametrize(("options", "words", "problem", "way"), UNREAD)
+def test_a_parameter_that_the_program_does_not_read_is_refused(submit, options, words, problem, way):
+    answer = submit(f"--data data {words}", options=options.split())
+    problems = {f"{problem['code']} {problem['where']}": problem for problem in answer.json["problems"]}
+    assert answer.exit_code == 2
+    assert [way["text"] for way in problems[problem]["instead"][:1]] == [way] * bool(way)
+
+
+def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(submit):
+    reads = "import os; os.environ['ROBOTRAIN_PARAM_size']"
+    assert submit("--data data", reads, options=("--param", "size=1")).exit_code == 0
+
+
+def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):
+    submit("--data data")
+    line = ("sweep", "train.py", "--platform", "local", "--dry-run", "--json")
+    for over, words, way in (("lr", "", "-- --lr '{lr}'"), ("lrr", "--lr {lr}", "--over lr=1,2")):
+        answer = robotrain(*line, "--over", f"{over}=1,2", "--", "--data", "data", *words.split())
+        unread = [problem for problem in answer.json["problems"] if problem["code"] == "parameter-unread"]
+        assert [(problem["where"], problem["instead"][0]["text"]) for problem in unread] == [(f"--over {over}", way)]
 
 
 def test_an_option_to_resume_with_that_the_program_lacks_is_refused(submit):

@@ -131,8 +131,12 @@ class _UnknownOption:
         families = [family for family, _ in find_option_owners(self.flag, self.choice, self.plugins)]
         if "platform" in families or (not families and find_misspelt_option(self.flag, self.options.flags)):
             return None
-        ways = self.replace(f"-- {self.flag}{f' {shlex.quote(self.value)}' if self.value else ''}")
+        ways = self.replace(self._format_program_option())
         return make_problem("option-unknown.after-dashes", *ways, where=self.flag, program=self.choice.program)
+
+    def _format_program_option(self) -> str:
+        """Return the option as one of the user's program, after `--`."""
+        return f"-- {self.flag}{f' {shlex.quote(self.value)}' if self.value else ''}"
 
     def explain_owner(self) -> Problem | None:
         """Explain an option of another platform or workload."""
@@ -148,7 +152,7 @@ class _UnknownOption:
         )
         is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
         if all(family == "workload" for family, _ in owners) and (own_parameter := self._format_own_parameter()):
-            ways = [*self.replace(own_parameter)]
+            ways = [*self.replace(self._format_program_option(), own_parameter)]
         else:
             ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *other_ways]
         owner_names = " and ".join(map(" ".join, owners))
@@ -167,7 +171,8 @@ class _UnknownOption:
         if not (own_parameter := self._format_own_parameter()):
             return None
         name = self.flag.lstrip("-").replace("-", "_")
-        return make_problem("option-unknown.own-parameter", *self.replace(own_parameter), where=self.flag, name=name)
+        ways = self.replace(self._format_program_option(), own_parameter)
+        return make_problem("option-unknown.own-parameter", *ways, where=self.flag, name=name)
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import pairs
+from robotrain.config.command_options import split_options
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.names import Names
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
@@ -24,7 +25,7 @@ from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import suggest_name
+from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import can_repeat, redact
 
 make_problem = Messages(__file__)
@@ -206,7 +207,7 @@ class _AssignmentParser:
         elif options := self._find_options(key, value):
             ways = options
         elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
-            ways = (Suggestion(f"{self.flag}params.{key}={shown_value}", "a new parameter of your own"),)
+            reason, ways = self._find_command_options(key, shown_value)
         ways = self.replace(key, ways)
         key_place = self.format_place(key)
         self.problems.append(make_problem("value-unknown", *ways, where=key_place, key=redact(key), why=reason))
@@ -228,6 +229,33 @@ class _AssignmentParser:
             )
         program_option = find_option_of_program(self.workload, option, value)
         return (Suggestion(f"-- {shlex.quote(program_option)}"),) if program_option else ()
+
+    def _find_command_options(self, key: str, shown_value: str) -> tuple[str, tuple[Suggestion, ...]]:
+        """Return what to type instead of a key that may be an option of the user's own program, and what it has."""
+        command = next((layer.arguments for layer in self.request.layers if layer.arguments), self.request.after_dashes)
+        words = [str(word.value) for word in command]
+        if any(f"{{{key}}}" in word for word in words):
+            return "", (Suggestion(f"{self.flag}params.{key}={shown_value}", f"what {{{key}}} stands for"),)
+        if self.prefix or self.flag != f"{SET_FLAG} ":
+            return "", ()
+        typed_options = [option.name for option in split_options(command[1:])]
+        program_options = self._list_program_options(words)
+        names = {name.lstrip("-+~").replace("-", "_"): name for name in (*(program_options or ()), *typed_options)}
+        name = names.get(key) or names.get(find_nearest_name(key, names) or "")
+        if name:
+            joined_option = f"{name} {shown_value}" if name.startswith("-") else f"{name}={shown_value}"
+            return "", (Suggestion(f"-- {joined_option}", "an option of the program"),)
+        if program_options is None:
+            return "", (Suggestion(f"-- --{key} {shown_value}", "if the program has that option"),)
+        return f"The options of the program: {', '.join(program_options) or 'none'}.", ()
+
+    def _list_program_options(self, words: Sequence[str]) -> Sequence[str] | None:
+        """Return the options of the user's own program; None if they are not known."""
+        own_command = self.workload.own_command
+        sources = [source for layer in self.request.layers for source in layer.sources]
+        code = next((source for source in sources if self.workload.roles[source.role].is_program), None)
+        folder = code and Path(code.base, code.text)
+        return own_command.list_options(folder, words) if own_command and folder and folder.is_dir() else None
 
     def _find_spelling(self, key: str) -> str:
         """Return the key that a misspelt one stands for, since it is spelt as an option; empty for none."""

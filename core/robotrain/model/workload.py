@@ -184,6 +184,8 @@ class UserCommand(NamedTuple):
     """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
     words of the command, and the names of the parameters and settings that somebody gave.
     """
+    list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
+    """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from robotrain.config.assignments import apply_assignments
 from robotrain.config.own_parameters import extend_for_sweep, list_own_names
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import find_option_of_program
+from robotrain.config.values import PARAM_FLAG
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -128,7 +129,7 @@ class _SweepPreparer:
             prepared = prepare_pipeline(pipeline, self.platform, self.plugins, is_sent=True)
         except Rejected as rejected:
             named_problems = _name_points(rejected.problems, dict(zip(trial_names, points, strict=True)))
-            raise Rejected(dict.fromkeys(named_problems)) from None
+            raise Rejected(dict.fromkeys(map(self._vary_values, named_problems))) from None
         raise_if_any(_check_folders(prepared, request.workload))
         logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
         raise_if_any(problems)
@@ -216,6 +217,19 @@ class _SweepPreparer:
             arguments = ",".join(json.dumps([option]) for option in options)
             text = f"{OVER_FLAG} {shlex.quote(f'{TRAINER_ARGS}={arguments}')}"
             ways = [Suggestion(text, "an option of the trainer", f"{OVER_FLAG}={axis.name}")]
+        return dataclasses.replace(problem, suggestions=tuple(ways))
+
+    def _vary_values(self, problem: Problem) -> Problem:
+        """Return the problem with suggestions for a parameter of the user's own that vary its values."""
+        texts = {f"{PARAM_FLAG}={axis.name}": axis for axis in self.request.axes if can_repeat(axis.text)}
+        ways = list[Suggestion]()
+        for way in problem.suggestions:
+            axis = texts.get(way.replaces)
+            if axis:
+                name = way.text.removeprefix(f"{PARAM_FLAG} ").partition("=")[0]
+                text = f"{OVER_FLAG} {shlex.quote(f'{name}={axis.text}')}"
+                way = way._replace(text=text, replaces=f"{OVER_FLAG}={axis.name}")
+            ways.append(way)
         return dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
@@ -314,6 +328,8 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
             yield problem
             continue
         point, position = points[match[1]], problem.where[match.end() :]
+        parameter_name = position.removeprefix(f"{PARAM_FLAG} ")
+        position = f"{OVER_FLAG} {parameter_name}" if parameter_name in point.values else position
         has_location = position.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
         location = position if has_location else ": ".join(filter(None, (format_point(point.values), position)))
         yield dataclasses.replace(problem, where=location)

@@ -101,6 +101,21 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
             )
 
 
+def find_option(job: "Job", name: str) -> str:
+    """Return the option that the command or its program has for a parameter of that name; empty if none is known."""
+    program = _read_program(job)
+    words = (word.partition("=")[0] for word in job.trainer_args if word.startswith("-"))
+    options = [*words, *(program.parser.list_options() if program else ())]
+    return next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
+
+
+def list_options(folder: Path, words: Sequence[str]) -> list[str] | None:
+    """Return the options of the program that a command starts in a folder; None where they are not certain."""
+    script = next((word for word in words[1:] if word.endswith(".py")), "")
+    parser = read_parser(program_files.read_program(folder, script)) if script else None
+    return parser.list_options() if parser else None
+
+
 def find_resume_option(job: "Job") -> str | None:
     """Return the program's option for a checkpoint to continue from; empty if it certainly has none, else None."""
     program = _read_program(job)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
-from robotrain.nearest_name import suggest_name
-from robotrain.redaction import redact
+from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.redaction import can_repeat, redact
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
@@ -94,39 +94,22 @@ def _has_surrogate(text: str) -> bool:
 
 
 def check_placeholders(job: "Job") -> Iterator[Problem]:
-    """Require that each placeholder has a value, and warn of what the command does not use."""
+    """Require that each placeholder has a value."""
     if job["shell"] or not job.trainer_args:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
-    words = (*job.trainer_args, *_list_resume_args(job))
+    words = (*job.trainer_args, *list_resume_args(job))
     used_names = placeholders.list_names(words)
     counts = {role: sum(source.role == role for source in job.sources) for role in ("dataset", "policy")}
     for name in used_names:
         if name not in (*placeholders.NAMES, *own_names):
-            yield _make_unknown_problem(name, own_names)
+            yield _make_unknown_problem(name, job, own_names, used_names)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
             way = Suggestion(parameters.RESUME_LINE, replaces=f"{{{name}}}")
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
         elif empty := _explain_empty(name, job, counts):
             yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])
     yield from _check_datasets_alone(words)
-    unused_names = [
-        role for role, placeholder_names in USED_BY.items() if counts[role] and not {*placeholder_names} & {*used_names}
-    ]
-    unused_names += [name for name in own_names if name not in used_names]
-    if unused_names:
-        omitted_count, unused_names = len(unused_names) - MAX_NAMES, unused_names[:MAX_NAMES]
-        nouns = [f"parameter {name}" if name in own_names else name for name in unused_names]
-        title = (
-            "the command does not use "
-            f"{' and '.join(nouns)}{f' and {omitted_count} more' if omitted_count > 0 else ''} of the job"
-        )
-        variables = [
-            *placeholders.make_variables(dict.fromkeys(unused_names, ""), own_names),
-            *(["…"] if omitted_count > 0 else []),
-        ]
-        placement_ways = [Suggestion(f"-- … {{{name}}}") for name in unused_names]
-        yield make_problem("placeholder-unused", *placement_ways, title=title, variables=", ".join(variables))
 
 
 def check_nodes(job: "Job") -> Iterator[Problem]:
@@ -137,7 +120,7 @@ def check_nodes(job: "Job") -> Iterator[Problem]:
     if job["shell"]:
         is_used = any(name in words[0] for name in placeholders.make_variables(dict.fromkeys(MEETING, ""), ()))
     else:
-        is_used = bool({*MEETING} & {*placeholders.list_names((*words, *_list_resume_args(job)))})
+        is_used = bool({*MEETING} & {*placeholders.list_names((*words, *list_resume_args(job)))})
     if is_used:
         return
     is_python = not job["shell"] and launcher.is_python(words[0])
@@ -161,11 +144,21 @@ USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (
 """By role, the placeholders that stand for its sources."""
 
 
-def _make_unknown_problem(name: str, own_names: list[str]) -> Problem:
+def suggest_param(name: str, misspelt_name: str, job: "Job") -> Suggestion:
+    """Return the option that gives the value of a misspelt parameter to the one that is meant."""
+    value_text = parameters.format_value(dict(job.parameters)[misspelt_name])
+    assignment = f"{name}={value_text}" if can_repeat(value_text) and value_text.isprintable() else f"{name}=VALUE"
+    return Suggestion(f"--param {shlex.quote(assignment)}", replaces=f"--param={misspelt_name}")
+
+
+def _make_unknown_problem(name: str, job: "Job", own_names: list[str], used_names: list[str]) -> Problem:
     placeholder_names = (*placeholders.NAMES, *own_names)
+    misspelt_name = find_nearest_name(name, [own_name for own_name in own_names if own_name not in used_names])
+    param_way = Suggestion(f"--param {name}=VALUE", "a parameter of your own")
     ways = (
+        *((suggest_param(name, misspelt_name, job),) if misspelt_name else ()),
         *(Suggestion(f"{{{nearest_way.text}}}") for nearest_way in suggest_name(name, placeholder_names)),
-        Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
+        *(() if misspelt_name else (param_way,)),
         Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
     )
     return make_problem(
@@ -186,7 +179,7 @@ def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, 
     return None
 
 
-def _list_resume_args(job: "Job") -> tuple[str, ...]:
+def list_resume_args(job: "Job") -> tuple[str, ...]:
     """Return the arguments after an interruption; none if they are wrong, which another rule says."""
     try:
         return parameters.parse_resume_args(job["resume_args"])

@@ -26,12 +26,14 @@ def check_job(job: "Job") -> "Iterator[Problem]":
         environ_rules,
         option_rules,
         package_rules,
+        parameter_rules,
         rules,
         syntax_rules,
     )
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
+    yield from parameter_rules.check_unused(job)
     yield from rules.check_nodes(job)
     yield from rules.check_program_file(job)
     yield from rules.check_outside_paths(job)
@@ -83,6 +85,13 @@ def find_needs(folder: Path, path: str, words: Sequence[str], parameter_names: C
     from robotrain_workloads.command import script_facts
 
     return ProgramNeeds(*script_facts.find_needs(folder, path, words, parameter_names))
+
+
+def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
+    """Return the options of the program that a command starts; None where they are not known for certain."""
+    from robotrain_workloads.command import option_rules
+
+    return option_rules.list_options(folder, words)
 
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
@@ -161,6 +170,7 @@ COMMAND = Workload(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
         find_needs=find_needs,
+        list_options=list_options,
     ),
     get_option_name=lambda argument: "",
     check=check_job,

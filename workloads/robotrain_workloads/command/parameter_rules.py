@@ -1,0 +1,87 @@
+"""Rules about the sources and the user's own parameters that a command does not use."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
+from robotrain.model.source import LOCAL_KIND
+from robotrain.nearest_name import find_nearest_name
+from robotrain.redaction import redact
+
+from robotrain_workloads import code_rules
+from robotrain_workloads.command import option_rules, parameters, placeholders, program_files
+from robotrain_workloads.command.rules import USED_BY, find_program_file, list_resume_args, suggest_param
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
+
+MAX_NAMES = 5
+VARIABLE_START = b"ROBOTRAIN_"
+"""What the text of a program has that reads values of the job from its environment."""
+
+
+def check_unused(job: "Job") -> Iterator[Problem]:
+    """Refuse a parameter that nothing reads, and warn of what only the program's environment has."""
+    if job["shell"] or not job.trainer_args:
+        return
+    own_names = parameters.list_own(name for name, _ in job.parameters)
+    used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
+    unused_parameters = [name for name in own_names if name not in used_names]
+    if unused_parameters and _reads_no_variables(job):
+        for name in unused_parameters:
+            yield _make_unread_problem(name, job, used_names)
+        unused_parameters = []
+    roles = {source.role for source in job.sources}
+    unused_names: list[str] = [
+        role for role, names in USED_BY.items() if role in roles and not {*names} & {*used_names}
+    ]
+    unused_names += unused_parameters
+    if not unused_names:
+        return
+    omitted_count, unused_names = len(unused_names) - MAX_NAMES, unused_names[:MAX_NAMES]
+    nouns = [f"parameter {name}" if name in own_names else name for name in unused_names]
+    more_note = f" and {omitted_count} more" if omitted_count > 0 else ""
+    variables = [
+        *placeholders.make_variables(dict.fromkeys(unused_names, ""), own_names),
+        *(["…"] if omitted_count > 0 else []),
+    ]
+    yield make_problem(
+        "placeholder-unused",
+        *(Suggestion(f"-- … {{{name}}}") for name in unused_names),
+        title=f"the command does not use {' and '.join(nouns)}{more_note} of the job",
+        variables=", ".join(variables),
+    )
+
+
+def _reads_no_variables(job: "Job") -> bool:
+    """Return whether the text of the program is here, and names no variable of the job."""
+    name = find_program_file(job)
+    code = code_rules.find_code(job)
+    if not name.endswith(".py") or code is None or code.kind != LOCAL_KIND:
+        return False
+    files = program_files.read_program(Path(code.uri), name)
+    return bool(files) and not any(VARIABLE_START in file.source for file in files)
+
+
+def _make_unread_problem(name: str, job: "Job", used_names: list[str]) -> Problem:
+    """Return the problem of a parameter that nothing reads: it is misspelt, or its placeholder is missing."""
+    other_names = [used_name for used_name in used_names if used_name not in placeholders.NAMES]
+    option = option_rules.find_option(job, name)
+    nearest_name = find_nearest_name(name, other_names)
+    if nearest_name:
+        way = suggest_param(nearest_name, name, job)
+    else:
+        way = Suggestion(f"-- {option} '{{{name}}}'" if option else f"-- … {{{name}}}", "gives the program its value")
+    shown_names = ", ".join(f"{{{used_name}}}" for used_name in used_names) or "none"
+    return make_problem(
+        "parameter-unread",
+        way,
+        where=f"--param {name}",
+        name=redact(name),
+        program=find_program_file(job),
+        known=shown_names,
+    )
