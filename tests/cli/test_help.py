@@ -159,6 +159,14 @@ def robotrain_platforms():
 """
 
 
+def test_the_help_of_a_sweep_of_a_program_has_its_examples(robotrain):
+    for word in ("train.py", "command"):
+        shown = robotrain("sweep", word, "--help-all").stdout
+        assert "-- --lr '{lr}'" in shown
+        assert "learning_rate" not in shown
+    assert "learning_rate=" in robotrain("sweep", "lerobot-train", "--help").stdout
+
+
 def test_a_plugin_declares_what_help_shows(robotrain, install):
     install("acme", {"workload.tea": "acme_tea", "platform.kitchen": "acme_tea"}, acme_tea=STRANGER)
     words = ("submit", "tea", "--platform", "kitchen")

@@ -99,6 +99,29 @@ def test_metric_of_the_users_own_compares_the_trials(fake_platform, sweep, metri
     assert json.loads(answer["files"]["pipeline.json"]["text"])["sweep"]["metrics"] == [chosen]
 
 
+def test_trials_that_report_no_metric_of_the_workload_are_compared_by_a_usual_one(
+    install, fake_platform, robotrain, monkeypatch
+):
+    source = (Path(__file__).parents[1] / "instant_platform.py").read_text()
+    install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
+    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(driven_engine, "start_driver", driver.drive_pipeline)
+    metrics = """
+        Metric(name="score", kind="score", headline=True, better="higher"),
+        Metric(name=".*loss", pattern=True, kind="loss", label="loss", better="lower"),
+        Metric(name="val/.*", pattern=True, kind="validation", label="validation loss"),
+    """
+    named = 'Metric(name="val/loss", kind="validation", label="loss", better="lower"),'
+    source = WORKLOAD.replace(named, metrics).replace("mine", "printer")
+    install("acme-printer", {"workload.printer": "printer_work"}, printer_work=source)
+    words = ("--platform", "instant", "--over", "seed=1..3", "--wait")
+    answer = robotrain("sweep", "printer", *words, "--", "python", "train.py")
+    assert answer.exit_code == 0, answer.stderr
+    assert "compared by score, or else by the validation loss or loss or error" in answer.stderr
+    shown = robotrain("status", "--json").json["sweep"]
+    assert (shown["metric"], shown["best"]["trial"]) == ("val/loss", "trial-1")
+
+
 def test_metric_whose_better_value_nobody_knows_is_refused(robotrain, fake_platform):
     words = ("sweep", "job.yaml", "--platform", "fake", "--over", "lr=1,2")
     robotrain(*words, "--compare-by", "grasps").check_problems(2, "sweep-metric-unknown --compare-by")

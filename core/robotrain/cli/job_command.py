@@ -170,12 +170,16 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         command = type(self)(
             self.name,
             params=[words, *(option.make_parameter() for option in options.options)],
-            help=self.help,
+            help=self.choose_help(choice, plugins),
             context_settings=CONTEXT_SETTINGS,
             rich_markup_mode=None,
         )
         command.options, command.choice = options, choice
         return command
+
+    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
+        """Return the text of its help for a choice."""
+        return str(self.help)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options. What it suggests for a refused job has been tried."""

@@ -11,6 +11,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import progress_cache
 from robotrain.submission.prepare import PreparedJob
 from robotrain.sweeps import tpe
+from robotrain.sweeps.results import select_scores
 from robotrain.sweeps.space import fit_values, parse_sweep
 
 
@@ -39,9 +40,5 @@ class SweepDriver(PipelineDriver):
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":
             progress, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
-            scores = {
-                **progress.metrics,
-                **(progress.evaluated.scores if progress.evaluated else {}),
-            }  # the last values
-            state.scores = {name: scores[name] for name, _ in self._sweep.metrics if name in scores}
+            state.scores = select_scores(self._sweep, progress)
         super()._end_run(record, state, status)

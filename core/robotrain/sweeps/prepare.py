@@ -28,6 +28,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS, Job
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
+from robotrain.model.workload_profile import Metric
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
@@ -99,6 +100,9 @@ class _SweepPreparer:
         plan = SweepPlan(
             over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
             metrics=metrics,
+            patterns=()
+            if request.metric
+            else tuple((metric.name, metric.direction) for metric in _list_usual_metrics(request.workload)),
             sampler=request.sampler,
             sampler_seed=request.sampler_seed,
             space=space,
@@ -302,6 +306,25 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
     ]
     ranked_metrics = sorted(main_metrics, key=lambda metric: metric.kind != "validation")
     return tuple((metric.name, metric.better) for metric in ranked_metrics)
+
+
+USUAL_KINDS = ("validation", "curve", "loss")
+"""The kinds of metrics of any name that compare trials, in this order."""
+
+
+def _list_usual_metrics(workload: Workload) -> list[Metric]:
+    """Return the metrics of any name that compare trials which report none of the workload's own."""
+    patterns = [
+        metric
+        for metric in workload.profile.metrics
+        if metric.pattern and metric.direction and metric.kind in USUAL_KINDS
+    ]
+    return sorted(patterns, key=lambda metric: USUAL_KINDS.index(metric.kind))
+
+
+def list_usual_labels(workload: Workload) -> list[str]:
+    """Return what the metrics are called that compare trials which report none of the workload's own."""
+    return list(dict.fromkeys(metric.title for metric in _list_usual_metrics(workload)))
 
 
 def _parse_metric(request: SweepRequest) -> tuple[str, str]:

@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain.model.progress import Progress
 from robotrain.model.run import StepStateName
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
@@ -104,8 +107,29 @@ def read_results(run: str) -> SweepResults | None:
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:
-    """Return the first metric of the plan that any trial has, with `lower` or `higher`."""
-    return next((pair for pair in plan.metrics if any(pair[0] in step_scores for step_scores in scores)), None)
+    """Return the metric that compares trials, with `lower` or `higher`: the first of the plan that any trial has, or
+    else, of the first pattern that fits, the name that most trials have.
+    """
+    if metric := next((pair for pair in plan.metrics if any(pair[0] in step_scores for step_scores in scores)), None):
+        return metric
+    name_counts = Counter(name for step_scores in scores for name in step_scores)
+    for pattern, better in plan.patterns:
+        matching_names = [name for name, _ in name_counts.most_common() if re.fullmatch(pattern, name)]
+        if matching_names:
+            return matching_names[0], better
+    return None
+
+
+def select_scores(plan: SweepPlan, run_progress: Progress) -> dict[str, float]:
+    """Return the last values of a trial that may compare it with others."""
+    scores = {**run_progress.metrics, **(run_progress.evaluated.scores if run_progress.evaluated else {})}
+    names = [name for name, _ in plan.metrics]
+    patterns = [pattern for pattern, _ in plan.patterns]
+    return {
+        name: value
+        for name, value in scores.items()
+        if name in names or any(re.fullmatch(pattern, name) for pattern in patterns)
+    }
 
 
 def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGroup, ...]:

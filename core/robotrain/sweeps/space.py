@@ -302,6 +302,8 @@ class SweepPlan:
     """The names of the values that vary."""
     metrics: tuple[tuple[str, str], ...]
     """Names of metrics, each with `lower` or `higher`: the first one that a trial reports compares them."""
+    patterns: tuple[tuple[str, str], ...] = ()
+    """Regular expressions of the names of metrics, for trials that report none of `metrics`."""
     sampler: SamplerName = "grid"
     sampler_seed: int = 0
     points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -329,5 +331,8 @@ def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
         name: Dimension(**{**dimension, "choices": tuple(dimension["choices"])})
         for name, dimension in data.get("space", {}).items()
     }
-    metrics = tuple((str(name), str(better)) for name, better in data.get("metrics", ()))
-    return SweepPlan(over=tuple(map(str, data["over"])), metrics=metrics, space=space, **plan_fields)
+    metrics, patterns = (
+        tuple((str(name), str(better)) for name, better in data.get(key, ())) for key in ("metrics", "patterns")
+    )
+    over = tuple(map(str, data["over"]))
+    return SweepPlan(over=over, metrics=metrics, patterns=patterns, space=space, **plan_fields)

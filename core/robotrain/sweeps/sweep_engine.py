@@ -31,7 +31,7 @@ from robotrain.pipelines.progress import (
 )
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
-from robotrain.sweeps.results import read_results
+from robotrain.sweeps.results import read_results, select_scores
 from robotrain.sweeps.space import SweepPlan, SweepRequest, parse_sweep
 
 make_problem = Messages(__file__)
@@ -187,5 +187,4 @@ class NativeSweepEngine(NativeEngine):
             params = event_record.event.params if isinstance(event_record.event, event.Track) else {}
             if not state.values and sweep.space.keys() <= params.keys():
                 state.values = {axis_name: params[axis_name] for axis_name in sweep.space}
-        scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
-        state.scores = {metric_name: scores[metric_name] for metric_name, _ in sweep.metrics if metric_name in scores}
+        state.scores = select_scores(sweep, progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
-from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.command_factory import format_help, get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
@@ -29,7 +29,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
 from robotrain.plugins.manager import Plugins
 from robotrain.sweeps import space
-from robotrain.sweeps.prepare import list_point_rows, prepare_sweep
+from robotrain.sweeps.prepare import list_point_rows, list_usual_labels, prepare_sweep
 from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, SweepRequest
 
 if TYPE_CHECKING:
@@ -44,8 +44,22 @@ HELP = """Run one job over several values; each combination is a trial.
 
   robotrain sweep job.yaml --platform PLATFORM --over learning_rate=log:1e-5..1e-2 --sampler random --samples 20
 
+  robotrain sweep train.py --platform PLATFORM --over lr=1e-4,1e-3 -- --lr '{lr}' --out '{outputs}'
+
 All values are checked before the first trial starts. A trial that fails does not stop the others.
 """
+PROGRAM_HELP = """Run your program over several values; each combination is a trial.
+
+  robotrain sweep train.py --platform PLATFORM --over lr=1e-4,1e-3 --wait -- --lr '{lr}' --out '{outputs}'\f
+
+  robotrain sweep train.py --platform PLATFORM --over lr=log:1e-5..1e-2 --sampler random --samples 20 -- --lr '{lr}'
+
+  robotrain sweep job.yaml --platform PLATFORM --over lr=1e-4,1e-3 --over seed=1..5 --compare-by val_loss
+
+{NAME} in the command stands for a value of --over NAME. All values are checked before the first trial starts. A trial
+that fails does not stop the others.
+"""
+"""For a workload that runs a command of the user's own."""
 SWITCHES = {
     "--native-only": "submit nothing unless the platform runs the sweep on its own",
     "--no-pin": "do not resolve branches and tags to commits",
@@ -112,7 +126,14 @@ class SweepCommand(JobCommand):
         flag = COMPARE_FLAG if options.find_owner(METRIC_FLAG) else METRIC_FLAG
         if workload and workload.own_command:
             help += "; NAME:higher or NAME:lower for one that only your program knows"
+        if workload and (labels := list_usual_labels(workload)):
+            help += f"  [default: these, or else the {' or '.join(labels)} that it reports]"
         options.add_own(flag, help=help, metavar="NAME", complete=make_completer(lambda: metric_names))
+
+    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
+        """Return the text of its help: that of programs for a program of the user's own."""
+        workload = load_or_none(plugins.workload, choice.workload)
+        return format_help(PROGRAM_HELP) if workload and workload.own_command else super().choose_help(choice, plugins)
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
@@ -221,6 +242,8 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     count, parallel_trials = len(prepared.steps), prepared.at_most
     pace = "all at once" if parallel_trials is None or parallel_trials >= count else f"{parallel_trials} at a time"
     metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "no metric: it reports none"
+    if prepared.sweep.get("patterns"):
+        metrics += f", or else by the {' or '.join(list_usual_labels(request.workload))} that they report"
     headline = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
     rows = list_point_rows(prepared)
     if len(rows) == 1:
