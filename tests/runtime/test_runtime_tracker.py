@@ -59,10 +59,11 @@ def notes(tmp_path):
     return close
 
 
-def test_tracking_that_does_not_finish_is_stopped_and_reported_once(notes, monkeypatch):
+def test_tracking_that_does_not_start_is_stopped_and_reported_once(notes, monkeypatch):
     monkeypatch.setattr(tracker, "END_SECONDS", 0.5)
     (result,) = notes("echo retrying; exec sleep 60")
-    assert result == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
+    assert result.startswith("tracking at http://tracking.example did not start within 0.5 s and was stopped")
+    assert "the run is not tracked: retrying" in result
 
 
 def test_tracking_that_fails_is_reported_with_its_reason(notes):

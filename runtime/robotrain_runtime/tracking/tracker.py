@@ -103,7 +103,7 @@ class Tracker(HelperProcess):
             if is_cancelled():
                 raise Cancelled
             if not self.is_alive:
-                raise PermanentError(self._describe_exit())
+                raise PermanentError("tracking has ended")
             if time.monotonic() - self._released > START_SECONDS:
                 raise OSError("tracking has not started yet")
             time.sleep(POLL_SECONDS)
@@ -117,9 +117,11 @@ class Tracker(HelperProcess):
         self._end(END_SECONDS)
         if self._killed:
             last_line_note = f": {self._last_lines[-1]}" if self._last_lines else ""
+            failed_act = "finish" if self.run_id else "start"
+            consequence = "" if self.run_id else ": the run is not tracked"
             self._warn(
-                f"tracking at {redact_address(self._uri)} did not finish within {END_SECONDS:g} s and was "
-                f"stopped{last_line_note}"
+                f"tracking at {redact_address(self._uri)} did not {failed_act} within {END_SECONDS:g} s and was "
+                f"stopped{consequence}{last_line_note}"
             )
         for reader in self._readers:
             reader.join(child.LAST_OUTPUT_SECONDS)
@@ -139,10 +141,6 @@ class Tracker(HelperProcess):
             self.run_id = record.event.run_id
         self._has_warned |= isinstance(record.event, Note) and record.event.level == "warning"
         self._pass_on(record)
-
-    def _describe_exit(self) -> str:
-        reason = failure.explain_output(self._last_lines)
-        return f"tracking has ended: {reason}" if reason else "tracking has ended"
 
     def _warn(self, text: str) -> None:
         """Warn once: after a failure, that of the process itself, the next ones follow from it."""
