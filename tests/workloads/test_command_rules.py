@@ -477,6 +477,20 @@ def test_a_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, mon
     assert answer.json["problems"][0]["instead"][0]["text"] == way.format(here=here)
 
 
+def test_a_program_that_is_not_there_is_said_without_a_look_into_all_files(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "train.py").touch()
+    (tmp_path / "key.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("robotrain.slow_notice.NOTICE_SECONDS", 0)
+    line = ("submit", "command", "--code", ".", "--platform", "local", "--dry-run", "--", "python")
+    answer = robotrain(*line, "trian.py")
+    answer.check_problems(2, "program-missing --")
+    assert "train.py" in answer.stderr
+    assert "so far" not in answer.stderr
+    assert "so far" not in robotrain("submit", "trian.py", "--platform", "local", "--dry-run").stderr
+    robotrain(*line, "train.py").check_problems(2, "upload-secret --code")
+
+
 SWITCHES = [("", "--dry-run --wait"), ("p.add_argument('--dry-run')", "--wait"), ("dry_run: bool; wait: bool", "")]
 
 

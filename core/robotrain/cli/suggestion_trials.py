@@ -17,11 +17,14 @@ from robotrain.cli.parse_errors import explain_parse_error
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
 from robotrain.line_edits import PROGRAM, TRAINER_OPTION, LineOptions, edit_line, read_edit, split_line
+from robotrain.slow_notice import leave_out_slow_checks
 from robotrain.store.written_files import JOB_FILE
 from robotrain.submission.prepare import check_request
 
 MAX_TRIALS = 20
 """How many suggestions of a line are tried; the others are shown as they are."""
+SLOW_CODES = ("code-", "upload-")
+"""How the codes begin of problems that a look at all files of a folder finds."""
 ON_THE_LINE = ("-", "after --")
 """How the place of a problem begins that a change of the line has to remove."""
 
@@ -32,8 +35,11 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
 
     If none of a problem does, the first that removes it is left: with what removes the next one, or that as a remark.
     """
+    problems = tuple(problems)
     trials = _Trials(command, ctx)
-    return tuple(map(trials.try_ways, problems))
+    is_about_files = any(problem.code.startswith(SLOW_CODES) for problem in problems)
+    with leave_out_slow_checks(not is_about_files):
+        return tuple(map(trials.try_ways, problems))
 
 
 def offer_job_file(ctx: Any, problems: Iterable[Problem]) -> Iterator[Problem]:

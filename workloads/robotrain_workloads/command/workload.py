@@ -35,7 +35,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_placeholders(job)
     yield from parameter_rules.check_unused(job)
     yield from rules.check_nodes(job)
-    yield from rules.check_program_file(job)
+    program_problems = list(rules.check_program_file(job))
+    yield from program_problems
     yield from rules.check_outside_paths(job)
     yield from syntax_rules.check_syntax(job)
     yield from option_rules.check_options(job)
@@ -47,7 +48,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from package_rules.check_imports(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
-    yield from code_rules.check_code(job, program=rules.find_program_file(job))
+    if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
+        yield from code_rules.check_code(job, program=rules.find_program_file(job))
     yield from rules.check_metrics(job)
     yield from rules.check_outputs(job)
     yield from shared_rules.check_publish_url(job)
