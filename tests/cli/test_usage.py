@@ -154,6 +154,7 @@ QUOTED = [
     ("train.py --lr 3", ("--", "--seed", "1"), "train.py --platform local -- --lr 3 --seed 1"),
     ("/usr/bin/python3 -u scripts/train.py", (), "scripts/train.py --platform local"),
     ("bash run.sh 'a b'", (), "run.sh --platform local -- 'a b'"),
+    ("python train.py --config a.yaml", (), "train.py --platform local -- --config a.yaml"),
 ]
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PROGRAM_FILE = re.compile(r"[^-=\s][^=]*\.[a-z]\w{0,5}")
 """What a program file may be called: only then are the workloads asked whether they start it."""
+QUOTED_COMMAND = re.compile(r".*\S\.(?!ya?ml\s)[a-z]\w{0,5}\s")
+"""The beginning of a word that is a whole command: it has a program before other words."""
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
 
@@ -252,8 +254,8 @@ def read_given_parameters(typed_parameters: Mapping[str, str], file: Layer | Non
 
 
 def is_job_file(word: str) -> bool:
-    """Whether a word names a job file."""
-    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
+    """Whether a word names a job file; a quoted command whose last word is such a file does not."""
+    return word.endswith((".yaml", ".yml")) and not word.startswith("-") and not QUOTED_COMMAND.match(word)
 
 
 def load_or_none(load: Callable[[str], Any], name: str) -> Any:
