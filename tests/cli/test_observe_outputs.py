@@ -10,7 +10,8 @@ import pytest
 from robotrain.cli.commands import merged_policy, outputs
 from robotrain.model.run import Output
 from robotrain.plugins.manager import Plugins
-from robotrain.store import records
+from robotrain.store import code_folder, plans, records
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
 from robotrain_runtime.contract.files import make_atomically
 from snapshots import check_snapshot
@@ -71,6 +72,21 @@ def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
     assert brought[2].read_text() == "12345"
     assert "3 of 3: metrics.json  5 bytes" in answer.stderr
     assert sorted(path.name for path in (tmp_path / "here/x/checkpoints").iterdir()) == ["000200", "000400"]
+
+
+def test_what_is_downloaded_into_the_folder_of_the_code_is_no_part_of_it(run, robotrain, tmp_path, monkeypatch):
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    (folder / "train.py").touch()
+    monkeypatch.chdir(folder)
+    sources = [JobSource(role="code", kind="local_path", uri=str(folder))]
+    monkeypatch.setattr(plans, "read_stored_sources", lambda run: sources)
+    for place in (".", "results"):
+        answer = robotrain("outputs", "--to", place)
+        assert answer.exit_code == 0, answer.stderr
+        assert ".robotrainignore" in answer.stderr
+    assert list(code_folder.scan_folder(folder).files) == ["train.py"]
+    assert ".robotrainignore" not in robotrain("outputs", "--to", tmp_path / "elsewhere").stderr
 
 
 def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain, tmp_path):

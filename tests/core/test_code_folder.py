@@ -148,3 +148,12 @@ def test_what_robotrain_wrote_is_sent_only_if_an_own_ignore_file_says_so(tmp_pat
     staged = code_folder.stage_folder(folder)
     sent = code_folder.scan_folder(staged, is_staged=True).files
     assert list(sent) == ["job.yaml", "nodes/job.yaml", "page.html", "train.py"]
+
+
+def test_outputs_that_were_downloaded_stay_here_unless_an_own_ignore_file_says_otherwise(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", "log.txt", "lib/log.txt", "kept/checkpoints/1/a.pt", "kept/checkpoints/own.py")
+    written_files.note_downloads(tmp_path, ["log.txt", "job.json"])
+    written_files.note_downloads(tmp_path / "kept", ["checkpoints/1"])
+    assert list(code_folder.scan_folder(tmp_path).files) == ["kept/checkpoints/own.py", "lib/log.txt", "train.py"]
+    (tmp_path / ".robotrainignore").write_text("!/log.txt\n")
+    assert "log.txt" in code_folder.scan_folder(tmp_path).files

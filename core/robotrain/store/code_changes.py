@@ -55,8 +55,18 @@ def find_code_changes(earlier_sources: Iterable[JobSource], later_sources: Itera
     )
 
 
+def find_folder(sources: Iterable[JobSource]) -> Path | None:
+    """Return the folder of this machine that the code of a run comes from; None if it comes from elsewhere."""
+    code = _find_code(sources)
+    return Path(code.uri) if code else None
+
+
+def _find_code(sources: Iterable[JobSource]) -> JobSource | None:
+    return next((source for source in sources if source.role == CODE_ROLE and source.kind == LOCAL_KIND), None)
+
+
 def _find_copy(sources: Iterable[JobSource]) -> Path | None:
-    code = next((source for source in sources if source.role == CODE_ROLE and source.kind == LOCAL_KIND), None)
+    code = _find_code(sources)
     return code_folder.find_staged_copy(Path(code.uri), code.pin) if code and code.pin else None
 
 

@@ -226,9 +226,13 @@ def _is_ignored(path: str, ignore_rules: IgnoreRules) -> bool | None:
 
 
 def _list_entries(
-    folder: str, parent_path: str, above: str, ignored: IgnoreRules
+    folder: str, parent_path: str, above: str, ignored: IgnoreRules, downloads: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
-    """Yield path and entry of everything below a folder, without an entry for folders and for what is ignored."""
+    """Yield path and entry of everything below a folder, without an entry for folders and for what is ignored.
+
+    :param downloads: the paths of outputs that were downloaded to the folders above.
+    """
+    downloads |= {f"{parent_path}{name}" for name in written_files.read_downloads(folder)}
     with os.scandir(folder) as entries:
         visible_entries = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
         ordered_entries = sorted(islice(visible_entries, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
@@ -241,12 +245,12 @@ def _list_entries(
         is_ignored = _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored)
         if is_ignored is None:
             is_own = written_files.is_written_folder if is_folder else written_files.is_written_file
-            is_ignored = is_own(entry.path)
+            is_ignored = path in downloads or is_own(entry.path)
         if is_ignored:
             yield path, None
         elif is_folder:
             yield path, None  # it counts, even if it is empty
-            yield from _list_entries(entry.path, f"{path}/", above, ignored)
+            yield from _list_entries(entry.path, f"{path}/", above, ignored, downloads)
         else:
             yield path, entry
 

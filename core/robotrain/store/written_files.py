@@ -1,11 +1,14 @@
 """The files that robotrain itself writes beside a user's code: they are no part of it, and change no digest of it.
 
-They are told by name and content: the files of `robotrain init`, job files, pages of reports, and folders of plans.
+They are told by name and content: the files of `robotrain init`, job files, pages of reports, and folders of plans; and
+by a list in the folder: outputs of runs that were downloaded there.
 """
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from robotrain.store.files import PROJECT_FILE
 
@@ -13,6 +16,8 @@ JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
 JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE = "job.schema.json", "pipeline.schema.json"
 PLAN_FILE = "robotrain-plan.json"
 """In each folder that `render --to` wrote."""
+DOWNLOADS_FILE = ".robotrain-outputs"
+"""In a folder of code to which outputs were downloaded: their paths from there, a line each."""
 OWN_NAMES = (PROJECT_FILE, JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)
 SCHEMA_LINE = "# yaml-language-server: $schema={}"
 GENERATOR = '<meta name="generator" content="robotrain">'
@@ -42,3 +47,17 @@ def is_written_file(path: str) -> bool:
             head = file.read(HEAD_SIZE)
             return any(pattern.search(head) for pattern in patterns if pattern)
     return False
+
+
+def note_downloads(folder: Path, names: Iterable[str]) -> None:
+    """Note in a folder which outputs were downloaded there. Raise OSError."""
+    all_names = dict.fromkeys([*read_downloads(str(folder)), *names])
+    (folder / DOWNLOADS_FILE).write_text("".join(f"{name}\n" for name in all_names), encoding="utf-8")
+
+
+def read_downloads(folder: str) -> list[str]:
+    """Return the paths of the outputs that were downloaded to a folder, from there."""
+    try:
+        return Path(folder, DOWNLOADS_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []

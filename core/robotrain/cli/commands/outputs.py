@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
-from robotrain.store import progress_cache
+from robotrain.store import code_changes, code_folder, plans, progress_cache, written_files
 
 make_problem = Messages(__file__)
 
@@ -84,6 +84,8 @@ def outputs(
         if words := find_unkept_change(record, _read_progress(record, platform)):
             print_message(f"  robotrain resubmit {record.run} {words}    keeps those that the program saves")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
+    if to:
+        _leave_out_of_code(record, to, downloaded)
     if json:
         print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen_outputs]})
     elif not to:
@@ -96,6 +98,16 @@ def outputs(
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
         print_result("\n".join(str(path) for path in downloaded.values()))
+
+
+def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> None:
+    """Note outputs that were downloaded into the folder of a run's code: they are no code of its next run."""
+    folder = code_changes.find_folder(plans.read_stored_sources(record.run))
+    if folder is None or not to.resolve().is_relative_to(folder.resolve()):
+        return
+    written_files.note_downloads(to, names)
+    print_message(f"  they are in the folder of the code {folder}, and are not sent with it:")
+    print_message(f"  a line !NAME in its {code_folder.OWN_IGNORE_FILE} sends one")
 
 
 def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
