@@ -90,6 +90,11 @@ def test_diff_of_a_run_alone_compares_it_with_one_of_its_workload(submit_plain, 
     assert [run["run"] for run in robotrain("diff", second, "--json").json["runs"]] == [program, second]
     assert [run["run"] for run in robotrain("diff", program, "--json").json["runs"]] == [program, second]
     robotrain("diff", first).check_problems(2, "usage")
+    code = {"code": ("/lab @ folder:12345", ""), "python": ("train.py --lr 1", "")}
+    records.write_record(replace(records.read_record(second), workload="command", values=code))
+    answer = robotrain("diff", second, "--json")  # of another program
+    answer.check_problems(2, "usage")
+    assert "run of train.py" in answer.json["problems"][0]["title"]
 
 
 def test_diff_of_two_workloads_says_so(submit_plain, robotrain):

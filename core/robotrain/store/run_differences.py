@@ -14,6 +14,7 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
+from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.run_values import (
     PIN,
     collect_chosen,
@@ -26,6 +27,9 @@ from robotrain.store.run_values import (
 
 PIN_LENGTH, RECORDED_PIN_LENGTH = 20, 12
 """Characters of a commit or digest (`folder:…`) that tell two apart, and those that a record keeps."""
+
+PROGRAM_STARTERS = ("python", "python3", "bash", "sh", "torchrun")
+"""By what a command begins with, the rest of it is recorded."""
 
 
 class RunValue(NamedTuple):
@@ -177,6 +181,15 @@ def _join_trials(value_by_name: Mapping[str, RunValue]) -> dict[str, RunValue]:
         is_chosen = any(value.is_chosen for value in trial_values)
         joined_values[name] = trial_values[0]._replace(text=", ".join(distinct_texts), is_chosen=is_chosen)
     return joined_values
+
+
+def find_series(record: RunRecord) -> tuple[str, ...]:
+    """Return what runs have in common that are compared with each other: the workload, and of one's own program its
+    code and its script.
+    """
+    code = PIN.sub("", record.values.get(CODE_ROLE, ("",))[0])
+    commands = (record.values.get(name, ("",))[0] for name in PROGRAM_STARTERS)
+    return record.workload, code, next(filter(None, commands), "").partition(" ")[0] if code else ""
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Difference]:

@@ -13,10 +13,11 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.model.run import RunRecord
 from robotrain.redaction import redact
 from robotrain.report.collect import RunFacts
 from robotrain.report.evaluation import format_number
-from robotrain.store import name_index, records
+from robotrain.store import name_index, records, run_differences
 
 if TYPE_CHECKING:
     from robotrain.report.several_runs import DifferingRow
@@ -103,49 +104,53 @@ def _find_runs(typed_runs: Sequence[str]) -> list[str]:
     if len(run_names := list(dict.fromkeys(runs))) > 1:
         return run_names
     (run,) = run_names
-    earlier_run, remark = _find_run_before(typed_runs, run, records.read_record(run).workload)
+    earlier_run, remark = _find_run_before(typed_runs, records.read_record(run))
     way = (f"robotrain diff {earlier_run} {run}", remark) if earlier_run else ("robotrain runs", "lists the runs")
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 
 
 def _add_second_run(typed_run: str, run: str) -> list[str]:
-    """Return a run and the one to compare it with, the older first: the newest of its workload or, if it is that,
-    the one before it.
+    """Return a run and the one to compare it with, the older first: the newest of its workload and program or, if it is
+    that, the one before it.
 
-    Raise Rejected if there is no other run of its workload.
+    Raise Rejected if there is no other one.
     """
-    workload = records.read_record(run).workload
-    newest_run = next(_iterate_workload_runs(workload), run)
+    record = records.read_record(run)
+    workload, _, script = run_differences.find_series(record)
+    noun = f"run of {script or workload}"
+    newest_run = next(_iterate_series(record), run)
     if newest_run != run:
-        print_message(f"{run} is compared with the newest run of {workload}, {newest_run}")
+        print_message(f"{run} is compared with the newest {noun}, {newest_run}")
         return [run, newest_run]
-    earlier_run, remark = _find_run_before([typed_run], run, workload)
+    earlier_run, remark = _find_run_before([typed_run], record)
     if earlier_run:
-        print_message(f"{run} is the newest run of {workload}: it is compared with {remark}, {earlier_run}")
+        print_message(f"{run} is the newest {noun}: it is compared with {remark}, {earlier_run}")
         return [earlier_run, run]
     other_run = next((other for other in records.iterate_runs(with_steps=False) if other != run), "")
     ways = [("robotrain runs", "lists the runs")]
     if other_run:
         remark = f"the newest run of {records.read_record(other_run).workload}"
         ways = [(f"robotrain diff {run} {other_run}", remark), *ways]
-    raise make_usage_error(f"there is no run of {workload} beside {run} to compare it with", "", *ways)
+    raise make_usage_error(f"there is no {noun} beside {run} to compare it with", "", *ways)
 
 
-def _find_run_before(typed_runs: Sequence[str], run: str, workload: str) -> tuple[str, str]:
-    """Return the run before one, of its name or else of its workload, and what it is; empty texts without any."""
+def _find_run_before(typed_runs: Sequence[str], record: RunRecord) -> tuple[str, str]:
+    """Return the run before one, of its name or else of its series, and what it is; empty texts without any."""
+    run = record.run
     named_runs = (name for typed_run in typed_runs for name in name_index.find_named_runs(typed_run))
     if same_name := next((named_run for named_run in named_runs if named_run != run), ""):
         return same_name, "the one of this name before it"
-    not_newer = itertools.dropwhile(lambda other: other != run, _iterate_workload_runs(workload))
+    not_newer = itertools.dropwhile(lambda other: other != run, _iterate_series(record))
     earlier_run = next((other for other in not_newer if other != run), "")
     return earlier_run, "the one before it" if earlier_run else ""
 
 
-def _iterate_workload_runs(workload: str) -> Iterator[str]:
-    """Yield the runs of a workload, newest first."""
+def _iterate_series(record: RunRecord) -> Iterator[str]:
+    """Yield the runs of the workload of a run, and of its program if it has one, newest first."""
+    series = run_differences.find_series(record)
     for run in records.iterate_runs(with_steps=False):
         with contextlib.suppress(Rejected):  # a damaged record
-            if records.read_record(run).workload == workload:
+            if run_differences.find_series(records.read_record(run)) == series:
                 yield run
 
 

@@ -19,7 +19,6 @@ from robotrain.model.scores import find_headline_score, format_value
 from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
 from robotrain.store import compared_policies, listed_results, name_lock, records, run_differences, run_values
-from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.listed_results import ListedProgress
 from robotrain.store.run_differences import Difference
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 RecordFilter = Callable[[RunRecord], bool]
-PROGRAM_STARTERS = ("python", "python3", "bash", "sh", "torchrun")
-"""By what a command begins with, the rest of it is recorded."""
 MAX_LOG_WORKERS = 4
 """How many logs a platform is asked for at the same time; a log may take it two requests, each with a process."""
 MAX_OLDER = 10
@@ -163,7 +160,7 @@ def _add_changes(listed_runs: Sequence[ListedRun], older_runs: Iterator[ListedRu
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer_by_series.values())):
             break
         if listed_run.record and listed_run.record.values:
-            series = _find_series(listed_run.record)
+            series = run_differences.find_series(listed_run.record)
             if (newer_run := newer_by_series.get(series)) and newer_run.record:
                 newer_run.changes = run_differences.find_changes(listed_run.record.values, newer_run.record.values)
                 newer_run.before = listed_run.run
@@ -185,15 +182,6 @@ def _compare_with_parent(listed_run: ListedRun, record: RunRecord, by_name: Mapp
     parent_progress = by_name[parent].progress if parent in by_name else _read_ended_progress(parent)
     if parent_progress and listed_run.status and listed_run.status.finished:
         listed_run.result_change = find_result_change(record.metrics, parent_progress, listed_run.progress)
-
-
-def _find_series(record: RunRecord) -> tuple[str, ...]:
-    """Return what runs have in common that are compared with each other: the workload, and of one's own program its
-    code and its script.
-    """
-    code = run_values.PIN.sub("", record.values.get(CODE_ROLE, ("",))[0])
-    commands = (record.values.get(name, ("",))[0] for name in PROGRAM_STARTERS)
-    return record.workload, code, next(filter(None, commands), "").partition(" ")[0] if code else ""
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
