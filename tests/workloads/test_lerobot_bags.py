@@ -223,10 +223,7 @@ def test_bags_of_several_folders_keep_their_order_and_refused_ones_are_named(tmp
 def test_all_episodes_of_a_bag_that_is_held_out_are(tmp_path, episodes, part, chosen, held_out):
     (tmp_path / "meta").mkdir()
     write_source_sizes(tmp_path, [], episodes)
-    options = [f"{SPLIT_OPTION}={part}"]
-    if chosen:
-        options.append(f"--dataset.episodes={chosen}")
-    answer = hold_out_whole_bags(tmp_path, options)
+    answer = hold_out_whole_bags(tmp_path, [f"{SPLIT_OPTION}={part}"], chosen or None)
     if held_out is None:
         assert answer == []
         return

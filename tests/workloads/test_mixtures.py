@@ -6,14 +6,17 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import job_documents
 import numpy as np
 import pytest
 from job_documents import check_job
 from robotrain import api
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import dataset as lerobot_dataset
 from robotrain_workloads.lerobot import dataset_preparation, dataset_shares
 from robotrain_workloads.lerobot.dataset_shares import Share
 from robotrain_workloads.lerobot_mixture import training as mixture_training
+from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
 from robotrain_workloads.lerobot_mixture.sampler import BLOCK, MixtureSampler
 from robotrain_workloads.lerobot_train import container, tracking
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -109,8 +112,74 @@ def test_the_trainer_draws_from_the_episodes_of_each_dataset(notes, tmp_path):
     assert sum(frame < 20 for frame in frames) == pytest.approx(3000, abs=40)
     assert "0.75 from a (10 frames, 29.8 epochs); 0.25 from b (20 frames, 5.1 epochs)" in notes[0].text
     assert notes[1].params == {"mixture_epochs": "29.8,5.1"}
-    with pytest.raises(SystemExit, match="no episode of b is trained on"):
-        trainer.EpisodeAwareSampler(*bounds, episode_indices_to_use=[0, 1], seed=3)
+
+
+def make_mixture(folder, tasks, bags, monkeypatch):
+    """Return the episodes of a mixture; `tasks` has those of each dataset's episodes."""
+    (folder / "meta").mkdir()
+    sizes = [{"total_episodes": len(texts), "total_frames": len(texts)} for texts in tasks]
+    dataset_preparation.write_source_sizes(folder, sizes, bags)
+    first_tasks = list(enumerate(itertools.chain(*tasks)))
+    monkeypatch.setattr(lerobot_dataset, "read_first_tasks", lambda root: iter(first_tasks))
+    return MixtureEpisodes(folder, [f"/data/{name}" for name in "abc"[: len(tasks)]])
+
+
+SPLITS = [
+    # tasks of each dataset, bags, chosen episodes, part, held out
+    (["p" * 50, "p" * 5], None, None, 0.1, [45, 46, 47, 48, 49, 54]),
+    (["p" * 20, "p"], None, None, 0.1, [17, 18, 19]),
+    (["p", "p" * 20], None, None, 0.1, [18, 19, 20]),
+    (["ppqq", "pp", "q"], None, None, 0.3, [1, 3, 5]),
+    (["ppp", "qqq"], None, None, 0.5, [1, 2, 4, 5]),
+    (["pppp", "pppp"], None, [0, 1, 2, 3, 7], 0.2, [3]),
+    (["pppp", "pppp"], None, [3, 2, 1, 0, 7, 6], 0.3, [0, 6]),
+    (["pppp", "pp"], [2, 2, 2], None, 0.3, [2, 3]),
+]
+
+
+@pytest.mark.parametrize(("tasks", "bags", "chosen", "part", "held_out"), SPLITS)
+def test_the_last_episodes_of_each_dataset_are_held_out(tmp_path, monkeypatch, tasks, bags, chosen, part, held_out):
+    mixture_episodes = make_mixture(tmp_path, tasks, bags, monkeypatch)
+    order = mixture_episodes.order(chosen, part) or chosen or range(sum(map(len, tasks)))
+    first_tasks = enumerate("".join(tasks))
+    assert lerobot_dataset.select_last_episodes(first_tasks, part, order) == held_out
+    assert sorted(order) == sorted(chosen or range(sum(map(len, tasks))))
+
+
+def test_a_mixture_whose_split_is_that_of_lerobot_keeps_its_order(tmp_path, monkeypatch):
+    assert make_mixture(tmp_path, ["p" * 10, "q" * 20], None, monkeypatch).order(None, 0.1) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "part", "fact"),
+    [
+        (None, 0.8, "--val-split 0.8; --no-val-split"),
+        ([0, 1], 0.0, "all are left out"),
+    ],
+)
+def test_a_dataset_without_episodes_to_train_on_is_said_before_the_trainer_starts(
+    tmp_path, monkeypatch, capsys, chosen, part, fact
+):
+    mixture_episodes = make_mixture(tmp_path, ["ppp", "pp"], None, monkeypatch)
+    with pytest.raises(SystemExit):
+        mixture_episodes.describe_split(mixture_episodes.order(chosen, part) or chosen, part)
+    assert "no episode of /data/b is trained on" in (sentence := capsys.readouterr().out)
+    assert fact in sentence
+
+
+@pytest.mark.parametrize(
+    ("excluded", "arguments", "flag"),
+    [
+        ("50-52", (), "--exclude-episodes leaves out all 3 of its episodes, 50 to 52"),
+        (None, ("--dataset.episodes=[1,2]",), "--dataset.episodes leaves out all 3"),
+        ("50-51", (), ""),
+    ],
+)
+def test_a_dataset_of_which_no_episode_is_chosen_is_refused(training, dataset, excluded, arguments, flag):
+    folders = [dataset(folder="first", total_episodes=50), dataset(folder="second", total_episodes=3)]
+    document = training(folders, args=arguments, exclude_episodes=excluded, mixture="0.7,0.3")
+    findings = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
+    job_documents.check_findings(findings, bool(flag), flag)
 
 
 REFUSED = [
@@ -217,3 +286,14 @@ def test_a_mixture_goes_on_as_if_it_had_not_been_cut(train, recorded):
         first, second = (ran.work / "outputs/checkpoints/000004" / file for ran in (whole, resumed))
         assert first.read_bytes() == second.read_bytes(), file
     assert any("0.75 from" in note and "0.25 from" in note for note in whole.notes)
+
+
+@pytest.mark.slow
+def test_a_mixture_holds_out_of_the_larger_dataset_what_the_smaller_lacks(train, recorded):
+    """Without the order of ours, the only episode of the second dataset that is chosen would be held out."""
+    folders = [recorded / "small", recorded / "two-tasks"]
+    options = STEPS | {"training_steps": 2, "save_freq": 2, "mixture": "3,1", "exclude_episodes": "5"}
+    ran = train(folders, SMALL["act"], **options)
+    assert any("1 of 4 of" in note and "0 of 1 of" in note for note in ran.notes)
+    config = json.loads((ran.work / "outputs/checkpoints/000002/pretrained_model/train_config.json").read_text())
+    assert config["dataset"]["episodes"][-1] == 3

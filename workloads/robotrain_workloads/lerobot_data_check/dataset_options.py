@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem, suggest_leaving_out
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem, suggest_leaving_out
 
 from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot.dataset_shares import MIXTURE
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, is_true, read_value, read_yaml
@@ -80,7 +81,8 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     model = job.model if job.is_start_known else None
     if not streams:
         refused_problems = list(_find_episode_problems(job))
-        yield from refused_problems or _find_exclusion_problems(job)
+        refused_problems = refused_problems or list(_find_exclusion_problems(job))
+        yield from refused_problems or _find_mixture_problems(job)
     elif job.parameters[EXCLUDED]:
         streamed_text = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
         yield make_data_problem(streamed_text, suggest_leaving_out(STREAMING))
@@ -238,6 +240,26 @@ def _find_exclusion_problems(job: LerobotJob) -> Iterator[Problem | str]:
         list_trained(job, recorded_episodes.total)
     except ValueError as error:
         yield f"{error} ({recorded_episodes.describe()})" if len(recorded_episodes.counts) > 1 else str(error)
+
+
+def _find_mixture_problems(job: LerobotJob) -> Iterator[Problem]:
+    """Yield why a dataset of a mixture cannot be drawn from: none of its episodes is trained on."""
+    recorded_episodes = count_recorded(job) if job.parameters.get(MIXTURE) else None
+    if recorded_episodes is None or len(recorded_episodes.counts) < 2:
+        return
+    flag = EXCLUDE_FLAG if job.parameters[EXCLUDED] else EPISODES
+    trained_episodes = {*list_trained(job, recorded_episodes.total)}
+    first_number = 0
+    for name, count in zip(recorded_episodes.names, recorded_episodes.counts, strict=True):
+        if trained_episodes.isdisjoint(range(first_number, first_number + count)):
+            numbers = _describe_range(first_number, count)
+            all_text = f"all {count} of its episodes, {numbers}" if count > 1 else f"its only episode, {numbers}"
+            values = f"{EXCLUDE_FLAG} NUMBERS" if flag == EXCLUDE_FLAG else _format_way(None)
+            yield make_data_problem(
+                f"no episode of {name} is trained on: {flag} leaves out {all_text}",
+                Suggestion(values, "or train without this dataset"),
+            )
+        first_number += count
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, device
+from robotrain_workloads.lerobot import device
 from robotrain_workloads.lerobot.dataset_shares import Share
+from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
 from robotrain_workloads.lerobot_mixture.sampler import MixtureSampler
 
 SAMPLER = "EpisodeAwareSampler"
@@ -21,57 +21,39 @@ def install_mixture(trainer: ModuleType, shares: Iterable[tuple[str, float]], ro
     :param samples: how many the whole training draws.
     """
     named_shares = [Share(name, part) for name, part in shares]
-    sizes = [dataset_preparation.read_source_size(root, index, len(named_shares)) for index in range(len(named_shares))]
-    episodes = [size[0] for size in sizes if size]
-    if len(episodes) != len(named_shares):
-        raise SystemExit(f"error: {root / dataset.SIZES_FILE} does not say which episodes are of which dataset")
-    Mixture(named_shares, episodes, samples).install(trainer)
+    mixture_episodes = MixtureEpisodes(root, [share.name for share in named_shares])
+    Mixture(named_shares, mixture_episodes, samples).install(trainer)
 
 
 class Mixture:
     """The mixture of a training.
 
     :param shares: of each source.
-    :param sizes: the episodes of each source, in the order in which the dataset has them.
+    :param mixture_episodes: the episodes of each source.
     :param samples: how many the training draws.
     """
 
-    def __init__(self, shares: Sequence[Share], sizes: Sequence[int], samples: int) -> None:
-        self._shares, self._sizes, self._samples = shares, sizes, samples
+    def __init__(self, shares: Sequence[Share], mixture_episodes: MixtureEpisodes, samples: int) -> None:
+        self._shares, self._episodes, self._samples = shares, mixture_episodes, samples
 
     def install(self, trainer: ModuleType) -> None:
         """Put the sampler of the mixture in the place of the trainer's."""
         make_source, mixture = getattr(trainer, SAMPLER), self
+        total = sum(self._episodes.counts)
 
         class TrainingSampler(MixtureSampler):
             """Made as the trainer makes its own."""
 
             def __init__(self, *ranges: Any, episode_indices_to_use: Any = None, seed: int = 0, **options: Any) -> None:
-                read_episodes = range(sum(mixture._sizes)) if episode_indices_to_use is None else episode_indices_to_use
+                read_episodes = range(total) if episode_indices_to_use is None else episode_indices_to_use
                 sources = [
                     make_source(*ranges, episode_indices_to_use=episodes, seed=seed + index, **options)
-                    for index, episodes in enumerate(mixture.split_episodes(read_episodes))
+                    for index, episodes in enumerate(mixture._episodes.split(read_episodes))
                 ]
                 super().__init__(sources, [share.part for share in mixture._shares], seed)
                 mixture.report(self, [len(source) for source in sources])
 
         setattr(trainer, SAMPLER, TrainingSampler)
-
-    def split_episodes(self, read_episodes: Sequence[int]) -> list[list[int]]:
-        """Return the episodes of each source that are trained on. Raise SystemExit with a sentence if it has none."""
-        source_ends = np.cumsum(self._sizes)
-        owners = np.searchsorted(source_ends, np.asarray(read_episodes, dtype=np.int64), side="right")
-        split = [
-            [episode for episode, owner in zip(read_episodes, owners, strict=True) if owner == index]
-            for index in range(len(source_ends))
-        ]
-        for share, episodes in zip(self._shares, split, strict=True):
-            if not episodes:
-                error_text = (
-                    f"error: no episode of {share.name} is trained on: all are left out, or held out as the last ones"
-                )
-                raise SystemExit(f"{error_text} of their task (--no-val-split holds out none)")
-        return split
 
     def report(self, sampler: MixtureSampler, frames: Sequence[int]) -> None:
         """Tell the share of each source, and how often the training reads it."""

@@ -15,9 +15,11 @@ from robotrain_workloads.lerobot_data_check.findings import DataFinding
 from robotrain_workloads.lerobot_train import video_decoder
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
+    choose_episode_order,
     disable_empty_split,
     hold_out_whole_bags,
     make_episode_options,
+    note_mixture_split,
     parse_episodes,
 )
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, TOLERANCE
@@ -44,8 +46,11 @@ def complete_options(
     options += make_episode_options(launcher_options.exclude_episodes, root, options)
     if device.is_first_rank() and not launcher_options.first:
         _check_tables(launcher_options, options, root)
-    options += hold_out_whole_bags(root, options)
+    episode_order = choose_episode_order(root, options, launcher_options)
+    options += hold_out_whole_bags(root, options, episode_order)
     options += disable_empty_split(root, options)
+    if launcher_options.mixture:
+        note_mixture_split(root, options, launcher_options)
     decoder = video_decoder.choose_decoder(root, options)
     if decoder.backend and not get_option_value(options, DECODER):
         options.append(f"{DECODER}={decoder.backend}")

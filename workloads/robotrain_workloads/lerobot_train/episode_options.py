@@ -1,5 +1,6 @@
 """The episodes that LeRobot's trainer reads, and whether some are held out: options that the dataset itself decides."""
 
+import argparse
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,13 +10,19 @@ from robotrain_runtime.contract.event import Note, Track, emit_event
 from robotrain_workloads.lerobot import dataset, dataset_preparation, device, episode_numbers, file_formats
 from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
 from robotrain_workloads.lerobot_data_check import dataset_options
+from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
 
 SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 
 
+def read_held_out_part(arguments: Sequence[str]) -> float:
+    """Return which part of the episodes of each task is held out."""
+    return float(get_option_value(arguments, SPLIT_OPTION) or 0)
+
+
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     """Return options that disable the held-out split, with a note, if a task would lose its only episodes."""
-    held_out_part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    held_out_part = read_held_out_part(arguments)
     if not held_out_part:
         return []
     emptied_tasks = dataset.find_emptied_tasks(
@@ -33,17 +40,20 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
-def hold_out_whole_bags(root: Path, arguments: Sequence[str]) -> list[str]:
+def hold_out_whole_bags(
+    root: Path, arguments: Sequence[str], chosen_episodes: Collection[int] | None = None
+) -> list[str]:
     """Return the option with which LeRobot holds out all episodes of a bag, or none; empty for a dataset without bags.
 
     LeRobot holds out the last episodes. If some of a bag's are among them, its others are held out as well.
+
+    :param chosen_episodes: those that LeRobot reads, in its order; None for all.
     """
-    held_out_part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    held_out_part = read_held_out_part(arguments)
     sizes = dataset_preparation.read_bag_episodes(root)
     if not held_out_part or not sizes:
         return []
     bags = [bag for bag, count in enumerate(sizes) for _ in range(count)]
-    chosen_episodes = parse_episodes(arguments)
     owners = bags if chosen_episodes is None else [bags[episode] for episode in chosen_episodes if episode < len(bags)]
     split_start = len(owners) - math.ceil(len(owners) * held_out_part)
     if split_start <= 0:  # nothing would be left: said elsewhere
@@ -62,6 +72,33 @@ def hold_out_whole_bags(root: Path, arguments: Sequence[str]) -> list[str]:
         emit_event(Note(level="info", text=note_text if count else "no episodes are held out: all are of one bag"))
     # LeRobot takes the next greater whole number of the product
     return [f"{SPLIT_OPTION}={(count - 0.5) / len(owners):.9f}"] if count else [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
+
+
+def choose_episode_order(
+    root: Path, arguments: Sequence[str], launcher_options: argparse.Namespace
+) -> Collection[int] | None:
+    """Return the episodes that are read, in the order of which the last ones are held out; None for LeRobot's own.
+
+    Those of a mixture have an order of ours, which a later attempt finds in the configuration of its checkpoint.
+    """
+    chosen_episodes = parse_episodes(arguments)
+    if not launcher_options.mixture or launcher_options.first:
+        return chosen_episodes
+    mixture_episodes = _read_mixture_episodes(root, launcher_options)
+    return mixture_episodes.order(chosen_episodes, read_held_out_part(arguments)) or chosen_episodes
+
+
+def note_mixture_split(root: Path, arguments: Sequence[str], launcher_options: argparse.Namespace) -> None:
+    """Tell how many episodes of each dataset are held out. Raise SystemExit with a sentence if all of one are."""
+    held_out_part = read_held_out_part(arguments)
+    episode_order = choose_episode_order(root, arguments, launcher_options)
+    text = _read_mixture_episodes(root, launcher_options).describe_split(episode_order, held_out_part)
+    if held_out_part and device.is_first_rank():
+        emit_event(Note(level="info", text=f"episodes held out for val/loss: {text}"))
+
+
+def _read_mixture_episodes(root: Path, launcher_options: argparse.Namespace) -> MixtureEpisodes:
+    return MixtureEpisodes(root, [name for name, _ in launcher_options.mixture])
 
 
 def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
 REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
-POLICY_FACTORY = "make_policy"
+POLICY_FACTORY, DATASET_FACTORY = "make_policy", "make_train_eval_datasets"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
@@ -41,6 +41,15 @@ def rebuild_processors(trainer: ModuleType) -> None:
             if hasattr(step, "rename_map"):
                 step.rename_map = dict(rename_settings.get("rename_map") or {})
         return processors
+
+
+def read_episodes_in_order(trainer: ModuleType, episodes: list[int]) -> None:
+    """Let the trainer split these episodes in their order; the configuration in its checkpoints has them."""
+
+    @_replace(trainer, DATASET_FACTORY)
+    def make_datasets(original: Callable[..., Any], config: Any, *arguments: Any, **options: Any) -> Any:
+        config.dataset.episodes = episodes
+        return original(config, *arguments, **options)
 
 
 def rename_statistics(trainer: ModuleType, renames: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.completed_options import get_dataset_folder
 from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.early_stop import EarlyStop
-from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, parse_episodes
+from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, choose_episode_order, parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
 from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice
 from robotrain_workloads.lerobot_train.loading_state import LoadingState
@@ -51,8 +51,12 @@ def install_changes(module: Any, options: Sequence[str], launcher_options: argpa
     if launcher_options.mixture:
         from robotrain_workloads.lerobot_mixture.training import install_mixture  # numpy starts threads
 
-        samples = (int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
-        install_mixture(module, launcher_options.mixture, root, math.prod(samples) * launcher_options.ranks)
+        counts = (int(get_option_value(options, name) or 0) for name in ("--steps", "--batch_size"))
+        samples = math.prod(counts) * launcher_options.ranks
+        install_mixture(module, launcher_options.mixture, root, samples)
+        episode_order = choose_episode_order(root, options, launcher_options)
+        if episode_order is not None:
+            trainer_fixes.read_episodes_in_order(module, [*episode_order])
     if launcher_options.base:
         BasePolicy(launcher_options.base, launcher_options.base_reference).install(module)
     if launcher_options.weights:
