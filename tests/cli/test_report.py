@@ -209,7 +209,8 @@ def test_page_of_a_run_named_comparison_has_another_name(robotrain, scripted):
 def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, tmp_path):
     write_state(fake_platform, run, *(Metrics(values={"train/loss": 1 / at}, step=at, total=40) for at in (10, 20, 40)))
     robotrain("rename", run, "pick-v3")
-    scripted.run("eval-1", event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
+    episode = Metrics(values={"rollout_ep3_success": 1.0}, step=4, total=4, unit="episode")
+    scripted.run("eval-1", episode, event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
     scripted.run("train-2", state="failed", reason="CUDA ran out of memory")
     robotrain("report", run, "--to", f"{tmp_path}/pages/")
     report = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
@@ -217,6 +218,7 @@ def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, 
     page = Page((tmp_path / "pages/runs.html").read_text())
     assert page.addresses == ["pick-v3.html"]
     assert set(page.texts) >= {"3 runs", "eval-1", "CUDA ran out of memory", "75%", "pick-v3", run, "0.025", "40 of 40"}
+    assert "4 of 4 episodes" in page.texts
     robotrain("report", "--all", run).check_problems(2, "usage")
 
 
@@ -224,8 +226,9 @@ def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
     events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
     folder = scripted.run("train-1", state="succeeded").folder
     (folder / "events.jsonl").write_text("".join(f"{event.format_event(run_event)}\n" for run_event in events))
-    scripted.run("train-2", state="succeeded")
+    scripted.run("train-2", Metrics(values={"train/loss": math.nan}, step=2), state="failed")
     page = robotrain("report", "--all", "--to", "-").stdout
+    assert '<th class="number">loss</th>' in page, "NaN is a number"
     assert [len(points.split()) for points in re.findall('points="([^"]*)"', page)] == [40]
     assert len(page) < 12_000
 

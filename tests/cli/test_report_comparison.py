@@ -52,6 +52,20 @@ def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, su
     assert {"1000", "3", "7", "32", "other"} <= set(page.texts)
 
 
+def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_training, pusht, tmp_path):
+    other = shutil.copytree(pusht, tmp_path / "other")
+    submit_training("--name", "pick-v1", **{"val/loss": 0.5})
+    submit_training("--name", "pick-v2", "--seed", 3, **{"val/loss": 0.25})
+    submit_training("--name", "pick-v3", dataset=other, **{"val/loss": 0.25})
+    sentences = read_page(robotrain, "pick-v1", "pick-v2").sentences
+    assert "Lowest validation loss: 0.25 by pick-v2 at step 10, then 0.5 by pick-v1." in sentences
+    assert "differ in their" not in sentences
+    assert "best 0.25 at step 10: pick-v2" in sentences
+    sentences = read_page(robotrain, "pick-v2", "pick-v3").sentences
+    assert "The lowest validation loss of all is the same: 0.25." in sentences
+    assert "differ in their dataset" in sentences
+
+
 def test_runs_of_one_name_are_told_apart_by_their_ids(robotrain, submit_training):
     runs = [submit_training("--name", "pick-v3", "--batch-size", size, "--seed", size) for size in (7, 13)]
     ids = [run.removeprefix("lerobot-train-") for run in runs]
@@ -60,7 +74,9 @@ def test_runs_of_one_name_are_told_apart_by_their_ids(robotrain, submit_training
 
 def test_runs_of_one_job_are_told_apart(robotrain, submit_training):
     runs = [submit_training("--seed", 3), submit_training("--seed", 3)]
-    assert set(read_page(robotrain, *runs).texts) >= set(runs)
+    texts = read_page(robotrain, *runs).texts
+    ids = [run.removeprefix("lerobot-train-") for run in runs]
+    assert [run_id for run_id in ids if not any(text.endswith(f"({run_id})") for text in texts)] == []
 
 
 def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):

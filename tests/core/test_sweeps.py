@@ -271,7 +271,7 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     assert head == ["trial", "learning_rate", "seed", "val/loss", "rank", "state", "run"]
     assert [f"{row[0]} {row[4]}" for row in rows] == ["trial-3 1", "trial-4 2", "trial-1 3", "trial-2 4"]
     assert [float(row[3]) for row in rows] == sorted(float(row[3]) for row in rows)
-    assert page.count('series-1">trial-3: learning_rate=1e-3 seed=1</span>') == 2, "training and validation loss"
+    assert page.count('series-1">trial-3 (learning_rate=1e-3 seed=1)</span>') == 2, "training and validation loss"
     assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
     assert "<td>learning_rate</td>" not in page
     assert "95% INTERVAL</th>" in page

@@ -158,7 +158,12 @@ def make_chart(
     )
     has_best = bool(better) and min(values) < max(values)
     sign = -1 if better == "higher" else 1
-    best_at, best = min(thinned_series.get(best_of) or points, key=lambda point: sign * point[1])
+    judged_series = {best_of: thinned_series[best_of]} if thinned_series.get(best_of) else thinned_series
+    best_name, (best_at, best) = min(
+        ((name, point) for name, series_points in judged_series.items() for point in series_points),
+        key=lambda named_point: sign * named_point[1][1],
+    )
+    best_owner = f": {best_name}" if len(judged_series) > 1 else ""
     return Chart(
         height=height,
         lines=tuple(
@@ -172,7 +177,7 @@ def make_chart(
         checkpoints=tuple(
             (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last_step
         ),
-        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {unit} {best_at:.0f}") if has_best else None,
+        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {unit} {best_at:.0f}{best_owner}") if has_best else None,
         spans=tuple(axes.make_span(*span) for span in spans if span[0] <= axes.last and span[1] >= axes.first),
         is_log=is_log,
         omitted=omitted_count,

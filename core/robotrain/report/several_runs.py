@@ -13,7 +13,7 @@ from robotrain.model.workload_profile import Metric
 from robotrain.report import compared_evaluations
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
-from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
+from robotrain.report.curves import Curves, capitalize, describe_best, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
 from robotrain.store.run_differences import (
@@ -64,6 +64,8 @@ def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
     return values | run_facts
 
 
+MEASURED_ROLES = ("dataset", "code")
+"""The roles of sources that decide what a loss is measured on, and how."""
 MAX_COLUMNS = 6
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 
@@ -81,6 +83,7 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         difference for difference in differences if not difference.is_source and difference.name not in IDENTITIES
     ]
     few_settings = settings if len(settings) <= MAX_COLUMNS else []
+    run_curves = [Curves(facts.label, facts.record, facts.progress) for facts in compared_facts]
     run_head, *run_rows = _list_run_rows(compared_facts, sources, few_settings)
     return render_template(
         "comparison.html",
@@ -89,9 +92,9 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         run_pages,
         run_head=run_head,
         run_rows=run_rows,
-        curves=list(
-            list_curves([Curves(facts.label, facts.record, facts.progress) for facts in compared_facts[:MAX_LINES]])
-        ),
+        conclusion=describe_best(run_curves),
+        doubt=_describe_other_data(sources),
+        curves=list(list_curves(run_curves[:MAX_LINES])),
         metric_head=_make_head(compared_facts),
         metrics=_make_rows(compare_metrics(compared_facts)),
         settings=[] if few_settings else _make_difference_rows(settings),
@@ -103,18 +106,27 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
     )
 
 
+def _describe_other_data(sources: Sequence[Difference]) -> str:
+    """Return a sentence if the losses of runs are not of the same data."""
+    names = " and ".join(difference.name for difference in sources if difference.name in MEASURED_ROLES)
+    return f"The runs differ in their {names}, so this need not mean the same." if names else ""
+
+
 def _list_run_rows(
     compared_facts: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
 ) -> list[tuple[str, ...]]:
     """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
     progresses = [facts.progress for facts in compared_facts]
+    are_steps = all(progress.unit == "step" for progress in progresses)
     columns: dict[str, list[str]] = {
         "run": [facts.label for facts in compared_facts],
         "state": [facts.status.state for facts in compared_facts],
         "workload": [facts.record.workload for facts in compared_facts],
         "platform": [facts.record.platform for facts in compared_facts],
         "steps": [
-            f"{progress.step} of {progress.total} {progress.unit}s" if progress.total else str(progress.step or "")
+            f"{progress.step} of {progress.total}{'' if are_steps else f' {progress.unit}s'}"
+            if progress.total
+            else str(progress.step or "")
             for progress in progresses
         ],
     }
@@ -133,8 +145,14 @@ def _list_run_rows(
         for facts, progress in zip(compared_facts, progresses, strict=True)
     ]
     columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]
-    columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared_facts]
+    columns["id"] = ["" if _has_id(facts) else facts.record.run for facts in compared_facts]
     return [tuple(columns), *zip(*columns.values(), strict=True)]
+
+
+def _has_id(facts: RunFacts) -> bool:
+    """Return whether the label has the run, or as much of it as every command takes."""
+    run_id = facts.record.run.removeprefix(f"{facts.record.workload}-")
+    return facts.label == facts.record.run or facts.label.endswith(f"({run_id})")
 
 
 def _make_head(compared_facts: Sequence[RunFacts]) -> tuple[str, ...]:

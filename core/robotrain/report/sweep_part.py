@@ -10,7 +10,8 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import MAX_LINES
-from robotrain.report.curves import Curves, list_curves
+from robotrain.report.curves import Curves, describe_best, find_curve_metrics, list_curves
+from robotrain.report.evaluation import format_number
 from robotrain.store import progress_cache, records
 from robotrain.sweeps import results
 from robotrain.sweeps.results import SweepResults, Trial, format_value
@@ -77,28 +78,40 @@ def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
     if sweep is None:
         return {"trial_rows": ()}
     sweep_results, ranked_trials = sweep.results, rank_trials(sweep.results)
-    labels = {trial.name: f"{trial.name}: {format_point(trial.values)}" for trial, _ in ranked_trials}
+    labels = {trial.name: f"{trial.name} ({format_point(trial.values)})" for trial, _ in ranked_trials}
     best = sweep_results.best
     shown_trials = [(trial, sweep.progress.get(trial.name)) for trial, _ in ranked_trials[:MAX_LINES]]
+    trial_curves = [Curves(labels[trial.name], *(trial_record or (None, None))) for trial, trial_record in shown_trials]
+    logged_metrics = (
+        {} if sweep_results.metric else find_curve_metrics([shown[1] for _, shown in shown_trials if shown])
+    )
     return {
-        "trial_head": ("trial", *sweep_results.over, sweep_results.metric, "rank", "state", "run"),
+        "trial_head": (
+            *("trial", *sweep_results.over, sweep_results.metric),
+            *(metric.title for metric in logged_metrics.values()),
+            *("rank", "state", "run"),
+        ),
         "trial_rows": [
             (
                 trial.name,
                 *(format_value(trial.values.get(name)) for name in sweep_results.over),
                 format_value(trial.score),
+                *(_format_newest(sweep, trial, name) for name in logged_metrics),
                 str(rank or ""),
                 trial.state,
                 trial.run,
             )
             for trial, rank in ranked_trials
         ],
-        "trial_curves": list(
-            list_curves(
-                [Curves(labels[trial.name], *(trial_record or (None, None))) for trial, trial_record in shown_trials]
-            )
-        ),
+        "trial_curves": list(list_curves(trial_curves)),
+        "conclusion": describe_best(trial_curves),
         "group_rows": results.list_group_rows(sweep_results),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",
         "register_command": results.make_register_command(run, sweep_results),
     }
+
+
+def _format_newest(sweep: SweepFacts, trial: Trial, metric_name: str) -> str:
+    """Return the newest value of a metric that does not rank the trials; empty where there is none."""
+    _, progress = sweep.progress.get(trial.name, (None, None))
+    return format_number(progress.metrics.get(metric_name)) if progress else ""

@@ -18,7 +18,7 @@ from robotrain.store.written_files import GENERATOR
 MAX_TEXT = 1000
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 """What a browser may load for a page: only what is in it."""
-NUMBER = re.compile(r"[-+]?[0-9][0-9.,:]*(e[-+]?[0-9]+)?( ?(%|[a-zA-Z]{1,3}))?")
+NUMBER = re.compile(r"[-+]?([0-9][0-9.,:]*(e[-+]?[0-9]+)?( ?(%|[a-zA-Z]{1,3}))?|nan|inf)")
 """The text of a number, perhaps with its unit."""
 FIRST_ROWS, FIRST_BARS, FIRST_PLOTS, FIRST_CARDS = 50, 12, 3, 20
 """How many are visible at once; the others are in a part that can be opened."""

@@ -27,6 +27,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import name_index
 from robotrain.store.files import open_regular_file
+from robotrain.store.listed_results import ListedProgress
 
 if TYPE_CHECKING:
     from robotrain.report.all_runs import RunRow
@@ -108,11 +109,7 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     cells = (
         "" if progress.loss is None else f"{progress.loss:.4g}",
         scores.format_headline_score(progress.scores, record.metrics),
-        ""
-        if progress.step is None
-        else f"{progress.step} of {progress.total}"
-        if progress.total
-        else str(progress.step),
+        _format_steps(progress),
         "" if seconds is None else format_duration(seconds),
     )
     job_title = f"{record.workload} on {record.platform}"
@@ -121,6 +118,14 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     return RunRow(
         listed_run.run, record.name, listed_run.state, job_title, submitted, run_progress.curve, cells, reason
     )
+
+
+def _format_steps(progress: ListedProgress) -> str:
+    """Return how far a run is, with what is counted if that is not steps."""
+    if progress.step is None:
+        return ""
+    step_text = f"{progress.step} of {progress.total}" if progress.total else str(progress.step)
+    return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
 
 
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
