@@ -57,6 +57,10 @@ LINES = {
         [at_step(step, train=1 / step) for step in (10, 20, 30)],
         "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left",
     ),
+    "a slow rate": (
+        [run_event for step in (1, 2, 3) for run_event in (*[Note(level="info", text="slow")] * 3, at_step(step))],
+        "step 3/100 (3%)  0.25 steps/s  6:28 min left",
+    ),
     "a step without values keeps the last loss": (
         [at_step(10, train=0.5), at_step(60)],
         "step 60/100 (60%)  loss 0.5  50.0 steps/s  1 s left",

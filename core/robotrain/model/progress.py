@@ -389,7 +389,7 @@ class Progress:
         """The rate with few digits; empty if unknown."""
         if not self.rate:
             return ""
-        return f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
+        return f"{self.rate:.1f}" if self.rate >= 1 else f"{self.rate:.2g}"
 
     def _format_download(self, has_ended: bool) -> str:
         """Return the progress of the download; the stage alone before it is known."""
