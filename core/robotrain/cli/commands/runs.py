@@ -62,8 +62,8 @@ RUN_START = re.compile("^.+-(?=[0-9a-f]{8}-[0-9]+$)")
 """The workload in the name of a run, and the dash behind it."""
 MAX_KEPT_ORDER = 3
 """The drop order up to which columns are kept by shortening names and runs: those of results."""
-MAX_NARROW_NAME = 24
-"""The most columns of a name on a narrow terminal."""
+MIN_NAME_WIDTH = 24
+"""The fewest columns to which a name is cut on a narrow terminal."""
 WIDTH_IN_SCRIPTS = 120
 """Columns where there is no terminal. What a program reads is --json."""
 
@@ -228,10 +228,15 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     ]
     changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
     columns = _make_columns(listed, [to_plain_line(listed_run.progress.conditions) for listed_run in listed], reasons)
-    if measure_columns([column for column in columns if column.drop_order <= MAX_KEPT_ORDER]) > width:
+    if _measure_kept(columns) > width:
         for index, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
-            cells = [truncate(RUN_START.sub("", cell), MAX_NARROW_NAME) for cell in column.cells]
-            columns[index] = dataclasses.replace(column, cells=cells)
+            columns[index] = dataclasses.replace(column, cells=[RUN_START.sub("", cell) for cell in column.cells])
+        excess = _measure_kept(columns) - width
+        if excess > 0 and is_terminal:  # a script reads names
+            name_width = max(MIN_NAME_WIDTH, columns[0].width - excess)
+            columns[0] = dataclasses.replace(
+                columns[0], cells=[truncate(name, name_width) for name in columns[0].cells]
+            )
     titles, *rows = fit_columns(columns if is_terminal else columns[:-1], width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
@@ -246,6 +251,12 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
             line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
+
+
+def _measure_kept(columns: "Sequence[Column]") -> int:
+    """Return how wide the columns are that are kept on a narrow terminal, if they have a value."""
+    kept_columns = [column for column in columns if column.drop_order <= MAX_KEPT_ORDER]
+    return measure_columns([column for column in kept_columns if any(column.cells)])
 
 
 def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
