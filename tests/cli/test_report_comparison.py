@@ -66,6 +66,15 @@ def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_trai
     assert "differ in their dataset" in sentences
 
 
+def test_a_score_is_no_lowest_loss(robotrain, scripted):
+    for name, error in (("eval-1", 0.5), ("eval-2", 0.25)):
+        score = {"replay/mse": error}
+        scripted.run(name, Metrics(values=score, step=1), Evaluated(episodes=4, scores=score, results="/x"))
+    page = read_page(robotrain, "eval-1", "eval-2")
+    assert "0.25" in page.text
+    assert "Lowest" not in page.sentences
+
+
 def test_runs_of_one_name_are_told_apart_by_their_ids(robotrain, submit_training):
     runs = [submit_training("--name", "pick-v3", "--batch-size", size, "--seed", size) for size in (7, 13)]
     ids = [run.removeprefix("lerobot-train-") for run in runs]

@@ -61,12 +61,12 @@ def list_curves(run_curves: Sequence[Curves]) -> Iterator[Panel]:
 
 
 def describe_best(run_curves: Sequence[Curves]) -> str:
-    """Return which run has the best value of the metric that judges them; empty where fewer than two have one.
+    """Return which training has the best value of the metric that judges them; empty where fewer than two have one.
 
-    A metric of the validation comes before that of the training.
+    A metric of the validation comes before that of the training. Scores have conditions and intervals: others judge.
     """
     curve_metrics = find_curve_metrics([curves.progress for curves in run_curves if curves.progress])
-    for metric in reversed(curve_metrics.values()):
+    for metric in reversed([metric for metric in curve_metrics.values() if metric.kind != "score"]):
         sign = -1 if metric.direction == "higher" else 1
         best_points = []
         for curves in run_curves:
