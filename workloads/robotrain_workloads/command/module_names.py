@@ -4,8 +4,6 @@ import re
 import sys
 from collections.abc import Collection, Iterable
 
-from robotrain.nearest_name import find_nearest_name, is_misspelling
-
 from robotrain_workloads.command.missing_module import SHIPPED_MODULES
 
 USUAL_MODULES = SHIPPED_MODULES | frozenset(
@@ -39,17 +37,6 @@ def find_meant_module(module: str, own_modules: Iterable[str]) -> str:
     misspelt = (candidate for candidate in candidates if _is_typing_error(module, candidate))
     other_number = (own for own in own_modules if module not in USUAL_MODULES and _is_other_number(module, own))
     return next(misspelt, "") or next(other_number, "")
-
-
-def describe_similar_modules(modules: Iterable[str]) -> str:
-    """Return which modules have nearly the name of a usual one, which may be meant; empty for none."""
-    usual_modules = sorted({*USUAL_MODULES, *sys.stdlib_module_names})
-    sentences = list[str]()
-    for module in modules:
-        similar_modules = [usual for usual in usual_modules if module != usual and is_misspelling(module, usual)]
-        if module not in USUAL_MODULES and (meant_module := find_nearest_name(module, similar_modules)):
-            sentences.append(f"{module} may be {meant_module} misspelt.")
-    return " ".join(sentences)
 
 
 def _is_other_number(name: str, meant: str) -> bool:

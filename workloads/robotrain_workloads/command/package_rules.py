@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
-from robotrain.nearest_name import find_nearest_name
+from robotrain.nearest_name import find_nearest_name, is_misspelling
 from robotrain.redaction import redact
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.parameter import load_pairs
@@ -18,7 +19,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_files, program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
-from robotrain_workloads.command.module_names import describe_similar_modules, find_meant_module, simplify
+from robotrain_workloads.command.module_names import USUAL_MODULES, find_meant_module, simplify
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -89,7 +90,7 @@ def check_imports(job: "Job") -> Iterator[Problem]:
             absent=("image",),
             script=redact(script),
             modules=modules_text,
-            hint=describe_similar_modules(missing_modules),
+            hint=_describe_similar_modules(missing_modules),
         )
 
 
@@ -123,8 +124,19 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
             script=redact(script),
             modules=places_text,
             python=python,
-            hint=describe_similar_modules(missing_modules),
+            hint=_describe_similar_modules(missing_modules),
         )
+
+
+def _describe_similar_modules(modules: Iterable[str]) -> str:
+    """Return which modules have nearly the name of a usual one, which may be meant; empty for none."""
+    usual_modules = sorted({*USUAL_MODULES, *sys.stdlib_module_names})
+    sentences = list[str]()
+    for module in modules:
+        similar_modules = [usual for usual in usual_modules if module != usual and is_misspelling(module, usual)]
+        if module not in USUAL_MODULES and (meant_module := find_nearest_name(module, similar_modules)):
+            sentences.append(f"{module} may be {meant_module} misspelt.")
+    return " ".join(sentences)
 
 
 def _make_missing_name(missing_name: script_facts.MissingName) -> Problem:
