@@ -5,6 +5,7 @@ The text of a suggestion is one of
 - `robotrain COMMAND …`: the whole line;
 - options, `--flag value -- --trainer.option=value`: each takes the place of the option of its name, else it is added.
   For a problem of the arguments after `--`, options in the trainer's form (`--a.b=1`, `a.b=1`) stand after `--` too;
+- `-- PROGRAM ARGUMENTS`, for a problem of what stands before `--`: the whole command after it;
 - a word, which takes the place of the word that the problem names as given;
 - `leave out --flag`: nothing is added.
 
@@ -115,6 +116,10 @@ def edit_line(
     if len(new_options) == 1 and not new_options[0].name and not TRAINER_OPTION.fullmatch(new_options[0].words[0]):
         return _replace_word(words, problem.given, new_options[0].words[0])
     typed_line = _Line(words, options, is_after)
+    is_command = bool(new_options) and not new_options[0].name and all(option.is_after for option in new_options)
+    if is_command and not is_after:
+        typed_line.set_command(new_options)
+        return typed_line.join() if all([typed_line.remove(name, new_options) for name in edit.left_out]) else None
     options_by_key: dict[tuple[str, bool], list[TypedOption]] = {}
     for option in new_options:
         options_by_key.setdefault((option.name, option.is_after), []).append(option)
@@ -155,6 +160,10 @@ class _Line:
     def __init__(self, words: Sequence[str], options: LineOptions, is_after: bool) -> None:
         self.names, self.is_after = options.names, is_after
         self.options = [*split_line(words, options)]
+
+    def set_command(self, new_words: Sequence[TypedOption]) -> None:
+        """Put a command in the place of what stands after `--`."""
+        self.options = [*(option for option in self.options if not option.is_after), *new_words]
 
     def set_option(self, new_options: Sequence[TypedOption], old_word: str, omitted_options: Sequence[str]) -> bool:
         """Put an option in the place of those of its name, else before one that is left out, else at the end; return

@@ -8,6 +8,7 @@ import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, cast
 
 import typer
@@ -42,6 +43,7 @@ class OwnCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the nearest run in place of one that is unknown becomes a line to type."""
+        _check_typography(ctx)
         try:
             return super().invoke(ctx)
         except Rejected as rejected:
@@ -54,6 +56,20 @@ class OwnCommand(TyperCommand):
         :param near: the options of this command that are similar to `flag`.
         """
         return near
+
+
+def _check_typography(ctx: Any) -> None:
+    """Raise Rejected for a word that begins with the dash of a text, as no run does: `status –json`."""
+    typed_words = read_typed_line(ctx)
+    pairs = pairwise(typed_words)
+    if any(word[:1] in TEXT_DASHES and not previous_word.startswith("-") for previous_word, word in pairs):
+        from robotrain.cli import typographic_words  # costs start-up
+
+        if problem := typographic_words.make_typography_problem(typed_words):
+            raise Rejected([problem])
+
+
+TEXT_DASHES = ("\u2013", "\u2014")
 
 
 def _spell_out(problem: Problem, ctx: Any) -> Problem:

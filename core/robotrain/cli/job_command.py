@@ -189,9 +189,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         try:
             return self.execute(ctx, self.choice, dict(ctx.params))
         except Rejected as rejected:
+            from robotrain.cli import typographic_words
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
             problems = _drop_repeated(rejected.problems)
+            if typography_problem := typographic_words.make_typography_problem(read_typed_line(ctx)):
+                problems = [typography_problem]  # the others are of words that are not meant
             working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
             rejected.problems = tuple(map(self.express, working))
             raise
@@ -388,6 +391,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
+        if choice.program and (after_dashes := ctx.meta.get(AFTER_DASHES_KEY)):
+            from robotrain.cli import program_line
+
+            line = read_typed_line(ctx)
+            if own_options := program_line.make_own_options_problem(choice, line, after_dashes, self.options, plugins):
+                raise Rejected([own_options])
         workload, platform = self._load_chosen(ctx, choice, problems, values)
         engine_values = usage.find_engine_values(values, self.options, platform)
         problems += engine_values.values()
@@ -419,10 +428,10 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             kinds = get_plugins(ctx).source_kinds()
             program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
             if program.is_missing:
-                from robotrain.cli import unknown_words
+                from robotrain.cli import program_line, unknown_words
 
                 typed_line = read_typed_line(ctx)
-                if quoted := unknown_words.make_quoted_command_problem([choice.program], typed_line, get_plugins(ctx)):
+                if quoted := program_line.make_quoted_command_problem([choice.program], typed_line, get_plugins(ctx)):
                     raise Rejected([quoted])
                 mistakes = [*mistakes, unknown_words.make_program_missing_problem(choice.program, typed_line)]
             switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
@@ -479,15 +488,20 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
             workloads = plugins.list_names("workload")
             workload_words = (*workloads, choice.program)
             if len(words) > 1 or not all(is_job_file(word) or word in workload_words for word in words):
-                from robotrain.cli import unknown_words
+                from robotrain.cli import program_line, unknown_words, workload_line
 
                 typed_words = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
                 typed_line = read_typed_line(ctx)
                 mistakes = list(unknown_words.find_unknown_words(words, choice, self.options, plugins, typed_line))
-                if mistakes and (pasted_problem := unknown_words.make_pasted_line_problem(typed_words, plugins)):
+                if mistakes and (spelling := workload_line.make_workload_problem(words, typed_line, plugins)):
+                    raise Rejected([spelling])
+                if mistakes and (pasted_problem := workload_line.make_pasted_line_problem(typed_words, plugins)):
                     raise Rejected([pasted_problem])
-                if mistakes and (quoted := unknown_words.make_quoted_command_problem(words, typed_line, plugins)):
+                if mistakes and (quoted := program_line.make_quoted_command_problem(words, typed_line, plugins)):
                     raise Rejected([quoted])
+                interpreter_problem = program_line.make_interpreter_problem(words, choice, typed_line, plugins)
+                if mistakes and interpreter_problem:
+                    raise Rejected([interpreter_problem])
                 problems += mistakes
         offers = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
         if any("--platform" in read_edit(way).flags for way in offers):  # a platform was chosen by a misspelt option

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
@@ -12,6 +12,8 @@ from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
+from robotrain.cli.run_words import RUN_WORD, suggest_newest_runs, suggest_watching
+from robotrain.cli.typographic_words import make_typography_problem
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import find_starter, is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion
@@ -28,21 +30,13 @@ VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
-RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
-"""What may be a run, a name of one, or the beginning of either."""
 TRANSLATION = "prints robotrain's line for it"
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
-MAX_RUNS = 3
-"""The newest ones, which a command without its run offers."""
 MAX_LISTED_OPTIONS = 12
 """A command with more options is explained by its help alone."""
 
-FOLLOW_FLAG, WATCH_WORDS = "--follow", ("--watch", "-w", "--follow", "-f", "--live")
-"""The option of `logs`, and what other programs call one that shows what is new."""
-WATCHABLE = ("status", "runs", "outputs", "wait")
-"""Commands in whose place `watch` shows the same live."""
 TO_FLAG, OUTPUT_WORDS = "--to", ("--output", "--out", "--outfile", "--output-file", "--output-dir", "--file", "--dest")
 """The option for a place, and what other programs call it."""
 
@@ -55,6 +49,8 @@ def explain_parse_error(error: Any) -> Problem:
     reason = ""
     ways = list[Suggestion]()
     context = getattr(error, "ctx", None)
+    if context and (typography_problem := make_typography_problem(read_typed_line(context))):
+        return typography_problem
     parameter = getattr(error, "param", None)
     command = f"`{_get_path(context)}`" if context else "robotrain"
     flag = redact(str(getattr(error, "option_name", None) or ""))
@@ -63,7 +59,10 @@ def explain_parse_error(error: Any) -> Problem:
             kind = "the option " if parameter.param_type_name == "option" else "an argument: "
             title = f"{command} needs {kind}{_name_parameter(parameter, context)}"
             reason = _get_help(parameter)
-            ways = [*_suggest_newest_runs(context), _suggest_usage(context)]
+            ways = [
+                *suggest_newest_runs(_suggest_usage(context).text, read_typed_line(context)),
+                _suggest_usage(context),
+            ]
         case "NoSuchOption" if context:
             return _explain_unknown_option(flag, command, context)
         case "BadOptionUsage" if flag:
@@ -162,17 +161,6 @@ def _suggest_usage(context: Any) -> Suggestion:
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
 
 
-def _suggest_newest_runs(context: Any) -> Iterator[Suggestion]:
-    """Yield the command line with the newest runs, where the first argument is one and nothing was typed."""
-    words = _suggest_usage(context).text.split()
-    typed_words = [word for word in read_typed_line(context) if not word.startswith("-")]
-    if "RUN" not in words or len(typed_words) > len(words[1 : words.index("RUN")]):
-        return
-    for run in islice(records.iterate_runs(with_steps=False), MAX_RUNS):
-        record = records.find_readable_record(run)
-        yield Suggestion(" ".join([run if word == "RUN" else word for word in words]), record.name if record else "")
-
-
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
     options = (param for param in context.command.get_params(context) if param.param_type_name == "option")
@@ -184,7 +172,7 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     if misspelt:
         option_suggestions = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
-        if not option_suggestions and flag in WATCH_WORDS and (way := _suggest_watching(flags, context)):
+        if not option_suggestions and (way := suggest_watching(flag, flags, context)):
             return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
         option_suggestions = context.command.suggest_changes(flag, option_suggestions, context)
         if not option_suggestions and (foreign := find_foreign_option(flag, "", None, flags)):
@@ -198,16 +186,6 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         listed_flags = [spelling for spelling in flags if spelling.startswith("--") and spelling != "--help"]
         flag_list = f"It has {', '.join(listed_flags)}." if 0 < len(listed_flags) <= MAX_LISTED_OPTIONS else ""
     return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
-
-
-def _suggest_watching(flags: Sequence[str], context: Any) -> Suggestion | None:
-    """Return what follows the runs that were typed; None for a command that shows nothing of runs."""
-    if FOLLOW_FLAG in flags:
-        return Suggestion(FOLLOW_FLAG)
-    if context.command.name not in WATCHABLE:
-        return None
-    runs = [word for word in read_typed_line(context)[1:] if RUN_WORD.fullmatch(word)]
-    return Suggestion(_repeat_line(["watch"], runs), "shows it live")
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
@@ -263,6 +241,8 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     :param arguments: what is typed after it.
     """
     remember_secrets(arguments)
+    if typography_problem := make_typography_problem([name, *arguments]):
+        return typography_problem
     commands = [*COMMANDS, *plugins.list_names("command")]
     next_word = arguments[0] if arguments else ""
     workloads = [

@@ -3,16 +3,18 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from robotrain.cli.foreign_words import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.cli.typed_program import LineProgram, read_program
 from robotrain.config.managed_options import fill_in_value, replace_managed_option
 from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.selection import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
-from robotrain.config.values import PARAM_FLAG
+from robotrain.config.values import DEFAULT_ORIGIN, PARAM_FLAG
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -29,16 +31,25 @@ GLOBAL_SWITCHES = ("--no-plugins", "--without", "--plugins-from")
 JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
 """Commands whose options stand beside those of a source."""
 MAX_COMMANDS_IN_TITLE = 2
+MAX_LISTED_OPTIONS = 12
 NEEDLESS = "not needed: "
 """What hints of options begin with that a job is the same without."""
 
 
 def make_unknown_option_problem(
-    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins
+    flag: str,
+    value: str,
+    choice: Choice,
+    options: ComposedOptions,
+    plugins: Plugins,
+    after_dashes: Sequence[str] = (),
 ) -> Problem:
-    """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
+    """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret.
+
+    :param after_dashes: what stands after `--`.
+    """
     redacted_flag = redact(flag)
-    unknown_option = _UnknownOption(redact(flag), value, choice, options, plugins)
+    unknown_option = _UnknownOption(redact(flag), value, choice, options, plugins, after_dashes)
     ways_to_explain = (
         unknown_option.explain_argument,
         unknown_option.explain_hint,
@@ -53,6 +64,7 @@ def make_unknown_option_problem(
         unknown_option.explain_spelling,
         unknown_option.explain_other_command,
         unknown_option.explain_own_parameter,
+        unknown_option.explain_unknown_argument,
     )
     if problem := next(filter(None, (explain() for explain in ways_to_explain)), None):
         return problem
@@ -66,11 +78,20 @@ def make_unknown_option_problem(
 class _UnknownOption:
     """An option that the chosen workload, platform and command do not have, and what may be said about it."""
 
-    def __init__(self, flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins) -> None:
+    def __init__(
+        self,
+        flag: str,
+        value: str,
+        choice: Choice,
+        options: ComposedOptions,
+        plugins: Plugins,
+        after_dashes: Sequence[str],
+    ) -> None:
         self.flag, self.value, self.choice, self.options, self.plugins = flag, value, choice, options, plugins
         self.platform: Platform | None = load_or_none(plugins.platform, choice.platform)
         self.workload: Workload | None = load_or_none(plugins.workload, choice.workload)
         self.given = read_given_parameters(options.given, choice.file)
+        self.program = read_program(choice, self.workload, after_dashes)
 
     def replace(self, *texts: str) -> Iterable[Suggestion]:
         """Return the ways with a text to type in the place of the option."""
@@ -125,43 +146,87 @@ class _UnknownOption:
         return make_problem("option-unknown.job-file", *ways, where=self.flag)
 
     def explain_argument(self) -> Problem | None:
-        """Explain an option of the program file that stands among the words."""
-        if not self.choice.program or (self.platform and self.flag in self.platform.option_hints):
+        """Explain an option of the user's program that stands among the words."""
+        program = self.program
+        if program is None or (self.platform and self.flag in self.platform.option_hints):
+            return None
+        if program.uses_parameter(self._parameter_name):
             return None
         families = [family for family, _ in find_option_owners(self.flag, self.choice, self.plugins)]
-        if "platform" in families or (not families and find_misspelt_option(self.flag, self.options.flags)):
+        if program.options:
+            option = self._find_option_of_file(program)
+        elif "platform" in families or (not families and find_misspelt_option(self.flag, self.options.flags)):
+            option = ""
+        else:
+            option = self.flag if self.choice.program or not self._format_own_parameter() else ""
+        if not option:
             return None
-        ways = self.replace(self._format_program_option())
-        return make_problem("option-unknown.after-dashes", *ways, where=self.flag, program=self.choice.program)
+        ways = self.replace(self._format_program_option(option))
+        return make_problem("option-unknown.after-dashes", *ways, where=self.flag, program=program.name)
 
-    def _format_program_option(self) -> str:
-        """Return the option as one of the user's program, after `--`."""
-        return f"-- {self.flag}{f' {shlex.quote(self.value)}' if self.value else ''}"
+    def _find_option_of_file(self, program: LineProgram) -> str:
+        """Return the option of the program that is meant, unless one of robotrain is nearer; empty for none."""
+        if option := program.find_option(self.flag):
+            return option
+        candidates = [program.find_meant_option(self.flag), find_misspelt_option(self.flag, self.options.flags)]
+        meant_option = max(candidates, key=lambda option: SequenceMatcher(None, self.flag, option).ratio())
+        return meant_option if meant_option in program.options else ""
+
+    def explain_unknown_argument(self) -> Problem | None:
+        """Explain an option that the user's program certainly does not have."""
+        if self.program is None or not self.program.options:
+            return None
+        options = [option for option in self.program.options if option not in ("-h", "--help")]
+        listed_options = ", ".join(options[:MAX_LISTED_OPTIONS]) or "none"
+        return make_problem(
+            "option-unknown.nobody", where=self.flag, program=redact(self.program.name), options=listed_options
+        )
+
+    def _format_program_option(self, option: str) -> str:
+        """Return an option of the user's program with the typed value, after `--`."""
+        return f"-- {option}{f' {shlex.quote(self.value)}' if self.value else ''}"
+
+    def _list_argument_texts(self, own_parameter: str) -> list[str]:
+        """Return what to type for an option of the user's program: as one of it, unless a parameter is asked for."""
+        is_asked = self.program is not None and self.program.uses_parameter(self._parameter_name)
+        return [own_parameter] if is_asked else [self._format_program_option(self.flag), own_parameter]
 
     def explain_owner(self) -> Problem | None:
         """Explain an option of another platform or workload."""
         if not (owners := list(find_option_owners(self.flag, self.choice, self.plugins))):
             return None
-        if all(family == "workload" for family, _ in owners) and (of_program := self.explain_program()):
+        is_of_workloads = all(family == "workload" for family, _ in owners)
+        if is_of_workloads and self.program and not self.program.uses_parameter(self._parameter_name):
+            return self.explain_unknown_argument()
+        if is_of_workloads and (of_program := self.explain_program()):
             return of_program
         choice = self.choice
         choice_text = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
+        is_default = choice.origins[0] == DEFAULT_ORIGIN
         other_ways = (
             Suggestion(f"--platform {name}" if family == "platform" else f"robotrain submit {name} …")
             for family, name in owners
+            if family == "platform" or is_default
         )
         is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
-        if all(family == "workload" for family, _ in owners) and (own_parameter := self._format_own_parameter()):
-            ways = [*self.replace(self._format_program_option(), own_parameter)]
+        if is_of_workloads and (own_parameter := self._format_own_parameter()):
+            ways = [*self.replace(*self._list_argument_texts(own_parameter))]
         else:
             ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *other_ways]
         owner_names = " and ".join(map(" ".join, owners))
         return make_problem("option-elsewhere.of-other", *ways, where=self.flag, owners=owner_names, here=choice_text)
 
+    @property
+    def _parameter_name(self) -> str:
+        """The name of the user's own parameter that the option may mean."""
+        return self.flag.lstrip("-").replace("-", "_")
+
     def _format_own_parameter(self) -> str:
         """Return the option as a parameter of the user's own; empty where a job has none."""
-        name = self.flag.lstrip("-").replace("-", "_")
+        name = self._parameter_name
         if not self.workload or not self.workload.own_command or not re.fullmatch(NAME_PATTERN, name):
+            return ""
+        if self.program and not self.program.uses_parameter(name):
             return ""
         assignment = f"{name}={self.value or 'VALUE'}"
         return format_option(PARAM_FLAG, assignment, self.options)
@@ -170,9 +235,8 @@ class _UnknownOption:
         """Explain an option that the user's program may have."""
         if not (own_parameter := self._format_own_parameter()):
             return None
-        name = self.flag.lstrip("-").replace("-", "_")
-        ways = self.replace(self._format_program_option(), own_parameter)
-        return make_problem("option-unknown.own-parameter", *ways, where=self.flag, name=name)
+        ways = self.replace(*self._list_argument_texts(own_parameter))
+        return make_problem("option-unknown.own-parameter", *ways, where=self.flag, name=self._parameter_name)
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""
@@ -219,7 +283,8 @@ class _UnknownOption:
             name = self.value if self.value in workloads else find_nearest_name(self.value, workloads) or "WORKLOAD"
             ways = self.replace(f"robotrain submit {name} …")
             return make_problem("option-unknown.workload", *ways, where=flag, workloads=", ".join(workloads))
-        for name, workload in workloads.items():
+        is_default = self.choice.origins[0] == DEFAULT_ORIGIN  # else the user chose, and means no other one
+        for name, workload in workloads.items() if is_default else ():
             if hint := workload.option_hints.get(flag):
                 return make_problem("option-elsewhere.other-workload", where=flag, name=name, hint=hint)
         return None

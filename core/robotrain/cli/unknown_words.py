@@ -9,9 +9,10 @@ from pathlib import Path
 from robotrain.cli.command_factory import split_at_dashes
 from robotrain.cli.foreign_words import is_variable
 from robotrain.cli.options import ComposedOptions
+from robotrain.cli.typed_program import read_program
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config.names import Names
-from robotrain.config.selection import Choice, find_starter, is_job_file, load_or_none
+from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -36,10 +37,11 @@ def find_unknown_words(
     :param typed_words: the command's arguments as they were typed.
     """
     remember_secrets(words)
-    unknown_options, plain_words = _split_words(words)
+    unknown_options, plain_words = split_words(words)
     if unknown_options:
-        problems = [*_find_unknown_options(unknown_options, plain_words, choice, options, plugins)]
-        yield from _join_moves(problems, split_at_dashes([*typed_words])[1] or ())
+        after_dashes = split_at_dashes([*typed_words])[1] or ()
+        problems = [*_find_unknown_options(unknown_options, plain_words, choice, options, plugins, after_dashes)]
+        yield from _join_moves(problems, after_dashes, is_command=not choice.program)
     workloads = [word for word in plain_words if word in plugins.list_names("workload")]
     files = [word for word in plain_words if is_job_file(word)]
     for same_sort_words in (workloads, files):
@@ -50,10 +52,11 @@ def find_unknown_words(
             yield _explain_truth(word, typed_words, options) or explain_unknown_word(word, choice, plugins, typed_words)
 
 
-def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str]) -> Iterator[Problem]:
+def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str], *, is_command: bool) -> Iterator[Problem]:
     """Yield the problems, those of options that belong after `--` as one: it has one line for all of them.
 
     :param after_dashes: what stands after `--` already, which that line repeats.
+    :param is_command: whether that may be a whole command, after which its options stand.
     """
     moves = [problem for problem in problems if problem.message == AFTER_DASHES and len(problem.suggestions) == 1]
     stays = shlex.join(after_dashes)
@@ -65,64 +68,13 @@ def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str]) -> Ite
         elif problem is moves[0]:
             ways = [move.suggestions[0] for move in moves]
             moved = [way.text.removeprefix(f"{DASHES} ") for way in ways]
-            text = " ".join(filter(None, (DASHES, *moved, stays)))
+            is_before = not (is_command and after_dashes and not after_dashes[0].startswith("-"))
+            text = " ".join(filter(None, (DASHES, *moved, stays) if is_before else (DASHES, stays, *moved)))
             way = Suggestion(text, replaces=" ".join(way.replaces for way in ways))
             where = ", ".join(move.where for move in moves)
             noun = "options" if len(moves) > 1 else "option"
             title = problem.title.replace(problem.where, where).replace("no option", f"no {noun}")
             yield dataclasses.replace(problem, title=title, where=where, suggestions=(way,))
-
-
-def make_pasted_line_problem(typed_words: Sequence[str], plugins: Plugins) -> Problem | None:
-    """Return the problem of a line that is one of a workload's own program; None for any other.
-
-    :param typed_words: the command's arguments as they were typed.
-    """
-    from robotrain.cli.parse_errors import find_translation  # imports the records of runs
-
-    words, _ = split_at_dashes([*typed_words])
-    for index, word in reversed([*enumerate(words)]):  # the translation says `--platform PLATFORM` itself
-        if word.partition("=")[0] == "--platform":
-            del words[index : index + (1 if "=" in word else 2)]
-    way = find_translation(words, plugins)
-    return make_problem("line-pasted", way) if way else None
-
-
-def make_quoted_command_problem(words: Sequence[str], line: Sequence[str], plugins: Plugins) -> Problem | None:
-    """Return the problem of a command of the user's program that is quoted as one word; None for any other line.
-
-    :param words: the words of the line that are no options.
-    :param line: the command's arguments as they were typed.
-    """
-    workloads = [workload for workload in plugins.workloads().values() if workload.own_command]
-    for word in words:
-        try:
-            parts = shlex.split(word)
-        except ValueError:
-            continue
-        if len(parts) < MIN_QUOTED:
-            continue
-        for workload in workloads:
-            index = next((index for index, part in enumerate(parts) if find_starter(workload, part)), None)
-            if index is None or not _starts(parts[:index], find_starter(workload, parts[index])):
-                continue
-            before, after = split_at_dashes([*line])
-            new = [parts[index] if text == word else text for text in before]
-            arguments = [*parts[index + 1 :], *(after or ())]
-            text = shlex.join(["robotrain", *new, *(["--", *arguments] if arguments else [])])
-            ways = [Suggestion(text)] if can_repeat(text) else []
-            return make_problem("line-quoted", *ways, given=word, program=redact(parts[index]))
-    return None
-
-
-def _starts(parts: Sequence[str], starter: Sequence[str]) -> bool:
-    """Return whether what stands before a program file starts it: nothing, or its interpreter with switches."""
-    is_interpreter = not parts or Path(parts[0]).name.startswith(starter[0])
-    return is_interpreter and all(part.startswith("-") for part in parts[1:])
-
-
-MIN_QUOTED = 2
-"""Words of a command that is quoted as one."""
 
 
 def _find_unknown_options(
@@ -131,14 +83,16 @@ def _find_unknown_options(
     choice: Choice,
     options: ComposedOptions,
     plugins: Plugins,
+    after_dashes: Sequence[str],
 ) -> Iterator[Problem]:
     without_file = [
         flag for flag, value in unknown_options.items() if not is_job_file(value) and not is_variable(flag, value)
     ]
+    program = read_program(choice, load_or_none(plugins.workload, choice.workload), after_dashes)
     by_workload = {
         name: flags
         for name, flags in group_by_other_workload(without_file, choice, plugins).items()
-        if not all(_is_of_program(flag, choice, plugins) for flag in flags)
+        if not program and not all(_is_of_program(flag, choice, plugins) for flag in flags)
     }
     workloads = plugins.list_names("workload")
     near_workloads = {near_workload for word in plain_words if (near_workload := find_nearest_name(word, workloads))}
@@ -151,7 +105,7 @@ def _find_unknown_options(
     reported = {flag for flags in by_workload.values() for flag in flags}
     for flag, value in unknown_options.items():
         if flag not in reported:
-            yield make_unknown_option_problem(flag, value, choice, options, plugins)
+            yield make_unknown_option_problem(flag, value, choice, options, plugins, after_dashes)
 
 
 def _is_of_program(flag: str, choice: Choice, plugins: Plugins) -> bool:
@@ -160,7 +114,7 @@ def _is_of_program(flag: str, choice: Choice, plugins: Plugins) -> bool:
     return bool(find_option_of_program(workload, flag, ""))
 
 
-def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return unknown options with their values, and words; a word right after an unknown option is its value."""
     unknown_options: dict[str, str] = {}
     plain_words: list[str] = []
@@ -207,7 +161,7 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
     is_default = choice.origins[0] == DEFAULT_ORIGIN
     choice_note = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
     submit_way = Suggestion(f"robotrain submit {name} …")
-    ways = [submit_way] if is_default else [suggest_leaving_out(*flag_names), submit_way]
+    ways = [submit_way] if is_default else [suggest_leaving_out(*flag_names)]
     return make_problem(
         "option-elsewhere.workload",
         *ways,

@@ -70,6 +70,7 @@ OPTION_HINTS = {
     "--n-episodes": EPISODES_HINT,
     "--num-episodes": EPISODES_HINT,
     "--eval-env": "use --env NAME",
+    "--checkpoint": "use --policy-path FOLDER",
     "--eval-seed": "use --seed N",
     **dict.fromkeys(("--task", "--tasks", "--env-task"), "use --env-tasks NAMES"),
     "--bs": "use --batch-size N",

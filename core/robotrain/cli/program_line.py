@@ -1,0 +1,114 @@
+"""Problems of lines that start a program of the user as a shell would: quoted, after its interpreter, or with options
+of robotrain among its own.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from robotrain.cli.command_factory import split_at_dashes
+from robotrain.cli.options import ComposedOptions
+from robotrain.cli.typed_program import find_own_options_after, read_program
+from robotrain.config.selection import Choice, find_starter, load_or_none
+from robotrain.errors import Problem, Suggestion
+from robotrain.line_edits import DASHES, PROGRAM
+from robotrain.messages import Messages
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import can_repeat, redact
+
+make_problem = Messages(__file__)
+
+MIN_QUOTED = 2
+"""Words of a command that is quoted as one."""
+
+
+def make_quoted_command_problem(words: Sequence[str], line: Sequence[str], plugins: Plugins) -> Problem | None:
+    """Return the problem of a command of the user's program that is quoted as one word; None for any other line.
+
+    :param words: the words of the line that are no options.
+    :param line: the command's arguments as they were typed.
+    """
+    workloads = [workload for workload in plugins.workloads().values() if workload.own_command]
+    for word in words:
+        try:
+            parts = shlex.split(word)
+        except ValueError:
+            continue
+        if len(parts) < MIN_QUOTED:
+            continue
+        for workload in workloads:
+            index = next((index for index, part in enumerate(parts) if find_starter(workload, part)), None)
+            if index is None or not _starts(parts[:index], find_starter(workload, parts[index])):
+                continue
+            before, after = split_at_dashes([*line])
+            new = [parts[index] if text == word else text for text in before]
+            arguments = [*parts[index + 1 :], *(after or ())]
+            ways = _make_line(new, arguments)
+            return make_problem("line-quoted", *ways, given=word, program=redact(parts[index]))
+    return None
+
+
+def _starts(parts: Sequence[str], starter: Sequence[str]) -> bool:
+    """Return whether what stands before a program file starts it: nothing, or its interpreter with switches."""
+    is_interpreter = not parts or Path(parts[0]).name.startswith(starter[0])
+    return is_interpreter and all(part.startswith("-") for part in parts[1:])
+
+
+def make_interpreter_problem(
+    words: Sequence[str], choice: Choice, line: Sequence[str], plugins: Plugins
+) -> Problem | None:
+    """Return the problem of a line that names the interpreter of its program: `python train.py`; None for any other.
+
+    :param words: the words of the line that are no options of robotrain.
+    :param line: the command's arguments as they were typed.
+    """
+    workload = load_or_none(plugins.workload, choice.workload)
+    if not choice.program or workload is None or choice.program not in words:
+        return None
+    index = [*words].index(choice.program)
+    if index == 0 or not _starts(words[:index], find_starter(workload, choice.program)):
+        return None
+    before, after = split_at_dashes([*line])
+    for word in words[:index]:
+        before.remove(word)
+    arguments = [*words[index + 1 :]]
+    for word in reversed(arguments):  # the last ones: an option of robotrain may have the same value before
+        before.reverse()
+        before.remove(word)
+        before.reverse()
+    way = _make_line(before, [*arguments, *(after or ())])
+    return make_problem("line-interpreter", *way, given=words[0], program=redact(choice.program))
+
+
+def make_own_options_problem(
+    choice: Choice, line: Sequence[str], after: Sequence[str], options: ComposedOptions, plugins: Plugins
+) -> Problem | None:
+    """Return the problem of options of robotrain after `--` that the program certainly does not have; None without any.
+
+    :param line: the command's arguments as they were typed.
+    :param after: what stands after `--`, perhaps in a line that is tried in its place.
+    """
+    before, _ = split_at_dashes([*line])
+    program = read_program(choice, load_or_none(plugins.workload, choice.workload), after)
+    flags = {
+        spelling: bool(option.metavar)
+        for option in options.options
+        for spelling, name in options.flags.items()
+        if name == option.name
+    }
+    own_words, other_words = find_own_options_after(program, after, flags) if program else ([], [])
+    if not own_words:
+        return None
+    own_flags = [word.partition("=")[0] for word in own_words if word.partition("=")[0] in flags]
+    typed_flags = {word.partition("=")[0] for word in before}
+    own_words = own_words if typed_flags.isdisjoint(own_flags) else []  # those before `--` say it already
+    way = _make_line([*before, *own_words], other_words)
+    return make_problem(
+        "options-after-dashes", *way, given=own_flags[0], flags=", ".join(own_flags), program=redact(choice.program)
+    )
+
+
+def _make_line(before: Sequence[str], after: Sequence[str]) -> list[Suggestion]:
+    """Return the line; none if it may hold a secret."""
+    text = shlex.join([PROGRAM, *before, *([DASHES, *after] if after else [])])
+    return [Suggestion(text)] if can_repeat(text) else []

@@ -1,0 +1,53 @@
+"""Lines about the runs that a command needs: the newest ones, or those that were typed, watched live."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from robotrain.cli.command_factory import read_typed_line
+from robotrain.errors import Suggestion
+from robotrain.redaction import can_repeat
+from robotrain.store import records
+
+MAX_RUNS = 3
+"""The newest ones, which a command without its run offers."""
+RUN_ARGUMENT = "RUN"
+RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
+"""What may be a run, a name of one, or the beginning of either."""
+FOLLOW_FLAG, WATCH_WORDS = "--follow", ("--watch", "-w", "--follow", "-f", "--live")
+"""The option of `logs`, and what other programs call one that shows what is new."""
+WATCHABLE = ("status", "runs", "outputs", "wait")
+"""Commands in whose place `watch` shows the same live."""
+
+
+def suggest_newest_runs(usage: str, line: Sequence[str]) -> Iterator[Suggestion]:
+    """Yield the line of a command with the newest runs, where its run was not typed.
+
+    :param usage: the command with what stands for its arguments.
+    :param line: what was typed after `robotrain`.
+    """
+    words = usage.split()
+    typed_words = [word for word in line if not word.startswith("-")]
+    if RUN_ARGUMENT not in words or len(typed_words) > len(words[1 : words.index(RUN_ARGUMENT)]):
+        return
+    for run in islice(records.iterate_runs(with_steps=False), MAX_RUNS):
+        record = records.find_readable_record(run)
+        line_words = [run if word == RUN_ARGUMENT else word for word in words]
+        yield Suggestion(" ".join(line_words), record.name if record else "")
+
+
+def suggest_watching(flag: str, flags: Sequence[str], context: Any) -> Suggestion | None:
+    """Return what shows the runs that were typed live; None for another option, or a command that shows no runs.
+
+    :param flags: the options of the command.
+    """
+    if flag not in WATCH_WORDS:
+        return None
+    if FOLLOW_FLAG in flags:
+        return Suggestion(FOLLOW_FLAG)
+    if context.command.name not in WATCHABLE:
+        return None
+    runs = [word for word in read_typed_line(context)[1:] if RUN_WORD.fullmatch(word) and can_repeat(word)]
+    return Suggestion(shlex.join(["robotrain", "watch", *runs]), "shows it live")

@@ -1,0 +1,100 @@
+"""What people type wrongly is answered by the line that works: programs, workloads, dashes and quotes of a text."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--data-dir", default="data")
+parser.add_argument("--epochs", type=int, default=1)
+parser.add_argument("--lr", type=float, default=1e-3)
+parser.add_argument("--out", default="out")
+parser.parse_args()
+"""
+HERE = "--platform local"
+
+ARGUMENTS = {
+    # an option of the program before `--`: that of its own argparse is meant
+    f"submit train.py {HERE} --data ds": "-- --data-dir ds",
+    f"submit train.py {HERE} --lr 1e-4": "-- --lr 1e-4",
+    f"submit train.py {HERE} --epoch=3 --data ds": "-- --epochs 3 --data-dir ds",
+    f"submit train.py {HERE} --epochs 3 -- --lr 1": "-- --epochs 3 --lr 1",
+    f"submit train.py {HERE} --trakcing-uri none": "--tracking-uri none",
+    f"submit train.py {HERE} --checkpoint x": "--checkpoints x",
+    f"submit train.py {HERE} --learning-rate 1": "",
+    f"submit train.py {HERE} --env pusht": "",
+    f"submit train.py {HERE} --watch": "",
+    f"submit other.py {HERE} --lr 1": "-- --lr 1",
+    f"submit command --code . {HERE} --lr 1 -- python train.py": "-- python train.py --lr 1",
+    f"submit command --code . {HERE} --lr 1 --epoch 2 -- python train.py": "-- python train.py --lr 1 --epochs 2",
+    f"submit command --code . {HERE} --lr 1 -- python train.py --lr {{lr}}": "--param lr=1",
+    # of robotrain after `--`
+    "submit train.py -- --platform local": f"robotrain submit train.py {HERE}",
+    f"submit train.py {HERE} -- --platform local": f"robotrain submit train.py {HERE}",
+    f"submit train.py {HERE} -- --lr 1 --dry-run --note x": (
+        f"robotrain submit train.py {HERE} --dry-run --note x -- --lr 1"
+    ),
+    # as a shell starts it
+    f"submit python train.py --epochs 3 {HERE}": f"robotrain submit train.py {HERE} -- --epochs 3",
+    f"submit {HERE} python3 -u train.py --lr 1 -- --out o": f"robotrain submit {HERE} train.py -- --lr 1 --out o",
+    f"submit python train.py {HERE}": f"robotrain submit train.py {HERE}",
+    # options of another workload than the chosen one
+    f"submit lerobot-eval {HERE} --env pusht --checkpoint x": "--policy-path x",
+    f"submit lerobot-merge {HERE} --checkpoint x": "leave out --checkpoint",
+    f"submit isaac-validate {HERE} --training-steps 3": "leave out --training-steps",
+}
+OTHERS = {
+    f"submit lerobot_train {HERE} -d a/b": f"robotrain submit lerobot-train {HERE} -d a/b",
+    f"submit Isaac_Train {HERE} --num-envs 4": f"robotrain submit isaac-train {HERE} --num-envs 4",
+    f"render --workload lerobot_train {HERE} -d a/b": f"robotrain render lerobot-train {HERE} -d a/b",
+    f"submit {HERE} --workload=isaac-trian -- x=1": f"robotrain submit {HERE} isaac-train -- x=1",
+    "submit lerobot-train \u2013-platform local": f"robotrain submit lerobot-train {HERE}",
+    f"submit lerobot-train \u2013steps 10 {HERE}": f"robotrain submit lerobot-train --steps 10 {HERE}",
+    f"submit lerobot-train \u2014dataset-path x {HERE}": f"robotrain submit lerobot-train --dataset-path x {HERE}",
+    f"submit lerobot-train {HERE} \u2212d x": f"robotrain submit lerobot-train {HERE} -d x",
+    f"submit train.py {HERE} -- \u2013epochs 3": f"robotrain submit train.py {HERE} -- --epochs 3",
+    f"submit train.py {HERE} \u2014note=\u201ctwo words\u201d": f"robotrain submit train.py {HERE} '--note=two words'",
+    f"submit lerobot-train {HERE} -d \u201ca/b\u201d": f"robotrain submit lerobot-train {HERE} -d a/b",
+    "status \u2013json": "robotrain status --json",
+    "runs \u2014all": "robotrain runs --all",
+    "logs \u2013tail 5": "robotrain logs --tail 5",
+}
+
+
+@pytest.fixture(autouse=True)
+def programs():
+    """Make the programs that lines name."""
+    Path("train.py").write_text(PROGRAM)
+    Path("other.py").write_text("import sys\nprint(sys.argv)\n")
+
+
+@pytest.mark.parametrize("line", [*ARGUMENTS, *OTHERS])
+def test_line_is_answered_by_the_one_that_works(robotrain, line):
+    answer = robotrain(*shlex.split(line))
+    meant = {**ARGUMENTS, **OTHERS}[line]
+    lines = [text.strip() for text in answer.stderr.splitlines()]
+    position = next((index for index, text in enumerate(lines) if text.startswith(("use   ", "leave out"))), None)
+    first_way = "" if position is None else lines[position].removeprefix("use").strip().partition(" (")[0]
+    assert (answer.exit_code, first_way) == (2, meant), answer.stderr
+
+
+def test_option_that_neither_has_is_answered_with_those_of_the_program(robotrain):
+    answer = robotrain("submit", "train.py", "--platform", "local", "--learning-rate", "1", "--json")
+    problem = answer.json["problems"][0]
+    assert problem["why"] == "train.py has --data-dir, --epochs, --lr, --out."
+
+
+@pytest.mark.parametrize("note", ["\u2013 best", "a \u2013 b", "\u201cbest\u201d run"])
+def test_signs_of_a_text_in_a_value_are_left_alone(robotrain, note):
+    line = ("explain", "train.py", "--platform", "local", "--set-env", f"NOTE={note}")
+    assert robotrain(*line).exit_code == 0
+
+
+def test_no_secret_of_a_line_with_a_wrong_dash_is_repeated(robotrain):
+    secret = "hf_" + "a1B2" * 10
+    answer = robotrain("submit", "lerobot-train", "\u2013platform", "local", "--", f"--token={secret}")
+    answer.check_problems(2, "dash-typographic \u2013platform")
+    assert secret not in answer.stderr
