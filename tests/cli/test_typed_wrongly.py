@@ -98,3 +98,31 @@ def test_no_secret_of_a_line_with_a_wrong_dash_is_repeated(robotrain):
     answer = robotrain("submit", "lerobot-train", "\u2013platform", "local", "--", f"--token={secret}")
     answer.check_problems(2, "dash-typographic \u2013platform")
     assert secret not in answer.stderr
+
+
+PLACES = {
+    "report train-1 --to nosuch/deep/x.html": "nosuch",
+    "report train-1 --to nosuch/deep/": "nosuch",
+    "outputs train-1 --to nosuch/deep/x": "nosuch",
+    "image lerobot-train --to nosuch/deep/x": "nosuch",
+    "render train.py --platform local --to nosuch/deep/x": "nosuch",
+    "submit train.py --platform local --save-spec nosuch/deep/x.yaml": "nosuch",
+}
+
+
+@pytest.mark.parametrize("line", PLACES)
+def test_no_folder_is_made_above_that_of_the_place_that_is_written_to(robotrain, scripted, line):
+    scripted.run("train-1")
+    answer = robotrain(*line.split(), "--json")
+    missing = Path.cwd() / PLACES[line]
+    (problem,) = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+    assert (problem["code"], missing.exists()) == ("folder-missing", False)
+    assert f"there is no folder {missing}" in problem["title"]
+    (way,) = problem["instead"]
+    assert way["text"].startswith("mkdir -p nosuch")
+
+
+def test_page_makes_the_folder_that_it_is_in(robotrain, scripted):
+    scripted.run("train-1")
+    assert robotrain("report", "train-1", "--to", "pages/x.html").exit_code == 0
+    assert Path("pages/x.html").is_file()

@@ -30,7 +30,7 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.nearest_name import suggest_name
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -422,12 +422,27 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
     raise Rejected([make_problem("value-invalid.count", where=flag, given=text, wanted=number_rule)])
 
 
-def check_is_folder(folder: Path, flag: str) -> None:
-    """Raise Rejected if a folder that an option names cannot be made, because a file has its name or one above it."""
+def check_place(place: Path, flag: str, *, is_folder: bool = False) -> None:
+    """Raise Rejected if a command should not write to the place that an option names.
+
+    The folder that it is in may be made, and no folder above: that is a typing error more often than it is meant.
+
+    :param is_folder: whether the place is a folder, to which the command writes several files.
+    """
+    folder = place if is_folder else place.parent
     nearest = next((ancestor for ancestor in (folder, *folder.parents) if ancestor.exists()), None)
     if nearest and not nearest.is_dir():
         raise Rejected(
             [make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(nearest)))]
+        )
+    above = place.absolute().parent.parent
+    if not above.exists():
+        missing = [ancestor for ancestor in (above, *above.parents) if not ancestor.exists()][-1]
+        typed_above = place.parent.parent
+        way = Suggestion(f"mkdir -p {shlex.quote(str(typed_above))}", "makes it")
+        ways = [way] if can_repeat(str(place)) else []
+        raise Rejected(
+            [make_problem("folder-missing", *ways, where=flag, given=str(place), missing=redact(str(missing)))]
         )
 
 

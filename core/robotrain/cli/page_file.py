@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from robotrain.cli.arguments import check_is_folder
+from robotrain.cli.arguments import check_place
 from robotrain.cli.output import print_message, print_result
 from robotrain.store import files
 
 
 def check_page_place(to: str) -> None:
-    """Raise Rejected if the folder that --to names cannot be made."""
+    """Raise Rejected if the page cannot be written to the place that --to names."""
     if to not in ("", "-"):
-        check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
+        check_place(Path(to, "page.html") if to.endswith("/") else Path(to), "--to")
 
 
 def write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Path], str]) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from robotrain.cli.arguments import JsonOption, option
+from robotrain.cli.arguments import JsonOption, check_place, option
 from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
@@ -171,6 +171,7 @@ def convert(
         raise Rejected([make_problem("usage.to-missing")])
     if to.exists():
         raise Rejected([make_problem("usage.exists", to=to)])
+    check_place(to, "--to", is_folder=True)
     bag_config = _read_given(config, folder, locals())
     salvage = salvage or bag_config.salvage
     survey = _survey(bag_config, salvage)

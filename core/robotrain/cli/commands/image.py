@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from robotrain import image_build
-from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
+from robotrain.cli.arguments import JsonOption, argument, check_place, complete_workloads, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_result
@@ -38,6 +38,8 @@ def image(
 
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
+    if to:
+        check_place(Path(to), "--to", is_folder=True)
     plugins = get_plugins(ctx)
     chosen_workload = load_named_plugin(plugins, "workload", workload, Origin("argument"))
     if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile

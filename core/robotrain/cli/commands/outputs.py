@@ -17,7 +17,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file, make_atomical
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
-from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_is_folder, open_step, option
+from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.named_change import find_unkept_change
@@ -62,7 +62,7 @@ def outputs(
     robotrain outputs --checkpoint last --to ./policy latest
     """
     if to:
-        check_is_folder(to, "--to")
+        check_place(to, "--to", is_folder=True)
     record, platform = open_step(ctx, run, step)
     training = None
     if merged:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import parse_count
+from robotrain.cli.arguments import check_place, parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -136,7 +136,8 @@ def format_plan(plan: Any) -> str:
 
 
 def check_folder_is_free(folder: Path) -> None:
-    """Raise Rejected if files of another plan may be in the folder."""
+    """Raise Rejected if files of another plan may be in the folder that --to names, or it is not to be made."""
+    check_place(folder, "--to")
     if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
         raise Rejected([make_problem("folder-in-use", given=str(folder))])
 

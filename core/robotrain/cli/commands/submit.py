@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY, AGREE_FLAG, AGREE_HELP, CHECKER, CHECKER_HELP, confirm_problem
+from robotrain.cli.arguments import (
+    AFTER_DASHES_KEY,
+    AGREE_FLAG,
+    AGREE_HELP,
+    CHECKER,
+    CHECKER_HELP,
+    check_place,
+    confirm_problem,
+)
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -408,6 +416,8 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
         problems.append(make_problem("feature-not-there.no-uploads", name=platform.name))
     if options.get("save_spec"):
         problems += _check_spec_path(Path(options["save_spec"]))
+        if not problems:
+            check_place(Path(options["save_spec"]), "--save-spec")
     raise_if_any(problems)
 
 
