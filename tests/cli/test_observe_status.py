@@ -392,6 +392,13 @@ def test_log_of_a_run_that_was_killed_ends_with_the_reason(scripted, robotrain, 
     assert robotrain("logs", *words).stderr == "", "the log says it"
 
 
+@pytest.mark.parametrize("trouble", ["denies", "gone"])
+def test_a_log_is_printed_while_the_platform_does_not_tell_the_state(scripted, robotrain, trouble):
+    scripted.run("train-1", "one line").set_flag(trouble, "Nobody is signed in.")
+    answer = robotrain("logs")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (0, "one line\n", "")
+
+
 def test_log_is_followed_from_before_the_start_to_the_end(scripted, robotrain, run_later):
     run = scripted.run("train-1", state="pending")
     run_later(

@@ -15,7 +15,7 @@ from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line, is_end
-from robotrain.errors import EXIT_INTERRUPTED
+from robotrain.errors import EXIT_INTERRUPTED, Rejected
 from robotrain.model.reference import STEP_KEY
 
 if TYPE_CHECKING:
@@ -69,7 +69,12 @@ def logs(
             return
     if tail == 0 or (printed and (json or raw or log_end.says_outcome)):
         return
-    status = platform.engine.status(record.reference)
+    try:
+        status = platform.engine.status(record.reference)
+    except Rejected:
+        if printed:  # what was asked for is there, whether the platform answers or not
+            return
+        raise
     state = ": ".join(filter(None, (status.state, status.reason)))
     if printed and status.finished:  # on stderr, so that no program takes it for a line of the log
         print_message(f"{record.run} {state}")
