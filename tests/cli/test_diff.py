@@ -46,6 +46,14 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, r
     assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
 
 
+def test_runs_names_other_data_by_its_last_folder(robotrain, fake_platform, pusht, tmp_path):
+    folders = [shutil.copytree(pusht, tmp_path / "a-long-folder" / name) for name in ("day-1", "day-2", "day-3")]
+    words = ("submit", "--platform", "fake", "--training-steps", "4", "--dataset-path")
+    robotrain(*words, folders[0]).check(0)
+    robotrain(*words, folders[1], "--dataset-path", folders[2]).check(0)
+    assert robotrain("runs").stdout.splitlines()[2].endswith(": dataset day-1 → day-2 + day-3")
+
+
 def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pusht):
     words = ("submit", "--platform", "fake", "--training-steps", "4", "--json", "--dataset-path", pusht)
     first = robotrain(*words).json["run"]

@@ -4,6 +4,7 @@
 plan, from what its record keeps of it, or from a job that is about to be sent.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -208,8 +209,18 @@ def _format_change(change: Difference) -> str:
     """Return a change; of a source at the same address with another content, only that it changed."""
     if None not in change.texts and len({PIN.sub("", text or "") for text in change.texts}) == 1:
         return f"{change.name} changed"
-    words = ["not set" if text is None else text or "set" for text in change.texts]
+    words = ["not set" if text is None else text or "set" for text in _shorten_sources(change.texts)]
     return f"{change.name} {' → '.join(words)}"
+
+
+def _shorten_sources(texts: Sequence[str | None]) -> list[str | None]:
+    """Return texts of sources without pins and without the folders above them, if still told apart; others whole."""
+    if not any(PIN.search(text) for text in texts if text):
+        return [*texts]
+    addresses = [text.split(", ") if text else [] for text in texts]
+    short_addresses = iter(shorten_texts([*itertools.chain(*addresses)]))
+    shortened_texts = [" + ".join(next(short_addresses) for _ in text_addresses) for text_addresses in addresses]
+    return [short_text or text for short_text, text in zip(shortened_texts, texts, strict=True)]
 
 
 def label_runs(run_records: Sequence[RunRecord]) -> dict[str, str]:
