@@ -71,14 +71,56 @@ def programs():
     Path("other.py").write_text("import sys\nprint(sys.argv)\n")
 
 
-@pytest.mark.parametrize("line", [*ARGUMENTS, *OTHERS])
-def test_line_is_answered_by_the_one_that_works(robotrain, line):
-    answer = robotrain(*shlex.split(line))
-    meant = {**ARGUMENTS, **OTHERS}[line]
+def check_first_way(answer, meant):
     lines = [text.strip() for text in answer.stderr.splitlines()]
     position = next((index for index, text in enumerate(lines) if text.startswith(("use   ", "leave out"))), None)
     first_way = "" if position is None else lines[position].removeprefix("use").strip().partition(" (")[0]
     assert (answer.exit_code, first_way) == (2, meant), answer.stderr
+
+
+@pytest.mark.parametrize("line", [*ARGUMENTS, *OTHERS])
+def test_line_is_answered_by_the_one_that_works(robotrain, line):
+    check_first_way(robotrain(*shlex.split(line)), {**ARGUMENTS, **OTHERS}[line])
+
+
+LOOKS = {
+    # of commands that compare runs, or look at runs and datasets
+    "compare old nw": "robotrain compare old new",
+    "compare old vs new": "robotrain compare old new",
+    "compare old,new": "robotrain compare old new",
+    "compare old": "robotrain compare old RUN",
+    "compare old new --to x.html": "robotrain report old new --to x.html",
+    "compare --output=x.html old new": "robotrain report old new --to x.html",
+    "compare old new --html": "robotrain report old new",
+    "compare --scores scors.csv": "--scores scores.csv",
+    "compare --scores scores.csv difusion bc": "diffusion",
+    "compare old new \u2013json": "robotrain compare old new --json",
+    "report pik": "robotrain report pick",
+    "report all": "robotrain report --all",
+    "report --run old": "robotrain report old",
+    "status --name=pick --json": "robotrain status pick --json",
+    "data check --dataset-path data": "robotrain data check data",
+    "data check data --dataset data --decode all": "robotrain data check data --decode all",
+    "data check --dataset.repo_id=lerobot/pusht": "robotrain data check lerobot/pusht",
+    "data check data --to x.html": "robotrain data view data --to x.html",
+    "data view --dataset-path=data": "robotrain data view data",
+    "data check train.py": "",
+}
+
+
+@pytest.mark.parametrize("line", LOOKS)
+def test_look_at_runs_and_datasets_is_answered_by_the_line_that_works(robotrain, record_evaluation, scripted, line):
+    record_evaluation("eval-1", [True] * 9, called="old")
+    record_evaluation("eval-2", [False] * 9, called="new")
+    scripted.run("train-1", called="pick")
+    Path("data").mkdir()
+    Path("scores.csv").write_text("policy,start,success\ndiffusion,1,1\nbc,1,0\n")
+    check_first_way(robotrain(*line.split()), LOOKS[line])
+
+
+def test_range_of_a_number_is_said(robotrain):
+    answer = robotrain("data", "check", "data", "--val-split", "10")
+    assert "a number from 0 to 0.999" in answer.stderr
 
 
 def test_option_that_neither_has_is_answered_with_those_of_the_program(robotrain):

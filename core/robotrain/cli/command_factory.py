@@ -43,12 +43,9 @@ class OwnCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the nearest run in place of one that is unknown becomes a line to type."""
-        _check_typography(ctx)
-        try:
+        check_typography(ctx)
+        with spelling_out_runs(ctx):
             return super().invoke(ctx)
-        except Rejected as rejected:
-            rejected.problems = tuple(_spell_out(problem, ctx) for problem in rejected.problems)
-            raise
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return what to type instead of an option that the command does not have.
@@ -58,7 +55,7 @@ class OwnCommand(TyperCommand):
         return near
 
 
-def _check_typography(ctx: Any) -> None:
+def check_typography(ctx: Any) -> None:
     """Raise Rejected for a word that begins with the dash of a text, as no run does: `status –json`."""
     typed_words = read_typed_line(ctx)
     pairs = pairwise(typed_words)
@@ -72,11 +69,25 @@ def _check_typography(ctx: Any) -> None:
 TEXT_DASHES = ("\u2013", "\u2014")
 
 
+@contextlib.contextmanager
+def spelling_out_runs(ctx: Any) -> Iterator[None]:
+    """Make the nearest run in place of one that is unknown a line to type."""
+    try:
+        yield
+    except Rejected as rejected:
+        rejected.problems = tuple(_spell_out(problem, ctx) for problem in rejected.problems)
+        raise
+
+
 def _spell_out(problem: Problem, ctx: Any) -> Problem:
     """Return the problem of an unknown run with the whole line in each of its suggestions of a single word."""
     if problem.code != "run-unknown" or not problem.given:
         return problem
     typed_words = read_typed_line(ctx)
+    switches = [spelling for param in ctx.command.params for spelling in param.opts]
+    if (switch := f"--{problem.given}") in switches:  # `report all`
+        words = [switch if word == problem.given else word for word in typed_words]
+        return replace(problem, suggestions=(Suggestion(shlex.join(["robotrain", *words])),))
     corrected_lines = [
         [way.text if word == problem.given else word for word in typed_words] for way in problem.suggestions
     ]

@@ -12,7 +12,7 @@ from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain.cli.run_words import RUN_WORD, suggest_newest_runs, suggest_watching
+from robotrain.cli.run_words import RUN_WORD, suggest_newest_runs, suggest_run_word, suggest_watching
 from robotrain.cli.typographic_words import make_typography_problem
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import find_starter, is_job_file, load_or_none
@@ -139,7 +139,10 @@ def _describe_type(kind: Any) -> str:
     if "int" in str(getattr(kind, "name", "")):
         least = getattr(kind, "min", None)
         return "a whole number" + (f" of at least {least}" if least is not None else "")
-    return "a number" if "float" in str(getattr(kind, "name", "")) else ""
+    if "float" not in str(getattr(kind, "name", "")):
+        return ""
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    return f"a number from {least} to {most}" if least is not None and most is not None else "a number"
 
 
 def _list_choices(kind: Any) -> list[str]:
@@ -172,6 +175,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     if misspelt:
         option_suggestions = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
+        if way := suggest_run_word(flag, context):
+            return make_problem("usage.no-such-option", way, where=flag, command=command, known="A run is a word.")
         if not option_suggestions and (way := suggest_watching(flag, flags, context)):
             return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
         option_suggestions = context.command.suggest_changes(flag, option_suggestions, context)

@@ -14,6 +14,8 @@ from robotrain.store import records
 MAX_RUNS = 3
 """The newest ones, which a command without its run offers."""
 RUN_ARGUMENT = "RUN"
+RUN_FLAGS = ("--run", "--run-name", "--run-id", "--runs", "--id", "--job", "--name")
+"""What people type before a run, which is a word."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 """What may be a run, a name of one, or the beginning of either."""
 FOLLOW_FLAG, WATCH_WORDS = "--follow", ("--watch", "-w", "--follow", "-f", "--live")
@@ -36,6 +38,21 @@ def suggest_newest_runs(usage: str, line: Sequence[str]) -> Iterator[Suggestion]
         record = records.find_readable_record(run)
         line_words = [run if word == RUN_ARGUMENT else word for word in words]
         yield Suggestion(" ".join(line_words), record.name if record else "")
+
+
+def suggest_run_word(flag: str, context: Any) -> Suggestion | None:
+    """Return the line with the run as a word, where it was typed as an option: `--run pick`; None for any other."""
+    takes_run = any((param.metavar or "").strip("[].") == RUN_ARGUMENT for param in context.command.params)
+    if flag not in RUN_FLAGS or not takes_run:
+        return None
+    line = read_typed_line(context)
+    index = next((index for index, word in enumerate(line) if word.partition("=")[0] == flag), None)
+    if index is None:
+        return None
+    _, equals, run = line[index].partition("=")
+    words = [*line[:index], *([run] if equals else []), *line[index + 1 :]]
+    text = shlex.join(["robotrain", *words])
+    return Suggestion(text) if can_repeat(text) else None
 
 
 def suggest_watching(flag: str, flags: Sequence[str], context: Any) -> Suggestion | None:

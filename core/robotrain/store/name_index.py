@@ -70,7 +70,7 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     spelling_by_lower = {name.lower(): name for name in [LATEST, *runs, *filter(None, name_by_run.values())]}
     similar_names = [
         spelling_by_lower[close_match]
-        for close_match in get_close_matches(text.lower(), spelling_by_lower, n=3, cutoff=0.5)
+        for close_match in get_close_matches(text.lower(), spelling_by_lower, n=3, cutoff=0.6)
     ]
     hint = (
         f"did you mean {', '.join(similar_names)}?"

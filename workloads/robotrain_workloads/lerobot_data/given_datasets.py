@@ -93,6 +93,8 @@ def require_folders(datasets: Sequence[GivenDataset]) -> None:
 def _find_missing_folder(text: str, source: Source) -> Problem | None:
     """Return the problem of a folder that does not exist; of a name that may be of the Hub, only if one is near."""
     path = Path(text).expanduser()
+    if path.is_file():
+        return make_problem("source-invalid.dataset-file", where=ARGUMENT, given=redact(text))
     if path.exists() or source.kind not in (LOCAL_KIND, HUB_KIND):
         return None
     folder_names = [folder.name for folder in path.parent.iterdir() if folder.is_dir()] if path.parent.is_dir() else []

@@ -14,8 +14,8 @@ from robotrain_runtime.comparison.decision import ComparisonPlan
 
 from robotrain.cli import usage
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, CHECKER, CHECKER_HELP, complete_run_names, find_run
-from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.commands import compared_runs, watch
+from robotrain.cli.command_factory import check_typography, get_plugins, read_typed_line, spelling_out_runs
+from robotrain.cli.commands import compare_words, compared_runs, watch
 from robotrain.cli.commands.submit import submit_job, waits_for_end
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -136,6 +136,9 @@ class CompareCommand(JobCommand):
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
 
+        line = read_typed_line(ctx)
+        check_typography(ctx)
+        raise_if_any(filter(None, (compare_words.find_page_problem(line), compare_words.find_word_between(policies))))
         self._check_options(ctx, words, policies)
         plan = self._read_plan(ctx.params)
         missing: Missing | None = ctx.params.get("missing")
@@ -144,7 +147,8 @@ class CompareCommand(JobCommand):
         if file:
             record = compared_runs.compare_file(Path(file), policies, plan, reference_policy, missing)
         else:
-            record = compared_runs.compare_runs(policies, plan, reference_policy, missing, get_plugins(ctx))
+            with spelling_out_runs(ctx):
+                record = compared_runs.compare_runs(policies, plan, reference_policy, missing, get_plugins(ctx))
         show_record(ctx, record)
 
     def make_request(

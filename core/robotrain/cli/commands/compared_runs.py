@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from robotrain.cli.output import print_message
 from robotrain.comparison import table, training_table
 from robotrain.comparison.scores_file import read_scores
 from robotrain.comparison.table import ComparedSide, Missing
-from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
+from robotrain.nearest_name import suggest_name, suggest_path
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import collect, compared_evaluations, other_evaluations
@@ -45,13 +47,17 @@ def compare_file(
         file_bytes = read_limited_file(file, MAX_SCORES_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=reason)]) from None
+        ways = suggest_path(file, "--scores ")
+        raise Rejected([make_problem("file-unsuitable.scores", *ways, given=str(file), why=reason)]) from None
     episodes = read_scores(file_bytes, str(file))
     policies = [*dict.fromkeys(episode.policy for episode in episodes)]
     named_policies = [*dict.fromkeys([*words, *([reference_policy] if reference_policy else [])])]
     joined_policies = redact(", ".join(policies))
     unknown_policies = [name for name in named_policies if name not in policies]
-    raise_if_any([make_problem("value-unknown.policy", given=name, every=joined_policies) for name in unknown_policies])
+    raise_if_any(
+        make_problem("value-unknown.policy", *suggest_name(name, policies), given=name, every=joined_policies)
+        for name in unknown_policies
+    )
     chosen_policies = named_policies if words else policies
     conditions = [*dict.fromkeys(episode.condition for episode in episodes)]
     sides = [Side(name) for name in chosen_policies]
@@ -90,8 +96,12 @@ def compare_runs(
         if evaluation is None:
             compared_evaluations.make_table(named_facts)
         if evaluation is None or evaluation.comparison is None:
-            raise Rejected([make_problem("value-missing.second-policy", given=side_texts[0])])
+            way = Suggestion(shlex.join(["robotrain", "compare", side_texts[0], "RUN"]), "a finished evaluation")
+            raise Rejected([make_problem("value-missing.second-policy", way, given=side_texts[0])])
         return add_unrelated(evaluation.comparison, named_facts[0][1], plugins)
+    if len(side_groups) == 1:
+        way = Suggestion(shlex.join(["robotrain", "compare", *side_groups[0]]), "each is a policy")
+        raise Rejected([make_problem("value-missing.second-method", way, given=side_texts[0])])
     if repeated_text := next((run_text for run_text, facts in named_facts if _count_runs(named_facts, facts) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated_text)])
     if len(named_facts) == len(side_groups):
