@@ -560,6 +560,19 @@ def test_what_looks_like_checkpoints_of_a_program_that_failed_is_said(follow, va
     assert all(path.partition("/")[0] in program.warnings[0] for path in paths if option)
 
 
+def test_what_was_put_back_is_nothing_that_a_program_which_failed_wrote(follow):
+    program = follow()
+    program.write("epoch_5/state.txt")
+    program.spec = dataclasses.replace(program.spec, resume="/kept/000005")
+    program.start()
+    program.end(1)
+    assert program.notes == []
+    program.write("epoch_10/state.txt")
+    program.end(1)
+    assert "epoch_10" in program.warnings[0]
+    assert "epoch_5" not in program.warnings[0]
+
+
 def test_of_checkpoints_that_were_not_complete_only_that_is_said(follow):
     program = follow()
     program.write("checkpoint-5/model.pt")

@@ -130,6 +130,8 @@ class CheckpointFollower:
         location = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
         self._restored = self._outputs / location.path if location else None
         """Where a checkpoint, maybe of another run, was put back."""
+        self._restored_files = program_checkpoint.read_signature(self._outputs) if spec.resume else {}
+        """What was among the outputs before the program continued."""
         self._next_scan = self._scanned_at = self._clock()
         self._turn = 0
         self._adopt_kept()
@@ -402,7 +404,9 @@ class CheckpointFollower:
     def _say_unkept(self) -> None:
         """Warn of files of a program that did not end as it should, of which none is a checkpoint of the run."""
         _, guess = checkpoint_pattern.describe_files(self._outputs)
-        similar_paths = checkpoint_pattern.list_similar(guess, self._outputs)
+        similar_paths = [
+            path for path in checkpoint_pattern.list_similar(guess, self._outputs) if not self._is_restored(path)
+        ]
         if not similar_paths or self._saved or self._has_results:
             return
         more_note = f" and {len(similar_paths) - 2} more" if len(similar_paths) > 2 else ""
@@ -412,6 +416,13 @@ class CheckpointFollower:
             f" a checkpoint of the run (--checkpoints {guess} keeps it)"
         )
         self._send(Note(level="warning", text=warning_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
+
+    def _is_restored(self, path: str) -> bool:
+        """Return whether the program has written nothing to a path since it continued."""
+        signature = program_checkpoint.read_signature(self._outputs / path)
+        is_file = (self._outputs / path).is_file()
+        files = {path if is_file else f"{path}/{name}": facts for name, facts in signature.items()}
+        return files.items() <= self._restored_files.items()
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""
