@@ -278,6 +278,22 @@ def test_options_after_dashes_change_the_command_of_a_run_and_its_parameters(rob
     assert job.trainer_args == ("python", "train.py", "--lr", "{lr}", "--epochs", "20")
 
 
+def test_an_option_of_the_program_of_a_run_is_offered_behind_dashes(robotrain, fake_platform):
+    command = ("--", "python", "train.py", "--learning-rate", "1", "--epochs=10")
+    run = robotrain("submit", "mine", "--platform", "fake", *command).stdout.strip()
+    set_run_state(fake_platform, run, state="failed", checkpoints=[4])
+    for words, way in (
+        (("resubmit", run, "--epochs", "20"), "-- --epochs 20"),
+        (("resubmit", "--learning_rate", "2", run), "-- --learning-rate 2"),
+        (("resubmit", run, "--set", "learning_rate=2"), "-- --learning-rate 2"),
+        (("resume", run, "--epochs=20"), "-- --epochs 20"),
+        (("resume", run, "--training-steps", "20"), "-- --epochs 20"),
+    ):
+        answer = robotrain(*words, "--json")
+        assert answer.exit_code == 2
+        assert answer.json["problems"][0]["instead"][0]["text"] == way, words
+
+
 def test_resumed_run_keeps_them(robotrain, fake_platform):
     words = ("submit", "mine", "--platform", "fake", "--param", "lr=1", "--param", "text=", *COMMAND)
     run = robotrain(*words).stdout.strip()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
-from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
+from robotrain.cli.command_factory import OwnCommand, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
 from robotrain.config.values import SET_FLAG
 from robotrain.errors import (
@@ -178,11 +178,23 @@ class TrainerArgsCommand(OwnCommand):
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near
+        if not self.key_prefix and (program_way := self._suggest_program_option(flag, typed_value, ctx)):
+            return (program_way,)
         if not near and typed not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
             typed = find_misspelt_option(typed, keys) or typed
         if typed not in keys:
             return near
         return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={typed_value}", replaces=flag),)
+
+    def _suggest_program_option(self, flag: str, typed_value: str, ctx: Any) -> Suggestion | None:
+        """Return how an option of the program of the run that is typed is given; None if it has no such option."""
+        from robotrain.cli.recorded_program import find_program
+        from robotrain.config.command_options import format_option
+
+        typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
+        program = next(filter(None, map(find_program, typed_words or [""])), None)
+        option = program.find_option(flag, exact=True) if program else ""
+        return Suggestion(format_option(option, typed_value), replaces=flag) if option else None
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""

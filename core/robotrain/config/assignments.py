@@ -10,7 +10,7 @@ from pathlib import Path
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import pairs
-from robotrain.config.command_options import split_options
+from robotrain.config.command_options import find_named_option, format_option
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.names import Names
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
@@ -25,7 +25,7 @@ from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
 
 make_problem = Messages(__file__)
@@ -238,13 +238,9 @@ class _AssignmentParser:
             return "", (Suggestion(f"{self.flag}params.{key}={shown_value}", f"what {{{key}}} stands for"),)
         if self.prefix or self.flag != f"{SET_FLAG} ":
             return "", ()
-        typed_options = [option.name for option in split_options(command[1:])]
         program_options = self._list_program_options(words)
-        names = {name.lstrip("-+~").replace("-", "_"): name for name in (*(program_options or ()), *typed_options)}
-        name = names.get(key) or names.get(find_nearest_name(key, names) or "")
-        if name:
-            joined_option = f"{name} {shown_value}" if name.startswith("-") else f"{name}={shown_value}"
-            return "", (Suggestion(f"-- {joined_option}", "an option of the program"),)
+        if option := find_named_option(key, command, program_options or ()):
+            return "", (Suggestion(format_option(option, shown_value), "an option of the program"),)
         if program_options is None:
             return "", (Suggestion(f"-- --{key} {shown_value}", "if the program has that option"),)
         return f"The options of the program: {', '.join(program_options) or 'none'}.", ()

@@ -32,7 +32,9 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
+from robotrain.cli.recorded_program import COUNTING, find_program
 from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.config.command_options import format_option
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
@@ -322,10 +324,11 @@ def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> N
     parameter_names = [name for name, _ in job.parameters]
     if "training_steps" in declared_names.union(parameter_names):
         return
-    counting_names = [
-        name for name in parameter_names if any(word in name for word in ("steps", "iterations", "epochs"))
-    ]
-    ways = tuple(Suggestion(f"--set {name}={shlex.quote(typed_steps)}") for name in counting_names or ["NAME"])
+    counting_names = [name for name in parameter_names if any(word in name for word in COUNTING)]
+    program = find_program(record.run)
+    options = program.list_counting_options() if program and not counting_names else ()
+    ways = [Suggestion(format_option(option, shlex.quote(typed_steps))) for option in options]
+    ways = ways or [Suggestion(f"--set {name}={shlex.quote(typed_steps)}") for name in counting_names or ["NAME"]]
     raise Rejected([make_problem("value-unknown.training-steps", *ways, given=typed_steps, workload=job.workload)])
 
 
