@@ -65,8 +65,10 @@ def test_what_is_not_tried_is_shown(find_ways, monkeypatch):
     monkeypatch.setattr(suggestion_trials, "MAX_TRIALS", 1)
     ways, _ = find_ways("render", "lerobot-train", "--pool", "lab", *DATASET)
     assert len(ways["platform-missing"]) > 2
-    ways, _ = find_ways("render", "lerobot-train", "--platform", "local", "--num-envs", "4", *DATASET)
+    ways, _ = find_ways("render", "--platform", "local", "--num-envs", "4", *DATASET)
     assert "robotrain submit isaac-train …" in ways["option-elsewhere"]  # something is still to be chosen
+    ways, _ = find_ways("render", "lerobot-train", "--platform", "local", "--num-envs", "4", *DATASET)
+    assert ways["option-elsewhere"] == ["leave out --num-envs"]  # another workload was chosen
 
 
 WRONG_LINES = [
