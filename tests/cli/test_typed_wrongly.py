@@ -34,6 +34,7 @@ ARGUMENTS = {
     # of robotrain after `--`
     "submit train.py -- --platform local": f"robotrain submit train.py {HERE}",
     f"submit train.py {HERE} -- --platform local": f"robotrain submit train.py {HERE}",
+    f"submit train.py {HERE} -- {HERE} --dry-run": f"robotrain submit train.py {HERE} --dry-run",
     f"submit train.py {HERE} -- --lr 1 --dry-run --note x": (
         f"robotrain submit train.py {HERE} --dry-run --note x -- --lr 1"
     ),

@@ -96,13 +96,18 @@ def make_own_options_problem(
         for spelling, name in options.flags.items()
         if name == option.name
     }
-    own_words, other_words = find_own_options_after(program, after, flags) if program else ([], [])
-    if not own_words:
+    own_options, other_words = find_own_options_after(program, after, flags) if program else ([], [])
+    if not own_options:
         return None
-    own_flags = [word.partition("=")[0] for word in own_words if word.partition("=")[0] in flags]
+    own_flags = [words[0].partition("=")[0] for words in own_options]
     typed_flags = {word.partition("=")[0] for word in before}
-    own_words = own_words if typed_flags.isdisjoint(own_flags) else []  # those before `--` say it already
-    way = _make_line([*before, *own_words], other_words)
+    moved_words = [
+        word
+        for flag, words in zip(own_flags, own_options, strict=True)
+        if flag not in typed_flags  # else it is said before `--` already
+        for word in words
+    ]
+    way = _make_line([*before, *moved_words], other_words)
     return make_problem(
         "options-after-dashes", *way, given=own_flags[0], flags=", ".join(own_flags), program=redact(choice.program)
     )

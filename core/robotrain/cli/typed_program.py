@@ -68,19 +68,21 @@ def _list_options(workload: Workload, file: str) -> tuple[str, ...]:
 
 def find_own_options_after(
     program: LineProgram, after_dashes: Sequence[str], flags: Mapping[str, bool]
-) -> tuple[list[str], list[str]]:
-    """Return the words after `--` that are options of robotrain, which the program does not have, and the others.
+) -> tuple[list[list[str]], list[str]]:
+    """Return the options of robotrain after `--` that the program does not have, each with its value, and the other
+    words.
 
     :param flags: robotrain's options, each with whether it takes a value.
     """
-    own_words, other_words = list[str](), list[str]()
+    own_options, other_words = list[list[str]](), list[str]()
     words = [*after_dashes]
     while words:
         word = words.pop(0)
         flag, equals, _ = word.partition("=")
         is_own = bool(program.options) and flag in flags and flag.startswith("--") and not program.find_option(flag)
-        target = own_words if is_own else other_words
-        target.append(word)
-        if is_own and flags[flag] and not equals and words and not words[0].startswith("-"):
-            own_words.append(words.pop(0))
-    return own_words, other_words
+        if not is_own:
+            other_words.append(word)
+            continue
+        takes_next = flags[flag] and not equals and bool(words) and not words[0].startswith("-")
+        own_options.append([word, words.pop(0)] if takes_next else [word])
+    return own_options, other_words
