@@ -140,9 +140,12 @@ def test_a_parameter_that_the_program_does_not_read_is_refused(submit, options, 
     assert [way["text"] for way in problems[problem]["instead"][:1]] == [way] * bool(way)
 
 
-def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(submit):
+def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(submit, tmp_path):
     reads = "import os; os.environ['ROBOTRAIN_PARAM_size']"
     assert submit("--data data", reads, options=("--param", "size=1")).exit_code == 0
+    assert submit("--data data", options=("--param", "size=1")).exit_code == 2
+    (tmp_path / "data/conf.yaml").write_text("size: ${oc.env:ROBOTRAIN_PARAM_size}\n")
+    assert submit("--data data", options=("--param", "size=1")).exit_code == 0
 
 
 def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):

@@ -1,5 +1,8 @@
 """Rules about the sources and the user's own parameters that a command does not use."""
 
+import contextlib
+import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 MAX_NAMES = 5
+MAX_LISTED = 5000
+"""Files of the code that are looked at for configurations."""
+CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".toml", ".json", ".ini", ".cfg", ".sh")
 VARIABLE_START = b"ROBOTRAIN_"
 """What the text of a program has that reads values of the job from its environment."""
 
@@ -64,7 +70,18 @@ def _reads_no_variables(job: "Job") -> bool:
     if not name.endswith(".py") or code is None or code.kind != LOCAL_KIND:
         return False
     files = program_files.read_program(Path(code.uri), name)
-    return bool(files) and not any(VARIABLE_START in file.source for file in files)
+    if not files or any(VARIABLE_START in file.source for file in files):
+        return False
+    return not any(VARIABLE_START in text for text in _read_configurations(Path(code.uri)))
+
+
+def _read_configurations(folder: Path) -> Iterator[bytes]:
+    """Yield the texts of the configuration files of a folder, which may name variables too: `${oc.env:NAME}`."""
+    names = (Path(parent, name) for parent, _, file_names in os.walk(folder) for name in file_names)
+    for path in itertools.islice(names, MAX_LISTED):
+        if path.suffix in CONFIGURATION_SUFFIXES:
+            with contextlib.suppress(OSError):
+                yield path.read_bytes() if path.stat().st_size <= program_files.MAX_BYTES else b""
 
 
 def _make_unread_problem(name: str, job: "Job", used_names: list[str]) -> Problem:
