@@ -68,7 +68,8 @@ def submit(robotrain, tmp_path, monkeypatch):
     def submit(words, more="", parsed="", options=()):
         (tmp_path / "train.py").write_text(PARSER.format(more=more, parsed=parsed))
         rate = ("--param", "rate=3") if "{rate}" in words else ()
-        line = ("explain", "train.py", "--platform", "local", *rate, "--seed", "1", *options)
+        seed = ("--seed", "1") if "{seed}" in words else ()
+        line = ("explain", "train.py", "--platform", "local", *rate, *seed, *options)
         return robotrain(*line, "--json", "--", *words.split())
 
     return submit
@@ -125,6 +126,7 @@ UNREAD = [  # the options, the arguments, the problem, what to type
     ("--param lr=0.1", "", "parameter-unread --param lr", "-- --lr '{lr}'"),
     ("--param lr=0.1", "--lr 3", "parameter-unread --param lr", "-- --lr '{lr}'"),
     ("--set params.size=1", "", "parameter-unread --param size", "-- … {size}"),
+    ("--seed 5", "", "seed-unread --seed", "leave out --seed"),
     ("--set lr=0.1", "", "value-unknown --set lr", "-- --lr 0.1"),
     ("--set verbos=1", "", "value-unknown --set verbos", "-- --verbose 1"),
     ("--set size=1", "", "value-unknown --set size", ""),
@@ -155,6 +157,27 @@ def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):
         answer = robotrain(*line, "--over", f"{over}=1,2", "--", "--data", "data", *words.split())
         unread = [problem for problem in answer.json["problems"] if problem["code"] == "parameter-unread"]
         assert [(problem["where"], problem["instead"][0]["text"]) for problem in unread] == [(f"--over {over}", way)]
+
+
+def test_seeds_that_the_program_does_not_read_are_refused_and_not_averaged(submit, robotrain):
+    submit("--data data", "parser.add_argument('--seed')")
+    line = (
+        "sweep",
+        "train.py",
+        "--platform",
+        "local",
+        "--dry-run",
+        "--json",
+        "--over",
+        "seed=0,1",
+        "--",
+        "--data",
+        "data",
+    )
+    for words in ((), ("--seed", "7")):
+        (problem,) = robotrain(*line, *words).json["problems"]
+        assert (problem["code"], problem["instead"][0]["text"]) == ("seed-unread", "-- --seed '{seed}'")
+    assert robotrain(*line, "--seed", "{seed}").exit_code == 0
 
 
 def test_an_option_to_resume_with_that_the_program_lacks_is_refused(submit):

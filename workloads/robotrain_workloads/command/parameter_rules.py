@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name
@@ -37,9 +37,12 @@ def check_unused(job: "Job") -> Iterator[Problem]:
     own_names = parameters.list_own(name for name, _ in job.parameters)
     used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
     unused_parameters = [name for name in own_names if name not in used_names]
-    if unused_parameters and _reads_no_variables(job):
+    has_unused_seed = job["seed"] is not None and placeholders.SEED not in used_names
+    if (unused_parameters or has_unused_seed) and _reads_no_variables(job):
         for name in unused_parameters:
             yield _make_unread_problem(name, job, used_names)
+        if has_unused_seed:
+            yield _make_unread_seed_problem(job)
         unused_parameters = []
     roles = {source.role for source in job.sources}
     unused_names: list[str] = [
@@ -102,3 +105,15 @@ def _make_unread_problem(name: str, job: "Job", used_names: list[str]) -> Proble
         program=find_program_file(job),
         known=shown_names,
     )
+
+
+def _make_unread_seed_problem(job: "Job") -> Problem:
+    """Return the problem of a seed that nothing reads: runs of several seeds would all be the same."""
+    option = option_rules.find_option(job, placeholders.SEED)
+    placeholder = f"'{{{placeholders.SEED}}}'"
+    way = (
+        Suggestion(f"-- {option} {placeholder}", "gives the program its seed")
+        if option
+        else suggest_leaving_out("--seed")
+    )
+    return make_problem("seed-unread", way, where="--seed", program=find_program_file(job))
