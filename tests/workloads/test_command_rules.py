@@ -233,6 +233,7 @@ READ = [
     ('add_argument("--out")', "", "-- --out=/tmp/a", ""),
     ('add_argument("--out")', "", "-- --out {outputs}", ""),
     ('add_argument("--out")', "", "--publish-url none", ""),
+    ('add_argument("--out")', "", "--publish-url /published", "`--out {outputs}`"),
     ("save('checkpoints/last.pt')", "", "", "--output-folder checkpoints"),
     ("save('checkpoints/last.pt')", "", "--output-folder saved", ""),
     ("import torch", "requirements.txt", "", "--requirements requirements.txt"),

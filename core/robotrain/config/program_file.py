@@ -119,9 +119,11 @@ def add_needs(
     if find_needs is None or not (program.code / program.path).is_file():
         return request, []
     layers = list_layers(request, workload, platform, kinds, None)
-    set_names = {key.rpartition(".")[2] for layer in layers for key, value in layer.values.items() if value.value != ""}
+    set_values = dict[str, str]()
+    for key, job_value in (pair for layer in layers for pair in layer.values.items() if pair[1].value != ""):
+        set_values.setdefault(key.rpartition(".")[2], str(job_value.value))  # the strongest layer is the first
     words = [str(value.value) for value in request.after_dashes]
-    needs = find_needs(program.code, program.path, words, set_names)
+    needs = find_needs(program.code, program.path, words, set_values)
     parameters = {parameter.name: parameter for parameter in get_parameters(workload.parameters)}
     defaults = dict[str, Value]()
     derived_options = list[str]()

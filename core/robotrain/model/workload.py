@@ -1,7 +1,7 @@
 """Workloads: what can be run, with its parameters, roles and rules."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -180,9 +180,9 @@ class UserCommand(NamedTuple):
     """The words that start a program file, by its suffix: of `{".py": ("python",)}`, `submit train.py -- ARGUMENTS` is
     the command `python train.py ARGUMENTS`, in the folder of the role that `is_program`.
     """
-    find_needs: Callable[[Path, str, Sequence[str], Collection[str]], ProgramNeeds] | None = None
+    find_needs: Callable[[Path, str, Sequence[str], Mapping[str, str]], ProgramNeeds] | None = None
     """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
-    words of the command, and the names of the parameters and settings that somebody gave.
+    words of the command, and the parameters and settings that somebody gave, with their texts.
     """
     list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
     """Return the options of the program that a command starts in the folder of its code; None if they are not known."""

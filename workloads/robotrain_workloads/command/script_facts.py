@@ -3,9 +3,12 @@
 import ast
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
+
+from robotrain_runtime.contract.parameter import UNSET
 
 from robotrain_workloads.command import program_files
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
@@ -167,34 +170,34 @@ def find_script(folder: Path) -> str:
     return USUAL_SCRIPT if USUAL_SCRIPT in script_names else script_names[0] if len(script_names) == 1 else ""
 
 
-OUTPUT_NAMES = frozenset({"output_folder", "publish_url"})
 PACKAGE_NAMES = frozenset(
     {"requirements", "shipped_environment", "install", "python_version", "allow_builds", "image", "environment"}
 )
-"""What users say of a job's outputs and packages: what a script says does not count beside it."""
+"""What users say of a job's packages: what a script says does not count beside it."""
 
 
 def find_needs(
-    folder: Path, name: str, words: Sequence[str] = (), parameter_names: Collection[str] = frozenset()
+    folder: Path, name: str, words: Sequence[str] = (), set_values: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, str]]]:
     """Return what a script says that its job needs, as `ProgramNeeds` has it: arguments that keep its outputs, and
     parameters, each with the reason.
 
     :param words: those of its command.
-    :param parameter_names: the names of parameters and settings that the user gave.
+    :param set_values: the parameters and settings that the user gave, with their texts.
     """
     facts = read_script(folder / name)
     arguments = tuple[str, ...]()
     parameters = dict[str, tuple[str, str]]()
     outputs = f"{{{OUTPUTS}}}"
-    if not OUTPUT_NAMES & {*parameter_names} and not any(outputs in word for word in words):
+    are_outputs_told = "output_folder" in set_values or set_values.get("publish_url") == UNSET
+    if not are_outputs_told and not any(outputs in word for word in words):
         if typed_folder := _find_typed_folder(facts.output_option, words):
             parameters["output_folder"] = typed_folder, f"{facts.output_option} names it"
         elif facts.output_option and not _is_typed(facts.output_option, words):
             arguments = (facts.output_option, outputs)
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
-    if not PACKAGE_NAMES & {*parameter_names} and not any((folder / file).is_file() for file in PROJECT_FILES):
+    if not PACKAGE_NAMES & {*set_values} and not any((folder / file).is_file() for file in PROJECT_FILES):
         shipped_modules = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"

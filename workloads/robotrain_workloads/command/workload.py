@@ -1,6 +1,6 @@
 """The workload `command`: its declaration. Imports nothing heavy."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -82,11 +82,11 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
         yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
 
-def find_needs(folder: Path, path: str, words: Sequence[str], parameter_names: Collection[str]) -> ProgramNeeds:
+def find_needs(folder: Path, path: str, words: Sequence[str], set_values: Mapping[str, str]) -> ProgramNeeds:
     """Return what a program of a folder says that its job needs."""
     from robotrain_workloads.command import script_facts
 
-    return ProgramNeeds(*script_facts.find_needs(folder, path, words, parameter_names))
+    return ProgramNeeds(*script_facts.find_needs(folder, path, words, set_values))
 
 
 def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
