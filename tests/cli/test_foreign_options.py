@@ -167,6 +167,9 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
         "check job.yaml --platform local": "submit job.yaml --dry-run --platform local",
         "validate": "submit job.yaml --platform PLATFORM --dry-run",
         "login": "doctor --online",
+        "get runs": "runs",
+        "describe run arm": "status arm",
+        "apply -f job.yaml": "submit job.yaml",
     }
     for words, meant_line in lines.items():
         assert f"   robotrain {meant_line}\n" in robotrain(*words.split()).stderr

@@ -28,6 +28,9 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
+FOREIGN_NOUNS = ("job", "jobs", "run", "runs", "workflow", "workflows")
+"""What other tools put between a command and the name of a run."""
+FILE_OPTIONS = ("-f", "--file", "--filename")
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
 TRANSLATION = "prints robotrain's line for it"
@@ -248,6 +251,9 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     remember_secrets(arguments)
     if typography_problem := make_typography_problem([name, *arguments]):
         return typography_problem
+    command_lines = list_foreign_command(name)
+    if command_lines:
+        arguments = _drop_foreign_words(arguments, command_lines[0])
     commands = [*COMMANDS, *plugins.list_names("command")]
     next_word = arguments[0] if arguments else ""
     workloads = [
@@ -261,7 +267,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     reason = ""
     if name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         ways = [Suggestion(evaluation)]
-    elif command_lines := list_foreign_command(name):
+    elif command_lines:
         is_job = is_submitted or next_word in plugins.list_names("workload")
         ways = [_make_foreign_line(command_line, arguments, commands, is_job) for command_line in command_lines]
         ways += [way for way in name_ways if not is_submitted and way.text.startswith(f"robotrain {name}")]
@@ -278,6 +284,13 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     if translation:
         ways, reason = [translation], ""
     return make_problem("command-unknown", *ways, title=title, why=reason)
+
+
+def _drop_foreign_words(arguments: Sequence[str], command_line: str) -> Sequence[str]:
+    """Return the arguments without what other tools put before a run or a job file: `describe job NAME`, `-f FILE`."""
+    has_noun = command_line.endswith(" RUN") and arguments[0] in FOREIGN_NOUNS if arguments else False
+    has_file = len(arguments) > 1 and arguments[0] in FILE_OPTIONS and is_job_file(arguments[1])
+    return arguments[1:] if has_noun or has_file else arguments
 
 
 def _make_foreign_line(

@@ -1,12 +1,12 @@
 """`robotrain cancel`: stop runs, and show what they saved."""
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.cli.arguments import JsonOption, RunsArgument, find_run_to_change, open_runs
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import format_next_steps
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
+RUNS_HELP = "Names or beginnings of identifiers; default: the only run that has not ended."
 REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 """The outputs that are printed of a stopped run."""
 
 
-def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
+def cancel(
+    ctx: typer.Context,
+    runs: Annotated[list[str] | None, argument("[RUN]...", RUNS_HELP, complete_run_names)] = None,
+    json: JsonOption = False,
+) -> None:
     """Stop runs, and show what they saved. Runs that have ended do not change.
 
     Without a name, it stops the only run that has not ended; of several, it asks for one.
