@@ -48,6 +48,14 @@ def test_checkpoint_option_selects_one_or_all(run, robotrain, checkpoint, names)
     assert [output["name"] for output in answer.json["outputs"]] == names
 
 
+def test_the_last_checkpoint_of_a_sweep_is_that_of_each_trial(scripted, robotrain):
+    sweep = scripted.run("sweep-1", state="succeeded")
+    for name in ("trial-1/checkpoints/1", "trial-1/checkpoints/2", "trial-2/checkpoints/1"):
+        sweep.add_output(name, step=int(name[-1]), digest="d" * 64)
+    answer = robotrain("outputs", "--checkpoint", "last", "--json")
+    assert [output["name"] for output in answer.json["outputs"]] == ["trial-1/checkpoints/2", "trial-2/checkpoints/1"]
+
+
 def test_names_and_lines_that_others_wrote_forge_no_row_and_command_no_terminal(scripted, robotrain):
     odd = "a\nmetrics.json  5 bytes  \x1b]52;c;cm0=\x07\u009b2J"
     made = scripted.run("train-1", odd.replace("\n", " "), state="failed", reason=f"it failed\n  model  {odd}")

@@ -75,7 +75,7 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     hint = (
         f"did you mean {', '.join(similar_names)}?"
         if similar_names
-        else f"the newest are {_format_runs(runs, name_by_run)}"
+        else f"the newest are {_format_runs([*records.iterate_runs(with_steps=False)] or runs, name_by_run)}"
     )
     meant_names = [name for name in similar_names if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant_names[0]),) if len(meant_names) == 1 else ()

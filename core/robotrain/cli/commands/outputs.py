@@ -47,7 +47,7 @@ def outputs(
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
     checkpoint: Annotated[
-        str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")
+        str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last (of each trial), or all.")
     ] = "",
     merged: Annotated[
         bool,
@@ -153,8 +153,11 @@ def _select_outputs(
     if not checkpoint:
         return list(run_outputs)
     checkpoints = [output for output in run_outputs if output.kind == "checkpoint"]
-    selected_outputs = checkpoints[-1:] if checkpoint == "last" else checkpoints
-    if checkpoint not in ("last", "all"):
+    selected_outputs = checkpoints
+    if checkpoint == "last":
+        last_by_folder = {output.name.rpartition("/")[0]: output for output in checkpoints}
+        selected_outputs = list(last_by_folder.values())  # of each trial of a sweep, of each step of a pipeline
+    elif checkpoint != "all":
         selected_outputs = [
             output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)
         ]

@@ -141,7 +141,7 @@ class RunFilter(NamedTuple):
             yield f"robotrain runs --platform {self.word}", "the runs on this platform"
         if self.word and self.word in NEWEST_NAMES:
             yield f"robotrain status {self.word}", "the newest run"
-        count = len(records.list_runs())
+        count = len(list(records.iterate_runs(with_steps=False)))
         yield "robotrain runs --all", f"all {count} runs" if count > 1 else "the only run"
 
 
