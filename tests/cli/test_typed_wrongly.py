@@ -42,6 +42,10 @@ ARGUMENTS = {
     f"submit python train.py --epochs 3 {HERE}": f"robotrain submit train.py {HERE} -- --epochs 3",
     f"submit {HERE} python3 -u train.py --lr 1 -- --out o": f"robotrain submit {HERE} train.py -- --lr 1 --out o",
     f"submit python train.py {HERE}": f"robotrain submit train.py {HERE}",
+    f"submit {HERE} -- python train.py --lr 1": f"robotrain submit train.py {HERE} -- --lr 1",
+    f"sweep {HERE} --over lr=1,2 -- train.py --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'"
+    ),
     # options of another workload than the chosen one
     f"submit lerobot-eval {HERE} --env pusht --checkpoint x": "--policy-path x",
     f"submit lerobot-merge {HERE} --checkpoint x": "leave out --checkpoint",

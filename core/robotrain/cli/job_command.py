@@ -465,6 +465,13 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         plugins = get_plugins(ctx)
+        after_dashes = ctx.meta.get(AFTER_DASHES_KEY) or ()
+        is_default = choice.origins[0] == DEFAULT_ORIGIN and not choice.files
+        if is_default and after_dashes and not after_dashes[0].startswith("-"):
+            from robotrain.cli import program_line
+
+            if command_problem := program_line.make_command_problem(read_typed_line(ctx), plugins):
+                raise Rejected([command_problem])
         parts: dict[str, Any] = {}
         chosen_names = (("workload", choice.workload), ("platform", choice.platform))
         for (family, name), origin in zip(chosen_names, choice.origins, strict=True):

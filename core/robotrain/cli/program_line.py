@@ -80,6 +80,22 @@ def make_interpreter_problem(
     return make_problem("line-interpreter", *way, given=words[0], program=redact(choice.program))
 
 
+def make_command_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:
+    """Return the problem of a line without a workload that has a whole command after `--`; None for any other line.
+
+    :param line: the command's arguments as they were typed.
+    """
+    before, after = split_at_dashes([*line])
+    command = after or []
+    for workload in plugins.workloads().values():
+        index = next((index for index, word in enumerate(command) if find_starter(workload, word)), None)
+        if index is None or not _starts(command[:index], find_starter(workload, command[index])):
+            continue
+        way = _make_line([*before[:1], command[index], *before[1:]], command[index + 1 :])
+        return make_problem("line-command", *way, where=DASHES, given=command[0], program=redact(command[index]))
+    return None
+
+
 def make_own_options_problem(
     choice: Choice, line: Sequence[str], after: Sequence[str], options: ComposedOptions, plugins: Plugins
 ) -> Problem | None:
