@@ -82,7 +82,7 @@ def test_state_folder_that_cannot_be_created_is_an_error(state):
 def test_plan_folder_that_cannot_be_created_is_an_error(robotrain, tmp_path):
     (tmp_path / "file").write_text("")
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--to", tmp_path / "file/plan")
-    answer.check_problems(1, "io-failed")
+    answer.check_problems(2, "value-invalid --to")
 
 
 def test_interrupted_submit_gives_its_name_back(tmp_path, command):

@@ -112,7 +112,7 @@ def resubmit(
     robotrain resubmit hf://OWNER/NAME@step-020000 --platform PLATFORM --dry-run
 
     Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
-    program of your own is a whole command: -- python train.py --epochs 20.
+    program of your own is a whole command.
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     changes = {"--set": set, "--repin": repin, "--platform": platform, "--": trainer_args}
@@ -167,7 +167,7 @@ def resume(
     robotrain resume latest --training-steps 20000
 
     Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
-    program of your own is a whole command: -- python train.py --epochs 20.
+    program of your own is a whole command.
     """
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
