@@ -96,7 +96,7 @@ def test_resubmit_keeps_the_packages_unless_they_are_locked_again(robotrain, wor
     newer_moves()
     (tmp_path / "code/requirements.txt").write_text("moves>1\n")
     assert read_lock(robotrain("resubmit", run, "--new").stdout.strip()) == read_lock(run)
-    changed = robotrain("resubmit", run, "--set", "seed=5").stdout.strip()
+    changed = robotrain("resubmit", run, "--set", "results=scores.json").stdout.strip()
     assert read_lock(changed) == read_lock(run)
     rows = {row["name"]: row for row in plans.read_stored_values(changed)}
     assert rows["program_lock"]["value"].startswith("1 package")
@@ -137,7 +137,10 @@ def test_the_steps_of_a_pipeline_that_install_the_same_ask_once(robotrain, words
     code = tmp_path / "code"
     step = {**STEP, "sources": {"code": [{"local_path": str(code)}]}}
     parameters = {"python_version": "3.11", "requirements": str(code / "requirements.txt")}
-    steps = {"first": {**step, "parameters": parameters}, "second": {**step, "parameters": {**parameters, "seed": 2}}}
+    steps = {
+        "first": {**step, "parameters": parameters},
+        "second": {**step, "parameters": {**parameters, "results": "scores.json"}},
+    }
     steps["third"] = {**step, "parameters": {"install": False}}
     (tmp_path / "three.yaml").write_text(json.dumps({"name": "three", "steps": steps}))
     answer = robotrain("pipeline", "submit", tmp_path / "three.yaml", "--platform", "plain", "--dry-run", "--json")
