@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from robotrain.errors import LEAVE_OUT, Problem, Suggestion
+from robotrain.redaction import can_repeat
 
 PROGRAM = "robotrain"
 DASHES = "--"
@@ -31,6 +32,15 @@ CAPITALS = re.compile(r"(?<![\w\"-])[A-Z][A-Z_-]*(?![\w-])")
 OPTION = re.compile("--?[A-Za-z]")
 """How an option of robotrain begins; a negative number is a value."""
 TRAINER_OPTION = re.compile(r"--[\w-]*[._=].*|[A-Za-z_+~][\w.@/+~-]*=.*", re.DOTALL)
+
+
+def suggest_line(words: Iterable[str], after: Sequence[str] = (), remark: str = "") -> list[Suggestion]:
+    """Return a whole line of robotrain; none if it may hold a secret.
+
+    :param after: what stands after `--`.
+    """
+    text = shlex.join([PROGRAM, *words, *([DASHES, *after] if after else [])])
+    return [Suggestion(text, remark)] if can_repeat(text) else []
 
 
 class LineOptions(NamedTuple):

@@ -466,8 +466,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         plugins = get_plugins(ctx)
         after_dashes = ctx.meta.get(AFTER_DASHES_KEY) or ()
-        is_default = choice.origins[0] == DEFAULT_ORIGIN and not choice.files
-        if is_default and after_dashes and not after_dashes[0].startswith("-"):
+        is_default = choice.origins[0] == DEFAULT_ORIGIN
+        if is_default and not choice.files and after_dashes and not after_dashes[0].startswith("-"):
             from robotrain.cli import program_line
 
             if command_problem := program_line.make_command_problem(read_typed_line(ctx), plugins):
@@ -514,7 +514,6 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if any("--platform" in read_edit(way).flags for way in offers):  # a platform was chosen by a misspelt option
             problems[:] = [problem for problem in problems if problem.code != "platform-missing"]
         messages = {problem.message for problem in problems}
-        is_default = choice.origins[0] == DEFAULT_ORIGIN
         is_other_meant = is_default and not messages.isdisjoint(OTHER_MEANT)
         is_placed = not choice.program or Path(choice.program).expanduser().is_file() or choice.file
         roles = parts["workload"].roles if parts.get("workload") else {}

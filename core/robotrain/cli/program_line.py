@@ -10,11 +10,11 @@ from robotrain.cli.command_factory import split_at_dashes
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.typed_program import find_own_options_after, read_program
 from robotrain.config.selection import Choice, find_starter, load_or_none
-from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import DASHES, PROGRAM
+from robotrain.errors import Problem
+from robotrain.line_edits import DASHES, suggest_line
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import can_repeat, redact
+from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
@@ -28,23 +28,27 @@ def make_quoted_command_problem(words: Sequence[str], line: Sequence[str], plugi
     :param words: the words of the line that are no options.
     :param line: the command's arguments as they were typed.
     """
-    workloads = [workload for workload in plugins.workloads().values() if workload.own_command]
     for word in words:
         try:
             parts = shlex.split(word)
         except ValueError:
             continue
-        if len(parts) < MIN_QUOTED:
+        index = _find_program(parts, plugins) if len(parts) >= MIN_QUOTED else None
+        if index is None:
             continue
-        for workload in workloads:
-            index = next((index for index, part in enumerate(parts) if find_starter(workload, part)), None)
-            if index is None or not _starts(parts[:index], find_starter(workload, parts[index])):
-                continue
-            before, after = split_at_dashes([*line])
-            new = [parts[index] if text == word else text for text in before]
-            arguments = [*parts[index + 1 :], *(after or ())]
-            ways = _make_line(new, arguments)
-            return make_problem("line-quoted", *ways, given=word, program=redact(parts[index]))
+        before, after = split_at_dashes([*line])
+        new = [parts[index] if text == word else text for text in before]
+        ways = suggest_line(new, [*parts[index + 1 :], *(after or ())])
+        return make_problem("line-quoted", *ways, given=word, program=redact(parts[index]))
+    return None
+
+
+def _find_program(command: Sequence[str], plugins: Plugins) -> int | None:
+    """Return the position of the program file that a whole command starts; None if it starts none that is known."""
+    for workload in plugins.workloads().values():
+        index = next((index for index, word in enumerate(command) if find_starter(workload, word)), None)
+        if index is not None and _starts(command[:index], find_starter(workload, command[index])):
+            return index
     return None
 
 
@@ -76,7 +80,7 @@ def make_interpreter_problem(
         before.reverse()
         before.remove(word)
         before.reverse()
-    way = _make_line(before, [*arguments, *(after or ())])
+    way = suggest_line(before, [*arguments, *(after or ())])
     return make_problem("line-interpreter", *way, given=words[0], program=redact(choice.program))
 
 
@@ -87,13 +91,11 @@ def make_command_problem(line: Sequence[str], plugins: Plugins) -> Problem | Non
     """
     before, after = split_at_dashes([*line])
     command = after or []
-    for workload in plugins.workloads().values():
-        index = next((index for index, word in enumerate(command) if find_starter(workload, word)), None)
-        if index is None or not _starts(command[:index], find_starter(workload, command[index])):
-            continue
-        way = _make_line([*before[:1], command[index], *before[1:]], command[index + 1 :])
-        return make_problem("line-command", *way, where=DASHES, given=command[0], program=redact(command[index]))
-    return None
+    index = _find_program(command, plugins)
+    if index is None:
+        return None
+    way = suggest_line([*before[:1], command[index], *before[1:]], command[index + 1 :])
+    return make_problem("line-command", *way, where=DASHES, given=command[0], program=redact(command[index]))
 
 
 def make_own_options_problem(
@@ -123,13 +125,7 @@ def make_own_options_problem(
         if flag not in typed_flags  # else it is said before `--` already
         for word in words
     ]
-    way = _make_line([*before, *moved_words], other_words)
+    way = suggest_line([*before, *moved_words], other_words)
     return make_problem(
         "options-after-dashes", *way, given=own_flags[0], flags=", ".join(own_flags), program=redact(choice.program)
     )
-
-
-def _make_line(before: Sequence[str], after: Sequence[str]) -> list[Suggestion]:
-    """Return the line; none if it may hold a secret."""
-    text = shlex.join([PROGRAM, *before, *([DASHES, *after] if after else [])])
-    return [Suggestion(text)] if can_repeat(text) else []

@@ -8,6 +8,7 @@ from typing import Any
 
 from robotrain.cli.command_factory import read_typed_line
 from robotrain.errors import Suggestion
+from robotrain.line_edits import suggest_line
 from robotrain.redaction import can_repeat
 from robotrain.store import records
 
@@ -51,8 +52,7 @@ def suggest_run_word(flag: str, context: Any) -> Suggestion | None:
         return None
     _, equals, run = line[index].partition("=")
     words = [*line[:index], *([run] if equals else []), *line[index + 1 :]]
-    text = shlex.join(["robotrain", *words])
-    return Suggestion(text) if can_repeat(text) else None
+    return next(iter(suggest_line(words)), None)
 
 
 def suggest_watching(flag: str, flags: Sequence[str], context: Any) -> Suggestion | None:

@@ -1,13 +1,12 @@
 """Words with the dashes and quotes of a text processor, which a page or a chat puts in place of those of a shell."""
 
 import re
-import shlex
 from collections.abc import Sequence
 
-from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import PROGRAM
+from robotrain.errors import Problem
+from robotrain.line_edits import suggest_line
 from robotrain.messages import Messages
-from robotrain.redaction import can_repeat, redact
+from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
@@ -38,8 +37,7 @@ def make_typography_problem(line: Sequence[str]) -> Problem | None:
     meant_words = [_drop_quotes(word) for word in _join_quoted([*map(_correct_dashes, line)])]
     if not wrong_words or meant_words == [*line]:
         return None
-    text = shlex.join([PROGRAM, *meant_words])
-    ways = [Suggestion(text)] if can_repeat(text) else []
+    ways = suggest_line(meant_words)
     first_word = wrong_words[0]
     dash = next((name for sign, name in DASHES.items() if sign in first_word[:2]), "")
     if dash:

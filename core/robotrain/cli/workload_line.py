@@ -1,17 +1,15 @@
 """Problems of lines that name their workload with other signs, as an option, or as the program that it runs."""
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from robotrain.cli.command_factory import split_at_dashes
 from robotrain.cli.unknown_words import split_words
-from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import DASHES, PROGRAM
+from robotrain.errors import Problem
+from robotrain.line_edits import suggest_line
 from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import can_repeat
 
 make_problem = Messages(__file__)
 
@@ -30,7 +28,6 @@ def make_workload_problem(words: Sequence[str], line: Sequence[str], plugins: Pl
     workloads = plugins.list_names("workload")
     before, after = split_at_dashes([*line])
     unknown_options, plain_words = split_words(words)
-    tail = [DASHES, *after] if after else []
     if WORKLOAD_FLAG in unknown_options:
         typed_name = unknown_options[WORKLOAD_FLAG]
         name = find_nearest_name(typed_name.replace("_", "-"), workloads)
@@ -39,7 +36,7 @@ def make_workload_problem(words: Sequence[str], line: Sequence[str], plugins: Pl
             return None
         index = next(index for index, word in enumerate(before) if word.partition("=")[0] == WORKLOAD_FLAG)
         rest = before[index + (1 if "=" in before[index] else 2) :]
-        way = _make_line([*before[:index], name, *rest, *tail])
+        way = suggest_line([*before[:index], name, *rest], after or ())
         all_names = ", ".join(workloads)
         return make_problem("option-unknown.workload", *way, where=WORKLOAD_FLAG, workloads=all_names)
     if any(map(FOREIGN_OPTION.match, unknown_options)):
@@ -47,15 +44,9 @@ def make_workload_problem(words: Sequence[str], line: Sequence[str], plugins: Pl
     for word in plain_words:
         name = word.lower().replace("_", "-")
         if name in workloads and name != word:
-            way = _make_line([*(name if text == word else text for text in before), *tail])
+            way = suggest_line((name if text == word else text for text in before), after or ())
             return make_problem("word-unknown.misspelt", *way, given=word, word=word, workloads=", ".join(workloads))
     return None
-
-
-def _make_line(words: Sequence[str]) -> list[Suggestion]:
-    """Return a line; none if it may hold a secret."""
-    text = shlex.join([PROGRAM, *words])
-    return [Suggestion(text)] if can_repeat(text) else []
 
 
 def make_pasted_line_problem(typed_words: Sequence[str], plugins: Plugins) -> Problem | None:

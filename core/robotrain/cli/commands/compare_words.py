@@ -1,11 +1,10 @@
 """Words that people type to `compare`, and the lines that do what is meant."""
 
-import shlex
 from collections.abc import Sequence
 
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem
+from robotrain.line_edits import suggest_line
 from robotrain.messages import Messages
-from robotrain.redaction import can_repeat
 
 make_problem = Messages(__file__)
 
@@ -31,8 +30,7 @@ def find_page_problem(line: Sequence[str]) -> Problem | None:
     if not equals and following_words and "." in following_words[0] and not following_words[0].startswith("-"):
         target = following_words.pop(0)
     runs = [word for word in (*words, *following_words) if not word.startswith("-")]
-    text = shlex.join(["robotrain", "report", *runs, *(["--to", target] if target else [])])
-    ways = [Suggestion(text, "writes the page")] if can_repeat(text) else []
+    ways = suggest_line(["report", *runs, *(["--to", target] if target else [])], remark="writes the page")
     return make_problem("option-elsewhere.page", *ways, where=page_flag)
 
 
@@ -41,5 +39,5 @@ def find_word_between(policies: Sequence[str]) -> Problem | None:
     word = next((policy for policy in policies[1:-1] if policy.lower() in BETWEEN), None)
     if word is None:
         return None
-    text = shlex.join(["robotrain", "compare", *(policy for policy in policies if policy.lower() not in BETWEEN)])
-    return make_problem("word-unknown.between", Suggestion(text), given=word)
+    compared_policies = [policy for policy in policies if policy.lower() not in BETWEEN]
+    return make_problem("word-unknown.between", *suggest_line(["compare", *compared_policies]), given=word)
