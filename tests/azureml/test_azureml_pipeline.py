@@ -9,7 +9,7 @@ from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
 from azureml_workspace_plans import add_dataset
-from robotrain.store import plans, records
+from robotrain.store import records, stored_job
 from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
@@ -242,7 +242,7 @@ def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(pipeline_word
     step = "{workload: isaac-%s, sources: {checkpoint: [{model_asset: 'azureml:walker:2'}]}}"
     pipeline_words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
     run, _ = submit()
-    documents = [parse_document(path.read_text()) for path in plans.get_plan_folder(run).rglob("code/job.json")]
+    documents = [parse_document(path.read_text()) for path in stored_job.get_plan_folder(run).rglob("code/job.json")]
     assert [document.sources[0].tags for document in documents] == [("task=Isaac-Ant-v0",)] * 2
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from parsed_page import read_page
-from robotrain.store import plans
+from robotrain.store import plans, stored_job
 from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.continuation import (
     KEY,
@@ -450,13 +450,13 @@ def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_pl
     answer = robotrain(*words)
     assert answer.exit_code == 0, answer.stderr
     assert "comparison-planned" in answer.stderr
-    sources = plans.read_stored_sources(answer.json["run"])
+    sources = stored_job.read_stored_sources(answer.json["run"])
     assert [(source.role, source.kind, source.uri) for source in sources if not source.implied] == [
         ("policy", "local_path", str(new)),
         ("reference", "local_path", str(old)),
         ("reference", "huggingface", "lerobot/act_pusht"),
     ]
-    values = {row["name"]: row["value"] for row in plans.read_stored_values(answer.json["run"])}
+    values = {row["name"]: row["value"] for row in stored_job.read_stored_values(answer.json["run"])}
     assert (values["env"], values["detect"], values["margin"]) == ("pusht", 0.3, None)
     preview = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
     assert preview.exit_code == 0, preview.stderr

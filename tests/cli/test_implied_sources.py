@@ -11,7 +11,7 @@ from azure_stand_in.http_server import Fault
 from fake_engine import count_submissions, set_run_state
 from hub_stand_in import HubStandIn
 from robotrain.pipelines import progress
-from robotrain.store import plans
+from robotrain.store import stored_job
 
 WORKLOAD = """
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ def submit(robotrain, hub):
 
 
 def read_sources(run: str) -> list[tuple[str, str, str, bool]]:
-    sources = json.loads((plans.get_plan_folder(run) / "job.json").read_text())["sources"]
+    sources = json.loads((stored_job.get_plan_folder(run) / "job.json").read_text())["sources"]
     return [(source["role"], source["uri"], source["pin"], source.get("implied", False)) for source in sources]
 
 
@@ -108,7 +108,7 @@ def test_a_backbone_that_a_policy_of_the_hub_names_is_pinned_with_it(submit, hub
     ]
     read = [request for request in hub.requests if request.startswith("GET ") and "/resolve/" in request]
     assert len(read) == 1, "the file that names it is read once"
-    rows = {row["name"]: row for row in plans.read_stored_values(answer.stdout.strip())}
+    rows = {row["name"]: row for row in stored_job.read_stored_values(answer.stdout.strip())}
     assert (rows["backbone"]["value"], rows["backbone"]["origin"]) == ("huggingface org/vlm", "implied by the job")
 
 
@@ -158,14 +158,14 @@ def test_a_source_that_is_perhaps_needed_does_not_stop_the_submit(submit, hub):
     answer, sources = submit("--head", "perhaps", "--new")
     answer.check_problems(0, "pin-unknown backbone (implied by the job) org/vlm")
     assert sources == [("backbone", "org/vlm", "", True)]
-    assert '"uncertain": true' in (plans.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
+    assert '"uncertain": true' in (stored_job.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
 
 
 def test_what_was_read_before_the_submit_decides_whether_a_source_is_needed(submit, hub):
     words = ("--head", "perhaps", "--policy-repo-id", "lab/arm")
     answer, sources = submit(*words)
     assert sources[1:] == [("backbone", "org/vlm", get_commit(hub, "org/vlm"), True)]
-    assert "uncertain" not in (plans.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
+    assert "uncertain" not in (stored_job.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
     hub.repositories["models/lab/arm"].commit({"config.json": b"{}"})
     hub.requests.clear()
     assert [source[1] for source in submit(*words, "--new")[1]] == ["lab/arm"]

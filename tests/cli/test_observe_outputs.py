@@ -10,7 +10,7 @@ import pytest
 from robotrain.cli.commands import merged_policy, outputs
 from robotrain.model.run import Output
 from robotrain.plugins.manager import Plugins
-from robotrain.store import code_folder, plans, records
+from robotrain.store import code_folder, records, stored_job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
 from robotrain_runtime.contract.files import make_atomically
@@ -88,7 +88,7 @@ def test_what_is_downloaded_into_the_folder_of_the_code_is_no_part_of_it(run, ro
     (folder / "train.py").touch()
     monkeypatch.chdir(folder)
     sources = [JobSource(role="code", kind="local_path", uri=str(folder))]
-    monkeypatch.setattr(plans, "read_stored_sources", lambda run: sources)
+    monkeypatch.setattr(stored_job, "read_stored_sources", lambda run: sources)
     for place in (".", "results"):
         answer = robotrain("outputs", "--to", place)
         assert answer.exit_code == 0, answer.stderr

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fake_engine import answer_submits
 from robotrain.model.platform_features import Uploads
-from robotrain.store import plans
+from robotrain.store import plans, stored_job
 from robotrain.submission.resubmit import remove_plan_pins
 
 STONE_KIND = """
@@ -82,7 +82,7 @@ def test_pin_is_in_the_document_and_not_in_the_name(robotrain, stone_server):
     stone_server.write_text("v2")
     second = robotrain("submit", *JOB).stdout.strip()
     assert second == first[:-1] + "2"
-    document = json.loads((plans.get_plan_folder(second) / "job.json").read_text())
+    document = json.loads((stored_job.get_plan_folder(second) / "job.json").read_text())
     assert document["sources"][0]["pin"] == "dataset-v2"
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fake_engine import answer_submits
-from robotrain.store import plans, records
+from robotrain.store import plans, records, stored_job
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_rendered_plan_is_submitted_byte_for_byte_and_only_once(submit_plan, fak
     run = answer.stdout.strip()
     assert answer.exit_code == 0
     for path in ("job.json", "payload.zip"):
-        assert (plans.get_plan_folder(run) / path).read_bytes() == (plan_folder / path).read_bytes()
+        assert (stored_job.get_plan_folder(run) / path).read_bytes() == (plan_folder / path).read_bytes()
     assert (fake_platform / "jobs" / run).read_text().strip() == records.read_record(run).plan
     (fake_platform / f"{run}.json").write_text('{"state": "succeeded"}')
     submit_plan().check_problems(2, "run-name-taken")
@@ -101,7 +101,7 @@ def test_damaged_plan_is_refused(submit_plan, plan_folder, manifest):
 
 @pytest.mark.parametrize("schema", [1, 99])
 def test_plan_in_another_format_is_refused(robotrain, submit_plan, plan_folder, sent_run, schema):
-    for folder in (plan_folder, plans.get_plan_folder(sent_run)):
+    for folder in (plan_folder, stored_job.get_plan_folder(sent_run)):
         path = folder / plans.MANIFEST_FILE
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema, "robotrain": "8.1"}))
     for answer, code in ((submit_plan(), "plan-unreadable"), (robotrain("resubmit", sent_run), "plan-not-kept")):

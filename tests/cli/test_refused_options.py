@@ -83,9 +83,9 @@ def test_remedy_of_the_run_itself_comes_before_the_rules(fail):
 
 
 def test_run_without_its_plan_names_the_option_alone(fail, robotrain, fake_platform):
-    from robotrain.store import plans
+    from robotrain.store import stored_job
 
     run, _ = fail(f"{START} -- --policy.n_action_steps=40", f"it rejects --policy.n_action_steps=40: {STEPS}")
-    (plans.get_plan_folder(run) / "robotrain-plan.json").write_text(json.dumps({}))
+    (stored_job.get_plan_folder(run) / "robotrain-plan.json").write_text(json.dumps({}))
     (change,) = [text for text in robotrain("status", run, "--json").json["next"] if "resubmit" in text]
     assert change == f"robotrain resubmit {run} -- --policy.n_action_steps=VALUE"

@@ -12,7 +12,7 @@ import pytest
 from parsed_page import Page, read_page
 from robotrain.model.series import thin_points
 from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
-from robotrain.store import plans
+from robotrain.store import stored_job
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, StageEvent, Tracking
 from snapshots import check_snapshot
@@ -388,7 +388,7 @@ def test_full_disk_keeps_the_earlier_page(robotrain, fake_platform, run, tmp_pat
 
 
 def test_run_without_a_stored_plan_has_a_page(robotrain, fake_platform, run):
-    shutil.rmtree(plans.get_plan_folder(run))
+    shutil.rmtree(stored_job.get_plan_folder(run))
     assert "The plan of this run is not stored here." in read_page(robotrain, run).sentences
 
 

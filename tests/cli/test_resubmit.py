@@ -9,7 +9,7 @@ from fake_engine import answer_submits, set_run_state
 from hub_platform import HUB_PLATFORM
 from robotrain.model.plan import Payload
 from robotrain.model.run import Output, locate_output
-from robotrain.store import plans, records
+from robotrain.store import plans, records, stored_job
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Published, StageEvent, Track, format_event
@@ -36,7 +36,7 @@ def test_resubmit_sends_the_same_plan_and_payload_as_the_next_attempt(robotrain,
 
 
 def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run):
-    path = plans.get_plan_folder(sent_run) / "robotrain-plan.json"
+    path = stored_job.get_plan_folder(sent_run) / "robotrain-plan.json"
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
     answer = robotrain("resubmit", sent_run, "--dry-run")
@@ -156,9 +156,9 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, push
 
 
 def test_resubmit_of_a_damaged_or_removed_plan_is_refused(robotrain, sent_run):
-    (plans.get_plan_folder(sent_run) / "job.json").write_text("{}")
+    (stored_job.get_plan_folder(sent_run) / "job.json").write_text("{}")
     robotrain("resubmit", sent_run).check_problems(2, "plan-not-kept")
-    shutil.rmtree(plans.get_plan_folder(sent_run))
+    shutil.rmtree(stored_job.get_plan_folder(sent_run))
     robotrain("resubmit", sent_run).check_problems(2, "plan-not-kept")
 
 

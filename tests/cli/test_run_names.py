@@ -8,7 +8,7 @@ from fake_engine import set_run_state
 from robotrain import api
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.errors import Rejected
-from robotrain.store import files, name_index, name_lock, plans, records
+from robotrain.store import files, name_index, name_lock, plans, records, stored_job
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 
@@ -109,7 +109,7 @@ def test_repeated_run_keeps_the_name(submit_plain, robotrain):
     submit_plain("--name", "pick-v3")
     again = robotrain("resubmit", "pick-v3", "--set", "seed=9", "--no-pin", "--json").json["run"]
     assert records.read_record(again).name == "pick-v3"
-    rows = {row["name"]: row["value"] for row in plans.read_stored_values(again)}
+    rows = {row["name"]: row["value"] for row in stored_job.read_stored_values(again)}
     assert rows["job_name"] == "pick-v3", "tracking knows it by that name too"
     other = robotrain("resubmit", "pick-v3", "--set", "seed=10", "--no-pin", "--name", "pick-v4", "--json").json["run"]
     assert records.read_record(other).name == "pick-v4"
@@ -171,7 +171,7 @@ def test_line_that_evaluates_a_training_brings_the_backbone_that_was_given(submi
     implied = JobSource(role="backbone", kind="huggingface", uri="lab/words", implied=True)
     record = records.read_record(submit_plain())
     for sources, words in (((data, backbone, implied), " --backbone-path /models/lab/vlm"), ((data, implied), "")):
-        monkeypatch.setattr(plans, "read_stored_sources", lambda run, stored=sources: stored)
+        monkeypatch.setattr(stored_job, "read_stored_sources", lambda run, stored=sources: stored)
         line = make_evaluation_command(record)
         assert line.endswith(f"--dataset-repo-id lab/data{words} --platform plain")
 

@@ -1,15 +1,16 @@
-"""The workload that a job means which names none: it says so itself."""
+"""The workload that a job means which names none: its distribution claims it as that."""
 
 import pytest
 from plugin_sources import make_workload
 
-WORK = make_workload("aaa", default="True")
+WORK = make_workload("aaa")
 
 
 @pytest.fixture
 def second_default_workload(install) -> None:
-    """A second workload that says that it is the default, the first by its name."""
-    install("robotrain-aaa", {"workload.aaa": "aaa_work"}, aaa_work=WORK)
+    """A second workload that is claimed as the default, the first by its name."""
+    claims = {"workload.aaa": "aaa_work", "default-workload.aaa": "aaa_work"}
+    install("robotrain-aaa", claims, aaa_work=WORK)
 
 
 def test_the_first_by_name_of_several_is_used_and_that_is_said(robotrain, second_default_workload):

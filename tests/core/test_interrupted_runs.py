@@ -7,7 +7,7 @@ import pytest
 from fake_engine import answer_submits, set_run_state
 from robotrain import api
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, records, stored_job
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ def test_a_run_that_is_being_submitted_is_left_alone(submit, robotrain):
 
 def test_a_run_with_a_damaged_plan_cannot_be_looked_up(submit, robotrain):
     run = submit(TAKEN)
-    path = plans.get_plan_folder(run) / "job.json"
+    path = stored_job.get_plan_folder(run) / "job.json"
     path.write_text(path.read_text()[:-40])
-    robotrain("status", run).check_problems(1, f"submit-unsure {plans.get_plan_folder(run)}")
+    robotrain("status", run).check_problems(1, f"submit-unsure {stored_job.get_plan_folder(run)}")
 
 
 @pytest.mark.parametrize("passing", [True, False])

@@ -12,7 +12,7 @@ from robotrain.model.run import RemovedInPart, RunRecord, RunState, Status
 from robotrain.run_folder.remote_folder import RemoteRunFolders
 from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.transport import Transport
-from robotrain.store import plans, prune, records
+from robotrain.store import prune, records, stored_job
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
 
@@ -84,14 +84,14 @@ def test_a_folder_whose_name_begins_alike_is_another():
 
 def test_the_sources_of_a_run_are_read_from_its_stored_plan():
     record("a-1")
-    assert plans.read_stored_sources("a-1") == ()
+    assert stored_job.read_stored_sources("a-1") == ()
     plan = records.get_run_folder("a-1") / "plan"
     plan.mkdir()
     body = {"job": {"sources": [{"role": "policy", "kind": "local_path", "uri": "/runs/b-1"}]}}
     (plan / "robotrain-plan.json").write_text(json.dumps(body))
-    assert [source.uri for source in plans.read_stored_sources("a-1")] == ["/runs/b-1"]
+    assert [source.uri for source in stored_job.read_stored_sources("a-1")] == ["/runs/b-1"]
     (plan / "robotrain-plan.json").write_text("{")
-    assert plans.read_stored_sources("a-1") == ()
+    assert stored_job.read_stored_sources("a-1") == ()
 
 
 def test_the_outputs_of_a_run_are_removed_and_then_its_record():

@@ -9,7 +9,7 @@ import pytest
 from fake_engine import answer_submits, count_submissions, set_run_state
 from robotrain import api, network_deadline
 from robotrain.errors import Rejected
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, plans, records, stored_job
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_the_python_api_returns_the_run_that_goes_on(fake_platform, pusht):
 def test_a_run_of_an_earlier_robotrain_counts(submit, fake_platform):
     """Its plan does not say that `--name` named its job; without a name, its digest is the same as now."""
     first = submit("--json").json["run"]
-    path = plans.get_plan_folder(first) / "robotrain-plan.json"
+    path = stored_job.get_plan_folder(first) / "robotrain-plan.json"
     manifest = json.loads(path.read_text())
     del manifest["job"]["labels"]
     path.write_text(json.dumps(manifest))

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from fake_engine import answer_submits, count_submissions
-from robotrain.store import plans, records
+from robotrain.store import plans, records, stored_job
 
 
 @pytest.fixture
@@ -209,9 +209,9 @@ def test_a_submit_of_another_machine_is_adopted_if_the_platform_has_it_and_else_
 @pytest.mark.parametrize("file", ["job.json", "robotrain-plan.json"])
 def test_a_stored_plan_that_is_damaged_is_never_sent(submit, interrupted_submit, fake_platform, file):
     left = interrupted_submit("hangs up")
-    path = plans.get_plan_folder(left) / file
+    path = stored_job.get_plan_folder(left) / file
     path.write_text(path.read_text()[:-40])
-    submit().check_problems(1, f"submit-unsure {plans.get_plan_folder(left)}")
+    submit().check_problems(1, f"submit-unsure {stored_job.get_plan_folder(left)}")
     assert count_submissions(fake_platform) == {}
     assert run_name(submit("--new")) == left[:-1] + "2"
 
@@ -219,10 +219,10 @@ def test_a_stored_plan_that_is_damaged_is_never_sent(submit, interrupted_submit,
 def test_files_of_an_earlier_plan_are_removed(submit, fake_platform):
     run = run_name(submit())
     records.get_run_folder(run).joinpath("record.json").unlink()
-    (plans.get_plan_folder(run) / "robotrain-plan.json").unlink()
-    (plans.get_plan_folder(run) / "stray.txt").write_text("")
+    (stored_job.get_plan_folder(run) / "robotrain-plan.json").unlink()
+    (stored_job.get_plan_folder(run) / "stray.txt").write_text("")
     assert run_name(submit()) == run
-    assert not (plans.get_plan_folder(run) / "stray.txt").exists()
+    assert not (stored_job.get_plan_folder(run) / "stray.txt").exists()
 
 
 def test_a_full_disk_before_the_submit_sends_nothing(submit, fake_platform, monkeypatch):
@@ -279,7 +279,7 @@ def test_the_plan_is_stored_with_settings_values_and_origins(submit, fake_platfo
 
 def test_a_payload_is_stored_once_for_all_runs(submit, fake_platform):
     runs = [run_name(submit("--new")) for _ in range(2)]
-    files = [os.stat(plans.get_plan_folder(run) / "payload.zip") for run in runs]
+    files = [os.stat(stored_job.get_plan_folder(run) / "payload.zip") for run in runs]
     assert [file.st_nlink for file in files] == [3, 3]
     assert files[0].st_mode & 0o222 == 0, "it is read-only"
 

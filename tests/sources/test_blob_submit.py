@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain.store import plans
+from robotrain.store import stored_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -53,7 +53,7 @@ def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, sign
 
 
 def read_backbones(run: str) -> list[tuple[str, bool]]:
-    document = json.loads((plans.get_plan_folder(run) / "job.json").read_text())
+    document = json.loads((stored_job.get_plan_folder(run) / "job.json").read_text())
     return [
         (source["uri"], source.get("uncertain", False))
         for source in document["sources"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pretend_index
 import pytest
 from fake_engine import set_run_state
-from robotrain.store import plans
+from robotrain.store import plans, stored_job
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.added_packages import find_other_line
 from robotrain_runtime.environments import uv_program
@@ -98,7 +98,7 @@ def test_resubmit_keeps_the_packages_unless_they_are_locked_again(robotrain, wor
     assert read_lock(robotrain("resubmit", run, "--new").stdout.strip()) == read_lock(run)
     changed = robotrain("resubmit", run, "--set", "results=scores.json").stdout.strip()
     assert read_lock(changed) == read_lock(run)
-    rows = {row["name"]: row for row in plans.read_stored_values(changed)}
+    rows = {row["name"]: row for row in stored_job.read_stored_values(changed)}
     assert rows["program_lock"]["value"].startswith("1 package")
     other_python = robotrain("resubmit", run, "--set", "python_version=3.12").stdout.strip()
     assert "moves==2.0" in read_lock(other_python)

@@ -220,14 +220,14 @@ def fill_in_sources(
     :param values: what else it names.
     :param sources: the sources, if they are not those of the run.
     """
-    from robotrain.store import plans  # costs start-up
+    from robotrain.store import stored_job  # costs start-up
 
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:
         workload = template.partition(" ")[0]
         roles = plugins.workload(workload).roles if workload in plugins.list_names("workload") else {}
-        for source in plans.read_stored_sources(record.run) if sources is None else sources:
+        for source in stored_job.read_stored_sources(record.run) if sources is None else sources:
             if source.role in roles and not roles[source.role].reads(source.uri):
                 continue
             optional = f"{source.role}?"

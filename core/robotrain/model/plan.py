@@ -12,7 +12,7 @@ from typing import Any
 from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, Scalar
 
 from robotrain.model.job import Job
-from robotrain.model.workload import Produces
+from robotrain.model.workload_profile import Produces
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.reference import Reference
 from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
-from robotrain.model.workload import Produces
-from robotrain.model.workload_profile import Metric, OutputProfile
+from robotrain.model.workload_profile import Metric, OutputProfile, Produces
 from robotrain.redaction import escape_controls, redact_if_secret
 
 make_problem = Messages(__file__)

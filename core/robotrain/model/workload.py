@@ -4,15 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from robotrain.errors import Problem
 from robotrain.model.data_report import DescribeData
 from robotrain.model.preview import WorkPreview
-from robotrain.model.workload_profile import WorkloadProfile
-
-Produces = Literal["checkpoints", "results", "files"]
-"""What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
+from robotrain.model.workload_profile import Produces, WorkloadProfile
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -258,8 +255,6 @@ class Workload:
     """
     program_options: ProgramOptions | None = None
     """What knows the options of `program`, if anything does."""
-    default: bool = False
-    """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()
     """The parameters whose values are part of a run's default name, after its data."""
     profile: WorkloadProfile = WorkloadProfile()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Produces = Literal["checkpoints", "results", "files"]
+"""What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
 SWEEP_NOUN = "sweep"
 """What messages call a sweep: a pipeline whose steps are trials of one job."""
 

@@ -22,7 +22,7 @@ from robotrain.pipelines.pipeline_engine import REFERENCE_KEY, PipelineEngine, S
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.plugins.manager import Plugins
-from robotrain.store import files, name_lock, plans, records
+from robotrain.store import files, name_lock, records, stored_job
 from robotrain.submission.interrupted_submit import remove_run
 from robotrain.submission.name_holder import describe_step_holder, find_name_holder
 from robotrain.submission.prepare import PreparedJob
@@ -116,7 +116,7 @@ class DrivenEngine(PipelineEngine):
         """Yield the jobs of the steps that have runs."""
         for step in self.read_progress(reference).steps.values():
             if record := records.find_record(step.run):
-                yield StepJob(workload=record.workload, sources=plans.read_stored_sources(step.run))
+                yield StepJob(workload=record.workload, sources=stored_job.read_stored_sources(step.run))
 
     def has_log(self, step: StepStatus) -> bool:
         """Return whether the step's run has begun, or the step has registered its policy."""

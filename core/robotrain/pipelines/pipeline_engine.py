@@ -17,7 +17,7 @@ from robotrain.model.platform import Platform, PlatformEngine, PlatformPlans
 from robotrain.model.platform_features import PipelinePlans, PipelineRuns
 from robotrain.model.reference import Reference
 from robotrain.model.run import Output, Status, StepStatus
-from robotrain.model.workload import Produces
+from robotrain.model.workload_profile import Produces
 from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)

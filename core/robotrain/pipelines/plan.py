@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobSource, Scalar, collect_field
 
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
-from robotrain.model.workload import Produces
+from robotrain.model.workload_profile import Produces
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_job import JobPart

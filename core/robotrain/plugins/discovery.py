@@ -1,7 +1,8 @@
 """Discovery of plugins: the names that installed distributions claim, without those that --without excludes.
 
 A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
-`command.NAME`; a name without a dot is a site plugin.
+`command.NAME`; a name without a dot is a site plugin. `default-workload.NAME` beside `workload.NAME` says that a job
+that names no workload means this one: nothing is imported to learn that.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
@@ -26,6 +27,7 @@ make_problem = Messages(__file__)
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
+DEFAULT_WORKLOAD = "default-workload."
 HOOKS = {
     "platform": "robotrain_platforms",
     "source": "robotrain_source_kinds",
@@ -47,6 +49,8 @@ class Claim(NamedTuple):
     version: str
     built_in: bool
     """Whether it is part of robotrain."""
+    is_default: bool = False
+    """Whether it is the workload of a job that names none."""
 
     @property
     def project(self) -> str:
@@ -115,7 +119,12 @@ def read_claims() -> tuple[Claim, ...]:
     claims: list[Claim] = []
     for distribution, points in itertools.groupby(metadata.entry_points(group=GROUP), operator.attrgetter("dist")):
         name, version = distribution.name, distribution.version
-        claims += [make_claim(point.name, point.value, name, version) for point in points]
+        value_by_point = {point.name: point.value for point in points}
+        for point_name, value in value_by_point.items():
+            if not point_name.startswith(DEFAULT_WORKLOAD):
+                claim = make_claim(point_name, value, name, version)
+                is_default = claim.family == "workload" and DEFAULT_WORKLOAD + claim.name in value_by_point
+                claims.append(claim._replace(is_default=is_default))
     return tuple(sorted(claims, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 

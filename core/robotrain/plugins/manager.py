@@ -146,12 +146,12 @@ class Plugins:
         return self._list_working("workload")
 
     def default_workload(self) -> str:
-        """Return the workload of a job that names none: the first by name that declares it; empty without any."""
-        return next((name for name, workload in self.workloads().items() if workload.default), "")
+        """Return the workload of a job that names none: the first by name that is claimed as it; empty without any."""
+        return next(iter(self._list_default_workloads()), "")
 
     def default_problems(self) -> list[Problem]:
-        """Return a warning if several workloads declare that they are the default."""
-        workload_names = [name for name, workload in self.workloads().items() if workload.default]
+        """Return a warning if several workloads are claimed as the default."""
+        workload_names = self._list_default_workloads()
         if len(workload_names) < 2:
             return []
         ways = [Suggestion(name, "names it") for name in workload_names]
@@ -164,6 +164,9 @@ class Plugins:
                 used=workload_names[0],
             )
         ]
+
+    def _list_default_workloads(self) -> list[str]:
+        return sorted({claim.name for claim in self.list_claims("workload") if claim.is_default})
 
     def source_kind(self, name: str) -> SourceKind:
         """Return the source kind that a plugin claims as `name`. Raise PluginError."""

@@ -23,7 +23,7 @@ from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts, EvaluationResults
 from robotrain.report.sweep_part import SweepFacts, collect_sweep
-from robotrain.store import name_index, plans, progress_cache, records
+from robotrain.store import name_index, plans, progress_cache, records, stored_job
 from robotrain.store.run_values import RESUME_ROLE, find_resumed_run
 from robotrain.submission import interrupted_submit
 
@@ -76,7 +76,7 @@ def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[Continued
             outputs = tuple(platform.engine.outputs(resumed.reference))
         except (Rejected, OSError):
             break
-        addresses = [source.uri for source in plans.read_stored_sources(record.run) if source.role == RESUME_ROLE]
+        addresses = [source.uri for source in stored_job.read_stored_sources(record.run) if source.role == RESUME_ROLE]
         match = CHECKPOINT_STEP.search(addresses[0]) if addresses else None
         step = int(match[1]) if match else progress.checkpoint_step or progress.step or 0
         earlier_runs.insert(0, ContinuedRun(resumed, progress, outputs, step))
@@ -116,7 +116,7 @@ def find_evaluations(
         return ()
     other_runs = [name for name in records.iterate_newest_runs() if name != record.run]
     policies = {
-        name: [source for source in plans.read_stored_sources(name) if source.role == POLICY_ROLE]
+        name: [source for source in stored_job.read_stored_sources(name) if source.role == POLICY_ROLE]
         for name in other_runs
     }
     direct_runs = [

@@ -14,7 +14,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report import all_runs, collect, compared_evaluations
 from robotrain.report.collect import RunFacts
-from robotrain.store import listed_results, plans, records
+from robotrain.store import listed_results, records, stored_job
 from robotrain.store.latest_run import REFERENCE_ROLE
 
 
@@ -35,7 +35,7 @@ class OtherEvaluation:
 
     def list_marks(self) -> set[tuple[str, str]]:
         """Return what policies of its training have in common."""
-        sources = plans.read_stored_sources(self.run)
+        sources = stored_job.read_stored_sources(self.run)
         training_run = collect.find_training_run(sources, {collect.TRAINING_RUN_TAG: self.trained_by})
         return compared_evaluations.list_training_marks(sources, training_run, "")
 
@@ -94,7 +94,7 @@ def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluati
                 continue
             progress = all_runs.read_progress(record, (), plugins)
             progress.evaluated = progress.evaluated or _read_listed(run)
-            if other_evaluation := _describe(record, progress, plans.read_stored_values(run)):
+            if other_evaluation := _describe(record, progress, stored_job.read_stored_values(run)):
                 yield other_evaluation
 
 

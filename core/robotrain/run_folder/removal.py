@@ -11,8 +11,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from robotrain_runtime.machine import disk_cache
-
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import RemovedInPart, Status
@@ -44,6 +42,8 @@ def remove_folder(folder: Path, dry_run: bool) -> int | None:
         raise OSError(errno.ELOOP, LINKED)
     if folder.stat().st_uid != os.geteuid():
         return None
+    from robotrain_runtime.machine import disk_cache  # costs start-up of `status`
+
     freed_bytes = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
         removed_path = make_removed_path(folder)

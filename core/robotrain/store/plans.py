@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
+from robotrain_runtime.contract.document import Scalar, collect_fields
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected
@@ -22,8 +22,9 @@ from robotrain.messages import Messages
 from robotrain.model import code_commit_tags
 from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
-from robotrain.model.workload import Produces
+from robotrain.model.workload_profile import Produces
 from robotrain.store import files, records
+from robotrain.store.stored_job import DIFFERENCE_FILE, SCHEMA, OtherFormat, get_plan_folder, read_manifest
 from robotrain.store.written_files import PLAN_FILE as MANIFEST_FILE
 
 if TYPE_CHECKING:
@@ -86,16 +87,10 @@ class PlanManifest:
 
 
 PAYLOAD_FILE = "robotrain-payload.zip"
-SCHEMA = 2
-"""The format of the manifest, to be increased with each change that readers of the values or files depend on."""
 MAX_PLAN_FILE = 1 << 30
 """Bytes: payloads may have a policy's code and data."""
 MAX_INDENTED_VALUES = 2000
 """The most values of a plan whose manifest is indented for readers."""
-
-
-class OtherFormat(ValueError):
-    """A robotrain with another format wrote the manifest."""
 
 
 def write_plan_folder(rendered_plan: RenderedPlan, folder: Path, shared_payload: Path | None = None) -> None:
@@ -147,7 +142,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     from pydantic import ValidationError
 
     try:
-        manifest = _get_manifest_adapter().validate_python(_read_manifest(folder))
+        manifest = _get_manifest_adapter().validate_python(read_manifest(folder))
         bytes_by_path = {
             path: files.read_limited_file(_resolve_path(folder, path), MAX_PLAN_FILE) for path in manifest.files
         }
@@ -192,15 +187,6 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a plan. Raise OtherFormat, OSError, ValueError, KeyError or TypeError."""
-    data: dict[str, Any] = files.read_json(folder / MANIFEST_FILE)
-    schema = data["schema"]
-    if schema != SCHEMA:
-        raise OtherFormat(records.describe_format(schema, SCHEMA, str(data.get("robotrain", ""))))
-    return data
-
-
 def _write_file(target: Path, content: bytes, shared: Path | None, mode: int) -> None:
     if mode == files.PRIVATE_FILE:
         files.make_private_folder(target.parent)
@@ -232,18 +218,6 @@ def _make_unreadable_problem(folder: Path, reason: str) -> Problem:
     return make_problem("plan-unreadable.incomplete", given=str(folder), why=reason)
 
 
-PLAN_FOLDER = "plan"
-ADOPTED_FILE = "adopted.json"
-"""Beside the record of a run that another machine submitted: its job document, as its platform has it."""
-DIFFERENCE_FILE = "code.diff"
-"""Beside the manifest: how the code of the job differs from its commit, as `git diff` prints it."""
-
-
-def get_plan_folder(run: str) -> Path:
-    """Return the folder of a run's plan."""
-    return records.get_run_folder(run) / PLAN_FOLDER
-
-
 def store_plan(rendered_plan: RenderedPlan) -> None:
     """Store a plan before it is submitted, unless it is stored already. Raise Rejected."""
     folder = get_plan_folder(rendered_plan.plan.run)
@@ -261,17 +235,6 @@ def store_plan(rendered_plan: RenderedPlan) -> None:
                 code_commit.store_difference(source, folder / DIFFERENCE_FILE)
 
 
-def store_document(run: str, document_bytes: bytes) -> None:
-    """Store the job document of a run that another machine submitted. Raise Rejected."""
-    with records.report_write_errors():
-        files.write_private_file(records.get_run_folder(run) / ADOPTED_FILE, document_bytes)
-
-
-def read_stored_document(run: str) -> bytes:
-    """Return the job document of a run that another machine submitted. Raise OSError."""
-    return files.read_state_file(records.get_run_folder(run) / ADOPTED_FILE)
-
-
 def read_stored_plan(run: str) -> RenderedPlan:
     """Return the plan that a run was submitted with. Raise Rejected if it is missing or damaged."""
     return read_plan_folder(get_plan_folder(run))
@@ -285,37 +248,6 @@ def find_stored_plan(run: str) -> RenderedPlan | None:
         return read_stored_plan(run)
     except Rejected:
         return None
-
-
-def read_stored_sources(run: str) -> tuple[JobSource, ...]:
-    """Return the sources of a run's job without reading the rest of the plan; none if it is missing.
-
-    They are read in any format, also a later one: what a run was started from is not removed.
-    """
-    try:
-        source_rows = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
-        return tuple(
-            JobSource(
-                role=row["role"],
-                kind=str(row["kind"]),
-                uri=str(row["uri"]),
-                pin=str(row.get("pin", "")),
-                tags=tuple(map(str, row.get("tags", ()))),
-                implied=bool(row.get("implied")),
-            )
-            for row in source_rows
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-
-
-def read_stored_values(run: str) -> list[dict[str, Any]]:
-    """Return the values of a run's job without reading the rest of the plan; none if it is missing."""
-    try:
-        rows = _read_manifest(get_plan_folder(run))["values"]
-        return [row for row in rows if {"name", "value"} <= row.keys()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
 
 
 def _store_payload(rendered_plan: RenderedPlan) -> Path | None:

@@ -124,9 +124,9 @@ def find_resumed_run(record: RunRecord) -> str:
     """
     if RESUME_ROLE not in record.values:
         return ""
-    from robotrain.store import plans, records  # costs start-up
+    from robotrain.store import records, stored_job  # costs start-up
 
-    row = next((row for row in plans.read_stored_values(record.run) if row["name"] == RESUME_ROLE), {})
+    row = next((row for row in stored_job.read_stored_values(record.run) if row["name"] == RESUME_ROLE), {})
     if (origin := str(row.get("origin"))).startswith("run "):
         return origin.removeprefix("run ")
     resumed_record = records.find_record_of_outputs(str(row.get("value", "")))
@@ -143,13 +143,13 @@ def shorten_texts(source_texts: list[str]) -> list[str]:
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:
     """Return whether a value of a run is a text or the same number; `*` stands for any letters."""
-    from robotrain.store import plans  # costs start-up
+    from robotrain.store import stored_job  # costs start-up
 
     name = name if name.startswith("-") else name.replace("-", "_")
     if name in recorded:
         value_text = PIN.sub("", recorded[name][0])
     else:  # a default, which only the plan has
-        rows = plans.read_stored_values(run)
+        rows = stored_job.read_stored_values(run)
         value_text = next((format_value(row["value"]) for row in rows if row["name"] == name), "")
     try:
         return any(fnmatchcase(part, wanted) for part in (value_text, *value_text.split(", "))) or float(

@@ -30,7 +30,7 @@ from robotrain.model.source import SourceError
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import name_lock, plans, records, run_differences
+from robotrain.store import name_lock, plans, records, run_differences, stored_job
 from robotrain.submission import carried_record, interrupted_submit
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.interrupted_submit import make_sent_record, require_no_secrets
@@ -354,7 +354,7 @@ def _record_run(adoptable_run: AdoptableRun) -> Adoption:
             **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
             values=run_differences.collect_values(rendered_plan) if rendered_plan else {},
         )
-        plans.store_document(lock.run, document.to_json().encode())
+        stored_job.store_document(lock.run, document.to_json().encode())
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
         note_titles = tuple(note.title for note in notes)
         sent_record = make_sent_record(record, prepared.platform, adoptable_run.reference, *note_titles)

@@ -17,7 +17,7 @@ from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import code_changes, plans, records, run_differences
+from robotrain.store import code_changes, records, run_differences, stored_job
 from robotrain.store.run_differences import Difference
 from robotrain.store.run_values import PIN
 from robotrain.submission import left_run, unfinished
@@ -84,7 +84,7 @@ def describe_attempt(record: RunRecord) -> str:
                 if not changes:
                     break
                 files = code_changes.find_code_changes(
-                    *map(plans.read_stored_sources, (earlier_record.run, record.run))
+                    *map(stored_job.read_stored_sources, (earlier_record.run, record.run))
                 )
                 change_texts = [
                     f"code: {files}" if files and change.name == "code" else change.name for change in changes

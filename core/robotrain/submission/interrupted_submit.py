@@ -16,7 +16,7 @@ from robotrain.model.platform import Platform, format_cancel_command
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, plans, records, stored_job
 from robotrain.submission.plan_secrets import make_secret_problem
 
 make_problem = Messages(__file__)
@@ -215,7 +215,7 @@ def read_recorded_plan(record: RunRecord) -> RenderedPlan:
     """Return the stored plan of a record. Raise Rejected if it is missing or damaged."""
     stored_plan = plans.find_stored_plan(record.run)
     if stored_plan is None or stored_plan.plan.digest != record.plan:
-        raise Rejected([make_damaged_plan_problem(record, plans.get_plan_folder(record.run))])
+        raise Rejected([make_damaged_plan_problem(record, stored_job.get_plan_folder(record.run))])
     return stored_plan
 
 

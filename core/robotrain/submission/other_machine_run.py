@@ -29,7 +29,7 @@ from robotrain.model.run import RunGone, RunRecord
 from robotrain.model.source import LOCAL_KIND, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.store import plans, run_values
+from robotrain.store import run_values, stored_job
 from robotrain.store.records import UnknownRun
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import absent_parts, adoption, carried_record, resubmit, same_job
@@ -97,7 +97,7 @@ def find_other_machine_run(
 def read_adopted_run(record: RunRecord, plugins: Plugins) -> OtherMachineRun:
     """Return a run that is recorded here as an address of it gives it. Raise Rejected."""
     try:
-        document = parse_document(plans.read_stored_document(record.run).decode())
+        document = parse_document(stored_job.read_stored_document(record.run).decode())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "It is damaged."
         raise Rejected(

@@ -23,7 +23,8 @@ from robotrain.model.platform import ListPlatforms, Platform
 from robotrain.model.platform_features import SourceVersions
 from robotrain.model.preview import RunPlace
 from robotrain.model.source import SourceKind
-from robotrain.model.workload import Produces, Workload
+from robotrain.model.workload import Workload
+from robotrain.model.workload_profile import Produces
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret

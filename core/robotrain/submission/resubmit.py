@@ -26,7 +26,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import plans, run_differences, run_values
+from robotrain.store import plans, run_differences, run_values, stored_job
 from robotrain.store.run_differences import Difference, RunValue
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import program_lock
@@ -41,12 +41,12 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
     try:
         stored_plan = plans.read_stored_plan(run)
     except Rejected as rejected:
-        cause, folder = rejected.problems[0], str(plans.get_plan_folder(run))
+        cause, folder = rejected.problems[0], str(stored_job.get_plan_folder(run))
         ways = cause.suggestions[:-1]  # the last one is to render a folder
         problem = make_problem("plan-not-kept.unreadable", *ways, given=folder, run=run, why=cause.why)
         raise Rejected([problem]) from rejected
     if stored_plan.changed:
-        folder = str(plans.get_plan_folder(run))
+        folder = str(stored_job.get_plan_folder(run))
         changed_files = ", ".join(stored_plan.changed)
         raise Rejected([make_problem("plan-not-kept.changed", given=folder, run=run, changed=changed_files)])
     return stored_plan

@@ -13,7 +13,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import StepStateName
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
-from robotrain.store import files, plans, records
+from robotrain.store import files, records, stored_job
 from robotrain.sweeps.space import SweepPlan, parse_sweep
 
 SEED = "seed"
@@ -81,7 +81,7 @@ def make_register_command(run: str, results: SweepResults) -> str:
 def read_results(run: str) -> SweepResults | None:
     """Return the results of a sweep; None if its plan or its progress is gone."""
     try:
-        plan = parse_sweep(json.loads(files.read_state_file(plans.get_plan_folder(run) / PIPELINE_FILE))["sweep"])
+        plan = parse_sweep(json.loads(files.read_state_file(stored_job.get_plan_folder(run) / PIPELINE_FILE))["sweep"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
     pipeline_progress = progress.read_progress(run)

@@ -21,7 +21,8 @@ from robotrain.config.values import Origin, Value
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import LOCAL_KIND
-from robotrain.model.workload import Produces, Workload
+from robotrain.model.workload import Workload
+from robotrain.model.workload_profile import Produces
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock
 from robotrain.submission.packing import pack_modules

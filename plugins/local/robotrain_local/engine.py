@@ -1,11 +1,12 @@
 """What acts for the platform `local`: each method of its engine is a function of the module that it belongs to."""
 # ruff: noqa: D102 (the base class says what each method does)
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robotrain.model.health import Check
-from robotrain.model.plan import Plan
 from robotrain.model.platform_features import RunAccess, SourceVersions
 from robotrain.model.reference import Reference
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
@@ -18,6 +19,10 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_local import observe, spec
 from robotrain_local.observe import SeenProcesses
 from robotrain_local.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from robotrain.model.health import Check
+    from robotrain.model.plan import Plan
 
 
 class LocalEngine(RunFolderEngine, SourceVersions, RunAccess):

@@ -13,7 +13,7 @@ from robotrain.model.reference import LOGIN_KEY
 from robotrain.model.run import Output, RunGone, RunRecord, locate_output
 from robotrain.model.source import LOCAL_KIND, REMOTE_KIND, Source, SourceError
 from robotrain.plugins.manager import Plugins
-from robotrain.store import latest_run, name_index, name_lock, plans, records
+from robotrain.store import latest_run, name_index, name_lock, plans, records, stored_job
 from robotrain.submission.checkpoint_runs import find_run_of_same_name
 
 ALL = "all"
@@ -124,7 +124,7 @@ def _find_start(name: str) -> Source:
     """Return the source of the policy that a run started from. Raise SourceError."""
     try:
         run = name_index.find_run(name)
-        sources = [source for source in plans.read_stored_sources(run) if source.role in START_ROLES]
+        sources = [source for source in stored_job.read_stored_sources(run) if source.role in START_ROLES]
         kind = Plugins().source_kinds().get(sources[0].kind) if sources else None
     except Rejected:
         reason = f"{name} is no run of this machine: only where it was submitted, it is known what it started from."
@@ -141,7 +141,7 @@ def describe_checkpoint(run_text: str, source: Source) -> str:
 
 def find_related_sources(run_text: str, role: str) -> Sequence[tuple[str, str]]:
     """Return the kinds and addresses of the sources of a role that the run had whose checkpoint a text meant."""
-    sources = plans.read_stored_sources(_runs[run_text]) if run_text in _runs else ()
+    sources = stored_job.read_stored_sources(_runs[run_text]) if run_text in _runs else ()
     return [(source.kind, source.uri) for source in sources if source.role == role]
 
 
@@ -183,7 +183,7 @@ def _find_common_folder(record: RunRecord, checkpoints: Mapping[int, Output]) ->
 
 def _explain_no_checkpoint(record: RunRecord, platform: Platform, plugins: Plugins) -> SourceError:
     if record.makes != "checkpoints":
-        policies = [source.uri for source in plans.read_stored_sources(record.run) if source.role == "policy"]
+        policies = [source.uri for source in stored_job.read_stored_sources(record.run) if source.role == "policy"]
         hint = f": its input policy is {' and '.join(policies)}" if policies else ""
         return SourceError(f"{record.run} is a run of {record.workload}, which writes no checkpoints{hint}.")
     status = platform.engine.status(record.reference)

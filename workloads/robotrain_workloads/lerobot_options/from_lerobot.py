@@ -87,7 +87,7 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     if script:
         program.left_out |= script.left_out
     line_options = TranslatedOptions(plugins.workload(name), options, program)
-    robotrain_line = RobotrainLine(line_options, program)
+    robotrain_line = RobotrainLine(line_options, program, plugins.default_workload())
     if script:
         robotrain_line.add_batch_options(script.batch)
         robotrain_line.add_loops(script.loops)

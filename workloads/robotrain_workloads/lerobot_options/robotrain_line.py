@@ -25,8 +25,9 @@ OWN_PLACES = ("output_dir", "job_name")
 class RobotrainLine:
     """A line of `robotrain submit`, or of `robotrain sweep` for a program that stands in a loop."""
 
-    def __init__(self, options: TranslatedOptions, program: ProgramLine) -> None:
+    def __init__(self, options: TranslatedOptions, program: ProgramLine, default_workload: str) -> None:
         self.options, self.program = options, program
+        self.workload_words = () if options.workload.name == default_workload else (options.workload.name,)
         self.platform = "PLATFORM"
         self.platform_words: list[str] = []
         """Settings of the platform that a batch script asks for."""
@@ -78,13 +79,12 @@ class RobotrainLine:
     def make_line(self) -> TranslatedLine:
         """Return the line."""
         options = self.options
-        workload_words = () if options.workload.default else (options.workload.name,)
         rest_words = ["--", *options.rest] if options.rest else []
         flags = [word for words in options.flags.values() for word in words]
         words = (
             "robotrain",
             "submit",
-            *workload_words,
+            *self.workload_words,
             "--platform",
             self.platform,
             *self.platform_words,
@@ -110,7 +110,7 @@ class RobotrainLine:
         sweep = (
             "robotrain",
             "sweep",
-            *workload_words,
+            *self.workload_words,
             "--platform",
             self.platform,
             *self.platform_words,

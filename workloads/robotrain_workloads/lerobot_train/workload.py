@@ -201,7 +201,6 @@ LEROBOT_TRAIN = Workload(
         {"steps": "training_steps", "batch": "batch_size"},
         lerobot_declarations.find_facts,
     ),
-    default=True,
     check=check_job,
     logs_metric=logs_metric,
     describe_data=describe_data,

@@ -84,7 +84,6 @@ ROSBAG_ACT_TRAIN = replace(
     derive_profile=derive_profile,
     option_hints=OPTION_HINTS,
     named_by=(),
-    default=False,
     check=check_job,
     read_config=read_config,
     format_config=format_config,

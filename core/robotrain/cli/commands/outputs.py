@@ -30,7 +30,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
-from robotrain.store import code_changes, code_folder, plans, progress_cache, written_files
+from robotrain.store import code_changes, code_folder, progress_cache, stored_job, written_files
 
 make_problem = Messages(__file__)
 
@@ -102,7 +102,7 @@ def outputs(
 
 def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> None:
     """Note outputs that were downloaded into the folder of a run's code: they are no code of its next run."""
-    folder = code_changes.find_folder(plans.read_stored_sources(record.run))
+    folder = code_changes.find_folder(stored_job.read_stored_sources(record.run))
     if folder is None or not to.resolve().is_relative_to(folder.resolve()):
         return
     written_files.note_downloads(to, names)

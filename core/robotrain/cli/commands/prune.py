@@ -30,7 +30,7 @@ from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, plans, progress_cache, prune, records
+from robotrain.store import name_index, name_lock, progress_cache, prune, records, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
@@ -157,7 +157,7 @@ class PruneCandidates:
             candidates = [_add_outputs(candidate, outputs.get(candidate.run)) for candidate in candidates]
             removed_runs = {candidate.run for candidate in self.plan.removed}
             used_sources = {
-                run: [source.uri for source in plans.read_stored_sources(run)]
+                run: [source.uri for source in stored_job.read_stored_sources(run)]
                 for run in records.list_runs()
                 if not (records.is_step(run) and records.read_record(run).pipeline in removed_runs)
             }

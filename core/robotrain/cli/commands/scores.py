@@ -19,7 +19,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report import collect, compared_evaluations, evaluation, score_table
 from robotrain.report.score_table import ScoredPolicy
-from robotrain.store import plans, progress_cache
+from robotrain.store import progress_cache, stored_job
 
 make_problem = Messages(__file__)
 
@@ -124,9 +124,9 @@ def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[Score
 
 def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
     """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
-    sources = [source for source in plans.read_stored_sources(record.run) if source.role == collect.POLICY_ROLE]
+    sources = [source for source in stored_job.read_stored_sources(record.run) if source.role == collect.POLICY_ROLE]
     training_run = collect.find_training_run(sources, {})
-    value_rows = (row for run in (record.run, training_run) if run for row in plans.read_stored_values(run))
+    value_rows = (row for run in (record.run, training_run) if run for row in stored_job.read_stored_values(run))
     kind = next((str(row["value"]) for row in value_rows if row["name"] == "policy_type" and row["value"]), "")
     return collect.name_sources(sources, collect.POLICY_ROLE, training_run), kind or _read_policy_type(record, plugins)
 

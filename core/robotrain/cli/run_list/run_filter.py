@@ -29,7 +29,7 @@ from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import plans, records, run_values
+from robotrain.store import records, run_values, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
 
 make_problem = Messages(__file__)
@@ -236,7 +236,10 @@ def _find_value_names(
         if recorded_names is None:  # the names of all values that runs have, those of defaults included
             recorded_names = set()
             for record in read_records():
-                recorded_names |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
+                recorded_names |= {
+                    *record.values,
+                    *(str(row["name"]) for row in stored_job.read_stored_values(record.run)),
+                }
         if name not in recorded_names:
             nearest_name = option or find_nearest_name(name, {*declared_names, *recorded_names})
             ways = [Suggestion(f"--set {nearest_name}=VALUE")] if nearest_name else []

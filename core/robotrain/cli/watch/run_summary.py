@@ -20,7 +20,7 @@ from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import UNPUBLISHED_CODE, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
-from robotrain.store import plans, progress_cache, published
+from robotrain.store import progress_cache, published, stored_job
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -123,9 +123,9 @@ def select_error_lines(lines: list[str]) -> list[str]:
 
 def describe_code(run: str) -> dict[str, Any]:
     """Return the commit of a run's code, whether it differs from that, and the file that says how; empty for none."""
-    for source in plans.read_stored_sources(run):
+    for source in stored_job.read_stored_sources(run):
         if text := code_commit_tags.format_commit(source):
-            file = plans.get_plan_folder(run) / plans.DIFFERENCE_FILE
+            file = stored_job.get_plan_folder(run) / stored_job.DIFFERENCE_FILE
             return {
                 "commit": code_commit_tags.parse_tags(source)[code_commit_tags.COMMIT],
                 "dirty": code_commit_tags.is_dirty(source),
