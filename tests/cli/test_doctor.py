@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from robotrain import network_deadline
 from robotrain.cli.commands.doctor import summarize_results
-from robotrain.doctor import CheckResult, run_checks
+from robotrain.doctor.health_checks import CheckResult, run_checks
 from robotrain.model.health import Check, report_failure
 from robotrain.model.run import RunRecord
 from robotrain.store import records
@@ -385,7 +385,7 @@ def test_json_of_the_checks(robotrain):
 
 def test_distributions_of_different_versions_fail(checks, monkeypatch):
     versions = {"robotrain-sources": "0.0.9"}
-    monkeypatch.setattr("robotrain.doctor.find_version", lambda name: versions.get(name, "0.1.0"))
+    monkeypatch.setattr("robotrain.doctor.installation.find_version", lambda name: versions.get(name, "0.1.0"))
     check_result(checks()["robotrain"], "fail", "uv pip install robotrain-sources==0.1.0", "robotrain-core is 0.1.0")
 
 

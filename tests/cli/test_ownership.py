@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain import doctor
+from robotrain.doctor.folders import check_configuration_folder, check_folder
 from robotrain.errors import Rejected, Suggestion
 from robotrain.run_folder import model_registration, removal
 from robotrain.store import files, ownership
@@ -33,7 +33,7 @@ def test_a_folder_that_others_can_write_to_is_refused_with_the_chmod(robotrain, 
     place.mkdir(exist_ok=True)
     place.chmod(mode)
     robotrain("runs").check(2, "[folder-open-to-others]", f"chmod -R go-w {place}")
-    results = [*doctor.check_folder(folder, "VARIABLE", Suggestion("")), *doctor.check_configuration_folder()]
+    results = [*check_folder(folder, "VARIABLE", Suggestion("")), *check_configuration_folder()]
     assert any(finding.state == "fail" and f"chmod -R go-w {place}" in str(finding) for finding in results)
     assert robotrain("runs", "--help").exit_code == 0
     place.chmod(mode & ~0o022)

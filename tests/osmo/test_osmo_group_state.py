@@ -2,7 +2,8 @@
 
 import pytest
 from osmo_observed_run import sealed
-from robotrain import doctor
+from robotrain.doctor.leftovers import check_leftovers
+from robotrain.doctor.run_records import check_records
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Metrics, Published
 
@@ -58,8 +59,8 @@ def test_progress_is_that_of_the_lead_and_doctor_reads_the_record(group):
     assert group.read_status()["step"] == 10
     assert "a line of the other" not in group.run_command("logs").stdout
     assert "a line of the other node" in group.run_command("logs", "--task", OTHER).stdout
-    assert [finding.text for finding in doctor.check_records()] == ["1 run recorded, all readable"]
-    assert [finding.text for finding in doctor.check_leftovers()] == ["none"]
+    assert [finding.text for finding in check_records()] == ["1 run recorded, all readable"]
+    assert [finding.text for finding in check_leftovers()] == ["none"]
 
 
 @pytest.mark.parametrize(

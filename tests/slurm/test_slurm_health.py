@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from robotrain.doctor import CheckResult
+from robotrain.doctor.health_checks import CheckResult
 from robotrain_slurm.preflight import setup
 
 

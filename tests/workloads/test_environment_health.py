@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from built_environment import make_built_environment
-from robotrain import doctor
+from robotrain.doctor import health_checks
 from robotrain.plugins.manager import Plugins
 from robotrain_workloads.lerobot_eval.container import ENVIRONMENT as EVALUATION
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
@@ -19,7 +19,9 @@ def cache(tmp_path: Path) -> Path:
 
 def check_health(workload="lerobot-train"):
     (listed,) = [
-        listed for listed in doctor.list_checks(Plugins(), "local", online=False) if listed.check.name == workload
+        listed
+        for listed in health_checks.list_checks(Plugins(), "local", online=False)
+        if listed.check.name == workload
     ]
     return list(listed.check.run())
 

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from robotrain import environment_health
+from robotrain.doctor import environment
 from robotrain.model.health import HealthResult
 from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
 from robotrain_runtime.contract.event import Note
@@ -79,9 +79,9 @@ def test_doctor_names_a_driver_that_is_too_old_for_isaac_lab(monkeypatch, driver
     monkeypatch.delenv(hardware.VISIBLE_DEVICES, raising=False)
     monkeypatch.setattr(hardware, "query_gpus", lambda: [gpu])
     monkeypatch.setattr(uv_program, "find_uv", lambda cache: None)
-    environment_health._check_driver.cache_clear()
-    results = list(environment_health.check_environment(ISAAC_TRAIN))
-    environment_health._check_driver.cache_clear()
+    environment._check_driver.cache_clear()
+    results = list(environment.check_environment(ISAAC_TRAIN))
+    environment._check_driver.cache_clear()
     assert [result.state for result in results if isinstance(result, HealthResult) and "CUDA 13.0" in result.text] == (
         ["warn"] if warned else []
     )

@@ -19,7 +19,14 @@ from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 from robotrain.config.selection import choose_without_job, load_or_none, read_option
 from robotrain.config.validate import validate_values
-from robotrain.doctor import CheckResult, Readiness, apply_fixes, find_readiness, list_checks, run_checks
+from robotrain.doctor.health_checks import (
+    CheckResult,
+    Readiness,
+    apply_fixes,
+    find_readiness,
+    list_checks,
+    run_checks,
+)
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
 

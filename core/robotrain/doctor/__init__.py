@@ -1,0 +1,1 @@
+"""What `robotrain doctor` checks on this machine, and what it mends."""
