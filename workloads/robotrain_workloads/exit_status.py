@@ -1,8 +1,28 @@
-"""The end of a process as another one ended, signals included."""
+"""The end of a program of the work: with its reason, or as another process ended, signals included."""
 
 import os
 import resource
 import signal
+import sys
+from typing import NoReturn
+
+from robotrain_runtime.contract.failure import ERROR_PREFIX, EXIT_PREFLIGHT
+
+
+class WorkFailed(SystemExit):
+    """The work cannot continue: its program ends with exit code 1, and its last line is the reason of the run."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"{ERROR_PREFIX}{reason}")
+
+
+def end_as_preflight(reason: object) -> NoReturn:
+    """Print why, and end with the exit code of preflight. Raise WorkFailed."""
+    failure = WorkFailed(reason)
+    failure.code = EXIT_PREFLIGHT  # Python prints only what it exits with
+    sys.stdout.write(f"{failure}\n")  # in one piece: others may write to the same pipe
+    sys.stdout.flush()
+    raise failure
 
 
 def exit_with_status(status: int) -> None:

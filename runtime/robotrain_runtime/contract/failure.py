@@ -93,6 +93,8 @@ EXCEPTION_PATTERN = (
 )
 RANK_PREFIX = r"^(?:\[node \d+\] )?(?:\[rank\d+\]: ?)?"
 """The prefixes of lines: of a node that is not the first, and of a process, which PyTorch adds."""
+ERROR_PREFIX = "error: "
+"""Begins the line with which a program of robotrain says why it ends: the reason of the run."""
 NODE_END = "error: node {}: {}"
 """The last line of a work of several nodes, with why the one failed that ended the others."""
 NODE_END_PATTERN = r"error: node [^:]+(: | was stopped)"
@@ -137,12 +139,12 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
     number = get_signal_number(code)
     output = strip_rank_prefixes(lines)
     if lines and re.match(NODE_END_PATTERN, lines[-1]):
-        return lines[-1].removeprefix("error: ")
+        return lines[-1].removeprefix(ERROR_PREFIX)
     is_silent = number in (*CRASH_SIGNALS, signal.SIGTERM) and not _find_error(output)
     if code < 0 or number == signal.SIGKILL or is_silent:
         crash = _find_crash(output) if number in CRASH_SIGNALS else ""
         return f"the program was ended by signal {number} ({get_signal_name(number)})" + f": {crash}" * bool(crash)
-    said = explain_output(lines).removeprefix("error: ")
+    said = explain_output(lines).removeprefix(ERROR_PREFIX)
     if said and (code in PLAIN_CODES or _find_error(output)):
         return said
     return f"the program ended with exit code {code}" + (f": {said}" if said else " and no output")

@@ -17,14 +17,13 @@ from robotrain_runtime.contract import child_python, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import StageEvent
-from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
+from robotrain_runtime.contract.failure import ERROR_PREFIX, EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_tracking_environ
 from robotrain_runtime.environments import environment, uv_program
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal, stop_process
 
-ERROR_PREFIX = "error: "
 REMEMBERED_LINES = 50
 
 

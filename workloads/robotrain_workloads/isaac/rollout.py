@@ -8,6 +8,7 @@ from typing import Any
 
 from robotrain_runtime.process.stop import ChildGroup
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac.installation import IsaacLab
 from robotrain_workloads.supervision.json_lines import ReportReader
 from robotrain_workloads.supervision.process_group import GroupFollower
@@ -74,7 +75,7 @@ def follow_rollout(child_group: ChildGroup, report: Path, handle: Callable[[Repo
     if follower.is_stopped:
         raise SystemExit(follower.exit_code)
     if last_report.get("event") != "finished":
-        raise SystemExit(f"error: {explain_failure(last_report, follower.exit_code)}")
+        raise WorkFailed(explain_failure(last_report, follower.exit_code))
 
 
 def explain_failure(report: Report, exit_code: int) -> str:

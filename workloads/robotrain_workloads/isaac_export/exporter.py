@@ -16,6 +16,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
 
 from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac import checkpoint_content, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac.rollout import Report, Rollout, follow_rollout
@@ -202,7 +203,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         Exporter(parser.parse_args(arguments[:separator]), arguments[separator + 1 :]).run()
     except OSError as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
 
 
 if __name__ == "__main__":

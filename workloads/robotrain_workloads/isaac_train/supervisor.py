@@ -17,6 +17,7 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processe
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.process.stop import ChildGroup
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.nodes import node_group, node_launch
@@ -129,9 +130,7 @@ class TrainingFollower:
                 emit_event(Note(level="warning", text=note_text))
             return 0
         if code == 0:
-            raise SystemExit(
-                "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
-            )
+            raise WorkFailed("Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above")
         return self._group.status
 
     def _follow(self) -> bool:
@@ -267,7 +266,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         command = list(make_command(program_options, script, group))
     except OSError as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
     if program_options.node_launcher:
         words = ("-m", NODE_TRAINING, *arguments)
         options = node_launch.make_starter_arguments(

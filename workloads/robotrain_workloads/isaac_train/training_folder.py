@@ -13,6 +13,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac import checkpoint_file, installation, job_command, user_code
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
 from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         folder = user_code.find_folder(program_options.folder, program_options.entry)
     except OSError as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
     root = link_folder(folder, program_options.name) if program_options.name else folder
     os.environ.update({"ROBOTRAIN_CODE": str(root), "TRAINING_ROOT": str(root), "PAYLOAD_ROOT": str(root)})
     with suppress(OSError):  # the program may bring its own

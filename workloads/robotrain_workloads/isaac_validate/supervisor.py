@@ -19,6 +19,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
 from robotrain_workloads.isaac.rollout import Rollout, follow_rollout
@@ -248,7 +249,7 @@ def main(arguments: Sequence[str]) -> None:
         lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
         checkpoint = container.load_checkpoint(program_options.checkpoint, program_options.cache)
     except OSError as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
     expected_values = {
         "task": program_options.task or "",
         "backend": program_options.backend,
@@ -256,7 +257,7 @@ def main(arguments: Sequence[str]) -> None:
         "series": lab.series,
     }
     if problem := next(container.find_checkpoint_problems(checkpoint, **expected_values), ""):
-        raise SystemExit(f"error: {problem}")
+        raise WorkFailed(problem)
     task = checkpoint.choose_task(program_options.task)
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
     play_options = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
@@ -321,7 +322,7 @@ def _send_result(result: ValidationResult, setup: ValidationSetup, folder: Path)
     if result.passed is None:
         emit_event(Note(level="warning", text=NOT_JUDGED))
     elif not result.passed:
-        raise SystemExit(f"error: {result.explain_failure()}")
+        raise WorkFailed(result.explain_failure())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.problem import Suggestion
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
 
 WITHOUT_GPU = Suggestion("--device cpu", "computes on the CPU, slowly")
@@ -29,15 +30,15 @@ def choose_device(requested: str, activity: str = "training", *, leaves_core: bo
     usable_by_device = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
     available_devices = [name for name in usable_by_device if usable_by_device[name]]
     if requested != "auto" and requested not in available_devices:
-        raise SystemExit(
-            f"error: --device {requested}: PyTorch {torch.__version__} finds no such device;"
+        raise WorkFailed(
+            f"--device {requested}: PyTorch {torch.__version__} finds no such device;"
             f" available: {', '.join(available_devices)} (--device auto takes the first)"
         )
     chosen_device = available_devices[0] if requested == "auto" else requested
     if problem := _explain_missing_gpus(torch, requested, chosen_device):
-        raise SystemExit(f"error: {problem}")
+        raise WorkFailed(problem)
     if problem := find_precision_problem(chosen_device, os.environ.get(PRECISION_VARIABLE, "no")):
-        raise SystemExit(f"error: {problem} ({PRECISION_HINT})")
+        raise WorkFailed(f"{problem} ({PRECISION_HINT})")
     if chosen_device == "cpu" and leaves_core and "OMP_NUM_THREADS" not in os.environ:
         # With a thread on every core, one busy core delays all of them: measured, up to ten times slower.
         os.environ["OMP_NUM_THREADS"] = str(count_threads(1))

@@ -14,6 +14,7 @@ from typing import Any
 
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
+from robotrain_workloads.exit_status import WorkFailed, end_as_preflight
 from robotrain_workloads.lerobot import hub_cache, options, policy_packages, versions
 from robotrain_workloads.lerobot import policy as policy_files
 
@@ -170,7 +171,7 @@ def check_policy_configuration(policy: str, *overrides: str) -> None:
         else:
             _make_configuration(policy, "cpu", overrides)
     except options.ConfigurationRefused as refused:
-        options.end_as_preflight(refused)
+        end_as_preflight(refused)
 
 
 def _read_configuration(folder: Path, device: str, overrides: Sequence[str]) -> Any:
@@ -189,12 +190,12 @@ def _explain_load_errors(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except options.ConfigurationRefused as refused:
-        options.end_as_preflight(refused)
+        end_as_preflight(refused)
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and error.code == EXIT_PREFLIGHT:  # it has said why
             raise
         if sentence := explain_load_error(error, folder):
-            raise SystemExit(f"error: {sentence}") from error
+            raise WorkFailed(sentence) from error
         raise
 
 
@@ -278,4 +279,4 @@ def require_finite_action(action: Any, subject: str, location: str, reason: str 
     """Raise SystemExit with a sentence for an action that is not finite. `location`: episode and frame."""
     action_values = action.tolist()
     if not all(map(math.isfinite, action_values)):
-        raise SystemExit(f"error: {subject} in {location} is not finite: {action_values}; {reason}")
+        raise WorkFailed(f"{subject} in {location} is not finite: {action_values}; {reason}")

@@ -8,9 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
-
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
 from robotrain_workloads.lerobot import versions
 
@@ -41,15 +38,6 @@ class ConfigurationRefused(ValueError):
     def __init__(self, options: Sequence[str], subject: str, reason: str) -> None:
         super().__init__(explain_refusal(options, subject, reason))
         self.reason = reason
-
-
-def end_as_preflight(refusal: ValueError) -> NoReturn:
-    """Print why, and end with the exit code of preflight. Raise SystemExit with the sentence."""
-    exit_error = SystemExit(f"error: {refusal}")
-    exit_error.code = EXIT_PREFLIGHT  # Python prints only what it exits with
-    sys.stdout.write(f"{exit_error}\n")  # in one piece: others may write to the same pipe
-    sys.stdout.flush()
-    raise exit_error from refusal
 
 
 @contextlib.contextmanager

@@ -6,15 +6,14 @@ LeRobot itself imports only distributions whose name is spelled `lerobot_policy_
 import importlib
 import importlib.metadata
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from robotrain_runtime.contract.added_packages import list_packages
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
 from robotrain_workloads import packages
+from robotrain_workloads.exit_status import end_as_preflight
 
 PACKAGES_VARIABLE = "ROBOTRAIN_POLICY_PACKAGES"
 """The environment variable of the work with the names of the packages that the user gave, separated by commas."""
@@ -55,7 +54,7 @@ def register_policies(kind: str = "") -> None:
             if name not in plugins:
                 _import_package(name)
         if kind not in _list_types():
-            _end(
+            end_as_preflight(
                 f"{' and '.join(package_names)} of {packages.WITH_FLAG} have no policy type {kind}: there is "
                 f"{_list_others()}"
             )
@@ -80,15 +79,15 @@ def _import_package(name: str) -> None:
     try:
         modules = list(list_modules(name))
     except importlib.metadata.PackageNotFoundError:
-        _end(f"the package {name} is not in the environment")
+        end_as_preflight(f"the package {name} is not in the environment")
     if not modules:
-        _end(f"the package {name} has no module to import")
+        end_as_preflight(f"the package {name} has no module to import")
     for module in modules:
         try:
             importlib.import_module(module)
         except Exception as error:
             reason = " ".join(str(error).split())
-            _end(f"the package {name} cannot be imported: {type(error).__name__}: {reason}", error)
+            end_as_preflight(f"the package {name} cannot be imported: {type(error).__name__}: {reason}")
 
 
 def list_modules(name: str) -> Iterator[str]:
@@ -107,12 +106,3 @@ def list_modules(name: str) -> Iterator[str]:
         ):
             top_names[top_name] = None
     yield from top_names
-
-
-def _end(sentence: str, cause: BaseException | None = None) -> NoReturn:
-    """Print a sentence, and end with the exit code of preflight. Raise SystemExit."""
-    exit_error = SystemExit(f"error: {sentence}")
-    exit_error.code = EXIT_PREFLIGHT  # Python prints only what it exits with
-    sys.stdout.write(f"error: {sentence}\n")  # in one piece: others may write to the same pipe
-    sys.stdout.flush()
-    raise exit_error from cause

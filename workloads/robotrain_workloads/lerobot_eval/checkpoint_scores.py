@@ -16,6 +16,7 @@ from robotrain_runtime.contract.document import collect_fields
 from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
 
 from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import policy
 from robotrain_workloads.lerobot_eval import evaluated_parts, followed_checkpoints, policy_checkpoints
 from robotrain_workloads.lerobot_eval.evaluated_parts import Evaluate, MakeProgress
@@ -39,7 +40,7 @@ def evaluate_policy(request: EvaluationRequest, evaluate: Evaluate) -> None:
         score = evaluated_parts.score_policy(request, folder, evaluate, EvaluationProgress)
     evaluated_parts.report(request, score, request.policy.folder, request.kept_policy)
     if sentence := summary.explain_low_success(score, request.success_threshold):
-        raise SystemExit(f"error: {sentence}")
+        raise WorkFailed(sentence)
 
 
 def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate: Evaluate) -> None:
@@ -63,7 +64,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     best_score = choose_best([*scores_by_folder.values()])
     failures_text = explain_failures([*scores_by_folder.values()])
     if best_score is None:
-        raise SystemExit(f"error: {failures_text or 'no checkpoint was evaluated'}")
+        raise WorkFailed(failures_text or "no checkpoint was evaluated")
     folder = next(folder for folder, score in scores_by_folder.items() if score is best_score)
     compared_count = sum(bool(score.scores) for score in scores_by_folder.values())
     confirmed_score, doubt = None, "it was removed"
@@ -101,7 +102,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         doubt if request.confirm else "",
     )
     if error_text := "; ".join(filter(None, sentences)):
-        raise SystemExit(f"error: {error_text}")
+        raise WorkFailed(error_text)
 
 
 def _list_checkpoints(request: EvaluationRequest, folder: Path) -> Iterator[tuple[Path, int]]:

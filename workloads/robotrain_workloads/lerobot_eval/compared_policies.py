@@ -37,6 +37,7 @@ from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot_eval import evaluated_parts
 from robotrain_workloads.lerobot_eval.evaluated_parts import Evaluate
 from robotrain_workloads.lerobot_eval.inputs import simulation
@@ -72,7 +73,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     planned_pairs = plan_pairs(plan, len(request.references))
     start_limit = min(start_limit, max(1, (plan.at_most or planned_pairs.at_most) // tasks))
     if start_limit < 1:
-        raise SystemExit(_explain_no_start(earlier_comparisons))
+        raise WorkFailed(_explain_no_start(earlier_comparisons))
     request = replace(request, skip=choose_skip(earlier_comparisons, request.seed, FRESH, start_limit))
     plan = replace(plan, at_most=start_limit * tasks, block=tasks)
     if earlier_comparisons:
@@ -87,7 +88,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
         table += new_observations
         repeats = len(new_observations) < len(played_episodes) or any(find_repeated(table))
         if not table:
-            raise SystemExit(_explain_no_start(earlier_comparisons))
+            raise WorkFailed(_explain_no_start(earlier_comparisons))
         is_last = repeats or sum(rounds) >= start_limit
         pairings = [pair_sides(table, Side(policy_names[0]), Side(name)) for name in policy_names[1:]]
         verdicts = _decide(pairings, plan, counts, is_last=is_last)
@@ -115,7 +116,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
 
 def _explain_no_start(earlier_comparisons: Sequence[EarlierComparison]) -> str:
     return (
-        f"error: {record.name_runs(earlier_comparisons)} played all of the starts with the same policies: what they "
+        f"{record.name_runs(earlier_comparisons)} played all of the starts with the same policies: what they "
         "found is the"
         " answer, and other --starts ask again"
     )
@@ -128,7 +129,7 @@ def _digest_policies(request: EvaluationRequest, policy_names: Sequence[str]) ->
     for policy_name, digest in zip(policy_names[1:], digests[1:], strict=True):
         if digest and digest == digests[0]:
             same_policies = f"{policy_names[0]} and {policy_name} are the same policy (sha256:{digest[:12]})"
-            raise SystemExit(f"error: {same_policies}: there is nothing to compare")
+            raise WorkFailed(f"{same_policies}: there is nothing to compare")
     return digests
 
 
@@ -287,7 +288,7 @@ def _finish(
         row["sentence"] for row in comparison_record["verdicts"] if gate and row["verdict"] != "not worse"
     ]
     if error_text := "; ".join(filter(None, [*refused_sentences, low_success_text])):
-        raise SystemExit(f"error: {error_text}")
+        raise WorkFailed(error_text)
 
 
 def _merge_parts(request: EvaluationRequest, part_folders: Sequence[Path], folder: Path) -> EvaluationResult:

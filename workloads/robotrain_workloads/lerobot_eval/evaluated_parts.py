@@ -21,6 +21,7 @@ from robotrain_runtime.contract.document import collect_fields
 from robotrain_runtime.contract.event import Evaluated, Note, Scored, emit_event
 
 from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.references import EARLIER, PARAMETERS
 from robotrain_workloads.lerobot_eval.results import result_store, summary
@@ -42,7 +43,7 @@ def score_policy(request: EvaluationRequest, folder: Path, evaluate: Evaluate, m
     """Evaluate a policy, and write its results to a new folder."""
     result = evaluate(request, folder, make_progress)
     if not result.episodes:
-        raise SystemExit("error: no episode was evaluated")
+        raise WorkFailed("no episode was evaluated")
     result_store.write_results(result, folder)
     return make_score(result)
 

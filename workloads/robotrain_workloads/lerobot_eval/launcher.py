@@ -14,6 +14,7 @@ from robotrain_runtime.contract.event import Note, Track, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import dataset, device, warm_up
 from robotrain_workloads.lerobot import loaded_policy as loading
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
@@ -122,9 +123,9 @@ def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.Episode
         episodes, excluded = request.replay_episodes, request.exclude_episodes
         selection = held_out.choose_episodes(episodes, root, request.policy.folder, excluded)
     except ValueError as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
     if not selection.episodes:
-        raise SystemExit(f"error: {request.dataset or root} has no episodes to replay")
+        raise WorkFailed(f"{request.dataset or root} has no episodes to replay")
     emit_event(Note(level="info", text=selection.why))
     return selection
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.machine.hardware import count_cores
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import data_errors, dataset, loaded_policy
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
@@ -128,7 +129,7 @@ class Recording:
             frames: Mapping[str, Any] = pending_part.result()
         except Exception as error:
             if sentence := data_errors.explain_reading_error(error, self._root):
-                raise SystemExit(f"error: {sentence}") from error
+                raise WorkFailed(sentence) from error
             raise
         return frames
 
@@ -204,7 +205,7 @@ def open_recording(loaded: LoadedPolicy, root: Path, request: EvaluationRequest,
         return Recording(loaded, root, request, episodes)
     except Exception as error:
         if sentence := data_errors.explain_reading_error(error, root):
-            raise SystemExit(f"error: {sentence}") from error
+            raise WorkFailed(sentence) from error
         raise
 
 
@@ -224,7 +225,7 @@ def replay_wave(
         action = loaded.act(frame.observation)
         if action.shape[-1] != frame.action.shape[-1]:
             sizes = f"{action.shape[-1]} values, those of the dataset {frame.action.shape[-1]}"
-            raise SystemExit(f"error: the policy's actions have {sizes}")
+            raise WorkFailed(f"the policy's actions have {sizes}")
         predicted_actions.append(action)
         recorded_actions.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):

@@ -7,8 +7,8 @@ put into another order, in which the last ones are those of each dataset. Does n
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from robotrain_workloads.exit_status import WorkFailed, end_as_preflight
 from robotrain_workloads.lerobot import dataset, dataset_preparation
-from robotrain_workloads.lerobot.options import end_as_preflight
 
 
 class MixtureEpisodes:
@@ -23,7 +23,7 @@ class MixtureEpisodes:
         self.counts = [size[0] for size in sizes if size]
         """The episodes of each dataset."""
         if len(self.counts) != len(names):
-            raise SystemExit(f"error: {root / dataset.SIZES_FILE} does not say which episodes are of which dataset")
+            raise WorkFailed(f"{root / dataset.SIZES_FILE} does not say which episodes are of which dataset")
         self._owners = [index for index, count in enumerate(self.counts) for _ in range(count)]
         self._root = root
 
@@ -77,6 +77,6 @@ class MixtureEpisodes:
             if count == len(dataset_episodes):
                 is_split = f"held out by --val-split {held_out_part:g}; --no-val-split holds out none"
                 reason = is_split if count else "left out"
-                end_as_preflight(ValueError(f"no episode of {name} is trained on: all are {reason}"))
+                end_as_preflight(f"no episode of {name} is trained on: all are {reason}")
             texts.append(f"{count} of {len(dataset_episodes)} of {name}")
         return ", ".join(texts)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
+from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import data_errors, dataset, device
-from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.findings import DataFinding
@@ -96,7 +97,7 @@ def _check_tables(launcher_options: argparse.Namespace, options: Sequence[str], 
         emit_event(Note(level="warning", text=note_text))
         return
     if findings:
-        end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(str, findings))))
+        end_as_preflight(data_errors.REFUSED + "; ".join(map(str, findings)))
 
 
 def note_data(launcher_options: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:

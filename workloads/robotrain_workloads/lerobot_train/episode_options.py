@@ -7,8 +7,9 @@ from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
+from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import dataset, dataset_preparation, device, episode_numbers, file_formats
-from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_data_check import dataset_options
 from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
 

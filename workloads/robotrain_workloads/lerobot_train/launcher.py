@@ -14,6 +14,7 @@ from typing import Any
 from robotrain_runtime.contract.event import Track, emit_event
 from robotrain_runtime.process.stop import end_with_parent
 
+from robotrain_workloads.exit_status import WorkFailed, end_as_preflight
 from robotrain_workloads.lerobot import (
     data_errors,
     device,
@@ -26,7 +27,6 @@ from robotrain_workloads.lerobot import (
 )
 from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
-    end_as_preflight,
     explain_parser_errors,
     get_option_value,
 )
@@ -198,9 +198,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         pass
     except Exception as error:
         if sentence := _explain_trainer_error(error, launcher_options, options, root):
-            raise SystemExit(
-                f"error: {episode_numbers.keep_excluded(sentence, launcher_options.exclude_episodes)}"
-            ) from error
+            raise WorkFailed(f"{episode_numbers.keep_excluded(sentence, launcher_options.exclude_episodes)}") from error
         raise
     finally:
         _kill_workers()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from robotrain_workloads.exit_status import WorkFailed
+
 PROCESSOR_FACTORY = "make_pre_post_processors"
 REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
 POLICY_FACTORY, DATASET_FACTORY = "make_policy", "make_train_eval_datasets"
@@ -98,7 +100,7 @@ def require_loaded_weights(trainer: ModuleType) -> None:
         with contextlib.redirect_stdout(printed_lines):
             policy = original(*arguments, **options)
         if warning := next((line for line in printed_lines.text.splitlines() if UNLOADED_WEIGHTS.search(line)), ""):
-            raise SystemExit(f"error: the weights of the policy to start from were not loaded: {warning.strip()}")
+            raise WorkFailed(f"the weights of the policy to start from were not loaded: {warning.strip()}")
         return policy
 
 

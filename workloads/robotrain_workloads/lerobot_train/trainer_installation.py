@@ -10,6 +10,7 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine import hardware
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import device, training_history
 from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
 from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
@@ -127,7 +128,7 @@ def _place_weights(launcher_options: argparse.Namespace) -> None:
             launcher_options.weights, launcher_options.weights_name, is_given=launcher_options.given_weights
         )
     except (OSError, weights_file.WeightsError) as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
     if warning and device.is_first_rank():
         emit_event(Note(level="warning", text=warning))
 

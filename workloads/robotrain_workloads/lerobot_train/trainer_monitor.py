@@ -15,6 +15,7 @@ from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, find_weights_file
@@ -178,7 +179,7 @@ class TrainerMonitor:
         step = int(folder.name)
         weights = folder / MODEL_FOLDER / find_weights_file(folder / MODEL_FOLDER)
         if not self._allow_non_finite and (tensor := find_non_finite_tensor(weights)):
-            raise SystemExit(f"error: the weights are NaN or infinite at step {step} ({tensor}): {NON_FINITE_HINT}")
+            raise WorkFailed(f"the weights are NaN or infinite at step {step} ({tensor}): {NON_FINITE_HINT}")
         if step >= self._total:
             self.require_finite_loss()
         with suppress(OSError, ValueError, *training_history.FORMAT_ERRORS):  # its trainings are unknown then
@@ -201,7 +202,7 @@ class TrainerMonitor:
     def require_finite_loss(self) -> None:
         """Raise SystemExit with a sentence if the last training loss is NaN or infinite."""
         if problem := self._find_loss_problem():
-            raise SystemExit(f"error: {problem}: {NON_FINITE_HINT}")
+            raise WorkFailed(f"{problem}: {NON_FINITE_HINT}")
 
     def _find_loss_problem(self) -> str:
         step, loss = self._last_loss
@@ -223,7 +224,7 @@ class TrainerMonitor:
         """Raise SystemExit if another number of processes trains together than was asked for; else tell it once."""
         nodes, ranks, batch = self._ranks
         if count != ranks:
-            raise SystemExit(f"error: {count} processes train together, not {ranks} on {nodes} nodes")
+            raise WorkFailed(f"{count} processes train together, not {ranks} on {nodes} nodes")
         if ranks > 1 and not self._has_counted and is_first_rank():
             emit_event(Processes(count=count, nodes=nodes, samples=count * batch))
         self._has_counted = True

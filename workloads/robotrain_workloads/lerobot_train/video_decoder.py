@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Note, emit_event
 
+from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import dataset, ffmpeg_libraries, file_formats
 from robotrain_workloads.lerobot.device import is_first_rank
-from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.start import get_dataset_settings
 from robotrain_workloads.lerobot_data_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot_train.episode_options import parse_episodes
@@ -60,13 +61,13 @@ def choose_decoder(root: Path, options: Sequence[str]) -> ChosenDecoder:
         return _describe(settled_decoder)
     failure = _find_failure()
     if failure and streams:
-        end_as_preflight(ValueError(f"LeRobot streams videos with torchcodec alone, which does not load: {failure}"))
+        end_as_preflight(f"LeRobot streams videos with torchcodec alone, which does not load: {failure}")
     if failure and requested:
         failure_text = f"torchcodec decodes the videos of this training, and does not load: {failure} ({USE_PYAV})"
-        end_as_preflight(ValueError(failure_text))
+        end_as_preflight(failure_text)
     if failure and settled_decoder:
         failure_text = f"the checkpoint was trained with torchcodec, which does not load here: {failure}"
-        end_as_preflight(ValueError(f"{failure_text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)"))
+        end_as_preflight(f"{failure_text} ({USE_PYAV} goes on with PyAV, whose pictures may differ)")
     is_resumed = settled_decoder and not requested and not streams
     if not failure and not is_resumed:  # the training read them before
         failure = _find_unread(root, options)

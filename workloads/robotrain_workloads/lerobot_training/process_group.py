@@ -20,6 +20,7 @@ from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL
 from robotrain_workloads.nodes.rank_store import RankStore
@@ -165,9 +166,7 @@ class NodesStop(GroupStop):
         first_device, _, first_hardware = self._store.wait(DEVICE).partition("\n")
         if first_device != device:
             device_difference = f"this node trains on {device} and the first one on {first_device}"
-            raise SystemExit(
-                f"error: the nodes are of different kinds: {device_difference} (use like nodes, or --device cpu)"
-            )
+            raise WorkFailed(f"the nodes are of different kinds: {device_difference} (use like nodes, or --device cpu)")
         if hardware != first_hardware and os.environ.get("LOCAL_RANK", "0") == "0":
             note_text = (
                 f"nodes of different kinds train together, at the pace of the slowest: {first_hardware}, {hardware}"
@@ -183,9 +182,7 @@ class NodesStop(GroupStop):
                 f"this node decodes videos with {program or 'nothing'} and the first one with "
                 f"{first_decoder or 'nothing'}"
             )
-            raise SystemExit(
-                f"error: the nodes decode differently: {decoder_difference} (-- --dataset.video_backend=pyav)"
-            )
+            raise WorkFailed(f"the nodes decode differently: {decoder_difference} (-- --dataset.video_backend=pyav)")
 
     def require_same_start(self, step: int) -> None:
         """Raise SystemExit if this process would go on from another step than the first one."""
@@ -193,7 +190,7 @@ class NodesStop(GroupStop):
             self._store.announce(START, str(step))
         elif (first_step := self._store.wait(START)) != str(step):
             step_difference = f"this node would go on from step {step} and the first one from step {first_step}"
-            raise SystemExit(f"error: the nodes have different checkpoints: {step_difference}")
+            raise WorkFailed(f"the nodes have different checkpoints: {step_difference}")
 
     def should_stop(self, step: int) -> bool:
         """Return whether `step` is the one they agreed on."""

@@ -20,7 +20,7 @@ from types import FrameType
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
 from robotrain_runtime.process.stop import end_with_parent
 
-from robotrain_workloads.exit_status import exit_with_status
+from robotrain_workloads.exit_status import WorkFailed, exit_with_status
 from robotrain_workloads.nodes import node_group, outcome
 from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL, JobNodes
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         launch = NodeLaunch([*options.launcher, sys.executable, *program], group, stops_by_file=options.stops_by_file)
     except OSError as error:
         message = f"the nodes are not started, because {host} cannot run {options.launcher[0]}: {error.strerror}"
-        raise SystemExit(f"error: {message} (on the PATH of the job there)") from None
+        raise WorkFailed(f"{message} (on the PATH of the job there)") from None
     code = launch.wait()
     node_ends = node_group.read_ends(ends_folder)
     started_nodes = node_group.list_started(ends_folder)

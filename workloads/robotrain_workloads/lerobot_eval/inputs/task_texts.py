@@ -7,6 +7,7 @@ from pathlib import Path
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.contract.problem import Problem, make_data_problem, summarize_problem
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import policy, training_history, versions
 from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
 from robotrain_workloads.lerobot.versions import ModelType
@@ -67,7 +68,7 @@ def choose_description(
     ):
         if len(task_texts) == 1:
             return _note(task_texts[0], origin_text)
-    raise SystemExit(f"error: {summarize_problem(_make_finding(env, trained_texts or recorded_texts))}")
+    raise WorkFailed(summarize_problem(_make_finding(env, trained_texts or recorded_texts)))
 
 
 def _note(text: str, origin: str) -> str:

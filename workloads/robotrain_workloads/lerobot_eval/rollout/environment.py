@@ -19,6 +19,7 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
@@ -103,7 +104,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
         except ModuleNotFoundError as error:
             if error.name != package:
                 raise
-            raise SystemExit(f"error: --env {request.env}: this run's environment lacks {package}") from error
+            raise WorkFailed(f"--env {request.env}: this run's environment lacks {package}") from error
     images = any(is_image(name) for name in get_feature_shapes(loaded.policy.config.input_features))
     observation_type = IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION
     options = [f"--obs_type={observation_type}"]
@@ -145,7 +146,7 @@ def _parse_config(env: str, options: Sequence[str], given_options: Sequence[str]
         with lerobot_options.explain_parser_errors(given_options, f"the configuration of {env}"):
             return draccus.parse(config_class, args=list(options))
     except Exception as error:
-        raise SystemExit(f"error: {error}") from error
+        raise WorkFailed(error) from error
 
 
 def adapt_to_policy(
@@ -197,9 +198,7 @@ def require_matching_features(env: str, loaded: LoadedPolicy, available_shapes: 
     ]
     if problems:
         shown_names = ", ".join(sorted(set(available_shapes) - {ACTION}))
-        raise SystemExit(
-            f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown_names})"
-        )
+        raise WorkFailed(f"the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown_names})")
 
 
 def _takes(
@@ -226,13 +225,13 @@ def explain_render_errors(env: str, scenes: Path | None = None) -> Iterator[None
     except Exception as error:
         if scenes and str(scenes) in str(error):
             reason = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
-            raise SystemExit(f"error: {summarize_problem(make_data_problem(reason, suggest_scenes(env)))}") from error
+            raise WorkFailed(summarize_problem(make_data_problem(reason, suggest_scenes(env)))) from error
         frames = traceback.extract_tb(error.__traceback__)
         is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
         if not SIMULATED_ENVIRONMENTS[env].is_mujoco or not is_render_error:
             raise
-        raise SystemExit(
-            f"error: the images of {env} cannot be rendered with {RENDERER_VARIABLE}="
+        raise WorkFailed(
+            f"the images of {env} cannot be rendered with {RENDERER_VARIABLE}="
             f"{os.environ.get(RENDERER_VARIABLE, '')}: {type(error).__name__}: {error}. Use an image that has OpenGL"
             " without a screen (on Debian and Ubuntu: apt-get install libegl1 libgl1; or libosmesa6, and the variable"
             f" {RENDERER_VARIABLE}=osmesa)"

@@ -27,6 +27,7 @@ from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine.hardware import count_cores
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
@@ -161,7 +162,7 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: E
     except Exception as error:
         traceback.print_exc()
         reason = f"the policy cannot act on the observations of --env {request.env}"
-        raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
+        raise WorkFailed(f"{reason}: {' '.join(str(error).split())}") from error
     return TrialResult(environment, draws_numbers, _measure_latency(actor, observations, request.seed))
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.process.stop import end_with_parent
 
+from robotrain_workloads.exit_status import WorkFailed
+
 WorkerTask = Callable[[int, Connection], None]
 """Takes the number of the process and its end of the pipe."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -99,8 +101,8 @@ class WorkerPool:
     def _raise_exit(self, number: int) -> None:
         code = self._get_exit_code(number)
         reason = f" ({signal.Signals(-code).name}; the machine may have too little memory for them)" if code < 0 else ""
-        raise SystemExit(
-            f"error: worker process {number} of {self.count} ended with exit code {code}{reason};"
+        raise WorkFailed(
+            f"worker process {number} of {self.count} ended with exit code {code}{reason};"
             " --env-workers 0 uses no worker processes"
         )
 
@@ -116,8 +118,8 @@ def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) ->
     except SystemExit as end:
         pipe.send(WorkerFailure(str(end.code)))
     except Exception as error:
-        sentence = f"error: an episode failed: {type(error).__name__}: {error}"
-        pipe.send(WorkerFailure(sentence, traceback.format_exc()))
+        failure = WorkFailed(f"an episode failed: {type(error).__name__}: {error}")
+        pipe.send(WorkerFailure(str(failure), traceback.format_exc()))
     pipe.close()
 
 
