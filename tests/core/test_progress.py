@@ -6,6 +6,7 @@ import math
 
 import pytest
 from robotrain.model import amounts, progress
+from robotrain.model.event_text import describe_event
 from robotrain.model.progress import Progress
 from robotrain.model.workload_profile import Metric
 from robotrain_runtime.contract import event
@@ -26,7 +27,7 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
 read_end = functools.partial(progress.read_newest_progress, declared_metrics=METRICS)
-describe = functools.partial(Progress.describe_event, declared_metrics=METRICS)
+describe = functools.partial(describe_event, declared_metrics=METRICS)
 
 
 def read_log(lines):

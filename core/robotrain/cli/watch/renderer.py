@@ -19,7 +19,7 @@ from robotrain.cli import output
 from robotrain.cli.columns import to_plain_line
 from robotrain.cli.output import print_message, print_message_line
 from robotrain.cli.watch.follower import FollowedRun
-from robotrain.model.progress import Progress
+from robotrain.model.event_text import describe_event
 from robotrain.model.workload_profile import Metric
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class LogLineFormat:
             return line
         if isinstance(record.event, event.Metrics) and self._repeats_lines(record, record.event):
             return None
-        text = Progress.describe_event(record.event, self._declared)
+        text = describe_event(record.event, self._declared)
         return label_step(record, f"[robotrain] {text}") if text else None
 
     def _repeats_lines(self, record: event.EventRecord, metrics: event.Metrics) -> bool:
@@ -230,7 +230,7 @@ class ChangeRenderer(Renderer):
             if is_step_event(record.event):
                 self._pending[run] = label_step(record, progress.format_line())
                 self._render_tick()
-        elif description := Progress.describe_event(record.event, followed.record.metrics):
+        elif description := describe_event(record.event, followed.record.metrics):
             self._write_pending(run)
             self.write(f"{run}  {to_plain_line(label_step(record, description))}")
 
@@ -343,10 +343,10 @@ class LiveLineRenderer(Renderer):
             case event.Metrics() | event.Outcome():
                 return ""
             case event.StageEvent(name="work", state="failed") as stage if evaluated and evaluated.passed is False:
-                return Progress.describe_event(dataclasses.replace(stage, state="done"))
+                return describe_event(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
-                return Progress.describe_event(dataclasses.replace(told, scores={}, conditions=""))
-        return Progress.describe_event(record.event, followed_run.record.metrics)
+                return describe_event(dataclasses.replace(told, scores={}, conditions=""))
+        return describe_event(record.event, followed_run.record.metrics)
 
     def _render_state(self, followed: FollowedRun) -> None:
         if not followed.is_over and followed.status.reason:  # the summary shows how it ended
