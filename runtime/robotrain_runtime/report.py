@@ -26,12 +26,12 @@ VARIABLE = "ROBOTRAIN_REPORT"
 """The environment variable of the file that a line is added to for each call."""
 
 
-def metrics(step: Any, values: Mapping[str, Any] | None = None, **named: Any) -> None:
+def metrics(step: Any, values: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
     """Report values of metrics at a step: numbers, or what `float` takes, such as a tensor with one element.
 
     :param values: by name, for names that are no identifiers.
     """
-    _report("metrics", lambda: {"step": _to_count(step), "values": _to_numbers({**(values or {}), **named})})
+    _report("metrics", lambda: {"step": _to_count(step), "values": _to_numbers({**(values or {}), **kwargs})})
 
 
 def progress(step: Any, total: Any = None) -> None:

@@ -411,7 +411,7 @@ def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
 
 
 def test_check_reads_no_file_and_sends_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **named: object) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError(args)
 
     given_job = job(*blobs(), HUB, model("azureml:m:7"), source("local_path", "/data", "policy"))

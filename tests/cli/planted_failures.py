@@ -137,8 +137,8 @@ class World:
         self.meant: dict[str, Answer] = {}
         prepare_job, build_for = prepare.prepare_job, job_command.JobCommand.build_for
 
-        def keep_job(*arguments: Any, **named: Any) -> Any:
-            prepared = prepare_job(*arguments, **named)
+        def keep_job(*args: Any, **kwargs: Any) -> Any:
+            prepared = prepare_job(*args, **kwargs)
             self.jobs.append(describe_job(prepared))
             return prepared
 

@@ -46,7 +46,7 @@ def test_what_waits_again_tells_the_same_channels(scripted, robotrain, add_chann
     timed_out = robotrain("wait", "train-1", "--notify", "team,phone", "--timeout", "0.1s")
     assert "robotrain wait train-1 --notify team,phone\n" in timed_out.stderr
 
-    def press_ctrl_c(*args: object, **named: object) -> bool:
+    def press_ctrl_c(*args: object, **kwargs: object) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("robotrain.cli.watch.follower.RunFollower.wait_until_over", press_ctrl_c)

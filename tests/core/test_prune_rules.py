@@ -167,5 +167,5 @@ class TestRunFolder:
         assert (tmp_path / "a-1").exists()
 
 
-def fail_as_busy(*args, **named):
+def fail_as_busy(*args, **kwargs):
     raise OSError("busy")

@@ -309,7 +309,7 @@ def test_password_in_an_address_is_not_repeated() -> None:
 
 
 def test_check_reads_no_file_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **named: object) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError(args)
 
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):

@@ -29,7 +29,7 @@ def no_side_effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     touched: list[str] = []
 
     def guard(name: str) -> Callable[..., None]:
-        def refuse(*args: object, **named: object) -> None:
+        def refuse(*args: object, **kwargs: object) -> None:
             touched.append(name)
             raise OSError(f"{name}: a plan asks nobody")
 

@@ -136,7 +136,7 @@ def test_h1_10_adding_a_checkpoint_does_not_wait_for_its_digests(publishing, sav
     let, place = threading.Event(), FakeDestination()
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
-        checkpoint, "seal_checkpoint", lambda *args, **named: (let.wait(WAIT_SECONDS), seal(*args, **named))[1]
+        checkpoint, "seal_checkpoint", lambda *args, **kwargs: (let.wait(WAIT_SECONDS), seal(*args, **kwargs))[1]
     )
     made = publishing(place)
     made.add(save_checkpoint(20))
@@ -388,10 +388,10 @@ def test_a_discarded_checkpoint_is_removed_once_it_is_published_everywhere(publi
 def test_a_discarded_checkpoint_stays_while_a_newer_one_is_not_sealed(publishing, save_checkpoint, monkeypatch):
     let, seal = threading.Event(), checkpoint.seal_checkpoint
 
-    def seal_slowly(folder, **named):
+    def seal_slowly(folder, **kwargs):
         if folder.name == "000040":
             let.wait(WAIT_SECONDS)
-        return seal(folder, **named)
+        return seal(folder, **kwargs)
 
     monkeypatch.setattr(checkpoint, "seal_checkpoint", seal_slowly)
     place = FakeDestination()

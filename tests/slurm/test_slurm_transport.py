@@ -330,9 +330,9 @@ class CountingTransport(Transport):
 
     scripts = 0
 
-    def run(self, *words, **named):
+    def run(self, *words, **kwargs):
         self.scripts += 1
-        return super().run(*words, **named)
+        return super().run(*words, **kwargs)
 
 
 READING = "for _ in 1 2 3 4 5 6; do sleep 0.2; cat /proc/self/stat; done >/dev/null"

@@ -69,7 +69,7 @@ def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, message
 
 
 def test_an_unknown_host_is_a_mistake_in_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_no_host(*words: Any, **named: Any) -> Any:  # a name server that is busy answers otherwise
+    def find_no_host(*words: Any, **kwargs: Any) -> Any:  # a name server that is busy answers otherwise
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", find_no_host)

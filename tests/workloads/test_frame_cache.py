@@ -160,8 +160,8 @@ def test_what_is_not_planned_is_decoded_by_lerobot(cache, video) -> None:
     """Depth, other decoders and tolerances, times beyond the end, other videos: LeRobot is asked, and nothing kept."""
     calls = []
 
-    def decode(*arguments, **named):
-        calls.append(arguments)
+    def decode(*args, **kwargs):
+        calls.append(args)
         return "frames"
 
     for path, times, tolerance, backend, named in (

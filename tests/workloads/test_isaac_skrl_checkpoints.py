@@ -24,7 +24,7 @@ class Agent:
     def save(self, path: Any) -> None:
         Path(path).write_text(str(len(self.written)))
 
-    def post_interaction(self, **named: int) -> None: ...
+    def post_interaction(self, **kwargs: int) -> None: ...
 
     pre_interaction = act = record_transition = post_interaction
 

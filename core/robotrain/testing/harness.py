@@ -23,10 +23,10 @@ def fail_with_sentences(test: Callable[..., Iterator[str]]) -> Callable[..., Non
     """Return a test that fails with every sentence that `test` yields, one for each thing that is wrong."""
 
     @functools.wraps(test)
-    def run_test(*arguments: Any, **named: Any) -> None:
+    def run_test(*args: Any, **kwargs: Any) -> None:
         sentences: list[str] = []
         try:
-            sentences.extend(test(*arguments, **named))
+            sentences.extend(test(*args, **kwargs))
         except pytest.fail.Exception as failure:  # of what the rest of the test needs
             sentences.append(str(failure))
         if sentences:

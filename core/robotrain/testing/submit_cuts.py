@@ -37,7 +37,7 @@ class SubmitScript:
         """
         run = Transport.run
 
-        def run_cut(transport: Transport, script: str, *more: Any, **named: Any) -> object:
+        def run_cut(transport: Transport, script: str, *more: Any, **kwargs: Any) -> object:
             if SENDS in script:
                 self.text = script
                 lines = script.splitlines()
@@ -49,7 +49,7 @@ class SubmitScript:
                         )
                 if cut_index is not None:
                     script = "\n".join([*lines[:cut_index], cut, *lines[cut_index:]])
-            return run(transport, script, *more, **named)
+            return run(transport, script, *more, **kwargs)
 
         with self._patched.context() as patched:
             patched.setattr(Transport, "run", run_cut)

@@ -18,8 +18,8 @@ def route_to_scheduler(method: Method) -> Method:
     """Return a method that asks the Slurm which its first argument, a plan or a reference, names."""
 
     @functools.wraps(method)
-    def call(engine: object, *values: Any, **named: Any) -> Any:
-        return call_scheduler(method, *values, **named)
+    def call(engine: object, *args: Any, **kwargs: Any) -> Any:
+        return call_scheduler(method, *args, **kwargs)
 
     return cast(Method, call)
 

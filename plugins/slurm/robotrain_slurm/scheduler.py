@@ -227,13 +227,13 @@ def find_scheduler(transport: Transport) -> SlurmScheduler:
 def call_scheduler(
     method: Callable[Concatenate[SlurmScheduler, Subject, Values], Answer],
     subject: Subject,
-    *values: Values.args,
-    **named: Values.kwargs,
+    *args: Values.args,
+    **kwargs: Values.kwargs,
 ) -> Answer:
     """Call a method of the Slurm here, or of a login node. Raise what is understood on this machine."""
     transport = reach(find_login(subject))
     with explained(transport):
-        method_result = method(find_scheduler(transport), subject, *values, **named)
+        method_result = method(find_scheduler(transport), subject, *args, **kwargs)
     return (
         cast(Answer, explain_items(method_result, transport)) if isinstance(method_result, Iterator) else method_result
     )

@@ -33,7 +33,7 @@ class BasePolicy:
     def _measure(self) -> None:
         self._base = adapter.measure_base(self._base, self._folder)
 
-    def save(self, save: Callable[..., Any], *, checkpoint_dir: Path, cfg: Any, **named: Any) -> Any:
+    def save(self, save: Callable[..., Any], *, checkpoint_dir: Path, cfg: Any, **kwargs: Any) -> Any:
         """Save a checkpoint that names no folder of this machine as its base. Raise OSError."""
         if self._measuring.is_alive():
             self._measuring.join()
@@ -41,7 +41,7 @@ class BasePolicy:
             self._measure()
         path, cfg.policy.pretrained_path = cfg.policy.pretrained_path, None
         try:
-            save_result = save(checkpoint_dir=checkpoint_dir, cfg=cfg, **named)
+            save_result = save(checkpoint_dir=checkpoint_dir, cfg=cfg, **kwargs)
         finally:
             cfg.policy.pretrained_path = path
         adapter.name_base(checkpoint_dir / MODEL_FOLDER, self._base)
@@ -53,8 +53,8 @@ def _locate_base(folder: Path) -> None:
     config_class = importlib.import_module("peft").PeftConfig
     original_loader = config_class.from_pretrained.__func__
 
-    def load(cls: type, *arguments: Any, **named: Any) -> Any:
-        config = original_loader(cls, *arguments, **named)
+    def load(cls: type, *args: Any, **kwargs: Any) -> Any:
+        config = original_loader(cls, *args, **kwargs)
         config.base_model_name_or_path, config.revision = str(folder), None
         return config
 

@@ -100,10 +100,10 @@ def _wrap(
     original = vars(original).get(ORIGINAL, original)
 
     @functools.wraps(original)
-    def replacement(*arguments: Any, **named: Any) -> Any:
+    def replacement(*args: Any, **kwargs: Any) -> Any:
         try:
             with explain_parser_errors(options, SUBJECT):
-                return_value = original(*arguments, **named)
+                return_value = original(*args, **kwargs)
         except ConfigurationRefused as refused:
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:

@@ -195,14 +195,14 @@ class LoadingState:
                 draws.states.clear()
                 draws.seed = None
 
-    def _save(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
+    def _save(self, original: Callable[..., Any], folder: Path, *args: Any, **kwargs: Any) -> Any:
         """Write what was drawn into a checkpoint before LeRobot calls it the last. Raise OSError."""
         if self._loader is not None:
             self._settle(int(folder.name))
             if not self._draws.workers:
                 self._draws.states = {"0": self._ahead[0].state.hex()} if self._ahead else {}
             (folder / STATE_FILE).write_text(json.dumps(asdict(self._draws)) + "\n", encoding="utf-8")
-        return original(folder, *arguments, **named)
+        return original(folder, *args, **kwargs)
 
 
 def load_draws(checkpoint: Path) -> LoadingDraws | None:

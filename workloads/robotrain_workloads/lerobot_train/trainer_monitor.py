@@ -118,9 +118,9 @@ class TrainerMonitor:
             self._send_metrics(int(averages["steps"]), window_metrics)
         original(tracker)
 
-    def _remember_reduced(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def _remember_reduced(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Remember the validation loss, the only reduced number without a dimension."""
-        reduced_value = original(*arguments, **named)
+        reduced_value = original(*args, **kwargs)
         if getattr(reduced_value, "ndim", None) == 0:
             self._reduced, self._has_validated = float(reduced_value.item()), True
         return reduced_value
@@ -175,7 +175,7 @@ class TrainerMonitor:
             claim.end_if_superseded()
         return saves
 
-    def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
+    def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *args: Any, **kwargs: Any) -> Any:
         step = int(folder.name)
         weights = folder / MODEL_FOLDER / find_weights_file(folder / MODEL_FOLDER)
         if not self._allow_non_finite and (tensor := find_non_finite_tensor(weights)):
@@ -186,7 +186,7 @@ class TrainerMonitor:
             training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts, self._root)
         if self._early_stop:
             self._early_stop.save(folder)
-        save_result = original(folder, *arguments, **named)
+        save_result = original(folder, *args, **kwargs)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
         else:

@@ -10,7 +10,7 @@ def wrap_attribute(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     original_value = getattr(owner, name)
 
     @functools.wraps(original_value)
-    def replacement(*arguments: Any, **named: Any) -> Any:
-        return wrapper(original_value, *arguments, **named)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(original_value, *args, **kwargs)
 
     setattr(owner, name, replacement)

@@ -222,16 +222,16 @@ class ScriptRollout:
         runner_class, rollout = module.OnPolicyRunner, self
         construct, load = runner_class.__init__, runner_class.load
 
-        def construct_changed(runner: Any, env: Any, train_cfg: Any, *arguments: Any, **named: Any) -> None:
+        def construct_changed(runner: Any, env: Any, train_cfg: Any, *args: Any, **kwargs: Any) -> None:
             saved_params = read_params(rollout.options.params)
             settings = {
                 name: saved_params[name] for name in RSL_RL_SETTINGS if name in saved_params and name in train_cfg
             }
-            construct(runner, env, {**train_cfg, **settings}, *arguments, **named)
+            construct(runner, env, {**train_cfg, **settings}, *args, **kwargs)
 
-        def load_and_play(runner: Any, *arguments: Any, **named: Any) -> None:
+        def load_and_play(runner: Any, *args: Any, **kwargs: Any) -> None:
             with weights_only():
-                load(runner, *arguments, **named)
+                load(runner, *args, **kwargs)
             rollout.play(lambda: RslRlPolicy(runner))
 
         runner_class.__init__, runner_class.load = construct_changed, load_and_play
@@ -241,18 +241,18 @@ class ScriptRollout:
         runner_class, rollout = module.Runner, self
         construct = runner_class.__init__
 
-        def construct_changed(runner: Any, env: Any, cfg: Any, *arguments: Any, **named: Any) -> None:
+        def construct_changed(runner: Any, env: Any, cfg: Any, *args: Any, **kwargs: Any) -> None:
             saved_params = read_params(rollout.options.params)
             scalers = {
                 name: scaler for name, scaler in saved_params.get("agent", {}).items() if "_preprocessor" in name
             }
             models = {"models": saved_params["models"]} if "models" in saved_params else {}
-            construct(runner, env, {**cfg, **models, "agent": {**cfg["agent"], **scalers}}, *arguments, **named)
+            construct(runner, env, {**cfg, **models, "agent": {**cfg["agent"], **scalers}}, *args, **kwargs)
             load = runner._agent.load
 
-            def load_and_play(*arguments: Any, **named: Any) -> None:
+            def load_and_play(*args: Any, **kwargs: Any) -> None:
                 with weights_only():
-                    load(*arguments, **named)
+                    load(*args, **kwargs)
                 rollout.play(lambda: SkrlPolicy(runner))
 
             runner._agent.load = load_and_play
@@ -262,7 +262,7 @@ class ScriptRollout:
     def change_sb3(self, module: Any) -> None:
         """Replace the agent's `load`: the network is that of the checkpoint's parameters, of which weights are read."""
 
-        def load_and_play(path: str, env: Any, **named: Any) -> None:
+        def load_and_play(path: str, env: Any, **kwargs: Any) -> None:
             saved_params = read_params(self.options.params)
             convert: Any = importlib.import_module("isaaclab_rl.sb3").process_sb3_cfg
             settings = convert(
@@ -311,7 +311,7 @@ def weights_only() -> Iterator[None]:
     """Let `torch.load` read weights alone within the block: the libraries would run code of a file."""
     torch: Any = importlib.import_module("torch")
     load: Callable[..., Any] = torch.load
-    torch.load = lambda *arguments, **named: load(*arguments, **{**named, "weights_only": True})
+    torch.load = lambda *args, **kwargs: load(*args, **{**kwargs, "weights_only": True})
     try:
         yield
     finally:

@@ -109,7 +109,7 @@ class Training:
         runner_class, training = module.OnPolicyRunner, self
         original = runner_class.learn
 
-        def learn(runner: Any, num_learning_iterations: int, *arguments: Any, **named: Any) -> Any:
+        def learn(runner: Any, num_learning_iterations: int, *args: Any, **kwargs: Any) -> Any:
             total = num_learning_iterations
             training.load_rsl_rl(runner)
             first_iteration = runner.current_learning_iteration
@@ -119,7 +119,7 @@ class Training:
             training.report_start(str(log_dir), first_iteration, total, 1, runner.env)
             training.watch_rsl_rl(runner, str(log_dir), first_iteration)
             training.stop.install()
-            learn_result = original(runner, total - first_iteration, *arguments, **named)
+            learn_result = original(runner, total - first_iteration, *args, **kwargs)
             training.reporter.append_report("finished")
             return learn_result
 
@@ -145,12 +145,12 @@ class Training:
         save, update = runner.save, runner.alg.update
         state = {"iteration": first_iteration - 1}
 
-        def report_saved(path: str, *arguments: Any, **named: Any) -> None:
-            save(path, *arguments, **named)
+        def report_saved(path: str, *args: Any, **kwargs: Any) -> None:
+            save(path, *args, **kwargs)
             self.reporter.append_report("checkpoint", path=str(path), step=int(runner.current_learning_iteration))
 
-        def update_and_stop(*arguments: Any, **named: Any) -> Any:
-            update_result = update(*arguments, **named)
+        def update_and_stop(*args: Any, **kwargs: Any) -> Any:
+            update_result = update(*args, **kwargs)
             state["iteration"] += 1
             if self.stop.requested:
                 runner.current_learning_iteration = state["iteration"]
@@ -166,9 +166,9 @@ class Training:
         runner_class, training = module.Runner, self
         original = runner_class.run
 
-        def run(runner: Any, mode: str = "train", *arguments: Any, **named: Any) -> Any:
+        def run(runner: Any, mode: str = "train", *args: Any, **kwargs: Any) -> Any:
             if mode != "train":
-                return original(runner, mode, *arguments, **named)
+                return original(runner, mode, *args, **kwargs)
             agent, trainer = runner._agent, runner._trainer
             settings = trainer if hasattr(trainer, "timesteps") else trainer.cfg
             total, first_timestep = int(settings.timesteps), training.options.first
@@ -183,7 +183,7 @@ class Training:
             training.watch_steps(trainer)
             settings.timesteps = total - first_timestep
             training.stop.install()
-            run_result = original(runner, mode, *arguments, **named)
+            run_result = original(runner, mode, *args, **kwargs)
             training.save_skrl(agent, folder, total)
             training.reporter.append_report("finished")
             return run_result
@@ -206,25 +206,25 @@ class Training:
         write, original_interaction = agent.write_checkpoint, agent.post_interaction
 
         def shift(function: Callable[..., Any]) -> Callable[..., Any]:
-            def shifted(*arguments: Any, **named: Any) -> Any:
-                if "timestep" in named:
-                    named.update(timestep=named["timestep"] + first_timestep, timesteps=total)
-                return function(*arguments, **named)
+            def shifted(*args: Any, **kwargs: Any) -> Any:
+                if "timestep" in kwargs:
+                    kwargs.update(timestep=kwargs["timestep"] + first_timestep, timesteps=total)
+                return function(*args, **kwargs)
 
             return shifted
 
-        def report_written(*arguments: Any, **named: Any) -> None:
-            step = named["timestep"] if "timestep" in named else arguments[0]
+        def report_written(*args: Any, **kwargs: Any) -> None:
+            step = kwargs["timestep"] if "timestep" in kwargs else args[0]
             path = os.path.join(folder, "checkpoints", f"agent_{step}.pt")
             if os.path.isfile(path):  # Isaac Lab 3.0 writes the last one again, while that is copied
                 return
-            write(*arguments, **named)
+            write(*args, **kwargs)
             if os.path.isfile(path):  # an agent may store its parts separately
                 self.reporter.append_report("checkpoint", path=path, step=int(step))
 
-        def interact_and_stop(*arguments: Any, **named: Any) -> Any:
-            interaction_result = original_interaction(*arguments, **named)
-            done_timesteps = named["timestep"] + 1
+        def interact_and_stop(*args: Any, **kwargs: Any) -> Any:
+            interaction_result = original_interaction(*args, **kwargs)
+            done_timesteps = kwargs["timestep"] + 1
             if self.stop.requested and done_timesteps % rollouts == 0:
                 self.save_skrl(agent, folder, done_timesteps)
                 self.stop.end()
@@ -252,9 +252,9 @@ class Training:
         key = getattr(trainer, "environment_info", None) or getattr(trainer.cfg, "environment_info", "log")
         step = trainer.env.step
 
-        def step_with_tensors(*arguments: Any, **named: Any) -> Any:
+        def step_with_tensors(*args: Any, **kwargs: Any) -> Any:
             torch = importlib.import_module("torch")
-            step_result = step(*arguments, **named)
+            step_result = step(*args, **kwargs)
             rewards, infos = step_result[1], step_result[-1]
             reward_tensors = rewards.values() if isinstance(rewards, dict) else (rewards,)
             if any(bool(torch.isnan(reward_tensor).any()) for reward_tensor in reward_tensors):

@@ -32,8 +32,8 @@ class Sb3Training:
         agent_class, training = module.PPO, self._training
         learn, save, train = agent_class.learn, agent_class.save, agent_class.train
 
-        def save_and_report(agent: Any, path: Any, *arguments: Any, **named: Any) -> None:
-            save(agent, path, *arguments, **named)
+        def save_and_report(agent: Any, path: Any, *args: Any, **kwargs: Any) -> None:
+            save(agent, path, *args, **kwargs)
             file = path if str(path).endswith(".zip") else f"{path}.zip"
             if os.path.basename(file) != "model.zip":  # the last one has its timestep, too
                 scaled_env = agent.get_vec_normalize_env()
@@ -48,7 +48,7 @@ class Sb3Training:
                 save_step(agent)
                 training.stop.end()
 
-        def learn_more(agent: Any, total_timesteps: int, *arguments: Any, **named: Any) -> Any:
+        def learn_more(agent: Any, total_timesteps: int, *args: Any, **kwargs: Any) -> Any:
             rollout = agent.n_steps * agent.n_envs
             total = int(total_timesteps)
             first_timestep = self.load(agent)
@@ -60,8 +60,8 @@ class Sb3Training:
             self.watch_task(agent)
             self._logged_at, self._interval = first_timestep, (total - first_timestep) / LOGS
             agent.num_timesteps = first_timestep
-            named.update(reset_num_timesteps=not first_timestep, progress_bar=False)
-            learned_agent = learn(agent, total - first_timestep, *arguments, **named)
+            kwargs.update(reset_num_timesteps=not first_timestep, progress_bar=False)
+            learned_agent = learn(agent, total - first_timestep, *args, **kwargs)
             self.log(agent, is_last=True)
             save_step(agent)
             training.reporter.append_report("finished")
