@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from robotrain.redaction import HIDDEN, redact, redact_sentence
-from robotrain_runtime.contract import secret_rules, secret_shapes
+from robotrain_runtime.contract import gitleaks_shapes, secret_rules
 
 WORD = "Zq7Xk2Vw9Rt4Lm8N"
 NAMED = (
@@ -110,7 +110,7 @@ def test_the_name_of_a_secret_is_no_secret(text, is_secret):
 
 
 def test_a_shape_of_gitleaks_is_found_by_its_words_and_hidden():
-    for markers, pattern in secret_shapes.SHAPES:
+    for markers, pattern in gitleaks_shapes.SHAPES:
         check_shape(markers, pattern)
 
 

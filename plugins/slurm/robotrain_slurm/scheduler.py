@@ -46,7 +46,7 @@ from robotrain_slurm.spec.submission_spec import (
     get_script,
     read_own,
 )
-from robotrain_slurm.submit import staging, upload
+from robotrain_slurm.submit import prefetch, upload
 
 Subject = TypeVar("Subject")
 Values = ParamSpec("Values")
@@ -96,7 +96,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
 
     def prepare(self, plan: Plan) -> Iterator[str]:
         yield from upload.upload_folders(self.at, plan)
-        yield from staging.prepare_plan(self.at, plan)
+        yield from prefetch.prepare_plan(self.at, plan)
 
     def find_uploaded(self, plan: Plan) -> list[JobSource]:
         return upload.find_uploaded(self.at, plan)
@@ -115,7 +115,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         upload.upload_folders(self.at, plan)
         if not read_own(self.load_spec(plan).jobs[0]).is_staged:
             return {}
-        return staging.place_staged_files(staging.fetch_inputs(self.at, plan))
+        return prefetch.place_staged_files(prefetch.fetch_inputs(self.at, plan))
 
     def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
         for queued_job in query_queue(self.at, (job.name for job in jobs)):

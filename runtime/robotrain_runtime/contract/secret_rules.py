@@ -51,7 +51,7 @@ TOKENS = {
     "q~": r"(?<![\w~.-])[\w~.-]{3}\d(?-i:Q)~[\w~.-]{31,34}",
     "-----begin": r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----.*",
 }
-"""Tokens by their shape, each with lower-case text in it, wider than gitleaks has them in `secret_shapes`."""
+"""Tokens by their shape, each with lower-case text in it, wider than gitleaks has them in `gitleaks_shapes`."""
 MIN_TOKEN = 12
 """Characters, without a blank, of a token that gitleaks knows."""
 
@@ -65,7 +65,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 @functools.cache
 def _list_shapes() -> tuple[tuple[str, str], ...]:
     """Return the shapes that gitleaks knows: a text in lower case, and the pattern of what has it."""
-    from robotrain_runtime.contract.secret_shapes import SHAPES
+    from robotrain_runtime.contract.gitleaks_shapes import SHAPES
 
     return tuple((marker, f"(?-is:{pattern})") for markers, pattern in SHAPES for marker in markers)
 

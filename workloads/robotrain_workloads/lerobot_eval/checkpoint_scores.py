@@ -14,6 +14,7 @@ from robotrain_runtime.comparison.best_checkpoint import Headline, find_best
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import collect_fields
 from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
+from robotrain_runtime.contract.failure import ERROR_PREFIX
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.exit_status import WorkFailed
@@ -171,7 +172,7 @@ def _score_checkpoint(
     except SystemExit as error:
         if not isinstance(error.code, str):  # a signal stops the whole run
             raise
-        reason = error.code.removeprefix("error: ")
+        reason = error.code.removeprefix(ERROR_PREFIX)
     except Exception as error:  # whatever it is: the others are evaluated
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"

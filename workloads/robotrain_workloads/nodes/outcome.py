@@ -93,7 +93,7 @@ def _describe_failure(end: NodeEnd, count: int) -> str:
     error_lines = end.text.strip().splitlines()
     if not error_lines:
         return ""
-    reason = failure.explain_output(error_lines).removeprefix("error: ")
+    reason = failure.explain_output(error_lines).removeprefix(failure.ERROR_PREFIX)
     return "\n".join(
         [*(error_lines if len(error_lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), reason)]
     )

@@ -1,4 +1,4 @@
-"""What a job needs, fetched where it is sent into the cache that the nodes share: for nodes without a network.
+"""What a job needs, fetched ahead where it is sent into the cache that the nodes share: for nodes without a network.
 
 The runtime that is sent with the job does it. What it fetched stays when it is interrupted, and is not fetched again.
 """

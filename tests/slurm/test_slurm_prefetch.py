@@ -15,7 +15,7 @@ from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import Transport
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.submit import staging
+from robotrain_slurm.submit import prefetch
 
 RUNTIME = """
 import json, os, pathlib, signal, sys, time
@@ -53,20 +53,20 @@ def test_plan_says_that_the_job_is_staged(make_plan):
 
 
 def test_runtime_of_the_payload_fetches_and_the_run_folder_gets_the_list(make_plan, tmp_path):
-    staged = staging.fetch_inputs(Transport(), make_plan())
+    staged = prefetch.fetch_inputs(Transport(), make_plan())
     assert [*staged] == ["job.json"]
-    (content,) = [staging.place_staged_files(staged)["staged.json"]]
+    (content,) = [prefetch.place_staged_files(staged)["staged.json"]]
     assert json.loads(content)["mounts"][0]["folder"] == "/cache/data/1"
     assert not (tmp_path / "runs").exists()
 
 
 def test_login_node_fetches_and_says_what(make_plan, login_node, capfd):
     acts = 'send("stage", name="data", state="started"); print("on the way \\x1b[2J")'
-    staged = staging.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan(acts))
+    staged = prefetch.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan(acts))
     assert json.loads(staged["job.json"])["mounts"][0]["folder"] == "/cache/data/1"
     assert capfd.readouterr().err.splitlines() == ["fetching the data …", "on the way \\x1b[2J"]
     with pytest.raises(Rejected) as failed:
-        staging.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan("sys.exit('error: no uv')"))
+        prefetch.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan("sys.exit('error: no uv')"))
     assert failed.value.problems[0].why == "no uv."
 
 
@@ -82,7 +82,7 @@ send("stage", name="data", state="started")
 send("note", level="warning", text="slow disk")
 print("fetching 3 files")
 """
-    staging.fetch_inputs(Transport(), make_plan(acts))
+    prefetch.fetch_inputs(Transport(), make_plan(acts))
     told = capfd.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == ["fetching the data …", "slow disk", "fetching 3 files"]
@@ -98,7 +98,7 @@ print("fetching 3 files")
 )
 def test_failure_says_why_without_secrets(make_plan, acts, reason):
     with pytest.raises(Rejected) as failed:
-        staging.fetch_inputs(Transport(), make_plan(acts))
+        prefetch.fetch_inputs(Transport(), make_plan(acts))
     (problem,) = failed.value.problems
     assert problem.code == "slurm-not-staged"
     assert reason in problem.why
@@ -117,6 +117,6 @@ def test_ctrl_c_ends_the_fetch_before_anything_was_sent(make_plan, tmp_path):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt).start()
     with pytest.raises(NotSubmitted):
-        staging.fetch_inputs(Transport(), plan)
+        prefetch.fetch_inputs(Transport(), plan)
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
