@@ -1,4 +1,4 @@
-"""What is stored beside the record of a run about its job, read without the rest of its plan."""
+"""What is stored beside the record of a run about its job, read without the rest of its plan (`plans.py` writes it)."""
 
 from pathlib import Path
 from typing import Any

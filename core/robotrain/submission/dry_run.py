@@ -12,7 +12,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, existing_run, input_check, pin, submitter, unfinished
+from robotrain.submission import checked_plan, existing_run, input_check, pin, submitter
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import Checked, SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -21,6 +21,7 @@ from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.run_sender import NO_OWNER
+from robotrain.submission.same_run import is_same_submission
 
 make_problem = Messages(__file__)
 
@@ -38,7 +39,7 @@ def dry_run_job(
     raise_if_any(name_lock.check_state_folder())
     prepared = prepared.with_job(carry_labels(prepared.job, labels, is_new=is_new))
     claim = name_lock.claim_run_name(
-        prepared.job, lambda record: not is_new and unfinished.is_same_submission(record, prepared, NO_OWNER)
+        prepared.job, lambda record: not is_new and is_same_submission(record, prepared, NO_OWNER)
     )
     run, notes = _release_claim(claim)
     attempt = parse_attempt(run)

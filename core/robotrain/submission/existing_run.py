@@ -20,10 +20,11 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import code_changes, records, run_differences, stored_job
 from robotrain.store.run_differences import Difference
 from robotrain.store.run_values import PIN
-from robotrain.submission import left_run, unfinished
+from robotrain.submission import left_run
 from robotrain.submission.left_run import LeftParts
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.unfinished import UnfinishedRun
+from robotrain.submission.same_run import find_same_run, find_unfinished_run_of_plan, make_same_run_note
+from robotrain.submission.unfinished_runs import UnfinishedRun
 
 
 class ExistingRun(NamedTuple):
@@ -45,9 +46,9 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
 
     :param name: what the user wants to call the run.
     """
-    same_run, notes = unfinished.find_same_run(prepared, plugins)
+    same_run, notes = find_same_run(prepared, plugins)
     if same_run:
-        notes.append(unfinished.make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
+        notes.append(make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
     elif resumable_run := left_run.find_left_run(prepared, plugins):
         notes.append(left_run.make_left_note(resumable_run))
     elif parts := left_run.find_left_parts(prepared, plugins):
@@ -57,7 +58,7 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
 
 def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
     """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
-    same_run = unfinished.find_unfinished_run_of_plan(rendered_plan, plugins)
+    same_run = find_unfinished_run_of_plan(rendered_plan, plugins)
     return join_run(same_run, rendered_plan.settings, name) if same_run else NO_RUN
 
 
@@ -66,7 +67,7 @@ def join_run(same_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "
 
     :param settings: those of the platform.
     """
-    return ExistingRun(same_run, (unfinished.make_same_run_note(same_run, settings, name, can_be_new=False),))
+    return ExistingRun(same_run, (make_same_run_note(same_run, settings, name, can_be_new=False),))
 
 
 def describe_attempt(record: RunRecord) -> str:

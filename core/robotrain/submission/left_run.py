@@ -19,8 +19,9 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
-from robotrain.submission import other_machine_run, program_lock, resubmit, resume, unfinished
+from robotrain.submission import other_machine_run, program_lock, resubmit, resume
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.same_run import has_same_inputs, is_same_job
 
 make_problem = Messages(__file__)
 
@@ -117,8 +118,8 @@ def _list_runs(prepared: PreparedJob) -> Iterator[RunRecord]:
         with contextlib.suppress(Rejected):  # a record that is damaged
             record = records.find_record(prepared.job.run_name(attempt))
         is_own = record and record.phase == "sent" and not (record.pipeline or record.steps)
-        if record and is_own and unfinished.is_same_job(record, prepared):
-            yield from [record] * unfinished.has_same_inputs(record, prepared)
+        if record and is_own and is_same_job(record, prepared):
+            yield from [record] * has_same_inputs(record, prepared)
 
 
 class LeftParts(NamedTuple):

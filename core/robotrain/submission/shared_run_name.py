@@ -7,7 +7,7 @@ from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import UNFINISHED, RunNeed, iterate_runs_with
-from robotrain.submission.unfinished import UnfinishedRun, list_unfinished
+from robotrain.submission.unfinished_runs import UnfinishedRun, list_unfinished
 
 make_problem = Messages(__file__)
 

@@ -18,7 +18,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, existing_run, unfinished
+from robotrain.submission import checked_plan, existing_run, unfinished_runs
 from robotrain.submission.adoption import AdoptableRun
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import SubmitCheck
@@ -56,6 +56,7 @@ from robotrain.submission.run_sender import (
     store_and_submit,
     submit_to_platform,
 )
+from robotrain.submission.same_run import choose_running, is_same_submission
 
 make_problem = Messages(__file__)
 
@@ -186,7 +187,7 @@ def _join_name_holder(refusal: Rejected, rendered_plan: RenderedPlan, context: S
         raise refusal
     record, notes = record_name_holder(holder_name, holder)
     context.report(notes)
-    same_run = unfinished.choose_running(unfinished.list_unfinished([record], context.plugins))
+    same_run = choose_running(unfinished_runs.list_unfinished([record], context.plugins))
     if same_run is None:
         raise refusal
     context.report(existing_run.join_run(same_run, rendered_plan.settings, name).notes)
@@ -291,7 +292,7 @@ def _must_finish_submit(
     record: RunRecord, prepared: PreparedJob, owner: StepOwner, left_alone: dict[str, RunRecord]
 ) -> bool:
     """Return whether this submit must finish an interrupted one; if not, add it to `left_alone`."""
-    if record.run not in left_alone and unfinished.is_same_submission(record, prepared, owner):
+    if record.run not in left_alone and is_same_submission(record, prepared, owner):
         return True
     if (record.pipeline, record.step) != owner:  # its own pipeline finishes it
         return False
