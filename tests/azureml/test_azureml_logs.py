@@ -10,7 +10,7 @@ import pytest
 from azureml_observed_run import JOB
 from azureml_plans import find_rejection
 from robotrain.errors import Rejected
-from robotrain_azureml.observe import logs
+from robotrain_azureml.observe import job_logs, remote_log
 from robotrain_azureml.platform import AZUREML
 
 LOG = "user_logs/std_log.txt"
@@ -75,11 +75,11 @@ def test_the_end_of_a_long_log_takes_no_more_than_its_end(run, monkeypatch):
     run.azure.store.put("azureml", {BLOB: content})
     ranges = record_ranges(run, monkeypatch)
     assert run.logs(tail=2)[-1] == "a line of a long log, number 19999"
-    assert ranges == ["HEAD", f"bytes={len(content) - logs.WINDOW_BYTES}-{len(content) - 1}"]
+    assert ranges == ["HEAD", f"bytes={len(content) - remote_log.WINDOW_BYTES}-{len(content) - 1}"]
 
 
 def test_lines_that_are_longer_than_the_end_that_is_read_are_whole(run, monkeypatch):
-    monkeypatch.setattr(logs, "WINDOW_BYTES", 8)
+    monkeypatch.setattr(remote_log, "WINDOW_BYTES", 8)
     lines = ["a" * 50, "b" * 50, "c"]
     run.say(*lines)
     ranges = record_ranges(run, monkeypatch)
@@ -118,7 +118,7 @@ def test_last_lines_of_the_first_node_are_followed_by_what_comes_of_all(run):
 
 def test_the_log_of_the_only_process_comes_before_those_of_several():
     names = ["user_logs/std_log_0.txt", "system_logs/a.txt", LOG]
-    assert logs.select_run_logs(names) == [LOG, "user_logs/std_log_0.txt"]
+    assert job_logs.select_run_logs(names) == [LOG, "user_logs/std_log_0.txt"]
 
 
 def test_a_job_that_ended_and_printed_nothing_says_where_more_is(run):

@@ -5,7 +5,7 @@ import random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from robotrain_osmo.observe import logs
+from robotrain_osmo.observe import log_follower, log_lines
 from robotrain_runtime.contract import event
 
 AT = "2026/11/20 06:05:29"
@@ -29,7 +29,7 @@ EVENT = event.format_event(event.Checkpoint(step=400, path="/tmp/robotrain/outpu
     ],
 )
 def test_text_of_a_line_is_what_was_printed(raw, text):
-    assert logs.parse_text(raw) == text
+    assert log_lines.parse_text(raw) == text
 
 
 def make_log(count: int) -> list[str]:
@@ -39,7 +39,7 @@ def make_log(count: int) -> list[str]:
 
 
 def merge_streams(streams: list[list[str]]) -> list[str]:
-    deduplicator, lines = logs.LogDeduplicator(), []
+    deduplicator, lines = log_follower.LogDeduplicator(), []
     for stream in streams:
         deduplicator.begin_stream()
         lines += [line for line in stream if deduplicator.is_new(line)]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from osmo_observed_run import TASK
-from robotrain_osmo.observe import logs
+from robotrain_osmo.observe import log_lines, logs
 from robotrain_osmo.platform import OSMO
 from robotrain_runtime.contract.event import Checkpoint
 
@@ -51,10 +51,10 @@ def test_attempts_come_in_order(run):
 
 @pytest.mark.slow
 def test_trimmed_log_says_so(run):
-    run.set_status("RUNNING").say(*map(str, range(logs.MAX_LOG_LINES + 5)))
+    run.set_status("RUNNING").say(*map(str, range(log_lines.MAX_LOG_LINES + 5)))
     lines = run.set_status("COMPLETED", exit_code=0).logs()
-    assert lines[0] == logs.TRIMMED_LINE
-    assert (len(lines), lines[1], lines[-1]) == (logs.MAX_LOG_LINES + 1, "5", str(logs.MAX_LOG_LINES + 4))
+    assert lines[0] == log_lines.TRIMMED_LINE
+    assert (len(lines), lines[1], lines[-1]) == (log_lines.MAX_LOG_LINES + 1, "5", str(log_lines.MAX_LOG_LINES + 4))
 
 
 @pytest.mark.slow

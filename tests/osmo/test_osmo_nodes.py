@@ -6,7 +6,7 @@ from osmo_plans import evaluation, find_codes, job, payload, read_yaml, render_p
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
-from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
+from robotrain_osmo.observe import log_lines, logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.status import explain_failure
 from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.event import Note, Outcome, format_event
@@ -115,7 +115,7 @@ def select(reference: dict) -> list[str]:
         f"2026/01/01 00:00:00 [{task}] {text}"
         for task, text in (("t", "one"), ("t-node-1", "two"), ("t-node-1", error))
     ]
-    return [logs.parse_text(line) for line in logs._select_lines(reference, iter(raw)) if line]
+    return [log_lines.parse_text(line) for line in log_lines.select_lines(reference, iter(raw)) if line]
 
 
 def test_log_is_that_of_the_lead_with_the_errors_of_the_others():

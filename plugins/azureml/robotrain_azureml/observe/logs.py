@@ -1,234 +1,31 @@
-"""The log of a job: its present content, its last lines, or all of it as it grows.
+"""The log of a job: its present content, its last lines, all of it as it grows, and the outcome that it holds."""
 
-It is read from Azure ML's storage. The SDK's function fails in workspaces that use identities, and rereads everything
-each time.
-"""
-
-import contextlib
-import functools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.reference import Reference
 from robotrain.network_deadline import PATIENCE_SECONDS
-from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.deadline import DeadlineFuture, read_pieces
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED
 
-from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state
+from robotrain_azureml.observe.job_logs import JobLogs, select_run_logs
 from robotrain_azureml.observe.job_state import AzureMLJob
-from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import NOT_FOUND, RANGE_NOT_SATISFIABLE
-
-LOG_NAME = r"user_logs/std_log[^/]*\.txt"
-"""Logs of one or several processes: `std_log.txt`, or `std_log_process_0.txt` of the first node of several."""
 
 
-def select_run_logs(log_names: Iterable[str]) -> list[str]:
-    """Return the logs of the run's processes in order: that of the first node, which leads the others, in front."""
-    return sorted((name for name in log_names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
-
-
-def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
-    parts = re.split(r"(\d+)", name)
-    return len(parts), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-WINDOW_BYTES = 1 << 16
-"""Bytes of a log's end that are read first."""
-FULL_CONTENT, EXPIRED_STATUSES = 200, (401, 403)
-CLOSE_SECONDS = 1.0
-MAX_TRIES, RETRY_PAUSE = 3, 0.5
-"""For a connection that breaks without any bytes, and the pause in seconds."""
-
-GetAddress = Callable[[bool], str]
-"""Returns the log's URL; with True, a renewed one."""
-
-
-class RemoteLogReader:
-    """A reader of one log in storage.
-
-    `offset`: bytes that were read. `restarted`: whether the log was replaced since the caller reset it.
-    """
-
-    def __init__(self, address: GetAddress) -> None:
-        self._address = address
-        self._unfinished = b""
-        self.offset = 0
-        self.restarted = False
-
-    def read_new(self) -> Iterator[str]:
-        """Yield the complete lines that were not read yet. Raises StorageError."""
-        for piece in self._read_bytes(self.offset):
-            self.offset += len(piece)
-            *byte_lines, self._unfinished = (self._unfinished + piece).split(b"\n")
-            yield from map(_decode_line, byte_lines)
-
-    def read_last(self, count: int) -> list[str]:
-        """Return the last complete lines; `read_new` continues after them. Raises StorageError."""
-        with contextlib.closing(self._send_request("HEAD")) as response:
-            start = 0 if response.status_code == NOT_FOUND else int(response.headers.get("Content-Length") or 0)
-        content_bytes = b""
-        while start and content_bytes.count(b"\n") <= count:
-            window_start = max(0, start - max(WINDOW_BYTES, 3 * len(content_bytes)))
-            content_bytes = b"".join(self._read_bytes(window_start, start)) + content_bytes
-            start = window_start
-        byte_lines = content_bytes.split(b"\n")
-        self.offset, self._unfinished = start + len(content_bytes), byte_lines.pop()
-        return (
-            [_decode_line(line) for line in byte_lines[-count:]] if count else []
-        )  # an incomplete first line is dropped
-
-    def read_unfinished(self) -> list[str]:
-        """Return the last line if it has no end yet; it counts as read."""
-        unfinished_line, self._unfinished = self._unfinished, b""
-        return [_decode_line(unfinished_line)] if unfinished_line else []
-
-    def _read_bytes(self, start: int, end: int | None = None) -> Iterator[bytes]:
-        """Yield the present bytes of a range; a broken connection is resumed."""
-        tries, last_byte = MAX_TRIES, "" if end is None else end - 1
-        while end is None or start < end:
-            try:
-                with _close_in_time(self._send_request("GET", {"Range": f"bytes={start}-{last_byte}"})) as response:
-                    length = _parse_length(response)
-                    if length is not None and length < self.offset:
-                        self.offset, self._unfinished, self.restarted = 0, b"", True
-                        return
-                    for piece in _iterate_pieces(response, start):
-                        start, tries = start + len(piece), MAX_TRIES
-                        yield piece
-                return
-            except StorageError as error:
-                tries -= 1
-                if not tries or not error.is_transient:
-                    raise
-                time.sleep(RETRY_PAUSE)
-
-    def _send_request(self, method: str, headers: Mapping[str, str] | None = None) -> Any:
-        """Return the answer for the log's URL; if it is denied, it may have expired, so it is renewed once."""
-        try:
-            return datastore.send_signed_request(method, self._address(False), headers)
-        except StorageError as error:
-            if error.status not in EXPIRED_STATUSES:
-                raise
-        return datastore.send_signed_request(method, self._address(True), headers)
-
-
-@contextlib.contextmanager
-def _close_in_time(answer: Any) -> Iterator[Any]:
-    """Close an answer at the end of the block; that would wait for a thread which still reads it."""
-    try:
-        yield answer
-    finally:
-        DeadlineFuture(answer.close).is_running(CLOSE_SECONDS)
-
-
-def _parse_length(response: Any) -> int | None:
-    """Return the bytes of a whole blob of which a part was requested; None if that is not known."""
-    match = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range") or "")
-    full_length = response.headers.get("Content-Length") if response.status_code == FULL_CONTENT else None
-    return int(match[1]) if match else int(full_length) if full_length else None
-
-
-def _iterate_pieces(response: Any, start: int) -> Iterator[bytes]:
-    """Yield the bytes of an answer from `start`; none if there are no such bytes. Raises StorageError."""
-    if response.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
+    """Yield the lines of the log so far, or its last ones; robotrain's own with a prefix. Raises RunGone, Rejected."""
+    files = JobLogs(reference, job_state.query_job_region(reference))
+    if tail is None:
+        yield from files.read_new()
+        yield from files.read_end() if files.job.is_finished else ()
         return
-    if response.status_code == FULL_CONTENT and start:
-        raise StorageError("storage sent the whole log instead of the requested range", FULL_CONTENT, signed=True)
-    try:
-        yield from read_pieces(response.iter_raw(), datastore.BLOCK_BYTES)
-    except Exception as error:  # of any underlying library
-        raise datastore.make_connection_error(error, response.request.url) from None
-
-
-def _decode_line(line: bytes) -> str:
-    return line.rstrip(b"\r").decode(errors="replace")
-
-
-LINE_PREFIX = "[azureml] "
-"""Before lines that are not from the log."""
-RESTARTED_LINE = f"{LINE_PREFIX}the log starts again"
-
-
-class JobLogs:
-    """All logs of a job. `job` is the job as it was queried last."""
-
-    def __init__(self, reference: Reference, job: AzureMLJob) -> None:
-        self._reference = reference
-        self._readers: dict[str, RemoteLogReader] = {}
-        self._current_name = ""
-        self.job = job
-
-    @property
-    def offset(self) -> int:
-        """Bytes that were read of all logs."""
-        return sum(reader.offset for reader in self._readers.values())
-
-    def read_new(self) -> Iterator[str]:
-        """Yield the lines that were not read yet. Raises Rejected."""
-        for name, reader in self._list_readers():
-            with self._reject_errors():
-                yield from self._add_names(name, reader.read_new())
-            if reader.restarted:
-                reader.restarted = False
-                yield from self._add_names(name, [RESTARTED_LINE])
-
-    def read_last(self, count: int) -> Iterator[str]:
-        """Yield the last lines of the first log; `read_new` continues after them, and at the end of the others.
-
-        Raises Rejected.
-        """
-        for number, (name, reader) in enumerate(self._list_readers()):
-            with self._reject_errors():
-                last_lines = reader.read_last(0 if number else count)
-            yield from self._add_names(name, last_lines)
-
-    def read_others(self, count: int) -> Iterator[list[str]]:
-        """Yield the last lines of each log but the first. Raises Rejected."""
-        for _, reader in self._list_readers()[1:]:
-            with self._reject_errors():
-                yield reader.read_last(count)
-
-    def read_end(self) -> Iterator[str]:
-        """Yield unfinished lines of a job that has ended, and a hint if it has no output."""
-        readers = self._list_readers()
-        for name, reader in readers:
-            yield from self._add_names(name, reader.read_unfinished())
-        if not readers and self.job.logs:
-            log_names = ", ".join(sorted(self.job.logs))
-            url = jobs.get_run_workspace(self._reference).make_studio_url(self._reference["job"])
-            yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({log_names}): {url}"
-
-    def _reject_errors(self) -> AbstractContextManager[None]:
-        action = f"read the log of {self._reference['job']}"
-        return errors.reject_errors(jobs.get_run_workspace(self._reference), action)
-
-    def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
-        log_names = select_run_logs(self.job.logs)
-        for name in log_names:
-            self._readers.setdefault(name, RemoteLogReader(functools.partial(self._get_address, name)))
-        return [(name, self._readers[name]) for name in log_names]
-
-    def _get_address(self, name: str, renew: bool) -> str:
-        if renew:
-            self.job = job_state.query_job_region(self._reference)
-        return self.job.logs.get(name, "")
-
-    def _add_names(self, name: str, log_lines: Iterable[str]) -> Iterator[str]:
-        for log_line in log_lines:
-            if name != self._current_name and (self._current_name or len(self._readers) > 1):
-                yield f"{LINE_PREFIX}{name}:"
-            self._current_name = name
-            yield log_line
+    last_lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
+    yield from last_lines[-tail:] if tail else ()
 
 
 BEGIN_SECONDS = 3.0
@@ -317,14 +114,3 @@ def _find_failure(lines: Iterable[str]) -> tuple[float, str] | None:
         if isinstance(record.event, Note) and record.event.level == "error"
     ]
     return failures[-1] if failures else None
-
-
-def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
-    """Yield the lines of the log so far, or its last ones; robotrain's own with a prefix. Raises RunGone, Rejected."""
-    files = JobLogs(reference, job_state.query_job_region(reference))
-    if tail is None:
-        yield from files.read_new()
-        yield from files.read_end() if files.job.is_finished else ()
-        return
-    last_lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
-    yield from last_lines[-tail:] if tail else ()

@@ -21,7 +21,8 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_osmo import storage
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
-from robotrain_osmo.observe.logs import INCOMPLETE_LINE, MAX_LOG_LINES, TRIMMED_LINE
+from robotrain_osmo.observe.log_lines import MAX_LOG_LINES, TRIMMED_LINE
+from robotrain_osmo.observe.logs import INCOMPLETE_LINE
 from robotrain_osmo.storage import to_storage_url
 
 make_problem = Messages(__file__)

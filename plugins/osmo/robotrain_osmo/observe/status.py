@@ -15,7 +15,7 @@ from robotrain.model.run import RunGone, Status, StepStateName, StepStatus
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import service
-from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
+from robotrain_osmo.observe import log_lines, logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import CANCELLED_STATUS, WorkflowState
 
 
@@ -118,7 +118,7 @@ def query_blocking_event(reference: Reference) -> str:
         return ""
     with stream:
         event_lines = stream.read_present_lines(EVENTS_START_SECONDS, EVENTS_QUIET_SECONDS, EVENTS_SECONDS)
-        return find_blocking_event(logs.parse_text(raw) for raw in event_lines if logs.parse_timestamp(raw))
+        return find_blocking_event(log_lines.parse_text(raw) for raw in event_lines if log_lines.parse_timestamp(raw))
 
 
 def find_blocking_event(events: Iterable[str]) -> str:
