@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from robotrain_runtime.contract.document import DOCUMENT_FILE, collect_fields, convert_json, parse_json
+from robotrain_runtime.contract.document import DOCUMENT_FILE, collect_fields
+from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.messages import Messages

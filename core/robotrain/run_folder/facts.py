@@ -7,10 +7,10 @@ from pathlib import Path
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.document_limits import MAX_ENGINE_END_BYTES, MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import open_regular_file
+from robotrain_runtime.contract.json_values import parse_fields
 
 from robotrain.run_folder import file_names
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.document_limits import MAX_LINE_BYTES, MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.event import (
     Checkpoint,
@@ -23,6 +22,7 @@ from robotrain_runtime.contract.event import (
     Withdrawn,
 )
 from robotrain_runtime.contract.files import open_regular_file, read_limited_file
+from robotrain_runtime.contract.json_values import parse_fields
 
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress

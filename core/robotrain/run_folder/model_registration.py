@@ -9,8 +9,9 @@ from pathlib import Path
 
 from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
-from robotrain_runtime.contract.document import DOCUMENT_FILE, parse_fields
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.json_values import parse_fields
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from robotrain_runtime.contract.document import convert_json, parse_json
+from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import convert_json
+from robotrain_runtime.contract.json_values import convert_json
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import convert_fields
+from robotrain_runtime.contract.json_values import convert_fields
 
 NAMESPACE_LINK, BOOT_ID_FILE = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
 MACHINE_NAMESPACE = "pid:[4026531836]"

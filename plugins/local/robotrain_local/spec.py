@@ -12,8 +12,9 @@ from typing import Any
 from robotrain.store import files
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.address import TRACKING_VARIABLES
-from robotrain_runtime.contract.document import DOCUMENT_FILE, convert_fields
+from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.contract.files import lock_file
+from robotrain_runtime.contract.json_values import convert_fields
 
 SPEC_FILE = "process.json"
 SCHEMA = 1

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from robotrain_runtime.contract.document import convert_json, parse_json
 from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.files import open_regular_file, read_limited_file, write_atomically
+from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note

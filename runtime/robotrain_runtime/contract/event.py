@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from robotrain_runtime.contract.document import MAX_SECONDS, Scalar, convert_json
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.json_values import MAX_SECONDS, convert_json
 
 PREFIX = "::robotrain:: "
 PIPELINE_STEP = "pipeline_step"

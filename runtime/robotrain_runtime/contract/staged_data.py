@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields, convert_json, parse_json
+from robotrain_runtime.contract.document import JobDocument, Mount, collect_fields
 from robotrain_runtime.contract.document_limits import MAX_STAGED_BYTES
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
+from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 STAGED_FILE = "staged.json"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import convert_json, parse_json
 from robotrain_runtime.contract.document_limits import MAX_STEP_BYTES
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
+from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 STEP_KIND = "step"
 """The kind of a source that an earlier step of the same pipeline makes."""

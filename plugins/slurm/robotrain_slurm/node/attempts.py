@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.document import convert_fields, parse_json
 from robotrain_runtime.contract.document_limits import MAX_OUTCOME_BYTES
 from robotrain_runtime.contract.failure import EXIT_RETRY, is_outside_end
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.json_values import convert_fields, parse_json
 
 ATTEMPTS_FILE = "attempts.jsonl"
 EVENTS_FILE = "events.jsonl"

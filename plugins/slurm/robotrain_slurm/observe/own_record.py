@@ -14,8 +14,8 @@ from robotrain.run_folder import file_names
 from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
 from robotrain.run_folder.run_end import is_settled
 from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.document import parse_fields
 from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract.json_values import parse_fields
 
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, Attempt, parse_attempts

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from robotrain.errors import Rejected, Stage
 from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
-from robotrain_runtime.contract.document import convert_json
+from robotrain_runtime.contract.json_values import convert_json
 
 SUBMISSION = make_spec_file("slurm", "Slurm")
 SCRIPT_FILE = "job.sbatch"
