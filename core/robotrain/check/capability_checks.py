@@ -2,29 +2,34 @@
 
 import contextlib
 import dataclasses
-import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import publish_targets
+from robotrain.check.required_features import check_requirement, list_requirements, list_source_requirements
+from robotrain.check.source_limits import (
+    DATASET,
+    check_combinations,
+    check_source_limits,
+    check_spec_size,
+    list_dataset_pairs,
+)
 from robotrain.config.resolve import Resolution
-from robotrain.config.sources import MAX_SOURCES, Input
+from robotrain.config.sources import Input
 from robotrain.config.trainer_args import drop_options
-from robotrain.config.validate import list_fields
 from robotrain.config.values import FOLDER_LAYERS, IMPLIED_ORIGIN, Origin, Value
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
-from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import Source, SourceError, SourceKind
-from robotrain.model.support import Support, format_refusal, make_refusal
+from robotrain.model.support import format_refusal, make_refusal
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
@@ -33,208 +38,6 @@ make_problem = Messages(__file__)
 
 MISPLACED = ("option-elsewhere.after-dashes", "option-elsewhere.hint")
 MISSING = "value-missing"
-SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
-
-
-def get_source_limit(capabilities: Capabilities) -> int:
-    """Return how many sources of one kind a role accepts."""
-    return min(capabilities.limits.get(SOURCES_LIMIT, MAX_SOURCES), MAX_SOURCES)
-
-
-def check_source_limits(
-    chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
-) -> Iterator[Problem]:
-    """Yield problems for roles with more sources of a kind than the platform accepts."""
-    inputs_by_role_and_kind: dict[tuple[str, str], list[Input]] = {}
-    for job_input in chosen_inputs:
-        inputs_by_role_and_kind.setdefault((job_input.role, job_input.source.kind), []).append(job_input)
-    for (role, name), inputs in inputs_by_role_and_kind.items():
-        if get_source_limit(platform.capabilities) < len(inputs) <= MAX_SOURCES:  # more is rejected earlier
-            yield _make_limit_problem(role, kinds[name], inputs, platform, platforms)
-
-
-def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:
-    """Yield a problem for a native spec that is larger than the platform accepts."""
-    max_kib = platform.capabilities.limits.get(SPEC_LIMIT)
-    kib = -(-len(plan.files[plan.spec]) // 1024)
-    if max_kib is None or kib <= max_kib:
-        return
-    ways = suggest_platforms(
-        platform, platforms, lambda capabilities: capabilities.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
-    )
-    yield make_problem("spec-over-limit", *ways, where=plan.spec, name=platform.name, most=max_kib, kib=kib)
-
-
-def _make_limit_problem(
-    role: str, kind: SourceKind, inputs: Sequence[Input], platform: Platform, platforms: ListPlatforms
-) -> Problem:
-    max_sources, count = get_source_limit(platform.capabilities), len(inputs)
-    elsewhere = suggest_platforms(
-        platform,
-        platforms,
-        lambda capabilities: capabilities.source(role, kind) and get_source_limit(capabilities) >= count,
-        "accepts as many",
-    )
-    return make_problem(
-        "sources-over-limit",
-        Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {max_sources} of them"),
-        *elsewhere,
-        where=inputs[max_sources].where,
-        given=str(inputs[max_sources].source),
-        name=platform.name,
-        most=max_sources,
-        title=kind.title,
-        count=count,
-    )
-
-
-DATASET = "dataset"
-
-
-class DatasetPair(NamedTuple):
-    """Two kinds of datasets in a job, which may be equal; `source` is the later dataset."""
-
-    kind: str
-    other_kind: str
-    source: Input
-
-
-def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
-    """Return every pair of kinds in a job, without repetition."""
-    pairs_by_kinds: dict[frozenset[str], DatasetPair] = {}
-    earlier_kinds: dict[str, None] = {}
-    for dataset in datasets:
-        kind = dataset.source.kind
-        for earlier_kind in earlier_kinds:
-            pairs_by_kinds.setdefault(frozenset((earlier_kind, kind)), DatasetPair(earlier_kind, kind, dataset))
-        earlier_kinds[kind] = None
-    return list(pairs_by_kinds.values())
-
-
-def is_pair_declared(capabilities: Capabilities, pair: DatasetPair) -> bool:
-    """Return whether the platform declares this pair; if not, its feature `several_datasets` decides."""
-    return capabilities.find_declared_combination(pair.kind, pair.other_kind) is not None
-
-
-def get_pair_support(capabilities: Capabilities, kind: SourceKind, other_kind: SourceKind) -> Support:
-    """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
-    answers = [capabilities.source(DATASET, kind), capabilities.source(DATASET, other_kind)]
-    return next((support for support in answers if not support), capabilities.combination(kind.name, other_kind.name))
-
-
-def check_combinations(
-    pairs: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
-) -> Iterator[Problem]:
-    """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
-    capabilities = platform.capabilities
-    for pair in pairs:
-        kind, other_kind = kinds[pair.kind], kinds[pair.other_kind]
-        accepts_each = capabilities.source(DATASET, kind) and capabilities.source(DATASET, other_kind)
-        support = capabilities.combination(pair.kind, pair.other_kind)
-        if accepts_each and not support and is_pair_declared(capabilities, pair):
-            both_titles = (
-                f"several {kind.title}" if kind.name == other_kind.name else f"{kind.title} with {other_kind.title}"
-            )
-            phrase = f"{format_refusal('merge', support)} {both_titles}"
-            accepts_both = functools.partial(get_pair_support, kind=kind, other_kind=other_kind)
-            elsewhere = suggest_platforms(platform, platforms, accepts_both, "accepts both")
-            source_place = pair.source.origin.where
-            source_text = str(pair.source.source)
-            yield make_refusal(
-                "combination-not-accepted", phrase, support, platform.name, elsewhere, source_place, source_text
-            )
-
-
-def describe_exclusion(kind: SourceKind) -> str:
-    """Return that a job has at most one dataset of a kind, as a sentence; empty if it may have several."""
-    return "" if kind.roles[DATASET].repeatable else f"{kind.title}: at most one in a job, on every platform."
-
-
-class FeatureRequirement(NamedTuple):
-    """A feature that a job needs, with the place and text of what needs it."""
-
-    feature: str
-    where: str
-    given: str
-    flag: str = ""
-    """The flag of the parameter that needs it."""
-    sources: str = ""
-    """The title of the source kind that needs it."""
-
-
-def list_requirements(
-    resolution: Resolution,
-    workload: Workload,
-    kinds: Mapping[str, SourceKind],
-    pairs: Sequence[DatasetPair],
-    capabilities: Capabilities,
-) -> Iterator[FeatureRequirement]:
-    """Yield the features that a job needs."""
-    addresses = {
-        target.parameter for target in publish_targets.list_targets(resolution.job, workload, kinds, capabilities)
-    }
-    addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
-    for parameter in get_parameters(workload.parameters):
-        needed_feature = parameter.param.requires if parameter.name not in addresses else ""
-        if needed_feature and resolution.job[parameter.name] != parameter.default:
-            value = resolution.parameters[parameter.name]
-            yield FeatureRequirement(needed_feature, value.origin.where, redact(str(value.value)), parameter.flag)
-    undeclared_pairs = (pair for pair in pairs if not is_pair_declared(capabilities, pair))
-    if pair := next(undeclared_pairs, None):  # a declared combination needs no feature
-        count = sum(job_input.role == DATASET for job_input in resolution.inputs.chosen)
-        yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
-    yield from _list_source_requirements(resolution.inputs.chosen, kinds, capabilities)
-
-
-def _list_source_requirements(
-    chosen_inputs: Sequence[Input], kinds: Mapping[str, SourceKind], capabilities: Capabilities
-) -> Iterator[FeatureRequirement]:
-    for job_input in chosen_inputs:
-        kind = kinds[job_input.source.kind]
-        if (
-            kind.requires and capabilities.source(job_input.role, kind) and capabilities.feature(kind.requires)
-        ):  # else the source is refused
-            yield FeatureRequirement(kind.requires, job_input.where, str(job_input.source), sources=kind.title)
-
-
-def check_requirement(
-    requirement: FeatureRequirement, platform: Platform, settings: Any, platforms: ListPlatforms
-) -> Iterator[Problem]:
-    """Yield a problem if the platform lacks the feature, or lacks it with these settings (`None`: with none set)."""
-    capabilities = platform.capabilities
-    if not capabilities.feature(requirement.feature):
-        alternatives = suggest_platforms(
-            platform, platforms, lambda capabilities: capabilities.feature(requirement.feature), "can"
-        )
-        if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
-            alternatives = (*alternatives, suggest_leaving_out(requirement.flag))
-        phrase = f"cannot {_describe_feature(requirement)}"
-        support = capabilities.feature(requirement.feature)
-        value_place, value_text = requirement.where, requirement.given
-        yield make_refusal("feature-not-there", phrase, support, platform.name, alternatives, value_place, value_text)
-        return
-    fields = dict(list_fields(settings)) if settings is not None else {}
-    name, off_value = capabilities.find_missing_setting(requirement.feature, fields)
-    if name:
-        yield _make_setting_problem(requirement, name, platform, off_value)
-
-
-def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off_value: str = "") -> Problem:
-    """Return the problem of a setting that is missing, or whose value `off_value` turns the feature off."""
-    setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
-    setting_phrase = f"with {setting.flag} {off_value}" if off_value else f"without {setting.flag}"
-    return make_problem(
-        "feature-not-there",
-        suggest_leaving_out(setting.flag) if off_value else Suggestion(f"{setting.flag} {setting.metavar}"),
-        where=need.where,
-        given=need.given,
-        name=platform.name,
-        feature=_describe_feature(need),
-        cause=setting_phrase,
-        why=f"It is required by {need.sources}." if need.sources else "",
-    )
-
-
 ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "environment", "PATH"
 """Beside the image, the setting that says where a job's packages are; one that is no path is a name of the image."""
 
@@ -249,10 +52,6 @@ def _has_own_packages(resolution: Resolution, platform: Platform) -> bool:
     )
     takes_path = path is not None and path.metavar == ENVIRONMENT_METAVAR
     return takes_path and bool(getattr(resolution.settings, ENVIRONMENT_SETTING, None))
-
-
-def _describe_feature(need: FeatureRequirement) -> str:
-    return FEATURES.get(need.feature, need.feature.replace("_", " "))
 
 
 def check_job(
@@ -431,7 +230,7 @@ def check_implied_sources(
     for job_input in implied_inputs:
         yield from _check_source(job_input, platform, kinds, platforms)
     yield from check_source_limits(chosen_inputs, platform, kinds, platforms)
-    for need in _list_source_requirements(implied_inputs, kinds, platform.capabilities):
+    for need in list_source_requirements(implied_inputs, kinds, platform.capabilities):
         yield from check_requirement(need, platform, settings, platforms)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import capability_checks
+from robotrain.check import source_limits
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
 from robotrain.model.platform import Platform
@@ -63,8 +63,7 @@ def make_matrix(
         *_make_feature_rows(capabilities_by_platform, workloads),
     )
     exclusions = (
-        capability_checks.describe_exclusion(kinds[name])
-        for name in _list_dataset_kinds(capabilities_by_platform, kinds)
+        source_limits.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(capabilities_by_platform, kinds)
     )
     limits = tuple(_make_limits(capabilities_by_platform))
     return ParityMatrix(
@@ -104,10 +103,10 @@ def _make_combination_rows(
     capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
 ) -> Iterator[MatrixRow]:
     for kind, other_kind in combinations_with_replacement(_list_dataset_kinds(capabilities_by_platform, kinds), 2):
-        if kind == other_kind and not kinds[kind].roles[capability_checks.DATASET].repeatable:
+        if kind == other_kind and not kinds[kind].roles[source_limits.DATASET].repeatable:
             continue
         cells = {
-            platform: capability_checks.get_pair_support(capabilities, kinds[kind], kinds[other_kind])
+            platform: source_limits.get_pair_support(capabilities, kinds[kind], kinds[other_kind])
             for platform, capabilities in capabilities_by_platform.items()
         }
         yield MatrixRow(section="combinations", names={"kind": kind, "other": other_kind}, cells=cells)
@@ -119,7 +118,7 @@ def _list_dataset_kinds(
     return sorted(
         name
         for name, kind in kinds.items()
-        if _can_fill(kind, capability_checks.DATASET) and _is_relevant(kind, capabilities_by_platform)
+        if _can_fill(kind, source_limits.DATASET) and _is_relevant(kind, capabilities_by_platform)
     )
 
 
@@ -153,9 +152,9 @@ def _make_limits(capabilities_by_platform: Mapping[str, Capabilities]) -> Iterat
         numbers: dict[str, int | None] = {
             platform: capabilities.limits.get(name) for platform, capabilities in capabilities_by_platform.items()
         }
-        if name == capability_checks.SOURCES_LIMIT:
+        if name == source_limits.SOURCES_LIMIT:
             numbers = {
-                platform: capability_checks.get_source_limit(capabilities)
+                platform: source_limits.get_source_limit(capabilities)
                 for platform, capabilities in capabilities_by_platform.items()
             }
         yield MatrixLimit(name=name, numbers=numbers)

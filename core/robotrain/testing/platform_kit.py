@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import capability_checks
+from robotrain.check import source_limits
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -173,7 +173,7 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
 
 
 def _can_repeat(bench: Bench, role: str, kind: SourceKind) -> bool:
-    return kind.roles[role].repeatable and capability_checks.get_source_limit(bench.can) > 1
+    return kind.roles[role].repeatable and source_limits.get_source_limit(bench.can) > 1
 
 
 def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:
