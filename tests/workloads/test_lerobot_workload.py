@@ -36,6 +36,7 @@ SUBMIT_SIDE = (
         "checkpoint_rules",
         "environ_rules",
         "package_rules",
+        "simulation_rules",
         "parameter_rules",
         "syntax_rules",
         "script_file",

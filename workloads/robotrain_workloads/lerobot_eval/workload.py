@@ -82,7 +82,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules as shared_lerobot_rules
-    from robotrain_workloads.lerobot_eval import rules
+    from robotrain_workloads.lerobot_eval import rules, simulation_rules
 
     yield from rules.check_policy(job)
     yield from shared_lerobot_rules.check_system(job)
@@ -91,8 +91,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_scored_checkpoints(job)
     yield from rules.check_comparison(job)
     yield from rules.check_evaluation_target(job)
-    yield from rules.check_rollout(job)
-    yield from rules.check_task_description(job)
+    yield from simulation_rules.check_rollout(job)
+    yield from simulation_rules.check_task_description(job)
     yield from rules.check_replay_episodes(job)
     yield from shared_lerobot_rules.check_excluded_episodes(job)
     yield from rules.check_lerobot_options(job)
