@@ -1,4 +1,4 @@
-"""Problems of a request as data, reported all at once; exit codes."""
+"""Exceptions with the problems of a request, all at once. `Problem` is of the runtime: `contract/problem.py`."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
