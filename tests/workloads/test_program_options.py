@@ -1,5 +1,7 @@
 """The options that a program's own parser refuses are refused before it is sent, where its text leaves no doubt."""
 
+import shlex
+
 import pytest
 
 PARSER = """
@@ -213,6 +215,44 @@ def test_a_checkpoint_that_says_its_place_may_be_put_back_without_a_pattern(subm
     answer = submit("--data data", options=("--resume-from", str(tmp_path / "000020")))
     answer.check_problems(2, "resume-unused --resume-args")
     assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == ["--resume-in-place"]
+
+
+WHOLE = """--resume-args '["--resume", "{resume}/"]'"""
+
+
+@pytest.mark.parametrize(
+    ("files", "ways"),
+    [
+        (
+            ("checkpoint_100.json", "checkpoint_200.json", "log.txt"),
+            ["""--checkpoints 'checkpoint_{step}.json' --resume-args '["--resume", "{resume}"]'""", WHOLE],
+        ),
+        (
+            ("sample_1.png", "sample_2.png", "epoch 3.pt"),
+            ["""--checkpoints 'epoch {step}.pt' --resume-args '["--resume", "{resume}"]'""", WHOLE],
+        ),
+        (("log.txt", "model.pt"), ["""--resume-args '["--resume", "{resume}/model.pt"]'""", WHOLE]),
+    ],
+)
+def test_a_folder_of_all_outputs_is_not_given_as_a_checkpoint(submit, tmp_path, files, ways):
+    folder = tmp_path / "000200"
+    folder.mkdir()
+    for file in files:
+        (folder / file).touch()
+    (folder / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
+    line = ("--data data", "parser.add_argument('--resume')")
+    start = ("--resume-from", str(folder))
+    bare = ("--resume-args", '["--resume", "{resume}"]')
+    for options, code, others in (
+        (start, "resume-unused", ["--resume-in-place"]),
+        (start + bare, "resume-unclear", []),
+    ):
+        answer = submit(*line, options=options)
+        answer.check_problems(2, f"{code} --resume-args")
+        assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == [*ways, *others]
+    for way in ways:
+        assert submit(*line, options=(*start, *shlex.split(way))).exit_code == 0
+    assert submit(*line, options=(*start, *bare, "--checkpoints", "other_{step}")).exit_code == 2
 
 
 def test_a_pattern_of_checkpoints_leaves_the_option_for_outputs_to_the_program(submit, robotrain):

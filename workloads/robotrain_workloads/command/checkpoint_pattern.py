@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 STEP = "{step}"
@@ -151,11 +151,30 @@ def _join(path: str, name: str) -> str:
 def describe_files(outputs: Path) -> tuple[str, str]:
     """Return what there is below the outputs, in words, and the pattern that probably finds its checkpoints."""
     paths = sorted(_list_files(outputs))
-    if not paths:
-        return "it has no files", ""
-    patterns = Counter(pattern for pattern in map(_guess_pattern, paths) if pattern)
-    paths_text = ", ".join(paths[:LISTED]) + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
-    return f"it has {paths_text}", patterns.most_common(1)[0][0] if patterns else ""
+    return f"it has {describe_paths(paths)}", guess_pattern(paths)
+
+
+def describe_paths(paths: Sequence[str]) -> str:
+    """Return which files there are, in words."""
+    more_note = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
+    return ", ".join(paths[:LISTED]) + more_note if paths else "no files"
+
+
+def guess_pattern(paths: Iterable[str]) -> str:
+    """Return the pattern that probably finds the checkpoints among files: of weights, else of most; empty if none."""
+    counts, with_weights = Counter[str](), set[str]()
+    for path in paths:
+        if pattern := _guess_pattern(path):
+            counts[pattern] += 1
+            if path.lower().endswith(WEIGHTS):
+                with_weights.add(pattern)
+    return max(counts, key=lambda pattern: (pattern in with_weights, counts[pattern]), default="")
+
+
+def find_newest(pattern: str, folder: Path) -> str:
+    """Return the path of the checkpoint of a pattern with the highest step; empty if there is none."""
+    checkpoints = CheckpointPattern(pattern).find_checkpoints(folder) if pattern else ()
+    return max(checkpoints, key=lambda checkpoint: checkpoint[1], default=("", 0))[0]
 
 
 def _list_files(outputs: Path) -> Iterator[str]:
