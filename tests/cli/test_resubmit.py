@@ -1,6 +1,7 @@
 """Runs once more: `resubmit` sends the same plan or a changed one, `resume` continues, `register` keeps the policy."""
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -42,6 +43,13 @@ def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run)
     answer = robotrain("resubmit", sent_run, "--dry-run")
     assert "latitude: 7 → –" in answer.stderr
     assert "slots: – → 50" in answer.stderr
+
+
+def test_resubmit_without_changes_shows_the_job(robotrain, sent_run):
+    answer = robotrain("resubmit", sent_run, "--dry-run")
+    assert f"same plan as {sent_run}\n" in answer.stderr
+    rows = dict(re.split(r"  +", line, maxsplit=1) for line in answer.stdout.splitlines())
+    assert rows["workload"].startswith("lerobot-train: ")
 
 
 def test_resubmit_with_another_payload_names_it(robotrain, sent_run, newer_payload):

@@ -87,6 +87,14 @@ def test_a_row_says_what_the_line_means(preview):
             ("command", "--", "python", "train.py"),
             {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
         ),
+        (
+            ("command", "--resume-from", "/runs/20", "--resume-args", '["--go", "{resume}"]', "--", "python", "train.py"),
+            {"command": "python train.py --go '{resume}'", "resume": "/runs/20"},
+        ),
+        (
+            ("command", "--resume-args", '["--go", "{resume}"]', "--", "python", "train.py"),
+            {"command": "python train.py"},
+        ),
     ],
 )
 def test_rows_of_other_workloads(preview, words, expected):

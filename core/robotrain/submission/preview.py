@@ -61,7 +61,7 @@ def list_preview_rows(
         _describe_source(source, facts) for source in job.sources if not (source.implied or source.role in facts.rows)
     )
     if workload.own_command:
-        yield PreviewRow("command", redact(shlex.join(job.trainer_args)))
+        yield PreviewRow("command", redact(shlex.join(workload.own_command.list_words(job))))
     for word, name in workload.preview.rows.items():
         yield from list_rows(word, name)
     if epochs := count_epochs(job, workload, facts):

@@ -127,7 +127,7 @@ def make_arguments(document: JobDocument, values: Mapping[str, placeholders.Valu
     if parameter_values["shell"]:
         return ("bash", "-c", *arguments)
     if placeholders.RESUME in values:
-        arguments = (*arguments, *parameters.parse_resume_args(parameter_values["resume_args"]))
+        arguments = parameters.continue_command(arguments, parameter_values)
     if job_node.count_nodes(document) > 1:
         return tuple(arguments)
     arguments = tuple(placeholders.fill_arguments(arguments, values))

@@ -9,7 +9,7 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import CommandParameters
+from robotrain_workloads.command.parameters import CommandParameters, continue_command
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
@@ -96,6 +96,13 @@ def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
     return option_rules.list_options(folder, words)
 
 
+def list_words(job: "Job") -> Sequence[str]:
+    """Return the words of the command as the run starts it."""
+    if any(source.role == "resume" for source in job.sources):
+        return continue_command(job.trainer_args, dict(job.parameters))
+    return job.trainer_args
+
+
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
@@ -173,6 +180,7 @@ COMMAND = Workload(
         starters={".py": ("python",), ".sh": ("bash",)},
         find_needs=find_needs,
         list_options=list_options,
+        list_words=list_words,
     ),
     get_option_name=lambda argument: "",
     check=check_job,
