@@ -88,12 +88,13 @@ def test_a_row_says_what_the_line_means(preview):
             {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
         ),
         (
-            ("command", "--resume-from", "/runs/20", "--resume-args", '["--go", "{resume}"]', "--", "python", "train.py"),
-            {"command": "python train.py --go '{resume}'", "resume": "/runs/20"},
+            ("command", "--resume-from", "/runs/20", "--resume-args", '["--go", "{resume}"]', "--", "true", "now"),
+            {"command": "true now --go '{resume}'", "resume": "/runs/20"},
         ),
+        (("command", "--resume-args", '["--go", "{resume}"]', "--", "true", "now"), {"command": "true now"}),
         (
-            ("command", "--resume-args", '["--go", "{resume}"]', "--", "python", "train.py"),
-            {"command": "python train.py"},
+            ("command", "--param", "lr=1e-3", "--", "true", "--lr={lr}", "{outputs}"),
+            {"command": "true --lr=1e-3 '{outputs}'"},
         ),
     ],
 )

@@ -144,6 +144,33 @@ def test_a_parameter_that_the_program_does_not_read_is_refused(submit, options, 
     assert [way["text"] for way in problems[problem]["instead"][:1]] == [way] * bool(way)
 
 
+REPLACED = [  # the options, the arguments after --, what is left out, the problem
+    ("", "python train.py --data data", "seed, resume_args, lr, size", ""),
+    ("", "python train.py --data data --lr {lr}", "seed, resume_args, size", ""),
+    ("--param lr=3", "python train.py --data data", "seed, resume_args, size", "parameter-unread --param lr"),
+    ("--set seed=3", "python train.py --data data", "resume_args, lr, size", "seed-unread --seed"),
+    ("", "--data data", "", "parameter-unread --param size"),
+    ("", "python reader.py", "", ""),
+]
+
+
+@pytest.mark.parametrize(("options", "words", "names", "problem"), REPLACED)
+def test_values_of_a_file_that_another_command_does_not_read_are_left_out(
+    submit, robotrain, tmp_path, options, words, names, problem
+):
+    submit("--data data")
+    (tmp_path / "reader.py").write_text("import os\nos.environ['ROBOTRAIN_PARAM_lr']\n")
+    (tmp_path / "job.yaml").write_text(
+        "workload: command\nrun: [python, train.py, --data, x, --lr, '{lr}']\nparams: {lr: 1, size: 2}\n"
+        "parameters: {seed: 4, resume_args: [--go, '{resume}']}\nsources: {code: {local_path: .}}\n"
+    )
+    answer = robotrain("explain", "job.yaml", "--platform", "local", *options.split(), "--", *words.split())
+    assert (f"does not read {names}: left out" if names else "") in answer.stderr
+    assert ("value-left-out" in answer.stderr) == bool(names)
+    assert answer.exit_code == (2 if problem else 0)
+    assert problem.replace(" ", "]\n  ", 1) in answer.stderr
+
+
 def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(submit, tmp_path):
     reads = "import os; os.environ['ROBOTRAIN_PARAM_size']"
     assert submit("--data data", reads, options=("--param", "size=1")).exit_code == 0

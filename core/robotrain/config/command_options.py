@@ -43,9 +43,7 @@ def complete_command(request: Request, workload: Workload) -> Request:
     is a parameter, as in `--lr {lr}`, sets that.
     """
     command = next((layer.arguments for layer in request.layers if layer.arguments), ())
-    first_word = str(request.after_dashes[0].value) if request.after_dashes else ""
-    is_option = OPTION.match(first_word) or OVERRIDE.match(first_word)
-    if not workload.own_command or not is_option or len(command) < 2:  # one word is a script of a shell
+    if not workload.own_command or not begins_with_option(request.after_dashes) or len(command) < 2:  # of a shell
         return request
     parameter_names = {key for layer in request.layers for key in layer.values}
     values = dict(request.line.values)
@@ -60,6 +58,12 @@ def complete_command(request: Request, workload: Workload) -> Request:
         command = _replace_option(command, options)
     line = request.line._replace(values=values)
     return replace(request, line=line, after_dashes=tuple(command))
+
+
+def begins_with_option(words: Sequence[Value]) -> bool:
+    """Return whether words change options of a command, and are none themselves."""
+    first_word = str(words[0].value) if words else ""
+    return bool(OPTION.match(first_word) or OVERRIDE.match(first_word))
 
 
 def split_options(words: Sequence[Value]) -> Iterator[ProgramOption]:

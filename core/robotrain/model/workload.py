@@ -184,7 +184,9 @@ class UserCommand(NamedTuple):
     list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
     """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
     list_words: Callable[["Job"], Sequence[str]] = lambda job: job.trainer_args
-    """Return the words of the command as the run starts it, with those that continue from a checkpoint if it has one."""
+    """Return the words of the command as the run starts it, with the values that are known before."""
+    list_unread: Callable[["Job"], Iterable[str]] = lambda job: ()
+    """Return the names of the job's parameters that its command certainly does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)

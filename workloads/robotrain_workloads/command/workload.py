@@ -9,7 +9,7 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import CommandParameters, continue_command
+from robotrain_workloads.command.parameters import CommandParameters, continue_command, format_value, list_own
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
@@ -97,10 +97,22 @@ def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
 
 
 def list_words(job: "Job") -> Sequence[str]:
-    """Return the words of the command as the run starts it."""
-    if any(source.role == "resume" for source in job.sources):
-        return continue_command(job.trainer_args, dict(job.parameters))
-    return job.trainer_args
+    """Return the words of the command as the run starts it, with the values that are known here."""
+    from robotrain_workloads.command import placeholders
+
+    values = dict(job.parameters)
+    is_continued = any(source.role == "resume" for source in job.sources)
+    words = continue_command(job.trainer_args, values) if is_continued else job.trainer_args
+    own_values = {name: format_value(values[name]) for name in list_own(values)}
+    return words if values["shell"] else [placeholders.fill_known(word, own_values) for word in words]
+
+
+def list_unread(job: "Job") -> Sequence[str]:
+    """Return the names of the parameters that the command certainly does not read."""
+    from robotrain_workloads.command import option_rules, parameter_rules
+
+    unread_names = parameter_rules.list_unread(job)
+    return [*unread_names, "resume_args"] if any(option_rules.check_resume_options(job)) else unread_names
 
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
@@ -181,6 +193,7 @@ COMMAND = Workload(
         find_needs=find_needs,
         list_options=list_options,
         list_words=list_words,
+        list_unread=list_unread,
     ),
     get_option_name=lambda argument: "",
     check=check_job,
