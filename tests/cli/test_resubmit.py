@@ -300,6 +300,21 @@ def test_a_run_without_a_checkpoint_leads_to_the_newest_of_its_name_with_one(rob
     assert f"--policy-run {older}" in evaluation.stderr
 
 
+def test_resume_continues_from_the_checkpoint_of_a_step(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
+    robotrain("resume", sent_run, "--resume-from", "2", "--dry-run").check(0, f"resuming from step 2 of {sent_run}")
+    answer = robotrain("resume", sent_run, "--resume-from", "3")
+    answer.check_problems(2, "checkpoint-missing --resume-from")
+    assert "Its checkpoints: 2, 4." in answer.stderr
+    for flag in ("--from", "--step", "--checkpoint", "--from-step"):
+        answer = robotrain("resume", sent_run, flag, "2")
+        answer.check_problems(2, f"usage {flag}")
+        assert "use   --resume-from 2\n" in answer.stderr
+    answer = robotrain("outputs", sent_run, "--step", "2")
+    answer.check_problems(2, "step-unknown --step")
+    assert "use   --checkpoint 2 " in answer.stderr
+
+
 def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):
     set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
     with answer_submits(fake_platform, "takes it and hangs up"):

@@ -329,6 +329,10 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     )
     if step not in steps:
         step_suggestions = suggest_name(step, steps, prefix="--step ")
+        if step.isdecimal() and any("--checkpoint" in param.opts for param in ctx.command.params):
+            step_suggestions = (Suggestion(f"--checkpoint {step}", "what a training saved at this step"),)
+        elif not steps:
+            step_suggestions = (suggest_leaving_out("--step"),)
         step_names = ", ".join(steps) or "none"
         raise Rejected(
             [make_problem("step-unknown", *step_suggestions, run=record.run, step=redact(step), steps=step_names)]
