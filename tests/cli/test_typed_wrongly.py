@@ -46,6 +46,16 @@ ARGUMENTS = {
     f"sweep {HERE} --over lr=1,2 -- train.py --lr {{lr}}": (
         f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'"
     ),
+    f"submit torchrun train.py {HERE}": f"robotrain submit command --code . {HERE} -- torchrun train.py",
+    f"submit {HERE} torchrun --nproc_per_node=2 train.py --lr 1": (
+        f"robotrain submit command --code . {HERE} -- torchrun --nproc_per_node=2 train.py --lr 1"
+    ),
+    f"submit {HERE} -- accelerate launch train.py": (
+        f"robotrain submit command --code . {HERE} -- accelerate launch train.py"
+    ),
+    f"submit {HERE} python -m torch.distributed.run train.py": (
+        f"robotrain submit command --code . {HERE} -- python -m torch.distributed.run train.py"
+    ),
     # options of another workload than the chosen one
     f"submit lerobot-eval {HERE} --env pusht --checkpoint x": "--policy-path x",
     # values of a sweep, and arguments as a text

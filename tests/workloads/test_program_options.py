@@ -244,6 +244,27 @@ def test_a_checkpoint_that_says_its_place_may_be_put_back_without_a_pattern(subm
     assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == ["--resume-in-place"]
 
 
+@pytest.mark.parametrize(
+    ("nargs", "words", "command"),
+    [
+        ("nargs='+', type=int", "--layers 8", "python train.py --data x --layers 8 --lr 1"),
+        ("nargs='*'", "--layers=8", "python train.py --data x --layers=8 --lr 1"),
+        ("nargs='?'", "--layers 8", ""),
+        ("nargs=2", "--layers 8 9", "python train.py --data x --layers 8 9 --lr 1"),
+    ],
+)
+def test_an_option_after_dashes_replaces_all_values_that_the_program_takes(
+    submit, robotrain, tmp_path, nargs, words, command
+):
+    submit("--data data", f"parser.add_argument('--layers', {nargs})")
+    (tmp_path / "job.yaml").write_text(
+        "workload: command\nrun: [python, train.py, --data, x, --layers, 64, 64, --lr, 1]\n"
+        "sources: {code: {local_path: .}}\n"
+    )
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", "--", *words.split())
+    assert " ".join(row["value"] for row in answer.json.get("values", ()) if row["name"] == "trainer_args") == command
+
+
 WHOLE = """--resume-args '["--resume", "{resume}/"]'"""
 
 

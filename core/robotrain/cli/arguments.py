@@ -246,6 +246,7 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     from robotrain.line_edits import read_edit  # costs start-up
 
     edit = read_edit(way)
+    keys = {**keys, **{f"--no-{flag[2:]}": key for flag, key in keys.items() if flag.startswith("--")}, **keys}
     replaced_options = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
     if edit.is_removal and all(name in keys for name in edit.left_out):
         set_options = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
@@ -253,7 +254,10 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
         return way
     flagged_options = zip(edit.flags, edit.options, strict=True)
-    changes = (shlex.quote(f"{prefix}{keys[flag]}={option.value or 'true'}") for flag, option in flagged_options)
+    changes = (
+        shlex.quote(f"{prefix}{keys[flag]}={option.value or str(not flag.startswith('--no-')).lower()}")
+        for flag, option in flagged_options
+    )
     return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced_options)
 
 

@@ -115,6 +115,13 @@ def list_unread(job: "Job") -> Sequence[str]:
     return [*unread_names, "resume_args"] if any(option_rules.check_resume_options(job)) else unread_names
 
 
+def list_open_options(folder: Path, words: Sequence[str]) -> Sequence[str]:
+    """Return the options of the program that take any number of values."""
+    from robotrain_workloads.command import option_rules
+
+    return option_rules.list_open_options(folder, words)
+
+
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
@@ -190,8 +197,10 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
+        launchers=("torchrun", "accelerate", "deepspeed", "uv"),
         find_needs=find_needs,
         list_options=list_options,
+        list_open_options=list_open_options,
         list_words=list_words,
         list_unread=list_unread,
     ),
