@@ -112,6 +112,7 @@ OF_SLURM = {
     "--gpus=a100:2": "--gpus 2 --gpu-type a100",
     "--gpus-per-node=a100:4": "--num-gpus 4 --gpu-type a100",
     "--gpus-per-task 2": "--num-gpus 2",
+    "--gpu 2": "--num-gpus 2",
     "--cpus-per-task 8": "--cpus 8",
     "--mail-user me@lab.org": "--sbatch mail-user=me@lab.org",
     "--learning-rate 0,0001": "--learning-rate 0.0001",

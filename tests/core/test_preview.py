@@ -201,6 +201,21 @@ def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
     assert {row["name"]: row["value"] for row in answer.json["preview"]}["GPUs"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("command", "--num-gpus", "1", "--", "true"), "--num-gpus 0"),
+        (("lerobot-train", "--num-gpus", "1", "-d", "u/d"), "--device cpu"),
+        (("command", "--num-gpus", "0", "--", "true"), ""),
+        (("command", "--", "true"), ""),
+    ],
+)
+def test_a_gpu_that_is_asked_for_where_there_is_none_is_warned_of(robotrain, words, way):
+    shown = robotrain("explain", "--check", "--platform", "local", *words).stderr
+    assert ("[gpu-unavailable]\n  --num-gpus 1\n" in shown) == bool(way), shown
+    assert f"use   {way}" in shown or not way
+
+
 def test_explain_shows_defaults_only_where_they_are_asked_for(robotrain, pusht):
     line = ("explain", "--platform", "local", "--dataset-path", str(pusht), "--batch-size", "8")
     few, every = robotrain(*line), robotrain(*line, "--all")
