@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from program_checkpoints import FollowedProgram
-from robotrain_runtime.contract.event import Checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Note
 from robotrain_workloads.command import checkpoint_follower, program_checkpoint, resume_path
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, describe_files
 
@@ -365,6 +365,18 @@ def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
 def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
     (tmp_path / "model.pt").touch()
     assert describe_files(tmp_path) == ("it has model.pt", "")
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_pattern_of_files_that_are_called_checkpoints_is_named_at_the_end(follow, exit_code):
+    program = follow()
+    for step in (1, 2):
+        program.write(f"checkpoint_{step}.json")
+        program.write(f"sample_{step}.png")
+        program.write(f"sample_{step}{step}.png")
+    program.end(exit_code)
+    notes = [event.text for event in program.events if isinstance(event, Note)]
+    assert sum("(--checkpoints checkpoint_{step}.json " in note for note in notes) == 1
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,21 @@ def test_a_folder_of_all_outputs_is_not_given_as_a_checkpoint(submit, tmp_path, 
     assert submit(*line, options=(*start, *bare, "--checkpoints", "other_{step}")).exit_code == 2
 
 
+def test_what_a_program_wrote_beside_its_checkpoints_is_answered_with_the_last_of_them(submit, tmp_path):
+    for step, place in (("000100", "model_100.pt"), ("000200", "model_200.pt"), ("000201", "")):
+        (tmp_path / step).mkdir()
+        (tmp_path / step / (place or "final.pt")).touch()
+        place_text = f'{{"path": "{place}", "is_file": {str(bool(place)).lower()}}}'
+        (tmp_path / step / "robotrain-program.json").write_text(place_text)
+    line = ("--data data", "parser.add_argument('--resume')")
+    bare = ("--resume-args", '["--resume", "{resume}"]')
+    answer = submit(*line, options=("--resume-from", str(tmp_path / "000201"), *bare))
+    answer.check_problems(2, "resume-unclear --resume-args")
+    ways = [way["text"] for way in answer.json["problems"][-1]["instead"]]
+    assert ways == [f"--resume-from {tmp_path}/000200 {shlex.join(bare)}", WHOLE]
+    assert submit(*line, options=shlex.split(ways[0])).exit_code == 0
+
+
 def test_a_pattern_of_checkpoints_leaves_the_option_for_outputs_to_the_program(submit, robotrain):
     submit("--data data", more='parser.add_argument("--ckpt-dir")')
     line = ("explain", "train.py", "--platform", "local", "--checkpoints", "step_{step}", "--", "--data", "data")

@@ -251,14 +251,14 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     if edit.is_removal and all(name in keys for name in edit.left_out):
         set_options = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
         return suggest_leaving_out(*set_options, remark=way.remark)._replace(replaces=replaced_options)
-    if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
+    if not edit.options or len(edit.flags) < len(edit.options) or not any(flag in keys for flag in edit.flags):
         return way
-    flagged_options = zip(edit.flags, edit.options, strict=True)
-    changes = (
-        shlex.quote(f"{prefix}{keys[flag]}={option.value or str(not flag.startswith('--no-')).lower()}")
-        for flag, option in flagged_options
-    )
-    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced_options)
+    option_texts = []
+    for flag, option in zip(edit.flags, edit.options, strict=True):
+        value_text = option.value or str(not flag.startswith("--no-")).lower()
+        words = [SET_FLAG, f"{prefix}{keys[flag]}={value_text}"] if flag in keys else option.words
+        option_texts.append(shlex.join(words))
+    return way._replace(text=" ".join(option_texts), replaces=replaced_options)
 
 
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"

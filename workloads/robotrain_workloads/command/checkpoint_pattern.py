@@ -13,6 +13,8 @@ LISTED = 4
 """How many of the files that are there a message names."""
 MOST_FILES = 2000
 """How many files are looked at for a suggestion."""
+CHECKPOINT_NAME = re.compile(r"(?i)checkpoint|ckpt")
+"""How the name of a checkpoint begins that may have another end than weights: `checkpoint_100.json`."""
 NUMBER = re.compile(r"[0-9]+")
 USUAL = (
     "**/checkpoint-{step}",
@@ -108,12 +110,14 @@ def list_with_weights(pattern: str, outputs: Path) -> list[tuple[str, int]]:
 
 
 def list_similar(pattern: str, outputs: Path) -> list[str]:
-    """Return the paths of a pattern that may be checkpoints, by their steps: folders, and files with weights."""
+    """Return the paths of a pattern that may be checkpoints, by their steps: folders, and files with weights or of
+    that name.
+    """
     checkpoints = CheckpointPattern(pattern).find_checkpoints(outputs) if pattern else ()
     return [
         path
         for path, _ in sorted(checkpoints, key=lambda checkpoint: checkpoint[1])
-        if (outputs / path).is_dir() or has_weights(outputs / path)
+        if (outputs / path).is_dir() or has_weights(outputs / path) or CHECKPOINT_NAME.match(path.rpartition("/")[2])
     ]
 
 
@@ -161,14 +165,22 @@ def describe_paths(paths: Sequence[str]) -> str:
 
 
 def guess_pattern(paths: Iterable[str]) -> str:
-    """Return the pattern that probably finds the checkpoints among files: of weights, else of most; empty if none."""
+    """Return the pattern that probably finds the checkpoints among files: of weights, else called so, else of most.
+
+    It is empty if no name has a step.
+    """
     counts, with_weights = Counter[str](), set[str]()
     for path in paths:
         if pattern := _guess_pattern(path):
             counts[pattern] += 1
             if path.lower().endswith(WEIGHTS):
                 with_weights.add(pattern)
-    return max(counts, key=lambda pattern: (pattern in with_weights, counts[pattern]), default="")
+
+    def rank(pattern: str) -> tuple[bool, bool, int]:
+        is_named = bool(CHECKPOINT_NAME.match(pattern.rpartition("/")[2]))
+        return pattern in with_weights, is_named, counts[pattern]
+
+    return max(counts, key=rank, default="")
 
 
 def find_newest(pattern: str, folder: Path) -> str:

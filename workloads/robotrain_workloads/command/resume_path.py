@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain_runtime.contract import checkpoint
+
 from robotrain_workloads.command import checkpoint_pattern, placeholders, program_checkpoint
 from robotrain_workloads.command.checkpoint_pattern import WEIGHTS
 
@@ -49,7 +51,7 @@ def find_unclear(folder: Path, pattern: str | None, words: Sequence[str]) -> Unc
     if checkpoint_pattern.find_newest(pattern or "", folder):
         return None
     paths = program_checkpoint.list_files(folder)
-    title = f"{RESUME} would be a folder with all that the program wrote, not a checkpoint that it saved"
+    title = f"{RESUME} would be a folder of files that the program wrote, not a checkpoint that it saved"
     return UnclearCheckpoint(title, checkpoint_pattern.describe_paths(paths), tuple(_list_ways(folder, paths, words)))
 
 
@@ -58,11 +60,21 @@ def _list_ways(folder: Path, paths: Sequence[str], words: Sequence[str]) -> Iter
         newest_path = checkpoint_pattern.find_newest(pattern, folder)
         arguments = _format_arguments(words, "")
         yield f"--checkpoints {shlex.quote(pattern)} {arguments}", f"{RESUME} is the newest of them, {newest_path}"
+    elif saved_folder := _find_saved_before(folder):
+        arguments = _format_arguments(words, "")
+        yield f"--resume-from {shlex.quote(str(saved_folder))} {arguments}", "the last that it saved as a checkpoint"
     else:
         files = [path for path in paths if path.lower().endswith(WEIGHTS)] or paths
         for path in files[:MAX_FILES]:
             yield _format_arguments(words, f"/{path}"), ""
     yield _format_arguments(words, "/"), "the program opens the folder"
+
+
+def _find_saved_before(folder: Path) -> Path | None:
+    """Return the last checkpoint beside this one that the program saved itself; None if there is none."""
+    folders = [path for _, path in checkpoint.list_checkpoints(folder.parent)]
+    places = [(path, program_checkpoint.read_place(path)) for path in folders]
+    return next((path for path, location in places if location and not location.has_all_outputs), None)
 
 
 def _format_arguments(words: Sequence[str], subpath: str) -> str:
