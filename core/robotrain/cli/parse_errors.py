@@ -180,8 +180,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     flags = [spelling for option in options for spelling in (*option.opts, *option.secondary_opts)]
     option_suggestions: tuple[Suggestion, ...] = ()
     if RESUME_FROM_FLAG in flags and flag in CHECKPOINT_WORDS:
-        way = _complete_option(Suggestion(RESUME_FROM_FLAG), flag, context)
-        return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
+        checkpoint_way = _complete_option(Suggestion(RESUME_FROM_FLAG), flag, context)
+        return make_problem("usage.no-such-option", checkpoint_way, where=flag, command=command, known="")
     misspelt = find_misspelt_option(flag, flags)
     if not misspelt and TO_FLAG in flags and find_misspelt_option(flag, OUTPUT_WORDS):
         misspelt = TO_FLAG
