@@ -29,8 +29,8 @@ KEYED_FLAGS = ("--set", "--over", "--param")
 ELLIPSIS = re.compile(r"…|\.\.\.")
 CAPITALS = re.compile(r"(?<![\w\"-])[A-Z][A-Z_-]*(?![\w-])")
 """A word in capitals without digits: `OWNER/NAME`, `N`, but not `T4`, `Isaac-UR10-v0` or, in JSON, `"MEAN_STD"`."""
-OPTION = re.compile("--?[A-Za-z]")
-"""How an option of robotrain begins; a negative number is a value."""
+OPTION = re.compile(r"--?[A-Za-z][^\s=]*(?:=|\Z)")
+"""How an option of robotrain begins; a negative number is a value, and so is a quoted text of several words."""
 TRAINER_OPTION = re.compile(r"--[\w-]*[._=].*|[A-Za-z_+~][\w.@/+~-]*=.*", re.DOTALL)
 
 

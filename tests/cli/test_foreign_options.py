@@ -112,6 +112,7 @@ OF_SLURM = {
     "--gpus=a100:2": "--gpus 2 --gpu-type a100",
     "--gpus-per-node=a100:4": "--num-gpus 4 --gpu-type a100",
     "--gpus-per-task 2": "--num-gpus 2",
+    "--gpu 2": "--gpus 2",
     "--cpus-per-task 8": "--cpus 8",
     "--mail-user me@lab.org": "--sbatch mail-user=me@lab.org",
     "--learning-rate 0,0001": "--learning-rate 0.0001",
@@ -143,7 +144,7 @@ def test_option_of_a_newer_lerobot_is_answered_with_what_robotrain_has(robotrain
 
 def test_count_of_a_foreign_option_is_repeated_where_the_platform_has_no_types(robotrain):
     line = ("render", "lerobot-train", "--platform", "local", "-d", "lerobot/pusht", "--json")
-    for words in ("--gres=gpu:a100:2", "-G 2", "--gpus 2", "--gpus-per-task=2"):
+    for words in ("--gres=gpu:a100:2", "-G 2", "--gpu 2", "--gpus 2", "--gpus-per-task=2"):
         (problem,) = robotrain(*line, *words.split()).json["problems"]
         assert [way["text"] for way in problem["instead"]] == ["--num-gpus 2"], words
 

@@ -1,6 +1,7 @@
 """Runs once more: `resubmit` sends the same plan or a changed one, `resume` continues, `register` keeps the policy."""
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -42,6 +43,13 @@ def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run)
     answer = robotrain("resubmit", sent_run, "--dry-run")
     assert "latitude: 7 → –" in answer.stderr
     assert "slots: – → 50" in answer.stderr
+
+
+def test_resubmit_without_changes_shows_the_job(robotrain, sent_run):
+    answer = robotrain("resubmit", sent_run, "--dry-run")
+    assert f"same plan as {sent_run}\n" in answer.stderr
+    rows = dict(re.split(r"  +", line, maxsplit=1) for line in answer.stdout.splitlines())
+    assert rows["workload"].startswith("lerobot-train: ")
 
 
 def test_resubmit_with_another_payload_names_it(robotrain, sent_run, newer_payload):
@@ -290,6 +298,21 @@ def test_a_run_without_a_checkpoint_leads_to_the_newest_of_its_name_with_one(rob
     assert f"robotrain resume {older}" in named.stderr
     evaluation = robotrain("submit", "lerobot-eval", "--platform", "fake", "--policy-run", "pick-v3", "--dry-run")
     assert f"--policy-run {older}" in evaluation.stderr
+
+
+def test_resume_continues_from_the_checkpoint_of_a_step(robotrain, fake_platform, sent_run):
+    set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
+    robotrain("resume", sent_run, "--resume-from", "2", "--dry-run").check(0, f"resuming from step 2 of {sent_run}")
+    answer = robotrain("resume", sent_run, "--resume-from", "3")
+    answer.check_problems(2, "checkpoint-missing --resume-from")
+    assert "Its checkpoints: 2, 4." in answer.stderr
+    for flag in ("--from", "--step", "--checkpoint", "--from-step"):
+        answer = robotrain("resume", sent_run, flag, "2")
+        answer.check_problems(2, f"usage {flag}")
+        assert "use   --resume-from 2\n" in answer.stderr
+    answer = robotrain("outputs", sent_run, "--step", "2")
+    answer.check_problems(2, "step-unknown --step")
+    assert "use   --checkpoint 2 " in answer.stderr
 
 
 def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):

@@ -46,8 +46,24 @@ ARGUMENTS = {
     f"sweep {HERE} --over lr=1,2 -- train.py --lr {{lr}}": (
         f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'"
     ),
+    f"submit torchrun train.py {HERE}": f"robotrain submit command --code . {HERE} -- torchrun train.py",
+    f"submit {HERE} torchrun --nproc_per_node=2 train.py --lr 1": (
+        f"robotrain submit command --code . {HERE} -- torchrun --nproc_per_node=2 train.py --lr 1"
+    ),
+    f"submit {HERE} -- accelerate launch train.py": (
+        f"robotrain submit command --code . {HERE} -- accelerate launch train.py"
+    ),
+    f"submit {HERE} python -m torch.distributed.run train.py": (
+        f"robotrain submit command --code . {HERE} -- python -m torch.distributed.run train.py"
+    ),
     # options of another workload than the chosen one
     f"submit lerobot-eval {HERE} --env pusht --checkpoint x": "--policy-path x",
+    # values of a sweep, and arguments as a text
+    f"sweep train.py {HERE} --set lr=0.1,0.2 -- --lr {{lr}}": "--over lr=0.1,0.2",
+    f"sweep train.py {HERE} --param lr=1..3 -- --lr {{lr}}": "--over lr=1..3",
+    f"sweep train.py {HERE} --set lr=0.1": "-- --lr 0.1",
+    f"submit train.py {HERE} --resume-args '--lr {{resume}}'": """--resume-args '["--lr", "{resume}"]'""",
+    f"submit train.py {HERE} --resume-args --dry-run": "--resume-args JSON",
     f"submit lerobot-merge {HERE} --checkpoint x": "leave out --checkpoint",
     f"submit isaac-validate {HERE} --training-steps 3": "leave out --training-steps",
 }
@@ -132,6 +148,20 @@ def test_option_that_neither_has_is_answered_with_those_of_the_program(robotrain
     answer = robotrain("submit", "train.py", "--platform", "local", "--learning-rate", "1", "--json")
     problem = answer.json["problems"][0]
     assert problem["why"] == "train.py has --data-dir, --epochs, --lr, --out."
+
+
+def test_options_of_another_workload_than_that_of_the_run_are_not_offered(robotrain, fake_platform):
+    program = ("python", "-m", "training", "--lr", "{b}", "--epochs", "2")
+    run = robotrain("submit", "command", "--platform", "fake", "--param", "b=1", "--", *program).stdout.strip()
+    for words, way in (
+        ((run, "--learning-rate", "1"), "robotrain resubmit --help"),
+        (("--batch-size", "1"), "robotrain resubmit --help"),
+        ((run, "--epoch", "1"), "-- --epochs 1"),
+        ((run, "--b", "1"), "--set b=1"),
+        ((run, "--num-gpus", "1"), "--set num_gpus=1"),
+    ):
+        problem = robotrain("resubmit", *words, "--json").json["problems"][0]
+        assert problem["instead"][0]["text"] == way, words
 
 
 @pytest.mark.parametrize("note", ["\u2013 best", "a \u2013 b", "\u201cbest\u201d run"])

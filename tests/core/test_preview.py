@@ -87,6 +87,15 @@ def test_a_row_says_what_the_line_means(preview):
             ("command", "--", "python", "train.py"),
             {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
         ),
+        (
+            ("command", "--resume-from", "/runs/20", "--resume-args", '["--go", "{resume}"]', "--", "true", "now"),
+            {"command": "true now --go '{resume}'", "resume": "/runs/20"},
+        ),
+        (("command", "--resume-args", '["--go", "{resume}"]', "--", "true", "now"), {"command": "true now"}),
+        (
+            ("command", "--param", "lr=1e-3", "--", "true", "--lr={lr}", "{outputs}"),
+            {"command": "true --lr=1e-3 '{outputs}'"},
+        ),
     ],
 )
 def test_rows_of_other_workloads(preview, words, expected):
@@ -190,6 +199,21 @@ def test_a_platform_may_tell_nothing(robotrain, plain_platform):
 def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
     answer = robotrain("submit", "command", "--platform", "local", "--dry-run", "--json", "--", "true")
     assert {row["name"]: row["value"] for row in answer.json["preview"]}["GPUs"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("command", "--num-gpus", "1", "--", "true"), "--num-gpus 0"),
+        (("lerobot-train", "--num-gpus", "1", "-d", "u/d"), "--device cpu"),
+        (("command", "--num-gpus", "0", "--", "true"), ""),
+        (("command", "--", "true"), ""),
+    ],
+)
+def test_a_gpu_that_is_asked_for_where_there_is_none_is_warned_of(robotrain, words, way):
+    shown = robotrain("explain", "--check", "--platform", "local", *words).stderr
+    assert ("[gpu-unavailable]\n  --num-gpus 1\n" in shown) == bool(way), shown
+    assert f"use   {way}" in shown or not way
 
 
 def test_explain_shows_defaults_only_where_they_are_asked_for(robotrain, pusht):

@@ -26,12 +26,11 @@ def train(lab: SlurmLab, training_environment: str, tmp_path: Path) -> Callable[
     document["parameters"] = {**document["parameters"], "shipped_environment": None, "install": False}
     document["sources"]["code"]["local_path"] = str(JOB.parent / "code")
     file = tmp_path / "job.yaml"
+    file.write_text(json.dumps(document))  # JSON is YAML
     cache = os.environ.get("ROBOTRAIN_CACHE") or Path("~/.cache/robotrain").expanduser()
     folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", cache, "--environment", training_environment)
 
     def train(*words: object, name: str) -> Path:
-        replaced = {"params": {}} if "--" in words else {}  # another command reads no parameters of the file's
-        file.write_text(json.dumps({**document, **replaced}))  # JSON is YAML
         size = ("--gpus", 0, "--cpus", 1, "--memory", "4G")
         robotrain("submit", file, "--platform", "slurm", *folders, *size, "--name", name, *words)
         return tmp_path / "runs" / read_status(name)["run"]

@@ -120,6 +120,33 @@ def test_a_foreign_checkpoint_has_a_place_if_its_name_is_of_the_pattern(make_doc
         assert len(list(container.inspect(document, {source: tmp_path / name}))) == places
 
 
+def test_of_all_outputs_the_newest_file_of_the_pattern_is_given(make_document, start, tmp_path):
+    program = FollowedProgram(tmp_path / "first")
+    for step in (90, 100):
+        program.write(f"checkpoint_{step}.json")
+    program.end()
+    folder = program.kept / "000000"
+    source = JobSource(role="resume", kind="blob_url", uri="https://a.invalid/runs/1")
+    for pattern, name in ((None, ""), ("other_{step}", ""), ("checkpoint_{step}.json", "checkpoint_100.json")):
+        document = make_document(checkpoints=pattern, resume_args=RESUME_ARGS, sources=[source])
+        problems = list(container.inspect(document, {source: folder}))
+        assert len(problems) == (0 if name else 1)
+        assert start(document, {source: folder}.items())[0][-1] == str(folder / name)
+    in_place = make_document(checkpoints=pattern, resume_args=RESUME_ARGS, resume_in_place=True, sources=[source])
+    assert start(in_place, {source: folder}.items())[0][-1] == f"{tmp_path}/outputs/files/{name}"
+
+
+def test_outputs_that_the_program_reports_as_a_checkpoint_are_given_as_a_folder(make_document, tmp_path):
+    program = FollowedProgram(tmp_path / "first")
+    program.write("model_2.pt")
+    report = {"event": "checkpoint", "path": "outputs/files", "step": 2}
+    (tmp_path / "first/program-report.jsonl").write_text(json.dumps(report) + "\n")
+    program.end()
+    source = JobSource(role="resume", kind="local_path", uri=str(program.kept / "000002"))
+    document = make_document(resume_args=RESUME_ARGS, sources=[source])
+    assert not list(container.inspect(document, {source: program.kept / "000002"}))
+
+
 def test_all_outputs_that_are_a_checkpoint_are_put_back(tmp_path, monkeypatch):
     program = FollowedProgram(tmp_path / "first")
     program.write("last.pt", "w")

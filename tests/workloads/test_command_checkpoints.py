@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from program_checkpoints import FollowedProgram
-from robotrain_runtime.contract.event import Checkpoint
-from robotrain_workloads.command import checkpoint_follower, program_checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Note
+from robotrain_workloads.command import checkpoint_follower, program_checkpoint, resume_path
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, describe_files
 
 FOLDERS, FILES = "checkpoints/{step}", "model_{step}.pth"
@@ -61,14 +61,14 @@ def test_a_checkpoint_of_the_run_has_the_same_files_and_says_their_place(follow)
     assert read_kept(folder) == {"state": "s", "weights/model": "w"}
     assert (folder / "weights/model").samefile(written)
     assert program_checkpoint.read_place(folder) == program_checkpoint.Place("runs/a/20", False)
-    assert program_checkpoint.get_resume_path(folder, None) == folder
+    assert resume_path.get_resume_path(folder, None) == folder
 
 
 def test_a_checkpoint_of_one_file_is_that_file_to_continue_from(follow):
     program = follow(checkpoints=FILES, checkpoint_complete="rename")
     program.write("model_7.pth", "w")
     program.wait(1)
-    assert program_checkpoint.get_resume_path(program.kept / "000007", FILES) == program.kept / "000007/model_7.pth"
+    assert resume_path.get_resume_path(program.kept / "000007", FILES) == program.kept / "000007/model_7.pth"
 
 
 def test_files_are_copied_where_links_are_not_possible(follow, monkeypatch):
@@ -365,6 +365,18 @@ def test_a_program_that_had_nothing_left_to_do_has_not_failed(follow):
 def test_a_pattern_for_files_without_numbers_is_not_invented(tmp_path):
     (tmp_path / "model.pt").touch()
     assert describe_files(tmp_path) == ("it has model.pt", "")
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_pattern_of_files_that_are_called_checkpoints_is_named_at_the_end(follow, exit_code):
+    program = follow()
+    for step in (1, 2):
+        program.write(f"checkpoint_{step}.json")
+        program.write(f"sample_{step}.png")
+        program.write(f"sample_{step}{step}.png")
+    program.end(exit_code)
+    notes = [event.text for event in program.events if isinstance(event, Note)]
+    assert sum("(--checkpoints checkpoint_{step}.json " in note for note in notes) == 1
 
 
 @pytest.mark.parametrize(

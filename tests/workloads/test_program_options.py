@@ -1,5 +1,7 @@
 """The options that a program's own parser refuses are refused before it is sent, where its text leaves no doubt."""
 
+import shlex
+
 import pytest
 
 PARSER = """
@@ -142,6 +144,33 @@ def test_a_parameter_that_the_program_does_not_read_is_refused(submit, options, 
     assert [way["text"] for way in problems[problem]["instead"][:1]] == [way] * bool(way)
 
 
+REPLACED = [  # the options, the arguments after --, what is left out, the problem
+    ("", "python train.py --data data", "seed, resume_args, lr, size", ""),
+    ("", "python train.py --data data --lr {lr}", "seed, resume_args, size", ""),
+    ("--param lr=3", "python train.py --data data", "seed, resume_args, size", "parameter-unread --param lr"),
+    ("--set seed=3", "python train.py --data data", "resume_args, lr, size", "seed-unread --seed"),
+    ("", "--data data", "", "parameter-unread --param size"),
+    ("", "python reader.py", "", ""),
+]
+
+
+@pytest.mark.parametrize(("options", "words", "names", "problem"), REPLACED)
+def test_values_of_a_file_that_another_command_does_not_read_are_left_out(
+    submit, robotrain, tmp_path, options, words, names, problem
+):
+    submit("--data data")
+    (tmp_path / "reader.py").write_text("import os\nos.environ['ROBOTRAIN_PARAM_lr']\n")
+    (tmp_path / "job.yaml").write_text(
+        "workload: command\nrun: [python, train.py, --data, x, --lr, '{lr}']\nparams: {lr: 1, size: 2}\n"
+        "parameters: {seed: 4, resume_args: [--go, '{resume}']}\nsources: {code: {local_path: .}}\n"
+    )
+    answer = robotrain("explain", "job.yaml", "--platform", "local", *options.split(), "--", *words.split())
+    assert (f"does not read {names}: left out" if names else "") in answer.stderr
+    assert ("value-left-out" in answer.stderr) == bool(names)
+    assert answer.exit_code == (2 if problem else 0)
+    assert problem.replace(" ", "]\n  ", 1) in answer.stderr
+
+
 def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(submit, tmp_path):
     reads = "import os; os.environ['ROBOTRAIN_PARAM_size']"
     assert submit("--data data", reads, options=("--param", "size=1")).exit_code == 0
@@ -213,6 +242,80 @@ def test_a_checkpoint_that_says_its_place_may_be_put_back_without_a_pattern(subm
     answer = submit("--data data", options=("--resume-from", str(tmp_path / "000020")))
     answer.check_problems(2, "resume-unused --resume-args")
     assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == ["--resume-in-place"]
+
+
+@pytest.mark.parametrize(
+    ("nargs", "words", "command"),
+    [
+        ("nargs='+', type=int", "--layers 8", "python train.py --data x --layers 8 --lr 1"),
+        ("nargs='*'", "--layers=8", "python train.py --data x --layers=8 --lr 1"),
+        ("nargs='?'", "--layers 8", ""),
+        ("nargs=2", "--layers 8 9", "python train.py --data x --layers 8 9 --lr 1"),
+    ],
+)
+def test_an_option_after_dashes_replaces_all_values_that_the_program_takes(
+    submit, robotrain, tmp_path, nargs, words, command
+):
+    submit("--data data", f"parser.add_argument('--layers', {nargs})")
+    (tmp_path / "job.yaml").write_text(
+        "workload: command\nrun: [python, train.py, --data, x, --layers, 64, 64, --lr, 1]\n"
+        "sources: {code: {local_path: .}}\n"
+    )
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", "--", *words.split())
+    assert " ".join(row["value"] for row in answer.json.get("values", ()) if row["name"] == "trainer_args") == command
+
+
+WHOLE = """--resume-args '["--resume", "{resume}/"]'"""
+
+
+@pytest.mark.parametrize(
+    ("files", "ways"),
+    [
+        (
+            ("checkpoint_100.json", "checkpoint_200.json", "log.txt"),
+            ["""--checkpoints 'checkpoint_{step}.json' --resume-args '["--resume", "{resume}"]'""", WHOLE],
+        ),
+        (
+            ("sample_1.png", "sample_2.png", "epoch 3.pt"),
+            ["""--checkpoints 'epoch {step}.pt' --resume-args '["--resume", "{resume}"]'""", WHOLE],
+        ),
+        (("log.txt", "model.pt"), ["""--resume-args '["--resume", "{resume}/model.pt"]'""", WHOLE]),
+    ],
+)
+def test_a_folder_of_all_outputs_is_not_given_as_a_checkpoint(submit, tmp_path, files, ways):
+    folder = tmp_path / "000200"
+    folder.mkdir()
+    for file in files:
+        (folder / file).touch()
+    (folder / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
+    line = ("--data data", "parser.add_argument('--resume')")
+    start = ("--resume-from", str(folder))
+    bare = ("--resume-args", '["--resume", "{resume}"]')
+    for options, code, others in (
+        (start, "resume-unused", ["--resume-in-place"]),
+        (start + bare, "resume-unclear", []),
+    ):
+        answer = submit(*line, options=options)
+        answer.check_problems(2, f"{code} --resume-args")
+        assert [way["text"] for way in answer.json["problems"][-1]["instead"]] == [*ways, *others]
+    for way in ways:
+        assert submit(*line, options=(*start, *shlex.split(way))).exit_code == 0
+    assert submit(*line, options=(*start, *bare, "--checkpoints", "other_{step}")).exit_code == 2
+
+
+def test_what_a_program_wrote_beside_its_checkpoints_is_answered_with_the_last_of_them(submit, tmp_path):
+    for step, place in (("000100", "model_100.pt"), ("000200", "model_200.pt"), ("000201", "")):
+        (tmp_path / step).mkdir()
+        (tmp_path / step / (place or "final.pt")).touch()
+        place_text = f'{{"path": "{place}", "is_file": {str(bool(place)).lower()}}}'
+        (tmp_path / step / "robotrain-program.json").write_text(place_text)
+    line = ("--data data", "parser.add_argument('--resume')")
+    bare = ("--resume-args", '["--resume", "{resume}"]')
+    answer = submit(*line, options=("--resume-from", str(tmp_path / "000201"), *bare))
+    answer.check_problems(2, "resume-unclear --resume-args")
+    ways = [way["text"] for way in answer.json["problems"][-1]["instead"]]
+    assert ways == [f"--resume-from {tmp_path}/000200 {shlex.join(bare)}", WHOLE]
+    assert submit(*line, options=shlex.split(ways[0])).exit_code == 0
 
 
 def test_a_pattern_of_checkpoints_leaves_the_option_for_outputs_to_the_program(submit, robotrain):

@@ -51,13 +51,21 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
                 break
 
 
+def _format_unset(parameter: Parameter) -> str:
+    """Return the option that unsets a parameter; empty if there is none."""
+    if parameter.is_switch and parameter.default is False:
+        return f"--no-{parameter.flag[2:]}"
+    return f"{parameter.flag} {UNSET}" if parameter.can_be_unset else ""
+
+
 def suggest_unsetting(problem: Problem, resolution: Resolution) -> Problem:
     """Return a problem that unsets, by its suggestions, what is to be left out and is not on the line."""
     ways = list[Suggestion]()
     for way in problem.suggestions:
         left_out_values = _find_left_out(problem, way, resolution)
         is_elsewhere = left_out_values and all(value.origin.layer not in ON_THE_LINE for _, value in left_out_values)
-        if is_elsewhere and all(parameter.can_be_unset for parameter, _ in left_out_values):
-            way = Suggestion(" ".join(f"{parameter.flag} {UNSET}" for parameter, _ in left_out_values), way.remark)
+        texts = [_format_unset(parameter) for parameter, _ in left_out_values]
+        if is_elsewhere and all(texts):
+            way = Suggestion(" ".join(texts), way.remark)
         ways.append(way)
     return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
-from robotrain.cli.command_factory import OwnCommand, get_plugins, read_typed_line, split_at_dashes
+from robotrain.cli.command_factory import HELP_OPTIONS, OwnCommand, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
 from robotrain.config.values import SET_FLAG
 from robotrain.errors import (
@@ -33,8 +33,10 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
 
 if TYPE_CHECKING:
+    from robotrain.cli.recorded_program import RecordedProgram
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
+    from robotrain.model.workload import Workload
     from robotrain.pipelines.native_engine import NativeEngine
     from robotrain.store.latest_run import RunNeed
 
@@ -42,6 +44,8 @@ make_problem = Messages(__file__)
 
 
 T = TypeVar("T")
+MAX_OPTIONS = 12
+"""How many options of a program a message lists."""
 
 
 def complete_run_names(incomplete: str) -> list[str]:
@@ -120,13 +124,17 @@ NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
 AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
-def _list_keys(ctx: Any) -> dict[str, str]:
-    """Return the keys of `--set` by the options of other commands."""
+def _list_keys(ctx: Any, workload: Workload | None = None) -> dict[str, str]:
+    """Return the keys of `--set` by the options of other commands.
+
+    :param workload: that of the run, if it is known: the options of no other count.
+    """
     from robotrain.config.names import list_flag_keys
 
     plugins = get_plugins(ctx)
     platforms = plugins.platforms().values()
-    return dict(list_flag_keys(plugins.workloads().values(), platforms, plugins.source_kinds()))
+    workloads = [workload] if workload else plugins.workloads().values()
+    return dict(list_flag_keys(workloads, platforms, plugins.source_kinds()))
 
 
 class TrainerArgsCommand(OwnCommand):
@@ -170,6 +178,7 @@ class TrainerArgsCommand(OwnCommand):
         """
         from robotrain.cli.option_spelling import find_misspelt_option
         from robotrain.cli.parse_errors import read_typed_value
+        from robotrain.config.command_options import format_option
 
         typed_value = read_typed_value(flag, ctx) or "VALUE"
         if "." in flag:
@@ -178,23 +187,37 @@ class TrainerArgsCommand(OwnCommand):
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near
-        if not self.key_prefix and (program_way := self._suggest_program_option(flag, typed_value, ctx)):
-            return (program_way,)
+        program = self._find_program(flag, ctx)
+        if program:
+            keys = _list_keys(ctx, program.workload) | {f"--{name.replace('_', '-')}": name for name in program.params}
+        if program and (option := program.find_option(flag, exact=True)):
+            return (Suggestion(format_option(option, typed_value), replaces=flag),)
         if not near and typed not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
             typed = find_misspelt_option(typed, keys) or typed
         if typed not in keys:
-            return near
+            option = program.find_option(flag) if program and not near else ""
+            return (Suggestion(format_option(option, typed_value), replaces=flag),) if option else near
         return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={typed_value}", replaces=flag),)
 
-    def _suggest_program_option(self, flag: str, typed_value: str, ctx: Any) -> Suggestion | None:
-        """Return how an option of the program of the run that is typed is given; None if it has no such option."""
-        from robotrain.cli.recorded_program import find_program
-        from robotrain.config.command_options import format_option
+    def describe_other_options(self, flag: str, ctx: Any) -> str:
+        """Return a sentence with the options of the program of the run that is typed; empty if it has none."""
+        program = self._find_program(flag, ctx)
+        options = [option for option in program.options if option not in HELP_OPTIONS] if program else []
+        return f"{program.name} has {', '.join(options[:MAX_OPTIONS])}, after `--`." if program and options else ""
 
-        typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
-        program = next(filter(None, map(find_program, typed_words or [""])), None)
-        option = program.find_option(flag, exact=True) if program else ""
-        return Suggestion(format_option(option, typed_value), replaces=flag) if option else None
+    def _find_program(self, flag: str, ctx: Any) -> RecordedProgram | None:
+        """Return the program of the run that is typed, or of the newest; None if it has none of its user's own.
+
+        :param flag: an option that the command does not have, whose value is no run.
+        """
+        from robotrain.cli.parse_errors import read_typed_value
+        from robotrain.cli.recorded_program import find_program
+
+        if self.key_prefix:
+            return None
+        typed_value = read_typed_value(flag, ctx)
+        typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-") and word != typed_value]
+        return next(filter(None, map(find_program, typed_words or [""])), None)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
@@ -223,15 +246,19 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     from robotrain.line_edits import read_edit  # costs start-up
 
     edit = read_edit(way)
+    keys = {**keys, **{f"--no-{flag[2:]}": key for flag, key in keys.items() if flag.startswith("--")}, **keys}
     replaced_options = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
     if edit.is_removal and all(name in keys for name in edit.left_out):
         set_options = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
         return suggest_leaving_out(*set_options, remark=way.remark)._replace(replaces=replaced_options)
-    if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
+    if not edit.options or len(edit.flags) < len(edit.options) or not any(flag in keys for flag in edit.flags):
         return way
-    flagged_options = zip(edit.flags, edit.options, strict=True)
-    changes = (shlex.quote(f"{prefix}{keys[flag]}={option.value or 'true'}") for flag, option in flagged_options)
-    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced_options)
+    option_texts = []
+    for flag, option in zip(edit.flags, edit.options, strict=True):
+        value_text = option.value or str(not flag.startswith("--no-")).lower()
+        words = [SET_FLAG, f"{prefix}{keys[flag]}={value_text}"] if flag in keys else option.words
+        option_texts.append(shlex.join(words))
+    return way._replace(text=" ".join(option_texts), replaces=replaced_options)
 
 
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
@@ -329,6 +356,10 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     )
     if step not in steps:
         step_suggestions = suggest_name(step, steps, prefix="--step ")
+        if step.isdecimal() and any("--checkpoint" in param.opts for param in ctx.command.params):
+            step_suggestions = (Suggestion(f"--checkpoint {step}", "what a training saved at this step"),)
+        elif not steps:
+            step_suggestions = (suggest_leaving_out("--step"),)
         step_names = ", ".join(steps) or "none"
         raise Rejected(
             [make_problem("step-unknown", *step_suggestions, run=record.run, step=redact(step), steps=step_names)]

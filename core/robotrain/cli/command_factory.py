@@ -54,6 +54,10 @@ class OwnCommand(TyperCommand):
         """
         return near
 
+    def describe_other_options(self, flag: str, ctx: Any) -> str:
+        """Return a sentence with options that a user may mean by one that nothing is near to; empty for none."""
+        return ""
+
 
 def check_typography(ctx: Any) -> None:
     """Raise Rejected for a word that begins with the dash of a text, as no run does: `status –json`."""

@@ -53,7 +53,7 @@ def _describe_place(rendered: RenderedPlan, step: InputStep) -> RunPlace:
 
 
 def preview_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
-    """Return the rows of a plan that was rendered before, whose sources are not read; none of a pipeline."""
+    """Return the rows of a plan whose sources are not read, as it was rendered before; none of a pipeline."""
     if rendered_plan.steps:
         return []
     plan = rendered_plan.plan

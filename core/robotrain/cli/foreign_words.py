@@ -62,9 +62,10 @@ def find_foreign_option(
     option_texts = [
         option_text for option_text in table.get("ways", ()) if option_text.partition(" ")[0] in valid_flags
     ]
+    if match := re.fullmatch(r"(?:[\w./-]+:)*(\d+)", value):  # `gpu:a100:2`
+        option_texts = [re.sub(r" N$", f" {match[1]}", option_text) for option_text in option_texts]
     if feature in features:
-        count = re.fullmatch(r"(?:[\w./-]+:)*(\d+)", value)  # `gpu:a100:2`
-        option_texts.append(f"{features[feature]} {count[1] if count else 'N'}")
+        option_texts.append(f"{features[feature]} {match[1] if match else 'N'}")
     ways = [Suggestion(option_text, replaces=flag) for option_text in option_texts]
     if ways and feature != SEVERAL_GPUS:
         sentence = ""

@@ -509,6 +509,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 interpreter_problem = program_line.make_interpreter_problem(words, choice, typed_line, plugins)
                 if mistakes and interpreter_problem:
                     raise Rejected([interpreter_problem])
+                if mistakes and (launched := program_line.make_launcher_problem(words, typed_line, plugins)):
+                    raise Rejected([launched])
                 problems += mistakes
         offers = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
         if any("--platform" in read_edit(way).flags for way in offers):  # a platform was chosen by a misspelt option

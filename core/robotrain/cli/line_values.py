@@ -72,5 +72,8 @@ def _drop_flags(texts: Iterable[str] | None, options: ComposedOptions) -> list[s
 
 
 def is_flag(text: object, options: ComposedOptions) -> bool:
-    """Whether a value is in fact a flag, because the value was forgotten."""
-    return isinstance(text, str) and (text in options.flags or text.startswith("--"))
+    """Whether a value is in fact a flag, because the value was forgotten. A quoted text of several words is none."""
+    if not isinstance(text, str):
+        return False
+    name = text.partition("=")[0]
+    return text in options.flags or (name.startswith("--") and len(name.split()) == 1)

@@ -12,7 +12,14 @@ from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain.cli.run_words import RUN_WORD, suggest_newest_runs, suggest_run_word, suggest_watching
+from robotrain.cli.run_words import (
+    CHECKPOINT_WORDS,
+    RESUME_FROM_FLAG,
+    RUN_WORD,
+    suggest_newest_runs,
+    suggest_run_word,
+    suggest_watching,
+)
 from robotrain.cli.typographic_words import make_typography_problem
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import find_starter, is_job_file, load_or_none
@@ -172,6 +179,9 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     options = (param for param in context.command.get_params(context) if param.param_type_name == "option")
     flags = [spelling for option in options for spelling in (*option.opts, *option.secondary_opts)]
     option_suggestions: tuple[Suggestion, ...] = ()
+    if RESUME_FROM_FLAG in flags and flag in CHECKPOINT_WORDS:
+        checkpoint_way = _complete_option(Suggestion(RESUME_FROM_FLAG), flag, context)
+        return make_problem("usage.no-such-option", checkpoint_way, where=flag, command=command, known="")
     misspelt = find_misspelt_option(flag, flags)
     if not misspelt and TO_FLAG in flags and find_misspelt_option(flag, OUTPUT_WORDS):
         misspelt = TO_FLAG
@@ -193,6 +203,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         option_suggestions = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
         listed_flags = [spelling for spelling in flags if spelling.startswith("--") and spelling != "--help"]
         flag_list = f"It has {', '.join(listed_flags)}." if 0 < len(listed_flags) <= MAX_LISTED_OPTIONS else ""
+        if isinstance(context.command, OwnCommand):
+            flag_list = context.command.describe_other_options(flag, context) or flag_list
     return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
 
 

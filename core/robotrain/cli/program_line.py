@@ -13,6 +13,7 @@ from robotrain.config.selection import Choice, find_starter, load_or_none
 from robotrain.errors import Problem
 from robotrain.line_edits import DASHES, suggest_line
 from robotrain.messages import Messages
+from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 
@@ -84,6 +85,50 @@ def make_interpreter_problem(
     return make_problem("line-interpreter", *way, given=words[0], program=redact(choice.program))
 
 
+def make_launcher_problem(words: Sequence[str], line: Sequence[str], plugins: Plugins) -> Problem | None:
+    """Return the problem of a line that starts its program by a launcher: `torchrun train.py`; None for any other.
+
+    :param words: the words of the line that are no options of robotrain.
+    :param line: the command's arguments as they were typed.
+    """
+    workload = _find_launching_workload(words, plugins)
+    if workload is None:
+        return None
+    before, after = split_at_dashes([*line])
+    for word in words:
+        before.remove(word)
+    return _make_launcher_problem(before, [*words, *(after or ())], workload, plugins)
+
+
+def _find_launching_workload(command: Sequence[str], plugins: Plugins) -> Workload | None:
+    """Return the workload that runs a command which starts a program file by a launcher; None for any other command."""
+    for workload in plugins.workloads().values():
+        starter = next(filter(None, (find_starter(workload, word) for word in command[1:])), ())
+        is_module_line = [*command[1:2]] == ["-m"] and command[0].startswith(starter[:1])
+        if starter and workload.own_command and (command[0] in workload.own_command.launchers or is_module_line):
+            return workload
+    return None
+
+
+def _make_launcher_problem(
+    before: Sequence[str], command: Sequence[str], workload: Workload, plugins: Plugins
+) -> Problem:
+    """Return the problem with the line that has the whole command after `--`.
+
+    :param before: what stands before it.
+    """
+    flags = [
+        kind.roles[role].flag
+        for role, rule in workload.roles.items()
+        for kind in plugins.source_kinds().values()
+        if rule.is_program and role in kind.roles and kind.recognizes(str(Path.cwd()))
+    ]
+    has_code = not flags or {*flags} & {word.partition("=")[0] for word in before}
+    code = [] if has_code else [flags[0], "."]
+    way = suggest_line([*before[:1], workload.name, *code, *before[1:]], command)
+    return make_problem("line-launcher", *way, given=command[0])
+
+
 def make_command_problem(line: Sequence[str], plugins: Plugins) -> Problem | None:
     """Return the problem of a line without a workload that has a whole command after `--`; None for any other line.
 
@@ -91,6 +136,8 @@ def make_command_problem(line: Sequence[str], plugins: Plugins) -> Problem | Non
     """
     before, after = split_at_dashes([*line])
     command = after or []
+    if launching_workload := _find_launching_workload(command, plugins):
+        return _make_launcher_problem(before, command, launching_workload, plugins)
     index = _find_program(command, plugins)
     if index is None:
         return None

@@ -3,12 +3,17 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.config.command_options import find_named_option, split_options
+from robotrain.config.selection import find_starter
 from robotrain.config.trainer_args import read_after_dashes
 from robotrain.config.values import Value
 from robotrain.errors import Rejected
+from robotrain.model.workload import Workload
 from robotrain.plugins import manager
 from robotrain.plugins.failures import PluginError
+from robotrain.redaction import redact
 from robotrain.store import code_changes, name_index, plans
 
 COUNTING = ("steps", "iterations", "epochs")
@@ -21,6 +26,16 @@ class RecordedProgram(NamedTuple):
     command: tuple[Value, ...]
     options: tuple[str, ...]
     """Those of its program, as far as they are known."""
+    workload: Workload
+    params: tuple[str, ...]
+    """The names of the job's own parameters."""
+
+    @property
+    def name(self) -> str:
+        """The program file, or what the command begins with."""
+        words = [str(word.value) for word in self.command]
+        file = next((word for word in words if self.workload.own_command and find_starter(self.workload, word)), "")
+        return redact(file or words[0])
 
     def find_option(self, name: str, *, exact: bool = False) -> str:
         """Return the option that a name means; empty for none."""
@@ -38,11 +53,13 @@ def find_program(run_text: str) -> RecordedProgram | None:
     try:
         stored_plan: Any = plans.find_stored_plan(name_index.find_run(run_text))
         job = stored_plan.plan.job if stored_plan else None
-        own_command = manager.get_plugins().workload(job.workload).own_command if job else None
+        workload = manager.get_plugins().workload(job.workload) if job else None
     except (Rejected, PluginError):
         return None
-    if job is None or own_command is None:
+    if job is None or workload is None or workload.own_command is None or not job.trainer_args:
         return None
     folder: Path | None = code_changes.find_folder(job.sources)
-    options = own_command.list_options(folder, job.trainer_args) if folder and folder.is_dir() else None
-    return RecordedProgram(read_after_dashes(job.trainer_args), tuple(options or ()))
+    options = workload.own_command.list_options(folder, job.trainer_args) if folder and folder.is_dir() else None
+    declared_names = {parameter.name for parameter in get_parameters(workload.parameters)}
+    params = tuple(name for name, _ in job.parameters if name not in declared_names)
+    return RecordedProgram(read_after_dashes(job.trainer_args), tuple(options or ()), workload, params)

@@ -1,8 +1,10 @@
 """Options of a user's own program after `--`: they change the command of a job file or of an earlier run."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.config.request import Request
@@ -43,9 +45,7 @@ def complete_command(request: Request, workload: Workload) -> Request:
     is a parameter, as in `--lr {lr}`, sets that.
     """
     command = next((layer.arguments for layer in request.layers if layer.arguments), ())
-    first_word = str(request.after_dashes[0].value) if request.after_dashes else ""
-    is_option = OPTION.match(first_word) or OVERRIDE.match(first_word)
-    if not workload.own_command or not is_option or len(command) < 2:  # one word is a script of a shell
+    if not workload.own_command or not begins_with_option(request.after_dashes) or len(command) < 2:  # of a shell
         return request
     parameter_names = {key for layer in request.layers for key in layer.values}
     values = dict(request.line.values)
@@ -56,10 +56,17 @@ def complete_command(request: Request, workload: Workload) -> Request:
             values[key] = option.values[0]
         else:
             options_by_name.setdefault(option.name, []).append(option)
+    open_options = _list_open_options(request, workload, command)
     for options in options_by_name.values():
-        command = _replace_option(command, options)
+        command = _replace_option(command, options, is_open=options[0].name in open_options)
     line = request.line._replace(values=values)
     return replace(request, line=line, after_dashes=tuple(command))
+
+
+def begins_with_option(words: Sequence[Value]) -> bool:
+    """Return whether words change options of a command, and are none themselves."""
+    first_word = str(words[0].value) if words else ""
+    return bool(OPTION.match(first_word) or OVERRIDE.match(first_word))
 
 
 def split_options(words: Sequence[Value]) -> Iterator[ProgramOption]:
@@ -117,18 +124,30 @@ def _find_parameter(option: ProgramOption, command: Sequence[Value], names: set[
     return next((key for key in keys if key in names), "")
 
 
-def _replace_option(command: Sequence[Value], options: Sequence[ProgramOption]) -> tuple[Value, ...]:
+def _list_open_options(request: Request, workload: Workload, command: Sequence[Value]) -> Sequence[str]:
+    """Return the options of the program that take all words up to the next option, as far as its code is here."""
+    sources = (source for layer in request.layers for source in layer.sources)
+    code = next((source for source in sources if workload.roles[source.role].is_program), None)
+    folder = Path(code.base, os.path.expanduser(code.text)) if code else None
+    if folder is None or not folder.is_dir() or workload.own_command is None:
+        return ()
+    return workload.own_command.list_open_options(folder, [str(word.value) for word in command])
+
+
+def _replace_option(command: Sequence[Value], options: Sequence[ProgramOption], *, is_open: bool) -> tuple[Value, ...]:
     """Return a command with options of one name in the place of those that it has, or at its end.
 
     At the end they also stand where the command has more words behind its option: some may be no values of it, and of
     an option that is repeated the last one counts.
+
+    :param is_open: whether all words behind the option are its values.
     """
     most_values = max(len(option.values) for option in options)
     command_options = list(split_options(command[1:]))
     words = list(command[: len(command) - sum(len(option.words) for option in command_options)])
     position: int | None = None
     for option in command_options:
-        is_replaceable = option.is_joined or len(option.values) <= most_values
+        is_replaceable = is_open or option.is_joined or len(option.values) <= most_values
         if option.name != options[0].name or not is_replaceable:
             words += option.words
             continue

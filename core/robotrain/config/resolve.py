@@ -15,6 +15,7 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain.config import managed_options
 from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
+from robotrain.config.replaced_command import leave_out_unread
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
@@ -68,6 +69,17 @@ def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
+    resolution = _resolve_values(request, workload, platform, kinds)
+    command_request, note = leave_out_unread(request, workload, resolution.job)
+    if note is None:
+        return resolution
+    resolution = _resolve_values(command_request, workload, platform, kinds)
+    return dataclasses.replace(resolution, problems=(*resolution.problems, note))
+
+
+def _resolve_values(
+    request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> Resolution:
     request = take_upload_names(request, workload.roles, kinds, platform)
     request = complete_command(request, workload)
     own_problems: Sequence[Problem] = ()

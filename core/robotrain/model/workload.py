@@ -177,12 +177,20 @@ class UserCommand(NamedTuple):
     """The words that start a program file, by its suffix: of `{".py": ("python",)}`, `submit train.py -- ARGUMENTS` is
     the command `python train.py ARGUMENTS`, in the folder of the role that `is_program`.
     """
+    launchers: tuple[str, ...] = ()
+    """Programs that start a program file in another way than its starter: a command that begins with one is whole."""
     find_needs: Callable[[Path, str, Sequence[str], Mapping[str, str]], ProgramNeeds] | None = None
     """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
     words of the command, and the parameters and settings that somebody gave, with their texts.
     """
     list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
     """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
+    list_open_options: Callable[[Path, Sequence[str]], Sequence[str]] = lambda folder, words: ()
+    """Return those of its options that take all words up to the next option as their values, as far as it is known."""
+    list_words: Callable[["Job"], Sequence[str]] = lambda job: job.trainer_args
+    """Return the words of the command as the run starts it, with the values that are known before."""
+    list_unread: Callable[["Job"], Iterable[str]] = lambda job: ()
+    """Return the names of the job's parameters that its command certainly does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)

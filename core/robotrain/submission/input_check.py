@@ -88,7 +88,7 @@ def check_inputs(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, i
             facts = _find_facts(step.job, descriptions)
             facts_of_steps.append((step, facts))
             if workload := step.job.workload:
-                for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts):
+                for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts, step.job.values):
                     location = ": ".join(filter(None, (step.where, problem.where)))
                     problems.append(dataclasses.replace(problem, where=location))
             if step.is_read:

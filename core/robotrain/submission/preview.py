@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import GPUS_PARAMETER, NODES_PARAMETER, PUBLISH_PARAMETER, TRAINER_DEFAULT, Job
@@ -18,6 +18,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.preview import JobFacts, RunPlace
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_if_secret
+from robotrain.store.run_values import is_chosen_row
 from robotrain.submission import program_lock
 
 make_problem = Messages(__file__)
@@ -61,7 +62,7 @@ def list_preview_rows(
         _describe_source(source, facts) for source in job.sources if not (source.implied or source.role in facts.rows)
     )
     if workload.own_command:
-        yield PreviewRow("command", redact(shlex.join(job.trainer_args)))
+        yield PreviewRow("command", redact(shlex.join(workload.own_command.list_words(job))))
     for word, name in workload.preview.rows.items():
         yield from list_rows(word, name)
     if epochs := count_epochs(job, workload, facts):
@@ -155,8 +156,22 @@ def computes_on_cpu(job: Job, run_place: RunPlace) -> bool:
     return device == "cpu" or (device == "auto" and run_place.lacks_gpu())
 
 
-def find_doubts(job: Job, workload: Workload, run_place: RunPlace, facts: JobFacts) -> Iterator[Problem]:
-    """Yield a warning for a training that is probably not meant: too long for a CPU, or for its data."""
+def find_doubts(
+    job: Job,
+    workload: Workload,
+    run_place: RunPlace,
+    facts: JobFacts,
+    value_rows: Iterable[Mapping[str, Any]] = (),
+) -> Iterator[Problem]:
+    """Yield a warning for a training that is probably not meant: without its GPU, too long for a CPU, or for its data.
+
+    :param value_rows: the values of the job, as its plan has them.
+    """
+    gpu_row = next((row for row in value_rows if row["name"] == GPUS_PARAMETER and is_chosen_row(row)), None)
+    device = dict(job.parameters).get(DEVICE, "auto")
+    if gpu_row and job.used_gpus == 1 and device == "auto" and run_place.lacks_gpu():  # preflight refuses the others
+        way = Suggestion("--device cpu" if DEVICE in dict(job.parameters) else "--num-gpus 0", "says so")
+        yield make_problem("gpu-unavailable", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
     parameter_values, rows = dict(job.parameters), workload.preview.rows
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))

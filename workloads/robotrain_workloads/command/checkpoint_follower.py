@@ -361,7 +361,7 @@ class CheckpointFollower:
         """Make it a checkpoint of the run, unless it changes meanwhile."""
         self._check_order(saved)
         is_below = saved.path.is_relative_to(self._outputs) and saved.path != self._outputs
-        path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
+        path = saved.path.relative_to(self._outputs).as_posix() if is_below or saved.is_reported else ""
         is_part = self._is_usual and saved.path == self._outputs
         location = Place(path, saved.path.is_file(), is_part)
         target = self._get_target(saved.step)

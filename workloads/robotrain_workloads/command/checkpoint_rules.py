@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
 
-from robotrain_workloads.command import option_rules, parameters, placeholders, program_checkpoint
+from robotrain_workloads.command import option_rules, parameters, placeholders, program_checkpoint, resume_path
 from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-RESUME_ARGS = "--resume-args"
+RESUME_ARGS, RESUME = "--resume-args", resume_path.RESUME
+USUAL_OPTION = "--resume"
 USUAL_WAY = Suggestion(parameters.RESUME_LINE, "these arguments are added then")
 IN_PLACE_WAY = Suggestion("--resume-in-place", "the program looks below {outputs} itself")
 
@@ -41,8 +42,7 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
         option = option_rules.find_resume_option(job)
-        way = (option_rules.suggest_resume_option(job, option) if option else None) or USUAL_WAY
-        ways = (*((way,) if option != "" else ()), *((IN_PLACE_WAY,) if _has_place(job) else ()))
+        ways = (*_suggest_arguments(job, option), *((IN_PLACE_WAY,) if _has_place(job) else ()))
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
         if option == "":
             reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
@@ -61,12 +61,37 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         yield make_problem("value-invalid.resume-args-with-shell", *ways, resume_variable=parameters.RESUME_VARIABLE)
     elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
         yield make_problem("value-invalid.resume-placeholder", USUAL_WAY, IN_PLACE_WAY, given=resume_args)
+    elif unclear := _find_unclear(job, words):
+        ways = tuple(Suggestion(text, remark) for text, remark in unclear.ways)
+        yield make_problem("resume-unclear", *ways, title=unclear.title, files=redact(unclear.files))
+
+
+def _suggest_arguments(job: "Job", option: str | None) -> Sequence[Suggestion]:
+    """Return the arguments that continue the program by an option of it.
+
+    :param option: empty if it certainly has none, None if that is not known.
+    """
+    if option == "":
+        return ()
+    way = (option_rules.suggest_resume_option(job, option) if option else None) or USUAL_WAY
+    unclear = _find_unclear(job, (option or USUAL_OPTION, RESUME)) if RESUME in way.text else None
+    return [Suggestion(text, remark) for text, remark in unclear.ways] if unclear else (way,)
+
+
+def _find_unclear(job: "Job", words: Sequence[str]) -> resume_path.UnclearCheckpoint | None:
+    """Return what is unclear about the checkpoint that a job continues from, if it is on this machine."""
+    unclear_checkpoints = (resume_path.find_unclear(folder, job["checkpoints"], words) for folder in _list_folders(job))
+    return next(filter(None, unclear_checkpoints), None)
 
 
 def _has_place(job: "Job") -> bool:
     """Return whether the checkpoint that a job continues from says where the program had saved it, or the job does."""
-    folders = (source.uri for source in job.sources if source.role == "resume" and source.kind == LOCAL_KIND)
-    return bool(job["checkpoints"]) or any(program_checkpoint.read_place(Path(folder)) for folder in folders)
+    return bool(job["checkpoints"]) or any(map(program_checkpoint.read_place, _list_folders(job)))
+
+
+def _list_folders(job: "Job") -> list[Path]:
+    """Return the folders of this machine that a job continues from."""
+    return [Path(source.uri) for source in job.sources if source.role == "resume" and source.kind == LOCAL_KIND]
 
 
 def _split_words(text: str) -> list[str]:

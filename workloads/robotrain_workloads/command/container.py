@@ -23,6 +23,7 @@ from robotrain_workloads.command import (
     program_packages,
     program_spec,
     program_start,
+    resume_path,
 )
 from robotrain_workloads.command.program_environment import (
     program_environment as program_environment,  # part of the plugin
@@ -71,6 +72,10 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             title = f"{folder} does not say where the checkpoint belongs below {{outputs}}"
             ways = () if pattern else ("--checkpoints PATTERN",)
             yield make_data_problem(f"{title}, as {pattern}" if pattern else title, *ways, parameters.RESUME_LINE)
+    words = parameters.parse_resume_args(document.parameters["resume_args"])
+    for folder in resume_folders:
+        if unclear := resume_path.find_unclear(folder, pattern, words):
+            yield make_data_problem(unclear.title, *(text for text, _ in unclear.ways))
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -122,7 +127,7 @@ def make_arguments(document: JobDocument, values: Mapping[str, placeholders.Valu
     if parameter_values["shell"]:
         return ("bash", "-c", *arguments)
     if placeholders.RESUME in values:
-        arguments = (*arguments, *parameters.parse_resume_args(parameter_values["resume_args"]))
+        arguments = parameters.continue_command(arguments, parameter_values)
     if job_node.count_nodes(document) > 1:
         return tuple(arguments)
     arguments = tuple(placeholders.fill_arguments(arguments, values))

@@ -36,14 +36,11 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
     used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
-    unused_parameters = [name for name in own_names if name not in used_names]
-    has_unused_seed = job["seed"] is not None and placeholders.SEED not in used_names
-    if (unused_parameters or has_unused_seed) and _reads_no_variables(job):
-        for name in unused_parameters:
-            yield _make_unread_problem(name, job, used_names)
-        if has_unused_seed:
-            yield _make_unread_seed_problem(job)
-        unused_parameters = []
+    unread_names = list_unread(job)
+    for name in unread_names:
+        is_seed = name == placeholders.SEED
+        yield _make_unread_seed_problem(job) if is_seed else _make_unread_problem(name, job, used_names)
+    unused_parameters = [name for name in own_names if name not in (*used_names, *unread_names)]
     roles = {source.role for source in job.sources}
     unused_names: list[str] = [
         role for role, names in USED_BY.items() if role in roles and not {*names} & {*used_names}
@@ -64,6 +61,17 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         title=f"the command does not use {' and '.join(nouns)}{more_note} of the job",
         variables=", ".join(variables),
     )
+
+
+def list_unread(job: "Job") -> list[str]:
+    """Return those of the job's own parameters, and its seed, that its command and program certainly do not read."""
+    if job["shell"] or not job.trainer_args:
+        return []
+    given_names = parameters.list_own(name for name, _ in job.parameters)
+    given_names += [placeholders.SEED] if job["seed"] is not None else []
+    used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
+    unused_names = [name for name in given_names if name not in used_names]
+    return unused_names if unused_names and _reads_no_variables(job) else []
 
 
 def _reads_no_variables(job: "Job") -> bool:

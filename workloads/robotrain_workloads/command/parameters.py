@@ -196,6 +196,11 @@ def parse_resume_args(json_text: object) -> tuple[str, ...]:
     return tuple(words)
 
 
+def continue_command(words: Sequence[str], parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words of a command that continues from a checkpoint. Raise ValueError."""
+    return (*words, *(() if parameters["shell"] else parse_resume_args(parameters["resume_args"])))
+
+
 def is_continued(parameters: Mapping[str, Any], arguments: Sequence[str]) -> bool:
     """Return whether the program of a job continues from a checkpoint after an interruption."""
     if parameters["shell"] and any(RESUME_VARIABLE in argument for argument in arguments):

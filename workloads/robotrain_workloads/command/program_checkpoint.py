@@ -39,11 +39,18 @@ class Place:
     """Where a program saved a checkpoint."""
 
     path: str
-    """Below the outputs; empty if it is all of them, or what is beside other checkpoints."""
+    """Below the outputs; `.` if they are it; empty if it is all of them, or what is beside other checkpoints, because
+    the program saved none that is known.
+    """
     is_file: bool
     """Whether it is a single file."""
     is_part: bool = False
     """Whether it is only what stands beside other checkpoints."""
+
+    @property
+    def has_all_outputs(self) -> bool:
+        """Whether it is what was among the outputs, and the program did not say that this is a checkpoint."""
+        return not self.path
 
 
 def read_signature(path: Path) -> Signature:
@@ -166,12 +173,6 @@ def list_files(folder: Path) -> list[str]:
     return sorted(read_signature(folder))
 
 
-def get_resume_path(folder: Path, pattern: str | None) -> Path:
-    """Return what the program continues from: the checkpoint's folder, or its single file."""
-    location = read_place(folder) or (find_place(folder, pattern) if pattern else None)
-    return folder / Path(list_files(folder)[0]) if location and location.is_file and list_files(folder) else folder
-
-
 def is_kept(path: Path, target: Path) -> bool:
     """Return whether a checkpoint of the run has the very files of a program's checkpoint, and is sealed."""
     if checkpoint.read_manifest(target) is None:
@@ -193,7 +194,7 @@ def restore_checkpoint(folder: Path, location: Place, outputs: Path, *, is_linke
     provide = _link_file if is_linked else shutil.copy2
     if is_kept(target, folder):
         return
-    if not location.path:
+    if target == outputs:
         _restore_outputs(folder, file_names, outputs)
         return
     if os.path.lexists(target):

@@ -50,8 +50,13 @@ def check_command(job: "Job") -> Iterator[Problem]:
             "command-invalid.too-large", what=large_argument, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10
         )
     if job["shell"] and len(words) != 1:
-        ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
-        yield make_problem("command-invalid.shell-script", *ways, count=len(words))
+        if words[0].startswith("-"):
+            yield make_problem("command-invalid.shell-options", given=words[0])
+        else:
+            script = shlex.join(words)
+            quoted_way = Suggestion(f"-- {shlex.quote(script)}") if can_repeat(script) else Suggestion("-- 'SCRIPT'")
+            ways = (quoted_way, suggest_leaving_out("--shell", remark="starts the program itself"))
+            yield make_problem("command-invalid.shell-script", *ways, count=len(words))
     if job["launcher"]:
         try:
             launcher.find_program([] if job["shell"] else words)

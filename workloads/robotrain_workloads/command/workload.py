@@ -9,7 +9,7 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import CommandParameters
+from robotrain_workloads.command.parameters import CommandParameters, continue_command, format_value, list_own
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
@@ -96,6 +96,32 @@ def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
     return option_rules.list_options(folder, words)
 
 
+def list_words(job: "Job") -> Sequence[str]:
+    """Return the words of the command as the run starts it, with the values that are known here."""
+    from robotrain_workloads.command import placeholders
+
+    values = dict(job.parameters)
+    is_continued = any(source.role == "resume" for source in job.sources)
+    words = continue_command(job.trainer_args, values) if is_continued else job.trainer_args
+    own_values = {name: format_value(values[name]) for name in list_own(values)}
+    return words if values["shell"] else [placeholders.fill_known(word, own_values) for word in words]
+
+
+def list_unread(job: "Job") -> Sequence[str]:
+    """Return the names of the parameters that the command certainly does not read."""
+    from robotrain_workloads.command import option_rules, parameter_rules
+
+    unread_names = parameter_rules.list_unread(job)
+    return [*unread_names, "resume_args"] if any(option_rules.check_resume_options(job)) else unread_names
+
+
+def list_open_options(folder: Path, words: Sequence[str]) -> Sequence[str]:
+    """Return the options of the program that take any number of values."""
+    from robotrain_workloads.command import option_rules
+
+    return option_rules.list_open_options(folder, words)
+
+
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
@@ -171,8 +197,12 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
+        launchers=("torchrun", "accelerate", "deepspeed", "uv"),
         find_needs=find_needs,
         list_options=list_options,
+        list_open_options=list_open_options,
+        list_words=list_words,
+        list_unread=list_unread,
     ),
     get_option_name=lambda argument: "",
     check=check_job,

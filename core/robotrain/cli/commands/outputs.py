@@ -22,6 +22,7 @@ from robotrain.cli.command_factory import make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.cli.run_words import CHECKPOINT_FLAG, RESUME_FROM_FLAG
 from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -47,7 +48,7 @@ def outputs(
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
     checkpoint: Annotated[
-        str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last (of each trial), or all.")
+        str, option(CHECKPOINT_FLAG, "STEP|last|all", "Only checkpoints: of a step, the last (of each trial), or all.")
     ] = "",
     merged: Annotated[
         bool,
@@ -147,7 +148,7 @@ def _read_progress(record: RunRecord, platform: Platform) -> Progress:
 
 
 def _select_outputs(
-    run_outputs: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = "--checkpoint"
+    run_outputs: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = CHECKPOINT_FLAG
 ) -> list[Output]:
     """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
@@ -164,7 +165,8 @@ def _select_outputs(
     if not selected_outputs:
         steps = [str(checkpoint.step) for checkpoint in checkpoints]
         step_phrase = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
-        ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
+        words = steps[-3:] if flag == RESUME_FROM_FLAG else ["last", *steps[-3:]]
+        ways = [Suggestion(f"{flag} {word}") for word in words if steps]
         problem = make_problem(
             "checkpoint-missing", *ways, where=flag, run=record.run, of=step_phrase, steps=", ".join(steps) or "none"
         )

@@ -30,15 +30,18 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
+from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
 from robotrain.cli.recorded_program import COUNTING, find_program
+from robotrain.cli.run_words import RESUME_FROM_FLAG
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.config.command_options import format_option
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
-from robotrain.model.run import RunRecord
+from robotrain.model.reference import LOGIN_KEY
+from robotrain.model.run import RunRecord, locate_output
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact_if_secret
@@ -68,7 +71,10 @@ SetOption = Annotated[
 ]
 StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
-RESUME_FROM_FLAG = "--resume-from"
+ResumeFromOption = Annotated[
+    str,
+    option(RESUME_FROM_FLAG, "STEP|CHECKPOINT", "Continue from its checkpoint of this step, a folder or a blob URL."),
+]
 RepeatedRunArgument = Annotated[
     str,
     argument(
@@ -148,7 +154,7 @@ def resume(
     training_steps: Annotated[
         str | None, typer.Option("--training-steps", "--steps", metavar="INT", help="Train up to this step in total.")
     ] = None,
-    resume_from: Annotated[str, option(RESUME_FROM_FLAG, "CHECKPOINT", "Continue from this folder or blob URL.")] = "",
+    resume_from: ResumeFromOption = "",
     set: SetOption = None,
     wait: WaitOption = False,
     notify: SubmitNotifyOption = "",
@@ -166,6 +172,8 @@ def resume(
 
     robotrain resume latest --training-steps 20000
 
+    robotrain resume latest --resume-from 10000
+
     Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
     program of your own is a whole command.
     """
@@ -182,8 +190,12 @@ def resume(
     earlier_record, stored_plan, prepared = _prepare_again_from_record(
         ctx, run, sets, repin, replaced_roles=REPLACED_ROLES
     )
-    if resume_from:
-        checkpoint: Any = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
+    if resume_from.isdecimal():
+        earlier_record, earlier_platform = open_run(ctx, earlier_record.run)
+        checkpoints = select_checkpoints(earlier_record, earlier_platform, resume_from, RESUME_FROM_FLAG)
+        checkpoint: Any = locate_output(checkpoints[-1], earlier_record.reference.get(LOGIN_KEY, ""))
+    elif resume_from:
+        checkpoint = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
         earlier_record, _ = open_run(ctx, earlier_record.run)
         try:

@@ -211,7 +211,8 @@ def submit_job(
         print_problems(checked.problems)
         data_reports.extend(report.content for report in checked.inputs.data)
         assert checked.plan is not None  # a dry run joins no run
-        return DryRun(checked.plan, dry_run_preview.preview_steps(checked.plan, checked.inputs.facts))
+        preview = dry_run_preview.preview_steps(checked.plan, checked.inputs.facts)
+        return DryRun(checked.plan, preview or dry_run_preview.preview_plan(checked.plan, prepared.platform, plugins))
 
     def submit(announce: Announcer) -> Submission:
         if own_defaults := list_hidden_differences(prepared.values, ()):

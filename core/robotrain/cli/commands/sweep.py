@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +15,10 @@ from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
 from robotrain.cli.command_factory import format_help, get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
-from robotrain.cli.options import ComposedOptions, make_completer
+from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.config.selection import Choice, load_or_none
+from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -28,6 +32,7 @@ from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import can_repeat
 from robotrain.sweeps import space
 from robotrain.sweeps.prepare import list_point_rows, list_usual_labels, prepare_sweep
 from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, SweepRequest
@@ -137,6 +142,7 @@ class SweepCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
+        raise_if_any(_find_fixed_axes(values))
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
@@ -165,6 +171,20 @@ class SweepCommand(JobCommand):
         raise_if_any(pin_problems)
         ready = replace(pinned, warnings=(*pinned.warnings, *pin_problems))
         submit.submit_job(ctx, ready, {**values, "no_pin": True})
+
+
+def _find_fixed_axes(values: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the problem of values that vary, where a sweep that varies none has them as one value: `--set lr=1,2`."""
+    if values.get("over") or values.get("points"):
+        return
+    texts_by_flag = {SET_FLAG: values.get(SET_NAME) or (), PARAM_FLAG: values.get("param") or ()}
+    for flag, texts in texts_by_flag.items():
+        for text in texts:
+            with contextlib.suppress(Rejected):
+                (axis,) = space.parse_axes([text])
+                if len(axis.values) > 1 and can_repeat(text):
+                    way = Suggestion(f"--over {shlex.quote(text)}", replaces=f"{flag}={text.partition('=')[0]}")
+                    yield make_problem("value-invalid.fixed", way, where=flag, given=text)
 
 
 def _read_space(
