@@ -1,4 +1,4 @@
-"""The checkpoint of a run with the best score, for `robotrain register --best`."""
+"""The checkpoint of a run with the best score, for `register --best` and `outputs --checkpoint best`."""
 
 from __future__ import annotations
 
@@ -43,13 +43,18 @@ class BestCheckpoint(NamedTuple):
     """How it was chosen, such as `best of 3, on the episodes that chose it`."""
 
 
-def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
+def find_best_checkpoint(
+    ctx: typer.Context, record: RunRecord, flag: str = "--best", otherwise: Suggestion | None = None
+) -> BestCheckpoint:
     """Return the best checkpoint of a run: a pipeline, a training or an evaluation.
 
     Raise Rejected without scores, and for a pipeline with several trainings, whose scores are told apart by step alone.
 
     The newest evaluation of several checkpoints counts. It kept the best one, unless it was stopped: then it is the
     checkpoint of the training.
+
+    :param flag: the option that asks for it.
+    :param otherwise: what chooses a checkpoint without scores; by default, the line that registers one.
     """
     plugins = get_plugins(ctx)
     step_names = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
@@ -61,7 +66,10 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
         if evaluated and evaluated.policy and evaluated.step == best.step:
             return BestCheckpoint(scored_run.run, None, None, best, scored_run.run, describe_best(progress.scored))
         return _find_saved(ctx, record, step_names, scored_run, best, describe_best(progress.scored))
-    raise Rejected([_make_missing_problem(record, plugins)])
+    otherwise = otherwise or Suggestion(
+        f"robotrain register {record.run} --step N", "registers the checkpoint of a step"
+    )
+    raise Rejected([_make_missing_problem(record, plugins, flag, otherwise)])
 
 
 def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
@@ -107,11 +115,11 @@ def _find_saved(
     raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
 
 
-def _make_missing_problem(record: RunRecord, plugins: Plugins) -> Any:
-    ways = [Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")]
+def _make_missing_problem(record: RunRecord, plugins: Plugins, flag: str, otherwise: Suggestion) -> Any:
+    ways = [otherwise]
     evaluation = find_evaluation(record.workload, plugins)
     parameter = evaluation.roles[POLICY_ROLE].takes_all if evaluation else ""
     if parameter and (command := make_evaluation_command(record)):
-        flag = f"--{parameter.replace('_', '-')} all"
-        ways.insert(0, Suggestion(f"{command} {flag}", "scores each checkpoint"))
-    return make_problem("scores-missing.no-score", *ways, run=record.run)
+        evaluates_all = f"--{parameter.replace('_', '-')} all"
+        ways.insert(0, Suggestion(f"{command} {evaluates_all}", "scores each checkpoint"))
+    return make_problem("scores-missing.no-score", *ways, where=flag, run=record.run)

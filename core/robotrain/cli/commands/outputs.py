@@ -18,7 +18,8 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
-from robotrain.cli.command_factory import make_app
+from robotrain.cli.best_checkpoint import find_best_checkpoint
+from robotrain.cli.command_factory import OwnCommand, make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
@@ -31,9 +32,12 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import code_changes, code_folder, progress_cache, stored_job, written_files
+from robotrain.sweeps import results
 
 make_problem = Messages(__file__)
 
+CHECKPOINT_HELP = "Only checkpoints: of one step, the last (of each trial), the best (of the best trial), or all."
+BEST = "best"
 PROGRESS_SECONDS = 0.5
 STOP_SECONDS = 1.0
 """How long an interrupted download may take to notice that its folder is gone."""
@@ -41,14 +45,21 @@ PART_SUFFIX, LOCK_FILE = ".part", ".lock"
 """The end of the name of a folder into which an output is copied, and the file in it that the copying process locks."""
 
 
+class OutputsCommand(OwnCommand):
+    """The command; it knows how `register` names the best checkpoint."""
+
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
+        """Return the option that stands for `--best` and `--last` of other commands."""
+        word = flag.removeprefix("--")
+        return (Suggestion(f"--checkpoint {word}", replaces=flag),) if word in (BEST, "last") else near
+
+
 def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
-    checkpoint: Annotated[
-        str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last (of each trial), or all.")
-    ] = "",
+    checkpoint: Annotated[str, option("--checkpoint", "STEP|last|best|all", CHECKPOINT_HELP)] = "",
     merged: Annotated[
         bool,
         typer.Option(
@@ -68,6 +79,8 @@ def outputs(
     if merged:
         training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
+    if checkpoint == BEST:
+        record, platform, checkpoint = _find_best(ctx, record, platform)
     run_outputs = list(platform.engine.outputs(record.reference))
     if not run_outputs:
         status = platform.engine.status(record.reference)
@@ -98,6 +111,27 @@ def outputs(
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
         print_result("\n".join(str(path) for path in downloaded.values()))
+
+
+def _find_best(ctx: typer.Context, record: RunRecord, platform: Platform) -> tuple[RunRecord, Platform, str]:
+    """Return the run with the best checkpoint, and which one it is: of a sweep, the last one of its best trial. Raise
+    Rejected without scores.
+    """
+    flag = "--checkpoint"
+    if not record.is_sweep:
+        best_checkpoint = find_best_checkpoint(ctx, record, flag, Suggestion(f"{flag} last"))
+        step = best_checkpoint.scored.step
+        print_message(
+            f"the best checkpoint is that of step {step}, by the scores of {best_checkpoint.scored_by}:"
+            f" {best_checkpoint.how}"
+        )
+        return record, platform, str(step)
+    sweep_results = results.read_results(record.run)
+    best_trial = sweep_results.best if sweep_results else None
+    if sweep_results is None or best_trial is None:
+        raise Rejected([make_problem("scores-missing", where=flag, run=record.run)])
+    print_message(f"the best trial is {results.describe_best(sweep_results)}")
+    return *open_step(ctx, record.run, best_trial.name), "last"
 
 
 def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> None:
@@ -162,7 +196,7 @@ def _select_outputs(
             output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)
         ]
     if not selected_outputs:
-        steps = [str(checkpoint.step) for checkpoint in checkpoints]
+        steps = list(dict.fromkeys(str(checkpoint.step) for checkpoint in checkpoints))  # trials have the same ones
         step_phrase = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
         ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
         problem = make_problem(
@@ -307,4 +341,4 @@ def _measure_size(path: Path) -> int:
     return size
 
 
-app = make_app(outputs)
+app = make_app(outputs, cls=OutputsCommand)
