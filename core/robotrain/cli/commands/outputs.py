@@ -38,6 +38,8 @@ make_problem = Messages(__file__)
 
 CHECKPOINT_HELP = "Only checkpoints: of one step, the last (of each trial), the best (of the best trial), or all."
 BEST = "best"
+MAX_SHOWN = 3
+"""How many of the files that exist already are named."""
 PROGRESS_SECONDS = 0.5
 STOP_SECONDS = 1.0
 """How long an interrupted download may take to notice that its folder is gone."""
@@ -144,10 +146,15 @@ def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> Non
     print_message(f"  a line !NAME in its {code_folder.OWN_IGNORE_FILE} sends one")
 
 
-def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
-    """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected."""
+def select_checkpoints(
+    record: RunRecord, platform: Platform, checkpoint: str, flag: str, *, takes_last: bool = True
+) -> list[Output]:
+    """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected.
+
+    :param takes_last: whether the option takes the word `last`.
+    """
     run_outputs = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
-    return _select_outputs(run_outputs, checkpoint or "all", record, flag)
+    return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
 
 
 def _print_merged(
@@ -181,7 +188,12 @@ def _read_progress(record: RunRecord, platform: Platform) -> Progress:
 
 
 def _select_outputs(
-    run_outputs: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = "--checkpoint"
+    run_outputs: Sequence[Output],
+    checkpoint: str,
+    record: RunRecord,
+    flag: str = "--checkpoint",
+    *,
+    takes_last: bool = True,
 ) -> list[Output]:
     """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
@@ -198,7 +210,8 @@ def _select_outputs(
     if not selected_outputs:
         steps = list(dict.fromkeys(str(checkpoint.step) for checkpoint in checkpoints))  # trials have the same ones
         step_phrase = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
-        ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
+        words = ["last"] * takes_last + steps[-3:]
+        ways = [Suggestion(f"{flag} {word}") for word in words if steps]
         problem = make_problem(
             "checkpoint-missing", *ways, where=flag, run=record.run, of=step_phrase, steps=", ".join(steps) or "none"
         )
@@ -313,8 +326,14 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
 
 
 def _find_existing(target_paths: Sequence[Path]) -> Iterator[Problem]:
-    for path in filter(os.path.lexists, target_paths):
-        yield make_problem("output-exists", given=str(path))
+    existing_paths = [*filter(os.path.lexists, target_paths)]
+    if len(existing_paths) == 1:
+        yield make_problem("output-exists.one", given=str(existing_paths[0]))
+    elif existing_paths:
+        count = f"{len(existing_paths)} of the {len(target_paths)} outputs"
+        shown_paths = ", ".join(redact(str(path)) for path in existing_paths[:MAX_SHOWN])
+        more = f" and {len(existing_paths) - MAX_SHOWN} more" if len(existing_paths) > MAX_SHOWN else ""
+        yield make_problem("output-exists.several", count=count, paths=f"{shown_paths}{more}")
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
