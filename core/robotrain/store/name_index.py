@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
+from robotrain.model.run import RunRecord
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact
 from robotrain.store import files, records
@@ -87,7 +88,7 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     )
 
 
-def find_step(text: str) -> records.RunRecord | None:
+def find_step(text: str) -> RunRecord | None:
     """Return the newest run of a step that a text names as `RUN-STEP`, such as `NAME-trial-5`; None for other texts.
 
     A step that an engine runs is no run of its own.

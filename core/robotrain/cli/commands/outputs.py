@@ -18,8 +18,8 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
-from robotrain.cli.best_checkpoint import find_best_checkpoint
-from robotrain.cli.command_factory import OwnCommand, make_app
+from robotrain.cli.best_checkpoint import find_best_score
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
@@ -121,13 +121,9 @@ def _find_best(ctx: typer.Context, record: RunRecord, platform: Platform) -> tup
     """
     flag = "--checkpoint"
     if not record.is_sweep:
-        best_checkpoint = find_best_checkpoint(ctx, record, flag, Suggestion(f"{flag} last"))
-        step = best_checkpoint.scored.step
-        print_message(
-            f"the best checkpoint is that of step {step}, by the scores of {best_checkpoint.scored_by}:"
-            f" {best_checkpoint.how}"
-        )
-        return record, platform, str(step)
+        best_score = find_best_score(record, get_plugins(ctx), flag, Suggestion(f"{flag} last"))
+        print_message(best_score.format_choice())
+        return record, platform, str(best_score.scored.step)
     sweep_results = results.read_results(record.run)
     best_trial = sweep_results.best if sweep_results else None
     if sweep_results is None or best_trial is None:
@@ -328,7 +324,7 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
 def _find_existing(target_paths: Sequence[Path]) -> Iterator[Problem]:
     existing_paths = [*filter(os.path.lexists, target_paths)]
     if len(existing_paths) == 1:
-        yield make_problem("output-exists.one", given=str(existing_paths[0]))
+        yield make_problem("output-exists.single", given=str(existing_paths[0]))
     elif existing_paths:
         count = f"{len(existing_paths)} of the {len(target_paths)} outputs"
         shown_paths = ", ".join(redact(str(path)) for path in existing_paths[:MAX_SHOWN])

@@ -63,8 +63,7 @@ def register(
     if best:
         best_checkpoint = find_best_checkpoint(ctx, records.read_record(run))
         run, number, of_step = best_checkpoint.run, best_checkpoint.step, best_checkpoint.of_step
-        score_phrase = f"by the scores of {best_checkpoint.scored_by}: {best_checkpoint.how}"
-        print_message(f"the best checkpoint is that of step {best_checkpoint.scored.step}, {score_phrase}")
+        print_message(best_checkpoint.score.format_choice())
     if not anyway:
         _refuse_loser(run, plugins, of_step)
     if number is not None:

@@ -160,7 +160,7 @@ def _add_changes(listed_runs: Sequence[ListedRun], older_runs: Iterator[ListedRu
     """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
     or continues another one, what differs from that, and whether its result is better.
     """
-    newer_by_series: dict[tuple[str, ...], ListedRun | None] = {}
+    newer_by_series: dict[tuple[object, ...], ListedRun | None] = {}
     for number, listed_run in enumerate(itertools.chain(listed_runs, older_runs)):
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer_by_series.values())):
             break
