@@ -193,7 +193,10 @@ def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_eval
 
 def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_evaluation):
     record_evaluation("eval-1", GOOD)
-    robotrain("compare", sent_run, "eval-1").check_problems(2, f"value-missing {sent_run}")
+    answer = robotrain("compare", sent_run, "eval-1", "--json")
+    answer.check_problems(2, f"value-missing {sent_run}")
+    ways = [way["text"] for way in answer.json["problems"][0]["instead"]]
+    assert ways == ["--env ENV", f"robotrain diff {sent_run} eval-1"]
 
 
 ANSWER = "old@4 is better than new@8 by 80 points (60 to 90), 40 pairs, e = 99"

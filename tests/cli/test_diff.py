@@ -99,7 +99,7 @@ def test_diff_of_a_run_alone_compares_it_with_one_of_its_workload(submit_plain, 
     assert [run["run"] for run in robotrain("diff", program, "--json").json["runs"]] == [program, second]
     robotrain("diff", first).check_problems(2, "usage")
     code = {"code": ("/lab @ folder:12345", ""), "python": ("train.py --lr 1", "")}
-    records.write_record(replace(records.read_record(second), workload="command", values=code))
+    records.write_record(replace(records.read_record(second), workload="command", program="train.py", values=code))
     answer = robotrain("diff", second, "--json")  # of another program
     answer.check_problems(2, "usage")
     assert "run of train.py" in answer.json["problems"][0]["title"]
@@ -240,13 +240,28 @@ def test_runs_compares_a_program_with_its_own_earlier_runs_alone(robotrain, scri
     def write(run: str, script: str, created: float) -> None:
         values = {"code": ("/lab @ folder:12345", ""), "python": (f"{script} --lr {created}", "")}
         scripted.run(run, age=0)
-        records.write_record(replace(records.read_record(run), values=values, created=created))
+        records.write_record(replace(records.read_record(run), values=values, program=script, created=created))
 
     for number, script in enumerate(("train.py", "eval.py", "train.py"), 1):
         write(f"command-{number}-1", script, float(number))
     changed = {run["run"]: run["changed"] for run in robotrain("runs", "--json").json["runs"]}
     assert changed["command-2-1"] == []
     assert [change["name"] for change in changed["command-3-1"]] == ["python"]
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("echo hello", "echo hello"),
+        ("nvidia-smi -l", "nvidia-smi"),
+        ("python -m json.tool --sort-keys", "json.tool"),
+        ("python -u /lab/train.py --lr 1", "/lab/train.py"),
+        ("uv run /lab/train.py", "/lab/train.py"),
+    ],
+)
+def test_program_of_a_command_is_its_script_or_module_or_how_it_begins(robotrain, fake_platform, command, program):
+    answer = robotrain("submit", "command", "--platform", "fake", "--json", "--", *command.split())
+    assert records.read_record(answer.json["run"]).program == program, answer.stderr
 
 
 def test_a_source_whose_content_alone_changed_is_said_in_two_words():

@@ -12,7 +12,7 @@ from robotrain.model.run import Output
 from robotrain.plugins.manager import Plugins
 from robotrain.store import code_folder, records, stored_job
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Scored
 from robotrain_runtime.contract.files import make_atomically
 from snapshots import check_snapshot
 
@@ -46,6 +46,20 @@ def test_outputs_are_listed_with_their_sizes(run, robotrain):
 def test_checkpoint_option_selects_one_or_all(run, robotrain, checkpoint, names):
     answer = robotrain("outputs", "--checkpoint", checkpoint, "--json")
     assert [output["name"] for output in answer.json["outputs"]] == names
+
+
+def test_the_best_checkpoint_is_that_with_the_best_score(run, robotrain, scripted):
+    robotrain("outputs", "--checkpoint", "best").check_problems(2, "scores-missing --checkpoint")
+    scores = (Scored(step=step, scores={"rollout/success_rate": 1 / step}, episodes=10) for step in (200, 400))
+    scored_run = scripted.run("eval-1", *scores, state="succeeded")
+    for step in (200, 400):
+        scored_run.add_output(f"checkpoints/{step:06d}", step=step, digest="d" * 64)
+    answer = robotrain("outputs", "--checkpoint", "best", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert [output["name"] for output in answer.json["outputs"]] == ["checkpoints/000200"]
+    answer = robotrain("outputs", "--best", "--json")
+    answer.check_problems(2, "usage --best")
+    assert [way["text"] for way in answer.json["problems"][0]["instead"]] == ["--checkpoint best"]
 
 
 def test_the_last_checkpoint_of_a_sweep_is_that_of_each_trial(scripted, robotrain):
@@ -100,9 +114,14 @@ def test_what_is_downloaded_into_the_folder_of_the_code_is_no_part_of_it(run, ro
 def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain, tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to/metrics.json").write_text("mine")
-    robotrain("outputs", "--to", tmp_path / "to").check_problems(4, "output-exists")
+    robotrain("outputs", "--to", tmp_path / "to").check_problems(2, "output-exists")
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
+    (tmp_path / "to/checkpoints/000400").mkdir(parents=True)
+    answer = robotrain("outputs", "--to", tmp_path / "to", "--json")
+    answer.check_problems(2, "output-exists")
+    (problem,) = answer.json["problems"]
+    assert problem["title"].startswith("2 of the 3 outputs exist")
 
 
 def test_interrupted_download_leaves_no_file(run, robotrain, tmp_path):

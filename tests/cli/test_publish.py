@@ -80,7 +80,10 @@ FORMS = {
 
 @pytest.mark.parametrize(("url", "code"), FORMS.values(), ids=FORMS)
 def test_an_address_of_a_wrong_form_is_refused_before_anything_is_asked(robotrain, hub, run, url, code):
-    robotrain("publish", run, url).check_problems(2, f"{code} URL {url}")
+    answer = robotrain("publish", run, url, "--json")
+    answer.check_problems(2, f"{code} URL {url}")
+    ways = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+    assert [way for way in ways if not way.startswith(f"robotrain publish {run} ")] == []
     assert hub.requests == []
 
 

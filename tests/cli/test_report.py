@@ -128,6 +128,16 @@ def test_page_of_a_new_run_has_no_measurements_yet(robotrain, fake_platform, run
     assert "no measurements" not in robotrain("report", run).stderr
 
 
+def test_page_of_a_failed_run_has_the_fault_and_the_next_command(robotrain, fake_platform, run):
+    outcome = event.Outcome(state="failed", exit_code=1, reason="no room", fault="disk_full", remedy="Make room.")
+    write_state(fake_platform, run, outcome, state="failed", reason="no room")
+    page = robotrain("report", run, "--to", "-").stdout
+    assert "disk full: Make room." in page
+    assert "<code>robotrain logs --tail 40 " in page
+    write_state(fake_platform, run, state="succeeded")
+    assert "Next: " not in robotrain("report", run, "--to", "-").stdout
+
+
 @pytest.mark.parametrize(
     ("log", "state", "missing"),
     [

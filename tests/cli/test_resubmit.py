@@ -336,6 +336,8 @@ def test_resume_refuses_an_unfinished_run_and_one_without_a_checkpoint(robotrain
 
 def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robotrain, fake_platform, sent_run):
     assert "pusht version 1" in robotrain("register", sent_run, "pusht").stdout
+    robotrain("register", sent_run, "pusht", "--step", "4").check_problems(2, "checkpoint-missing --step")
+    set_run_state(fake_platform, sent_run, checkpoints=[4])
     assert robotrain("register", sent_run, "pusht", "--step", "4", "--json").json == {
         "model": "pusht",
         "version": "1",

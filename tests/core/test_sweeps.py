@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from fake_engine import set_run_state
 from robotrain.cli.app import app
 from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.store import records
@@ -274,8 +275,40 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     assert page.count('series-1">trial-3 (learning_rate=1e-3 seed=1)</span>') == 2, "training and validation loss"
     assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
     assert "<td>learning_rate</td>" not in page
-    assert "95% INTERVAL</th>" in page
+    assert ("MEAN VAL/LOSS</th>" in page, "95% INTERVAL" in page) == (True, False), "two seeds make no interval"
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
+
+
+def test_a_sweep_stands_for_its_best_trial_beside_others(sweep, robotrain):
+    for name, rates in (("coarse", "1e-1,1e-2"), ("fine", "1e-3,1e-4")):
+        sweep("--over", f"learning_rate={rates}", "--name", name)
+    best_by_run = {
+        run: results.describe_best(results.read_results(run)) for run in records.iterate_runs(with_steps=False)
+    }
+    page = robotrain("report", "coarse", "fine", "--to", "-").stdout
+    assert "Lowest validation loss: " in page
+    assert page.count('series-1">coarse</span>') == 3, "the row, the training loss and the validation loss"
+    answers = [page, *(robotrain(*words).stdout for words in (("diff", "coarse", "fine"), ("runs",)))]
+    answers.append(robotrain("report", "--all", "--to", "-").stdout)
+    assert [best for best in best_by_run.values() if any(best not in answer for answer in answers)] == []
+    assert [run["loss"] is None for run in robotrain("runs", "--json").json["runs"]] == [False, False]
+
+
+@pytest.mark.parametrize("separator", ["-", "/"])
+def test_a_trial_is_named_by_its_sweep_and_its_place(sweep, robotrain, instant_platform, separator):
+    sweep("--over", "learning_rate=1e-2,1e-3", "--name", "rates")
+    run = next(records.iterate_runs(with_steps=False))
+    trial = progress.read_progress(run).steps["trial-2"].run
+    for owner in ("rates", run):
+        assert robotrain("status", f"{owner}{separator}trial-2", "--json").json["run"] == trial
+    best_run = results.read_results(run).best.run
+    set_run_state(instant_platform, best_run, checkpoints=[4, 8])
+    answer = robotrain("outputs", "rates", "--checkpoint", "best", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert (answer.json["run"], [output["step"] for output in answer.json["outputs"]]) == (best_run, [8])
+    answer = robotrain("status", f"rates{separator}trial-3", "--json")
+    answer.check_problems(2, "run-unknown")
+    assert "its steps: trial-1, trial-2" in answer.json["problems"][0]["title"]
 
 
 @pytest.mark.slow

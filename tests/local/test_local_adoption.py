@@ -114,7 +114,7 @@ def test_a_document_that_is_nested_too_deeply_is_none(robotrain, folder):
 
 
 def test_a_home_folder_that_nobody_has_is_a_sentence(robotrain):
-    robotrain("adopt", "~nosuchuser/x").check(1, "~nosuchuser/x names no run")
+    robotrain("adopt", "~nosuchuser/x").check(2, "~nosuchuser/x names no run")
     robotrain("resubmit", "~nosuchuser/x").check(2, "~nosuchuser/x is no run of this machine")
 
 

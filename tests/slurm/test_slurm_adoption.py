@@ -154,12 +154,12 @@ def test_a_job_of_another_tool_is_no_run(adopt, slurm, tmp_path):
 
 def test_what_cannot_be_adopted_says_why_in_a_sentence(submit, adopt, robotrain, tmp_path):
     folder = submit()
-    assert "names no run" in adopt(tmp_path / "nowhere", 1)["title"]
+    assert "names no run" in adopt(tmp_path / "nowhere", 2)["title"]
     assert "no job 99" in adopt("99", 1)["title"]
-    assert "names no run" in adopt("https://[osmo.lab/workflows/x-7", 1)["title"]
+    assert "names no run" in adopt("https://[osmo.lab/workflows/x-7", 2)["title"]
     signed = "https://account1.blob.core.windows.net/runs/pick?sv=2021&sig=aHVzaGh1c2g%3D"
     refused = robotrain("adopt", signed, "--json")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "aHVzaGh1c2g" not in refused.stdout + refused.stderr
     assert "signature" in refused.json["problems"][0]["title"]
     answer = next(folder.glob("sbatch-*.txt"))
@@ -344,7 +344,7 @@ def test_a_registered_model_stands_for_the_run_that_made_it(submit, robotrain, m
 def test_an_address_with_a_secret_is_refused_and_not_repeated(robotrain, address):
     for words in ((), ("--json",)):
         refused = robotrain("adopt", address, *words)
-        assert refused.exit_code == 1
+        assert refused.exit_code == 2
         assert "hush-hush" not in refused.stdout + refused.stderr
         assert "signature, a password or a token" in refused.stdout + refused.stderr
 
@@ -432,7 +432,7 @@ def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit
 
 @pytest.mark.parametrize("address", ["models:/arm/3", "runs:/0123/model"])
 def test_an_address_of_a_tracking_server_is_no_login_node(adopt, address):
-    problem = adopt(address, exit_code=1)
+    problem = adopt(address, exit_code=2)
     assert (problem["code"], "tracking" in problem["why"] or "models" in problem["why"]) == ("run-not-adopted", True)
 
 

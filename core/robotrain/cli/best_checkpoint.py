@@ -1,8 +1,8 @@
-"""The checkpoint of a run with the best score, for `robotrain register --best`."""
+"""The checkpoint of a run with the best score, for `register --best` and `outputs --checkpoint best`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.comparison.best_checkpoint import find_best
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
+class BestScore(NamedTuple):
+    """The best score of the checkpoints of a run."""
+
+    scored_run: RunRecord
+    """The run with the scores."""
+    progress: Progress
+    """What that run reported."""
+    scored: Scored
+
+    def format_choice(self) -> str:
+        """Return which checkpoint it chooses, as a sentence."""
+        reason = f"by the scores of {self.scored_run.run}: {describe_best(self.progress.scored)}"
+        return f"the best checkpoint is that of step {self.scored.step}, {reason}"
+
+
 class BestCheckpoint(NamedTuple):
     """What to register."""
 
@@ -36,11 +51,20 @@ class BestCheckpoint(NamedTuple):
     """The step of a checkpoint; None for the policy that the run kept of its evaluation."""
     of_step: tuple[RunRecord, Any] | None
     """As `registration.register_checkpoint` takes it."""
-    scored: Scored
-    scored_by: str
-    """The run with the scores."""
-    how: str
-    """How it was chosen, such as `best of 3, on the episodes that chose it`."""
+    score: BestScore
+
+
+def find_best_score(record: RunRecord, plugins: Plugins, flag: str, otherwise: Suggestion) -> BestScore:
+    """Return the best score of a run: a pipeline, a training or an evaluation. The newest evaluation of several
+    checkpoints counts. Raise Rejected without scores.
+
+    :param flag: the option that asks for it.
+    :param otherwise: what chooses a checkpoint without scores.
+    """
+    for scored_run, progress in list_scored_runs(record, plugins):
+        if best := find_best(progress.scored, list_headlines(scored_run.metrics)):
+            return BestScore(scored_run, progress, best)
+    raise Rejected([_make_missing_problem(record, plugins, flag, otherwise)])
 
 
 def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
@@ -48,20 +72,22 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
 
     Raise Rejected without scores, and for a pipeline with several trainings, whose scores are told apart by step alone.
 
-    The newest evaluation of several checkpoints counts. It kept the best one, unless it was stopped: then it is the
-    checkpoint of the training.
+    The newest evaluation of several checkpoints kept the best one, unless it was stopped: then it is the checkpoint of
+    the training.
     """
     plugins = get_plugins(ctx)
     step_names = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
-    for scored_run, progress in list_scored_runs(record, plugins):
-        best = find_best(progress.scored, list_headlines(scored_run.metrics))
-        if best is None:
-            continue
-        evaluated = progress.evaluated
-        if evaluated and evaluated.policy and evaluated.step == best.step:
-            return BestCheckpoint(scored_run.run, None, None, best, scored_run.run, describe_best(progress.scored))
-        return _find_saved(ctx, record, step_names, scored_run, best, describe_best(progress.scored))
-    raise Rejected([_make_missing_problem(record, plugins)])
+    otherwise = Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")
+    best_score = find_best_score(record, plugins, "--best", otherwise)
+    scored_run, best, evaluated = best_score.scored_run, best_score.scored, best_score.progress.evaluated
+    if evaluated and evaluated.policy and evaluated.step == best.step:
+        return BestCheckpoint(scored_run.run, None, None, best_score)
+    if step_names:  # as its training saved it
+        of_step = open_step(ctx, record.run, step_names[0])
+        return BestCheckpoint(of_step[0].run, best.step, of_step, best_score)
+    if record.makes == "checkpoints":
+        return BestCheckpoint(record.run, best.step, None, best_score)
+    raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
 
 
 def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
@@ -87,31 +113,11 @@ def list_evaluating_runs(
             )
 
 
-def _find_saved(
-    ctx: typer.Context,
-    record: RunRecord,
-    step_names: Sequence[str],
-    scored_by: RunRecord,
-    best: Scored,
-    choice_reason: str,
-) -> BestCheckpoint:
-    """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known.
-
-    :param step_names: of a pipeline, its step that trains.
-    """
-    if step_names:
-        of_step = open_step(ctx, record.run, step_names[0])
-        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run, choice_reason)
-    if record.makes == "checkpoints":
-        return BestCheckpoint(record.run, best.step, None, best, scored_by.run, choice_reason)
-    raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
-
-
-def _make_missing_problem(record: RunRecord, plugins: Plugins) -> Any:
-    ways = [Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")]
+def _make_missing_problem(record: RunRecord, plugins: Plugins, flag: str, otherwise: Suggestion) -> Any:
+    ways = [otherwise]
     evaluation = find_evaluation(record.workload, plugins)
     parameter = evaluation.roles[POLICY_ROLE].takes_all if evaluation else ""
     if parameter and (command := make_evaluation_command(record)):
-        flag = f"--{parameter.replace('_', '-')} all"
-        ways.insert(0, Suggestion(f"{command} {flag}", "scores each checkpoint"))
-    return make_problem("scores-missing.no-score", *ways, run=record.run)
+        evaluates_all = f"--{parameter.replace('_', '-')} all"
+        ways.insert(0, Suggestion(f"{command} {evaluates_all}", "scores each checkpoint"))
+    return make_problem("scores-missing.no-score", *ways, where=flag, run=record.run)

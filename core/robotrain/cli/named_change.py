@@ -232,6 +232,8 @@ def _list_absent(record: RunRecord, note: Note, parameters: dict[str, Parameter]
 
 def _get_current(record: RunRecord, parameter: Parameter) -> str:
     """Return the value that the run had, as a text; empty for none."""
+    from robotrain.store.run_values import format_setting  # costs start-up
+
     recorded_value = record.values.get(parameter.name)
     value = recorded_value[0] if recorded_value else record.settings.get(parameter.name, parameter.default)
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return format_setting(value)

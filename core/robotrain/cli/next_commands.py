@@ -171,11 +171,17 @@ def format_next_steps(record: RunRecord, status: Status, progress: Progress) -> 
         f"{'' if index else 'next':<11} {command:<{width}}   {reason}"
         for index, (command, reason) in enumerate(commands)
     ]
-    outcome = progress.outcome if status.state == "failed" else None
-    if outcome and outcome.remedy:
-        fault = outcome.fault.replace("_", " ") or "unknown"
-        lines.insert(0, f"{'fault':<11} {fault}: {redact_sentence(outcome.remedy)}")
+    if fault_text := describe_fault(status, progress):
+        lines.insert(0, f"{'fault':<11} {fault_text}")
     return lines
+
+
+def describe_fault(status: Status, progress: Progress) -> str:
+    """Return whose fault a failure is, with what helps; empty if the run has not failed, or did not say."""
+    outcome = progress.outcome if status.state == "failed" else None
+    if outcome is None or not outcome.remedy:
+        return ""
+    return f"{outcome.fault.replace('_', ' ') or 'unknown'}: {redact_sentence(outcome.remedy)}"
 
 
 def make_evaluation_command(record: RunRecord) -> str:

@@ -150,7 +150,7 @@ class Progress:
         """Return the first metric; one that is declared by a pattern, under its name, as soon as the run has it."""
         for metric in metrics:
             if metric.pattern:
-                if name := next((name for name in self.series if re.fullmatch(metric.name, name)), None):
+                if name := next(filter(metric.matches, self.series), None):
                     return dataclasses.replace(metric, name=name)
             elif not only_with_values or metric.name in self.series:
                 return metric
@@ -420,9 +420,7 @@ def read_newest_progress(lines: Iterable[str], declared_metrics: Sequence[Metric
     )
 
     def is_shown(name: str) -> bool:
-        return any(
-            re.fullmatch(metric.name, name) if metric.pattern else metric.name == name for metric in shown_metrics
-        )
+        return any(metric.matches(name) for metric in shown_metrics)
 
     records: list[event.EventRecord] = []
     for line in reversed(list(lines)):

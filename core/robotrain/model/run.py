@@ -168,6 +168,8 @@ class RunRecord:
     """The run that it repeats or continues, if `resubmit` or `resume` made it."""
     job_folder: str = ""
     """The folder of its job file; empty without one."""
+    program: str = ""
+    """The program of its user's own that it runs; empty for one of the workload's."""
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each value of its job that is not the default, with that default; of sources with their pins."""
 

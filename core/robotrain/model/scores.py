@@ -181,7 +181,8 @@ def find_headline_score(scores: Mapping[str, float], declared_metrics: Sequence[
     for metric in declared_metrics:
         if metric.kind != "curve" and (metric.kind != "score" or not metric.headline):
             continue
-        value = get_share(scores, metric.name) if metric.share else get_number(scores, metric.name)
+        name = next(filter(metric.matches, scores), metric.name)
+        value = get_share(scores, name) if metric.share else get_number(scores, name)
         if value is not None:
             return metric, value
     return None

@@ -1,5 +1,6 @@
 """What a workload declares for platforms and views: usual resources, container, outputs and metrics."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +111,10 @@ class Metric:
     def title(self) -> str:
         """The label, or else the name."""
         return self.label or self.name
+
+    def matches(self, name: str) -> bool:
+        """Return whether it is the metric of this name."""
+        return bool(re.fullmatch(self.name, name)) if self.pattern else self.name == name
 
     @property
     def is_loss(self) -> bool:

@@ -12,6 +12,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import Points
 from robotrain.report.template import render_template
 from robotrain.store import progress_cache, records
+from robotrain.sweeps import results
 
 
 class RunRow(NamedTuple):
@@ -27,14 +28,16 @@ class RunRow(NamedTuple):
     """Loss, score, steps and time."""
     reason: str = ""
     """Why it is in that state."""
+    best_trial: str = ""
+    """Of a sweep: its best trial, with its values and score."""
 
 
 def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugins) -> Progress:
     """Return the progress of a run whose events are on this machine; of others, none: each log would be a request.
 
-    :param steps: of a pipeline, whose first one with a curve counts.
+    :param steps: of a pipeline, whose first one with a curve counts; of a sweep, the best trial does.
     """
-    for step in () if record.is_sweep else steps:
+    for step in _select_trials(record, steps) if record.is_sweep else steps:
         with contextlib.suppress(Rejected):
             if (step_record := records.find_record(step.run)) and (
                 progress := read_progress(step_record, (), plugins)
@@ -45,6 +48,13 @@ def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugi
         if path and Path(path).is_file():
             return progress_cache.read_events_file(record, path)[0]
     return Progress()
+
+
+def _select_trials(record: RunRecord, trials: Sequence[StepStatus]) -> list[StepStatus]:
+    """Return the best trial of a sweep, if there is one yet."""
+    sweep_results = results.read_results(record.run)
+    best = sweep_results.best if sweep_results else None
+    return [trial for trial in trials if best and trial.name == best.name]
 
 
 def render_all_page(rows: Sequence[RunRow], written_time: float, run_pages: Mapping[str, str] | None = None) -> str:

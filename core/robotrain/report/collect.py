@@ -24,8 +24,9 @@ from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts, EvaluationResults
 from robotrain.report.sweep_part import SweepFacts, collect_sweep
 from robotrain.store import name_index, plans, progress_cache, records, stored_job
-from robotrain.store.run_values import RESUME_ROLE, find_resumed_run
+from robotrain.store.run_values import RESUME_ROLE, find_resumed_run, format_setting
 from robotrain.submission import interrupted_submit
+from robotrain.sweeps import results
 
 T = TypeVar("T")
 
@@ -229,6 +230,16 @@ class RunFacts:
         return self.evaluation.results if self.evaluation else None
 
     @property
+    def compared_progress(self) -> Progress:
+        """What is compared with other runs: its own progress; of a sweep, that of its best trial."""
+        return (self.sweep and self.sweep.best_progress) or self.progress
+
+    @property
+    def best_trial(self) -> str:
+        """Of a sweep: its best trial, with its values and score; empty while there is none."""
+        return results.describe_best(self.sweep.results) if self.sweep else ""
+
+    @property
     def seconds(self) -> float | None:
         """How long the run took, or takes; until its last event if nobody saw its end."""
         return measure_seconds(self.status, self.written, self.progress.last_event)
@@ -236,7 +247,7 @@ class RunFacts:
 
 def format_value(value: Any) -> str:
     """Return the value of a setting as text."""
-    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "–" if value is None else format_setting(value)
 
 
 def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None], complete: bool = True) -> RunFacts:

@@ -30,11 +30,19 @@ from robotrain.report.template import redact_text, render_template
 from robotrain.store import run_values
 
 
-def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None, name: str = "") -> str:
+def render_run_page(
+    facts: RunFacts,
+    run_pages: Mapping[str, str] | None = None,
+    name: str = "",
+    fault: str = "",
+    next_commands: Sequence[tuple[str, str]] = (),
+) -> str:
     """Return the page; equal facts give equal pages.
 
     :param name: the name of the run, if a command takes it: no other run has it.
     :param run_pages: the file of the page of each run that has one in the same folder.
+    :param fault: whose fault a failure is, with what helps.
+    :param next_commands: what to type next, and what each command does.
     """
     progress, record = facts.progress, facts.record
     series = {name: curve.points for name, curve in progress.series.items()}
@@ -50,6 +58,8 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         run_pages,
         record=record,
         run_name=name,
+        fault=fault,
+        next_commands=next_commands,
         earlier_runs=[
             (earlier_run.record.run, earlier_run.record.name, earlier_run.step)
             for earlier_run in reversed(facts.earlier_runs)

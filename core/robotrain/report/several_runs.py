@@ -36,7 +36,7 @@ class DifferingRow:
 
 def compare_metrics(compared_facts: Sequence[RunFacts]) -> list[DifferingRow]:
     """Return the newest value of each metric, without scores and metrics of single episodes."""
-    progresses = [facts.progress for facts in compared_facts]
+    progresses = [facts.compared_progress for facts in compared_facts]
     metric_names = sorted({name for progress in progresses for name in progress.metrics})
     shown_names = (
         name
@@ -66,7 +66,7 @@ def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
 
 MEASURED_ROLES = ("dataset", "code")
 """The roles of sources that decide what a loss is measured on, and how."""
-MAX_COLUMNS = 6
+MAX_COLUMNS = 4
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 
 
@@ -83,7 +83,7 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         difference for difference in differences if not difference.is_source and difference.name not in IDENTITIES
     ]
     few_settings = settings if len(settings) <= MAX_COLUMNS else []
-    run_curves = [Curves(facts.label, facts.record, facts.progress) for facts in compared_facts]
+    run_curves = [Curves(facts.label, facts.record, facts.compared_progress) for facts in compared_facts]
     run_head, *run_rows = _list_run_rows(compared_facts, sources, few_settings)
     return render_template(
         "comparison.html",
@@ -92,8 +92,10 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         run_pages,
         run_head=run_head,
         run_rows=run_rows,
+        run_ids=["" if _has_id(facts) else facts.record.run for facts in compared_facts],
+        has_sweeps=any(facts.sweep and facts.sweep.best_progress for facts in compared_facts),
         conclusion=describe_best(run_curves),
-        doubt=_describe_other_data(sources),
+        doubt=_describe_other_data(compared_facts, sources),
         curves=list(list_curves(run_curves[:MAX_LINES])),
         metric_head=_make_head(compared_facts),
         metrics=_make_rows(compare_metrics(compared_facts)),
@@ -106,17 +108,19 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
     )
 
 
-def _describe_other_data(sources: Sequence[Difference]) -> str:
-    """Return a sentence if the losses of runs are not of the same data."""
-    names = " and ".join(difference.name for difference in sources if difference.name in MEASURED_ROLES)
-    return f"The runs differ in their {names}, so this need not mean the same." if names else ""
+def _describe_other_data(compared_facts: Sequence[RunFacts], sources: Sequence[Difference]) -> str:
+    """Return a sentence if the losses of runs are not of the same data or program."""
+    names = [difference.name for difference in sources if difference.name in MEASURED_ROLES]
+    if len({facts.record.program for facts in compared_facts}) > 1:
+        names.append("program")
+    return f"The runs differ in their {' and '.join(names)}, so this need not mean the same." if names else ""
 
 
 def _list_run_rows(
     compared_facts: Sequence[RunFacts], sources: Sequence[Difference], settings: Sequence[Difference]
 ) -> list[tuple[str, ...]]:
     """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
-    progresses = [facts.progress for facts in compared_facts]
+    progresses = [facts.compared_progress for facts in compared_facts]
     are_steps = all(progress.unit == "step" for progress in progresses)
     columns: dict[str, list[str]] = {
         "run": [facts.label for facts in compared_facts],
@@ -135,17 +139,15 @@ def _list_run_rows(
         columns[role] = shorten_texts(
             [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
         )
-    columns |= {
-        redact_text(difference.name): [value_text or "" for value_text in difference.texts] for difference in settings
-    }
+    columns |= {redact_text(difference.name): _list_cells(difference) for difference in settings}
     for metric in find_curve_metrics(progresses).values():
         columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
     columns["score"] = [
         scores.format_headline_score(progress.evaluated.scores, facts.record.metrics) if progress.evaluated else ""
         for facts, progress in zip(compared_facts, progresses, strict=True)
     ]
+    columns["best trial"] = [facts.best_trial for facts in compared_facts]
     columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]
-    columns["id"] = ["" if _has_id(facts) else facts.record.run for facts in compared_facts]
     return [tuple(columns), *zip(*columns.values(), strict=True)]
 
 
@@ -170,10 +172,12 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
 
 
 def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    return [
-        (redact_text(difference.name), *(value_text or "" for value_text in difference.texts))
-        for difference in differences
-    ]
+    return [(redact_text(difference.name), *_list_cells(difference)) for difference in differences]
+
+
+def _list_cells(difference: Difference) -> list[str]:
+    """Return the value of each run; empty for none."""
+    return [value_text or "" for value_text in difference.shown_texts]
 
 
 def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:

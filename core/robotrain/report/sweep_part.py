@@ -26,6 +26,13 @@ class SweepFacts:
     progress: Mapping[str, tuple[RunRecord, Progress]]
     """Of the best trials, by name; an engine's own trials have no events here."""
 
+    @property
+    def best_progress(self) -> Progress | None:
+        """The progress of the best trial; None while there is none, or without its events here."""
+        best = self.results.best
+        _, progress = self.progress.get(best.name, (None, None)) if best else (None, None)
+        return progress
+
 
 def collect_sweep(record: RunRecord, plugins: Plugins) -> SweepFacts | None:
     """Return the facts of a sweep; None of another run, and without the sweep's plan."""

@@ -36,7 +36,7 @@ class ListedProgress(NamedTuple):
     validation: float | None = None
     """The newest loss on held-out data."""
     winner: str = ""
-    """Of a comparison, its answer as a cell."""
+    """Of a comparison its answer, of a sweep by a metric of its own the best score, as a cell."""
     digest: str = ""
     """Of the policy that was evaluated; empty if it is not known."""
 

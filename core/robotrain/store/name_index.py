@@ -5,10 +5,12 @@ import contextlib
 import itertools
 import os
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
+from robotrain.model.run import RunRecord
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact
 from robotrain.store import files, records
@@ -65,8 +67,10 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     if not runs:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-    if of_step := _find_run_of_step(text):
-        raise of_step
+    if step := find_step(text):
+        return step.run
+    if refusal := _refuse_step(text) or _find_run_of_step(text):
+        raise refusal
     spelling_by_lower = {name.lower(): name for name in [LATEST, *runs, *filter(None, name_by_run.values())]}
     similar_names = [
         spelling_by_lower[close_match]
@@ -82,6 +86,46 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
     raise records.UnknownRun(
         f"there is no run {redact(text)!r}; {hint}", *ways, text=text, is_misspelt=bool(meant_names)
     )
+
+
+def find_step(text: str) -> RunRecord | None:
+    """Return the newest run of a step that a text names as `RUN-STEP`, such as `NAME-trial-5`; None for other texts.
+
+    A step that an engine runs is no run of its own.
+    """
+    for owner, step in _list_steps(text):
+        for run in records.iterate_runs():
+            with contextlib.suppress(Rejected):  # a damaged record
+                record = records.read_record(run)
+                if record.pipeline == owner and record.step == step:
+                    return record
+    return None
+
+
+def _list_steps(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what `RUN-STEP` may mean: a recorded run, and what would be its step."""
+    for match in re.finditer(r"[-/](?=[a-z])", text):
+        name = text[: match.start()]
+        owners = find_named_runs(name) or [name] * records.has_record(name)
+        yield from ((owner, text[match.end() :]) for owner in owners[:1])
+
+
+def _refuse_step(text: str) -> records.UnknownRun | None:
+    """Return the problem of a step that is no run of its own, or of one that its run does not have."""
+    for owner, step in _list_steps(text):
+        try:
+            steps = records.read_record(owner).steps
+        except Rejected:
+            continue
+        if step in steps:
+            way = Suggestion(
+                f"robotrain logs {owner} --step {step}", "its log; `outputs` and `register` take --step too"
+            )
+            return records.UnknownRun(f"{step} of {owner} is no run of its own", way, text=text)
+        if steps:
+            step_names = ", ".join([*steps[:MAX_NAMES], *(["…"] if len(steps) > MAX_NAMES else [])])
+            return records.UnknownRun(f"{owner} has no step {redact(step)!r}; its steps: {step_names}", text=text)
+    return None
 
 
 def _find_run_of_step(text: str) -> records.UnknownRun | None:
@@ -117,7 +161,7 @@ def names_run(text: str) -> bool:
         run = find_run(text)
     except records.UnknownRun as unknown:
         return unknown.is_ambiguous
-    return run.startswith(text) or run.endswith(f"-{text}") or bool(_find_meant_name(text, run))
+    return run.startswith(text) or run.endswith(f"-{text}") or bool(_find_meant_name(text, run) or find_step(text))
 
 
 def find_named_runs(name: str) -> list[str]:
@@ -134,7 +178,8 @@ def list_runs_of_same_name(text: str, run: str) -> list[str]:
 def describe_choice(text: str, run: str) -> str:
     """Return why a text that is a name, or the beginning of one, means a run; empty for any other text."""
     if not (name := _find_meant_name(text, run)):
-        return ""
+        step = None if run.startswith(text) or run.endswith(f"-{text}") else find_step(text)
+        return f"{step.step} of {step.pipeline}" if step and step.run == run else ""
     named_runs = find_named_runs(name)
     choice_text = "the newest" if run == named_runs[0] else "the only unfinished one"
     if name == text:

@@ -5,6 +5,7 @@ plan, from what its record keeps of it, or from a job that is about to be sent.
 """
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.run_values import (
+    IDENTITIES,
     PIN,
     collect_chosen,
     format_default,
@@ -29,8 +31,9 @@ from robotrain.store.run_values import (
 PIN_LENGTH, RECORDED_PIN_LENGTH = 20, 12
 """Characters of a commit or digest (`folder:…`) that tell two apart, and those that a record keeps."""
 
-PROGRAM_STARTERS = ("python", "python3", "bash", "sh", "torchrun")
-"""By what a command begins with, the rest of it is recorded."""
+SCRIPT_SUFFIXES = (".py", ".sh")
+MODULE_OPTION = "-m"
+"""The option of Python, before the module that it runs."""
 
 
 class RunValue(NamedTuple):
@@ -46,6 +49,8 @@ class RunValue(NamedTuple):
 
 MAX_RECORDED = 500
 """Values that the record of a pipeline keeps: of a larger one, only the plan has them."""
+STEP_PREFIX = re.compile(r"^[a-z][\w-]*[ .]")
+"""The step in the name of a value; an option of the trainer follows a space."""
 MAX_CHANGES = 4
 """How many changes are shown."""
 RunValues = Mapping[str, RunValue]
@@ -61,6 +66,11 @@ class Difference(NamedTuple):
     texts: tuple[str | None, ...]
     """One for each run; None for a run without it."""
     is_source: bool = False
+
+    @property
+    def shown_texts(self) -> tuple[str | None, ...]:
+        """The texts, with `set` for an option that has no value."""
+        return tuple("set" if text == "" and is_option(self.name) else text for text in self.texts)
 
 
 def collect_stored_values(
@@ -87,7 +97,9 @@ def collect_values(rendered_plan: RenderedPlan) -> dict[str, tuple[str, ...]]:
     if rendered_plan.steps:
         stored_values = collect_stored_values(rows, is_sweep=rendered_plan.plan.job.profile.outputs.is_sweep)
         chosen_values = {
-            name: value for name, value in stored_values.items() if value.is_chosen and value.text != value.default
+            name: value
+            for name, value in stored_values.items()
+            if value.is_chosen and value.text != value.default and name.rpartition(".")[2] not in IDENTITIES
         }
         recorded_values = chosen_values if len(chosen_values) <= MAX_RECORDED else {}
         return {name: (value.text, value.default) for name, value in recorded_values.items()}
@@ -174,7 +186,7 @@ def _join_trials(value_by_name: Mapping[str, RunValue]) -> dict[str, RunValue]:
     """Return the values of a sweep by their names in a trial: what several trials have differently is a list."""
     values_by_name: dict[str, list[RunValue]] = {}
     for name, value in value_by_name.items():
-        own_name = name.partition(" ")[2] if is_option(name) else name.partition(".")[2] or name
+        own_name = STEP_PREFIX.sub("", name)
         values_by_name.setdefault(own_name, []).append(value)
     joined_values: dict[str, RunValue] = {}
     for name, trial_values in values_by_name.items():
@@ -184,13 +196,33 @@ def _join_trials(value_by_name: Mapping[str, RunValue]) -> dict[str, RunValue]:
     return joined_values
 
 
-def find_series(record: RunRecord) -> tuple[str, ...]:
-    """Return what runs have in common that are compared with each other: the workload, and of one's own program its
-    code and its script.
+def find_series(record: RunRecord) -> tuple[object, ...]:
+    """Return what runs have in common that are compared with each other: the workload, the program with its code, the
+    steps of a pipeline, and what the trials of a sweep report.
     """
     code = PIN.sub("", record.values.get(CODE_ROLE, ("",))[0])
-    commands = (record.values.get(name, ("",))[0] for name in PROGRAM_STARTERS)
-    return record.workload, code, next(filter(None, commands), "").partition(" ")[0] if code else ""
+    parts = tuple(metric.name for metric in record.metrics) if record.is_sweep else record.steps
+    return record.workload, code, record.program, () if record.program else parts
+
+
+def find_program(rendered_plan: RenderedPlan) -> str:
+    """Return the program of its user's own that a job, or each trial of a sweep, runs: its script or module, or else
+    how its command begins. Empty without one.
+    """
+    rows = rendered_plan.values
+    if rendered_plan.steps:
+        if not rendered_plan.plan.job.profile.outputs.is_sweep:
+            return ""
+        name = f"{rendered_plan.steps[0]}.{TRAINER_ARGS}"
+        rows = tuple({**row, "name": TRAINER_ARGS} for row in rows if row["name"] == name)
+    arguments = join_trainer_args(rows)
+    name = next(iter(arguments), "")
+    if not name or is_option(name):
+        return ""
+    words = [word for text in arguments.values() for word in text.split()]
+    script = next((word for word in words if word.endswith(SCRIPT_SUFFIXES)), "")
+    module = arguments.get(MODULE_OPTION, "").partition(" ")[0]
+    return script or module or f"{name} {arguments[name]}".strip()
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Difference]:

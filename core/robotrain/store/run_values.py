@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,6 +16,10 @@ from robotrain.model.run import RunRecord
 from robotrain.model.workload import get_option_name
 from robotrain.redaction import can_repeat, redact
 
+LARGE = 1e7
+"""From which size on a number with a decimal point is written with an exponent."""
+MAX_DIGITS = 17
+"""How many digits tell each floating-point number from all others."""
 MAX_TEXT = 200
 """Characters of a value that are recorded."""
 DEFAULT_ORIGINS = ("default", "platform", "implied")
@@ -101,12 +106,21 @@ def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
 
 def format_value(value: Any) -> str:
     """Return a value as a job file has it, without secrets and cut; empty for none."""
-    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = format_setting(value)
     if not can_repeat(text) and (
         value_by_key := _read_pairs(text)
     ):  # what is hidden in JSON would take the rest with it
         return truncate(",".join(redact(f"{name}={pair_value}") for name, pair_value in value_by_key.items()), MAX_TEXT)
     return redact(text, max_length=MAX_TEXT)
+
+
+def format_setting(value: Any) -> str:
+    """Return a value as a job file has it, with its secrets; empty for none. A large number has an exponent: `1e15`."""
+    if isinstance(value, float) and LARGE <= abs(value) < math.inf:
+        texts = (f"{value:.{digits}e}" for digits in range(MAX_DIGITS))
+        shortest_text = next((text for text in texts if float(text) == value), repr(value))
+        return re.sub(r"e\+0*", "e", shortest_text)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read_pairs(text: str) -> Mapping[str, Any]:

@@ -352,6 +352,7 @@ def _record_run(adoptable_run: AdoptableRun) -> Adoption:
             outputs=job.profile.outputs,
             metrics=job.profile.metrics,
             **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
+            program=run_differences.find_program(rendered_plan) if rendered_plan else "",
             values=run_differences.collect_values(rendered_plan) if rendered_plan else {},
         )
         stored_job.store_document(lock.run, document.to_json().encode())

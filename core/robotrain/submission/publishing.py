@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
 from robotrain.model.source import LOCAL_KIND, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
+from robotrain.redaction import can_repeat, redact
 from robotrain.store import files
 
 make_problem = Messages(__file__)
@@ -41,19 +42,25 @@ class PublishedOutput:
     """Whether it was not there before."""
 
 
-def find_place(url: str, plugins: Plugins) -> tuple[SourceKind, str]:
-    """Return the kind of a place that can be written to, and its printed form. Raise Rejected."""
+def find_place(run_text: str, url: str, plugins: Plugins) -> tuple[SourceKind, str]:
+    """Return the kind of a place that can be written to, and its printed form. Raise Rejected.
+
+    :param run_text: the run as it was typed, for lines to type.
+    """
+    run_word = shlex.quote(run_text) if can_repeat(run_text) else "RUN"
     kinds = [kind for kind in plugins.source_kinds().values() if kind.target]
     kind = next((kind for kind in kinds if kind.recognizes_target(url)), None)
     if kind is None:
-        ways = [Suggestion(f"robotrain publish RUN {kind.place_form}") for kind in kinds]
+        ways = [Suggestion(f"robotrain publish {run_word} {kind.place_form}") for kind in kinds]
         titles = ", ".join(kind.title for kind in kinds)
         raise Rejected([make_problem("target-not-accepted", *ways, given=url, kinds=titles)])
     try:
         return kind, str(kind.parse_target(url))
     except SourceError as error:
         address, form = redact(url, kind.schemes), error.suggestion or kind.place_form
-        raise Rejected([make_problem("source-invalid", given=address, why=error.why, form=form)]) from None
+        raise Rejected(
+            [make_problem("source-invalid", given=address, why=error.why, run=run_word, form=form)]
+        ) from None
 
 
 def publish_outputs(

@@ -183,5 +183,6 @@ def _make_record(rendered_plan: RenderedPlan, notes: Iterable[str], context: Sub
         note=context.labels.note,
         parent=context.labels.parent,
         job_folder=context.labels.job_folder,
+        program=run_differences.find_program(rendered_plan),
         values=run_differences.collect_values(rendered_plan),
     )

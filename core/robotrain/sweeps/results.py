@@ -14,7 +14,7 @@ from robotrain.model.run import StepStateName
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
 from robotrain.store import files, records, stored_job
-from robotrain.sweeps.space import SweepPlan, parse_sweep
+from robotrain.sweeps.space import SweepPlan, format_point, parse_sweep
 
 SEED = "seed"
 """The parameter whose values repeat a trial: it makes no difference between groups."""
@@ -24,6 +24,8 @@ T_VALUES = (
 )
 """The 97.5 % quantiles of Student's t distribution for 1 to 30 degrees of freedom."""
 NORMAL_VALUE = 1.96
+MIN_INTERVAL_SCORES = 3
+"""From how many scores on an interval is given: that of two is so wide that it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class TrialGroup:
     """The mean of the trials that have a score."""
     low: float | None
     high: float | None
-    """The interval that contains the mean with 95 % confidence; None for fewer than two scores."""
+    """The interval that contains the mean with 95 % confidence; None for fewer than three scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
         mean = statistics.fmean(finite_scores) if finite_scores else None
         lower_bound = None
         upper_bound = None
-        if mean is not None and len(finite_scores) > 1:
+        if mean is not None and len(finite_scores) >= MIN_INTERVAL_SCORES:
             quantile = T_VALUES[len(finite_scores) - 2] if len(finite_scores) - 2 < len(T_VALUES) else NORMAL_VALUE
             half = quantile * statistics.stdev(finite_scores) / math.sqrt(len(finite_scores))
             lower_bound = mean - half
@@ -172,6 +174,12 @@ def rank_scored(trials: Sequence[Trial], better: str) -> list[Trial]:
         (sign * trial.score, trial) for trial in trials if trial.score is not None and math.isfinite(trial.score)
     ]
     return [trial for _, trial in sorted(scored_trials, key=lambda pair: pair[0])]
+
+
+def describe_best(results: SweepResults) -> str:
+    """Return the best trial as `trial-3: lr=0.3, loss 0.005`; empty without one."""
+    best = results.best
+    return f"{best.name}: {format_point(best.values)}, {results.metric} {format_value(best.score)}" if best else ""
 
 
 def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:
@@ -204,7 +212,9 @@ def list_group_rows(results: SweepResults) -> list[tuple[str, ...]]:
         )
         for group in results.groups
     ]
-    return [(*(name.upper() for name in names), "SEEDS", f"MEAN {results.metric.upper()}", "95% INTERVAL"), *rows]
+    rows.insert(0, (*(name.upper() for name in names), "SEEDS", f"MEAN {results.metric.upper()}", "95% INTERVAL"))
+    has_interval = any(group.low is not None for group in results.groups)
+    return rows if has_interval else [row[:-1] for row in rows]
 
 
 def dump_results(results: SweepResults | None) -> dict[str, Any] | None:

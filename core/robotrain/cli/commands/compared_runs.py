@@ -89,7 +89,7 @@ def compare_runs(
     side_groups = [run_text.split(",") for run_text in side_texts]
     for run_text in itertools.chain(*side_groups):
         with collect_problems(problems):
-            named_facts.append((run_text, _find_evaluation(run_text, plugins)))
+            named_facts.append((run_text, _find_evaluation(run_text, plugins, side_groups)))
     raise_if_any(problems)
     if len(named_facts) == 1:
         evaluation = named_facts[0][1].evaluation
@@ -179,8 +179,11 @@ def _find_beginning(run_texts: Sequence[str]) -> str:
     return "".join(column[0] for column in letters).rstrip("-_.@ ")
 
 
-def _find_evaluation(run_text: str, plugins: Plugins) -> RunFacts:
-    """Return the evaluation that a word means, of a training the newest one. Raise Rejected."""
+def _find_evaluation(run_text: str, plugins: Plugins, side_groups: Sequence[Sequence[str]]) -> RunFacts:
+    """Return the evaluation that a word means, of a training the newest one. Raise Rejected.
+
+    :param side_groups: all words of the comparison.
+    """
     try:
         run = find_run(run_text)
     except records.UnknownRun as unknown:
@@ -191,7 +194,14 @@ def _find_evaluation(run_text: str, plugins: Plugins) -> RunFacts:
     if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
         evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
         if not evaluations:
-            raise Rejected([make_problem("value-missing.evaluation", given=run_text, run=run)])
+            run_texts = [text for group in side_groups for text in group]
+            diff_way = Suggestion(
+                shlex.join(["robotrain", "diff", *(run_texts if len(run_texts) > 1 else [run])]),
+                "what differs between runs: settings, data, results",
+            )
+            play_way = Suggestion("--env ENV", "plays new episodes of each policy")
+            ways = [play_way, diff_way] if facts.record.outputs.evaluation else [diff_way]
+            raise Rejected([make_problem("value-missing.evaluation", *ways, given=run_text)])
         name = name_index.find_unique_name(evaluations[0].run)
         print_message(f"{run_text}: its newest evaluation is {name}")
         return collect_with_results(evaluations[0].run, plugins)

@@ -55,7 +55,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     score_names = dict.fromkeys(name for run_scores in scores for name in run_scores)
     jobs = several_runs.compare_jobs(facts)
     tables = {
-        "settings": [DifferingRow(row.name, row.texts) for row in jobs if not row.is_source],
+        "settings": [DifferingRow(row.name, row.shown_texts) for row in jobs if not row.is_source],
         "data": [DifferingRow(row.name, row.texts) for row in jobs if row.is_source],
         "metrics": several_runs.compare_metrics(facts),
         "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
@@ -86,9 +86,8 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     workloads = dict.fromkeys(run_facts.record.workload for run_facts in facts if not run_facts.record.steps)
     if len(workloads) > 1:
         print_message(f"they are jobs of {' and '.join(workloads)}: – is what one of them does not have")
-    print_message(
-        f"robotrain report {' '.join(run_facts.record.run for run_facts in facts)}   compares their curves on a page"
-    )
+    runs_text = " ".join(run_facts.record.run for run_facts in facts)
+    print_message(f"robotrain report {runs_text}   shows them side by side on a page")
 
 
 def _find_runs(typed_runs: Sequence[str]) -> list[str]:
@@ -116,8 +115,7 @@ def _add_second_run(typed_run: str, run: str) -> list[str]:
     Raise Rejected if there is no other one.
     """
     record = records.read_record(run)
-    workload, _, script = run_differences.find_series(record)
-    noun = f"run of {script or workload}"
+    noun = f"run of {record.program or record.workload}"
     newest_run = next(_iterate_series(record), run)
     if newest_run != run:
         print_message(f"{run} is compared with the newest {noun}, {newest_run}")
@@ -158,6 +156,8 @@ def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow
     """Yield the rows of the table: names and states, then each kind of difference below its title."""
     yield ["name", *(run_facts.record.name or "–" for run_facts in facts)]
     yield ["state", *(run_facts.status.state for run_facts in facts)]
+    if any(run_facts.sweep for run_facts in facts):
+        yield ["best trial", *(run_facts.best_trial or "–" for run_facts in facts)]
     for rows in tables.values():
         for row in rows:
             cells = (

@@ -155,7 +155,7 @@ def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
         if weaker_value["value"] is not None
     ]
     raw_value = row["value"]
-    value_text = "-" if raw_value is None else str(raw_value).lower() if isinstance(raw_value, bool) else str(raw_value)
+    value_text = "-" if raw_value is None else run_values.format_setting(raw_value)
     origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
     return row["name"], value_text, origin, ", ".join(overridden_values)
 

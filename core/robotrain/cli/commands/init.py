@@ -38,6 +38,8 @@ PLATFORM_HELP = "The platform of this project's jobs."
 PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
 EXAMPLE_HELP = "Copy an example with its data to a new folder."
 FILE_ENDINGS = (".yaml", ".yml", ".toml", ".py")
+MAX_SHOWN = 3
+"""How many of the files that exist already are named."""
 HIDDEN = (".", "__pycache__")
 """How names of files begin that are not part of an example."""
 
@@ -300,8 +302,11 @@ def _find_files_to_keep(target: Path, files: Files, with_pipeline: bool, force: 
         return files_to_keep
     files_to_keep += [name for name in existing_files if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
     if refused_files := [name for name in existing_files if name not in files_to_keep]:
-        paths = (os.path.normpath(target / name) for name in refused_files)
-        raise Rejected([make_problem("file-in-use.job-file", where=path) for path in paths])
+        paths = [os.path.normpath(target / name) for name in refused_files]
+        if len(paths) == 1:
+            raise Rejected([make_problem("file-in-use.job-file", where=paths[0])])
+        shown_paths = ", ".join(paths[:MAX_SHOWN]) + (", …" if len(paths) > MAX_SHOWN else "")
+        raise Rejected([make_problem("file-in-use.job-files", where=shown_paths, count=len(paths))])
     return files_to_keep
 
 

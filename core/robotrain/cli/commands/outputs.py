@@ -18,11 +18,12 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
-from robotrain.cli.command_factory import make_app
+from robotrain.cli.best_checkpoint import find_best_score
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.cli.run_words import CHECKPOINT_FLAG, RESUME_FROM_FLAG
+from robotrain.cli.run_words import CHECKPOINT_FLAG
 from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -32,9 +33,14 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import code_changes, code_folder, progress_cache, stored_job, written_files
+from robotrain.sweeps import results
 
 make_problem = Messages(__file__)
 
+CHECKPOINT_HELP = "Only checkpoints: of one step, the last (of each trial), the best (of the best trial), or all."
+BEST = "best"
+MAX_SHOWN = 3
+"""How many of the files that exist already are named."""
 PROGRESS_SECONDS = 0.5
 STOP_SECONDS = 1.0
 """How long an interrupted download may take to notice that its folder is gone."""
@@ -42,14 +48,21 @@ PART_SUFFIX, LOCK_FILE = ".part", ".lock"
 """The end of the name of a folder into which an output is copied, and the file in it that the copying process locks."""
 
 
+class OutputsCommand(OwnCommand):
+    """The command; it knows how `register` names the best checkpoint."""
+
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
+        """Return the option that stands for `--best` and `--last` of other commands."""
+        word = flag.removeprefix("--")
+        return (Suggestion(f"--checkpoint {word}", replaces=flag),) if word in (BEST, "last") else near
+
+
 def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
-    checkpoint: Annotated[
-        str, option(CHECKPOINT_FLAG, "STEP|last|all", "Only checkpoints: of a step, the last (of each trial), or all.")
-    ] = "",
+    checkpoint: Annotated[str, option(CHECKPOINT_FLAG, "STEP|last|best|all", CHECKPOINT_HELP)] = "",
     merged: Annotated[
         bool,
         typer.Option(
@@ -69,6 +82,8 @@ def outputs(
     if merged:
         training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
+    if checkpoint == BEST:
+        record, platform, checkpoint = _find_best(ctx, record, platform)
     run_outputs = list(platform.engine.outputs(record.reference))
     if not run_outputs:
         status = platform.engine.status(record.reference)
@@ -101,6 +116,23 @@ def outputs(
         print_result("\n".join(str(path) for path in downloaded.values()))
 
 
+def _find_best(ctx: typer.Context, record: RunRecord, platform: Platform) -> tuple[RunRecord, Platform, str]:
+    """Return the run with the best checkpoint, and which one it is: of a sweep, the last one of its best trial. Raise
+    Rejected without scores.
+    """
+    flag = "--checkpoint"
+    if not record.is_sweep:
+        best_score = find_best_score(record, get_plugins(ctx), flag, Suggestion(f"{flag} last"))
+        print_message(best_score.format_choice())
+        return record, platform, str(best_score.scored.step)
+    sweep_results = results.read_results(record.run)
+    best_trial = sweep_results.best if sweep_results else None
+    if sweep_results is None or best_trial is None:
+        raise Rejected([make_problem("scores-missing", where=flag, run=record.run)])
+    print_message(f"the best trial is {results.describe_best(sweep_results)}")
+    return *open_step(ctx, record.run, best_trial.name), "last"
+
+
 def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> None:
     """Note outputs that were downloaded into the folder of a run's code: they are no code of its next run."""
     folder = code_changes.find_folder(stored_job.read_stored_sources(record.run))
@@ -111,10 +143,15 @@ def _leave_out_of_code(record: RunRecord, to: Path, names: Iterable[str]) -> Non
     print_message(f"  a line !NAME in its {code_folder.OWN_IGNORE_FILE} sends one")
 
 
-def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
-    """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected."""
+def select_checkpoints(
+    record: RunRecord, platform: Platform, checkpoint: str, flag: str, *, takes_last: bool = True
+) -> list[Output]:
+    """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected.
+
+    :param takes_last: whether the option takes the word `last`.
+    """
     run_outputs = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
-    return _select_outputs(run_outputs, checkpoint or "all", record, flag)
+    return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
 
 
 def _print_merged(
@@ -148,7 +185,12 @@ def _read_progress(record: RunRecord, platform: Platform) -> Progress:
 
 
 def _select_outputs(
-    run_outputs: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = CHECKPOINT_FLAG
+    run_outputs: Sequence[Output],
+    checkpoint: str,
+    record: RunRecord,
+    flag: str = CHECKPOINT_FLAG,
+    *,
+    takes_last: bool = True,
 ) -> list[Output]:
     """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
@@ -163,9 +205,9 @@ def _select_outputs(
             output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)
         ]
     if not selected_outputs:
-        steps = [str(checkpoint.step) for checkpoint in checkpoints]
+        steps = list(dict.fromkeys(str(checkpoint.step) for checkpoint in checkpoints))  # trials have the same ones
         step_phrase = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
-        words = steps[-3:] if flag == RESUME_FROM_FLAG else ["last", *steps[-3:]]
+        words = ["last"] * takes_last + steps[-3:]
         ways = [Suggestion(f"{flag} {word}") for word in words if steps]
         problem = make_problem(
             "checkpoint-missing", *ways, where=flag, run=record.run, of=step_phrase, steps=", ".join(steps) or "none"
@@ -281,8 +323,14 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
 
 
 def _find_existing(target_paths: Sequence[Path]) -> Iterator[Problem]:
-    for path in filter(os.path.lexists, target_paths):
-        yield make_problem("output-exists", given=str(path))
+    existing_paths = [*filter(os.path.lexists, target_paths)]
+    if len(existing_paths) == 1:
+        yield make_problem("output-exists.single", given=str(existing_paths[0]))
+    elif existing_paths:
+        count = f"{len(existing_paths)} of the {len(target_paths)} outputs"
+        shown_paths = ", ".join(redact(str(path)) for path in existing_paths[:MAX_SHOWN])
+        more = f" and {len(existing_paths) - MAX_SHOWN} more" if len(existing_paths) > MAX_SHOWN else ""
+        yield make_problem("output-exists.several", count=count, paths=f"{shown_paths}{more}")
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
@@ -309,4 +357,4 @@ def _measure_size(path: Path) -> int:
     return size
 
 
-app = make_app(outputs)
+app = make_app(outputs, cls=OutputsCommand)

@@ -30,7 +30,7 @@ def publish(
     robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
     """
     plugins = get_plugins(ctx)
-    target = publishing.find_place(url, plugins)
+    target = publishing.find_place(run, url, plugins)
     pipeline, name = split_step(run)
     whole_record, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
     record, platform, name, job = open_training(ctx, whole_record, platform, name)

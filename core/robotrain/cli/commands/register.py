@@ -10,6 +10,7 @@ from robotrain_runtime.contract.event import Evaluated, Registered
 from robotrain.cli.arguments import JsonOption, NamedRunArgument, argument, find_run_to_change, open_step, option
 from robotrain.cli.best_checkpoint import find_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, suggest_choosing
@@ -62,10 +63,11 @@ def register(
     if best:
         best_checkpoint = find_best_checkpoint(ctx, records.read_record(run))
         run, number, of_step = best_checkpoint.run, best_checkpoint.step, best_checkpoint.of_step
-        score_phrase = f"by the scores of {best_checkpoint.scored_by}: {best_checkpoint.how}"
-        print_message(f"the best checkpoint is that of step {best_checkpoint.scored.step}, {score_phrase}")
+        print_message(best_checkpoint.score.format_choice())
     if not anyway:
         _refuse_loser(run, plugins, of_step)
+    if number is not None:
+        _check_checkpoint(run, number, plugins, of_step)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)
@@ -86,6 +88,13 @@ def register(
         )
     else:
         _print_version(registered, evaluated, record.metrics)
+
+
+def _check_checkpoint(run: str, number: int, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:
+    """Raise Rejected if a training has no checkpoint of a step."""
+    record, platform = of_step or (records.read_record(run), None)
+    if record.makes == "checkpoints" and not record.steps:
+        select_checkpoints(record, platform or plugins.platform_of(record), str(number), "--step", takes_last=False)
 
 
 def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:

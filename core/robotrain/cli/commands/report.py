@@ -16,6 +16,7 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.next_commands import describe_fault, list_next_commands
 from robotrain.cli.output import print_json, print_message, print_problems
 from robotrain.cli.page_file import check_page_place, print_page, write_page
 from robotrain.cli.run_list import listed_runs
@@ -108,7 +109,7 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, run_progress.last_event)
     cells = (
         "" if progress.loss is None else f"{progress.loss:.4g}",
-        scores.format_headline_score(progress.scores, record.metrics),
+        progress.winner or scores.format_headline_score(progress.scores, record.metrics),
         _format_steps(progress),
         "" if seconds is None else format_duration(seconds),
     )
@@ -116,7 +117,15 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     submitted = format_time(record.created)
     reason = listed_run.reason if listed_run.state in STATES_WITH_REASON else ""
     return RunRow(
-        listed_run.run, record.name, listed_run.state, job_title, submitted, run_progress.curve, cells, reason
+        listed_run.run,
+        record.name,
+        listed_run.state,
+        job_title,
+        submitted,
+        run_progress.curve,
+        cells,
+        reason,
+        listed_run.best_trial,
     )
 
 
@@ -158,7 +167,12 @@ def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str
         return render_comparison_page(runs, run_pages)
     run = runs[0].record.run
     name = name_index.find_unique_name(run)
-    return render_run_page(runs[0], run_pages, name if name != run else "")
+    record, status, progress = runs[0].record, runs[0].status, runs[0].progress
+    has_failed = status.finished and status.state != "succeeded"
+    next_commands = list_next_commands(record, status, progress) if has_failed else []
+    return render_run_page(
+        runs[0], run_pages, name if name != run else "", describe_fault(status, progress), next_commands
+    )
 
 
 def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, str]:

@@ -192,7 +192,9 @@ def resume(
     )
     if resume_from.isdecimal():
         earlier_record, earlier_platform = open_run(ctx, earlier_record.run)
-        checkpoints = select_checkpoints(earlier_record, earlier_platform, resume_from, RESUME_FROM_FLAG)
+        checkpoints = select_checkpoints(
+            earlier_record, earlier_platform, resume_from, RESUME_FROM_FLAG, takes_last=False
+        )
         checkpoint: Any = locate_output(checkpoints[-1], earlier_record.reference.get(LOGIN_KEY, ""))
     elif resume_from:
         checkpoint = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))

@@ -227,7 +227,12 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else "" for listed_run in listed
     ]
     changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
-    columns = _make_columns(listed, [to_plain_line(listed_run.progress.conditions) for listed_run in listed], reasons)
+    best_trials = [to_plain_line(listed_run.best_trial) for listed_run in listed]
+    conditions = [
+        "" if best_trial else to_plain_line(listed_run.progress.conditions)
+        for listed_run, best_trial in zip(listed, best_trials, strict=True)
+    ]
+    columns = _make_columns(listed, conditions, reasons)
     if _measure_kept(columns) > width:
         for index, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
             columns[index] = dataclasses.replace(column, cells=[RUN_START.sub("", cell) for cell in column.cells])
@@ -241,12 +246,15 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
-    for listed_run, cells, reason, change_text in zip(listed, rows, reasons, changes, strict=True):
+    for listed_run, cells, best_trial, reason, change_text in zip(
+        listed, rows, best_trials, reasons, changes, strict=True
+    ):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
-        notes_below = [(reason, style, is_whole)] if reason and not has_reasons else []
+        notes_below = [(best_trial, "", False)] if best_trial else []
+        notes_below += [(reason, style, is_whole)] if reason and not has_reasons else []
         for note_text, of_text, keeps_whole in [*notes_below, *([(change_text, "dim", False)] if change_text else [])]:
             line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))

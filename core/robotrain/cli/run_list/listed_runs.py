@@ -101,6 +101,11 @@ class ListedRun:
     result_change: ResultChange | None = None
     """How its result differs from that of its parent, once both have ended."""
 
+    @property
+    def best_trial(self) -> str:
+        """Of a sweep: its best trial, with its values and score; empty while there is none."""
+        return self.progress.conditions if self.record and self.record.is_sweep else ""
+
 
 def list_runs(
     plugins: Plugins,
@@ -155,7 +160,7 @@ def _add_changes(listed_runs: Sequence[ListedRun], older_runs: Iterator[ListedRu
     """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
     or continues another one, what differs from that, and whether its result is better.
     """
-    newer_by_series: dict[tuple[str, ...], ListedRun | None] = {}
+    newer_by_series: dict[tuple[object, ...], ListedRun | None] = {}
     for number, listed_run in enumerate(itertools.chain(listed_runs, older_runs)):
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer_by_series.values())):
             break
@@ -338,7 +343,6 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
 def _summarize_sweep(record: RunRecord) -> ListedProgress:
     """Return how many trials have ended, and what the best one reached."""
     from robotrain.sweeps import results
-    from robotrain.sweeps.space import format_point
 
     if (sweep_results := results.read_results(record.run)) is None:
         return ListedProgress()
@@ -346,12 +350,16 @@ def _summarize_sweep(record: RunRecord) -> ListedProgress:
     count = ListedProgress(ended_count, len(sweep_results.trials), "trial")
     if sweep_results.best is None or sweep_results.best.score is None:
         return count
-    score, best = sweep_results.best.score, sweep_results.best
-    best_text = f"best {best.name}: {format_point(best.values)}, {sweep_results.metric} {results.format_value(score)}"
-    metric = next((metric for metric in record.metrics if metric.name == sweep_results.metric), None)
+    score, name = sweep_results.best.score, sweep_results.metric
+    summary = count._replace(scores={name: score}, conditions=f"best {results.describe_best(sweep_results)}")
+    metric = next((metric for metric in record.metrics if metric.matches(name)), None)
     if metric and metric.is_loss:
-        return count._replace(loss=score, conditions=best_text)
-    return count._replace(scores={sweep_results.metric: score}, conditions=best_text)
+        return summary._replace(loss=score, scores={})
+    return (
+        summary
+        if find_headline_score(summary.scores, record.metrics)
+        else summary._replace(winner=f"{name} {results.format_value(score)}")
+    )
 
 
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
