@@ -120,13 +120,30 @@ NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
 AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
-def _list_keys(ctx: Any) -> dict[str, str]:
-    """Return the keys of `--set` by the options of other commands."""
+def _list_keys(ctx: Any, record: RunRecord | None = None) -> dict[str, str]:
+    """Return the keys of `--set` by the options of other commands.
+
+    :param record: of the run whose workload and platform alone count; None for those of every run.
+    """
     from robotrain.config.names import list_flag_keys
 
     plugins = get_plugins(ctx)
-    platforms = plugins.platforms().values()
-    return dict(list_flag_keys(plugins.workloads().values(), platforms, plugins.source_kinds()))
+    platforms, workloads = plugins.platforms(), plugins.workloads()
+    if record and record.platform in platforms and record.workload in workloads:
+        platforms = {record.platform: platforms[record.platform]}
+        workloads = {record.workload: workloads[record.workload]}
+    return dict(list_flag_keys(workloads.values(), platforms.values(), plugins.source_kinds()))
+
+
+def _find_record(ctx: Any) -> RunRecord | None:
+    """Return the record of the run that is typed, or of the newest where none is; None if there is none."""
+    from robotrain.store import name_index, records
+
+    typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
+    for word in typed_words or [""]:
+        with contextlib.suppress(Rejected):
+            return records.read_record(name_index.find_run(word))
+    return None
 
 
 class TrainerArgsCommand(OwnCommand):
@@ -174,7 +191,7 @@ class TrainerArgsCommand(OwnCommand):
         typed_value = read_typed_value(flag, ctx) or "VALUE"
         if "." in flag:
             return (Suggestion(f"-- {flag}={typed_value}", replaces=flag),)
-        keys = _list_keys(ctx)
+        keys = _list_keys(ctx, None if self.key_prefix else _find_record(ctx))
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near

@@ -264,7 +264,8 @@ def make_program_missing_problem(word: str, typed_words: Sequence[str]) -> Probl
     nearest_file = find_nearest_name(word, candidates)
     meant_files = same_name or ([nearest_file] if nearest_file else [])
     ways = (_repeat_line(typed_words, word, candidate) for candidate in meant_files[:MAX_FILES])
-    return make_problem("program-missing", *ways, given=word, name=redact(word), folder=redact(str(Path.cwd())))
+    reason = "" if path.is_absolute() else f"The path counts from {redact(str(Path.cwd()))}."
+    return make_problem("program-missing", *ways, given=word, name=redact(word), why=reason)
 
 
 MAX_FILES = 3

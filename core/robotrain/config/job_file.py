@@ -99,6 +99,9 @@ class JobReader:
             make_problem("file-wrong.job-file", where=self.format_place(line), title=title)
             for line, title in unsupported_nodes
         ]
+        is_empty = root is None or not (root.pairs or root.items or root.text)
+        if is_empty and self.kind == "job":  # of a pipeline, that it has no steps is said elsewhere
+            self.problems.append(make_problem("file-empty", given=str(self.path)))
         if root is None or self.is_other_kind(root):
             return
         self.workload_name = next((value.text for key, value in root.pairs if key.text == "workload"), "")
