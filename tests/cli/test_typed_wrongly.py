@@ -167,6 +167,25 @@ def test_look_at_runs_and_datasets_is_answered_by_the_line_that_works(robotrain,
     check_first_way(robotrain(*line.split()), LOOKS[line])
 
 
+SINGLE_MISTAKES = {
+    "submit lerobot-train --platform local --dataset-path --steps 3": "flag-without-value --dataset-path",
+    "submit lerobot-train --platform local -d --dry-run": "flag-without-value --dataset-repo-id",
+    "submit train.py --platform --dry-run": "flag-without-value --platform",
+    "submit train.py --platform locl": "plugin-not-loaded --platform locl",
+    "submit train.py --platform local --gpus -1": "option-unknown --gpus",
+    "submit lerobot-train --plaform local -d a/b": "option-unknown --plaform",
+    "submit lerobot-train --platform local -d a/b --steps many": "value-invalid --training-steps many",
+    "sweep train.py --platform local --over lrr=1,2 -- --lr {lr}": "placeholder-unknown lrr=1: -- {lr}",
+    "sweep lerobot-train --platform local -d a/b --ovr seed=1,2": "option-unknown --ovr",
+    "sweep lerobot-train --platform local -d a/b --over sed=1,2": "value-unknown --over sed",
+}
+
+
+@pytest.mark.parametrize("line", SINGLE_MISTAKES)
+def test_one_mistake_is_one_error(robotrain, line):
+    robotrain(*line.split()).check_problems(2, SINGLE_MISTAKES[line])
+
+
 def test_range_of_a_number_is_said(robotrain):
     answer = robotrain("data", "check", "data", "--val-split", "10")
     assert "a number from 0 to 0.999" in answer.stderr

@@ -384,9 +384,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         from robotrain.config.unknown_keys import find_unknown_tables
 
         plugins = get_plugins(ctx)
+        swallowed_flags = list(usage.find_swallowed_flags(values, self.options))
+        misread_names = {self.options.flags[problem.where] for problem in swallowed_flags}
+        values = {name: value for name, value in values.items() if name not in misread_names}
         problems = [
             *usage.find_option_clashes(self.options, plugins),
-            *usage.find_swallowed_flags(values, self.options),
+            *swallowed_flags,
             *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), self.options),
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
@@ -474,13 +477,21 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 raise Rejected([command_problem])
         parts: dict[str, Any] = {}
         chosen_names = (("workload", choice.workload), ("platform", choice.platform))
+        misread_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}
         for (family, name), origin in zip(chosen_names, choice.origins, strict=True):
+            if origin.where in misread_flags:
+                continue
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
                 is_unknown = family == "platform" and name not in plugins.list_names(family)
                 settings = suggest_platform_settings("--platform", name, plugins) if is_unknown else ()
                 problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
+        if parts.get("workload") and choice.file:
+            from robotrain.cli import program_line
+
+            if file_problem := program_line.make_file_command_problem(choice.file, parts["workload"], plugins):
+                raise Rejected([file_problem])
         if not choice.workload:
             problems += make_no_workload_error(plugins.list_names("workload")).problems
         elif choice.origins[0] == DEFAULT_ORIGIN:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from robotrain.store.written_files import JOB_FILE
 make_problem = Messages(__file__)
 
 AFTER_DASHES = "option-unknown.after-dashes"
+NEGATIVE_NUMBER = re.compile(r"-[\d.]+(?:e-?\d+)?")
 
 
 def find_unknown_words(
@@ -120,7 +122,8 @@ def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     plain_words: list[str] = []
     waiting = ""
     for word in words:
-        if word.startswith("-") and word != "-":
+        is_number = bool(waiting) and NEGATIVE_NUMBER.fullmatch(word)
+        if word.startswith("-") and word != "-" and not is_number:
             name, equals, unknown_options[name] = word.partition("=")
             waiting = "" if equals else name
         elif waiting:

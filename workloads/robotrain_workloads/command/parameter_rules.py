@@ -36,7 +36,12 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
     used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
-    unused_parameters = [name for name in own_names if name not in used_names]
+    unknown_names = [name for name in used_names if name not in placeholders.NAMES and name not in own_names]
+    unused_parameters = [
+        name
+        for name in own_names
+        if name not in used_names and not find_nearest_name(name, unknown_names)  # else that is reported
+    ]
     has_unused_seed = job["seed"] is not None and placeholders.SEED not in used_names
     if (unused_parameters or has_unused_seed) and _reads_no_variables(job):
         for name in unused_parameters:
