@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
-from robotrain.cli.command_factory import OwnCommand, get_plugins, read_typed_line, split_at_dashes
+from robotrain.cli.command_factory import OwnCommand, format_sentence, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
 from robotrain.config.values import SET_FLAG
 from robotrain.errors import (
@@ -102,7 +102,7 @@ CHECKER_HELP = (
 
 def _make_label_option(flag: str) -> Any:
     help, metavar = LABELS[flag]
-    return option(flag, metavar, f"{help[:1].upper()}{help[1:]}.")
+    return option(flag, metavar, format_sentence(help))
 
 
 NameOption = Annotated[str, _make_label_option("--name")]
@@ -252,7 +252,7 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
 
 
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
-AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=f"{AGREE_HELP[0].upper()}{AGREE_HELP[1:]}.")]
+AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=format_sentence(AGREE_HELP))]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 

@@ -68,7 +68,10 @@ if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
 
 ORDER_KEY = "robotrain.order"
-SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
+SET_HELP = (
+    "set a value by its name in a job file: batch_size=8. Keys of platforms and inputs are platforms.NAME.KEY and"
+    " sources.ROLE.KIND  [repeatable]"
+)
 PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
@@ -313,7 +316,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if self.saves_job:
             options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
         keys = functools.partial(complete_override, choice, plugins)
-        options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
+        options.add_own(
+            f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True, common=True
+        )
         return options
 
     def list_roles(self, workload: "Workload") -> Sequence[str]:

@@ -8,7 +8,14 @@ from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command, read_typed_line
+from robotrain.cli.command_factory import (
+    ARGUMENTS_KEY,
+    OwnCommand,
+    format_sentence,
+    get_plugins,
+    load_command,
+    read_typed_line,
+)
 from robotrain.cli.foreign_options import find_way_of_command, find_way_of_every_command
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
@@ -132,8 +139,7 @@ def _get_metavar(parameter: Any, context: Any) -> str:
 
 
 def _get_help(parameter: Any) -> str:
-    help_text = (getattr(parameter, "help", None) or "").partition("  [")[0].strip().rstrip(".")
-    return f"{help_text[:1].upper()}{help_text[1:]}." if help_text else ""
+    return format_sentence((getattr(parameter, "help", None) or "").partition("  [")[0].strip())
 
 
 def _describe_type(kind: Any) -> str:
