@@ -37,7 +37,7 @@ def platforms(
 ) -> None:
     """Show what each platform supports, as it declares it.
 
-    robotrain platforms slurm
+    robotrain platforms PLATFORM
     """
     installed = get_plugins(ctx)
     named_platforms = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}

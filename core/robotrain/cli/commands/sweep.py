@@ -11,7 +11,8 @@ from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
 from robotrain.cli.command_factory import format_help, get_plugins
 from robotrain.cli.commands import submit
-from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
+from robotrain.cli.job_command import JobCommand, make_job_command
+from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.config.selection import Choice, load_or_none
