@@ -173,6 +173,7 @@ SINGLE_MISTAKES = {
     "submit train.py --platform --dry-run": "flag-without-value --platform",
     "submit train.py --platform locl": "plugin-not-loaded --platform locl",
     "submit train.py --platform local --gpus -1": "option-unknown --gpus",
+    "submit train.py --platform local --policy-run no -- --data-dir {policy}": "source-invalid --policy-run no",
     "submit lerobot-train --plaform local -d a/b": "option-unknown --plaform",
     "submit lerobot-train --platform local -d a/b --steps many": "value-invalid --training-steps many",
     "sweep train.py --platform local --over lrr=1,2 -- --lr {lr}": "placeholder-unknown lrr=1: -- {lr}",
