@@ -42,6 +42,7 @@ ARGUMENTS = {
     f"submit train.py {HERE} --verbose": "leave out --verbose",
     # a repository without its slash
     f"submit lerobot-train {HERE} -d lerobot_pusht": "--dataset-repo-id lerobot/pusht",
+    f"submit lerobot-train {HERE} -d=lerobot/pusht": "--dataset-repo-id lerobot/pusht",
     f"submit lerobot-train {HERE} -d lerobot-pusht@v3.0": "--dataset-repo-id lerobot/pusht@v3.0",
     f"submit train.py {HERE} --env pusht": "",
     f"submit train.py {HERE} --watch": "",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plugin_sources import make_workload
 from problem_assertions import check_rejected
 from robotrain.cli.app import app
+from robotrain.cli.recorded_program import RecordedProgram
 from robotrain.redaction import value_holds_secret
 from robotrain.store import plans
 
@@ -294,6 +295,13 @@ def test_an_option_of_the_program_of_a_run_is_offered_behind_dashes(robotrain, f
         answer = robotrain(*words, "--json")
         assert answer.exit_code == 2
         assert answer.json["problems"][0]["instead"][0]["text"] == way, words
+
+
+def test_option_that_no_program_of_a_run_has_is_answered_with_those_that_it_has(robotrain, fake_platform, monkeypatch):
+    program = RecordedProgram((), ("-h", "--help", "--lr", "--epochs"))
+    monkeypatch.setattr("robotrain.cli.recorded_program.find_program", lambda run: program)
+    (problem,) = robotrain("resubmit", "--momentum", "3", "--json").json["problems"]
+    assert problem["why"] == "After `--`, the program has --lr, --epochs."
 
 
 def test_resumed_run_keeps_them(robotrain, fake_platform):

@@ -57,6 +57,10 @@ class OwnCommand(TyperCommand):
         """
         return near
 
+    def describe_more_options(self, ctx: Any) -> str:
+        """Return what else takes options than the command itself; empty if nothing does."""
+        return ""
+
 
 def check_typography(ctx: Any) -> None:
     """Raise Rejected for a word that begins with the dash of a text, as no run does: `status –json`."""

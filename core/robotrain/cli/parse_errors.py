@@ -204,6 +204,8 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         option_suggestions = (Suggestion(f"{_get_path(context)} --help", "explains its options"),)
         listed_flags = [spelling for spelling in flags if spelling.startswith("--") and spelling != "--help"]
         flag_list = f"It has {', '.join(listed_flags)}." if 0 < len(listed_flags) <= MAX_LISTED_OPTIONS else ""
+        if isinstance(context.command, OwnCommand):
+            flag_list = context.command.describe_more_options(context) or flag_list
     return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
 
 

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY
-from robotrain.cli.command_factory import OwnCommand, get_plugins, read_typed_line, split_at_dashes
+from robotrain.cli.command_factory import HELP_OPTIONS, OwnCommand, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems
 from robotrain.config.values import SET_FLAG
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_leaving_out
 
 if TYPE_CHECKING:
+    from robotrain.cli.recorded_program import RecordedProgram
     from robotrain.model.run import RunRecord
+
+MAX_LISTED_OPTIONS = 12
 
 
 class TrainerArgsCommand(OwnCommand):
@@ -77,19 +80,31 @@ class TrainerArgsCommand(OwnCommand):
             return near
         return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={typed_value}", replaces=flag),)
 
+    def describe_more_options(self, ctx: Any) -> str:
+        """Return the options of the program of the run that is typed; empty if it has none that are known."""
+        program = None if self.key_prefix else _find_typed_program(ctx)
+        options = [option for option in program.options if option not in HELP_OPTIONS] if program else []
+        return f"After `--`, the program has {', '.join(options[:MAX_LISTED_OPTIONS])}." if options else ""
+
     def _suggest_program_option(self, flag: str, typed_value: str, ctx: Any) -> Suggestion | None:
         """Return how an option of the program of the run that is typed is given; None if it has no such option."""
-        from robotrain.cli.recorded_program import find_program
         from robotrain.config.command_options import format_option
 
-        typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
-        program = next(filter(None, map(find_program, typed_words or [""])), None)
+        program = _find_typed_program(ctx)
         option = program.find_option(flag, exact=True) if program else ""
         return Suggestion(format_option(option, typed_value), replaces=flag) if option else None
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
         return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
+
+
+def _find_typed_program(ctx: Any) -> RecordedProgram | None:
+    """Return the program of the run that is typed, or of the newest where none is; None if it has none."""
+    from robotrain.cli.recorded_program import find_program
+
+    typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
+    return next(filter(None, map(find_program, typed_words or [""])), None)
 
 
 def _list_keys(ctx: Any, record: RunRecord | None = None) -> dict[str, str]:

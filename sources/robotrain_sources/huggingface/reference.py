@@ -175,6 +175,9 @@ def _raise_not_a_branch(address_text: str) -> NoReturn:
 
 
 def _raise_not_a_repository(repository_text: str, name: str) -> NoReturn:
+    if repository_text.startswith("="):  # `-d=OWNER/NAME`
+        reason = "A short option takes its value after a space, not after `=`."
+        raise SourceError(reason, _suggest_repository(repository_text.removeprefix("=")))
     if address := re.fullmatch(_ADDRESS, repository_text):
         revision = address["at"] or address["tree"]
         repository_id = f"{address['id']}@{revision}" if revision else address["id"]
