@@ -148,6 +148,8 @@ LOOKS = {
     "cancel --all": "robotrain cancel train-1 eval-2 eval-1",
     "wait --all": "robotrain wait train-1 eval-2 eval-1",
     "cancel pick --force": "leave out --force",
+    "resubmit pick --force": "--new",
+    "runs --prune --force": "--yes",
     "status pick --tail 5": "robotrain logs pick --tail 5",
     "status --all": "robotrain runs",
     "status -v": "leave out -v",
