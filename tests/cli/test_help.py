@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 BUILT_IN = choose_plugins("none", (), "")
 WORKLOADS = BUILT_IN.list_names("workload")
 PLATFORMS = BUILT_IN.list_names("platform")
+JOB_COMMANDS = ("submit", "render", "explain", "sweep", "compare")
+OTHER_COMMANDS = ("runs", "logs", "resume", "resubmit", "register", "outputs", "report", "init", "doctor")
 FIRST = ["init", "submit", "watch", "report", "runs"]
 
 
@@ -75,7 +77,7 @@ def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain
     for platform in (None, *PLATFORMS):
         words = ["submit", workload, *(["--platform", platform] if platform else [])]
         short = robotrain("--no-plugins", *words, "--help").stdout
-        assert len(short.splitlines()) <= 76, (workload, platform)  # a screen, and the names of all that is chosen
+        assert len(short.splitlines()) <= 84, (workload, platform)  # a screen, and the names of all that is chosen
         assert max(map(len, short.splitlines())) <= 80
         if platform not in (None, PLATFORMS[WORKLOADS.index(workload) % len(PLATFORMS)]):
             continue
@@ -103,15 +105,16 @@ def test_the_help_of_a_training_shows_what_people_set(robotrain):
     assert list_options(
         robotrain("--no-plugins", "submit", "lerobot-train", "--platform", "slurm", "--help").stdout
     ) == {
-        *("--platform", "--wait", "--dry-run", "--name"),
+        *("--platform", "--wait", "--dry-run", "--stream", "--name", "--set"),
         *("--dataset-path", "-d", "--dataset-repo-id", "--blob-url", "--policy-repo-id", "--policy-run"),
         *("-p", "--policy-type", "--training-steps", "--batch-size", "--learning-rate", "--num-gpus", "--publish-url"),
-        *("--login", "--partition", "--account", "--time"),
+        "--save-freq",
+        *("--login", "--partition", "--account", "--time", "--gpus", "--gpu-type"),
     }
 
 
 @pytest.mark.parametrize(
-    ("command", "most"), [("render", 68), ("explain", 68), ("sweep", 68), ("pipeline train-eval", 80)]
+    ("command", "most"), [("render", 72), ("explain", 72), ("sweep", 76), ("pipeline train-eval", 86)]
 )
 def test_every_command_of_a_job_has_the_same_help_in_two_sizes(robotrain, command, most):
     for platform in PLATFORMS:
@@ -173,11 +176,20 @@ def test_a_plugin_declares_what_help_shows(robotrain, install):
     short, full = (robotrain(*words, option).stdout for option in ("--help", "--help-all"))
     assert {"--leaves", "--minutes", "--stove"} <= list_options(short)
     assert not list_options(short) & {"--sugar", "--tap"}
-    assert re.search(r"--minutes INT +how long it draws  \[default: 3\]\n", short)
-    assert re.search(r"--leaves TEXT +which leaves  \[required\]\n", short)
+    assert re.search(r"--minutes INT +How long it draws\.  \[default: 3\]\n", short)
+    assert re.search(r"--leaves TEXT +Which leaves\.  \[required\]\n", short)
     assert {"--leaves", "--minutes", "--stove", "--sugar", "--tap"} <= list_options(full)
     assert "Green tea" in full
     assert "MINUTES" in full
+
+
+@pytest.mark.parametrize("command", [*JOB_COMMANDS, *OTHER_COMMANDS])
+def test_help_of_options_is_sentences(robotrain, command):
+    shown = robotrain("--no-plugins", command, "--help").stdout
+    descriptions = re.findall(r"^  -.*?(?:  |\n {8,})(\S.*(?:\n {8,}\S.*)*)", shown, re.MULTILINE)
+    sentences = [" ".join(text.split()).partition(" [")[0] for text in descriptions]
+    assert sentences
+    assert [sentence for sentence in sentences if not re.fullmatch(r"(?:[^a-z]|[a-z]+\W).*[.…]", sentence)] == []
 
 
 @pytest.mark.parametrize("group", ["pipeline", "bags", "data"])

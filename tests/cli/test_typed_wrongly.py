@@ -24,7 +24,26 @@ ARGUMENTS = {
     f"submit train.py {HERE} --epochs 3 -- --lr 1": "-- --epochs 3 --lr 1",
     f"submit train.py {HERE} --trakcing-uri none": "--tracking-uri none",
     f"submit train.py {HERE} --checkpoint x": "--checkpoints x",
-    f"submit train.py {HERE} --learning-rate 1": "",
+    f"submit train.py {HERE} --momentum 1": "",
+    # another word, or a misspelling of one, for an option of the program
+    f"submit train.py {HERE} --learning-rate 1": "-- --lr 1",
+    f"submit train.py {HERE} --larning-rate 1": "-- --lr 1",
+    f"submit train.py {HERE} --save-dir x": "-- --out x",
+    f"submit train.py {HERE} -- --learning_rate=1": "--lr=1",
+    f"submit train.py {HERE} -- --larning-rate 1": "--lr=1",
+    f"submit train.py {HERE} -- --num-epochs 2": "--epochs=2",
+    f"submit train.py {HERE} -- --momentum 2": "",
+    f"submit lerobot-train {HERE} -d a/b -- --larning-rate 0.1": "--learning-rate 0.1",
+    f"submit lerobot-train {HERE} -d a/b -- --batchsize=4": "--batch-size 4",
+    # of other tools
+    f"submit train.py {HERE} --force": "--new",
+    f"submit train.py {HERE} --follow": "--stream",
+    f"submit train.py {HERE} --background": "leave out --background",
+    f"submit train.py {HERE} --verbose": "leave out --verbose",
+    # a repository without its slash
+    f"submit lerobot-train {HERE} -d lerobot_pusht": "--dataset-repo-id lerobot/pusht",
+    f"submit lerobot-train {HERE} -d=lerobot/pusht": "--dataset-repo-id lerobot/pusht",
+    f"submit lerobot-train {HERE} -d lerobot-pusht@v3.0": "--dataset-repo-id lerobot/pusht@v3.0",
     f"submit train.py {HERE} --env pusht": "",
     f"submit train.py {HERE} --watch": "",
     f"submit other.py {HERE} --lr 1": "-- --lr 1",
@@ -126,6 +145,34 @@ LOOKS = {
     "data check data --to x.html": "robotrain data view data --to x.html",
     "data view --dataset-path=data": "robotrain data view data",
     "data check train.py": "",
+    # options of other tools
+    "logs pick --lines 50": "--tail 50",
+    "logs --lines=50 pick": "--tail 50",
+    "logs pick --last": "--tail INT",
+    "logs pick --grep loss --task 1": "robotrain logs pick --task 1 | grep loss",
+    "logs pick -f --filter": "robotrain logs pick -f | grep VALUE",
+    "logs --head 5 pick": "robotrain logs pick | head -n 5",
+    "logs pick --output x.txt": "robotrain logs pick > x.txt",
+    "logs pick --since 1h": "--tail N",
+    "runs --sort loss": "robotrain runs --json | jq '.runs | sort_by(.loss)'",
+    "runs --sort-by date": "leave out --sort-by",
+    "runs --filter name=x": "--set name=x",
+    "runs --last 3": "--number 3",
+    "runs --columns name --all": "robotrain runs --all --json",
+    "runs --failed": "--state failed",
+    "runs -o json": "--json",
+    "cancel --all": "robotrain cancel train-1 eval-2 eval-1",
+    "wait --all": "robotrain wait train-1 eval-2 eval-1",
+    "cancel pick --force": "leave out --force",
+    "resubmit pick --force": "--new",
+    "runs --prune --force": "--yes",
+    "status pick --tail 5": "robotrain logs pick --tail 5",
+    "status --all": "robotrain runs",
+    "status -v": "leave out -v",
+    "status pick --quiet": "robotrain status pick 2>/dev/null",
+    "outputs pick --dir x": "--to x",
+    "resume pick --checkpoint 200": "robotrain outputs pick --checkpoint 200 --to FOLDER",
+    "resume pick --checkpoint out/x": "--resume-from out/x",
 }
 
 
@@ -139,13 +186,33 @@ def test_look_at_runs_and_datasets_is_answered_by_the_line_that_works(robotrain,
     check_first_way(robotrain(*line.split()), LOOKS[line])
 
 
+SINGLE_MISTAKES = {
+    "submit lerobot-train --platform local --dataset-path --steps 3": "flag-without-value --dataset-path",
+    "submit lerobot-train --platform local -d --dry-run": "flag-without-value --dataset-repo-id",
+    "submit train.py --platform --dry-run": "flag-without-value --platform",
+    "submit train.py --platform locl": "plugin-not-loaded --platform locl",
+    "submit train.py --platform local --gpus -1": "option-unknown --gpus",
+    "submit train.py --platform local --policy-run no -- --data-dir {policy}": "source-invalid --policy-run no",
+    "submit lerobot-train --plaform local -d a/b": "option-unknown --plaform",
+    "submit lerobot-train --platform local -d a/b --steps many": "value-invalid --training-steps many",
+    "sweep train.py --platform local --over lrr=1,2 -- --lr {lr}": "placeholder-unknown lrr=1: -- {lr}",
+    "sweep lerobot-train --platform local -d a/b --ovr seed=1,2": "option-unknown --ovr",
+    "sweep lerobot-train --platform local -d a/b --over sed=1,2": "value-unknown --over sed",
+}
+
+
+@pytest.mark.parametrize("line", SINGLE_MISTAKES)
+def test_one_mistake_is_one_error(robotrain, line):
+    robotrain(*line.split()).check_problems(2, SINGLE_MISTAKES[line])
+
+
 def test_range_of_a_number_is_said(robotrain):
     answer = robotrain("data", "check", "data", "--val-split", "10")
     assert "a number from 0 to 0.999" in answer.stderr
 
 
 def test_option_that_neither_has_is_answered_with_those_of_the_program(robotrain):
-    answer = robotrain("submit", "train.py", "--platform", "local", "--learning-rate", "1", "--json")
+    answer = robotrain("submit", "train.py", "--platform", "local", "--momentum", "1", "--json")
     problem = answer.json["problems"][0]
     assert problem["why"] == "train.py has --data-dir, --epochs, --lr, --out."
 

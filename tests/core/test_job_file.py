@@ -54,8 +54,18 @@ def test_problem_is_reported_with_its_line(render, text, problem):
         ),
         (GOOD + "workload: lerobot-trian\n", ("--batch-size", "3"), ["plugin-not-loaded"]),
         ("sources:\n  dataset: [\n", (), ["file-malformed"]),
+        ("# nothing yet\n", (), ["file-empty", "source-missing"]),
+        ("run: [python, train.py]\nsources: {code: {local_path: x}}\n", (), ["file-command"]),
+        ("workload: command\nsources: {code: {local_path: x}}\nrun: python train.py\n", (), ["file-wrong"]),
     ],
-    ids=["everything at once", "no other problem without its workload", "nothing is called missing as well"],
+    ids=[
+        "everything at once",
+        "no other problem without its workload",
+        "nothing is called missing as well",
+        "an empty one is named",
+        "a command of another workload is not called an option",
+        "a command that is one text is not called missing",
+    ],
 )
 def test_problems_of_a_file(render, text, words, codes):
     assert sorted(problem["code"] for problem in render(text, *words).json["problems"]) == codes

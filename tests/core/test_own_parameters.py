@@ -286,6 +286,8 @@ def test_an_option_of_the_program_of_a_run_is_offered_behind_dashes(robotrain, f
         (("resubmit", run, "--epochs", "20"), "-- --epochs 20"),
         (("resubmit", "--learning_rate", "2", run), "-- --learning-rate 2"),
         (("resubmit", run, "--set", "learning_rate=2"), "-- --learning-rate 2"),
+        (("resume", run, "--lr", "2"), "-- --learning-rate 2"),
+        (("resubmit", run, "--set", "lr=2"), "-- --learning-rate 2"),
         (("resume", run, "--epochs=20"), "-- --epochs 20"),
         (("resume", run, "--training-steps", "20"), "-- --epochs 20"),
     ):

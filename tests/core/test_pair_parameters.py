@@ -176,7 +176,7 @@ def test_value_that_is_a_secret_is_refused_and_the_name_of_one_is_not(robotrain,
 def test_help_and_completion_show_the_option(robotrain):
     text = robotrain("submit", "brew", "--platform", "plain", "--help-all").stdout
     assert "--set-env NAME=VALUE" in text
-    assert "variables of the brewer  [repeatable]" in " ".join(text.split()).replace(" [rep", "  [rep")
+    assert "Variables of the brewer.  [repeatable]" in " ".join(text.split()).replace(" [rep", "  [rep")
 
 
 def test_schema_takes_what_the_reader_takes(robotrain):

@@ -240,6 +240,24 @@ def test_problem_is_reported_with_its_table(robotrain):
         assert places == expected
 
 
+TABLES = {
+    "[slurm]\npartition = 'gpu'\n": "[platforms.slurm]",
+    "[profiles.p.local]\nmlflow-uri = 'x'\n": "[profiles.p.platforms.local]",
+    "[lerobot-train]\nbatch_size = 8\n": "[workloads.lerobot-train]",
+    "batch_size = 8\n": "[parameters]",
+    "partition = 'gpu'\n": "[platforms.slurm]",
+    "gpus = 2\n": "[platforms.PLATFORM]",
+}
+
+
+@pytest.mark.parametrize("text", TABLES)
+def test_key_at_the_top_is_answered_with_its_table(robotrain, text):
+    write_project_file(text)
+    (problem,) = robotrain("explain", "--platform", "local", *FOLDER, "--json").json["problems"]
+    (way,) = problem["instead"]
+    assert (problem["code"], way["text"]) == ("file-unknown-key", TABLES[text])
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -124,7 +124,7 @@ def test_a_program_with_options_needs_no_arguments(robotrain, tmp_path, monkeypa
 
 
 UNREAD = [  # the options, the arguments, the problem, what to type
-    ("--param lrr=0.1", "--lr {lr}", "parameter-unread --param lrr", "--param lr=0.1"),
+    ("--param lrr=0.1", "--lr {lr}", "placeholder-unknown --", "--param lr=0.1"),
     ("--param lr=0.1", "", "parameter-unread --param lr", "-- --lr '{lr}'"),
     ("--param lr=0.1", "--lr 3", "parameter-unread --param lr", "-- --lr '{lr}'"),
     ("--set params.size=1", "", "parameter-unread --param size", "-- … {size}"),
@@ -182,10 +182,13 @@ def test_a_parameter_that_the_program_reads_from_its_environment_is_accepted(sub
 def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):
     submit("--data data")
     line = ("sweep", "train.py", "--platform", "local", "--dry-run", "--json")
-    for over, words, way in (("lr", "", "-- --lr '{lr}'"), ("lrr", "--lr {lr}", "--over lr=1,2")):
+    for over, words, place, way in (
+        ("lr", "", "--over lr", "-- --lr '{lr}'"),
+        ("lrr", "--lr {lr}", "lrr=1: --", "--over lr=1,2"),
+    ):
         answer = robotrain(*line, "--over", f"{over}=1,2", "--", "--data", "data", *words.split())
-        unread = [problem for problem in answer.json["problems"] if problem["code"] == "parameter-unread"]
-        assert [(problem["where"], problem["instead"][0]["text"]) for problem in unread] == [(f"--over {over}", way)]
+        errors = [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+        assert [(problem["where"], problem["instead"][0]["text"]) for problem in errors] == [(place, way)]
 
 
 def test_seeds_that_the_program_does_not_read_are_refused_and_not_averaged(submit, robotrain):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import re
 import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,8 @@ NO_REWRAP = "\b"
 """Click's mark before a paragraph of help whose lines must not be rewrapped."""
 MAX_EXAMPLE, CONTINUATION = 74, 6
 """The longest line of an example, and the indentation of what follows it."""
+PLAIN_WORD = re.compile(r"[a-z]+[ ,]")
+"""The first word of a sentence, where it is not a name that is written small: `rw_mount:`, `params/agent.yaml`."""
 UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
@@ -173,6 +176,16 @@ def format_help(text: str) -> str:
         f"{NO_REWRAP}\n{_break_example(paragraph)}" if paragraph.lstrip().startswith("robotrain ") else paragraph
         for paragraph in paragraphs
     )
+
+
+def format_sentence(text: str) -> str:
+    """Return what help says of an option as a sentence: a capital letter first, and a full stop before its notes."""
+    sentence, bracket, notes = text.partition("  [")
+    if not sentence:
+        return text
+    if PLAIN_WORD.match(sentence):
+        sentence = f"{sentence[0].upper()}{sentence[1:]}"
+    return f"{sentence.rstrip('.')}.{bracket}{notes}"
 
 
 def _break_example(command_line: str) -> str:

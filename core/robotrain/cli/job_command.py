@@ -5,10 +5,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
-import re
-import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +15,15 @@ from typer.core import TyperCommand
 from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
-    HELP_ALL,
-    HELP_OPTIONS,
-    HelpInTwoSizes,
     add_context,
     format_help,
     get_plugins,
     read_typed_line,
     split_at_dashes,
-    write_names,
 )
+from robotrain.cli.job_completion import JobCompletion, complete_override
+from robotrain.cli.job_file_wording import express_in_file
+from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, JobHelp
 from robotrain.cli.missing_plugins import (
     make_not_loaded_problem,
     make_platform_missing_problem,
@@ -35,9 +31,7 @@ from robotrain.cli.missing_plugins import (
 )
 from robotrain.cli.options import (
     SET_NAME,
-    SHORT_WIDTH,
     ComposedOptions,
-    Option,
     add_declared,
     add_sources,
     fill_optional_values,
@@ -51,10 +45,9 @@ from robotrain.config.selection import (
     is_job_file,
     load_or_none,
     parse_assignments,
-    read_given_parameters,
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
-from robotrain.errors import LEAVE_OUT, Problem, Rejected
+from robotrain.errors import Problem, Rejected
 from robotrain.line_edits import read_edit
 from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.plugins.manager import Plugins
@@ -68,14 +61,12 @@ if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
 
 ORDER_KEY = "robotrain.order"
-SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
+SET_HELP = (
+    "set a value by its name in a job file: batch_size=8. Keys of platforms and inputs are platforms.NAME.KEY and"
+    " sources.ROLE.KIND  [repeatable]"
+)
 PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
-PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
-FILE_PLACE = re.compile(r".*\.ya?ml:\d+")
-FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
-FULL_HELP_MARK = "\f"
-"""Stands in the text of a command before what only `--help-all` says."""
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
     "allow_extra_args": True,
@@ -88,26 +79,7 @@ def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobComma
     return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
 
 
-def express_in_file(problem: Problem, options: ComposedOptions) -> Problem:
-    """Return a problem of a line in a job file in the language of that file: `policy_type: act`."""
-    if not FILE_PLACE.fullmatch(problem.where) or problem.code == "setting-not-trusted":  # no file may say it
-        return problem
-    names_by_flag = {
-        flag: options.declared[name].name for flag, name in options.flags.items() if name in options.declared
-    }
-    title = FLAG.sub(lambda match: names_by_flag.get(match[0], match[0]), problem.title)
-    ways = []
-    for way in problem.suggestions:
-        words = shlex.split(way.text) if way.text.count("'") % 2 == 0 and way.text.count('"') % 2 == 0 else []
-        name = names_by_flag.get(words[0]) if len(words) == 2 else None
-        if way.text.startswith(LEAVE_OUT):
-            ways.append(way._replace(text=FLAG.sub(lambda match: names_by_flag.get(match[0], match[0]), way.text)))
-        else:
-            ways.append(way._replace(text=f"{name}: {words[1]}") if name else way)
-    return replace(problem, title=title, suggestions=tuple(ways))
-
-
-class JobCommand(HelpInTwoSizes, TyperCommand):
+class JobCommand(JobHelp, JobCompletion):
     """A command that takes a job; its options depend on the workload and platform that the arguments choose.
 
     Subclasses add options, and act on the prepared job.
@@ -121,9 +93,6 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
     """Whether it submits: its first line says the platform, and where that was chosen."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
-    words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
-    is_after_dashes = False
-    """Whether the arguments end with those of the program, which TAB completes."""
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
@@ -222,82 +191,6 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
         return parser
 
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write the text, in short help the part of it before FULL_HELP_MARK."""
-        short_text, _, more_text = (self.help or "").partition(FULL_HELP_MARK)
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(short_text + more_text if ctx.meta[HELP_ALL] else short_text)
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options by group; Typer's own panels would import rich."""
-        panels: dict[str, list[tuple[str, str]]] = {}
-        if not ctx.meta[HELP_ALL]:
-            for option in self.options.options:
-                if option.common:
-                    panels.setdefault(option.panel, []).append(option.make_short_record())
-        else:
-            for parameter in self.get_params(ctx):
-                if record := parameter.get_help_record(ctx):
-                    panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
-        for title, records in panels.items():
-            with formatter.section(title):
-                formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
-        formatter.write_paragraph()
-        if not ctx.meta[HELP_ALL]:
-            self._write_more_names(formatter)
-            if self.choice.origins[0] == DEFAULT_ORIGIN:
-                write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
-                formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
-            formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
-        if not self.choice.platform:
-            formatter.write_text("With --platform NAME, the options of that platform are shown too.")
-
-    def _write_more_names(self, formatter: Any) -> None:
-        """Write the names of the options of a workload and a platform that somebody chose."""
-        chosen_names = (self.choice.workload, self.choice.platform)
-        for name, origin in zip(chosen_names, self.choice.origins, strict=True):
-            panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
-            hidden_options = [option for option in self.options.options if option.panel in panels and not option.common]
-            if hidden_options:
-                title = f"More {hidden_options[0].panel[:1].lower()}{hidden_options[0].panel[1:]}"
-                write_names(formatter, title, map(self._choose_spelling, hidden_options))
-
-    def _choose_spelling(self, option: Option) -> str:
-        """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
-        on_flag, _, off_flag = option.flags[0].partition("/")
-        parameter = self.options.declared.get(option.name)
-        return off_flag if off_flag and parameter and parameter.default is True else on_flag
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the pieces of the usage line, with what stands after `--`."""
-        pieces = super().collect_usage_pieces(ctx)
-        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
-        if workload is None or not workload.program:
-            return pieces
-        if workload.own_command and not self.choice.program and not self.choice.file:
-            named_pieces = [workload.name if piece == self.words_metavar else piece for piece in pieces]
-            return [*named_pieces, "--", "PROGRAM", "ARGS..."]
-        return [*pieces, "[-- ARGS]"]
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return the options that begin like this; before the first letter, those that help shows."""
-        completions = list(super().shell_complete(ctx, incomplete))
-        if incomplete.strip("-"):
-            return completions
-        common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
-        return [completion for completion in completions if completion.value in common | HELP_OPTIONS]
-
-    def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
-        """Return completions of a word: a workload, or after `--` an option of its program."""
-        if not self.is_after_dashes:
-            return [name for name in plugins.list_names("workload") if name.startswith(incomplete)]
-        from robotrain.config import trainer_args
-
-        workload = load_or_none(plugins.workload, self.choice.workload)
-        parameters = read_given_parameters(self.options.given, self.choice.file)
-        return trainer_args.complete_program_options(workload, parameters, incomplete) if workload else []
-
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
         """Return the options that every choice has."""
         options = ComposedOptions()
@@ -313,7 +206,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if self.saves_job:
             options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
         keys = functools.partial(complete_override, choice, plugins)
-        options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
+        options.add_own(
+            f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True, common=True
+        )
         return options
 
     def list_roles(self, workload: "Workload") -> Sequence[str]:
@@ -384,9 +279,12 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         from robotrain.config.unknown_keys import find_unknown_tables
 
         plugins = get_plugins(ctx)
+        swallowed_flags = list(usage.find_swallowed_flags(values, self.options))
+        misread_names = {self.options.flags[problem.where] for problem in swallowed_flags}
+        values = {name: value for name, value in values.items() if name not in misread_names}
         problems = [
             *usage.find_option_clashes(self.options, plugins),
-            *usage.find_swallowed_flags(values, self.options),
+            *swallowed_flags,
             *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), self.options),
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
@@ -474,13 +372,21 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
                 raise Rejected([command_problem])
         parts: dict[str, Any] = {}
         chosen_names = (("workload", choice.workload), ("platform", choice.platform))
+        misread_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}
         for (family, name), origin in zip(chosen_names, choice.origins, strict=True):
+            if origin.where in misread_flags:
+                continue
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
                 is_unknown = family == "platform" and name not in plugins.list_names(family)
                 settings = suggest_platform_settings("--platform", name, plugins) if is_unknown else ()
                 problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
+        if parts.get("workload") and choice.file:
+            from robotrain.cli import program_line
+
+            if file_problem := program_line.make_file_command_problem(choice.file, parts["workload"], plugins):
+                raise Rejected([file_problem])
         if not choice.workload:
             problems += make_no_workload_error(plugins.list_names("workload")).problems
         elif choice.origins[0] == DEFAULT_ORIGIN:
@@ -540,21 +446,3 @@ def _drop_repeated(problems: Iterable[Problem]) -> list[Problem]:
 
 
 PROGRAM_MISSING = "program-missing"
-
-
-def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:
-    """Return completions of `--set`: keys, and the choices of a key that has some."""
-    from robotrain.config.names import Names
-
-    workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
-    platform = load_or_none(plugins.platform, choice.platform)
-    key, equals, value_start = incomplete.partition("=")
-    if equals:
-        choices = Names(workload, platform).list_choices(key)
-        return [f"{key}={choice}" for choice in choices if choice.startswith(value_start)]
-    if workload and choice.file and (params := choice.file.select("params")):
-        from robotrain.config.own_parameters import extend_workload
-
-        workload = extend_workload(workload, params, platform)
-    key_names = Names(workload, platform, plugins.source_kinds())
-    return [f"{key}=" for key in key_names.list_keys() if key.startswith(incomplete)]

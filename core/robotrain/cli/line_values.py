@@ -62,9 +62,11 @@ def _read_sources(values: Mapping[str, Any], order: Sequence[str], options: Comp
     """Yield the sources in the order typed, across different flags."""
     queues = {name: iter(values.get(name) or ()) for name in options.sources}
     for name in order:
-        if option := options.sources.get(name):
+        option = options.sources.get(name)
+        source_text = next(queues[name], None) if option else None
+        if option and source_text is not None:  # else its value is another option
             origin = Origin("flag", option.flag.flag)
-            yield SourceText(option.role, option.kinds, next(queues[name]), origin, Path.cwd())
+            yield SourceText(option.role, option.kinds, source_text, origin, Path.cwd())
 
 
 def _drop_flags(texts: Iterable[str] | None, options: ComposedOptions) -> list[str]:

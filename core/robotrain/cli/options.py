@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.cli.command_factory import CompletionItem, make_plain_app
+from robotrain.cli.command_factory import CompletionItem, format_sentence, make_plain_app
 from robotrain.config.values import make_variable_name
 from robotrain.model.source import RoleFlag, SourceKind
 
@@ -53,7 +53,7 @@ class Option(NamedTuple):
         notes = [
             note for group in note_groups for note in group.rstrip("]").split("; ") if note.startswith(SHORT_NOTES)
         ]
-        sentence = help_text.partition(". ")[0].rstrip(".")
+        sentence = format_sentence(help_text.partition(". ")[0])
         spelling_text = ", ".join(spellings) + (f" {self.metavar}" if self.metavar else "")
         return spelling_text.ljust(SHORT_WIDTH), sentence + (f"  [{'; '.join(notes)}]" if notes else "")
 
@@ -61,7 +61,7 @@ class Option(NamedTuple):
         """Return Typer's parameter, which is None when the option is not given, or empty if it is repeatable."""
         kind = "switch" if not self.metavar else "texts" if self.repeatable else "text"
         parameter = copy.copy(_make_prototypes()[kind])
-        parameter.name, parameter.help, parameter.metavar = self.name, self.help, self.metavar
+        parameter.name, parameter.help, parameter.metavar = self.name, format_sentence(self.help), self.metavar
         parameter.rich_help_panel = self.panel
         parameter.opts = [flag.partition("/")[0] for flag in self.flags]
         parameter.secondary_opts = [off_flag for flag in self.flags if (off_flag := flag.partition("/")[2])]

@@ -8,7 +8,15 @@ from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command, read_typed_line
+from robotrain.cli.command_factory import (
+    ARGUMENTS_KEY,
+    OwnCommand,
+    format_sentence,
+    get_plugins,
+    load_command,
+    read_typed_line,
+)
+from robotrain.cli.foreign_options import find_way_of_command, find_way_of_every_command
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
@@ -138,8 +146,7 @@ def _get_metavar(parameter: Any, context: Any) -> str:
 
 
 def _get_help(parameter: Any) -> str:
-    help_text = (getattr(parameter, "help", None) or "").partition("  [")[0].strip().rstrip(".")
-    return f"{help_text[:1].upper()}{help_text[1:]}." if help_text else ""
+    return format_sentence((getattr(parameter, "help", None) or "").partition("  [")[0].strip())
 
 
 def _describe_type(kind: Any) -> str:
@@ -192,9 +199,13 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
             return make_problem("usage.no-such-option", way, where=flag, command=command, known="A run is a word.")
         if not option_suggestions and (way := suggest_watching(flag, flags, context)):
             return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
+        typed_value = read_typed_value(flag, context)
+        if foreign := find_way_of_command(flag, typed_value, context):
+            return _make_foreign_problem(flag, command, *foreign, context)
         option_suggestions = context.command.suggest_changes(flag, option_suggestions, context)
-        if not option_suggestions and (foreign := find_foreign_option(flag, "", None, flags)):
-            return make_problem("usage.no-option", *foreign[1], where=flag, command=command, why=foreign[0])
+        foreign = find_way_of_every_command(flag, typed_value, context) or find_foreign_option(flag, "", None, flags)
+        if not option_suggestions and foreign:
+            return _make_foreign_problem(flag, command, *foreign, context)
         if not option_suggestions and (commands := list_commands_with(flag, get_plugins(context))):
             return make_problem("usage.moved-option", where=flag, command=command, commands=", ".join(commands))
     option_suggestions = tuple(_complete_option(way, flag, context) for way in option_suggestions)
@@ -206,6 +217,11 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         if isinstance(context.command, OwnCommand):
             flag_list = context.command.describe_other_options(flag, context) or flag_list
     return make_problem("usage.no-such-option", *option_suggestions, where=flag, command=command, known=flag_list)
+
+
+def _make_foreign_problem(flag: str, command: str, reason: str, ways: Sequence[Suggestion], context: Any) -> Problem:
+    completed_ways = (_complete_option(way, flag, context) for way in ways)
+    return make_problem("usage.no-option", *completed_ways, where=flag, command=command, why=reason)
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:

@@ -10,7 +10,8 @@ from robotrain.cli.command_factory import split_at_dashes
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.typed_program import find_own_options_after, read_program
 from robotrain.config.selection import Choice, find_starter, load_or_none
-from robotrain.errors import Problem
+from robotrain.config.values import Layer
+from robotrain.errors import Problem, Suggestion
 from robotrain.line_edits import DASHES, suggest_line
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
@@ -143,6 +144,17 @@ def make_command_problem(line: Sequence[str], plugins: Plugins) -> Problem | Non
         return None
     way = suggest_line([*before[:1], command[index], *before[1:]], command[index + 1 :])
     return make_problem("line-command", *way, where=DASHES, given=command[0], program=redact(command[index]))
+
+
+def make_file_command_problem(file: Layer, workload: Workload, plugins: Plugins) -> Problem | None:
+    """Return the problem of a job file with a whole command for a workload that runs none; None for any other file."""
+    arguments = file.arguments or ()
+    index = None if workload.own_command else _find_program([str(argument.value) for argument in arguments], plugins)
+    if index is None:
+        return None
+    ways = [Suggestion(f"workload: {name}") for name, other in plugins.workloads().items() if other.own_command]
+    program = redact(str(arguments[index].value))
+    return make_problem("file-command", *ways, where=arguments[0].origin.where, program=program, name=workload.name)
 
 
 def make_own_options_problem(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.cli.option_spelling import find_misspelt_option
+from robotrain.config.option_synonyms import find_synonym
 from robotrain.config.program_file import find_code_folder
 from robotrain.config.selection import Choice, find_starter
 from robotrain.model.workload import Workload
@@ -35,8 +36,10 @@ class LineProgram(NamedTuple):
         return longer_options[0] if len(longer_options) == 1 else ""
 
     def find_meant_option(self, flag: str) -> str:
-        """Return the option of the program that a flag is, or is a misspelling of; empty for none."""
-        return self.find_option(flag) or find_misspelt_option(flag, self.options)
+        """Return the option of the program that a flag is, is a misspelling of, or has another word for; empty for
+        none.
+        """
+        return self.find_option(flag) or find_misspelt_option(flag, self.options) or find_synonym(flag, self.options)
 
 
 def read_program(choice: Choice, workload: Workload | None, after_dashes: Sequence[str]) -> LineProgram | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from robotrain.store.written_files import JOB_FILE
 make_problem = Messages(__file__)
 
 AFTER_DASHES = "option-unknown.after-dashes"
+NEGATIVE_NUMBER = re.compile(r"-[\d.]+(?:e-?\d+)?")
 
 
 def find_unknown_words(
@@ -120,7 +122,8 @@ def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     plain_words: list[str] = []
     waiting = ""
     for word in words:
-        if word.startswith("-") and word != "-":
+        is_number = bool(waiting) and NEGATIVE_NUMBER.fullmatch(word)
+        if word.startswith("-") and word != "-" and not is_number:
             name, equals, unknown_options[name] = word.partition("=")
             waiting = "" if equals else name
         elif waiting:
@@ -264,7 +267,8 @@ def make_program_missing_problem(word: str, typed_words: Sequence[str]) -> Probl
     nearest_file = find_nearest_name(word, candidates)
     meant_files = same_name or ([nearest_file] if nearest_file else [])
     ways = (_repeat_line(typed_words, word, candidate) for candidate in meant_files[:MAX_FILES])
-    return make_problem("program-missing", *ways, given=word, name=redact(word), folder=redact(str(Path.cwd())))
+    reason = "" if path.is_absolute() else f"The path counts from {redact(str(Path.cwd()))}."
+    return make_problem("program-missing", *ways, given=word, name=redact(word), why=reason)
 
 
 MAX_FILES = 3

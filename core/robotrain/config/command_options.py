@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain.config.option_synonyms import find_synonym
 from robotrain.config.request import Request
 from robotrain.config.values import Value
 from robotrain.model.workload import Workload
@@ -89,7 +90,8 @@ def split_options(words: Sequence[Value]) -> Iterator[ProgramOption]:
 def find_named_option(
     name: str, command: Sequence[Value], program_options: Iterable[str], *, exact: bool = False
 ) -> str:
-    """Return the option of a command or its program that a name means, however it is spelt; empty for none.
+    """Return the option of a command or its program that a name means, however it is spelt, or which has another word
+    for the same; empty for none.
 
     :param exact: whether the nearest name does not count.
     """
@@ -97,7 +99,8 @@ def find_named_option(
     spellings = {option.lstrip("-+~").replace("-", "_"): option for option in (*program_options, *typed_options)}
     plain_name = name.lstrip("-").replace("-", "_")
     nearest_name = None if exact else find_nearest_name(plain_name, spellings)
-    return spellings.get(plain_name) or spellings.get(nearest_name or "", "")
+    named_option = spellings.get(plain_name) or spellings.get(nearest_name or "", "")
+    return named_option or find_synonym(name, spellings.values(), exact=exact)
 
 
 def format_option(option: str, shown_value: str) -> str:

@@ -6,6 +6,7 @@ Every value keeps its line and text.
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -29,6 +30,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import correct_folder, is_misspelling, suggest_name
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import get_plugins
 from robotrain.redaction import redact
 
@@ -99,6 +101,9 @@ class JobReader:
             make_problem("file-wrong.job-file", where=self.format_place(line), title=title)
             for line, title in unsupported_nodes
         ]
+        is_empty = root is None or not (root.pairs or root.items or root.text)
+        if is_empty and self.kind == "job":  # of a pipeline, that it has no steps is said elsewhere
+            self.problems.append(make_problem("file-empty", given=str(self.path)))
         if root is None or self.is_other_kind(root):
             return
         self.workload_name = next((value.text for key, value in root.pairs if key.text == "workload"), "")
@@ -254,8 +259,17 @@ class JobReader:
         for key, node in nodes.items():
             if node.kind == "sequence":
                 return tuple(self._read_items(key, node))
-            self.add_problem(node, f"{key} must be a list with one argument per item", _suggest_list(key, node))
+            words = _split_text(node)
+            way = Suggestion(redact(f"{key}: {json.dumps(words, ensure_ascii=False)}"))
+            self.add_problem(node, f"{key} must be a list with one argument per item", (way,) if words else ())
+            return tuple(self.make_value(word, node) for word in words if self._runs_command())
         return None
+
+    def _runs_command(self) -> bool:
+        """Return whether the workload that the file names runs a command of the user's own."""
+        with suppress(PluginError):  # reported where the job is read
+            return bool(self.workload_name and get_plugins().workload(self.workload_name).own_command)
+        return False
 
     def _read_items(self, key: str, node: YamlNode) -> Iterator[Value]:
         for item_node in node.items:
@@ -330,13 +344,12 @@ class JobReader:
         )
 
 
-def _suggest_list(key: str, node: YamlNode) -> tuple[Suggestion, ...]:
-    """Return the list for a line that was written as one text."""
+def _split_text(node: YamlNode) -> list[str]:
+    """Return the words of a command that was written as one text; none if it is no such text."""
     try:
-        words = shlex.split(node.text) if node.kind == "scalar" else []
+        return shlex.split(node.text) if node.kind == "scalar" else []
     except ValueError:
-        words = []
-    return (Suggestion(redact(f"{key}: {json.dumps(words, ensure_ascii=False)}")),) if words else ()
+        return []
 
 
 def read_workload_config(workload: Workload, config: Value) -> Layer:

@@ -57,6 +57,27 @@ def suggest_place(key: str, value: YamlNode, workload_name: str, folder: Path, p
     return Suggestion(f"{': {'.join(tables)}: {{{text}{'}' * len(tables)}")
 
 
+def find_project_table(name: str, plugins: Plugins) -> str:
+    """Return the table of robotrain.toml for a key that stands at its top: that of the platform or workload of that
+    name, or the one for values of that name; empty if there is none.
+    """
+    for family, table in (("platform", "platforms"), ("workload", "workloads")):
+        if name in plugins.list_names(family):
+            return f"{table}.{name}"
+    workload_names = (Names(workload, None) for workload in plugins.workloads().values())
+    platform_names = (Names(None, platform) for platform in plugins.platforms().values())
+    full_names = {
+        full_name
+        for names in (*workload_names, *platform_names)
+        for full_name, parameter in names.parameters.items()
+        if parameter.name == name
+    }
+    tables = {full_name.rpartition(".")[0] for full_name in full_names}
+    if len(tables) > 1:
+        return "" if "parameters" in tables else "platforms.PLATFORM"
+    return next(iter(tables), "")
+
+
 def _list_places(workload: Workload | None, plugins: Plugins) -> dict[str, str]:
     """Return where a value stands, by the names that people give it: its own and those of its options."""
     places = dict.fromkeys(COMMAND_KEYS, COMMAND_KEY) if workload and workload.own_command else {}

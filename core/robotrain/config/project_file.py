@@ -11,7 +11,7 @@ import tomllib
 
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -161,10 +161,13 @@ class _ProjectReader:
 
     def add_unknown_key(self, name: str, table_path: str) -> None:
         keys = (*WORD_KEYS, *TABLE_KEYS, *(() if table_path else ("profiles",)))
+        suggestions: tuple[Suggestion, ...]
         reason = f"Known: {', '.join(keys)}."
         if name in JOB_KEYS:
             reason = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
-        suggestions = () if name in JOB_KEYS else suggest_name(name, keys)
+            suggestions = ()
+        else:
+            suggestions = self._suggest_table(name, table_path) or suggest_name(name, keys)
         table_place = self.format_place(table_path)
         redacted_name = redact(name)
         self.problems.append(
@@ -172,6 +175,19 @@ class _ProjectReader:
                 "file-unknown-key.project-file", *suggestions, where=table_place, name=redacted_name, why=reason
             )
         )
+
+    @staticmethod
+    def _suggest_table(name: str, table_path: str) -> tuple[Suggestion, ...]:
+        """Return the table that a key belongs to, such as `[platforms.NAME]` for `NAME`."""
+        from robotrain.config.misplaced_keys import find_project_table  # costs start-up
+        from robotrain.plugins.manager import get_plugins
+
+        table = find_project_table(name, get_plugins())
+        if not table:
+            return ()
+        path = ".".join(filter(None, (table_path, table)))
+        remark = "" if table.endswith(f".{name}") else f"the table in which {name} stands"
+        return (Suggestion(f"[{path}]", remark),)
 
 
 def _format_key(name: str) -> str:

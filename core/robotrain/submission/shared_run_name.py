@@ -54,6 +54,8 @@ def _find_only_unfinished(plugins: Plugins) -> str:
         Suggestion(f"robotrain cancel {unfinished.record.run}", _describe_run(unfinished))
         for unfinished in unfinished_runs
     ]
+    all_runs = " ".join(unfinished.record.run for unfinished in unfinished_runs)
+    ways.append(Suggestion(f"robotrain cancel {all_runs}", "all of them"))
     raise Rejected([make_problem("run-unnamed", *ways)])
 
 

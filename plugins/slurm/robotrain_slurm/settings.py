@@ -56,6 +56,7 @@ class SlurmJobSettings:
         int | None,
         Param(
             help="GPUs of the node (default: as many as the job trains on)",
+            common=True,
             ge=0,
             lookup="robotrain_slurm.spec.variables:find_gpus",
         ),
@@ -64,6 +65,7 @@ class SlurmJobSettings:
         str | None,
         Param(
             help="type of GPU, as the cluster names it: a100 (default: any)",
+            common=True,
             metavar="TYPE",
             pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$",
             pattern_help="the name of a type, such as a100",

@@ -25,13 +25,17 @@ def recognizes(text: str) -> bool:
 
 
 def find_warnings(source: Source) -> list[str]:
-    """Return a warning where a folder has the name of the repository."""
+    """Return a warning where a folder has the name of the repository, or where the name has no owner."""
     name = str(source).partition("@")[0]
-    if not os.path.isdir(name):
+    if os.path.isdir(name):
+        return [
+            f"{name} is read from the Hub, not from the folder of that name: --dataset-path and --policy-path take "
+            "folders"
+        ]
+    if "/" in name:
         return []
-    return [
-        f"{name} is read from the Hub, not from the folder of that name: --dataset-path and --policy-path take folders"
-    ]
+    meant = f"; perhaps {name.replace('_', '/', 1)} is meant" if "_" in name.strip("_") else ""
+    return [f"{name} has no owner before a slash: only the oldest repositories of the Hub have none{meant}"]
 
 
 def load_pin() -> PinModule:

@@ -21,6 +21,8 @@ DATASET_ROLES = ("dataset", "scenes")
 COMMIT_PATTERN = r"[0-9a-f]{40}"
 
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
+_JOINED = r"(?i)(?P<owner>lerobot)[_.:\\ -]+(?P<name>[^/]+)"
+"""A repository of LeRobot whose owner another sign joins to its name. No repository without an owner is called so."""
 _TOKEN = r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
 _ADDRESS = (
     r"(?is)(?:hf:/*|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
@@ -52,6 +54,9 @@ def parse_repository(text: str) -> Repository:
     if re.fullmatch(r"hf://[^/?#@]+/[^/?#@]+(?:@[^?#]*)?", text):
         text = text.removeprefix(SCHEME)
     name, separator, revision = text.partition("@")
+    if joined := re.fullmatch(_JOINED, name):
+        reason = "A slash stands between the owner of a repository and its name."
+        raise SourceError(reason, _suggest_repository(f"{joined['owner']}/{joined['name']}{separator}{revision}"))
     if not is_repository_id(name):
         _raise_not_a_repository(text, name)
     if separator and not revision:
@@ -170,6 +175,9 @@ def _raise_not_a_branch(address_text: str) -> NoReturn:
 
 
 def _raise_not_a_repository(repository_text: str, name: str) -> NoReturn:
+    if repository_text.startswith("="):  # `-d=OWNER/NAME`
+        reason = "A short option takes its value after a space, not after `=`."
+        raise SourceError(reason, _suggest_repository(repository_text.removeprefix("=")))
     if address := re.fullmatch(_ADDRESS, repository_text):
         revision = address["at"] or address["tree"]
         repository_id = f"{address['id']}@{revision}" if revision else address["id"]

@@ -49,7 +49,9 @@ def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
         if job["requirements"]:
             file = Path(str(job["requirements"])).expanduser()
             file_text = shlex.quote(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
-            ways.append(Suggestion(f"echo {module} >> {file_text}", "if its package is called so"))
+            package = module_names.INSTALLED_AS.get(module)
+            package_remark = "" if package else "if its package is called so"
+            ways.append(Suggestion(f"echo {package or module} >> {file_text}", package_remark))
         yield make_problem(
             "import-unlocked", *ways, given=module, where=redact(import_place), origin=redact(locked.origin), hint=hint
         )

@@ -22,6 +22,18 @@ PACKAGES = {
     "sklearn": "scikit-learn",
 }
 """Packages in whose names their module does not stand."""
+INSTALLED_AS = {
+    **PACKAGES,
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "dotenv": "python-dotenv",
+    "hydra": "hydra-core",
+    "pxr": "usd-core",
+    "serial": "pyserial",
+    "stable_baselines3": "stable-baselines3",
+    "yaml": "pyyaml",
+}
+"""Packages that install a module of another name."""
 MIN_LENGTH = 5
 """A shorter name may be another one."""
 MIN_SHARED = 3

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from robotrain.config.option_synonyms import find_synonym
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
@@ -38,6 +39,7 @@ CONTINUES = re.compile(
 )
 """Options for the checkpoint to continue from."""
 MAX_OPTIONS = 12
+HELP_OPTIONS = ("-h", "--help")
 
 
 class _ParsedProgram(NamedTuple):
@@ -60,7 +62,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
     except UnclearError:
         return
     options = program.parser.list_options()
-    meant = {find_nearest_name(mistake.option, options) for mistake in mistakes if mistake.kind == "unknown"}
+    meant = {_find_meant_option(mistake.option, options) for mistake in mistakes if mistake.kind == "unknown"}
     for mistake in mistakes:
         if mistake.kind != "missing" or mistake.option not in meant:  # else it is there, misspelt
             yield _make_problem(mistake, program, job)
@@ -85,7 +87,7 @@ def check_resume_options(job: "Job") -> Iterator[Problem]:
         if mistake not in earlier_mistakes and mistake.kind == "unknown":
             options = program.parser.list_options()
             options_text = ", ".join(options[:MAX_OPTIONS])
-            nearest_option = find_nearest_name(mistake.option, options) or find_resume_option(job) or ""
+            nearest_option = _find_meant_option(mistake.option, options) or find_resume_option(job) or ""
             way = (
                 _suggest_resume_option(program.parser, nearest_option)
                 if nearest_option
@@ -209,15 +211,21 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
         return make_problem(
             "option-unknown.word", given=mistake.text, file=file, word=redact(mistake.text), options=shown_text
         )
-    nearest_name = find_nearest_name(mistake.option, [option for option in options if option != "--help"])
+    meant_option = _find_meant_option(mistake.option, options)
     ways = (
-        [Suggestion(_move_value(mistake, nearest_name, parser, program.words), replaces=mistake.option)]
-        if nearest_name
+        [Suggestion(_move_value(mistake, meant_option, parser, program.words), replaces=mistake.option)]
+        if meant_option
         else []
     )
     return make_problem(
         "option-unknown", *ways, given=mistake.option, file=file, name=redact(mistake.option), options=shown_text
     )
+
+
+def _find_meant_option(name: str, options: Sequence[str]) -> str:
+    """Return the option of a program that a name means: the nearest, or one that has another word for the same."""
+    long_options = [option for option in options if option not in HELP_OPTIONS]
+    return find_nearest_name(name, long_options) or find_synonym(name, long_options)
 
 
 def _move_value(mistake: Mistake, nearest_option: str, parser: ProgramParser, words: Sequence[str]) -> str:

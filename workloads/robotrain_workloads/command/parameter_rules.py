@@ -36,11 +36,13 @@ def check_unused(job: "Job") -> Iterator[Problem]:
         return
     own_names = parameters.list_own(name for name, _ in job.parameters)
     used_names = placeholders.list_names((*job.trainer_args, *list_resume_args(job)))
-    unread_names = list_unread(job)
+    unknown_names = [name for name in used_names if name not in placeholders.NAMES and name not in own_names]
+    misspelt_names = [name for name in own_names if find_nearest_name(name, unknown_names)]  # that is reported
+    unread_names = [name for name in list_unread(job) if name not in misspelt_names]
     for name in unread_names:
         is_seed = name == placeholders.SEED
         yield _make_unread_seed_problem(job) if is_seed else _make_unread_problem(name, job, used_names)
-    unused_parameters = [name for name in own_names if name not in (*used_names, *unread_names)]
+    unused_parameters = [name for name in own_names if name not in (*used_names, *unread_names, *misspelt_names)]
     roles = {source.role for source in job.sources}
     unused_names: list[str] = [
         role for role, names in USED_BY.items() if role in roles and not {*names} & {*used_names}

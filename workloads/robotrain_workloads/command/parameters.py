@@ -130,6 +130,7 @@ class CommandParameters:
         Param(
             help="a JSON list of arguments that the command gets after an interruption, with {resume} for the"
             """ checkpoint: '["--resume", "{resume}"]'""",
+            common=True,
             form="json",
             metavar="JSON",
         ),
@@ -143,6 +144,7 @@ class CommandParameters:
         Param(
             help="a metric that the program prints: its name, and a regular expression with a group around the number."
             " A group `(?P<step>…)` is its step",
+            common=True,
             flag="--metric",
             form="pairs",
             metavar="NAME=REGEX",

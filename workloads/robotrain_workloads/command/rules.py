@@ -113,7 +113,14 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
             way = Suggestion(parameters.RESUME_LINE, replaces=f"{{{name}}}")
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
         elif empty := _explain_empty(name, job, counts):
-            yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])
+            input_name = "dataset" if name == placeholders.DATASETS else name
+            yield make_problem(
+                "placeholder-empty.argument",
+                Suggestion(empty[1]),
+                absent=(input_name,),
+                given=f"{{{name}}}",
+                title=empty[0],
+            )
     yield from _check_datasets_alone(words)
 
 

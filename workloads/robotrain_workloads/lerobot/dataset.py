@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ LARGEST_SIZE = 10**7
 MOST_FEATURES = 1000
 NUMERIC_TYPES = re.compile(r"float(?:16|32|64)?|double|u?int(?:8|16|32|64)|bool_?")
 """Names that the library `datasets` takes: its aliases too."""
+OTHER_FORMATS = {
+    r"\.(?:hdf5|h5)$": "HDF5",
+    r"\.tfrecord": "RLDS",
+    r"\.zarr$|^\.z(?:group|array)$|^zarr\.json$": "zarr",
+}
+"""How the names of files look in formats of other tools."""
 CAMERA_TYPES = ("image", "video")
 OTHER_TYPES = (*CAMERA_TYPES, "string", "large_string", "language")
 """The types of features that LeRobot reads beside numbers."""
@@ -109,12 +116,23 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[Problem | str]:
                 return
 
 
+def find_other_format(folder: Path) -> str:
+    """Return the name of another format of recordings that the first files of a folder have; empty for none."""
+    for path in islice(folder.rglob("*"), MOST_CHECKED):
+        for pattern, format_name in OTHER_FORMATS.items():
+            if re.search(pattern, path.name):
+                return format_name
+    return ""
+
+
 def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
     """Return the dataset's description. Raise OSError or ValueError with a sentence."""
     path = folder / INFO_FILE
     if not path.is_file():
         nested_datasets = list_nested_datasets(folder)
-        hint = f" (but {nested_datasets[0]} has)" if nested_datasets else ""
+        other_format = "" if nested_datasets else find_other_format(folder)
+        format_hint = f"; its {other_format} files have to be converted first" if other_format else ""
+        hint = f" (but {nested_datasets[0]} has)" if nested_datasets else format_hint
         raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
     state = path.stat()
     return dict(_read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size)))

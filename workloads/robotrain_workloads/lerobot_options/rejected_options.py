@@ -30,6 +30,8 @@ from robotrain_workloads.lerobot_options import other_versions
 from robotrain_workloads.option_kinds import describe_kinds, find_near_option, get_suggested_text, make_option_problem
 
 NUMBERS = ("int", "number")
+OWN_FLAG = re.compile(r"--[a-z-]+")
+"""An option of robotrain in place of one that it sets itself, which takes the same value."""
 
 
 def find_option_problems(
@@ -213,7 +215,10 @@ def _explain_unknown(
         return make_option_problem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
     nearest_name = find_near_option(part, {field for fields in option_place.level for field in fields})
     if not nearest_name:
-        return make_option_problem(argument, title, reason)
+        own_flags = {hint for hint in owned.values() if OWN_FLAG.fullmatch(hint)}
+        own_flag = "" if prefix else find_near_option(f"--{name.replace('_', '-')}", own_flags)
+        suggestion = _fill_in(own_flag, value) if own_flag else ""
+        return make_option_problem(argument, title, reason, suggestion, replaces=f"--{name}")
     option = f"{prefix}{nearest_name}{name_rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
@@ -225,7 +230,7 @@ def _fill_in(hint: str, value: str | None) -> str:
     """Return robotrain's own option with the value of one that robotrain sets itself."""
     alternatives = hint.split(", or ")
     hint = alternatives[-1 if value == "false" else 0] if value in ("true", "false") else hint
-    takes_value = re.fullmatch(r"--[a-z-]+", hint) and value not in (None, "true", "false")
+    takes_value = OWN_FLAG.fullmatch(hint) and value not in (None, "true", "false")
     return f"{hint} {value}" if takes_value else hint
 
 

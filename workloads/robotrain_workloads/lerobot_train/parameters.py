@@ -204,7 +204,7 @@ class TrainParameters:
         int | None,
         Param(help="steps between validation losses (default: as --save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
     ] = None
-    save_freq: Annotated[int, shared.SAVE_FREQ_PARAM._replace(trainer_default="LeRobot's is 20000")] = 5000
+    save_freq: Annotated[int, shared.SAVE_FREQ_PARAM._replace(common=True, trainer_default="LeRobot's is 20000")] = 5000
     evaluate_checkpoints: Annotated[
         str | None,
         Param(

@@ -18,7 +18,6 @@ from robotrain.cli.arguments import (
     NoteOption,
     RunArgument,
     SubmitNotifyOption,
-    TrainerArgsCommand,
     WaitOption,
     argument,
     complete_platforms,
@@ -42,6 +41,7 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
+from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages

@@ -35,7 +35,10 @@ def platforms(
     json: JsonOption = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with reasons.")] = False,
 ) -> None:
-    """Show what each platform supports, as it declares it."""
+    """Show what each platform supports, as it declares it.
+
+    robotrain platforms PLATFORM
+    """
     installed = get_plugins(ctx)
     named_platforms = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
     all_platforms = installed.platforms()  # loads all: a source kind of any plugin is a row

@@ -19,7 +19,6 @@ from robotrain.cli.arguments import (
     NoteOption,
     RunArgument,
     SubmitNotifyOption,
-    TrainerArgsCommand,
     WaitOption,
     argument,
     complete_platforms,
@@ -35,6 +34,7 @@ from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
 from robotrain.cli.recorded_program import COUNTING, find_program
 from robotrain.cli.run_words import RESUME_FROM_FLAG
+from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.config.command_options import format_option
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any

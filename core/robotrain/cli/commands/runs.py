@@ -45,15 +45,6 @@ UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 EVERYWHERE_HELP = "List what the platforms have instead, whichever machine submitted it."
 USER_HELP, USERS = "With --everywhere: whose runs, `me` or `all`.  [default: me]", ("me", "all")
-OTHER_OPTIONS = {
-    "--since": "after from newer-than",
-    "--until": "before to older",
-    "--state": "status",
-    "--number": "count max head last",
-    "--set": "filter where",
-    "": "sort sort-by order order-by reverse",
-}
-"""What people call options of this command; below "" what it does not do."""
 STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole where there is no terminal."""
 MIN_REASON_WIDTH = 40
@@ -73,15 +64,12 @@ def _complete_states(incomplete: str) -> list[str]:
 
 
 class RunsCommand(OwnCommand):
-    """The command; it knows other words for its options."""
+    """The command; it knows a state that is typed as an option."""
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the option that a word means, or the state that it is."""
-        word = flag.lstrip("-").replace("_", "-")
-        if state := find_state(word):
-            return (Suggestion(f"--state {state}"),)
-        meant_option = next((option for option, words in OTHER_OPTIONS.items() if word in words.split()), None)
-        return near if meant_option is None else (Suggestion(meant_option),) if meant_option else ()
+        """Return the option for the state that a word is: `--failed`."""
+        state = find_state(flag.lstrip("-").replace("_", "-"))
+        return (Suggestion(f"--state {state}"),) if state else near
 
 
 def runs(

@@ -118,7 +118,7 @@ class SubmitCommand(JobCommand):
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
         options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME")
         for flag, help in SUBMIT_SWITCHES.items():
-            options.add_own(flag, help=help)
+            options.add_own(flag, help=help, common=flag == "--stream")
         save = "after submission, write the platform's spec of the run to this file"
         options.add_own("--save-spec", "-a", help=save, metavar="FILE")
         self.add_labels(options)

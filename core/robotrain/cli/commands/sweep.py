@@ -14,7 +14,8 @@ from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
 from robotrain.cli.command_factory import format_help, get_plugins
 from robotrain.cli.commands import submit
-from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
+from robotrain.cli.job_command import JobCommand, make_job_command
+from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.config.selection import Choice, load_or_none
@@ -27,6 +28,7 @@ from robotrain.errors import (
     raise_if_any,
     suggest_leaving_out,
 )
+from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
@@ -200,7 +202,9 @@ def _read_space(
         points = space.read_points(Path(file)) if file else []
     if file and values.get("over"):
         problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
-    if not file and not values.get("over"):
+    suggested_edits = (read_edit(way) for problem in problems for way in problem.suggestions)
+    is_misspelt = any("--over" in edit.flags for edit in suggested_edits)
+    if not file and not values.get("over") and not is_misspelt:
         problems.append(space.make_over_problem("a sweep needs values that vary"))
     sampler_name = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")

@@ -1,0 +1,80 @@
+"""The help page of a command that takes a job: in short what people set, and with `--help-all` every option."""
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+from robotrain.cli.command_factory import HELP_ALL, HelpInTwoSizes, get_plugins, write_names
+from robotrain.cli.options import SHORT_WIDTH, ComposedOptions, Option
+from robotrain.config.selection import Choice, load_or_none
+from robotrain.config.values import DEFAULT_ORIGIN
+
+PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
+FULL_HELP_MARK = "\f"
+"""Stands in the text of a command before what only `--help-all` says."""
+
+
+class JobHelp(HelpInTwoSizes, TyperCommand):
+    """The part of a command that writes its help page."""
+
+    options: ComposedOptions
+    choice: Choice
+    words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text, in short help the part of it before FULL_HELP_MARK."""
+        short_text, _, more_text = (self.help or "").partition(FULL_HELP_MARK)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(short_text + more_text if ctx.meta[HELP_ALL] else short_text)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options by group; Typer's own panels would import rich."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        if not ctx.meta[HELP_ALL]:
+            for option in self.options.options:
+                if option.common:
+                    panels.setdefault(option.panel, []).append(option.make_short_record())
+        else:
+            for parameter in self.get_params(ctx):
+                if record := parameter.get_help_record(ctx):
+                    panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
+        formatter.write_paragraph()
+        if not ctx.meta[HELP_ALL]:
+            self._write_more_names(formatter)
+            if self.choice.origins[0] == DEFAULT_ORIGIN:
+                write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
+                formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
+            formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
+        if not self.choice.platform:
+            formatter.write_text("With --platform NAME, the options of that platform are shown too.")
+
+    def _write_more_names(self, formatter: Any) -> None:
+        """Write the names of the options of a workload and a platform that somebody chose."""
+        chosen_names = (self.choice.workload, self.choice.platform)
+        for name, origin in zip(chosen_names, self.choice.origins, strict=True):
+            panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
+            hidden_options = [option for option in self.options.options if option.panel in panels and not option.common]
+            if hidden_options:
+                title = f"More {hidden_options[0].panel[:1].lower()}{hidden_options[0].panel[1:]}"
+                write_names(formatter, title, map(self._choose_spelling, hidden_options))
+
+    def _choose_spelling(self, option: Option) -> str:
+        """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
+        on_flag, _, off_flag = option.flags[0].partition("/")
+        parameter = self.options.declared.get(option.name)
+        return off_flag if off_flag and parameter and parameter.default is True else on_flag
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the pieces of the usage line, with what stands after `--`."""
+        pieces = super().collect_usage_pieces(ctx)
+        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
+        if workload is None or not workload.program:
+            return pieces
+        if workload.own_command and not self.choice.program and not self.choice.file:
+            named_pieces = [workload.name if piece == self.words_metavar else piece for piece in pieces]
+            return [*named_pieces, "--", "PROGRAM", "ARGS..."]
+        return [*pieces, "[-- ARGS]"]
