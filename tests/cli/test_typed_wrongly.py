@@ -171,7 +171,7 @@ LOOKS = {
     "status -v": "leave out -v",
     "status pick --quiet": "robotrain status pick 2>/dev/null",
     "outputs pick --dir x": "--to x",
-    "resume pick --checkpoint 200": "robotrain outputs pick --checkpoint 200 --to FOLDER",
+    "resume pick --checkpoint 200": "--resume-from 200",
     "resume pick --checkpoint out/x": "--resume-from out/x",
 }
 
@@ -221,7 +221,7 @@ def test_options_of_another_workload_than_that_of_the_run_are_not_offered(robotr
     program = ("python", "-m", "training", "--lr", "{b}", "--epochs", "2")
     run = robotrain("submit", "command", "--platform", "fake", "--param", "b=1", "--", *program).stdout.strip()
     for words, way in (
-        ((run, "--learning-rate", "1"), "robotrain resubmit --help"),
+        ((run, "--learning-rate", "1"), "-- --lr 1"),
         (("--batch-size", "1"), "robotrain resubmit --help"),
         ((run, "--epoch", "1"), "-- --epochs 1"),
         ((run, "--b", "1"), "--set b=1"),

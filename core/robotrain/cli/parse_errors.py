@@ -21,8 +21,6 @@ from robotrain.cli.foreign_words import find_foreign_option, has_option, list_co
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.cli.run_words import (
-    CHECKPOINT_WORDS,
-    RESUME_FROM_FLAG,
     RUN_WORD,
     suggest_newest_runs,
     suggest_run_word,
@@ -186,9 +184,6 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     options = (param for param in context.command.get_params(context) if param.param_type_name == "option")
     flags = [spelling for option in options for spelling in (*option.opts, *option.secondary_opts)]
     option_suggestions: tuple[Suggestion, ...] = ()
-    if RESUME_FROM_FLAG in flags and flag in CHECKPOINT_WORDS:
-        checkpoint_way = _complete_option(Suggestion(RESUME_FROM_FLAG), flag, context)
-        return make_problem("usage.no-such-option", checkpoint_way, where=flag, command=command, known="")
     misspelt = find_misspelt_option(flag, flags)
     if not misspelt and TO_FLAG in flags and find_misspelt_option(flag, OUTPUT_WORDS):
         misspelt = TO_FLAG

@@ -23,8 +23,6 @@ FOLLOW_FLAG, WATCH_WORDS = "--follow", ("--watch", "-w", "--follow", "-f", "--li
 """The option of `logs`, and what other programs call one that shows what is new."""
 CHECKPOINT_FLAG, RESUME_FROM_FLAG = "--checkpoint", "--resume-from"
 """The options for a checkpoint of a run: to look at it, and to continue from it."""
-CHECKPOINT_WORDS = (CHECKPOINT_FLAG, "--from", "--step", "--ckpt", "--from-step", "--from-checkpoint", "--at-step")
-"""What people call the option to continue from it."""
 WATCHABLE = ("status", "runs", "outputs", "wait")
 """Commands in whose place `watch` shows the same live."""
 
