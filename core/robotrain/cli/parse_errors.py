@@ -18,8 +18,8 @@ from robotrain.cli.command_factory import (
 )
 from robotrain.cli.foreign_options import find_way_of_command, find_way_of_every_command
 from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
+from robotrain.cli.misspelt_option import find_misspelt_option
 from robotrain.cli.next_commands import make_evaluation_command
-from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.cli.run_words import (
     RUN_WORD,
     suggest_newest_runs,

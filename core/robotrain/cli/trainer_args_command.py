@@ -62,7 +62,7 @@ class TrainerArgsCommand(OwnCommand):
 
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
-        from robotrain.cli.option_spelling import find_misspelt_option
+        from robotrain.cli.misspelt_option import find_misspelt_option
         from robotrain.cli.parse_errors import read_typed_value
         from robotrain.config.command_options import format_option
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain.cli.option_spelling import find_misspelt_option
+from robotrain.cli.misspelt_option import find_misspelt_option
 from robotrain.config.option_synonyms import find_synonym
 from robotrain.config.program_file import find_code_folder
 from robotrain.config.selection import Choice, find_starter

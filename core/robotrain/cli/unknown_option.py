@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from robotrain.cli.foreign_words import find_foreign_option, is_variable, list_commands_with
-from robotrain.cli.option_spelling import find_misspelt_option, format_option
+from robotrain.cli.misspelt_option import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.cli.typed_program import LineProgram, read_program
 from robotrain.config.managed_options import fill_in_value, replace_managed_option

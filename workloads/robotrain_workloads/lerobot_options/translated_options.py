@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cli.option_spelling import find_misspelt_option
+from robotrain.cli.misspelt_option import find_misspelt_option
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain_workloads.lerobot import option_tree, versions
