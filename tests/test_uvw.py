@@ -26,9 +26,10 @@ def write_program(file: Path, line: str) -> None:
     file.chmod(0o755)
 
 
-def start(folder: Path) -> "subprocess.CompletedProcess[str]":
+def start(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     environ = {"PATH": str(folder / "bin")}
-    return subprocess.run([folder / "uvw", "--version"], env=environ, capture_output=True, text=True, timeout=60)
+    line = [folder / "uvw", *(words or ("--version",))]
+    return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", ["python3", "python"])
@@ -50,3 +51,9 @@ def test_the_first_start_says_what_it_waits_for_and_later_ones_nothing(bare: Pat
     assert first.stderr.count("\n") == 1
     assert all(words in first.stderr for words in ("downloading uv", "usually takes"))
     assert second.stderr == ""
+
+
+def test_in_any_folder_it_runs_what_its_clone_has(bare: Path) -> None:
+    write_program(bare / "bin/uv", 'echo "$*"')
+    assert start(bare, "run", "robotrain", "status").stdout.split("\n")[0] == f"run --project {bare} robotrain status"
+    assert start(bare, "sync", "-q").stdout == "sync -q\n"

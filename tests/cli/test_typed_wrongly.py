@@ -27,6 +27,7 @@ ARGUMENTS = {
     f"submit train.py {HERE} --momentum 1": "",
     # another word, or a misspelling of one, for an option of the program
     f"submit train.py {HERE} --learning-rate 1": "-- --lr 1",
+    f"submit train.py {HERE} lr=1e-3": "-- --lr 1e-3",
     f"submit train.py {HERE} --larning-rate 1": "-- --lr 1",
     f"submit train.py {HERE} --save-dir x": "-- --out x",
     f"submit train.py {HERE} -- --learning_rate=1": "--lr=1",

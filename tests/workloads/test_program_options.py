@@ -137,7 +137,8 @@ UNREAD = [  # the options, the arguments, the problem, what to type
 
 
 @pytest.mark.parametrize(("options", "words", "problem", "way"), UNREAD)
-def test_a_parameter_that_the_program_does_not_read_is_refused(submit, options, words, problem, way):
+def test_a_parameter_that_the_program_does_not_read_is_refused(submit, tmp_path, options, words, problem, way):
+    (tmp_path / "job.schema.json").write_text('{"description": "[env: ROBOTRAIN_LR]"}')  # of `robotrain init`
     answer = submit(f"--data data {words}", options=options.split())
     problems = {f"{problem['code']} {problem['where']}": problem for problem in answer.json["problems"]}
     assert answer.exit_code == 2

@@ -176,7 +176,7 @@ def _list_commands(context: Any) -> list[str]:
 def _suggest_usage(context: Any) -> Suggestion:
     """Return the command line with its arguments."""
     pieces = (piece for piece in context.command.collect_usage_pieces(context) if piece != "[OPTIONS]")
-    return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
+    return Suggestion(" ".join([_get_path(context), *(piece.strip("{}[]") for piece in pieces)]))
 
 
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:

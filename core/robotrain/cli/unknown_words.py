@@ -297,10 +297,13 @@ def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Sugg
     """Yield how a `NAME=VALUE` is given: by its name in a job file, or as an option of the program."""
     workload = load_or_none(plugins.workload, choice.workload)
     platform = load_or_none(plugins.platform, choice.platform)
+    program = read_program(choice, workload, ())
     name, _, value = word.partition("=")
     if name in Names(workload, platform, plugins.source_kinds()).list_keys():
         yield Suggestion(f"--set {shlex.quote(word)}", replaces=word)
     elif workload and workload.get_option_name(word):
         yield Suggestion(f"-- {shlex.quote(word)}", replaces=word)
+    elif program and (program_option := program.find_meant_option(f"--{name}")):
+        yield Suggestion(f"-- {program_option} {shlex.quote(value)}", replaces=word)
     elif option := find_option_of_program(workload, f"--{name}", value):
         yield Suggestion(f"-- {shlex.quote(option)}", replaces=word)

@@ -54,7 +54,7 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
         moment = datetime.fromisoformat(text.upper())
         return (_end_day(moment) if is_end and DAY.fullmatch(text) else moment).timestamp()
     except (ValueError, OverflowError):
-        raise ValueError("a time is 7d, 12h, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
+        raise ValueError("a time is 7d, 12h, 30min, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
 
 
 def _end_day(midnight: datetime) -> datetime:

@@ -16,7 +16,7 @@ from robotrain.redaction import redact
 from robotrain.store import files, records
 from robotrain.store.latest_run import LATEST, NEWEST_NAMES, RunNeed, find_latest_run
 
-MAX_NAMES = 8
+MAX_NAMES, MAX_NEWEST = 8, 3
 MAX_COMPLETIONS = 50
 NEWEST = 200
 """The names of how many runs are completed: to look at all of ten thousand would take longer than all else."""
@@ -76,10 +76,11 @@ def find_run(text: str = "", need: RunNeed | None = None) -> str:
         spelling_by_lower[close_match]
         for close_match in get_close_matches(text.lower(), spelling_by_lower, n=3, cutoff=0.6)
     ]
+    newest_runs = list(itertools.islice(records.iterate_runs(with_steps=False), MAX_NEWEST))
     hint = (
         f"did you mean {', '.join(similar_names)}?"
         if similar_names
-        else f"the newest are {_format_runs([*records.iterate_runs(with_steps=False)] or runs, name_by_run)}"
+        else f"the newest are {_format_runs(newest_runs or runs[:MAX_NEWEST], name_by_run)}"
     )
     meant_names = [name for name in similar_names if is_misspelling(text.lower(), name.lower())]
     ways = (Suggestion(meant_names[0]),) if len(meant_names) == 1 else ()

@@ -12,6 +12,7 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
+from robotrain.store.written_files import JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import option_rules, parameters, placeholders, program_files
@@ -26,6 +27,8 @@ MAX_NAMES = 5
 MAX_LISTED = 5000
 """Files of the code that are looked at for configurations."""
 CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".toml", ".json", ".ini", ".cfg", ".sh")
+OWN_SCHEMA_FILES = (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)
+"""What `robotrain init` writes for editors; no program reads them."""
 VARIABLE_START = b"ROBOTRAIN_"
 """What the text of a program has that reads values of the job from its environment."""
 
@@ -92,7 +95,7 @@ def _read_configurations(folder: Path) -> Iterator[bytes]:
     """Yield the texts of the configuration files of a folder, which may name variables too: `${oc.env:NAME}`."""
     names = (Path(parent, name) for parent, _, file_names in os.walk(folder) for name in file_names)
     for path in itertools.islice(names, MAX_LISTED):
-        if path.suffix in CONFIGURATION_SUFFIXES:
+        if path.suffix in CONFIGURATION_SUFFIXES and path.name not in OWN_SCHEMA_FILES:
             with contextlib.suppress(OSError):
                 yield path.read_bytes() if path.stat().st_size <= program_files.MAX_BYTES else b""
 

@@ -13,6 +13,7 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.run import RunRecord
 from robotrain.redaction import redact
 from robotrain.report.collect import RunFacts
@@ -158,11 +159,9 @@ def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow
     yield ["state", *(run_facts.status.state for run_facts in facts)]
     if any(run_facts.sweep for run_facts in facts):
         yield ["best trial", *(run_facts.best_trial or "–" for run_facts in facts)]
-    for rows in tables.values():
-        for row in rows:
-            cells = (
-                "–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values
-            )
+    for row in (row for rows in tables.values() for row in rows if row.name != NAME_PARAMETER):
+        cells = ["–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values]
+        if len(set(cells)) > 1:  # numbers may differ in digits that are not shown
             yield [row.name, *map(redact, cells)]
 
 
