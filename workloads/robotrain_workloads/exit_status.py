@@ -17,12 +17,12 @@ class WorkFailed(SystemExit):
 
 
 def end_as_preflight(reason: object) -> NoReturn:
-    """Print why, and end with the exit code of preflight. Raise WorkFailed."""
+    """Print why, and end with the exit code of preflight. Raise WorkFailed, from the reason if that is an exception."""
     failure = WorkFailed(reason)
     failure.code = EXIT_PREFLIGHT  # Python prints only what it exits with
     sys.stdout.write(f"{failure}\n")  # in one piece: others may write to the same pipe
     sys.stdout.flush()
-    raise failure
+    raise failure from (reason if isinstance(reason, BaseException) else None)
 
 
 def exit_with_status(status: int) -> None:

@@ -177,8 +177,11 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
 
 
 def find_headline_score(scores: Mapping[str, float], declared_metrics: Sequence[Metric]) -> tuple[Metric, float] | None:
-    """Return the metric of the main score and its value; None if there is none."""
-    for metric in declared_metrics:
+    """Return the metric of the main score and its value; None if there is none.
+
+    One that is declared by its name comes before those of a pattern.
+    """
+    for metric in sorted(declared_metrics, key=lambda metric: metric.pattern):
         if metric.kind != "curve" and (metric.kind != "score" or not metric.headline):
             continue
         name = next(filter(metric.matches, scores), metric.name)
