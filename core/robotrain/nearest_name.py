@@ -11,6 +11,8 @@ from robotrain.errors import Suggestion
 
 MIN_RATIO = 0.75
 """How similar the letters of names with digits must be."""
+MIN_NEAR_RATIO = 0.6
+"""How similar names must be."""
 SHORT = 3
 """The length of names of which another first letter makes another name."""
 MIN_PREFIX = 2
@@ -34,7 +36,14 @@ def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     if len(prefix_matches) == 1:
         return name_by_spelling[prefix_matches[0]]
     close_names = get_close_matches(
-        name, [spelling for spelling in name_by_spelling if _can_be_misspelt(name, spelling)], n=1, cutoff=0.6
+        name,
+        [
+            spelling
+            for spelling in name_by_spelling
+            if _can_be_misspelt(name, spelling) and _has_near_key(name, spelling)
+        ],
+        n=1,
+        cutoff=MIN_NEAR_RATIO,
     )
     return name_by_spelling[close_names[0]] if close_names else None
 
@@ -52,6 +61,13 @@ def _can_be_misspelt(name: str, candidate: str) -> bool:
     if min(len(name_letters), len(candidate_letters)) == 0:  # `v0.6.0` and `0.6.0`
         return len(digit_texts) == 1 and len(name_letters + candidate_letters) <= 1
     return len(digit_texts) == 1 and SequenceMatcher(None, name_letters, candidate_letters).ratio() >= MIN_RATIO
+
+
+def _has_near_key(name: str, candidate: str) -> bool:
+    """Return whether two keys of the same table are near without it: `platforms.local.` makes no keys alike."""
+    table, _, key = name.rpartition(".")
+    other_table, _, other_key = candidate.rpartition(".")
+    return not table or table != other_table or SequenceMatcher(None, key, other_key).ratio() >= MIN_NEAR_RATIO
 
 
 def is_misspelling(word: str, other_word: str) -> bool:

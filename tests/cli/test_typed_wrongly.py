@@ -147,6 +147,7 @@ LOOKS = {
     "data view --dataset-path=data": "robotrain data view data",
     "data check train.py": "",
     # options of other tools
+    "runs --columns name": "robotrain runs --json",
     "logs pick --lines 50": "--tail 50",
     "logs --lines=50 pick": "--tail 50",
     "logs pick --last": "--tail INT",

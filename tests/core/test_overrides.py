@@ -110,6 +110,9 @@ def test_unknown_key_is_rejected_with_the_nearest(robotrain):
         "explain", "--platform", "local", *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8"
     )
     answer.check_problems(2, "value-unknown --set platforms.plain.zone", "value-unknown --set a.b.c.d")
+    answer = robotrain("explain", "--platform", "local", *FOLDER, "--set", "platforms.local.gpus=1")
+    answer.check_problems(2, "value-unknown --set platforms.local.gpus")
+    assert "runs_dir" not in answer.stderr  # its table alone is like that of another key
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def _fill_in_line(text: str, words: Sequence[str], value: str, command_length: i
         "VALUE": value if value and is_plain else "VALUE",
         "UNFINISHED": " ".join(islice(iterate_runs_with(UNFINISHED), MAX_RUNS)) or "RUN RUN",
     }
+    if "--json" in words:  # it is typed already
+        text = text.replace(" --json", "")
     filled_text = PLACEHOLDER.sub(lambda match: texts[match[0]], text)
     yield Suggestion(" ".join(filled_text.split()))
 
