@@ -69,7 +69,7 @@ class TrainerArgsCommand(OwnCommand):
         typed_value = read_typed_value(flag, ctx) or "VALUE"
         if "." in flag:
             return (Suggestion(f"-- {flag}={typed_value}", replaces=flag),)
-        keys = _list_keys(ctx, None if self.key_prefix else _find_record(ctx))
+        keys = _list_keys(ctx, None if self.key_prefix else _find_record(flag, ctx))
         typed = flag.replace("_", "-")
         if self.key_prefix and not flag.startswith("--"):
             return near
@@ -88,24 +88,21 @@ class TrainerArgsCommand(OwnCommand):
     def describe_other_options(self, flag: str, ctx: Any) -> str:
         """Return a sentence with the options of the program of the run that is typed; empty if it has none."""
         program = self._find_program(flag, ctx)
-        options = [option for option in program.options if option not in HELP_OPTIONS] if program else []
-        return (
-            f"{program.name} has {', '.join(options[:MAX_LISTED_OPTIONS])}, after `--`." if program and options else ""
-        )
+        if program is None:
+            return ""
+        options = [option for option in program.options if option not in HELP_OPTIONS]
+        return f"{program.name} has {', '.join(options[:MAX_LISTED_OPTIONS])}, after `--`." if options else ""
 
     def _find_program(self, flag: str, ctx: Any) -> RecordedProgram | None:
         """Return the program of the run that is typed, or of the newest; None if it has none of its user's own.
 
         :param flag: an option that the command does not have, whose value is no run.
         """
-        from robotrain.cli.parse_errors import read_typed_value
         from robotrain.cli.recorded_program import find_program
 
         if self.key_prefix:
             return None
-        typed_value = read_typed_value(flag, ctx)
-        typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-") and word != typed_value]
-        return next(filter(None, map(find_program, typed_words or [""])), None)
+        return next(filter(None, map(find_program, _list_run_words(flag, ctx))), None)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
@@ -127,12 +124,20 @@ def _list_keys(ctx: Any, record: RunRecord | None = None) -> dict[str, str]:
     return dict(list_flag_keys(workloads.values(), platforms.values(), plugins.source_kinds()))
 
 
-def _find_record(ctx: Any) -> RunRecord | None:
+def _list_run_words(flag: str, ctx: Any) -> list[str]:
+    """Return the words that may name the run, without the value of an unknown option; an empty text for the newest."""
+    from robotrain.cli.parse_errors import read_typed_value
+
+    typed_value = read_typed_value(flag, ctx)
+    words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-") and word != typed_value]
+    return words or [""]
+
+
+def _find_record(flag: str, ctx: Any) -> RunRecord | None:
     """Return the record of the run that is typed, or of the newest where none is; None if there is none."""
     from robotrain.store import name_index, records
 
-    typed_words = [word for word in read_typed_line(ctx)[1:] if not word.startswith("-")]
-    for word in typed_words or [""]:
+    for word in _list_run_words(flag, ctx):
         with contextlib.suppress(Rejected):
             return records.read_record(name_index.find_run(word))
     return None
