@@ -234,7 +234,6 @@ def parse_source(
         kind for kind in matches if capabilities and capabilities.source(text.role, kind)
     ]  # several may recognize it
     kind = next(iter((*supported_kinds, *matches)), candidates[0])
-    titles = kind.title if matches else " or ".join(candidate.title for candidate in candidates)
     try:
         source = kind.parse_as(text.role, text.text, text.base)
         if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a parser may return another kind
@@ -253,12 +252,12 @@ def parse_source(
             return folder_problem
         schemes = tuple(scheme for source_kind in kinds.values() for scheme in source_kind.schemes)
         return make_problem(
-            "source-invalid.value",
+            "source-invalid.recognized" if matches else "source-invalid.value",
             *_suggest_sources(text, kind, error, offered_kinds),
             where=text.origin.where,
             given=redact(text.text, schemes),
             flag=kind.roles[text.role].flag,
-            titles=titles,
+            titles=" or ".join(candidate.title for candidate in candidates),
             why=error.why,
         )
 
