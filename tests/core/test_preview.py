@@ -63,7 +63,8 @@ def test_rows_of_a_training_are_these(preview, robotrain):
 def test_a_row_says_what_the_line_means(preview):
     for words, row, value in (
         (("--val-split", "0"), "epochs", "1,600, each of 2,000 frames"),
-        (("--", "--dataset.episodes=[0,1,2,3,4]"), "epochs", "17,778, each of 180 frames"),
+        (("--val-split", "0.001"), "epochs", "1,633, each of 1,960 frames"),
+        (("--", "--dataset.episodes=[0,1,2,3,4]"), "epochs", "20,000, each of 160 frames"),
         (("--policy-repo-id", "u/p"), "policy", "from u/p"),
         (("--policy-type", "diffusion"), "policy", "diffusion, new"),
         (("--device", "cpu"), "GPUs", "0"),
@@ -178,6 +179,8 @@ def test_each_view_of_a_job_names_the_other_two(robotrain, fake_platform, pusht)
         (("--batch-size", "1801", "--training-steps", "9"), "--batch-size 1801"),
         (("--batch-size", "1800", "--training-steps", "1000", "--dry-run"), ""),
         (("--batch-size", "1800", "--training-steps", "1001", "--dry-run"), "--training-steps 1001"),
+        (("--lr", "100", "--training-steps", "9"), "--learning-rate 100"),
+        (("--lr", "0.01", "--training-steps", "9"), ""),
     ],
 )
 def test_a_training_that_is_probably_not_meant_is_a_warning(robotrain, fake_platform, pusht, words, doubt):

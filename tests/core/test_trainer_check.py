@@ -155,6 +155,10 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
     assert "ROBOTRAIN_CHECKER_SECONDS=7.5" in answer.stderr
     for pid in pids.read_text().split():
         assert is_gone(int(pid))
+    again = ask("--answer=hang", f"--pids={pids}")
+    again.check_problems(0, "checker-unusable --checker")
+    assert "no answer within 1.5 s, just now" in again.stderr
+    assert "waiting for typer" not in again.stderr, "each line would wait anew"
 
 
 @pytest.mark.slow

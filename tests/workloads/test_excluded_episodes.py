@@ -180,7 +180,7 @@ def test_a_job_file_and_a_call_take_a_list(robotrain, tmp_path, pusht, episodes)
     rows = {row["name"]: row["value"] for row in answer.json["preview"]}
     meant = ",".join(map(str, episodes)) if isinstance(episodes, list) else episodes
     assert rows["episodes"] == f"46 of 50 episodes, without {meant}"
-    assert rows["epochs"].endswith("each of 1,656 frames")
+    assert rows["epochs"].endswith("each of 1,640 frames")
     called = api.render(platform="local", dataset_path=pusht, exclude_episodes=episodes)
     assert dict(called.job.parameters)["exclude_episodes"] == meant
 

@@ -1,5 +1,6 @@
 """What the files that describe a job's sources tell of it, for `submit --dry-run`. A job does not carry it."""
 
+import math
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -62,7 +63,7 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
         total, recorded_frames = (sum(int(infos[source][key]) for source in datasets) for key, _ in COUNTS)
         count = len(list_trained(lerobot_job, total))
         episode_texts = [f"{count:,} of {total:,} episodes", *episode_texts] if count < total else []
-        frames = _count_frames(lerobot_job, recorded_frames, count / total)
+        frames = round(recorded_frames * (count - _count_held_out(lerobot_job, count)) / total) or None
     return JobFacts(rows | ({"episodes": ", ".join(episode_texts)} if episode_texts else {}), summary_by_source, frames)
 
 
@@ -93,7 +94,8 @@ def _describe_dataset(info: Mapping[str, Any]) -> str:
 COUNTS = (("total_episodes", "episode"), ("total_frames", "frame"))
 
 
-def _count_frames(job: LerobotJob, recorded: int, share: float) -> int | None:
-    """Return the frames of a share of the episodes that are trained on, as if all were of one length."""
+def _count_held_out(job: LerobotJob, episodes: int) -> int:
+    """Return how many episodes LeRobot holds out, as if all were of one task; none where that would leave none."""
     held_out_part = float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 0.0
-    return round(recorded * share * (1 - held_out_part)) or None
+    held_out_count = math.ceil(episodes * held_out_part)
+    return held_out_count if held_out_count < episodes else 0

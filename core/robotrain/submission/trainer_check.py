@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
+from robotrain.model.amounts import format_age
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import (
@@ -54,6 +56,8 @@ LONGER = 5
 LONGER_REMARK = "waits longer: a trainer that was not imported for a while is read from disk first"
 SLOW_SECONDS = 1.0
 """After so long a message says what is waited for."""
+SILENCE_SECONDS = 600.0
+"""How long a checker that gave no answer is not asked again: the machine is busy, and each line would wait anew."""
 MAX_OUTPUT = 1 << 16
 FORMAT = 1
 """Changes with what a cached verdict means."""
@@ -155,7 +159,7 @@ def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -
             for verdict in answer.verdicts
         ]
         if answer.is_final:
-            _write_cached(key, verdicts)
+            _write_cached(key, "\n".join(map(format_verdict, verdicts)))
     return [problem for verdict in verdicts for problem in _make_problems(question, checker, verdict)]
 
 
@@ -193,6 +197,9 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
     environ = child_python.make_import_environ([code], variables) | dict(question.command.environ) | OFFLINE | places
     seconds = get_time_limit()
+    if (silent_seconds := _find_silence(checker, seconds)) is not None:
+        reason = f"it gave no answer within {seconds:g} s, {format_age(silent_seconds)}"
+        return _make_unusable(checker, reason, options, _suggest_longer(seconds))
     subject = f"the options of {question.prepared.job.workload}"
     message = f"checking {subject}: waiting for {checker.name} to import its trainer, for at most {seconds:g} s …"
     with CacheLease(files.get_cache_folder()) as lease:
@@ -212,8 +219,8 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
             return _make_unusable(checker, f"it does not start: {error}", options)
     if command_result.timed_out:
         reason = f"it gave no answer within {seconds:g} s"
-        longer = Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
-        return _make_unusable(checker, reason, options, longer)
+        _write_cached(_get_silence_file(checker).name, f"{seconds:g}")
+        return _make_unusable(checker, reason, options, _suggest_longer(seconds))
     verdicts = [verdict for line in command_result.stdout.splitlines() if (verdict := parse_verdict(line))]
     if verdicts:
         return _Answer(verdicts, is_final=command_result.exit_code == 0)
@@ -232,6 +239,26 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     )
     reason = f"it ended without a verdict ({ending})" + (f": {redact(last_line, max_length=300)}" if last_line else "")
     return _make_unusable(checker, reason, options)
+
+
+def _suggest_longer(seconds: float) -> Suggestion:
+    return Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
+
+
+def _find_silence(checker: Checker, seconds: float) -> float | None:
+    """Return how long ago the checker gave no answer in at least so many seconds; None if it was not lately."""
+    with suppress(OSError, ValueError):
+        file = _get_silence_file(checker)
+        silent_seconds = time.time() - file.stat().st_mtime
+        if 0 <= silent_seconds < SILENCE_SECONDS and float(file.read_text()) >= seconds:
+            return silent_seconds
+    return None
+
+
+def _get_silence_file(checker: Checker) -> Path:
+    """Return the file in the cache that says how long a checker was waited for in vain."""
+    digest = hashlib.sha256(json.dumps(checker.identity).encode()).hexdigest()
+    return files.get_cache_folder() / VERDICTS / f"silent-{digest}"
 
 
 def get_time_limit() -> float:
@@ -291,15 +318,15 @@ def _read_cached(key: str) -> list[Verdict] | None:
     return None
 
 
-def _write_cached(key: str, verdicts: Sequence[Verdict]) -> None:
-    """Keep verdicts for later checks, if the cache can be written."""
+def _write_cached(name: str, text: str) -> None:
+    """Keep what a check brought for later ones, if the cache can be written."""
     folder = files.get_cache_folder() / VERDICTS
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         folder.with_name(f"{VERDICTS}.lock").touch()
         with CacheLease(folder.parent) as lease:
             lease.acquire(folder)
-            files.write_atomically(folder / key, "\n".join(map(format_verdict, verdicts)).encode())
+            files.write_atomically(folder / name, text.encode())
             verdict_files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
             for old_verdict_file in verdict_files[:-MAX_VERDICTS]:
                 old_verdict_file.unlink()

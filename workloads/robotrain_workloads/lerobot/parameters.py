@@ -18,7 +18,14 @@ JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", 
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 TrainingSteps = Annotated[
     int,
-    Param(help="the number of training steps", common=True, aliases=("--steps",), env=("TRAINING_STEPS",), gt=0),
+    Param(
+        help="the number of training steps",
+        common=True,
+        aliases=("--steps",),
+        env=("TRAINING_STEPS",),
+        gt=0,
+        le=1_000_000_000,  # years; a digit too many is refused
+    ),
 ]
 BATCH_SIZE_PARAM = Param(help="samples a step, on each GPU", common=True, env=("BATCH_SIZE",), gt=0)
 BatchSize = Annotated[int, BATCH_SIZE_PARAM]

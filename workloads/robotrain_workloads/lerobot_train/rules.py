@@ -257,6 +257,10 @@ def check_adapter(job: LerobotJob) -> Iterator[Problem]:
         )
 
 
+DOUBTFUL_RATE = 0.1
+"""From this learning rate on there is a warning."""
+
+
 def check_decay(job: LerobotJob) -> Iterator[Problem]:
     """Note a learning rate that has decayed to its end long before the training ends: LeRobot only shortens schedules.
 
@@ -271,6 +275,13 @@ def check_decay(job: LerobotJob) -> Iterator[Problem]:
         return
     way = Suggestion(f"-- {model.format_option(DECAY_STEPS, steps)}", "lets it decay until the end")
     yield make_problem("decay-ends-early", way, given=str(steps), decay=f"{decay:,}", steps=f"{steps:,}")
+
+
+def check_learning_rate(job: LerobotJob) -> Iterator[Problem]:
+    """Warn of a learning rate at which a training usually diverges: LeRobot's own are 1e-5 to 3e-4."""
+    rate = job.parameters["learning_rate"]
+    if rate is not None and rate >= DOUBTFUL_RATE:
+        yield make_problem("training-doubtful.learning-rate", given=f"{rate:g}")
 
 
 def check_keep(job: LerobotJob) -> Iterator[Problem]:

@@ -58,6 +58,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     lerobot_job = LerobotJob(job)
     yield from train_rules.check_type(lerobot_job)
     yield from train_rules.check_rates(lerobot_job)
+    yield from train_rules.check_learning_rate(lerobot_job)
     yield from train_rules.check_decay(lerobot_job)
     yield from train_rules.check_precision(lerobot_job)
     yield from train_rules.check_options(lerobot_job)
