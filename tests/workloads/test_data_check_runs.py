@@ -53,7 +53,7 @@ def test_what_makes_a_policy_worse_is_a_warning_and_what_does_not_train_is_exit_
     ]
     differs = [("statistics-differ", "warning", feature) for feature in ("observation.state", "action")]
     assert findings == [differs[1:], differs]  # LeRobot averaged the quantiles of the second one
-    assert "compute them:    --statistics computed\n" in robotrain("data", "check", CAMERA).stderr
+    assert "true statistics: --statistics computed\n" in robotrain("data", "check", CAMERA).stderr
     (dataset / "meta/info.json").write_text("{}")
     broken = robotrain("data", "check", "recordings")
     assert broken.exit_code == 2

@@ -133,7 +133,7 @@ def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
     if checked.needs_conversion and checked.can_train:
         yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
     if any(finding.code == "statistics-differ" and finding.unit != BRIGHTNESS_UNIT for finding in checked.findings):
-        yield f"compute them:    {COMPUTED_WAY}"
+        yield f"true statistics: {COMPUTED_WAY}"
     if checked.excluded:
         yield f"leave them out:  {EXCLUDE_FLAG} {checked.format_excluded()}"
     episode = next((finding.episodes[0] for finding in checked.sorted_findings if finding.episodes), None)

@@ -168,9 +168,11 @@ def _explain_quantiles(
     text = describe_outside(
         dimension_names[dimension], low_quantile[dimension], high_quantile[dimension], outside_parts[dimension]
     )
-    return f"{text}: they are from {spread.q01[dimension]:.6g} to {spread.q99[dimension]:.6g}", float(
-        outside_parts[dimension]
+    finding_text = (
+        f"{text}: they are from {spread.q01[dimension]:.6g} to {spread.q99[dimension]:.6g}; only policies that "
+        "normalize by quantiles, such as pi05, use these"
     )
+    return finding_text, float(outside_parts[dimension])
 
 
 def _count(dimensions: int) -> str:
