@@ -75,6 +75,10 @@ LINES = {
         [episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)],
         "episode 4/10 (40%)  success 3/4  1.0 episodes/s  6 s left",
     ),
+    "a comparison that had its answer early": (
+        [*(episode(number, 232, max_reward=0.9) for number in range(20)), Outcome(state="succeeded", exit_code=0)],
+        "episode 20/20 (100%)  1.0 episodes/s",
+    ),
     "a replay has a mean error": (
         [episode(number, mse=value) for number, value in enumerate((0.2, 0.4))],
         "episode 2/10 (20%)  mse 0.3  1.0 episodes/s  8 s left",

@@ -219,7 +219,9 @@ class Progress:
                 }
             case event.Outcome():
                 self.outcome = log_event
-                if log_event.state == "succeeded":
+                if log_event.state == "succeeded" and self.unit == "episode":
+                    self.total = self.step or self.total  # a comparison ends as soon as it has an answer
+                elif log_event.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
     def _add_stage(self, stage_event: event.StageEvent) -> None:
