@@ -159,13 +159,14 @@ class JobCommand(JobHelp, JobCompletion):
             return self.execute(ctx, self.choice, dict(ctx.params))
         except Rejected as rejected:
             from robotrain.cli import typographic_words
+            from robotrain.cli.render_line import complete_render_lines
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
             problems = _drop_repeated(rejected.problems)
             if typography_problem := typographic_words.make_typography_problem(read_typed_line(ctx)):
                 problems = [typography_problem]  # the others are of words that are not meant
             working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
-            rejected.problems = tuple(map(self.express, working))
+            rejected.problems = tuple(map(self.express, complete_render_lines(self, ctx, working)))
             raise
 
     def express(self, problem: Problem) -> Problem:
