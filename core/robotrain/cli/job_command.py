@@ -16,11 +16,11 @@ from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
     add_context,
-    format_help,
     get_plugins,
     read_typed_line,
     split_at_dashes,
 )
+from robotrain.cli.help_page import format_help
 from robotrain.cli.job_completion import JobCompletion, complete_override
 from robotrain.cli.job_file_wording import express_in_file
 from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, JobHelp
@@ -145,10 +145,6 @@ class JobCommand(JobHelp, JobCompletion):
         )
         command.options, command.choice = options, choice
         return command
-
-    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
-        """Return the text of its help for a choice."""
-        return str(self.help)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options. What it suggests for a refused job has been tried."""

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument
-from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.help_page import format_help
 from robotrain.cli.output import (
     SEVERITY_STYLES,
     format_table,
@@ -164,7 +165,13 @@ def _list_flags(kind: SourceKind) -> list[str]:
     return [role.flag, *role.aliases] if role else []
 
 
+HELP = """Look at datasets: what is wrong with them, and in which episodes.
+
+  robotrain data check recordings/pick-cube
+
+  robotrain data view recordings/pick-cube
+"""
 app = make_plain_app()
-app.info.help = "Look at datasets: what is wrong with them, and in which episodes."
+app.info.help = format_help(HELP)
 for _command in (check, view):
     app.command(cls=DataCommand, help=format_help(getdoc(_command) or ""))(_command)

@@ -33,7 +33,7 @@ make_problem = Messages(__file__)
 
 Files = dict[str, bytes]
 """Contents by path below the folder."""
-WORKLOAD_HELP = "What the job runs; default: the default workload."
+WORKLOAD_HELP = "What the job runs (default: the default workload)."
 PLATFORM_HELP = "The platform of this project's jobs."
 PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
 EXAMPLE_HELP = "Copy an example with its data to a new folder."
@@ -51,7 +51,7 @@ def complete_examples(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def init(
     ctx: typer.Context,
-    folder: Annotated[str, argument("[FOLDER]", "Where to write; default: this folder, or a new one NAME.")] = "",
+    folder: Annotated[str, argument("[FOLDER]", "Where to write (default: this folder, or a new one NAME).")] = "",
     workload: Annotated[str, option("--workload", "NAME", WORKLOAD_HELP, complete_workloads)] = "",
     platform: Annotated[str, option("--platform", "NAME", PLATFORM_HELP, complete_platforms)] = "",
     pipeline: Annotated[bool, typer.Option("--pipeline", help=PIPELINE_HELP)] = False,
