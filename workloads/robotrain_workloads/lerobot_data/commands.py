@@ -137,6 +137,9 @@ class DataCommand(OwnCommand):
         _, equals, value = line[index].partition("=")
         if flag in (*flags, *DATASET_FLAGS):
             words = [*line[:index], *([value] if equals else []), *line[index + 1 :]]
+        elif flag in EPISODE_FLAGS and line[1:2] == ["view"]:
+            episode_words = [value] if equals else line[index + 1 : index + 2]
+            words = [*line[:index], *line[index + 1 + (not equals) :], *episode_words]
         elif flag in PAGE_FLAGS and line[1:2] == ["check"]:
             words = ["data", "view", *line[2:index], f"--to={value}" if equals else "--to", *line[index + 1 :]]
         else:
@@ -155,6 +158,7 @@ DATASET_FLAGS = (
     "--dataset.root",
     "--root",
 )
+EPISODE_FLAGS = ("--episode", "--episodes", "--episode-index", "-e")
 PAGE_FLAGS = ("--to", "--output", "--out", "--html")
 """What people type for the page of `data view`."""
 
