@@ -86,7 +86,7 @@ METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
 """What names the metric that compares the trials; the second where the workload has an option as the first."""
 WAIT_HELP = "wait until the last trial ends, and print the results; the exit code is 5 if a trial failed"
 AT_MOST_HELP = "how many trials may run at the same time  [default: 1 on this machine, else all]"
-SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe (by earlier results)  [default: grid]"
+SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe, which uses earlier results  [default: grid]"
 MAX_SHOWN = 20
 """How many trials a preview lists."""
 
