@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from robotrain import plugin
 from robotrain.cli.app import app
-from robotrain.cli.command_factory import HELP_ALL
+from robotrain.cli.help_page import HELP_ALL
 from robotrain.command_table import COMMANDS
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_osmo.settings import OsmoSettings
@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
 OPTIONS = "--no-plugins"
-WORKLOAD_COMMANDS = ("from-isaaclab", "from-lerobot", "policies", "bags")
+WORKLOAD_COMMANDS = ("from-isaaclab", "from-lerobot", "policies", "bags", "data")
 """The commands of built-in plugins; `robotrain plugins` lists them."""
 ENVIRON = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
 

@@ -114,6 +114,8 @@ OF_SLURM = {
     "--gpus-per-task 2": "--num-gpus 2",
     "--gpu 2": "--gpus 2",
     "--cpus-per-task 8": "--cpus 8",
+    "--mem 16G": "--memory 16G",
+    "-t 4h": "--time 4h",
     "--mail-user me@lab.org": "--sbatch mail-user=me@lab.org",
     "--learning-rate 0,0001": "--learning-rate 0.0001",
     "--batch-size 8,16": "robotrain sweep … --over batch_size=8,16",
@@ -126,6 +128,54 @@ def test_words_of_sbatch_and_values_of_other_tools_are_answered_on_slurm(robotra
     line = ("render", "lerobot-train", "--platform", "slurm", "-d", "lerobot/pusht", "--json", *words.split())
     (problem,) = robotrain(*line).json["problems"]
     assert problem["instead"][0]["text"] == OF_SLURM[words]
+
+
+OF_A_PROGRAM = {
+    "--output out.log": ["leave out --output"],
+    "-o out.log": ["leave out -o"],
+    "--format yaml": [],
+    "--env MODE=offline": ["--set-env MODE=offline"],
+    "--experiment pick": ["--experiment-name pick"],
+    "--tags a,b": ["--note a,b"],
+    "--mem 16G": ["leave out --mem"],
+    "--no-wait": ["leave out --no-wait"],
+    "--venv x": ["--environment x"],
+    "--conda mine": ["--environment FOLDER"],
+    "--docker": [],
+    "--target local": ["--platform local"],
+    "--out results": ["-- --out results"],
+}
+
+
+@pytest.mark.parametrize("words", OF_A_PROGRAM)
+def test_words_of_other_tools_are_no_options_of_the_program_that_are_merely_near(robotrain, words):
+    flags = "".join(f"parser.add_argument('{flag}')\n" for flag in ("--lr", "--out"))
+    Path("train.py").write_text(f"import argparse\nparser = argparse.ArgumentParser()\n{flags}parser.parse_args()")
+    answer = robotrain("submit", "train.py", "--platform", "local", "--dry-run", "--json", *words.split())
+    (problem,) = [problem for problem in answer.json["problems"] if problem["where"] == words.split()[0]]
+    assert [way["text"] for way in problem["instead"]] == OF_A_PROGRAM[words]
+
+
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ("submit train.py local", "robotrain submit train.py --json --platform local"),
+        ("doctor slurm", "robotrain doctor --platform slurm --json"),
+        ("policies list", "robotrain policies"),
+        ("init lerobot-train", "robotrain init --workload lerobot-train"),
+        ("init train.py", "robotrain init"),
+        ("data view x --episode 3", "robotrain data view x --json 3"),
+        ("report -o page.html", "--to page.html"),
+        ("report --open", "leave out --open"),
+        ("submit train.py --platform local --publish-url s3://bucket/x", "--publish-url FOLDER"),
+    ],
+)
+def test_wrong_words_of_other_commands_are_answered_with_the_line_that_is_meant(robotrain, line, way):
+    Path("train.py").write_text("print('loss 1')")
+    answer = robotrain(*line.split(), "--json")
+    texts = [suggestion["text"] for problem in answer.json["problems"] for suggestion in problem["instead"]]
+    assert way in texts
+    assert "--platform osmo" not in texts or "publish" not in line
 
 
 NEWER = {

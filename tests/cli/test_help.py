@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from robotrain.command_table import EXPERT, GROUPS
+from robotrain.command_table import COMMANDS, EXPERT, GROUPS
 from robotrain.plugins.manager import choose_plugins
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +176,7 @@ def test_a_plugin_declares_what_help_shows(robotrain, install):
     short, full = (robotrain(*words, option).stdout for option in ("--help", "--help-all"))
     assert {"--leaves", "--minutes", "--stove"} <= list_options(short)
     assert not list_options(short) & {"--sugar", "--tap"}
-    assert re.search(r"--minutes INT +How long it draws\.  \[default: 3\]\n", short)
+    assert re.search(r"--minutes INT +How long it draws \(default: 3\)\.\n", short)
     assert re.search(r"--leaves TEXT +Which leaves\.  \[required\]\n", short)
     assert {"--leaves", "--minutes", "--stove", "--sugar", "--tap"} <= list_options(full)
     assert "Green tea" in full
@@ -190,6 +190,31 @@ def test_help_of_options_is_sentences(robotrain, command):
     sentences = [" ".join(text.split()).partition(" [")[0] for text in descriptions]
     assert sentences
     assert [sentence for sentence in sentences if not re.fullmatch(r"(?:[^a-z]|[a-z]+\W).*[.…]", sentence)] == []
+
+
+SUBCOMMANDS = ("pipeline submit", "data check", "data view", "bags convert", "bags inspect", "from-lerobot")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS, "data", "bags"])
+def test_help_has_one_form_of_examples_defaults_and_required_words(robotrain, command):
+    shown = robotrain("--no-plugins", *command.split(), "--help").stdout
+    assert {len(indent) for indent in re.findall(r"^( +)robotrain ", shown, re.MULTILINE)} <= {4}
+    assert not re.search(r"^ +robotrain .*\n\n +robotrain ", shown, re.MULTILINE), "examples stand together"
+    assert not re.search(r"\[default|; default", shown)
+    assert not re.search(r"[{<][A-Za-z|.]+[}>]", shown.partition("\n\n")[0])
+    assert robotrain("--no-plugins", *command.split(), "--help-all").exit_code == 0
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_help_of_a_workload_says_what_it_does_and_shows_its_own_jobs(robotrain, workload):
+    shown = robotrain("--no-plugins", "submit", workload, "--platform", "slurm", "--help").stdout
+    text = " ".join(shown.split())
+    assert f" {workload}: " in text
+    examples = re.findall(r"^    robotrain submit (.*)$", shown, re.MULTILINE)
+    assert examples
+    assert "job.yaml" not in shown
+    assert "--platform slurm" in text
+    assert "--platform PLATFORM" not in text
 
 
 @pytest.mark.parametrize("group", ["pipeline", "bags", "data"])

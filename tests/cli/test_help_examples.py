@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
+from robotrain.plugins.manager import choose_plugins
 
+WORKLOADS = choose_plugins("none", (), "").list_names("workload")
+GROUPS = ("data", "bags")
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS.remove(ROOT / "docs/plugin-tutorial.md")  # its platforms are the reader's: tests/test_tutorial.py types it
@@ -19,9 +21,8 @@ SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lero
 
 
 def examples_of_help(robotrain):
-    for command in (None, *COMMANDS):
-        is_in_two = command is None or hasattr(load_command(command), "compose_own")
-        shown = robotrain(*([command] if command else []), "--help-all" if is_in_two else "--help").stdout
+    for command in ("", *COMMANDS, *GROUPS, *(f"submit {workload}" for workload in WORKLOADS)):
+        shown = robotrain(*command.split(), "--help-all").stdout
         text = re.sub(r" \\\n +(?=-)", " ", shown.partition("Options:")[0])
         yield from re.findall(r"^ {2,}robotrain (\w.*)$", text, re.MULTILINE)
 

@@ -1,6 +1,8 @@
 """Plans as folders: what `render --to` wrote is what `submit --plan` sends."""
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from fake_engine import answer_submits
@@ -119,3 +121,38 @@ def test_no_file_of_a_plan_is_outside_its_folder(submit_plan, plan_folder):
     (plan_folder / "job.json").unlink()
     (plan_folder / "job.json").symlink_to(plan_folder.parent / "secret")
     submit_plan().check_problems(2, "plan-unreadable")
+
+
+ENGINE_COMMANDS = ("sbatch", "squeue", "scontrol", "sinfo", "sacct", "scancel", "osmo")
+
+
+@pytest.fixture
+def folder_without_engines(tmp_path_factory):
+    """A folder for PATH with the programs of this machine, but for those of Slurm and OSMO."""
+    folder = tmp_path_factory.mktemp("bin")
+    for program in {path.name: path for path in (*Path("/usr/bin").iterdir(), *Path("/bin").iterdir())}.values():
+        if program.name not in ENGINE_COMMANDS:
+            (folder / program.name).symlink_to(program)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "place", ["--platform osmo --pool lab", "--platform slurm --partition lab", "--platform slurm --time 1h"]
+)
+def test_submit_without_the_platforms_command_names_the_line_that_renders_the_job(
+    robotrain, monkeypatch, tmp_path, folder_without_engines, place
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(folder_without_engines))
+    options_of_program = "".join(f"parser.add_argument('{flag}')\n" for flag in ("--lr", "--out"))
+    (tmp_path / "train.py").write_text(f"import argparse\nparser = argparse.ArgumentParser()\n{options_of_program}")
+    options = shlex.split(place)
+    answer = robotrain("submit", "train.py", "--dry-run", "--name", "first", *options, "--json", "--", "--lr", "0.1")
+    problem = answer.json["problems"][-1]
+    assert (answer.exit_code, problem["code"]) == (4, "submit-command-missing")
+    (line,) = [way["text"] for way in problem["instead"] if "render" in way["text"]]
+    words = shlex.split(line)[1:]
+    assert words == ["render", "train.py", *options, "--json", "--to", "FOLDER", "--", "--lr", "0.1"]
+    assert robotrain(*words).exit_code == 0
+    here = [way for way in problem["instead"] if way["text"] == "--platform local"]
+    assert [{*way["replaces"].split()} for way in here] == ([{options[2]}] if "slurm" in place else [])

@@ -257,13 +257,15 @@ def test_the_program_of_the_docs_runs(fake_platform, pusht, monkeypatch, capsys)
     import fake_plugin
 
     text = (Path(__file__).parents[2] / "docs/python.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program, notebook_cell = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
     ended = {"state": "failed", "checkpoints": [4]}
     monkeypatch.setattr(fake_plugin.FakeEngine, "_state", lambda self, reference: ended)
     exec(program.replace("local", "fake"), {})
     (run,) = api.runs()
     assert capsys.readouterr().out == f"\ncheckpoints/000004 /fake/{run.name}/checkpoints/000004\n"
+    exec(f"import robotrain\n{notebook_cell}", {})
+    assert capsys.readouterr().out.startswith("failed ")
 
 
 CHECKED = """

@@ -112,7 +112,7 @@ def test_signed_out_user_is_reported_once(osmo):
 @pytest.mark.slow
 def test_missing_command_is_reported_once(osmo, folder_upload):
     problems = find_problems(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(folder_upload,)))
-    assert list_codes(problems) == [("osmo-command-missing", "error")]
+    assert list_codes(problems) == [("submit-command-missing", "error")]
 
 
 @pytest.mark.slow

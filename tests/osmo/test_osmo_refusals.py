@@ -352,7 +352,7 @@ def test_missing_command_names_its_option(monkeypatch, tmp_path):
     with pytest.raises(Rejected) as raised:
         service.query_json("osmo", "version")
     [problem] = raised.value.problems
-    assert (problem.code, problem.where) == ("osmo-command-missing", "--osmo-cli")
+    assert (problem.code, problem.where) == ("submit-command-missing", "--osmo-cli")
     assert "PATH" in problem.why
 
 

@@ -135,7 +135,7 @@ def host_answer(monkeypatch):
 def test_a_submit_says_at_once_that_weights_cannot_be_had(robotrain, host_answer):
     with host_answer(404):
         answer = robotrain("submit", "lerobot-train", *OSMO, *FOLDER, "--dry-run")
-    check_problems(answer.stderr, "source-missing", "osmo-command-missing")
+    check_problems(answer.stderr, "source-missing", "submit-command-missing")
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_backbone_that_cannot_be_read_is_named_before_submission(robotrain, hub,
 def test_backbone_that_nothing_reads_is_warned_of_before_submission(robotrain, hub):
     words = ("--dataset-path", CAMERA, "--policy-type", "smolvla", *PLATFORMS["osmo"], "--dry-run")
     answer = robotrain("submit", "lerobot-train", *words, "--backbone-repo-id", "lab/words")
-    check_problems(answer.stderr, "data-unexpected", "osmo-command-missing")
+    check_problems(answer.stderr, "data-unexpected", "submit-command-missing")
 
 
 @pytest.mark.parametrize(

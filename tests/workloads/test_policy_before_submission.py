@@ -23,7 +23,7 @@ STATE_FEATURE = {"dtype": "float32", "shape": [2]}
 NARROW = {"action": {"type": "ACTION", "shape": [2]}}
 
 
-NO_OSMO = ("osmo-command-missing",)
+NO_OSMO = ("submit-command-missing",)
 """What else a dry run finds on a machine without the cluster's command."""
 
 

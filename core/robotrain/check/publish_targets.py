@@ -166,6 +166,8 @@ def _check_target(
             lambda capabilities: capabilities.source(PUBLISH_ROLE, kind),
             f"publishes to {kind.name}",
         )
+        if platform.capabilities.feature("runs_here"):
+            alternatives = (Suggestion(f"{flag} FOLDER"),)  # who runs a job here means no cluster
         alternatives = alternatives if value_place.startswith("-") else (*alternatives, suggest_leaving_out(flag))
         yield make_refusal(
             "target-not-accepted", phrase, support, platform.name, alternatives, value_place, shown_address

@@ -11,19 +11,18 @@ from typer.core import TyperCommand, TyperGroup
 from robotrain import __version__
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
-    HELP_ALL,
     HELP_OPTIONS,
     CompletionItem,
     HelpInTwoSizes,
     UsageError,
     add_context,
-    format_help,
     get_plugins,
     load_command,
     split_at_dashes,
     write_names,
 )
 from robotrain.cli.errors_and_interrupts import handle_errors
+from robotrain.cli.help_page import HELP_ALL, format_help
 from robotrain.cli.output import print_message, reserve_results
 from robotrain.command_table import ALIASES, COMMANDS, EXPERT, GROUPS
 from robotrain.errors import Rejected, raise_if_any

@@ -73,13 +73,13 @@ def option(flag: str, metavar: str, help: str, complete: Callable[..., list[str]
 RunArgument = Annotated[
     str,
     argument(
-        "[RUN]", "Its name, or the beginning of its identifier; default: `latest`, the newest.", complete_run_names
+        "[RUN]", "Its name, or the beginning of its identifier (default: `latest`, the newest).", complete_run_names
     ),
 ]
 NamedRunArgument = Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)]
 RunsArgument = Annotated[
     list[str] | None,
-    argument("[RUN]...", "Names or beginnings of identifiers; default: `latest`, the newest.", complete_run_names),
+    argument("[RUN]...", "Names or beginnings of identifiers (default: `latest`, the newest).", complete_run_names),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]

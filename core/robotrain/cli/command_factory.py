@@ -15,28 +15,24 @@ from typing import Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from robotrain.cli.help_page import HELP_ALL, NOTES_START, HelpPage, format_help
 from robotrain.command_table import COMMANDS
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
 
-NO_REWRAP = "\b"
-"""Click's mark before a paragraph of help whose lines must not be rewrapped."""
-MAX_EXAMPLE, CONTINUATION = 74, 6
-"""The longest line of an example, and the indentation of what follows it."""
 PLAIN_WORD = re.compile(r"[a-z]+[ ,]")
 """The first word of a sentence, where it is not a name that is written small: `rw_mount:`, `params/agent.yaml`."""
 UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
-HELP_ALL = "--help-all"
 HELP_OPTIONS = frozenset(("-h", "--help", HELP_ALL))
 ARGUMENTS_KEY = "robotrain.arguments"
 """Where the root context has the arguments of the command as they were typed."""
 
 
-class OwnCommand(TyperCommand):
+class OwnCommand(HelpPage, TyperCommand):
     """A command of robotrain: each of its usage errors has the context, from which it is explained."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -126,8 +122,15 @@ class HelpInTwoSizes:
         return option
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(HelpPage, TyperGroup):
     """A command of commands, whose help says in a whole sentence what each of them does."""
+
+    has_commands = True
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options and the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands with the first sentence of their help."""
@@ -169,37 +172,14 @@ def make_plain_app() -> typer.Typer:
     return typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def format_help(text: str) -> str:
-    """Return the help text with the lines of its examples kept: paragraphs that begin with `robotrain`."""
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(
-        f"{NO_REWRAP}\n{_break_example(paragraph)}" if paragraph.lstrip().startswith("robotrain ") else paragraph
-        for paragraph in paragraphs
-    )
-
-
 def format_sentence(text: str) -> str:
     """Return what help says of an option as a sentence: a capital letter first, and a full stop before its notes."""
-    sentence, bracket, notes = text.partition("  [")
+    sentence, bracket, notes = text.partition(NOTES_START)
     if not sentence:
         return text
     if PLAIN_WORD.match(sentence):
         sentence = f"{sentence[0].upper()}{sentence[1:]}"
     return f"{sentence.rstrip('.')}.{bracket}{notes}"
-
-
-def _break_example(command_line: str) -> str:
-    """Return a command line that is too long for help on several lines, which can be pasted."""
-    position = (
-        command_line.rfind(" --", CONTINUATION, MAX_EXAMPLE)
-        if len(command_line) > MAX_EXAMPLE and "\n" not in command_line
-        else -1
-    )
-    return (
-        command_line
-        if position < 0
-        else f"{command_line[:position]} \\\n{_break_example(' ' * CONTINUATION + command_line[position + 1 :])}"
-    )
 
 
 def get_plugins(ctx: Any) -> "Plugins":

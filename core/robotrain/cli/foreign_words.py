@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from robotrain.config.selection import Choice
 from robotrain.errors import Suggestion, suggest_leaving_out
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import can_repeat
 
 SEVERAL_GPUS, SEVERAL_NODES = "multi_gpu", "multi_node"
 """The features that options for the number of GPUs and of nodes require."""
@@ -64,6 +66,7 @@ def find_foreign_option(
     ]
     if match := re.fullmatch(r"(?:[\w./-]+:)*(\d+)", value):  # `gpu:a100:2`
         option_texts = [re.sub(r" N$", f" {match[1]}", option_text) for option_text in option_texts]
+    option_texts = [_fill_in_value(option_text, value) for option_text in option_texts]
     if feature in features:
         option_texts.append(f"{features[feature]} {match[1] if match else 'N'}")
     ways = [Suggestion(option_text, replaces=flag) for option_text in option_texts]
@@ -72,6 +75,15 @@ def find_foreign_option(
     elif feature == SEVERAL_NODES and SEVERAL_GPUS in features:
         sentence += f" {features[SEVERAL_GPUS]} N uses several GPUs of it."
     return sentence, ways or [suggest_leaving_out(flag)] * table.get("needless", False)
+
+
+def _fill_in_value(option_text: str, value: str) -> str:
+    """Return an option with the typed value, if that has the form of what stands for it, and may be shown."""
+    flag, _, placeholder = option_text.partition(" ")
+    is_there = Path(value).is_dir() if placeholder == "FOLDER" else Path(value).is_file()
+    has_form = is_there if placeholder in ("FOLDER", "FILE") else ("=" in value) == ("=" in placeholder)
+    is_filled = value and placeholder.isupper() and placeholder != "N" and has_form and can_repeat(value)
+    return f"{flag} {shlex.quote(value)}" if is_filled else option_text
 
 
 def list_commands_with(flag: str, plugins: Plugins) -> list[str]:

@@ -16,11 +16,11 @@ from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
     add_context,
-    format_help,
     get_plugins,
     read_typed_line,
     split_at_dashes,
 )
+from robotrain.cli.help_page import format_help
 from robotrain.cli.job_completion import JobCompletion, complete_override
 from robotrain.cli.job_file_wording import express_in_file
 from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, JobHelp
@@ -146,10 +146,6 @@ class JobCommand(JobHelp, JobCompletion):
         command.options, command.choice = options, choice
         return command
 
-    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
-        """Return the text of its help for a choice."""
-        return str(self.help)
-
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options. What it suggests for a refused job has been tried."""
         is_known = self.sends and self.choice.platform in get_plugins(ctx).list_names("platform")
@@ -159,13 +155,14 @@ class JobCommand(JobHelp, JobCompletion):
             return self.execute(ctx, self.choice, dict(ctx.params))
         except Rejected as rejected:
             from robotrain.cli import typographic_words
+            from robotrain.cli.render_line import complete_render_lines
             from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
             problems = _drop_repeated(rejected.problems)
             if typography_problem := typographic_words.make_typography_problem(read_typed_line(ctx)):
                 problems = [typography_problem]  # the others are of words that are not meant
             working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
-            rejected.problems = tuple(map(self.express, working))
+            rejected.problems = tuple(map(self.express, complete_render_lines(self, ctx, working)))
             raise
 
     def express(self, problem: Problem) -> Problem:

@@ -4,14 +4,15 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from robotrain.cli.command_factory import HELP_ALL, HelpInTwoSizes, get_plugins, write_names
+from robotrain.cli.command_factory import HelpInTwoSizes, get_plugins, write_names
+from robotrain.cli.help_page import FULL_HELP_MARK, HELP_ALL, NO_REWRAP, format_examples, format_option_record
 from robotrain.cli.options import SHORT_WIDTH, ComposedOptions, Option
-from robotrain.config.selection import Choice, load_or_none
+from robotrain.config.selection import ARGUMENT_LAYER, Choice, load_or_none
 from robotrain.config.values import DEFAULT_ORIGIN
+from robotrain.plugins.manager import Plugins
 
 PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
-FULL_HELP_MARK = "\f"
-"""Stands in the text of a command before what only `--help-all` says."""
+PLATFORM_PLACEHOLDER = "--platform PLATFORM"
 
 
 class JobHelp(HelpInTwoSizes, TyperCommand):
@@ -20,10 +21,15 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
     options: ComposedOptions
     choice: Choice
     words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
+    shows_jobs_of_workload = False
+    """Whether the jobs that a workload declares are examples of it."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the text, in short help the part of it before FULL_HELP_MARK."""
-        short_text, _, more_text = (self.help or "").partition(FULL_HELP_MARK)
+        text = self.help or ""
+        if self.choice.platform:
+            text = text.replace(PLATFORM_PLACEHOLDER, f"--platform {self.choice.platform}")
+        short_text, _, more_text = text.partition(FULL_HELP_MARK)
         formatter.write_paragraph()
         with formatter.indentation():
             formatter.write_text(short_text + more_text if ctx.meta[HELP_ALL] else short_text)
@@ -34,17 +40,19 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
         if not ctx.meta[HELP_ALL]:
             for option in self.options.options:
                 if option.common:
-                    panels.setdefault(option.panel, []).append(option.make_short_record())
+                    panels.setdefault(option.panel, []).append(format_option_record(option.make_short_record()))
         else:
             for parameter in self.get_params(ctx):
                 if record := parameter.get_help_record(ctx):
-                    panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+                    panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                    panels.setdefault(panel, []).append(format_option_record(record))
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
         formatter.write_paragraph()
         if not ctx.meta[HELP_ALL]:
-            self._write_more_names(formatter)
+            if self._write_more_names(formatter):
+                formatter.write_paragraph()
             if self.choice.origins[0] == DEFAULT_ORIGIN:
                 write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
                 formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
@@ -52,8 +60,11 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
         if not self.choice.platform:
             formatter.write_text("With --platform NAME, the options of that platform are shown too.")
 
-    def _write_more_names(self, formatter: Any) -> None:
-        """Write the names of the options of a workload and a platform that somebody chose."""
+    def _write_more_names(self, formatter: Any) -> bool:
+        """Write the names of the options of a workload and a platform that somebody chose; return whether there are
+        any.
+        """
+        has_written = False
         chosen_names = (self.choice.workload, self.choice.platform)
         for name, origin in zip(chosen_names, self.choice.origins, strict=True):
             panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
@@ -61,6 +72,8 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
             if hidden_options:
                 title = f"More {hidden_options[0].panel[:1].lower()}{hidden_options[0].panel[1:]}"
                 write_names(formatter, title, map(self._choose_spelling, hidden_options))
+                has_written = True
+        return has_written
 
     def _choose_spelling(self, option: Option) -> str:
         """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
@@ -72,9 +85,25 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
         """Return the pieces of the usage line, with what stands after `--`."""
         pieces = super().collect_usage_pieces(ctx)
         workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
-        if workload is None or not workload.program:
+        if workload is None:
             return pieces
-        if workload.own_command and not self.choice.program and not self.choice.file:
-            named_pieces = [workload.name if piece == self.words_metavar else piece for piece in pieces]
-            return [*named_pieces, "--", "PROGRAM", "ARGS..."]
-        return [*pieces, "[-- ARGS]"]
+        if self.choice.origins[0].layer == ARGUMENT_LAYER and not self.choice.file:
+            named_word = self.choice.program or workload.name
+            pieces = [named_word if piece == JobHelp.words_metavar else piece for piece in pieces]
+            if workload.own_command and not self.choice.program:
+                return [*pieces, "--", "PROGRAM", "ARGS..."]
+        return [*pieces, "[-- ARGS]"] if workload.program else pieces
+
+    def choose_help(self, choice: Choice, plugins: Plugins) -> str:
+        """Return the text of its help for a choice: with what a workload does that was named, and its jobs."""
+        text = str(self.help)
+        workload = load_or_none(plugins.workload, choice.workload)
+        if workload is None or choice.origins[0].layer != ARGUMENT_LAYER or not self.shows_jobs_of_workload:
+            return text
+        first_paragraph, *paragraphs = text.split("\n\n")
+        more_paragraphs = [paragraph for paragraph in paragraphs if not paragraph.startswith(NO_REWRAP)]
+        examples = format_examples(f"robotrain {self.name} {line}" for line in workload.example_lines)
+        short_paragraphs = [first_paragraph, f"{workload.name}: {workload.summary}."]
+        if workload.example_lines:
+            short_paragraphs.append(examples)
+        return "\n\n".join(short_paragraphs) + "\n\n".join([FULL_HELP_MARK, *more_paragraphs])

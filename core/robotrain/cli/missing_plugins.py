@@ -54,11 +54,25 @@ def make_platform_missing_problem(plugins: Plugins, typed_words: Sequence[str] =
     ways = []
     for name in local_platforms:
         way = Suggestion(f"--platform {name}", "on this machine")
-        words = edit_line(typed_words, problem, way) if typed_words else None
+        words = edit_line(_leave_out_name(typed_words, name), problem, way) if typed_words else None
         line_text = shlex.join([PROGRAM, *words]) if words else ""
         ways.append(way._replace(text=line_text) if 0 < len(line_text) <= MAX_LINE else way)
     ways += (Suggestion(f"--platform {name}") for name in installed if name not in local_platforms)
     return dataclasses.replace(problem, suggestions=tuple(ways))
+
+
+def _leave_out_name(words: Sequence[str], name: str) -> list[str]:
+    """Return the words of a line without the name of a platform that stands alone, or behind an unknown option."""
+    if name not in words:
+        return [*words]
+    index = list(words).index(name)
+    start = index - 1 if words[index - 1] in PLATFORM_FLAGS else index
+    is_value = words[index - 1].startswith("-") and start == index
+    return [*words] if is_value else [*words[:start], *words[index + 1 :]]
+
+
+PLATFORM_FLAGS = ("--target", "--backend", "--on", "--engine", "--executor")
+"""What other tools call `--platform`."""
 
 
 def make_not_loaded_problem(

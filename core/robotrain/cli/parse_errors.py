@@ -103,7 +103,7 @@ def explain_parse_error(error: Any) -> Problem:
             ways = [*suggest_name(typed_text, _list_choices(parameter.type), prefix)]
         case "UsageError" if context and (extra := EXTRA_WORDS.match(error.message)):
             title = f"unexpected argument {redact(extra[1])!r}"
-            ways = [_suggest_usage(context)]
+            ways = [_suggest_platform(extra[1], context) or _suggest_usage(context)]
         case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
             command_names = _list_commands(context)
             title = f"{command} has no command {redact(unknown_command[1])!r}"
@@ -177,6 +177,15 @@ def _suggest_usage(context: Any) -> Suggestion:
     """Return the command line with its arguments."""
     pieces = (piece for piece in context.command.collect_usage_pieces(context) if piece != "[OPTIONS]")
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}[]") for piece in pieces)]))
+
+
+def _suggest_platform(word: str, context: Any) -> Suggestion | None:
+    """Return the line with the name of a platform as an option; None for another word, or command."""
+    if word not in get_plugins(context).list_names("platform") or not has_option(context.command, "--platform"):
+        return None
+    words = [*read_typed_line(context)]
+    words[words.index(word) :] = ["--platform", *words[words.index(word) :]]
+    return Suggestion(shlex.join(["robotrain", *words]))
 
 
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:

@@ -4,6 +4,7 @@ Only pure checks run: no network, no process, no rule of a site. What Terraform 
 """
 
 import dataclasses
+import functools
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,15 +62,14 @@ class _Trials:
         self._head = ctx.command_path.split()[1:]
         self._words = read_typed_line(ctx)
         self._options = read_line_options(command)
-        self._before: Counter[tuple[str, str, str]] | None = None
         self._count = 0
 
     def try_ways(self, problem: Problem) -> Problem:
         """Return a problem with the suggestions that work or cannot be tried, and perhaps one that brings another."""
         if problem.stage > Stage.CHECK:
-            changing = tuple(way for way in problem.suggestions if not self._repeats_job(way, problem))
-            is_kept = len(changing) == len(problem.suggestions)
-            return problem if is_kept else dataclasses.replace(problem, suggestions=changing)
+            changing = [way for way in problem.suggestions if not self._repeats_job(way, problem)]
+            accepted = tuple(filter(None, (self._make_acceptable(way, problem) for way in changing)))
+            return problem if accepted == problem.suggestions else dataclasses.replace(problem, suggestions=accepted)
         if problem.severity != "error":
             return problem
         tried_ways = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
@@ -99,13 +99,33 @@ class _Trials:
                 return joined_way
         return None
 
+    def _make_acceptable(self, way: Suggestion, problem: Problem) -> Suggestion | None:
+        """Return a suggestion for a problem that no pure check finds, if these accept its line, else without the
+        options that they refuse in it: those of another platform. None if they refuse more.
+        """
+        flags = [error.where for error in self._find_new_errors(way, problem)]
+        if not flags:
+            return way
+        if not {*flags} <= {*self._list_typed_flags()}:
+            return None
+        shorter = _leave_out(way, flags)
+        return None if self._find_new_errors(shorter, problem) else shorter
+
+    def _find_new_errors(self, way: Suggestion, problem: Problem) -> list[Problem]:
+        """Return the errors that a suggestion brings, but for values that may be found where they are asked for."""
+        words = self._apply(way, problem)
+        if words is None:
+            return []
+        self._count += 1
+        errors = self._select_new(self._find_errors(words[len(self._head) :]))
+        return [error for error in errors if error.code != "value-missing"]
+
     def _leave_out_elsewhere(self, way: Suggestion, after: Sequence[Problem], problem: Problem) -> Suggestion | None:
         """Return a suggestion without the options that it makes those of another platform, if that line works."""
         flags = [other.where for other in after]
         if any(other.code != "option-elsewhere" for other in after) or not {*flags} <= {*self._list_typed_flags()}:
             return None
-        remark = f"{way.remark}; without {', '.join(flags)}".removeprefix("; ")
-        shorter = way._replace(remark=remark, replaces=" ".join([*way.replaces.split(), *flags]))
+        shorter = _leave_out(way, flags)
         return shorter if self._find_problems(shorter, problem) == [] else None
 
     def _list_typed_flags(self) -> list[str]:
@@ -117,29 +137,40 @@ class _Trials:
         None if it is not tried: something is to be chosen, it is about another command or a file, or no trial finds the
         problem.
         """
-        words = edit_line(self._words, problem, way, self._options)
-        size = len(self._head)
-        if words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
-            return None
-        if self._before is None:
-            self._before = Counter(map(_identify, self._find_errors(self._words[size:])))
-        if _identify(problem) not in self._before:
+        words = self._apply(way, problem)
+        if words is None or _identify(problem) not in self._errors_before:
             return None
         self._count += 1
-        errors = self._find_errors(words[size:])
+        errors = self._find_errors(words[len(self._head) :])
         counts_after = Counter(map(_identify, errors))
-        if counts_after[_identify(problem)] >= self._before[_identify(problem)]:
+        if counts_after[_identify(problem)] >= self._errors_before[_identify(problem)]:
             return [problem] if problem.where.startswith(ON_THE_LINE) else None
         changed_words = {*words}.symmetric_difference(self._words)
-        new_errors = (error for error in errors if counts_after[_identify(error)] > self._before[_identify(error)])
+        new_errors = self._select_new(errors)
         return [error for error in new_errors if error.where in changed_words or _is_of_trial(error, problem)]
+
+    def _apply(self, way: Suggestion, problem: Problem) -> list[str] | None:
+        """Return the line that a suggestion makes; None if it is not of this command, or not to be tried."""
+        words = edit_line(self._words, problem, way, self._options)
+        is_of_command = words is not None and words[: len(self._head)] == self._head
+        return words if is_of_command and self._count < MAX_TRIALS else None
+
+    @functools.cached_property
+    def _errors_before(self) -> Counter[tuple[str, str, str]]:
+        """How often each error is in the line as it was typed."""
+        return Counter(map(_identify, self._find_errors(self._words[len(self._head) :])))
+
+    def _select_new(self, errors: Sequence[Problem]) -> list[Problem]:
+        """Return the errors that the line has more often than it had as it was typed."""
+        counts_after = Counter(map(_identify, errors))
+        return [error for error in errors if counts_after[_identify(error)] > self._errors_before[_identify(error)]]
 
     def _repeats_job(self, way: Suggestion, problem: Problem) -> bool:
         """Return whether a suggestion says what the job has already, from wherever."""
         flags = read_edit(way, self._options).flags
         size = len(self._head)
-        words = edit_line(self._words, problem, way, self._options)
-        if not flags or words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
+        words = self._apply(way, problem)
+        if not flags or words is None:
             return False
         self._count += 1
         resolution, other_resolution = (self._resolve(line_words[size:]) for line_words in (self._words, words))
@@ -177,6 +208,12 @@ class _Trials:
         request = dataclasses.replace(request, terraform=None, lookups=None)
         assets_only = bool(values.get("assets_only"))
         return check_request(request, workload, platform, plugins, plugins.source_kinds(), problems, assets_only)
+
+
+def _leave_out(way: Suggestion, flags: Sequence[str]) -> Suggestion:
+    """Return a suggestion that also leaves out these options."""
+    remark = f"{way.remark}; without {', '.join(flags)}".removeprefix("; ")
+    return way._replace(remark=remark, replaces=" ".join([*way.replaces.split(), *flags]))
 
 
 def _identify(problem: Problem) -> tuple[str, str, str]:

@@ -168,6 +168,8 @@ class _UnknownOption:
         """Return the option of the program that is meant, unless one of robotrain is nearer; empty for none."""
         if option := program.find_option(self.flag):
             return option
+        if find_foreign_option(self.flag, self.value, self.workload, self.options.flags):
+            return ""  # it has a meaning of its own: `--output` of sbatch is not `--out`
         candidates = [program.find_meant_option(self.flag), find_misspelt_option(self.flag, self.options.flags)]
         meant_option = max(candidates, key=lambda option: SequenceMatcher(None, self.flag, option).ratio())
         return meant_option if meant_option in program.options else ""
@@ -197,7 +199,7 @@ class _UnknownOption:
             return None
         is_of_workloads = all(family == "workload" for family, _ in owners)
         if is_of_workloads and self.program and not self.program.uses_parameter(self._parameter_name):
-            return self.explain_unknown_argument()
+            return self._explain_beginning() or self.explain_unknown_argument()
         if is_of_workloads and (of_program := self.explain_program()):
             return of_program
         choice = self.choice
@@ -313,6 +315,11 @@ class _UnknownOption:
         has_value = meant_option and (self.value.lower() in ("true", "false") or not self.is_switch(meant_option))
         way = meant_option and format_option(meant_option, self.value if has_value else "", self.options)
         return make_problem("option-unknown.misspelt", *self.replace(way), where=self.flag) if way else None
+
+    def _explain_beginning(self) -> Problem | None:
+        """Explain an option that is the first word of one: `--experiment` of `--experiment-name`."""
+        meant_option = find_misspelt_option(self.flag, self.options.flags) or ""
+        return self.explain_spelling() if meant_option.startswith(f"{self.flag}-") else None
 
     def is_switch(self, flag: str) -> bool:
         """Return whether an option of the command takes no value, so that the word after it is another argument."""

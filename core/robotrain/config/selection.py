@@ -83,6 +83,10 @@ def read_surroundings(platform: Value | None = None, profile: Value | None = Non
     return surroundings._replace(project=project, platform=chosen_platform)
 
 
+ARGUMENT_LAYER = "argument"
+"""The origin of a workload that is a word of the line."""
+
+
 class Choice(NamedTuple):
     """The workload, platform and job file that the arguments choose, which decide the options."""
 
@@ -187,7 +191,7 @@ class JobScan:
 
             self._files[path] = job_file.read_job_file(Path(path))
         choice = self._of_platform._replace(file=self._files.get(path))
-        workload = Value(named, Origin("argument")) if named else choice.surroundings.find_workload(choice.files)
+        workload = Value(named, Origin(ARGUMENT_LAYER)) if named else choice.surroundings.find_workload(choice.files)
         workload = workload or Value(self._plugins.default_workload(), DEFAULT_ORIGIN)
         choice = choice._replace(workload=str(workload.value), origins=(workload.origin, choice.origins[1]))
         return choice._replace(is_evaluated=self._is_evaluated(choice))

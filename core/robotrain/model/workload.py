@@ -237,6 +237,8 @@ class Workload:
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.
     """
+    example_lines: tuple[str, ...] = ()
+    """Jobs that help shows, each as the words after `robotrain submit`, with PLATFORM for the platform."""
     own_command: UserCommand | None = None
     """Whether a job runs a command of its user's own."""
     program: str = "the trainer"

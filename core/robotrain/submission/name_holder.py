@@ -41,7 +41,7 @@ def read_name_holder(
     except Rejected as rejected:
         way = Suggestion("--new", "starts a run of another name")
         if not can_be_new:
-            way = Suggestion("robotrain render … --attempt N --to FOLDER", "renders the job under another name")
+            way = Suggestion("robotrain render JOB.yaml --attempt N --to FOLDER", "renders the job under another name")
         problems = list(refusal.problems)
         for index, problem in enumerate(problems):
             if problem.taken_by:

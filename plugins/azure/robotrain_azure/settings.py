@@ -125,7 +125,7 @@ def suggest_workspace_settings() -> dict[str, PlatformDefault]:
 
 
 URL_HINT = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
-SPEC_HINT = "not needed: robotrain writes the job itself; `robotrain render … --to FOLDER` shows it"
+SPEC_HINT = "not needed: robotrain writes the job itself; `robotrain render JOB.yaml --to FOLDER` shows it"
 OPTION_HINTS: Mapping[str, str] = {
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
     **dict.fromkeys(("--workflow", "--job-file"), SPEC_HINT),

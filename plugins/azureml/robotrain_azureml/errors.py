@@ -63,6 +63,7 @@ def make_signed_out_problem(
     title = credential.make_sign_in_title(str(error))
     reason = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
     fix = credential.suggest_sign_in(str(error))
-    account_command = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
-    ways = (Suggestion(fix, account_command), *more)
+    choose_account = f"then `az account set --subscription {workspace.subscription}`"
+    is_login = fix == credential.LOGIN_COMMAND
+    ways = (credential.suggest_login(choose_account) if is_login else Suggestion(fix), *more)
     return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=reason)

@@ -118,7 +118,7 @@ _ONLY_OSMO = "Only OSMO can read its storage."
 
 KIND = SourceKind(
     name=OsmoStorage.kind,
-    title="OSMO storage",
+    title="s3://, gs:// and other OSMO addresses",
     form=FORM,
     example="azure://account/runs/pusht/checkpoints/000400",
     help="A storage URL that OSMO copies checkpoints to, or a checkpoint there (azure, s3, gs, swift or tos).",
@@ -132,7 +132,10 @@ KIND = SourceKind(
             _ONLY_OSMO,
             "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP",
         ),
-        "publish": no(_ONLY_OSMO, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+        "publish": no(
+            "Only OSMO copies checkpoints there; a run elsewhere writes to a folder or to Azure Storage.",
+            "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+        ),
     },
 )
 

@@ -154,6 +154,10 @@ USUAL_METRICS = (
 COMMAND = Workload(
     name="command",
     summary="run a training program of your own",
+    example_lines=(
+        "train.py --platform PLATFORM -- --lr 1e-4",
+        "command --code ./project --platform PLATFORM -- python -m project.train --lr 1e-4",
+    ),
     parameters=CommandParameters,
     roles={
         "dataset": Role(many=True, typical=True),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from robotrain.cli.arguments import JsonOption
+from robotrain.cli.arguments import JsonOption, argument
 from robotrain.cli.command_factory import get_plugins
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -34,6 +34,7 @@ from robotrain_workloads.line_translation.launchers import (
     read_launchers,
 )
 from robotrain_workloads.line_translation.translated_line import (
+    LINE_HELP,
     SECRET_REASON,
     SHELL_REASON,
     TranslatedLine,
@@ -97,7 +98,7 @@ VERSION_NOTE = "the line is one of Isaac Lab 2.3: {}"
 
 def from_isaaclab(
     ctx: typer.Context,
-    line: Annotated[list[str] | None, typer.Argument(metavar="-- LINE...", show_default=False)] = None,
+    line: Annotated[list[str] | None, argument("-- LINE...", LINE_HELP)] = None,
     json: JsonOption = False,
 ) -> None:
     """Print the robotrain line that does what a line of Isaac Lab's train or play does.

@@ -96,6 +96,7 @@ PROFILE = WorkloadProfile(
 ISAAC_EXPORT = Workload(
     name="isaac-export",
     summary="export a policy of Isaac Lab as ONNX and TorchScript, and play it",
+    example_lines=("isaac-export --checkpoint-uri RUN --format onnx --platform PLATFORM",),
     parameters=IsaacExportParameters,
     roles={
         "checkpoint": Role(required=True, typical=True, takes="checkpoints"),

@@ -113,6 +113,10 @@ def derive_profile(job: "Job") -> WorkloadProfile:
 ISAAC_TRAIN = Workload(
     name="isaac-train",
     summary="train a policy with Isaac Lab: rsl_rl, skrl or sb3",
+    example_lines=(
+        "isaac-train --task Isaac-Cartpole-Direct --max-iterations 200 --platform PLATFORM",
+        "isaac-train --checkpoint-uri RUN --max-iterations 500 --platform PLATFORM",
+    ),
     parameters=IsaacTrainParameters,
     roles={"checkpoint": Role(takes="checkpoints"), "resume": Role(), "code": Role(is_program=True), "scenes": Role()},
     container_plugin="robotrain_workloads.isaac_train.container",

@@ -82,6 +82,7 @@ PROFILE = WorkloadProfile(
 ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl, skrl or sb3 in Isaac Lab",
+    example_lines=("isaac-validate --checkpoint-uri RUN --eval-episodes 100 --platform PLATFORM",),
     parameters=IsaacValidateParameters,
     roles={
         "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),

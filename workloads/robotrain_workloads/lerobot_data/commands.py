@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument
-from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.help_page import format_help
 from robotrain.cli.output import (
     SEVERITY_STYLES,
     format_table,
@@ -136,6 +137,9 @@ class DataCommand(OwnCommand):
         _, equals, value = line[index].partition("=")
         if flag in (*flags, *DATASET_FLAGS):
             words = [*line[:index], *([value] if equals else []), *line[index + 1 :]]
+        elif flag in EPISODE_FLAGS and line[1:2] == ["view"]:
+            episode_words = [value] if equals else line[index + 1 : index + 2]
+            words = [*line[:index], *line[index + 1 + (not equals) :], *episode_words]
         elif flag in PAGE_FLAGS and line[1:2] == ["check"]:
             words = ["data", "view", *line[2:index], f"--to={value}" if equals else "--to", *line[index + 1 :]]
         else:
@@ -154,6 +158,7 @@ DATASET_FLAGS = (
     "--dataset.root",
     "--root",
 )
+EPISODE_FLAGS = ("--episode", "--episodes", "--episode-index", "-e")
 PAGE_FLAGS = ("--to", "--output", "--out", "--html")
 """What people type for the page of `data view`."""
 
@@ -164,7 +169,13 @@ def _list_flags(kind: SourceKind) -> list[str]:
     return [role.flag, *role.aliases] if role else []
 
 
+HELP = """Look at datasets: what is wrong with them, and in which episodes.
+
+  robotrain data check recordings/pick-cube
+
+  robotrain data view recordings/pick-cube
+"""
 app = make_plain_app()
-app.info.help = "Look at datasets: what is wrong with them, and in which episodes."
+app.info.help = format_help(HELP)
 for _command in (check, view):
     app.command(cls=DataCommand, help=format_help(getdoc(_command) or ""))(_command)

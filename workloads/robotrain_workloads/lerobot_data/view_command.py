@@ -28,14 +28,14 @@ make_problem = Messages(__file__)
 VIEWER, VIEWER_PACKAGE = "lerobot-dataset-viz", "lerobot[dataset_viz]"
 """LeRobot's own program, and the package that brings it."""
 LONGEST_NAME = 80
-TO_HELP = "A file, a folder, or - for stdout; default: NAME-episodes.html or NAME-episode-N.html in this folder."
+TO_HELP = "A file, a folder, or - for stdout (default: NAME-episodes.html or NAME-episode-N.html in this folder)."
 
 
 def view(
     dataset: Annotated[str, argument("DATASET", "A folder of this machine with a LeRobot dataset.")],
     episode: Annotated[
         int | None,
-        typer.Argument(metavar="[EPISODE]", min=0, help="The one that is shown whole; default: the worst."),
+        typer.Argument(metavar="[EPISODE]", min=0, help="The one that is shown whole (default: the worst)."),
     ] = None,
     to: Annotated[str, option("--to", "FILE", TO_HELP)] = "",
     json: JsonOption = False,

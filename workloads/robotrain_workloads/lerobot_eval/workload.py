@@ -201,6 +201,10 @@ THRESHOLD = 0.7
 LEROBOT_EVAL = Workload(
     name="lerobot-eval",
     summary="evaluate a LeRobot policy on recorded episodes and in a simulated environment",
+    example_lines=(
+        "lerobot-eval --policy-run RUN --env pusht --platform PLATFORM",
+        "lerobot-eval --policy-run RUN --dataset-path ./my-dataset --platform PLATFORM",
+    ),
     parameters=EvalParameters,
     roles={
         "policy": Role(typical=True, takes="checkpoints", takes_all="checkpoints"),

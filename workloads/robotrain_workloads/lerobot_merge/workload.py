@@ -45,6 +45,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 LEROBOT_MERGE = Workload(
     name="lerobot-merge",
     summary="merge an adapter of a LeRobot policy into its base: one policy that plain LeRobot loads",
+    example_lines=("lerobot-merge --policy-run RUN --platform PLATFORM",),
     parameters=MergeParameters,
     roles={"policy": Role(required=True, typical=True, takes="checkpoints"), "backbone": Role(many=True)},
     container_plugin="robotrain_workloads.lerobot_merge.container",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from robotrain.cli.arguments import JsonOption
+from robotrain.cli.arguments import JsonOption, argument
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.line_check import check_line
 
@@ -31,6 +31,7 @@ from robotrain_workloads.lerobot_options.robotrain_line import RobotrainLine
 from robotrain_workloads.lerobot_options.translated_options import TRAINING, TranslatedOptions
 from robotrain_workloads.line_translation.script_file import check_script_exists, find_program_line, is_script
 from robotrain_workloads.line_translation.translated_line import (
+    LINE_HELP,
     SHELL_REASON,
     TranslatedLine,
     cut_shell_words,
@@ -48,10 +49,10 @@ HELP_OPTIONS = ("--help", "-h")
 
 def from_lerobot(
     ctx: typer.Context,
-    line: Annotated[list[str] | None, typer.Argument(metavar="-- LINE...", show_default=False)] = None,
+    line: Annotated[list[str] | None, argument("-- LINE...", LINE_HELP)] = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the robotrain line that does what a line of lerobot-train or lerobot-eval does.
+    """Print the robotrain line that does what a line of `lerobot-train` or `lerobot-eval` does.
 
     The line may begin with variables, python, uv run, accelerate launch, torchrun or srun; a batch script may stand for
     the line that it has. Values that LeRobot uses where none is given are added if robotrain's differ. An option that

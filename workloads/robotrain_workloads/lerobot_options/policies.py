@@ -23,6 +23,8 @@ from robotrain_workloads.lerobot.version_parameters import OTHER_SPELLINGS
 make_problem = Messages(__file__)
 
 TRAINING = "lerobot-train"
+LIST_WORDS = ("all", "list", "ls")
+"""What other tools call the list that the command prints without a type."""
 SECTIONS = {versions.POLICIES: "policy_type", versions.REWARD_MODELS: "reward_model"}
 """The parameter of the training that takes the types of each section of a version."""
 
@@ -87,6 +89,8 @@ def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json
             else suggest_name(name, types, "robotrain policies ")
         )
         similar_types = [] if nearest_ways else get_close_matches(name, types, n=3, cutoff=0.5)
+        if name in LIST_WORDS:
+            similar_types, nearest_ways = [], (Suggestion("robotrain policies"),)
         ways = nearest_ways or [Suggestion(f"robotrain policies {shlex.quote(kind)}") for kind in similar_types]
         raise Rejected([make_problem("value-unknown", *ways, given=redact(name), name=redact(name))])
     chosen_type = types[name]

@@ -172,6 +172,11 @@ def derive_profile(job: "Job") -> WorkloadProfile:
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
     summary="train a policy or a reward model with LeRobot",
+    example_lines=(
+        "lerobot-train --dataset-path ./my-dataset --policy-type act --platform PLATFORM",
+        "lerobot-train --policy-run RUN --dataset-path ./more-episodes --platform PLATFORM",
+        "lerobot-train -d lerobot/pusht --platform PLATFORM -- --policy.n_action_steps=50",
+    ),
     parameters=TrainParameters,
     roles={
         "dataset": Role(required=True, many=True, weights="mixture", training_only_with="bags"),

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import typer
-from robotrain.cli.command_factory import format_help, make_plain_app
+from robotrain.cli.command_factory import make_plain_app
+from robotrain.cli.help_page import HelpPage, format_help
 from robotrain.cli.line_check import check_line
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
+from typer.core import TyperCommand
 
 make_problem = Messages(__file__)
 
+LINE_HELP = "The line, as you type it for the other program."
 SHELL_WORD = re.compile(r"\|\|?|&&?|;|\d*(?:>>?|<)(?:&\d)?|&>>?|\d>&\d|[12]>.*|>.+")
 """A word that ends a command of a shell."""
 SHELL_REASON = "it is for the shell; robotrain keeps the output of a run: robotrain logs RUN"
@@ -49,11 +52,15 @@ class TranslatedLine(NamedTuple):
         return tuple(self.stand_ins.get(word, word) for word in self.checked or self.words)
 
 
+class LineCommand(HelpPage, TyperCommand):
+    """A command that takes a line of another program."""
+
+
 def make_line_app(command: Callable[..., None]) -> typer.Typer:
     """Return the app of a command that takes a line; all that follows the line's first word belongs to it."""
     app = make_plain_app()
     settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    app.command(help=format_help(inspect.getdoc(command) or ""), context_settings=settings)(command)
+    app.command(cls=LineCommand, help=format_help(inspect.getdoc(command) or ""), context_settings=settings)(command)
     return app
 
 

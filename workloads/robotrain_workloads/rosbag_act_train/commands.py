@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from robotrain.cli.arguments import JsonOption, check_place, option
-from robotrain.cli.command_factory import format_help, make_plain_app
+from robotrain.cli.command_factory import OwnCommand, make_plain_app
+from robotrain.cli.help_page import format_help
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import format_install_command
@@ -35,13 +36,13 @@ PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 NEXT_STATE_WAY = Suggestion("--action-topic none", bag_parameters.NEXT_STATE)
 
 FolderArgument = Annotated[
-    Path | None, typer.Argument(metavar="[DIR]", help="The folder of bags; default: that of --config.")
+    Path | None, typer.Argument(metavar="[DIR]", help="The folder of bags (default: that of --config).")
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A config.yaml; options win.", exists=True)
 ]
 ImagesOption = Annotated[
-    list[str] | None, option("--image-topic", "TOPIC[=CAMERA]", "A camera's topic and its name [repeatable].")
+    list[str] | None, option("--image-topic", "TOPIC[=CAMERA]", "A camera's topic and its name.  [repeatable]")
 ]
 StateOption = Annotated[str, option("--state-topic", "TOPIC", "The topic of the robot's state.")]
 EnvironmentOption = Annotated[
@@ -51,16 +52,16 @@ ActionOption = Annotated[
     str, option("--action-topic", "TOPIC", "The topic of the actions; none: the next state is the action.")
 ]
 JointsOption = Annotated[
-    str, option("--joint-names", "NAME,…", "The joints of the state, in order; default: as in the first bag.")
+    str, option("--joint-names", "NAME,…", "The joints of the state, in order (default: as in the first bag).")
 ]
 ActionJointsOption = Annotated[
-    str, option("--action-joint-names", "NAME,…", "The joints of the action, in order; default: as in the first bag.")
+    str, option("--action-joint-names", "NAME,…", "The joints of the action, in order (default: as in the first bag).")
 ]
 UnitOption = Annotated[
-    list[str] | None, option("--unit", "TOPIC=deg", "A topic of angles in degrees, which become radians [repeatable].")
+    list[str] | None, option("--unit", "TOPIC=deg", "A topic of angles in degrees, which become radians.  [repeatable]")
 ]
 FpsOption = Annotated[
-    float | None, typer.Option("--fps", metavar="N", help="Steps per second; default: the slowest topic's rate.")
+    float | None, typer.Option("--fps", metavar="N", help="Steps per second (default: the slowest topic's rate).")
 ]
 SyncOption = Annotated[
     Literal["nearest", "previous"] | None,
@@ -79,7 +80,7 @@ TimestampOption = Annotated[
     typer.Option("--timestamp", help="The time that counts: of headers, where all have one, or of the recording."),
 ]
 ExcludeOption = Annotated[
-    list[str] | None, option("--exclude-bag", "NAME", "A bag that is left out, as `inspect` names it [repeatable].")
+    list[str] | None, option("--exclude-bag", "NAME", "A bag that is left out, as `inspect` names it.  [repeatable]")
 ]
 SalvageOption = Annotated[
     bool, typer.Option("--salvage", help="Read the whole chunks of MCAP files that end too early.")
@@ -394,7 +395,13 @@ def _format_exclusion(bag_names: Sequence[str]) -> str:
     return " ".join(f"--exclude-bag {shlex.quote(name)}" for name in bag_names)
 
 
+HELP = """Look at ROS 2 bags, and convert them to a LeRobot dataset.
+
+  robotrain bags inspect recordings
+
+  robotrain bags convert recordings --to pick-v3 --task "pick up the cube"
+"""
 app = make_plain_app()
-app.info.help = "Look at ROS 2 bags, and convert them to a LeRobot dataset."
+app.info.help = format_help(HELP)
 for _command in (inspect, convert):
-    app.command(help=format_help(getdoc(_command) or ""))(_command)
+    app.command(cls=OwnCommand, help=format_help(getdoc(_command) or ""))(_command)

@@ -79,6 +79,7 @@ ROSBAG_ACT_TRAIN = replace(
     LEROBOT_TRAIN,
     name="rosbag-act-train",
     summary="train an ACT policy from ROS 2 bags: lerobot-train --policy-type act --bags",
+    example_lines=("rosbag-act-train --dataset-path ./recordings --training-steps 20000 --platform PLATFORM",),
     parameters=RosbagActParameters,
     profile=replace(LEROBOT_TRAIN.profile, resources=RESOURCES),
     derive_profile=derive_profile,

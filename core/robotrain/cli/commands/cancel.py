@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-RUNS_HELP = "Names or beginnings of identifiers; default: the only run that has not ended."
+RUNS_HELP = "Names or beginnings of identifiers (default: the only run that has not ended)."
 REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 """The outputs that are printed of a stopped run."""
 

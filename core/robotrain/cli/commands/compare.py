@@ -100,7 +100,7 @@ class CompareCommand(JobCommand):
         """Add what the command itself does."""
         reference_help = "ask whether the named policies are not worse than this one; needs --margin"
         options.add_own(NOT_WORSE_THAN, help=reference_help, metavar="POLICY", common=True)
-        file = "compare the episodes of a CSV file: policy,start,success[,score][,condition][,training]"
+        file = "compare the episodes of a CSV file with columns policy, start and success"
         options.add_own(SCORES, help=file, metavar="FILE.csv", common=True)
         none = "how a start counts that only one policy has: left out, or a failure of the other"
         options.add_own(MISSING, help=none, metavar="|".join(get_args(Missing)), common=True)

@@ -42,6 +42,7 @@ class ExplainCommand(JobCommand):
     """The command that explains a job."""
 
     can_evaluate = True
+    shows_jobs_of_workload = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add `--all`, `--check`, `--checker` and `--json`."""

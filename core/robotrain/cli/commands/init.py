@@ -33,7 +33,7 @@ make_problem = Messages(__file__)
 
 Files = dict[str, bytes]
 """Contents by path below the folder."""
-WORKLOAD_HELP = "What the job runs; default: the default workload."
+WORKLOAD_HELP = "What the job runs (default: the default workload)."
 PLATFORM_HELP = "The platform of this project's jobs."
 PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
 EXAMPLE_HELP = "Copy an example with its data to a new folder."
@@ -51,7 +51,7 @@ def complete_examples(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def init(
     ctx: typer.Context,
-    folder: Annotated[str, argument("[FOLDER]", "Where to write; default: this folder, or a new one NAME.")] = "",
+    folder: Annotated[str, argument("[FOLDER]", "Where to write (default: this folder, or a new one NAME).")] = "",
     workload: Annotated[str, option("--workload", "NAME", WORKLOAD_HELP, complete_workloads)] = "",
     platform: Annotated[str, option("--platform", "NAME", PLATFORM_HELP, complete_platforms)] = "",
     pipeline: Annotated[bool, typer.Option("--pipeline", help=PIPELINE_HELP)] = False,
@@ -82,8 +82,11 @@ def init(
         init_data: dict[str, Any] = {"example": example}
     else:
         target = Path(folder)
-        if target.suffix in FILE_ENDINGS and not target.exists():
+        if target.is_file() or (target.suffix in FILE_ENDINGS and not target.exists()):
             raise Rejected([_refuse_file_name(target)])
+        if folder in plugins.list_names("workload") and not workload and not target.exists():
+            way = Suggestion(f"robotrain init --workload {folder}")
+            raise Rejected([make_problem("value-invalid.init-workload", way, given=folder)])
         files, init_data = make_files(plugins, target, workload, platform, pipeline)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     files_to_keep = _find_files_to_keep(target, files, pipeline, force)
@@ -118,7 +121,8 @@ def _refuse_file_name(target: Path) -> Problem:
     """Return why a folder is not called like a file, with what was probably meant."""
     parent = str(target.parent) if target.parent != Path() else ""
     ways = [Suggestion(shlex.join(["robotrain", "init", *filter(None, [parent])]), f"writes {JOB_FILE}")]
-    ways += [Suggestion(f"robotrain init {shlex.quote(str(target.with_suffix('')))}", "a new folder")]
+    if not target.exists():
+        ways += [Suggestion(f"robotrain init {shlex.quote(str(target.with_suffix('')))}", "a new folder")]
     return make_problem("value-invalid.init-folder", *ways, given=str(target), endings=", ".join(FILE_ENDINGS))
 
 

@@ -25,12 +25,13 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app, read_typed_line
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
 from robotrain.cli.commands.submit import finish_submission, open_waiting_channels, submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
+from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.output import (
@@ -163,7 +164,7 @@ def resume(
     """Continue a pipeline: after a failure as a new run without the finished steps; after a restart of this machine as
     the same run.
 
-    robotrain pipeline resume pusht-mini-8a147544-1
+    robotrain pipeline resume latest
     """
     record, _ = open_run(ctx, run, functools.partial(find_run_to_change, ctx))
     if not record.steps:

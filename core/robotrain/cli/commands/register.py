@@ -30,10 +30,10 @@ make_problem = Messages(__file__)
 def register(
     ctx: typer.Context,
     run: NamedRunArgument,
-    name: Annotated[str, argument("[MODEL]", "The model's name; default: that of the run's -r.")] = "",
+    name: Annotated[str, argument("[MODEL]", "The model's name (default: that of the run's -r).")] = "",
     step: Annotated[
         str,
-        option("--step", "INT|STEP", "The checkpoint's step; default: the last. Of a pipeline: a step by its name."),
+        option("--step", "INT|STEP", "The checkpoint's step (default: the last). Of a pipeline: a step by its name."),
     ] = "",
     best: Annotated[
         bool, typer.Option("--best", help="The checkpoint with the best score, in place of the last.")

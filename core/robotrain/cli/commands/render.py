@@ -42,6 +42,7 @@ class RenderCommand(JobCommand):
     """The command that renders a plan."""
 
     can_evaluate = True
+    shows_jobs_of_workload = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options for the folder, the attempt, pins and JSON."""

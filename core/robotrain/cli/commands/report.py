@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 COMPARISON_NAME, ALL_NAME = "comparison", "runs"
 TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
-TO_HELP = "A file, a folder, or - for stdout; default: NAME.html, comparison.html or runs.html in this folder."
+TO_HELP = "A file, a folder, or - for stdout (default: NAME.html, comparison.html or runs.html in this folder)."
 
 
 def report(

@@ -79,8 +79,8 @@ RepeatedRunArgument = Annotated[
     str,
     argument(
         "[RUN|ADDRESS]",
-        "Its name, or the beginning of its identifier; default: `latest`, the newest. Or the address of one that is not"
-        " recorded here: a checkpoint (its folder, hf://OWNER/NAME@TAG, a blob URL), or what `robotrain adopt` takes.",
+        "Its name, or the beginning of its identifier (default: `latest`, the newest). Or the address of one that is"
+        " not recorded here: a checkpoint (its folder, hf://OWNER/NAME@TAG, a blob URL), or what `adopt` takes.",
         complete_run_names,
     ),
 ]

@@ -26,7 +26,7 @@ make_problem = Messages(__file__)
 MOST_TRIED_PAIRS = 10
 """How many pairs of evaluations are looked at for common starts."""
 FORMATS = ("table", "markdown", "csv")
-FORMAT_HELP = "How to print it: table, markdown or csv; default: table."
+FORMAT_HELP = "How to print it: table, markdown or csv (default: table)."
 WORD_HELP = "Only evaluations whose name, or the run itself, contains this."
 
 

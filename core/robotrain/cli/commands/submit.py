@@ -111,6 +111,7 @@ class SubmitCommand(JobCommand):
 
     sends = True
     can_evaluate = True
+    shows_jobs_of_workload = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the switches, `--save-spec` and `--plan`."""

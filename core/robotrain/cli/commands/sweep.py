@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
-from robotrain.cli.command_factory import format_help, get_plugins
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
+from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
@@ -47,11 +48,11 @@ make_problem = Messages(__file__)
 
 HELP = """Run one job over several values; each combination is a trial.
 
-  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=1e-5,1e-4 --over seed=1..5 --at-most 2 --wait\f
+  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=1e-5,1e-4 --over seed=1..5 --at-most 2 --wait
+
+  robotrain sweep train.py --platform PLATFORM --over lr=1e-4,1e-3 -- --lr '{lr}'\f
 
   robotrain sweep job.yaml --platform PLATFORM --over learning_rate=log:1e-5..1e-2 --sampler random --samples 20
-
-  robotrain sweep train.py --platform PLATFORM --over lr=1e-4,1e-3 -- --lr '{lr}' --out '{outputs}'
 
 All values are checked before the first trial starts. A trial that fails does not stop the others.
 """
@@ -85,7 +86,7 @@ METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
 """What names the metric that compares the trials; the second where the workload has an option as the first."""
 WAIT_HELP = "wait until the last trial ends, and print the results; the exit code is 5 if a trial failed"
 AT_MOST_HELP = "how many trials may run at the same time  [default: 1 on this machine, else all]"
-SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe (by earlier results)  [default: grid]"
+SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe, which uses earlier results  [default: grid]"
 MAX_SHOWN = 20
 """How many trials a preview lists."""
 

@@ -55,7 +55,7 @@ def watch(
         list[str] | None,
         argument(
             "[RUN]...",
-            "Names of runs or their beginnings; default: all that have not ended, else the newest.",
+            "Names of runs or their beginnings (default: all that have not ended, else the newest).",
             complete_run_names,
         ),
     ] = None,

@@ -23,6 +23,7 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.job import Job
+from robotrain_azure import credential
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
@@ -94,7 +95,7 @@ def check_sign_in() -> Iterator[HealthResult]:
     else:
         message = "you are not signed in to the Azure CLI, and the environment sets no identity"
         report = report_warning if _is_azure_machine() else report_missing
-        yield report(message, Suggestion("az login"))
+        yield report(message, credential.suggest_login())
 
 
 def check_settings() -> Iterator[HealthResult]:
@@ -134,7 +135,7 @@ def _report_incomplete_workspace(missing_flags: Sequence[str], *more: str) -> He
     variables = " ".join(WORKSPACE_VARIABLES[flag] for flag in missing_flags)
     ways = [Suggestion(variables, "in the environment, or in [platforms.azureml] of robotrain.toml")]
     if "--subscription-id" in missing_flags:
-        ways.append(Suggestion("az login", "then `az account set --subscription ID` chooses the default one"))
+        ways.append(credential.suggest_login("then `az account set --subscription ID` chooses the default one"))
     return report_missing(", ".join((title, *more)), *ways)
 
 

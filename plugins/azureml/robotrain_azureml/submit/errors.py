@@ -174,7 +174,7 @@ def make_unreadable_job_problem(error: BaseException, stage: Stage, *, is_patche
     if is_patched:
         reason = explanation or f"It gives no reason ({type(error).__name__})."
         return dataclasses.replace(make_engine_problem("Azure ML's SDK", reason), stage=stage)
-    way = Suggestion("robotrain render … --to FOLDER", "shows the job; please report it with its job.yaml")
+    way = Suggestion("robotrain render JOB.yaml --to FOLDER", "shows the job; please report it with its job.yaml")
     key_names = ", ".join(f"{JOB_FILE}: {key}" for key in keys)
     explanation = explanation or f"robotrain has a bug ({type(error).__name__})."
     return make_problem("plan-unreadable", way, where=key_names, why=explanation, stage=stage)

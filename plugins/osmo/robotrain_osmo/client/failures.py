@@ -145,7 +145,7 @@ INSTALL_URL = "https://nvidia.github.io/OSMO/main/user_guide/getting_started/ins
 def make_start_failure(cli: str, sentence: str) -> CommandFailure:
     """Return the failure of a command that cannot be started."""
     return CommandFailure(
-        code="osmo-command-missing",
+        code="submit-command-missing",
         title="cannot start the `osmo` command",
         where="--osmo-cli",
         why=f"{redact(cli)}: {sentence}",

@@ -47,7 +47,7 @@ def check_commands() -> Iterator[HealthResult]:
     login_suggestion = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
     if not shutil.which("sbatch"):
         render_suggestion = Suggestion(
-            "robotrain render … --to FOLDER", "writes the batch script, which needs no cluster"
+            "robotrain render JOB.yaml --to FOLDER", "writes the batch script, which needs no cluster"
         )
         missing = "there is no `sbatch` command, which submitting to Slurm needs"
         yield report_missing(missing, login_suggestion, render_suggestion)
