@@ -66,6 +66,17 @@ def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_trai
     assert "differ in their dataset" in sentences
 
 
+def test_losses_of_different_names_have_a_column_and_a_chart_each(robotrain, scripted):
+    for name, metric in (("command-1", "loss"), ("command-2", "train/loss")):
+        scripted.run(name, *(Metrics(values={metric: 0.5 / step}, step=step) for step in (1, 2, 4)))
+    page = read_page(robotrain, "command-1", "command-2")
+    head = page.texts[page.texts.index("run") : page.texts.index("train/loss") + 1]
+    assert "loss" in head
+    assert {"Loss", "train/loss"} <= set(page.texts), "the titles of the charts"
+    assert "Lowest" not in page.sentences
+    assert "name their losses differently (loss, train/loss)" in page.sentences
+
+
 def test_a_score_is_no_lowest_loss(robotrain, scripted):
     for name, error in (("eval-1", 0.5), ("eval-2", 0.25)):
         score = {"replay/mse": error}

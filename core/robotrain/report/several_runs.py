@@ -13,7 +13,7 @@ from robotrain.model.workload_profile import Metric
 from robotrain.report import compared_evaluations
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
-from robotrain.report.curves import Curves, capitalize, describe_best, find_curve_metrics, list_curves
+from robotrain.report.curves import Curves, capitalize, describe_best, describe_names, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
 from robotrain.store.run_differences import (
@@ -96,6 +96,7 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         has_sweeps=any(facts.sweep and facts.sweep.best_progress for facts in compared_facts),
         conclusion=describe_best(run_curves),
         doubt=_describe_other_data(compared_facts, sources),
+        uncompared=describe_names(run_curves),
         curves=list(list_curves(run_curves[:MAX_LINES])),
         metric_head=_make_head(compared_facts),
         metrics=_make_rows(compare_metrics(compared_facts)),
@@ -122,9 +123,11 @@ def _list_run_rows(
     """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
     progresses = [facts.compared_progress for facts in compared_facts]
     are_steps = all(progress.unit == "step" for progress in progresses)
-    columns: dict[str, list[str]] = {
-        "run": [facts.label for facts in compared_facts],
-        "state": [facts.status.state for facts in compared_facts],
+    columns: list[tuple[str, list[str]]] = [
+        ("run", [facts.label for facts in compared_facts]),
+        ("state", [facts.status.state for facts in compared_facts]),
+    ]
+    properties = {
         "workload": [facts.record.workload for facts in compared_facts],
         "platform": [facts.record.platform for facts in compared_facts],
         "steps": [
@@ -134,21 +137,23 @@ def _list_run_rows(
             for progress in progresses
         ],
     }
-    columns = {name: cells for name, cells in columns.items() if name in ("run", "state") or len({*cells}) > 1}
+    columns += [(name, cells) for name, cells in properties.items() if len({*cells}) > 1]
     for role in (difference.name for difference in sources):
-        columns[role] = shorten_texts(
-            [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
-        )
-    columns |= {redact_text(difference.name): _list_cells(difference) for difference in settings}
+        source_names = [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
+        columns.append((role, shorten_texts(source_names)))
+    columns += [(redact_text(difference.name), _list_cells(difference)) for difference in settings]
     for metric in find_curve_metrics(progresses).values():
-        columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
-    columns["score"] = [
+        columns.append((metric.title, [format_number(progress.metrics.get(metric.name)) for progress in progresses]))
+    headline_scores = [
         scores.format_headline_score(progress.evaluated.scores, facts.record.metrics) if progress.evaluated else ""
         for facts, progress in zip(compared_facts, progresses, strict=True)
     ]
-    columns["best trial"] = [facts.best_trial for facts in compared_facts]
-    columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]
-    return [tuple(columns), *zip(*columns.values(), strict=True)]
+    columns += [
+        ("score", headline_scores),
+        ("best trial", [facts.best_trial for facts in compared_facts]),
+        ("time", ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]),
+    ]
+    return [tuple(name for name, _ in columns), *zip(*(cells for _, cells in columns), strict=True)]
 
 
 def _has_id(facts: RunFacts) -> bool:
