@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from parsed_page import Page, read_page
+from robotrain.cli.page_file import SUBJECT
 from robotrain.model.series import thin_points
 from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
 from robotrain.store import stored_job
@@ -182,6 +183,7 @@ def test_page_is_written_to_a_file_with_the_name_of_the_run(robotrain, fake_plat
         "path": str(tmp_path / "new/page.html"),
     }
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
+    assert robotrain("report", run, "--to", tmp_path / "newer").stdout.strip() == str(tmp_path / "newer/pick-v3.html")
     assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / "pick-v3.html")
 
 
@@ -196,7 +198,7 @@ def test_pages_of_runs_with_one_name_are_different_files(robotrain, scripted):
     assert "pick-v3 is train-2" in robotrain("report", "pick-v3").stderr
 
 
-@pytest.mark.parametrize("content", ["<title>a page of mine</title>", "<title>train-2</title>", "", None])
+@pytest.mark.parametrize("content", ["<title>a page of mine</title>", SUBJECT.format("train-2"), "", None])
 def test_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_path, content):
     scripted.run("train-1", state="succeeded")
     robotrain("rename", "train-1", "index")
@@ -210,10 +212,22 @@ def test_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_
     assert content is None or other.read_text() == content
 
 
-def test_page_of_a_run_named_comparison_has_another_name(robotrain, scripted):
-    scripted.run("train-1", state="succeeded")
-    robotrain("rename", "train-1", "comparison")
-    assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
+def test_page_of_several_runs_replaces_only_a_page_of_these(robotrain, scripted, tmp_path):
+    for name in ("train-1", "train-2", "train-3", "train-4"):
+        scripted.run(name, state="succeeded")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/runs.html").write_text("a page of mine")
+    lines = {
+        "train-1 train-2": "train-1-vs-train-2.html",
+        "train-1 train-3": "train-1-vs-train-3.html",
+        "train-1 train-2 train-3 train-4": "train-1-and-3-others.html",
+        "train-1 train-4 train-3 train-2": "train-1-and-3-others.2.html",
+        "--all": "runs.2.html",
+    }
+    for line, file in [*lines.items(), *lines.items()]:
+        answer = robotrain("report", *line.split(), "--to", tmp_path / "pages")
+        assert answer.stdout.strip() == str(tmp_path / "pages" / file), line
+    assert (tmp_path / "pages/runs.html").read_text() == "a page of mine"
 
 
 def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, tmp_path):

@@ -104,7 +104,7 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     comparison = robotrain("report", *runs, "--json").json
     assert list(comparison) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
-    assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/comparison.html"))
+    assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/pusht-mini-act-vs-other-act.html"))
     assert (comparison["settings"], comparison["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
     assert comparison["metrics"]["train/loss"] == [0.5, 0.5]
     sources = [text.split(" @ ")[0] for text in comparison["sources"]["dataset"]]

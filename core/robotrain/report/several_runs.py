@@ -66,6 +66,8 @@ def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
 
 MEASURED_ROLES = ("dataset", "code")
 """The roles of sources that decide what a loss is measured on, and how."""
+MAX_IN_TITLE = 3
+"""How many runs the title names at most."""
 MAX_COLUMNS = 4
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 
@@ -87,7 +89,7 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
     run_head, *run_rows = _list_run_rows(compared_facts, sources, few_settings)
     return render_template(
         "comparison.html",
-        f"{len(compared_facts)} runs compared",
+        _make_title([facts.label for facts in compared_facts]),
         max(facts.written for facts in compared_facts),
         run_pages,
         run_head=run_head,
@@ -107,6 +109,12 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         **_describe_success_rates(compared_facts),
         **_describe_scores(compared_facts),
     )
+
+
+def _make_title(labels: Sequence[str]) -> str:
+    if len(labels) > MAX_IN_TITLE:
+        return f"{len(labels)} runs compared"
+    return f"{', '.join(labels[:-1])} and {labels[-1]} compared"
 
 
 def _describe_other_data(compared_facts: Sequence[RunFacts], sources: Sequence[Difference]) -> str:
