@@ -102,10 +102,10 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         curves=list(list_curves(run_curves[:MAX_LINES])),
         metric_head=_make_head(compared_facts),
         metrics=_make_rows(compare_metrics(compared_facts)),
-        settings=[] if few_settings else _make_difference_rows(settings),
+        settings=[] if few_settings else _make_difference_rows(settings, compared_facts),
         is_equal=not differences,
         without_plan=list_unknown_jobs(compared_facts),
-        sources=_make_difference_rows(sources),
+        sources=_make_difference_rows(sources, compared_facts),
         **_describe_success_rates(compared_facts),
         **_describe_scores(compared_facts),
     )
@@ -149,7 +149,7 @@ def _list_run_rows(
     for role in (difference.name for difference in sources):
         source_names = [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
         columns.append((role, shorten_texts(source_names)))
-    columns += [(redact_text(difference.name), _list_cells(difference)) for difference in settings]
+    columns += [(redact_text(difference.name), list_cells(difference, compared_facts)) for difference in settings]
     for metric in find_curve_metrics(progresses).values():
         columns.append((metric.title, [format_number(progress.metrics.get(metric.name)) for progress in progresses]))
     headline_scores = [
@@ -159,6 +159,7 @@ def _list_run_rows(
     columns += [
         ("score", headline_scores),
         ("best trial", [facts.best_trial for facts in compared_facts]),
+        ("note", [redact_text(facts.record.note) for facts in compared_facts]),
         ("time", ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]),
     ]
     return [tuple(name for name, _ in columns), *zip(*(cells for _, cells in columns), strict=True)]
@@ -184,13 +185,15 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
     ]
 
 
-def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    return [(redact_text(difference.name), *_list_cells(difference)) for difference in differences]
+def _make_difference_rows(
+    differences: Sequence[Difference], compared_facts: Sequence[RunFacts]
+) -> list[tuple[str, ...]]:
+    return [(redact_text(difference.name), *list_cells(difference, compared_facts)) for difference in differences]
 
 
-def _list_cells(difference: Difference) -> list[str]:
-    """Return the value of each run; empty for none."""
-    return [value_text or "" for value_text in difference.shown_texts]
+def list_cells(difference: Difference, compared_facts: Sequence[RunFacts]) -> list[str]:
+    """Return the value of each run as text; empty for a run whose settings are not known."""
+    return [cell if facts.values else "" for cell, facts in zip(difference.cells, compared_facts, strict=True)]
 
 
 def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:

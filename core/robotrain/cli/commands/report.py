@@ -125,6 +125,7 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
         cells,
         reason,
         listed_run.best_trial,
+        record,
     )
 
 

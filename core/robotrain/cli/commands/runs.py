@@ -29,6 +29,7 @@ from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
+from robotrain.redaction import redact_sentence
 from robotrain.store import run_differences
 from robotrain.store.run_values import RESUME_ROLE
 
@@ -206,11 +207,13 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     """Return the table: names and runs are shortened, and less important columns left out, until it fits.
-    What differs from the run before is a line of its own, and so is the reason in a script, and where there is too
-    little room beside the other columns.
+
+    The note of a run and what differs from the run before are lines of their own. So is the reason in a script, and
+    where there is too little room beside the other columns.
     """
     colour, terminal_width = output.has_color(output.get_results()), output.get_table_width()
     is_terminal, width = terminal_width is not None, terminal_width or WIDTH_IN_SCRIPTS
+    notes = [_format_note(listed_run) for listed_run in listed]
     reasons = [
         to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else "" for listed_run in listed
     ]
@@ -234,8 +237,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
-    for listed_run, cells, best_trial, reason, change_text in zip(
-        listed, rows, best_trials, reasons, changes, strict=True
+    for listed_run, cells, best_trial, reason, note, change_text in zip(
+        listed, rows, best_trials, reasons, notes, changes, strict=True
     ):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
@@ -243,7 +246,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
         notes_below = [(best_trial, "", False)] if best_trial else []
         notes_below += [(reason, style, is_whole)] if reason and not has_reasons else []
-        for note_text, of_text, keeps_whole in [*notes_below, *([(change_text, "dim", False)] if change_text else [])]:
+        notes_below += [(text, "dim", False) for text in (note, change_text) if text]
+        for note_text, of_text, keeps_whole in notes_below:
             line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
@@ -282,6 +286,12 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
+
+
+def _format_note(listed_run: ListedRun) -> str:
+    """Return what its submitter noted of a run; empty for nothing."""
+    note = listed_run.record.note if listed_run.record else ""
+    return f"note: {to_plain_line(redact_sentence(note))}" if note else ""
 
 
 def _format_changes(listed_run: ListedRun) -> str:
