@@ -45,7 +45,7 @@ def prune_runs(
     run: str,
     older_than: str,
     keep: int | None,
-    state: str,
+    states: Sequence[str],
     platform: str,
     yes: bool,
     json: bool,
@@ -56,7 +56,7 @@ def prune_runs(
         selecting_flags = {
             "--older-than": older_than,
             "--keep": keep is not None,
-            "--state": state,
+            "--state": bool(states),
             "--platform": platform,
         }
         run = _find_named_run(run, [flag for flag, is_given in selecting_flags.items() if is_given])
@@ -70,7 +70,7 @@ def prune_runs(
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
     cutoff_time = None if span is None else time.time() - span
-    candidates = PruneCandidates(plugins, cutoff_time, keep, state, platform, run)
+    candidates = PruneCandidates(plugins, cutoff_time, keep, states, platform, run)
     sizes = candidates.measure_sizes()
     tracked_runs = candidates.find_tracked_runs()
     if not json:
@@ -125,7 +125,7 @@ class PruneCandidates:
         plugins: Plugins,
         before: float | None,
         keep: int | None,
-        state: str,
+        states: Sequence[str],
         platform: str,
         only: str,
     ) -> None:
@@ -136,9 +136,9 @@ class PruneCandidates:
         run_names = [only] if only else records.iterate_runs(with_steps=False)
         runs = [run for run in run_names if self._read_record(run, platform)]
         candidates_by_run: dict[str, PruneCandidate] = {}
-        if state:  # all are asked, to count the newest in that state
+        if states:  # all are asked, to count the newest in these states
             candidates_by_run = self._query_statuses(runs)
-            runs = [run for run in runs if _format_state(candidates_by_run[run]) == state]
+            runs = [run for run in runs if _format_state(candidates_by_run[run]) in states]
         created = {run: record.created for run, record in self.records.items()}
         runs = prune.select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
         candidates_by_run = candidates_by_run or self._query_statuses(runs)

@@ -80,7 +80,7 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     """Write the page of all runs, with what `robotrain runs --all` lists."""
     from robotrain.report.all_runs import render_all_page
 
-    selected_runs, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
+    selected_runs, _, _ = listed_runs.list_runs(plugins, None, (), None, with_steps=False)
     print_problems(listed_runs.find_silent_platforms(selected_runs))
     now = time.time()
     rows = [_make_row(listed_run, plugins, now) for listed_run in selected_runs]

@@ -30,7 +30,7 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
 from robotrain.redaction import redact_sentence
-from robotrain.store import run_differences
+from robotrain.store import name_index, run_differences
 from robotrain.store.run_values import RESUME_ROLE
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
@@ -39,7 +39,7 @@ CACHE_HELP = "With --prune: cached environments and data instead of runs; what a
 UNUSED_HELP = "With --prune --cache: only what no run used for this long: 30d, 12h."
 LIMIT_HELP = "With --prune --cache: only the least recently used, until this much remains: 50GB."
 WORD_HELP = "A part of a name or identifier: only these runs; with --prune: the run to remove."
-STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
+STATE_HELP = "Only runs in these states: failed,cancelled; others are running, succeeded, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
@@ -61,7 +61,8 @@ WIDTH_IN_SCRIPTS = 120
 
 
 def _complete_states(incomplete: str) -> list[str]:
-    return [state for state in LISTED_STATES if state.startswith(incomplete)]
+    earlier_states, comma, last_state = incomplete.rpartition(",")
+    return [f"{earlier_states}{comma}{state}" for state in LISTED_STATES if state.startswith(last_state)]
 
 
 class RunsCommand(OwnCommand):
@@ -112,13 +113,13 @@ def runs(
 
     robotrain runs --prune --older-than 30d
     """
-    state = run_filter.parse_state(state)
+    states = run_filter.parse_states(state)
     run_options = {"--older-than": older_than, "--keep": keep is not None}
     prune_options = {**run_options, "--yes": yes, "--dry-run": dry_run, "--cache": cache}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
     list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
     list_options |= {"--everywhere": everywhere, "--user": user}
-    run_options |= {"--state": state, "--platform": platform, word: word}
+    run_options |= {"--state": bool(states), "--platform": platform, word: word}
     _check_cache_options(prune and cache, unused, limit, run_options)
     _check_options(prune, prune_options, list_options)
     _check_everywhere(everywhere, user, {"--set": set, "--name": name, "--steps": steps})
@@ -130,15 +131,19 @@ def runs(
         from robotrain.cli.commands.prune import prune_runs
 
         raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
-        return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
-    record_filter = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
+        return prune_runs(get_plugins(ctx), word, older_than, keep, states, platform, yes, json, dry_run)
+    record_filter = run_filter.RunFilter(word, states, platform, name, workload, since, until, tuple(set or ()))
     max_runs = None if everything else number
     if everywhere:
         from robotrain.cli.commands.runs_everywhere import print_runs_everywhere
 
         return print_runs_everywhere(get_plugins(ctx), record_filter, user == "all", max_runs, json)
     accept = record_filter.make_accept(get_plugins(ctx))
-    selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, state, accept, steps)
+    selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, states, accept, steps)
+    if word and not (selected_runs or steps):  # a trial of a sweep, or a step of a pipeline
+        selected_runs, uncertain_runs, has_more = listed_runs.list_runs(
+            get_plugins(ctx), max_runs, states, accept, with_steps=True
+        )
     print_problems(listed_runs.find_silent_platforms([*selected_runs, *uncertain_runs]))
     if json:
         print_json({"runs": [_dump_run(listed_run) for listed_run in selected_runs], "more": has_more})
@@ -270,7 +275,7 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     ]
     ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
     return [
-        Column("NAME", [listed_run.record.name if listed_run.record else "" for listed_run in listed], drop_order=1),
+        Column("NAME", [_format_name(listed_run) for listed_run in listed], drop_order=1),
         Column("RUN", [listed_run.run for listed_run in listed]),
         Column("STATE", [listed_run.state for listed_run in listed]),
         Column(
@@ -286,6 +291,11 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
+
+
+def _format_name(listed_run: ListedRun) -> str:
+    record = listed_run.record
+    return (record.name or name_index.name_step(record)) if record else ""
 
 
 def _format_note(listed_run: ListedRun) -> str:
