@@ -19,7 +19,7 @@ from robotrain.cli.next_commands import describe_fault, list_next_commands
 from robotrain.cli.output import print_json, print_message, print_problems
 from robotrain.cli.page_file import check_page_place, print_page, read_subject, write_page
 from robotrain.cli.run_list import listed_runs
-from robotrain.cli.run_list.listed_runs import STATES_WITH_REASON, ListedRun
+from robotrain.cli.run_list.listed_runs import ListedRun
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.run import measure_seconds
@@ -114,7 +114,6 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     )
     job_title = f"{record.workload} on {record.platform}"
     submitted = format_time(record.created)
-    reason = listed_run.reason if listed_run.state in STATES_WITH_REASON else ""
     return RunRow(
         listed_run.run,
         record.name,
@@ -123,7 +122,7 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
         submitted,
         run_progress.curve,
         cells,
-        reason,
+        listed_run.shown_reason,
         listed_run.best_trial,
         record,
     )

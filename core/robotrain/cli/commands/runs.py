@@ -23,7 +23,7 @@ from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
-from robotrain.cli.run_list.listed_runs import LISTED_STATES, STATES_WITH_REASON, ListedRun
+from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
 from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model import scores
@@ -219,9 +219,7 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     colour, terminal_width = output.has_color(output.get_results()), output.get_table_width()
     is_terminal, width = terminal_width is not None, terminal_width or WIDTH_IN_SCRIPTS
     notes = [_format_note(listed_run) for listed_run in listed]
-    reasons = [
-        to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else "" for listed_run in listed
-    ]
+    reasons = [to_plain_line(listed_run.shown_reason) for listed_run in listed]
     changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
     best_trials = [to_plain_line(listed_run.best_trial) for listed_run in listed]
     conditions = [

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from robotrain_runtime.contract import failure
+
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -100,6 +102,14 @@ class ListedRun:
     """Whether it continues from a checkpoint of its parent: its result is later, so no better or worse."""
     result_change: ResultChange | None = None
     """How its result differs from that of its parent, once both have ended."""
+
+    @property
+    def shown_reason(self) -> str:
+        """Why the run is in its state, where that says more than the state."""
+        if self.state not in STATES_WITH_REASON:
+            return ""
+        says_no_more = self.reason in (failure.STOPPED_REASON, failure.STOPPED_EARLY_REASON)
+        return "" if self.state == "cancelled" and says_no_more else self.reason
 
     @property
     def best_trial(self) -> str:
