@@ -20,7 +20,7 @@ HEAD_SIZE = 64 << 10
 def check_page_place(to: str) -> None:
     """Raise Rejected if the page cannot be written to the place that --to names."""
     if to not in ("", "-"):
-        check_place(Path(to), "--to", is_folder=_is_folder(to))
+        check_place(Path(to, "page.html") if _is_folder(to) else Path(to), "--to")
 
 
 def _is_folder(to: str) -> bool:
