@@ -129,10 +129,10 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
 @pytest.mark.parametrize(
     ("first", "second", "facts"),
     [
-        ([True] * 6 + [False], [False] * 6 + [True], ("Not decided after 7 pairs", "71 points (")),
-        ([True] * 6, [False] * 6, ("Not decided after 6 pairs", "100 points (-23 to 100)")),
+        ([True] * 6 + [False], [False] * 6 + [True], ("Not decided after 7 pairs", "71 points (95% interval ")),
+        ([True] * 6, [False] * 6, ("Not decided after 6 pairs", "100 points (95% interval -23 to 100)")),
         ([True] * 40, [False] * 40, ("eval-1 is better than eval-2 by 100 points",)),
-        ([True, False], [True, False], ("Not decided after 2 pairs", "0 points (-92 to 92)")),
+        ([True, False], [True, False], ("Not decided after 2 pairs", "0 points (95% interval -92 to 92)")),
         ([True, False], [True, False, True], ("Not decided after 2 pairs", "1 episode without a partner")),
     ],
 )
@@ -154,7 +154,7 @@ def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, r
     for number, name in enumerate(names):
         record_evaluation(name, [True] * number + [False] * (5 - number))
     sentences = read_page(robotrain, *names).sentences
-    assert ("for all 10 pairs together (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
+    assert ("for all 10 pairs of policies together" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
     verdicts = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["verdicts"]
     assert len(verdicts) == 10
     most = next(verdict for verdict in verdicts if (verdict["first"], verdict["second"]) == ("eval-0", "eval-4"))

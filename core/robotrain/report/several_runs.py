@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain_runtime.comparison.decision import CONFIDENCE
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.workload_profile import Metric
-from robotrain.report import compared_evaluations
+from robotrain.report import compared_evaluations, comparison_record
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
 from robotrain.report.curves import Curves, capitalize, describe_best, describe_names, find_curve_metrics, list_curves
@@ -203,10 +204,13 @@ def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any
         return {"rate_bars": []}
     bars = [(facts, _make_bar(facts, metric, number)) for number, facts in enumerate(compared_facts, 1)]
     facts_with_rate = [facts for facts, bar in bars if bar]
+    verdicts, verdict_notes = compared_evaluations.list_verdicts(facts_with_rate)
     return {
         "rate_title": capitalize(metric.title),
         "rate_conditions": [*_describe_conditions(facts_with_rate)],
-        "rate_verdicts": compared_evaluations.list_verdicts(facts_with_rate),
+        "rate_verdicts": verdicts,
+        "verdict_notes": verdict_notes,
+        "explanation": comparison_record.explain_numbers(CONFIDENCE, None),
         "rate_bars": [bar for _, bar in bars if bar],
     }
 
@@ -255,10 +259,11 @@ def _describe_scores(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:
         for facts, evaluated in evaluated_runs
     )
     declared_metrics = list(dict.fromkeys(metric for metrics in described_metrics for metric in metrics))
-    rows = [row for row in _list_score_rows(evaluations, declared_metrics) if any(row[1:])]
+    policy_row = ("policy of", *(facts.training_run for facts, _ in evaluated_runs))
+    rows = [row for row in (policy_row, *_list_score_rows(evaluations, declared_metrics)) if any(row[1:])]
     return {
         "score_head": _make_head([facts for facts, _ in evaluated_runs]),
-        "score_rows": [("policy of", *(facts.training_run for facts, _ in evaluated_runs)), *rows],
+        "score_rows": rows,
         "score_notes": list(_list_score_notes(evaluations, declared_metrics)),
         "evaluation_remarks": [
             f"{facts.label}: {remark}"
