@@ -247,13 +247,14 @@ def list_needs(pair_count: int, discordance: float, plan: ComparisonPlan, compar
     size, max_pairs = plan.detect, planned.at_most
     if pair_count >= min_pairs:
         power = compute_power(plan, pair_count, discordance, comparisons)
-        sentence = f"with {pair_count} pairs, a difference of {format_points(size)} is found with a probability of {format_share(power)}"
-        yield f"{sentence} where {describe_discordance(discordance, plan)}"
+        found_text = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
+        yield f"with {pair_count} pairs, {found_text} where {describe_discordance(discordance, plan)}"
         if power >= POWER or max_pairs <= pair_count:
             size = plan.detect * SMALLER
             max_pairs = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
     if max_pairs > pair_count:
-        yield f"finding a difference of {format_points(size)} may take up to {max_pairs - pair_count} more episodes of each"
+        more_count = max_pairs - pair_count
+        yield f"finding a difference of {format_points(size)} may take up to {more_count} more episodes of each"
 
 
 def describe_discordance(discordance: float, plan: ComparisonPlan) -> str:
