@@ -275,7 +275,7 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     assert page.count('series-1">trial-3 (learning_rate=1e-3 seed=1)</span>') == 2, "training and validation loss"
     assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
     assert "<td>learning_rate</td>" not in page
-    assert ("MEAN VAL/LOSS</th>" in page, "95% INTERVAL" in page) == (True, False), "two seeds make no interval"
+    assert ("mean val/loss</th>" in page, "95% interval" in page) == (True, False), "two seeds make no interval"
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
 
 

@@ -90,6 +90,13 @@ def render_all_page(rows: Sequence[RunRow], written_time: float, run_pages: Mapp
     )
 
 
+def _name_series(record: RunRecord) -> str:
+    """Return what to call the runs that are compared with a run: `runs of train.py`, `sweeps`."""
+    noun = "sweeps" if record.is_sweep else "runs"
+    subject = record.program or ("" if record.is_sweep else record.workload)
+    return f"{noun} of {subject}" if subject else noun
+
+
 def list_differences(rows: Sequence[RunRow]) -> Iterator[DifferenceTable]:
     """Yield a table for the runs of each workload or program, if there are several and their settings differ."""
     rows_by_series: dict[tuple[object, ...], list[tuple[RunRow, RunRecord]]] = {}
@@ -110,7 +117,7 @@ def list_differences(rows: Sequence[RunRow]) -> Iterator[DifferenceTable]:
         loss_and_score = [row.cells[:2] for row, _ in series_rows]
         _, first_record = series_rows[0]
         yield DifferenceTable(
-            title=first_record.program or first_record.workload,
+            title=_name_series(first_record),
             head=("run", *(redact_text(difference.name) for difference in shown_differences), *CELL_NAMES[:2]),
             rows=[
                 (record.name or record.run, *values, *reached)
