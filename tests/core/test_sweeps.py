@@ -294,6 +294,24 @@ def test_a_sweep_stands_for_its_best_trial_beside_others(sweep, robotrain):
     assert [run["loss"] is None for run in robotrain("runs", "--json").json["runs"]] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ((0.5, 0.25, 0.75), "trial-2: lr=1, loss 0.25"),
+        ((0.5, 0.25, 0.25), "trial-2: lr=1, loss 0.25; as good as trial-3"),
+        ((0.5, 0.5, 0.5, 0.5), "trial-1: lr=0, loss 0.5; as good as trial-2 and 2 others"),
+        ((None, None), ""),
+    ],
+)
+def test_the_best_trial_is_named_with_those_that_are_as_good(scores, best):
+    trials = tuple(
+        results.Trial(f"trial-{number + 1}", f"run-{number}", "succeeded", {"lr": number}, score)
+        for number, score in enumerate(scores)
+    )
+    best_trial = next(iter(results.rank_scored(trials, "lower")), None)
+    assert results.describe_best(results.SweepResults(("lr",), "loss", "lower", trials, (), best_trial)) == best
+
+
 @pytest.mark.parametrize("separator", ["-", "/"])
 def test_a_trial_is_named_by_its_sweep_and_its_place(sweep, robotrain, instant_platform, separator):
     sweep("--over", "learning_rate=1e-2,1e-3", "--name", "rates")
