@@ -262,6 +262,10 @@ def test_page_of_all_runs_has_what_differs_between_those_of_one_workload(robotra
     assert "  note: half of the episodes\n" in robotrain("runs").stdout
 
 
+def test_page_of_all_runs_without_any_says_so(robotrain):
+    assert "No run has been submitted from this machine." in read_page(robotrain, "--all").texts
+
+
 def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
     events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
     folder = scripted.run("train-1", state="succeeded").folder

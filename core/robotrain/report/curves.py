@@ -40,7 +40,7 @@ class Panel:
 def find_curve_metrics(progresses: Sequence[Progress]) -> dict[str, Metric]:
     """Return the main and the validation metrics of runs, by name; the main ones first.
 
-    Where programs name one quantity differently (`loss`, `train/loss`), the title of each is the name that it prints.
+    Where programs name one quantity differently, the title of each is the name that it prints.
     """
     main_metrics = {progress.main_metric.name: progress.main_metric for progress in progresses if progress.main_metric}
     validation_metrics = {
@@ -156,5 +156,5 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
 
 
 def capitalize(text: str) -> str:
-    """Return a text with a capital at its start; the name of a metric, such as `train/loss`, stays as it is."""
+    """Return a text with a capital at its start; the name of a metric, with `/` or `_`, stays as it is."""
     return text if METRIC_NAME.fullmatch(text) else text[:1].upper() + text[1:]
