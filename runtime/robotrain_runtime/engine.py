@@ -247,7 +247,8 @@ class Engine:
         try:
             yield details
         except BaseException:
-            self._relay.emit(StageEvent(name=name, state="failed", seconds=round(time.monotonic() - began, 3)))
+            state: Literal["failed", "stopped"] = "failed" if self._stop.number is None else "stopped"
+            self._relay.emit(StageEvent(name=name, state=state, seconds=round(time.monotonic() - began, 3)))
             raise
         seconds = round(time.monotonic() - began, 3)
         detail = "; ".join(filter(None, details))

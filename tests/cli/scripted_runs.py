@@ -11,6 +11,7 @@ from robotrain.model.workload_profile import WorkloadProfile
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Event
+from robotrain_workloads.command.workload import COMMAND
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -19,6 +20,8 @@ PLUGIN = (Path(__file__).parents[1] / "scripted_platform.py").read_text()
 
 EVALUATION = {"workload": "lerobot-eval", "makes": "results"}
 """What the record of a run says that is named eval-…."""
+OWN_PROGRAM = {"workload": "command"}
+"""What the record of a run says that is named command-…."""
 
 
 class ScriptedRuns:
@@ -68,6 +71,7 @@ class ScriptedRuns:
             name=called,
             reference={"folder": str(made.folder), **({"login": login} if login else {})},
             **(EVALUATION if name.startswith("eval-") else {}),
+            **(OWN_PROGRAM if name.startswith("command-") else {}),
         )
         return made
 
@@ -119,7 +123,7 @@ class Run:
         place.write_text("12345")
 
 
-PROFILES = {workload.name: workload.profile for workload in (LEROBOT_TRAIN, LEROBOT_EVAL)}
+PROFILES = {workload.name: workload.profile for workload in (LEROBOT_TRAIN, LEROBOT_EVAL, COMMAND)}
 
 
 def record(run: str, platform: str, folder: Path, created: float, **fields: Any) -> None:

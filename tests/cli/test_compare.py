@@ -34,8 +34,8 @@ def test_the_better_of_two_finished_evaluations_is_named(robotrain, record_evalu
     record_evaluation("eval-2", GOOD, policy={"sha256": "2" * 64, "type": "act"}, called="new")
     shown = robotrain("compare", "old", "new")
     assert shown.exit_code == 0
-    assert "new is better than old by 40 points (" in shown.stdout
-    assert "60 pairs, e = " in shown.stdout
+    assert "new is better than old by 40 points (95% interval " in shown.stdout
+    assert "60 pairs, p < 0.001" in shown.stdout
     assert [line.split()[:2] for line in shown.stdout.splitlines() if line.startswith(("old", "new"))][:2] == [
         ["old", "60"],
         ["new", "60"],
@@ -56,7 +56,7 @@ def test_the_page_of_several_evaluations_says_the_same(robotrain, record_evaluat
     sentences = read_sentences(robotrain("compare", "eval-1", "eval-2", "eval-3", "--json"))
     shown = read_page(robotrain, "eval-1", "eval-2", "eval-3").text.lower()
     assert all(f"{sentence}." in shown for sentence in sentences)
-    assert "for all 3 pairs together (holm)" in shown
+    assert "for all 3 pairs of policies together (holm's correction)" in shown
 
 
 def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, record_evaluation):
@@ -93,7 +93,8 @@ def test_all_pairs_of_several_are_compared_with_one_confidence(robotrain, record
         record_evaluation(name, outcomes)
     answer = robotrain("compare", "eval-1", "eval-2", "eval-3", "--json")
     assert [(verdict["first"], verdict["second"]) for verdict in answer.json["verdicts"]] == [(0, 1), (0, 2), (1, 2)]
-    assert answer.json["notes"] == ["95% holds for all 3 pairs together (Holm)"]
+    (note,) = answer.json["notes"]
+    assert note == "intervals and p-values hold for all 3 pairs of policies together (Holm's correction)"
     two = robotrain("compare", "eval-1", "eval-2", "--json").json["verdicts"][0]
     assert two["p_value"] < answer.json["verdicts"][0]["p_value"]
 
@@ -186,8 +187,9 @@ def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_eval
     (tmp_path / "eval-3/eval_results/comparison.json").write_text(json.dumps(comparison))
     assert robotrain("compare", "eval-3", "--json").json == comparison
     page = read_page(robotrain, "eval-3")
-    assert "Comparison" in page.texts
-    assert f"{comparison['title'].capitalize()[:40]}" in page.text
+    assert page.texts.count("Comparison") == 1
+    assert page.text.count("eval-1 is better than eval-2") == page.text.count("p-value") == 1
+    assert f"{comparison['title']}." in page.texts
     assert "eval-1 is better than eval-2" in robotrain("compare", "eval-3").stdout
 
 
@@ -199,7 +201,7 @@ def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_eval
     assert ways == ["--env ENV", f"robotrain diff {sent_run} eval-1"]
 
 
-ANSWER = "old@4 is better than new@8 by 80 points (60 to 90), 40 pairs, e = 99"
+ANSWER = "old@4 is better than new@8 by 80 points (95% interval 60 to 90), 40 pairs, p < 0.001"
 LOST = {"answer": ANSWER, "winner": "old@4", "wins": False, "pairs": 40, "difference": -0.8, "low": -0.9, "high": -0.6}
 
 
@@ -306,7 +308,8 @@ def test_episodes_of_a_file_are_compared(robotrain, write_scores):
     assert read_sentences(answer)[0].startswith("pi0 is better than act by 40 points (")
     assert [policy["label"] for policy in answer.json["policies"]] == ["act", "pi0", "smol"]
     assert answer.json["policies"][0]["success_interval"] == pytest.approx([0.377, 0.623], abs=1e-3)
-    assert "act     60  50% (38-62%)" in robotrain("compare", "--scores", file).stdout
+    row = next(line for line in robotrain("compare", "--scores", file).stdout.splitlines() if line.startswith("act "))
+    assert row.split(maxsplit=2) == ["act", "60", "50% (38-62%)"]
     named = robotrain("compare", "--scores", file, "smol", "--not-worse-than", "act", "--margin", "0.1", "--json")
     assert named.exit_code == 5
     assert [policy["label"] for policy in named.json["policies"]] == ["smol", "act"]
@@ -322,7 +325,7 @@ def test_scores_of_a_file_from_0_to_1_have_an_interval(robotrain, write_scores):
     rows = [f"{name},{at},{score}" for name, score in (("act", 0.2), ("pi0", 0.9)) for at in range(40)]
     answer = robotrain("compare", "--scores", write_scores("policy,start,score", *rows), "--json")
     assert answer.json["measure"] == "score"
-    assert read_sentences(answer)[0].startswith("pi0 is better than act by 0.7 (0.")
+    assert read_sentences(answer)[0].startswith("pi0 is better than act by 0.7 (95% interval 0.")
 
 
 def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_scores):

@@ -21,9 +21,9 @@ def test_diff_shows_the_settings_that_differ(submit_plain, robotrain):
     assert [run["run"] for run in answer.json["runs"]] == [first, second]
     assert {"name": "batch_size", "values": ["8", "16"]} in answer.json["settings"]
     assert answer.json["data"] == []
-    shown = robotrain("diff", "pick-v2").stdout
-    assert "batch_size" in shown
-    assert "seed" not in shown
+    head, ids, *rows = [line.split() for line in robotrain("diff", "pick-v2").stdout.splitlines()]
+    assert (head, ids) == (["pick-v2", "pick-v3"], ["run", first, second])
+    assert [row[0] for row in rows] == ["state", "batch_size"]
 
 
 DROPOUT, STEPS = "--policy.dropout", "--policy.n_action_steps"
@@ -44,6 +44,7 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, r
     assert [(row["name"], *row["values"]) for row in rows] == settings
     shown = robotrain("diff", first, second).stdout
     assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
+    assert ("not set" in shown) == any(None in row for row in settings)
 
 
 def test_runs_names_other_data_by_its_last_folder(robotrain, fake_platform, pusht, tmp_path):

@@ -221,9 +221,36 @@ def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain):
         "get runs": "runs",
         "describe run arm": "status arm",
         "apply -f job.yaml": "submit job.yaml",
+        "get pods -o wide": "runs",
+        "kubectl get pods": "runs",
+        "kubectl describe pod arm": "status arm",
+        "kubectl exec -it arm -- bash": "shell arm -- COMMAND",
+        "run view arm": "status arm",
+        "run list": "runs",
+        "gh run list --limit 5": "runs",
+        "gh run cancel arm": "cancel arm",
+        "gh run watch arm": "watch arm",
+        "gh run download arm": "outputs arm --to FOLDER",
+        "wandb login": "doctor --online",
+        "scontrol show job arm": "status arm",
+        "osmo workflow query arm": "status arm",
+        "az ml job list": "runs",
+        "workflow logs arm": "logs arm",
+        "runs delete arm": "runs --prune arm",
     }
     for words, meant_line in lines.items():
         assert f"   robotrain {meant_line}\n" in robotrain(*words.split()).stderr
+
+
+def test_removal_of_a_shared_name_is_answered_with_each_run(scripted, robotrain):
+    for run in ("train-1", "train-2"):
+        scripted.run(run, called="arm", age=3600)
+    scripted.run("train-3", called="leg")
+    lines = [f"robotrain runs --prune {run}" for run in ("train-2", "train-1", "leg")]
+    for words, expected in (("delete arm leg", lines), ("rm run arm", lines[:2]), ("runs --prune arm", lines[:2])):
+        (problem,) = robotrain(*words.split(), "--json").json["problems"]
+        assert [way["text"] for way in problem["instead"]] == expected, words
+        assert problem["instead"][0]["remark"] == "arm, submitted 1 hour ago"
 
 
 @pytest.mark.parametrize(

@@ -223,8 +223,8 @@ def test_cancel_without_a_run_stops_the_only_one_that_goes_on_and_lists_several(
     ways = {way["text"]: way["remark"] for way in problem["instead"]}
     assert ways == {
         "robotrain cancel train-3": "running",
-        "robotrain cancel train-1": "pick, running",
-        "robotrain cancel train-3 train-1": "all of them",
+        "robotrain cancel pick": "train-1, running",
+        "robotrain cancel train-3 pick": "all of them",
     }
     assert "train-1 cancelled" in robotrain("cancel", "train-1").stdout
     assert "train-3 cancelled" in robotrain("cancel").stdout

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from robotrain.store import name_lock, records
+from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Metrics, Outcome
 from scripted_runs import record
 
@@ -29,6 +30,19 @@ def test_row_shows_progress_times_and_reason(scripted, robotrain):
     assert re.search(r"2:(0[5-9]|[1-5]\d) min", first)
     assert " ".join(second.split()) == "train-2 failed scripted 2 min 1:05 min"
     assert reason == "  RuntimeError: out of paint"
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_shown"),
+    [
+        (failure.STOPPED_REASON, False),
+        (failure.STOPPED_EARLY_REASON, False),
+        (f"{failure.STOPPED_REASON}: its machine was preempted", True),
+    ],
+)
+def test_cancelled_run_has_a_reason_where_that_says_more(scripted, robotrain, reason, is_shown):
+    scripted.run("train-1", state="cancelled", reason=reason)
+    assert (reason in robotrain("runs").stdout) == is_shown
 
 
 def test_without_a_terminal_long_reasons_are_cut_at_120_characters(scripted, robotrain):

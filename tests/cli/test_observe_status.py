@@ -382,6 +382,14 @@ def test_log_shows_metrics_once_whose_events_follow_later_lines(scripted, robotr
     assert robotrain("logs").stdout.splitlines() == [*printed, "[robotrain] step 7: train/loss 0.5"]
 
 
+def test_log_shows_metrics_once_that_a_file_reports_again(scripted, robotrain):
+    printed = [f"step {step} loss {1 / step:.3f}" for step in range(1, 5)]
+    events = [Metrics(step=step, values={"loss": round(1 / step, 3)}) for step in range(1, 5)]
+    of_file = [Metrics(step=step, values={"loss": 1 / step, "accuracy": 1 - 1 / step}) for step in range(1, 5)]
+    scripted.run("train-1", *(line for pair in zip(printed, events, strict=True) for line in pair), *of_file)
+    assert robotrain("logs").stdout.splitlines() == printed
+
+
 @pytest.mark.parametrize("words", [(), ("--tail", "1")])
 def test_log_of_a_run_that_was_killed_ends_with_the_reason(scripted, robotrain, words):
     scripted.run("train-1", "one", "two", state="failed", reason="killed by the kernel")

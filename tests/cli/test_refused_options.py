@@ -71,7 +71,9 @@ def test_suggested_change_is_a_job_with_everything_else_as_it_was(fail, robotrai
     answer = robotrain("resubmit", run, "--dry-run", "--no-pin", *shlex.split(words))
     assert answer.exit_code == 0, answer.stderr
     changed = [stderr_line for stderr_line in answer.stderr.splitlines() if " → " in stderr_line]
-    respelled = [stderr_line for stderr_line in changed if ": – → " in stderr_line or stderr_line.endswith(" → –")]
+    respelled = [
+        stderr_line for stderr_line in changed if ": not set → " in stderr_line or stderr_line.endswith(" → not set")
+    ]
     assert len(changed) == 1 or (len(changed) == len(respelled) == 2), answer.stderr
     assert words in robotrain("status", run).stdout
 

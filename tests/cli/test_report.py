@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from parsed_page import Page, read_page
+from robotrain.cli.page_file import SUBJECT
 from robotrain.model.series import thin_points
 from robotrain.report.charts import MAX_POINTS, compute_ticks, format_tick, make_chart
 from robotrain.store import stored_job
@@ -153,7 +154,7 @@ def test_page_explains_what_is_missing_and_shows_the_log_of_a_failure(
     write_state(fake_platform, run, *log, state=state)
     sentences = read_page(robotrain, run).sentences
     assert (missing in sentences, "The run has no complete checkpoint." in sentences) == (True, True)
-    assert ("<details open><summary>" in robotrain("report", run, "--to", "-").stdout) == (state == "failed")
+    assert ("<details open><summary>Last" in robotrain("report", run, "--to", "-").stdout) == (state == "failed")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,7 @@ def test_page_is_written_to_a_file_with_the_name_of_the_run(robotrain, fake_plat
         "path": str(tmp_path / "new/page.html"),
     }
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
+    assert robotrain("report", run, "--to", tmp_path / "newer").stdout.strip() == str(tmp_path / "newer/pick-v3.html")
     assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / "pick-v3.html")
 
 
@@ -196,7 +198,7 @@ def test_pages_of_runs_with_one_name_are_different_files(robotrain, scripted):
     assert "pick-v3 is train-2" in robotrain("report", "pick-v3").stderr
 
 
-@pytest.mark.parametrize("content", ["<title>a page of mine</title>", "<title>train-2</title>", "", None])
+@pytest.mark.parametrize("content", ["<title>a page of mine</title>", SUBJECT.format("train-2"), "", None])
 def test_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_path, content):
     scripted.run("train-1", state="succeeded")
     robotrain("rename", "train-1", "index")
@@ -210,10 +212,22 @@ def test_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_
     assert content is None or other.read_text() == content
 
 
-def test_page_of_a_run_named_comparison_has_another_name(robotrain, scripted):
-    scripted.run("train-1", state="succeeded")
-    robotrain("rename", "train-1", "comparison")
-    assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
+def test_page_of_several_runs_replaces_only_a_page_of_these(robotrain, scripted, tmp_path):
+    for name in ("train-1", "train-2", "train-3", "train-4"):
+        scripted.run(name, state="succeeded")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/runs.html").write_text("a page of mine")
+    lines = {
+        "train-1 train-2": "train-1-vs-train-2.html",
+        "train-1 train-3": "train-1-vs-train-3.html",
+        "train-1 train-2 train-3 train-4": "train-1-and-3-others.html",
+        "train-1 train-4 train-3 train-2": "train-1-and-3-others.2.html",
+        "--all": "runs.2.html",
+    }
+    for line, file in [*lines.items(), *lines.items()]:
+        answer = robotrain("report", *line.split(), "--to", tmp_path / "pages")
+        assert answer.stdout.strip() == str(tmp_path / "pages" / file), line
+    assert (tmp_path / "pages/runs.html").read_text() == "a page of mine"
 
 
 def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, tmp_path):
@@ -232,6 +246,26 @@ def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, 
     robotrain("report", "--all", run).check_problems(2, "usage")
 
 
+def test_page_of_all_runs_has_what_differs_between_those_of_one_workload(robotrain, submit_plain):
+    first = submit_plain("--name", "pick-v1", "--batch-size", "7", "--note", "half of the episodes")
+    second = submit_plain("--name", "pick-v2", "--seed", "3")
+    page = read_page(robotrain, "--all")
+    assert "What differs between the runs of lerobot-train" in page.texts
+    table = page.texts[page.texts.index("batch_size") :]
+    assert [text for text in table if text in ("pick-v1", "7", "1000", "pick-v2", "32", "3", first, second)] == [
+        *("pick-v2", second, "32", "3"),
+        *("pick-v1", first, "7", "1000"),
+    ]
+    assert "note: half of the episodes" in page.text
+    assert "Note: half of the episodes" in read_page(robotrain, "pick-v1").text
+    assert "half of the episodes" in read_page(robotrain, "pick-v1", "pick-v2").texts
+    assert "  note: half of the episodes\n" in robotrain("runs").stdout
+
+
+def test_page_of_all_runs_without_any_says_so(robotrain):
+    assert "No run has been submitted from this machine." in read_page(robotrain, "--all").texts
+
+
 def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
     events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
     folder = scripted.run("train-1", state="succeeded").folder
@@ -240,7 +274,7 @@ def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
     page = robotrain("report", "--all", "--to", "-").stdout
     assert '<th class="number">loss</th>' in page, "NaN is a number"
     assert [len(points.split()) for points in re.findall('points="([^"]*)"', page)] == [40]
-    assert len(page) < 12_000
+    assert len(page) < 13_500
 
 
 def test_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):

@@ -66,6 +66,17 @@ def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_trai
     assert "differ in their dataset" in sentences
 
 
+def test_losses_of_different_names_have_a_column_and_a_chart_each(robotrain, scripted):
+    for name, metric in (("command-1", "loss"), ("command-2", "train/loss")):
+        scripted.run(name, *(Metrics(values={metric: 0.5 / step}, step=step) for step in (1, 2, 4)))
+    page = read_page(robotrain, "command-1", "command-2")
+    head = page.texts[page.texts.index("run") : page.texts.index("train/loss") + 1]
+    assert "loss" in head
+    assert {"Loss", "train/loss"} <= set(page.texts), "the titles of the charts"
+    assert "Lowest" not in page.sentences
+    assert "name their losses differently (loss, train/loss)" in page.sentences
+
+
 def test_a_score_is_no_lowest_loss(robotrain, scripted):
     for name, error in (("eval-1", 0.5), ("eval-2", 0.25)):
         score = {"replay/mse": error}
@@ -93,7 +104,7 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     comparison = robotrain("report", *runs, "--json").json
     assert list(comparison) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
-    assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/comparison.html"))
+    assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/pusht-mini-act-vs-other-act.html"))
     assert (comparison["settings"], comparison["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
     assert comparison["metrics"]["train/loss"] == [0.5, 0.5]
     sources = [text.split(" @ ")[0] for text in comparison["sources"]["dataset"]]
@@ -118,10 +129,10 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
 @pytest.mark.parametrize(
     ("first", "second", "facts"),
     [
-        ([True] * 6 + [False], [False] * 6 + [True], ("Not decided after 7 pairs", "71 points (")),
-        ([True] * 6, [False] * 6, ("Not decided after 6 pairs", "100 points (-23 to 100)")),
+        ([True] * 6 + [False], [False] * 6 + [True], ("Not decided after 7 pairs", "71 points (95% interval ")),
+        ([True] * 6, [False] * 6, ("Not decided after 6 pairs", "100 points (95% interval -23 to 100)")),
         ([True] * 40, [False] * 40, ("eval-1 is better than eval-2 by 100 points",)),
-        ([True, False], [True, False], ("Not decided after 2 pairs", "0 points (-92 to 92)")),
+        ([True, False], [True, False], ("Not decided after 2 pairs", "0 points (95% interval -92 to 92)")),
         ([True, False], [True, False, True], ("Not decided after 2 pairs", "1 episode without a partner")),
     ],
 )
@@ -143,7 +154,7 @@ def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, r
     for number, name in enumerate(names):
         record_evaluation(name, [True] * number + [False] * (5 - number))
     sentences = read_page(robotrain, *names).sentences
-    assert ("for all 10 pairs together (Holm)" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
+    assert ("for all 10 pairs of policies together" in sentences, "Fewer than 13 pairs" in sentences) == (True, True)
     verdicts = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["verdicts"]
     assert len(verdicts) == 10
     most = next(verdict for verdict in verdicts if (verdict["first"], verdict["second"]) == ("eval-0", "eval-4"))

@@ -41,8 +41,8 @@ def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run)
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
     answer = robotrain("resubmit", sent_run, "--dry-run")
-    assert "latitude: 7 → –" in answer.stderr
-    assert "slots: – → 50" in answer.stderr
+    assert "latitude: 7 → not set" in answer.stderr
+    assert "slots: not set → 50" in answer.stderr
 
 
 def test_resubmit_without_changes_shows_the_job(robotrain, sent_run):
@@ -83,7 +83,7 @@ def test_resubmit_with_set_keeps_other_values_and_origins_whatever_the_environme
             "--policy.n_action_steps 1 --policy.chunk_size 1",
             "--policy.chunk_size: 64 → 1",
         ),
-        ("--policy.chunk_size 100", "--tolerance_s 5", "--tolerance_s: – → 5"),
+        ("--policy.chunk_size 100", "--tolerance_s 5", "--tolerance_s: not set → 5"),
         (
             "--policy.n_heads 4 --tolerance_s 5",
             "--policy.n_heads 4",

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from robotrain.store import records
@@ -14,6 +15,8 @@ def test_word_is_a_part_of_a_name_or_run_and_name_is_the_whole_name(scripted, ro
         (["pick"], ["train-2", "train-1"]),
         (["eval"], ["eval-3"]),
         (["--state", "RUNNING", "k-v"], ["train-2"]),
+        (["--state", "failed,running"], ["eval-3", "train-2", "train-1"]),
+        (["--state", "failed, lost"], []),
         (["--name", "pick"], ["train-1"]),
         (["--name", "pick-*"], ["train-2"]),
         (["--name", "train"], []),
@@ -75,6 +78,47 @@ def test_runs_are_found_by_their_values(submit_plain, robotrain):
     assert find("batch_size=32") == [default], "a default"
     assert find("dataset=*pusht", "seed=*") == [other, default]
     assert find("seed=7", "batch_size=32") == find("seed=2", "batch_size=1") == []
+
+
+def test_trial_of_a_sweep_is_found_by_its_name(scripted, robotrain):
+    scripted.run("sweep-1", called="rates")
+    for number in (2, 1):
+        run = scripted.run(f"train-{number}").name
+        sweep_step = {"pipeline": "sweep-1", "step": f"trial-{number}"}
+        records.write_record(replace(records.read_record(run), **sweep_step))
+        (records.get_run_folder(run) / records.STEP_FILE).touch()
+    for words, runs in (
+        (["rates"], ["sweep-1"]),
+        (["trial-2"], ["train-2"]),
+        (["rates-trial-2"], ["train-2"]),
+        (["trial-*"], ["train-1", "train-2"]),
+        (["trial-2", "--state", "failed"], []),
+        (["rates", "--steps"], ["train-1", "train-2", "sweep-1"]),
+    ):
+        assert [row["run"] for row in robotrain("runs", *words, "--json").json["runs"]] == runs, words
+    assert "rates-trial-2" in robotrain("runs", "--steps").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ({"--lr": "1e-3"}, ("lr=1e-3", "lr=0.001", "--lr=1e-3", "lr=1e*")),
+        ({"--batch-size": "8"}, ("batch-size=8", "batch_size=8")),
+        ({"--fast": ""}, ("fast=true",)),
+        ({"python": "train.py lr=1e-3 seed=2"}, ("lr=1e-3", "seed=2")),
+        ({"train --lr": "1e-3"}, ("lr=1e-3",)),
+        ({"lr": "1e-4, 1e-3"}, ("lr=1e-3", "lr=0.0001")),
+    ],
+)
+def test_runs_are_found_by_the_options_of_their_program(scripted, robotrain, line, texts):
+    scripted.run("command-1")
+    run = scripted.run("command-2").name
+    values = {name: (value_text, "") for name, value_text in line.items()}
+    records.write_record(replace(records.read_record(run), values=values))
+    for text in texts:
+        assert [row["run"] for row in robotrain("runs", "--set", text, "--json").json["runs"]] == [run], text
+        other = f"{text.partition('=')[0]}=7"
+        assert robotrain("runs", "--set", other, "--json").json["runs"] == [], other
 
 
 def test_runs_are_found_by_other_spellings_of_a_value(submit_plain, robotrain):

@@ -63,7 +63,7 @@ def test_report_without_a_loss(robotrain: Any, submit_stranger: Any, tmp_path: P
     page = tmp_path / "page.html"
     robotrain("report", submit_stranger(30.0), "--to", page)
     text = page.read_text()
-    assert "<h2>Episode_return</h2>" in text
+    assert "<h2>episode_return</h2>" in text
     assert "the run told no loss" not in text
     assert "song_length" in text
 
@@ -74,7 +74,7 @@ def test_comparison_names_the_better_direction(robotrain: Any, submit_stranger: 
     answer = robotrain("report", *runs, "--to", page, "--json")
     assert answer.json["scores"][1] == {"episode_return": 40.0, "song_length": 2.5}
     text = page.read_text()
-    assert "<h2>Episode_return</h2>" in text
+    assert "<h2>episode_return</h2>" in text
     assert "2.5 s" in text
     assert "Higher is better: episode_return." in text
 

@@ -75,7 +75,8 @@ def test_page_of_a_run_on_a_server_of_mlflow_shows_its_charts(scripted, robotrai
 def test_command_of_a_run_elsewhere_is_printed(scripted, robotrain, no_browser):
     scripted.run("train-1", LOCAL)
     assert robotrain("ui").stdout.strip() == LOCAL.ui
-    assert robotrain("ui", "--json").json == {"run": "train-1", "tracking": None, "page": None, "command": LOCAL.ui}
+    served = f"http://127.0.0.1:5000/#/experiments/1/runs/r/{VIEW}"
+    assert robotrain("ui", "--json").json == {"run": "train-1", "tracking": served, "page": None, "command": LOCAL.ui}
     assert "tracking    robotrain ui train-1" in robotrain("status").stdout
 
 

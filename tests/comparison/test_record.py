@@ -33,8 +33,8 @@ def judge(first, second, plan):
         (range(20), range(90), {"margin": 0.2}, "A is worse than B by more than 20 points: the difference is -70 "),
         (range(90), range(90), {"equal_within": 0.2}, "A and B are equal within 20 points: the difference is 0 "),
         (range(50), range(52), {"equal_within": 0.01}, "not decided after 100 pairs whether A and B are equal "),
-        (range(80), range(40), {"measure": "sign"}, "A is better than B, 40 to 0, 100 pairs, e = "),
-        (range(80), range(40), {"measure": "score"}, "A is better than B by 0.4 (0."),
+        (range(80), range(40), {"measure": "sign"}, "A is better than B, 40 to 0, 100 pairs, p < 0.001"),
+        (range(80), range(40), {"measure": "score"}, "A is better than B by 0.4 (95% interval 0."),
     ],
 )
 def test_a_verdict_is_one_sentence(first, second, options, begins):

@@ -95,7 +95,7 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
     assert "experiment_name" not in output
     output = robotrain("resubmit", run, "--set", "slots=60", "--dry-run").stderr
     assert "num_workers: 0 → 2" in output
-    assert "experiment_name: – → ada" in output
+    assert "experiment_name: not set → ada" in output
 
 
 def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(robotrain, cloud_platform, install):

@@ -275,7 +275,7 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     assert page.count('series-1">trial-3 (learning_rate=1e-3 seed=1)</span>') == 2, "training and validation loss"
     assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
     assert "<td>learning_rate</td>" not in page
-    assert ("MEAN VAL/LOSS</th>" in page, "95% INTERVAL" in page) == (True, False), "two seeds make no interval"
+    assert ("mean val/loss</th>" in page, "95% interval" in page) == (True, False), "two seeds make no interval"
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
 
 
@@ -292,6 +292,24 @@ def test_a_sweep_stands_for_its_best_trial_beside_others(sweep, robotrain):
     answers.append(robotrain("report", "--all", "--to", "-").stdout)
     assert [best for best in best_by_run.values() if any(best not in answer for answer in answers)] == []
     assert [run["loss"] is None for run in robotrain("runs", "--json").json["runs"]] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ((0.5, 0.25, 0.75), "trial-2: lr=1, loss 0.25"),
+        ((0.5, 0.25, 0.25), "trial-2: lr=1, loss 0.25; as good as trial-3"),
+        ((0.5, 0.5, 0.5, 0.5), "trial-1: lr=0, loss 0.5; as good as trial-2 and 2 others"),
+        ((None, None), ""),
+    ],
+)
+def test_the_best_trial_is_named_with_those_that_are_as_good(scores, best):
+    trials = tuple(
+        results.Trial(f"trial-{number + 1}", f"run-{number}", "succeeded", {"lr": number}, score)
+        for number, score in enumerate(scores)
+    )
+    best_trial = next(iter(results.rank_scored(trials, "lower")), None)
+    assert results.describe_best(results.SweepResults(("lr",), "loss", "lower", trials, (), best_trial)) == best
 
 
 @pytest.mark.parametrize("separator", ["-", "/"])

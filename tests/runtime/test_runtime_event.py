@@ -28,7 +28,7 @@ events = st.one_of(
     st.builds(
         StageEvent,
         name=st.sampled_from(["preflight", "environment", "data", "work", "publish"]),
-        state=st.sampled_from(["started", "done", "failed"]),
+        state=st.sampled_from(["started", "done", "failed", "stopped"]),
         seconds=st.none() | st.floats(0, 1e6),
         detail=TEXT,
     ),

@@ -85,7 +85,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 LABELS = {
     "--name": ("what to call the run (default: made of the job, or that of the run it repeats)", "NAME"),
-    "--note": ("a note for `status` and `runs --json`", "TEXT"),
+    "--note": ("a note that `status`, `runs`, `diff` and reports show", "TEXT"),
 }
 """The help of the options for what people call a run, and what stands for their value."""
 

@@ -41,6 +41,32 @@ def list_foreign_command(name: str) -> Sequence[str]:
     return next((lines for foreign_names, lines in commands if name in foreign_names.split()), ())
 
 
+def strip_foreign_words(words: Sequence[str], commands: Sequence[str]) -> list[str]:
+    """Return a pasted line from its command on, without its program and noun: of `gh run view NAME`, `view NAME`.
+
+    :param commands: robotrain's own.
+    """
+    line = _read_words()["lines"]
+    programs, nouns = line["programs"].split(), line["nouns"].split()
+    words = [*words]
+    while len(words) > 1 and words[0] in programs:
+        words.pop(0)
+    if len(words) > 1 and words[0] in nouns and (words[1] in commands or list_foreign_command(words[1])):
+        words.pop(0)
+    return words
+
+
+def drop_noun(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return what stands after a command without a noun before the name of a run, and whether it means all runs:
+    `get pods`, but not `get pod NAME`.
+    """
+    nouns = _read_words()["lines"]["nouns"].split()
+    if not arguments or arguments[0] not in nouns:
+        return [*arguments], False
+    noun, *words = arguments
+    return words, noun.endswith("s") and not (words and not words[0].startswith("-"))
+
+
 def find_foreign_option(
     flag: str, value: str, workload: Workload | None, flags: Iterable[str]
 ) -> tuple[str, list[Suggestion]] | None:

@@ -17,17 +17,27 @@ from robotrain.cli.command_factory import (
     read_typed_line,
 )
 from robotrain.cli.foreign_options import find_way_of_command, find_way_of_every_command
-from robotrain.cli.foreign_words import find_foreign_option, has_option, list_commands_with, list_foreign_command
+from robotrain.cli.foreign_words import (
+    drop_noun,
+    find_foreign_option,
+    has_option,
+    list_commands_with,
+    list_foreign_command,
+    strip_foreign_words,
+)
 from robotrain.cli.misspelt_option import find_misspelt_option
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.run_words import (
+    MAX_NAMESAKES,
+    RUN_ARGUMENT,
     RUN_WORD,
+    describe_namesake,
     suggest_newest_runs,
     suggest_run_word,
     suggest_watching,
 )
 from robotrain.cli.typographic_words import make_typography_problem
-from robotrain.command_table import COMMANDS
+from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.config.selection import find_starter, is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -41,8 +51,6 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
-FOREIGN_NOUNS = ("job", "jobs", "run", "runs", "workflow", "workflows")
-"""What other tools put between a command and the name of a run."""
 FILE_OPTIONS = ("-f", "--file", "--filename")
 EVALUATION_WORDS = ("eval", "evaluate", "validate")
 """Words that are answered with the line that evaluates the run after them."""
@@ -50,6 +58,7 @@ TRANSLATION = "prints robotrain's line for it"
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
+REMOVAL_LINE = "runs --prune RUN"
 MAX_LISTED_OPTIONS = 12
 """A command with more options is explained by its help alone."""
 
@@ -103,7 +112,14 @@ def explain_parse_error(error: Any) -> Problem:
             ways = [*suggest_name(typed_text, _list_choices(parameter.type), prefix)]
         case "UsageError" if context and (extra := EXTRA_WORDS.match(error.message)):
             title = f"unexpected argument {redact(extra[1])!r}"
-            ways = [_suggest_platform(extra[1], context) or _suggest_usage(context)]
+            _, *words = read_typed_line(context)
+            is_pasted = context.command.name == "runs" and bool(words and list_foreign_command(words[0]))
+            pasted_problem = explain_unknown_command(words[0], words[1:], get_plugins(context)) if is_pasted else None
+            ways = (
+                [*pasted_problem.suggestions]
+                if pasted_problem
+                else [_suggest_platform(extra[1], context) or _suggest_usage(context)]
+            )
         case "UsageError" if context and (unknown_command := UNKNOWN_COMMAND.match(error.message)):
             command_names = _list_commands(context)
             title = f"{command} has no command {redact(unknown_command[1])!r}"
@@ -283,25 +299,34 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     remember_secrets(arguments)
     if typography_problem := make_typography_problem([name, *arguments]):
         return typography_problem
+    title = f"robotrain has no command {redact(name)!r}"
+    translation = find_translation([name, *arguments], plugins)
+    commands = [*COMMANDS, *plugins.list_names("command")]
+    typed_name = name
+    name, *arguments = strip_foreign_words([name, *arguments], [*commands, *ALIASES])
     command_lines = list_foreign_command(name)
     if command_lines:
-        arguments = _drop_foreign_words(arguments, command_lines[0])
-    commands = [*COMMANDS, *plugins.list_names("command")]
+        arguments, command_lines = _drop_foreign_words(arguments, command_lines)
     next_word = arguments[0] if arguments else ""
     workloads = [
         workload for workload in plugins.list_names("workload") if workload == name or workload.endswith(f"-{name}")
     ]
-    title = f"robotrain has no command {redact(name)!r}"
     is_program = any(find_starter(workload, next_word) for workload in plugins.workloads().values())
     is_submitted = is_program or is_job_file(next_word)
     name_suggestions = suggest_name(name, commands)
     name_ways = [Suggestion(_repeat_line([suggestion.text], arguments)) for suggestion in name_suggestions]
     reason = ""
-    if name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
+    if name != typed_name and (name in commands or name in ALIASES):
+        ways = [Suggestion(_repeat_own_command(ALIASES.get(name, name), arguments))]
+    elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         ways = [Suggestion(evaluation)]
     elif command_lines:
         is_job = is_submitted or next_word in plugins.list_names("workload")
-        ways = [_make_foreign_line(command_line, arguments, commands, is_job) for command_line in command_lines]
+        ways = [
+            way
+            for command_line in command_lines
+            for way in _make_foreign_lines(command_line, arguments, commands, is_job)
+        ]
         ways += [way for way in name_ways if not is_submitted and way.text.startswith(f"robotrain {name}")]
     elif is_submitted and workloads:
         ways = [Suggestion(_repeat_line(["submit"], arguments))]
@@ -310,7 +335,6 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     else:
         ways = name_ways
         reason = "" if name_suggestions else f"Commands: {', '.join(commands)}."
-    translation = find_translation([name, *arguments], plugins)
     translations = [] if is_submitted else list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     if translation:
@@ -318,27 +342,55 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     return make_problem("command-unknown", *ways, title=title, why=reason)
 
 
-def _drop_foreign_words(arguments: Sequence[str], command_line: str) -> Sequence[str]:
-    """Return the arguments without what other tools put before a run or a job file: `describe job NAME`, `-f FILE`."""
-    has_noun = command_line.endswith(" RUN") and arguments[0] in FOREIGN_NOUNS if arguments else False
+def _drop_foreign_words(arguments: Sequence[str], command_lines: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the arguments without what other tools put before a run or a job file, and the lines that then fit:
+    `describe job NAME`, `-f FILE`, `get pods`.
+    """
+    if command_lines[0].endswith(" RUN"):
+        run_words, means_all = drop_noun(arguments)
+        list_lines = [command_line for command_line in command_lines if RUN_ARGUMENT not in command_line.split()]
+        return run_words, list_lines if means_all and list_lines else command_lines
     has_file = len(arguments) > 1 and arguments[0] in FILE_OPTIONS and is_job_file(arguments[1])
-    return arguments[1:] if has_noun or has_file else arguments
+    return arguments[1:] if has_file else arguments, command_lines
 
 
-def _make_foreign_line(
+def _repeat_own_command(name: str, arguments: Sequence[str]) -> str:
+    """Return the line of a command of robotrain with the typed runs: options of another tool may mean another thing."""
+    runs = [*takewhile(RUN_WORD.fullmatch, arguments)]
+    return _repeat_line([name], arguments if runs == [*arguments] else runs)
+
+
+def _make_foreign_lines(
     command_line: str, arguments: Sequence[str], commands: Sequence[str], is_job: bool
-) -> Suggestion:
-    """Return the line for a word of another tool, with what was typed after the word.
+) -> Iterator[Suggestion]:
+    """Yield the lines for a word of another tool, with what was typed after the word.
 
     :param is_job: whether the first of the arguments is a job file, a program or a workload.
     """
     next_word = arguments[0] if arguments else ""
     command, _, options = command_line.partition(" job.yaml --platform PLATFORM")
     if command != command_line and is_job:
-        return Suggestion(_repeat_line([command], [next_word, *options.split(), *arguments[1:]]))
-    if command_line == "--help" and next_word in commands:
-        return Suggestion(f"robotrain {next_word} --help")
-    return Suggestion(f"robotrain {_fill_in_runs(command_line, arguments)}{_repeat_options(command_line, arguments)}")
+        yield Suggestion(_repeat_line([command], [next_word, *options.split(), *arguments[1:]]))
+    elif command_line == "--help" and next_word in commands:
+        yield Suggestion(f"robotrain {next_word} --help")
+    elif command_line == REMOVAL_LINE and (removals := [*_list_removals(arguments)]):
+        yield from removals
+    else:
+        filled_line = _fill_in_runs(command_line, arguments)
+        yield Suggestion(f"robotrain {filled_line}{_repeat_options(command_line, arguments)}")
+
+
+def _list_removals(arguments: Sequence[str]) -> Iterator[Suggestion]:
+    """Yield a line for each run to remove: for each of a name that several have, with what tells it from the others."""
+    for word in arguments:
+        if not (RUN_WORD.fullmatch(word) and can_repeat(word)):
+            continue
+        namesakes = name_index.find_named_runs(word)
+        if len(namesakes) < 2:
+            yield Suggestion(f"robotrain {REMOVAL_LINE.replace(RUN_ARGUMENT, word)}")
+            continue
+        for run in namesakes[:MAX_NAMESAKES]:
+            yield Suggestion(f"robotrain {REMOVAL_LINE.replace(RUN_ARGUMENT, run)}", describe_namesake(run))
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from robotrain.cli.command_factory import read_typed_line
 from robotrain.errors import Suggestion
 from robotrain.line_edits import suggest_line
+from robotrain.model.amounts import format_age
 from robotrain.redaction import can_repeat
 from robotrain.store import records
 
@@ -25,6 +27,20 @@ CHECKPOINT_FLAG, RESUME_FROM_FLAG = "--checkpoint", "--resume-from"
 """The options for a checkpoint of a run: to look at it, and to continue from it."""
 WATCHABLE = ("status", "runs", "outputs", "wait")
 """Commands in whose place `watch` shows the same live."""
+
+
+MAX_NAMESAKES = 5
+"""How many runs of one name are offered."""
+
+
+def describe_namesake(run: str) -> str:
+    """Return what tells a run from others of its name: its name, how it ended, as far as that was seen, and its age."""
+    record = records.find_readable_record(run)
+    if record is None:
+        return ""
+    status = records.read_final_status(run)
+    age = format_age(time.time() - record.created)
+    return ", ".join(filter(None, (record.name, status.state if status else "", f"submitted {age}")))
 
 
 def suggest_newest_runs(usage: str, line: Sequence[str]) -> Iterator[Suggestion]:

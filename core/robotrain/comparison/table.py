@@ -222,7 +222,7 @@ def _list_unpaired(pairings: Sequence[Pairing], missing_rule: Missing | None) ->
 def _list_notes(verdicts: Sequence[PairVerdict], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
     if len(verdicts) > 1:
-        yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
+        yield f"intervals and p-values hold for all {len(verdicts)} pairs of policies together (Holm's correction)"
     undecided_verdicts = [verdict for verdict in verdicts if verdict.verdict in ("not decided", "continue")]
     if any(not verdict.withheld for verdict in undecided_verdicts):
         pair_count = min(verdict.pairs for verdict in verdicts)
@@ -247,13 +247,14 @@ def list_needs(pair_count: int, discordance: float, plan: ComparisonPlan, compar
     size, max_pairs = plan.detect, planned.at_most
     if pair_count >= min_pairs:
         power = compute_power(plan, pair_count, discordance, comparisons)
-        sentence = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
-        yield f"{sentence} where {describe_discordance(discordance, plan)}"
+        found_text = f"a difference of {format_points(size)} is found with a probability of {format_share(power)}"
+        yield f"with {pair_count} pairs, {found_text} where {describe_discordance(discordance, plan)}"
         if power >= POWER or max_pairs <= pair_count:
             size = plan.detect * SMALLER
             max_pairs = plan_pairs(replace(plan, detect=size), comparisons, discordance).at_most
     if max_pairs > pair_count:
-        yield f"a difference of {format_points(size)} may take up to {max_pairs - pair_count} more episodes of each"
+        more_count = max_pairs - pair_count
+        yield f"finding a difference of {format_points(size)} may take up to {more_count} more episodes of each"
 
 
 def describe_discordance(discordance: float, plan: ComparisonPlan) -> str:

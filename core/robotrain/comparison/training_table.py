@@ -67,7 +67,9 @@ def dump_trainings(
 
 
 def describe_trainings(verdict: TrainingVerdict, first_label: str, second_label: str, plan: ComparisonPlan) -> str:
-    """Return e.g. `A is better than B by 20 points (4 to 36), 4 trainings of each, p = 0.029 (exact permutation)`."""
+    """Return e.g. `A is better than B by 20 points (95% interval 4 to 36), 4 trainings of each, p = 0.029 (exact
+    permutation)`.
+    """
     training_counts = (len(verdict.first), len(verdict.second))
     trained = (
         f"{training_counts[0]} trainings of each"
@@ -78,12 +80,16 @@ def describe_trainings(verdict: TrainingVerdict, first_label: str, second_label:
     difference_text = record.format_size(sign * verdict.difference, plan)
     if verdict.low is not None and verdict.high is not None:
         lower_bound, upper_bound = sorted((sign * verdict.low, sign * verdict.high))
-        difference_text += f" ({record.format_number(lower_bound, plan)} to {record.format_number(upper_bound, plan)})"
+        difference_text += f" ({record.format_interval(lower_bound, upper_bound, plan)})"
     evidence = ", ".join(
         [
             difference_text,
             trained,
-            *([f"p = {verdict.p_value:.2g} ({METHODS[verdict.method]})"] if verdict.p_value is not None else []),
+            *(
+                [f"{record.format_p_value(verdict.p_value)} ({METHODS[verdict.method]})"]
+                if verdict.p_value is not None
+                else []
+            ),
         ]
     )
     evidence += record.format_confidence(plan)

@@ -19,7 +19,9 @@ from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import scores
 from robotrain.redaction import redact
+from robotrain.report import comparison_record
 from robotrain.report.collect import CHECKPOINT_STEP, POLICY_ROLE, RunFacts, name_sources
+from robotrain.report.curves import capitalize
 from robotrain.report.evaluation import EpisodeOutcome
 from robotrain.report.score_table import format_date
 from robotrain.store import records
@@ -186,13 +188,14 @@ def _compare_groups(compared_facts: Sequence[RunFacts]) -> list[Comparison]:
     return comparisons
 
 
-def list_verdicts(compared_facts: Sequence[RunFacts]) -> list[str]:
+def list_verdicts(compared_facts: Sequence[RunFacts]) -> tuple[list[str], list[str]]:
     """Return what `robotrain compare` says about each pair that shares a start, and the notes to it."""
-    sentences: list[str] = []
+    verdicts = list[str]()
+    notes = list[str]()
     for comparison in _compare_groups(compared_facts):
-        sentences += [describe_verdict(verdict, comparison.plan) for verdict in comparison.verdicts if verdict.pairs]
-        sentences += comparison.notes
-    return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences]
+        verdicts += [describe_verdict(verdict, comparison.plan) for verdict in comparison.verdicts if verdict.pairs]
+        notes += comparison.notes
+    return [*map(comparison_record.format_verdict, verdicts)], [f"{capitalize(note)}." for note in notes]
 
 
 def dump_verdicts(compared_facts: Sequence[RunFacts]) -> list[dict[str, Any]]:

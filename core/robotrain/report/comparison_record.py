@@ -9,15 +9,19 @@ from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain.comparison import table
 from robotrain.model import scores
 from robotrain.report import collect
+from robotrain.report.curves import capitalize
 
-HEAD = ("policy", "n", "success")
+UNDECIDED = "not decided"
+"""How a sentence begins that names no policy first."""
+SUCCESS_HEAD = "success (95% interval)"
 
 
 def list_policies(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the table of the policies, the head first: how many episodes count, and the success with its interval."""
     labels = _list_labels(record)
+    has_rates = any(policy.get("success_rate") is not None for policy in record["policies"])
     return [
-        HEAD,
+        ("policy", "episodes", SUCCESS_HEAD if has_rates else "score"),
         *((label, *_format_success(policy)) for label, policy in zip(labels, record["policies"], strict=True)),
     ]
 
@@ -29,6 +33,20 @@ def list_sentences(record: Mapping[str, Any]) -> list[str]:
         functools.reduce(lambda sentence, pair: sentence.replace(*pair), label_pairs, str(verdict["sentence"]))
         for verdict in record["verdicts"]
     ]
+
+
+def format_verdict(sentence: str) -> str:
+    """Return the sentence about a pair as one of a page: what begins with the name of a policy keeps its letters."""
+    return f"{capitalize(sentence) if sentence.startswith(UNDECIDED) else sentence}."
+
+
+def explain_numbers(confidence: float, margin: float | None) -> str:
+    """Return what the interval and the p-value of a verdict mean, for whoever reads them on a page."""
+    policies = "equal policies" if margin is None else "policies, the first worse by just the margin,"
+    return (
+        f"The interval is where the true difference is, with a confidence of {100 * confidence:.3g}%. The p-value is"
+        f" how often two {policies} would come out as clearly as this: up to {1 - confidence:.2g} it is decided."
+    )
 
 
 def list_notes(record: Mapping[str, Any]) -> list[str]:
@@ -62,6 +80,6 @@ def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:
     ends = policy.get("success_interval")
     number = f"{count or policy.get('episodes') or 0:.0f}"
     if rate is None:
-        return number, "" if score is None else f"score {score:.4g}"
+        return number, "" if score is None else f"{score:.4g}"
     interval = f" ({scores.format_share_bounds(*ends)})" if ends else ""
     return number, f"{rate:.0%}{interval}"

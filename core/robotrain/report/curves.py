@@ -1,6 +1,9 @@
 """The curves of several runs on common axes: of each main and validation metric that they have."""
 
+import dataclasses
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +13,7 @@ from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
 from robotrain.report.charts import Chart, Points, Span, make_chart, split_panels
 
+METRIC_NAME = re.compile(r"\w+[/_.]\S+")
 MAX_RANKED = 3
 """How many runs a sentence names beside the best."""
 
@@ -34,12 +38,21 @@ class Panel:
 
 
 def find_curve_metrics(progresses: Sequence[Progress]) -> dict[str, Metric]:
-    """Return the main and the validation metrics of runs, by name; the main ones first."""
+    """Return the main and the validation metrics of runs, by name; the main ones first.
+
+    Where programs name one quantity differently, the title of each is the name that it prints.
+    """
     main_metrics = {progress.main_metric.name: progress.main_metric for progress in progresses if progress.main_metric}
-    return main_metrics | {
+    validation_metrics = {
         progress.validation_metric.name: progress.validation_metric
         for progress in progresses
         if progress.validation_metric
+    }
+    curve_metrics = main_metrics | validation_metrics
+    title_counts = Counter(metric.title for metric in curve_metrics.values())
+    return {
+        name: metric if title_counts[metric.title] == 1 else dataclasses.replace(metric, label=name)
+        for name, metric in curve_metrics.items()
     }
 
 
@@ -54,7 +67,11 @@ def list_curves(run_curves: Sequence[Curves]) -> Iterator[Panel]:
         series = {
             curves.label: curves.progress.get_points(metric.name) if curves.progress else [] for curves in run_curves
         }
-        declaring_runs = [curves.label for curves in run_curves if curves.record and metric in curves.record.metrics]
+        declaring_runs = [
+            curves.label
+            for curves in run_curves
+            if curves.record and any(metric.name == declared.name for declared in curves.record.metrics)
+        ]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
             chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, other_series=all_points)
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring_runs if not series[run]])
@@ -78,6 +95,15 @@ def describe_best(run_curves: Sequence[Curves]) -> str:
             best_points.sort(key=lambda best_point: sign * best_point[2])
             return _format_ranking(metric, best_points)
     return ""
+
+
+def describe_names(run_curves: Sequence[Curves]) -> str:
+    """Return a sentence if runs have losses of different names, which are not compared; empty otherwise."""
+    metrics = find_curve_metrics([curves.progress for curves in run_curves if curves.progress])
+    names = [metric.name for metric in metrics.values() if metric.kind == "loss"]
+    if len(names) < 2:
+        return ""
+    return f"The programs name their losses differently ({', '.join(names)}), so these are not compared."
 
 
 def _format_ranking(metric: Metric, best_points: Sequence[tuple[Curves, float, float]]) -> str:
@@ -107,7 +133,7 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
 
     :param spans: the parts that are marked: those of earlier runs.
     """
-    metrics_by_title = {metric.title: metric for metric in (progress.main_metric, progress.validation_metric) if metric}
+    metrics_by_title = {metric.title: metric for metric in find_curve_metrics([progress]).values()}
     series = {
         title: points for title, metric in metrics_by_title.items() if (points := progress.get_points(metric.name))
     }
@@ -130,5 +156,5 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
 
 
 def capitalize(text: str) -> str:
-    """Return a text with a capital at its start."""
-    return text[:1].upper() + text[1:]
+    """Return a text with a capital at its start; the name of a metric, with `/` or `_`, stays as it is."""
+    return text if METRIC_NAME.fullmatch(text) else text[:1].upper() + text[1:]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_runtime.comparison.decision import CONFIDENCE
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.model import checkpoint_table, scores
@@ -16,7 +17,7 @@ from robotrain.model.workload_profile import Metric
 from robotrain.report import comparison_record
 from robotrain.report.charts import Bar, Span
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
-from robotrain.report.curves import Panel, list_panels
+from robotrain.report.curves import Panel, capitalize, list_panels
 from robotrain.report.evaluation import (
     MAX_ROWS,
     SUMMARY,
@@ -291,12 +292,13 @@ def _describe_comparison(record: Mapping[str, Any] | None) -> dict[str, Any]:
     if record is None:
         return {"compared_rows": []}
     rows = [tuple(map(redact_text, row)) for row in comparison_record.list_policies(record)]
-    sentences = [*comparison_record.list_sentences(record), *comparison_record.list_notes(record)]
-    verdicts = len(record["verdicts"])
     return {
         "compared_rows": rows,
-        "compared_verdicts": verdicts,
-        "compared_texts": [redact_text(f"{sentence[:1].upper()}{sentence[1:]}.") for sentence in sentences],
+        "compared_verdicts": [
+            redact_text(comparison_record.format_verdict(text)) for text in comparison_record.list_sentences(record)
+        ],
+        "compared_notes": [redact_text(f"{capitalize(note)}.") for note in comparison_record.list_notes(record)],
+        "explanation": comparison_record.explain_numbers(record.get("confidence") or CONFIDENCE, record.get("margin")),
     }
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain_runtime.comparison.decision import CONFIDENCE
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.workload_profile import Metric
-from robotrain.report import compared_evaluations
+from robotrain.report import compared_evaluations, comparison_record
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, name_sources
-from robotrain.report.curves import Curves, capitalize, describe_best, find_curve_metrics, list_curves
+from robotrain.report.curves import Curves, capitalize, describe_best, describe_names, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
 from robotrain.store.run_differences import (
@@ -66,6 +67,8 @@ def _collect_values(facts: RunFacts) -> dict[str, RunValue]:
 
 MEASURED_ROLES = ("dataset", "code")
 """The roles of sources that decide what a loss is measured on, and how."""
+MAX_IN_TITLE = 3
+"""How many runs the title names at most."""
 MAX_COLUMNS = 4
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 
@@ -87,7 +90,7 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
     run_head, *run_rows = _list_run_rows(compared_facts, sources, few_settings)
     return render_template(
         "comparison.html",
-        f"{len(compared_facts)} runs compared",
+        _make_title([facts.label for facts in compared_facts]),
         max(facts.written for facts in compared_facts),
         run_pages,
         run_head=run_head,
@@ -96,16 +99,23 @@ def render_comparison_page(compared_facts: Sequence[RunFacts], run_pages: Mappin
         has_sweeps=any(facts.sweep and facts.sweep.best_progress for facts in compared_facts),
         conclusion=describe_best(run_curves),
         doubt=_describe_other_data(compared_facts, sources),
+        uncompared=describe_names(run_curves),
         curves=list(list_curves(run_curves[:MAX_LINES])),
         metric_head=_make_head(compared_facts),
         metrics=_make_rows(compare_metrics(compared_facts)),
-        settings=[] if few_settings else _make_difference_rows(settings),
+        settings=[] if few_settings else _make_difference_rows(settings, compared_facts),
         is_equal=not differences,
         without_plan=list_unknown_jobs(compared_facts),
-        sources=_make_difference_rows(sources),
+        sources=_make_difference_rows(sources, compared_facts),
         **_describe_success_rates(compared_facts),
         **_describe_scores(compared_facts),
     )
+
+
+def _make_title(labels: Sequence[str]) -> str:
+    if len(labels) > MAX_IN_TITLE:
+        return f"{len(labels)} runs compared"
+    return f"{', '.join(labels[:-1])} and {labels[-1]} compared"
 
 
 def _describe_other_data(compared_facts: Sequence[RunFacts], sources: Sequence[Difference]) -> str:
@@ -122,9 +132,11 @@ def _list_run_rows(
     """Return a row for each run, the head first: how it ended, what only it has, and what it reached."""
     progresses = [facts.compared_progress for facts in compared_facts]
     are_steps = all(progress.unit == "step" for progress in progresses)
-    columns: dict[str, list[str]] = {
-        "run": [facts.label for facts in compared_facts],
-        "state": [facts.status.state for facts in compared_facts],
+    columns: list[tuple[str, list[str]]] = [
+        ("run", [facts.label for facts in compared_facts]),
+        ("state", [facts.status.state for facts in compared_facts]),
+    ]
+    properties = {
         "workload": [facts.record.workload for facts in compared_facts],
         "platform": [facts.record.platform for facts in compared_facts],
         "steps": [
@@ -134,21 +146,24 @@ def _list_run_rows(
             for progress in progresses
         ],
     }
-    columns = {name: cells for name, cells in columns.items() if name in ("run", "state") or len({*cells}) > 1}
+    columns += [(name, cells) for name, cells in properties.items() if len({*cells}) > 1]
     for role in (difference.name for difference in sources):
-        columns[role] = shorten_texts(
-            [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
-        )
-    columns |= {redact_text(difference.name): _list_cells(difference) for difference in settings}
+        source_names = [name_sources(facts.sources, role, facts.training_run) for facts in compared_facts]
+        columns.append((role, shorten_texts(source_names)))
+    columns += [(redact_text(difference.name), list_cells(difference, compared_facts)) for difference in settings]
     for metric in find_curve_metrics(progresses).values():
-        columns[metric.title] = [format_number(progress.metrics.get(metric.name)) for progress in progresses]
-    columns["score"] = [
+        columns.append((metric.title, [format_number(progress.metrics.get(metric.name)) for progress in progresses]))
+    headline_scores = [
         scores.format_headline_score(progress.evaluated.scores, facts.record.metrics) if progress.evaluated else ""
         for facts, progress in zip(compared_facts, progresses, strict=True)
     ]
-    columns["best trial"] = [facts.best_trial for facts in compared_facts]
-    columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]
-    return [tuple(columns), *zip(*columns.values(), strict=True)]
+    columns += [
+        ("score", headline_scores),
+        ("best trial", [facts.best_trial for facts in compared_facts]),
+        ("note", [redact_text(facts.record.note) for facts in compared_facts]),
+        ("time", ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared_facts]),
+    ]
+    return [tuple(name for name, _ in columns), *zip(*(cells for _, cells in columns), strict=True)]
 
 
 def _has_id(facts: RunFacts) -> bool:
@@ -171,13 +186,15 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
     ]
 
 
-def _make_difference_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
-    return [(redact_text(difference.name), *_list_cells(difference)) for difference in differences]
+def _make_difference_rows(
+    differences: Sequence[Difference], compared_facts: Sequence[RunFacts]
+) -> list[tuple[str, ...]]:
+    return [(redact_text(difference.name), *list_cells(difference, compared_facts)) for difference in differences]
 
 
-def _list_cells(difference: Difference) -> list[str]:
-    """Return the value of each run; empty for none."""
-    return [value_text or "" for value_text in difference.shown_texts]
+def list_cells(difference: Difference, compared_facts: Sequence[RunFacts]) -> list[str]:
+    """Return the value of each run as text; empty for a run whose settings are not known."""
+    return [cell if facts.values else "" for cell, facts in zip(difference.cells, compared_facts, strict=True)]
 
 
 def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:
@@ -187,10 +204,13 @@ def _describe_success_rates(compared_facts: Sequence[RunFacts]) -> dict[str, Any
         return {"rate_bars": []}
     bars = [(facts, _make_bar(facts, metric, number)) for number, facts in enumerate(compared_facts, 1)]
     facts_with_rate = [facts for facts, bar in bars if bar]
+    verdicts, verdict_notes = compared_evaluations.list_verdicts(facts_with_rate)
     return {
         "rate_title": capitalize(metric.title),
         "rate_conditions": [*_describe_conditions(facts_with_rate)],
-        "rate_verdicts": compared_evaluations.list_verdicts(facts_with_rate),
+        "rate_verdicts": verdicts,
+        "verdict_notes": verdict_notes,
+        "explanation": comparison_record.explain_numbers(CONFIDENCE, None),
         "rate_bars": [bar for _, bar in bars if bar],
     }
 
@@ -239,10 +259,11 @@ def _describe_scores(compared_facts: Sequence[RunFacts]) -> dict[str, Any]:
         for facts, evaluated in evaluated_runs
     )
     declared_metrics = list(dict.fromkeys(metric for metrics in described_metrics for metric in metrics))
-    rows = [row for row in _list_score_rows(evaluations, declared_metrics) if any(row[1:])]
+    policy_row = ("policy of", *(facts.training_run for facts, _ in evaluated_runs))
+    rows = [row for row in (policy_row, *_list_score_rows(evaluations, declared_metrics)) if any(row[1:])]
     return {
         "score_head": _make_head([facts for facts, _ in evaluated_runs]),
-        "score_rows": [("policy of", *(facts.training_run for facts, _ in evaluated_runs)), *rows],
+        "score_rows": rows,
         "score_notes": list(_list_score_notes(evaluations, declared_metrics)),
         "evaluation_remarks": [
             f"{facts.label}: {remark}"

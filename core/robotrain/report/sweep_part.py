@@ -66,8 +66,9 @@ def rank_trials(sweep_results: SweepResults) -> list[tuple[Trial, int | None]]:
     """Return the trials with their ranks, best first; those without a score have none, and follow."""
     scored_trials = results.rank_scored(sweep_results.trials, sweep_results.better)
     unscored_trials = [trial for trial in sweep_results.trials if trial not in scored_trials]
+    scores = [trial.score for trial in scored_trials]
     return [
-        *((trial, rank) for rank, trial in enumerate(scored_trials, 1)),
+        *((trial, scores.index(trial.score) + 1) for trial in scored_trials),
         *((trial, None) for trial in unscored_trials),
     ]
 
@@ -114,6 +115,7 @@ def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
         "conclusion": describe_best(trial_curves),
         "group_rows": results.list_group_rows(sweep_results),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",
+        "ties": results.describe_ties(sweep_results),
         "register_command": results.make_register_command(run, sweep_results),
     }
 

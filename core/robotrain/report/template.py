@@ -13,6 +13,7 @@ from robotrain.model.amounts import format_time
 from robotrain.model.scores import format_number
 from robotrain.redaction import redact
 from robotrain.report.charts import MAX_LINES, SMALL, Points, find_scale_end, make_chart, make_sparkline
+from robotrain.store.run_differences import NOT_SET
 from robotrain.store.written_files import GENERATOR
 
 MAX_TEXT = 1000
@@ -58,7 +59,7 @@ def find_number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
     return {
         index
         for index, cells in enumerate(zip(*rows, strict=True))
-        if any(cells) and all(NUMBER.fullmatch(cell) for cell in cells if cell)
+        if any(cells) and all(NUMBER.fullmatch(cell) for cell in cells if cell not in ("", NOT_SET))
     }
 
 

@@ -103,6 +103,14 @@ def find_step(text: str) -> RunRecord | None:
     return None
 
 
+def name_step(record: RunRecord) -> str:
+    """Return what to call the run of a step, `NAME-trial-5`; empty for a run that is no step."""
+    if not record.pipeline:
+        return ""
+    owner = records.find_readable_record(record.pipeline)
+    return f"{(owner and owner.name) or record.pipeline}-{record.step}"
+
+
 def _list_steps(text: str) -> Iterator[tuple[str, str]]:
     """Yield what `RUN-STEP` may mean: a recorded run, and what would be its step."""
     for match in re.finditer(r"[-/](?=[a-z])", text):

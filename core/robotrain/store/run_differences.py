@@ -59,6 +59,10 @@ that of a step `STEP --policy.dim_model`.
 """
 
 
+NOT_SET = "not set"
+"""What a value is called that a run does not have."""
+
+
 class Difference(NamedTuple):
     """A value that differs between runs."""
 
@@ -71,6 +75,11 @@ class Difference(NamedTuple):
     def shown_texts(self) -> tuple[str | None, ...]:
         """The texts, with `set` for an option that has no value."""
         return tuple("set" if text == "" and is_option(self.name) else text for text in self.texts)
+
+    @property
+    def cells(self) -> list[str]:
+        """The texts as they stand in a table or a sentence, of a run without the value too."""
+        return [text or NOT_SET for text in self.shown_texts]
 
 
 def collect_stored_values(
@@ -241,8 +250,7 @@ def _format_change(change: Difference) -> str:
     """Return a change; of a source at the same address with another content, only that it changed."""
     if None not in change.texts and len({PIN.sub("", text or "") for text in change.texts}) == 1:
         return f"{change.name} changed"
-    words = ["not set" if text is None else text or "set" for text in _shorten_sources(change.texts)]
-    return f"{change.name} {' → '.join(words)}"
+    return f"{change.name} {' → '.join(change._replace(texts=tuple(_shorten_sources(change.texts))).cells)}"
 
 
 def _shorten_sources(texts: Sequence[str | None]) -> list[str | None]:
@@ -263,15 +271,13 @@ def label_runs(run_records: Sequence[RunRecord]) -> dict[str, str]:
     recorded_values = [collect_recorded_values(record.values) for record in run_records]
     comparable = all(recorded_values) and len({record.workload for record in run_records}) == 1
     differences = find_differences(recorded_values, fills_defaults=True) if comparable else []
-    short_texts = shorten_texts([text or "" for text in differences[0].texts]) if len(differences) == 1 else []
+    short_texts = shorten_texts(differences[0].cells) if len(differences) == 1 else []
     labels = dict[str, str]()
     for index, record in enumerate(run_records):
         label = record.name or record.run
         if name_counts[record.name] > 1:
             run_id = record.run.removeprefix(f"{record.workload}-")
             is_told_by_value = len({*short_texts}) == len(run_records)
-            label += (
-                f": {differences[0].name} {short_texts[index] or 'not set'}" if is_told_by_value else f" ({run_id})"
-            )
+            label += f": {differences[0].name} {short_texts[index]}" if is_told_by_value else f" ({run_id})"
         labels[record.run] = label
     return labels

@@ -165,9 +165,39 @@ def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted
     else:  # a default, which only the plan has
         rows = stored_job.read_stored_values(run)
         value_text = next((format_value(row["value"]) for row in rows if row["name"] == name), "")
-    try:
-        return any(fnmatchcase(part, wanted) for part in (value_text, *value_text.split(", "))) or float(
-            value_text
-        ) == float(wanted)
-    except ValueError:
-        return False
+    return _is_value(value_text, wanted)
+
+
+def has_program_value(recorded: Mapping[str, Sequence[str]], key: str, wanted: str) -> bool:
+    """Return whether the program of a run got a value: `--KEY VALUE`, `--KEY=VALUE` or `KEY=VALUE`."""
+    value_texts = list_program_values(recorded).get(_normalize_key(key), ())
+    return any(_is_value(value_text, wanted) for value_text in value_texts)
+
+
+def list_program_values(recorded: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the values of the options of a run's program, and of each step's, by their names without dashes."""
+    texts_by_key: dict[str, list[str]] = {}
+    for name, (value_text, *_) in recorded.items():
+        option = name.rpartition(" ")[2]  # of a step: `STEP --lr`
+        if option.startswith("-"):
+            texts_by_key.setdefault(_normalize_key(option), []).append(value_text or "true")
+        for word in value_text.split():
+            key, separator, word_value = word.partition("=")
+            if separator and key.isidentifier():
+                texts_by_key.setdefault(_normalize_key(key), []).append(word_value)
+    return texts_by_key
+
+
+def _normalize_key(key: str) -> str:
+    return key.lstrip("-").replace("-", "_")
+
+
+def _is_value(value_text: str, wanted: str) -> bool:
+    """Return whether a value, or one of several, is a text or the same number; `*` stands for any letters."""
+    for part in (value_text, *value_text.split(", ")):
+        if fnmatchcase(part, wanted):
+            return True
+        with contextlib.suppress(ValueError):
+            if float(part) == float(wanted):
+                return True
+    return False

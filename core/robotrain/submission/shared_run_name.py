@@ -50,18 +50,22 @@ def _find_only_unfinished(plugins: Plugins) -> str:
     unfinished_runs = list_unfinished(run_records, plugins)
     if len(unfinished_runs) < 2:
         return unfinished_runs[0].record.run if unfinished_runs else ""
+    named_runs = {unfinished.record.run: unfinished for unfinished in unfinished_runs}
+    names = {run: name_index.find_unique_name(run) for run in named_runs}
     ways = [
-        Suggestion(f"robotrain cancel {unfinished.record.run}", _describe_run(unfinished))
-        for unfinished in unfinished_runs
+        Suggestion(f"robotrain cancel {names[run]}", _describe_run(unfinished, names[run]))
+        for run, unfinished in named_runs.items()
     ]
-    all_runs = " ".join(unfinished.record.run for unfinished in unfinished_runs)
-    ways.append(Suggestion(f"robotrain cancel {all_runs}", "all of them"))
+    is_all = len(run_records) < MAX_CANDIDATES
+    remark = "all of them" if is_all else "all of these; `robotrain runs --state running,pending` lists older ones"
+    ways.append(Suggestion(f"robotrain cancel {' '.join(names.values())}", remark))
     raise Rejected([make_problem("run-unnamed", *ways)])
 
 
-def _describe_run(unfinished: UnfinishedRun) -> str:
-    name = unfinished.record.name
-    return f"{name}, {_get_state(unfinished)}" if name else _get_state(unfinished)
+def _describe_run(unfinished: UnfinishedRun, shown_name: str) -> str:
+    """Return the state of a run, and whichever of its name and identifier is not shown."""
+    other_names = [name for name in (unfinished.record.name, unfinished.record.run) if name not in ("", shown_name)]
+    return ", ".join([*other_names, _get_state(unfinished)])
 
 
 def _get_state(unfinished: UnfinishedRun) -> str:

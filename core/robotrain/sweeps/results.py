@@ -177,9 +177,24 @@ def rank_scored(trials: Sequence[Trial], better: str) -> list[Trial]:
 
 
 def describe_best(results: SweepResults) -> str:
-    """Return the best trial as `trial-3: lr=0.3, loss 0.005`; empty without one."""
+    """Return the best trial as `trial-3: lr=0.3, loss 0.005`, with those that are as good; empty without one."""
     best = results.best
-    return f"{best.name}: {format_point(best.values)}, {results.metric} {format_value(best.score)}" if best else ""
+    if best is None:
+        return ""
+    best_text = f"{best.name}: {format_point(best.values)}, {results.metric} {format_value(best.score)}"
+    ties = describe_ties(results)
+    return f"{best_text}; {ties}" if ties else best_text
+
+
+def describe_ties(results: SweepResults) -> str:
+    """Return which trials have the score of the best one: `as good as trial-2 and 3 others`; empty for none."""
+    best = results.best
+    tied_names = [trial.name for trial in results.trials if best and trial != best and trial.score == best.score]
+    if not tied_names:
+        return ""
+    first_name, *other_names = tied_names
+    others_text = f" and {len(other_names)} other{'s' * (len(other_names) > 1)}" if other_names else ""
+    return f"as good as {first_name}{others_text}"
 
 
 def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:

@@ -22,7 +22,6 @@ from robotrain_local.process import Host, Process
 WAITING_REASON = "it has not started yet; if this does not change, its submit was interrupted: submit again"
 CANCELLING_REASON = "it is being cancelled before its start; if this does not change, cancel it again"
 ORPHANED_REASON = "its supervisor is gone, but the work continues"
-STOPPED_REASON = "it was stopped before it reported a result"
 RESTARTED_REASON = "the machine was restarted while it ran"
 KILLED_REASON = "its process disappeared: it was killed"
 CONTAINER_GONE_REASON = "its process disappeared, probably with its container"
@@ -109,7 +108,7 @@ def _judge_processes(facts: FolderFacts, supervisor: Process | None, processes: 
     if processes.has_processes:
         return Status(state="running", reason=ORPHANED_REASON, started=started_at)
     if facts.is_cancelled:
-        return Status(state="cancelled", reason=STOPPED_REASON, started=started_at)
+        return Status(state="cancelled", reason=failure.STOPPED_EARLY_REASON, started=started_at)
     reason = CONTAINER_GONE_REASON if supervisor.host.is_container and not supervisor.host.is_here else KILLED_REASON
     if supervisor.is_host_restarted:
         reason = RESTARTED_REASON
@@ -129,7 +128,7 @@ def _judge_start(facts: FolderFacts, processes: SeenProcesses) -> Status:
 def _explain_exit(facts: FolderFacts, code: int) -> str:
     """Return why a run ended that recorded no outcome."""
     if facts.is_cancelled:
-        return STOPPED_REASON
+        return failure.STOPPED_EARLY_REASON
     if code > 128:
         return f"the runtime was killed by signal {code - 128} ({failure.get_signal_name(code - 128)})"
     logged = explain_log(facts)

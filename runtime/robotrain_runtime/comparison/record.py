@@ -23,6 +23,8 @@ Ending = Literal["decided", "at_most", "starts", "floor", "given"]
 """
 
 
+LEAST_P_VALUE = 0.001
+"""A smaller p-value is not told from this one."""
 WITHHELD: Mapping[Withheld, str] = {
     "order": "a verdict is withheld, because all pairs together deny what a part of them showed",
     "missing": "a verdict is withheld, because it depends on the starts that only one of them has",
@@ -120,12 +122,12 @@ def summarize(made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
-    """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
+    """Return e.g. `A is better than B by 20 points (95% interval 4 to 36), 40 pairs, p = 0.018`."""
     first = verdict.first
     second = verdict.second
     pairs_text = f"{verdict.pairs} pair{'s' * (verdict.pairs != 1)}"
     pairs_text += f" ({verdict.earlier} of them earlier)" if verdict.earlier else ""
-    evidence = f"e = {format_evidence(verdict.e_value)}{format_confidence(plan)}"
+    evidence = f"{format_p_value(verdict.p_value)}{format_confidence(plan)}"
     if verdict.verdict in ("better", "worse") and plan.margin is None:
         sign = 1 if verdict.verdict == "better" else -1
         better, worse = (first, second)[::sign]
@@ -141,7 +143,9 @@ def describe_verdict(verdict: PairVerdict, plan: ComparisonPlan) -> str:
         outcome = f"the difference is {_format_difference(verdict, 1, plan)}"
     else:
         outcome = f"{first} did better in {verdict.wins} pairs, {second} in {verdict.losses}"
-    sentence = f"{answer}: {outcome}, {f'{pairs_text}, ' if pairs_text not in answer else ''}{evidence}"
+    parts = [outcome, *([pairs_text] if pairs_text not in answer else [])]
+    parts += [evidence] if verdict.verdict != "equal" else []  # it is about a difference
+    sentence = f"{answer}: {', '.join(parts)}"
     return f"{sentence}; {WITHHELD[verdict.withheld]}" if verdict.withheld else sentence
 
 
@@ -163,9 +167,14 @@ def format_confidence(plan: ComparisonPlan) -> str:
     return "" if plan.confidence == CONFIDENCE else f", at a confidence of {100 * plan.confidence:.3g}%"
 
 
-def format_evidence(e_value: float) -> str:
-    """Return evidence with as many digits as it has a meaning."""
-    return f"{e_value:.2g}" if e_value < 10 or e_value >= 1e6 else f"{e_value:.0f}"
+def format_p_value(p_value: float) -> str:
+    """Return a p-value with as many digits as it has a meaning: `p = 0.018`, `p < 0.001`."""
+    return f"p < {LEAST_P_VALUE}" if p_value < LEAST_P_VALUE else f"p = {p_value:.2g}"
+
+
+def format_interval(low: float, high: float, plan: ComparisonPlan) -> str:
+    """Return the interval of a difference, with its confidence: `95% interval 4 to 36`."""
+    return f"{100 * plan.confidence:.3g}% interval {format_number(low, plan)} to {format_number(high, plan)}"
 
 
 def _format_difference(verdict: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
@@ -173,7 +182,7 @@ def _format_difference(verdict: PairVerdict, sign: int, plan: ComparisonPlan) ->
     low, high = sorted(ends)
     if not low <= difference <= high:
         return format_size(difference, plan)
-    return f"{format_size(difference, plan)} ({format_number(low, plan)} to {format_number(high, plan)})"
+    return f"{format_size(difference, plan)} ({format_interval(low, high, plan)})"
 
 
 def format_size(value: float | None, plan: ComparisonPlan) -> str:

@@ -31,7 +31,7 @@ class StageEvent:
     """The start or end of a stage of the run."""
 
     name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
-    state: Literal["started", "done", "failed"]
+    state: Literal["started", "done", "failed", "stopped"]
     seconds: float | None = None
     """The stage's duration, once it has ended."""
     detail: str = ""

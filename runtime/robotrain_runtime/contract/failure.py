@@ -46,6 +46,12 @@ EXIT_RETRY = 75
 """EX_TEMPFAIL of sysexits.h: "the user is invited to try again"."""
 
 
+STOPPED_REASON = "the run was stopped"
+"""Why a run was cancelled, where nothing else is known: a cause may stand behind it."""
+STOPPED_EARLY_REASON = "it was stopped before it reported a result"
+"""Why a run was cancelled that could not say so."""
+
+
 class SourceError(ValueError):
     """A text is not a valid source of a kind. Neither `why`, a sentence, nor `suggestion` contains secrets."""
 

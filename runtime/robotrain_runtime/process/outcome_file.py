@@ -38,7 +38,7 @@ def make_cancelled(document: JobDocument, stop: StopSignal) -> Outcome:
     """Return the outcome of a run that was stopped."""
     fault = failure.read_stop_reason(Path(document.placement.work))
     reason = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
-    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{reason}", fault=fault)
+    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"{failure.STOPPED_REASON}{reason}", fault=fault)
 
 
 def make_failure(failed: JobFailed) -> Outcome:

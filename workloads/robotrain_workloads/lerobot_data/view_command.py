@@ -82,7 +82,8 @@ def view(
     name = dataset_folder.resolve().name
     target = write_page(
         to,
-        lambda folder: _choose_file_name(name, episode),
+        [_make_page_name(name, episode)],
+        str(dataset_folder.resolve()),
         lambda folder: render_dataset_page(
             page_content,
             checked.sorted_findings,
@@ -131,7 +132,7 @@ def _format_viewer(dataset_folder: Path, episode: int) -> str:
     return shlex.join([VIEWER, "--repo-id", f"local/{name}", "--root", str(folder), "--episode-index", str(episode)])
 
 
-def _choose_file_name(name: str, episode: int | None) -> str:
+def _make_page_name(name: str, episode: int | None) -> str:
     """Return the name of the file without its ending: of what the dataset is called, in any script."""
     plain_name = re.sub(r"[^\w.-]+", "-", name)[:LONGEST_NAME].strip("-.") or "dataset"
     return f"{plain_name}-episodes" if episode is None else f"{plain_name}-episode-{episode}"

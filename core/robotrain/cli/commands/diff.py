@@ -22,6 +22,7 @@ from robotrain.store import name_index, records, run_differences
 
 if TYPE_CHECKING:
     from robotrain.report.several_runs import DifferingRow
+    from robotrain.store.run_differences import Difference
 
 ComparedRuns = Annotated[
     list[str] | None,
@@ -75,7 +76,10 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
         paths_by_run = {run: changes.list_paths() for run, changes in changed_code}
         return print_json({"runs": run_rows, **rows, "unknown": unknown_jobs, "code": paths_by_run})
-    print_result(format_table([["", *(run_facts.record.run for run_facts in facts)], *_format_rows(facts, tables)]))
+    labels = run_differences.label_runs([run_facts.record for run_facts in facts])
+    print_result(
+        format_table([["", *labels.values()], *_format_rows(facts, jobs, [*tables["metrics"], *tables["scores"]])])
+    )
     for run, changes in changed_code:
         commit_range = f"from {run_names[0]} to {run}" if len(facts) > 2 else ""
         print_message(f"code{commit_range and ' '}{commit_range}: {changes}")
@@ -86,8 +90,8 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         print_message("the jobs have the same sources and settings")
     workloads = dict.fromkeys(run_facts.record.workload for run_facts in facts if not run_facts.record.steps)
     if len(workloads) > 1:
-        print_message(f"they are jobs of {' and '.join(workloads)}: – is what one of them does not have")
-    runs_text = " ".join(run_facts.record.run for run_facts in facts)
+        print_message(f"they are jobs of {' and '.join(workloads)}, which have different settings")
+    runs_text = " ".join(name_index.find_unique_name(run_facts.record.run) for run_facts in facts)
     print_message(f"robotrain report {runs_text}   shows them side by side on a page")
 
 
@@ -153,13 +157,22 @@ def _iterate_series(record: RunRecord) -> Iterator[str]:
                 yield run
 
 
-def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
-    """Yield the rows of the table: names and states, then each kind of difference below its title."""
-    yield ["name", *(run_facts.record.name or "–" for run_facts in facts)]
+def _format_rows(
+    facts: Sequence[RunFacts], jobs: "Sequence[Difference]", measured: "Sequence[DifferingRow]"
+) -> Iterator[list[str]]:
+    """Yield the rows of the table: identifiers and states, the settings and sources that differ, what was measured."""
+    from robotrain.report.several_runs import list_cells
+
+    yield ["run", *(run_facts.record.run for run_facts in facts)]
     yield ["state", *(run_facts.status.state for run_facts in facts)]
+    if any(run_facts.record.note for run_facts in facts):
+        yield ["note", *(redact(run_facts.record.note) or "–" for run_facts in facts)]
     if any(run_facts.sweep for run_facts in facts):
         yield ["best trial", *(run_facts.best_trial or "–" for run_facts in facts)]
-    for row in (row for rows in tables.values() for row in rows if row.name != NAME_PARAMETER):
+    for difference in sorted(jobs, key=lambda job_difference: job_difference.is_source):
+        if difference.name != NAME_PARAMETER:
+            yield [difference.name, *(redact(cell or "–") for cell in list_cells(difference, facts))]
+    for row in measured:
         cells = ["–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values]
         if len(set(cells)) > 1:  # numbers may differ in digits that are not shown
             yield [row.name, *map(redact, cells)]

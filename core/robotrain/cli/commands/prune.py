@@ -25,6 +25,7 @@ from robotrain.cli.output import (
 )
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
+from robotrain.cli.run_words import MAX_NAMESAKES, describe_namesake
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
@@ -35,7 +36,6 @@ from robotrain.store.latest_run import NEWEST_NAMES
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
 
-MAX_NAMESAKES = 5
 SQLITE = "sqlite:///"
 RUN_ID = re.compile("[0-9a-f]{32}")
 
@@ -45,7 +45,7 @@ def prune_runs(
     run: str,
     older_than: str,
     keep: int | None,
-    state: str,
+    states: Sequence[str],
     platform: str,
     yes: bool,
     json: bool,
@@ -56,7 +56,7 @@ def prune_runs(
         selecting_flags = {
             "--older-than": older_than,
             "--keep": keep is not None,
-            "--state": state,
+            "--state": bool(states),
             "--platform": platform,
         }
         run = _find_named_run(run, [flag for flag, is_given in selecting_flags.items() if is_given])
@@ -70,7 +70,7 @@ def prune_runs(
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
     cutoff_time = None if span is None else time.time() - span
-    candidates = PruneCandidates(plugins, cutoff_time, keep, state, platform, run)
+    candidates = PruneCandidates(plugins, cutoff_time, keep, states, platform, run)
     sizes = candidates.measure_sizes()
     tracked_runs = candidates.find_tracked_runs()
     if not json:
@@ -104,7 +104,10 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
             f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way
         )
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
-        ways = [(f"robotrain runs --prune {namesake}", "") for namesake in namesakes[:MAX_NAMESAKES]]
+        ways = [
+            (f"robotrain runs --prune {namesake}", describe_namesake(namesake))
+            for namesake in namesakes[:MAX_NAMESAKES]
+        ]
         raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
     if records.is_step(run):
         pipeline = records.read_record(run).pipeline
@@ -125,7 +128,7 @@ class PruneCandidates:
         plugins: Plugins,
         before: float | None,
         keep: int | None,
-        state: str,
+        states: Sequence[str],
         platform: str,
         only: str,
     ) -> None:
@@ -136,9 +139,9 @@ class PruneCandidates:
         run_names = [only] if only else records.iterate_runs(with_steps=False)
         runs = [run for run in run_names if self._read_record(run, platform)]
         candidates_by_run: dict[str, PruneCandidate] = {}
-        if state:  # all are asked, to count the newest in that state
+        if states:  # all are asked, to count the newest in these states
             candidates_by_run = self._query_statuses(runs)
-            runs = [run for run in runs if _format_state(candidates_by_run[run]) == state]
+            runs = [run for run in runs if _format_state(candidates_by_run[run]) in states]
         created = {run: record.created for run, record in self.records.items()}
         runs = prune.select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
         candidates_by_run = candidates_by_run or self._query_statuses(runs)
@@ -314,15 +317,15 @@ def _format_state(candidate: PruneCandidate) -> str:
 def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None], named_run: str) -> None:
     selected_runs, now = candidates.plan.removed, time.time()
     if selected_runs:
-        rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
+        rows = [("NAME", "RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
         for candidate in selected_runs:
             bytes = sizes[candidate.run]
             age = amounts.format_age(now - candidate.end_time)
             size = "-" if bytes is None else amounts.format_size(bytes)
-            rows.append(
-                (candidate.run, _format_state(candidate), candidates.records[candidate.run].platform, age, size)
-            )
-        print_result(format_table(rows))
+            record = candidates.records[candidate.run]
+            rows.append((record.name, candidate.run, _format_state(candidate), record.platform, age, size))
+        has_names = any(name for name, *_ in rows[1:])
+        print_result(format_table(rows if has_names else [row[1:] for row in rows]))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
         print_message(f"{_count_runs(len(selected_runs))}, {total}")
     elif not named_run:

@@ -1,6 +1,5 @@
 """`robotrain report`: write an HTML page about one run or several."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,24 +17,24 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import describe_fault, list_next_commands
 from robotrain.cli.output import print_json, print_message, print_problems
-from robotrain.cli.page_file import check_page_place, print_page, write_page
+from robotrain.cli.page_file import check_page_place, print_page, read_subject, write_page
 from robotrain.cli.run_list import listed_runs
-from robotrain.cli.run_list.listed_runs import STATES_WITH_REASON, ListedRun
+from robotrain.cli.run_list.listed_runs import ListedRun
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.run import measure_seconds
 from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import name_index
-from robotrain.store.files import open_regular_file
 from robotrain.store.listed_results import ListedProgress
 
 if TYPE_CHECKING:
     from robotrain.report.all_runs import RunRow
 
-COMPARISON_NAME, ALL_NAME = "comparison", "runs"
-TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
-TO_HELP = "A file, a folder, or - for stdout (default: NAME.html, comparison.html or runs.html in this folder)."
+ALL_NAME, ALL_SUBJECT = "runs", "all runs"
+MAX_NAMED = 3
+"""How many runs the file of a comparison names at most."""
+TO_HELP = "A file, a folder, or - for stdout (default: NAME.html, NAME-vs-NAME.html or runs.html in this folder)."
 
 
 def report(
@@ -50,7 +49,7 @@ def report(
 
     robotrain report
 
-    robotrain report RUN RUN --to pages/comparison.html
+    robotrain report RUN RUN --to pages/
 
     robotrain report --all
     """
@@ -63,12 +62,11 @@ def report(
     for run_text in runs or ():
         find_run(run_text)
     file_names = name_index.list_file_names()
-
-    def choose_name(folder: Path) -> str:
-        is_one = len(reported) == 1
-        return _choose_file_name(reported[0].record.run, folder, file_names) if is_one else COMPARISON_NAME
-
-    target = write_page(to, choose_name, lambda folder: _render_page(reported, folder, file_names))
+    reported_runs = [facts.record.run for facts in reported]
+    page_names = _list_page_names(reported_runs, file_names)
+    target = write_page(
+        to, page_names, " ".join(reported_runs), lambda folder: _render_page(reported, folder, file_names)
+    )
     if target is None:
         return
     if json:
@@ -82,14 +80,15 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     """Write the page of all runs, with what `robotrain runs --all` lists."""
     from robotrain.report.all_runs import render_all_page
 
-    selected_runs, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
+    selected_runs, _, _ = listed_runs.list_runs(plugins, None, (), None, with_steps=False)
     print_problems(listed_runs.find_silent_platforms(selected_runs))
     now = time.time()
     rows = [_make_row(listed_run, plugins, now) for listed_run in selected_runs]
     file_names = name_index.list_file_names()
     target = write_page(
         to,
-        lambda folder: ALL_NAME,
+        [ALL_NAME],
+        ALL_SUBJECT,
         lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
     )
     if target and json:
@@ -115,7 +114,6 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     )
     job_title = f"{record.workload} on {record.platform}"
     submitted = format_time(record.created)
-    reason = listed_run.reason if listed_run.state in STATES_WITH_REASON else ""
     return RunRow(
         listed_run.run,
         record.name,
@@ -124,8 +122,9 @@ def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
         submitted,
         run_progress.curve,
         cells,
-        reason,
+        listed_run.shown_reason,
         listed_run.best_trial,
+        record,
     )
 
 
@@ -137,24 +136,15 @@ def _format_steps(progress: ListedProgress) -> str:
     return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
 
 
-def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
-    """Return the name of a run's page, with the run behind it if the file of the name is of something else."""
-    name = file_names.get(run, run)
-    if run in (name, name.rpartition(".")[2]):
-        return name
-    file = folder / f"{name}.html"
-    is_taken = name in (COMPARISON_NAME, ALL_NAME) or (file.exists() and _read_run(file) != run)
-    return f"{name}.{run}" if is_taken else name
-
-
-def _read_run(file: Path) -> str:
-    """Return the run that a page is about, which is its title or stands in brackets there; empty for another file."""
-    try:
-        with open_regular_file(file) as page:
-            match = TITLE.search(page.read(MAX_HEAD))
-    except OSError:
-        return ""
-    return match[1].decode(errors="replace").rpartition("(")[2].rstrip(")") if match else ""
+def _list_page_names(runs: Sequence[str], file_names: Mapping[str, str]) -> list[str]:
+    """Return what the file of a page about these runs may be called, the best name first."""
+    names = [file_names.get(run, run) for run in runs]
+    if len(runs) > MAX_NAMED:
+        return [f"{names[0]}-and-{len(names) - 1}-others"]
+    if len(runs) > 1:
+        return ["-vs-".join(names)]
+    has_run = runs[0] in (names[0], names[0].rpartition(".")[2])
+    return names if has_run else [names[0], f"{names[0]}.{runs[0]}"]
 
 
 def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str, str]) -> str:
@@ -177,7 +167,7 @@ def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str
 
 def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, str]:
     """Return the file of the page of each run that has one in a folder."""
-    pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
+    pages = {path.stem: read_subject(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
     return {
         run: f"{stem}.html"
         for stem, run in pages.items()

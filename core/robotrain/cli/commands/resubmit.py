@@ -395,7 +395,7 @@ def _submit_again(
     repeated_form = "plan" if stored_plan.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {repeated_form} as {run}")
     for difference in differences:
-        print_message(f"  {difference.name}: {' → '.join(value_text or '–' for value_text in difference.texts)}")
+        print_message(f"  {difference.name}: {' → '.join(difference.cells)}")
     run_options = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
     submit.submit_job(ctx, prepared, {**options, **run_options})
 

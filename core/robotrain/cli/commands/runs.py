@@ -23,13 +23,14 @@ from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
-from robotrain.cli.run_list.listed_runs import LISTED_STATES, STATES_WITH_REASON, ListedRun
+from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
 from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
-from robotrain.store import run_differences
+from robotrain.redaction import redact_sentence
+from robotrain.store import name_index, run_differences
 from robotrain.store.run_values import RESUME_ROLE
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
@@ -38,7 +39,7 @@ CACHE_HELP = "With --prune: cached environments and data instead of runs; what a
 UNUSED_HELP = "With --prune --cache: only what no run used for this long: 30d, 12h."
 LIMIT_HELP = "With --prune --cache: only the least recently used, until this much remains: 50GB."
 WORD_HELP = "A part of a name or identifier: only these runs; with --prune: the run to remove."
-STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
+STATE_HELP = "Only runs in these states: failed,cancelled; others are running, succeeded, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
@@ -60,7 +61,8 @@ WIDTH_IN_SCRIPTS = 120
 
 
 def _complete_states(incomplete: str) -> list[str]:
-    return [state for state in LISTED_STATES if state.startswith(incomplete)]
+    earlier_states, comma, last_state = incomplete.rpartition(",")
+    return [f"{earlier_states}{comma}{state}" for state in LISTED_STATES if state.startswith(last_state)]
 
 
 class RunsCommand(OwnCommand):
@@ -111,13 +113,13 @@ def runs(
 
     robotrain runs --prune --older-than 30d
     """
-    state = run_filter.parse_state(state)
+    states = run_filter.parse_states(state)
     run_options = {"--older-than": older_than, "--keep": keep is not None}
     prune_options = {**run_options, "--yes": yes, "--dry-run": dry_run, "--cache": cache}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
     list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
     list_options |= {"--everywhere": everywhere, "--user": user}
-    run_options |= {"--state": state, "--platform": platform, word: word}
+    run_options |= {"--state": bool(states), "--platform": platform, word: word}
     _check_cache_options(prune and cache, unused, limit, run_options)
     _check_options(prune, prune_options, list_options)
     _check_everywhere(everywhere, user, {"--set": set, "--name": name, "--steps": steps})
@@ -129,15 +131,19 @@ def runs(
         from robotrain.cli.commands.prune import prune_runs
 
         raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
-        return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
-    record_filter = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
+        return prune_runs(get_plugins(ctx), word, older_than, keep, states, platform, yes, json, dry_run)
+    record_filter = run_filter.RunFilter(word, states, platform, name, workload, since, until, tuple(set or ()))
     max_runs = None if everything else number
     if everywhere:
         from robotrain.cli.commands.runs_everywhere import print_runs_everywhere
 
         return print_runs_everywhere(get_plugins(ctx), record_filter, user == "all", max_runs, json)
     accept = record_filter.make_accept(get_plugins(ctx))
-    selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, state, accept, steps)
+    selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, states, accept, steps)
+    if word and not (selected_runs or steps):  # a trial of a sweep, or a step of a pipeline
+        selected_runs, uncertain_runs, has_more = listed_runs.list_runs(
+            get_plugins(ctx), max_runs, states, accept, with_steps=True
+        )
     print_problems(listed_runs.find_silent_platforms([*selected_runs, *uncertain_runs]))
     if json:
         print_json({"runs": [_dump_run(listed_run) for listed_run in selected_runs], "more": has_more})
@@ -206,14 +212,14 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     """Return the table: names and runs are shortened, and less important columns left out, until it fits.
-    What differs from the run before is a line of its own, and so is the reason in a script, and where there is too
-    little room beside the other columns.
+
+    The note of a run and what differs from the run before are lines of their own. So is the reason in a script, and
+    where there is too little room beside the other columns.
     """
     colour, terminal_width = output.has_color(output.get_results()), output.get_table_width()
     is_terminal, width = terminal_width is not None, terminal_width or WIDTH_IN_SCRIPTS
-    reasons = [
-        to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else "" for listed_run in listed
-    ]
+    notes = [_format_note(listed_run) for listed_run in listed]
+    reasons = [to_plain_line(listed_run.shown_reason) for listed_run in listed]
     changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
     best_trials = [to_plain_line(listed_run.best_trial) for listed_run in listed]
     conditions = [
@@ -234,8 +240,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
-    for listed_run, cells, best_trial, reason, change_text in zip(
-        listed, rows, best_trials, reasons, changes, strict=True
+    for listed_run, cells, best_trial, reason, note, change_text in zip(
+        listed, rows, best_trials, reasons, notes, changes, strict=True
     ):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
@@ -243,7 +249,8 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
         notes_below = [(best_trial, "", False)] if best_trial else []
         notes_below += [(reason, style, is_whole)] if reason and not has_reasons else []
-        for note_text, of_text, keeps_whole in [*notes_below, *([(change_text, "dim", False)] if change_text else [])]:
+        notes_below += [(text, "dim", False) for text in (note, change_text) if text]
+        for note_text, of_text, keeps_whole in notes_below:
             line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
@@ -266,7 +273,7 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     ]
     ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
     return [
-        Column("NAME", [listed_run.record.name if listed_run.record else "" for listed_run in listed], drop_order=1),
+        Column("NAME", [_format_name(listed_run) for listed_run in listed], drop_order=1),
         Column("RUN", [listed_run.run for listed_run in listed]),
         Column("STATE", [listed_run.state for listed_run in listed]),
         Column(
@@ -282,6 +289,17 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
+
+
+def _format_name(listed_run: ListedRun) -> str:
+    record = listed_run.record
+    return (record.name or name_index.name_step(record)) if record else ""
+
+
+def _format_note(listed_run: ListedRun) -> str:
+    """Return what its submitter noted of a run; empty for nothing."""
+    note = listed_run.record.note if listed_run.record else ""
+    return f"note: {to_plain_line(redact_sentence(note))}" if note else ""
 
 
 def _format_changes(listed_run: ListedRun) -> str:

@@ -23,7 +23,7 @@ def print_runs_everywhere(
     """Print the runs that fit. Raise Rejected if no platform could be asked."""
     accept = record_filter.make_accept(plugins)
     found_runs, answers, problems, has_more = list_found_runs(
-        plugins, record_filter.platform, everyone, max_runs, record_filter.state, accept, record_filter.find_begin()
+        plugins, record_filter.platform, everyone, max_runs, record_filter.states, accept, record_filter.find_begin()
     )
     print_problems(problems)
     if json:

@@ -62,7 +62,7 @@ def scores(
     def makes_scores(record: RunRecord) -> bool:
         return (record.makes == "results" or bool(record.steps)) and (accept is None or accept(record))
 
-    selected_runs, *_ = listed_runs.list_runs(plugins, None, "", makes_scores, with_steps=True)
+    selected_runs, *_ = listed_runs.list_runs(plugins, None, (), makes_scores, with_steps=True)
     print_problems(listed_runs.find_silent_platforms(selected_runs))
 
     row_groups = score_table.group_rows(_list_rows(selected_runs, plugins))

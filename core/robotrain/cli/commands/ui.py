@@ -66,11 +66,12 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     command = "" if "tracking" in pages else tracking_address
     runs_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
     server = make_server_command(command) if runs_here else ""
-    if json:
-        command = server or command
-        return print_json({"run": record.run, "tracking": None, "page": None, **pages, "command": command or None})
     if not (pages or command):
         raise Rejected([make_problem("page-missing", run=record.run, platform=record.platform)])
+    served_address = f"http://127.0.0.1:{MLFLOW_PORT}/{path}" if command else None
+    if json:
+        addresses = {"tracking": served_address, "page": None, **pages}
+        return print_json({"run": record.run, **addresses, "command": server or command or None})
     has_browser = _has_browser()
     for address in dict.fromkeys(pages.values()):
         print_result(address)
@@ -84,7 +85,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     host = record.reference.get(LOGIN_KEY, "") if command else ""
     if host:
         print_message(f"Run the command on {host}, and here:\n  {make_forward_line(MLFLOW_PORT, host)}")
-        print_message(f"then open http://127.0.0.1:{MLFLOW_PORT}/{path}")
+        print_message(f"then open {served_address}")
     elif command and runs_here:
         print_message("This machine has no uv to serve MLflow with: install it (https://docs.astral.sh/uv).")
     elif command:

@@ -55,7 +55,7 @@ def list_found_runs(
     platform: str,
     everyone: bool,
     number: int | None,
-    state: str,
+    states: Sequence[str],
     accept: RecordFilter | None,
     begin_time: float = 0.0,
 ) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
@@ -65,6 +65,7 @@ def list_found_runs(
 
     :param platform: the only one to ask; empty for all.
     :param number: how many at most; None for all.
+    :param states: those that count; empty for all.
     :param begin_time: when the oldest that `accept` takes may have been created: nothing older is asked for.
     """
     platforms = {platform: plugins.platform(platform)} if platform else plugins.platforms()
@@ -79,7 +80,7 @@ def list_found_runs(
         names_by_job[_get_job(name)].append(name)
     runs_by_platform = [list[FoundRun]() for _ in listing_platforms]
     questions = [
-        [partial(_collect_runs, candidate, everyone, number, state, accept, begin_time, names_by_job, found_runs)]
+        [partial(_collect_runs, candidate, everyone, number, states, accept, begin_time, names_by_job, found_runs)]
         for candidate, found_runs in zip(listing_platforms, runs_by_platform, strict=True)
     ]
     limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
@@ -117,7 +118,7 @@ def _collect_runs(
     platform: Platform,
     everyone: bool,
     number: int | None,
-    state: str,
+    states: Sequence[str],
     accept: RecordFilter | None,
     begin_time: float,
     names_by_job: RecordedNames,
@@ -134,7 +135,7 @@ def _collect_runs(
         if submitted_run.created is not None and submitted_run.created < begin_time:  # the newest came first
             break
         run = _describe_run(platform.name, submitted_run, names_by_job.get(_get_job(submitted_run.run), ()))
-        if state in ("", run.state) and (accept is None or accept(run.record)):
+        if (not states or run.state in states) and (accept is None or accept(run.record)):
             found_runs.append(run)
             if number is not None and len(found_runs) > number:
                 break

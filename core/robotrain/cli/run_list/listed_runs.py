@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from robotrain_runtime.contract import failure
+
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -102,6 +104,14 @@ class ListedRun:
     """How its result differs from that of its parent, once both have ended."""
 
     @property
+    def shown_reason(self) -> str:
+        """Why the run is in its state, where that says more than the state."""
+        if self.state not in STATES_WITH_REASON:
+            return ""
+        says_no_more = self.reason in (failure.STOPPED_REASON, failure.STOPPED_EARLY_REASON)
+        return "" if self.state == "cancelled" and says_no_more else self.reason
+
+    @property
     def best_trial(self) -> str:
         """Of a sweep: its best trial, with its values and score; empty while there is none."""
         return self.progress.conditions if self.record and self.record.is_sweep else ""
@@ -110,13 +120,14 @@ class ListedRun:
 def list_runs(
     plugins: Plugins,
     number: int | None,
-    state: str,
+    states: Sequence[str],
     accept: RecordFilter | None,
     with_steps: bool,
 ) -> tuple[list[ListedRun], list[ListedRun], bool]:
     """Return the selected runs, newest first; those whose state is not known; and whether there may be more.
 
     :param number: how many at most; None for all.
+    :param states: those that count; empty for all.
     :param accept: takes the record of a run; a run whose record cannot be read is left out where it is given.
     :param with_steps: include the runs of pipelines' steps.
     """
@@ -130,9 +141,9 @@ def list_runs(
             break
         examined_count += len(batch)
         _add_states(batch, plugins)
-        selected_runs += [listed_run for listed_run in batch if state in ("", listed_run.state)]
+        selected_runs += [listed_run for listed_run in batch if not states or listed_run.state in states]
         uncertain_runs += [
-            listed_run for listed_run in batch if listed_run.state == "unknown" and state not in ("", "unknown")
+            listed_run for listed_run in batch if states and listed_run.state == "unknown" and "unknown" not in states
         ]
         if number is not None and examined_count >= max(MAX_EXAMINED, number):
             break
@@ -152,7 +163,7 @@ def list_runs(
     for pipeline, answer in zip(pipelines, answers, strict=True):
         pipeline.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(run_names, 1))
-    _add_changes(selected_runs, iter(()) if state else _read_records(itertools.chain(following, run_names), accept))
+    _add_changes(selected_runs, iter(()) if states else _read_records(itertools.chain(following, run_names), accept))
     return selected_runs, uncertain_runs, number is not None and bool(following)
 
 

@@ -29,7 +29,7 @@ from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import records, run_values, stored_job
+from robotrain.store import name_index, records, run_values, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
 
 make_problem = Messages(__file__)
@@ -53,7 +53,7 @@ class RunFilter(NamedTuple):
 
     word: str = ""
     """A part of the name, or of the run itself."""
-    state: str = ""
+    states: Sequence[str] = ()
     platform: str = ""
     name: str = ""
     """The whole name, or a pattern of it."""
@@ -87,7 +87,7 @@ class RunFilter(NamedTuple):
         names = _find_value_names(plugins, [key for key, _ in required_pairs], read_records, problems)
         raise_if_any(problems)
         required_values = [(key, names[key], wanted) for key, wanted in required_pairs]
-        if not any(self._replace(state="")):
+        if not any(self._replace(states=())):
             return None
 
         def accept(record: RunRecord) -> bool:
@@ -97,13 +97,14 @@ class RunFilter(NamedTuple):
                 self.name in ("", record.name) or _matches(record.name, self.name)
             ):
                 return False
-            if not any(self.word in name or _matches(name, self.word) for name in (record.name, record.run)):
+            if not any(self.word in name or _matches(name, self.word) for name in _list_names(record)):
                 return False
             return all(
                 any(
                     run_values.has_value(record.run, record.values, name, wanted_value)
                     for name in (*names, *([key] if key in record.values else ()))  # a parameter of the user's own
                 )
+                or run_values.has_program_value(record.values, key, wanted_value)
                 for key, names, wanted_value in required_values
             )
 
@@ -116,7 +117,8 @@ class RunFilter(NamedTuple):
     def __str__(self) -> str:
         """Return the words that ask for it on the command line."""
         words = [self.word] * bool(self.word)
-        for flag in ("state", "platform", "name", "workload", "since", "until"):
+        words += ["--state", ",".join(self.states)] if self.states else []
+        for flag in ("platform", "name", "workload", "since", "until"):
             words += [f"--{flag}", value] if (value := getattr(self, flag)) else []
         for assignment in self.values:
             words += ["--set", assignment]
@@ -126,10 +128,10 @@ class RunFilter(NamedTuple):
         """Return what to say if no run fits."""
         if next(records.iterate_runs(), None) is None:
             return "no run has been submitted from this machine"
-        if self._replace(state="", platform="") != RunFilter():
+        if self._replace(states=(), platform="") != RunFilter():
             return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, self._list_meanings())])
         on = [f"on {self.platform}"] if self.platform else []
-        return " ".join(["no run is", *([self.state] if self.state else []), *on])
+        return " ".join(["no run is", *([" or ".join(self.states)] if self.states else []), *on])
 
     def _list_meanings(self) -> Iterator[tuple[str, str]]:
         """Yield what else was perhaps meant, as commands with what they show."""
@@ -143,6 +145,11 @@ class RunFilter(NamedTuple):
             yield f"robotrain status {self.word}", "the newest run"
         count = len(list(records.iterate_runs(with_steps=False)))
         yield "robotrain runs --all", f"all {count} runs" if count > 1 else "the only run"
+
+
+def _list_names(record: RunRecord) -> tuple[str, ...]:
+    """Return what a run may be called; a step of a pipeline, or a trial of a sweep, by its own name too."""
+    return record.name, record.run, record.step, name_index.name_step(record)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -161,15 +168,18 @@ def _find_states(word: str) -> list[str]:
     return [word] if word in LISTED_STATES else [state for state, words in STATE_WORDS.items() if word in words.split()]
 
 
-def parse_state(state_text: str) -> str:
-    """Return a state that runs can be in. Raise Rejected with the states that are meant."""
-    state = state_text.strip().lower()
-    if state in ("", *LISTED_STATES):
-        return state
-    meant_states = tuple(Suggestion(f"--state {near_state}") for near_state in _find_states(state))
-    state_suggestions = meant_states or suggest_name(state, LISTED_STATES, prefix="--state ")
-    states = ", ".join(LISTED_STATES)
-    raise Rejected([make_problem("value-invalid.state", *state_suggestions, name=redact(state_text), states=states)])
+def parse_states(text: str) -> tuple[str, ...]:
+    """Return the states that a text such as `failed,cancelled` names. Raise Rejected with those that are meant."""
+    states = [part for part in (part.strip().lower() for part in text.split(",")) if part]
+    unknown_state = next((state for state in states if state not in LISTED_STATES), "")
+    if not unknown_state:
+        return tuple(dict.fromkeys(states))
+    nearest_state = find_nearest_name(unknown_state, LISTED_STATES)
+    meant_states = _find_states(unknown_state) or ([nearest_state] if nearest_state else [])
+    corrected_states = [",".join(meant_states) if state == unknown_state else state for state in states]
+    ways = [Suggestion(f"--state {','.join(corrected_states)}")] if meant_states else []
+    every = ", ".join(LISTED_STATES)
+    raise Rejected([make_problem("value-invalid.state", *ways, name=redact(unknown_state), states=every)])
 
 
 def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
@@ -238,9 +248,10 @@ def _find_value_names(
             for record in read_records():
                 recorded_names |= {
                     *record.values,
+                    *run_values.list_program_values(record.values),
                     *(str(row["name"]) for row in stored_job.read_stored_values(record.run)),
                 }
-        if name not in recorded_names:
+        if recorded_names.isdisjoint((name, key)):
             nearest_name = option or find_nearest_name(name, {*declared_names, *recorded_names})
             ways = [Suggestion(f"--set {nearest_name}=VALUE")] if nearest_name else []
             problems.append(make_problem("value-unknown", *ways, key=redact(key)))

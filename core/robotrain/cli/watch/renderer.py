@@ -46,7 +46,8 @@ class LogLineFormat:
         self._printed = deque[str](maxlen=MAX_COMPARED_LINES)
         """The last lines that the program printed, from that of the last step whose metrics it printed."""
         self._place: tuple[str, int | None] = ("", None)
-        self._is_repeated = False
+        self._repeated_places = deque[tuple[str, int | None]](maxlen=MAX_COMPARED_LINES)
+        """The last steps whose metrics the program printed: a file may report them once more, later."""
 
     def __call__(self, line: str) -> str | None:
         """Return a line as it is shown; None for an event that is not shown by itself, or repeats lines."""
@@ -69,10 +70,11 @@ class LogLineFormat:
         if (position := (record.pipeline_step, metrics.step)) != self._place:
             self._place = position
             repeated_index = next((index for index, line in enumerate(self._printed) if has_value(line, metrics)), None)
-            self._is_repeated = repeated_index is not None
+            if repeated_index is not None and position not in self._repeated_places:
+                self._repeated_places.append(position)
             for _ in range(repeated_index or 0):
                 self._printed.popleft()
-        return self._is_repeated
+        return position in self._repeated_places
 
 
 def has_value(line: str, metrics: event.Metrics) -> bool:

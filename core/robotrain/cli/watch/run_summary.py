@@ -248,6 +248,7 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
     if best := sweep_results.best:
         point_text = format_point(best.values)
         choice_note = f"best of {sum(trial.score is not None for trial in sweep_results.trials)}, by this score"
+        choice_note = "; ".join(filter(None, (choice_note, results.describe_ties(sweep_results))))
         score = f"{sweep_results.metric} {results.format_value(best.score)}"
         yield f"{'best':<11} {best.name}  {point_text}  {score} ({choice_note})"
         yield f"{'':<11} {results.make_register_command(record.run, sweep_results)}"

@@ -200,7 +200,7 @@ def _make_ended_status(own_record: OwnRecord, job: QueuedJob | None, state: RunS
 def _explain_end(own_record: OwnRecord, job: QueuedJob | None) -> str:
     """Return why a run ended that recorded no outcome."""
     if own_record.is_cancelled:
-        return "it was stopped before it reported a result" if own_record.attempts else ""
+        return failure.STOPPED_EARLY_REASON if own_record.attempts else ""
     has_failed = job is None or get_state(job) == "failed"
     if has_failed and own_record.has_memory_kill:
         return reasons.END_REASONS["OUT_OF_MEMORY"]
