@@ -5,7 +5,7 @@ The text of a suggestion is one of
 - `robotrain COMMAND …`: the whole line;
 - options, `--flag value -- --trainer.option=value`: each takes the place of the option of its name, else it is added.
   For a problem of the arguments after `--`, options in the trainer's form (`--a.b=1`, `a.b=1`) stand after `--` too;
-- `-- PROGRAM ARGUMENTS`, for a problem of what stands before `--`: the whole command after it;
+- `-- PROGRAM ARGUMENTS`, for a problem of what stands before `--`, or behind options: the whole command after it;
 - a word, which takes the place of the word that the problem names as given;
 - `leave out --flag`: nothing is added.
 
@@ -126,10 +126,11 @@ def edit_line(
     if len(new_options) == 1 and not new_options[0].name and not TRAINER_OPTION.fullmatch(new_options[0].words[0]):
         return _replace_word(words, problem.given, new_options[0].words[0])
     typed_line = _Line(words, options, is_after)
-    is_command = bool(new_options) and not new_options[0].name and all(option.is_after for option in new_options)
-    if is_command and not is_after:
-        typed_line.set_command(new_options)
-        return typed_line.join() if all([typed_line.remove(name, new_options) for name in edit.left_out]) else None
+    command = [option for option in new_options if option.is_after]
+    is_command = bool(command) and not command[0].name and (not is_after or len(command) < len(new_options))
+    if is_command:
+        typed_line.set_command(command)
+        new_options = [option for option in new_options if not option.is_after]
     options_by_key: dict[tuple[str, bool], list[TypedOption]] = {}
     for option in new_options:
         options_by_key.setdefault((option.name, option.is_after), []).append(option)

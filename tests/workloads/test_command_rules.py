@@ -64,6 +64,13 @@ REFUSED = [
     ("", "python train.py", "program-missing", "--code ."),
     ("", "./train.py", "program-missing", "--code ."),
     ("--code .", "python -u trian.py", "program-missing", "train.py"),
+    ("--code .", "torchrun trian.py", "program-missing", "train.py"),
+    ("", "train.py", "program-missing", "--code . -- python train.py"),
+    ("", "./trian.py", "program-missing", "--code . -- ./train.py"),
+    ("", "python trian.py", "program-missing", "--code . -- python train.py"),
+    ("", "python scripts/train.py", "program-missing", "--code . -- python train.py"),
+    ("", "torchrun --nproc-per-node 2 trian.py", "program-missing", "--code . -- torchrun --nproc-per-node 2 train.py"),
+    ("", "bash -e run.sh", "program-missing", "--code FOLDER"),
     ("", f"true {'x' * (1 << 17)}", "command-invalid", "--code FOLDER"),
     (("--param", f"text={'x' * 70_000}"), "true {text}{text}", "command-invalid", "--code FOLDER"),
     (("--param", f"text={'é' * 70_000}"), "true", "command-invalid", "--code FOLDER"),
@@ -110,7 +117,9 @@ ACCEPTED = [
     ("--resume-in-place", "true"),
     ("--code .", "python train.py"),
     ("--code .", "./train.py"),
-    ("", "train.py"),
+    ("", "lerobot_train.py"),
+    ("", "python /opt/app/trian.py"),
+    ("", "bash -c trian.sh"),
 ]
 
 

@@ -9,7 +9,7 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import CommandParameters, continue_command, format_value, list_own
+from robotrain_workloads.command.parameters import LAUNCHERS, CommandParameters, continue_command, format_value, list_own
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
-        launchers=("torchrun", "accelerate", "deepspeed", "uv"),
+        launchers=LAUNCHERS,
         find_needs=find_needs,
         list_options=list_options,
         list_open_options=list_open_options,
