@@ -145,6 +145,19 @@ def edit_line(
     )
 
 
+def repeat_after_dashes(way: Suggestion, after_words: Sequence[str]) -> Suggestion:
+    """Return a suggestion of options after `--` with all that the line has there; any other as it is."""
+    edit = read_edit(way)
+    is_addition = bool(edit.options) and all(option.is_after and option.name for option in edit.options)
+    if not after_words or not is_addition or ELLIPSIS.search(way.text):
+        return way
+    typed_line = _Line([DASHES, *after_words], UNKNOWN_OPTIONS, is_after=True)
+    if not all([typed_line.set_option([option], "", ()) for option in edit.options]):
+        return way
+    text = shlex.join(typed_line.join())
+    return way._replace(text=text) if can_repeat(text) else way
+
+
 def is_about_trainer(problem: Problem) -> bool:
     """Return whether a problem is about the arguments after `--`."""
     return problem.where.rpartition(": ")[2] in AFTER_DASHES  # `step train: --`, `seed=1: --`

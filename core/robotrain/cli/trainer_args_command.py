@@ -43,8 +43,11 @@ class TrainerArgsCommand(OwnCommand):
             return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own_spellings}
 
         def express(problem: Problem) -> Problem:
-            from robotrain.line_edits import read_edit  # costs start-up
+            from robotrain.line_edits import read_edit, repeat_after_dashes  # costs start-up
 
+            after_words = ctx.meta[AFTER_DASHES_KEY] or ()
+            ways = tuple(repeat_after_dashes(way, after_words) for way in problem.suggestions)
+            problem = dataclasses.replace(problem, suggestions=ways)
             edits = map(read_edit, problem.suggestions)
             if "--set" not in own_spellings or not any(edit.flags or edit.is_removal for edit in edits):
                 return problem
@@ -62,6 +65,12 @@ class TrainerArgsCommand(OwnCommand):
 
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
+        from robotrain.line_edits import repeat_after_dashes  # costs start-up
+
+        after_words = ctx.meta[AFTER_DASHES_KEY] or ()
+        return tuple(repeat_after_dashes(way, after_words) for way in self._find_changes(flag, near, ctx))
+
+    def _find_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         from robotrain.cli.misspelt_option import find_misspelt_option
         from robotrain.cli.parse_errors import read_typed_value
         from robotrain.config.command_options import format_option
@@ -153,11 +162,17 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
     :param keys: the key of each option that the command does not have, by the spellings of the option.
     :param is_pipeline: whether keys begin with the name of a step.
     """
+    from robotrain.line_edits import TRAINER_OPTION, is_about_trainer  # costs start-up
+
     match = STEP.fullmatch(problem.where)
     if bool(match) != is_pipeline or not problem.suggestions:
         return problem
     prefix = f"{match[1]}." if match else ""
-    ways = tuple(_express_suggestion(way, keys, prefix) for way in problem.suggestions)
+    of_trainer = TRAINER_OPTION if is_about_trainer(problem) else None
+    ways = tuple(
+        way if of_trainer and of_trainer.fullmatch(way.text) else _express_suggestion(way, keys, prefix)
+        for way in problem.suggestions
+    )
     return dataclasses.replace(problem, suggestions=ways)
 
 
