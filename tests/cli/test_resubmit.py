@@ -396,7 +396,9 @@ RESUMED_LINES = [
 
 
 @pytest.mark.parametrize(("words", "code", "way"), RESUMED_LINES)
-def test_a_refused_resume_of_a_program_is_answered_with_all_of_its_options(robotrain, finished_program, words, code, way):
+def test_a_refused_resume_of_a_program_is_answered_with_all_of_its_options(
+    robotrain, finished_program, words, code, way
+):
     problem = robotrain("resume", finished_program, "--json", *words.split()).json["problems"][-1]
     assert (problem["code"], problem["instead"][0]["text"]) == (code, way.format(run=finished_program))
 

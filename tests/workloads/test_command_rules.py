@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.command import placeholders
 
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
@@ -59,6 +60,7 @@ REFUSED = [
     (("--resume-args", '["{resume}", "{lr}"]'), "true", "placeholder-unknown", "--param lr=VALUE"),
     (("--shell", "--resume-args", '["{resume}"]'), "true", "value-invalid", "leave out --resume-args"),
     ("--resume-from /data/run/000020", "true", "resume-unused", RESUME_ARGS),
+    ("--shell --resume-from /data/run/000020", "true", "resume-unused", "--resume-args '[]'"),
     ("--launcher torchrun", "python -O train.py", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("--launcher torchrun", "python -u", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("", "python train.py", "program-missing", "--code ."),
@@ -121,6 +123,19 @@ ACCEPTED = [
     ("", "python /opt/app/trian.py"),
     ("", "bash -c trian.sh"),
 ]
+
+
+@pytest.mark.parametrize(("options", "is_warned"), [("", True), ("--checkpoints checkpoint_{step}.json", False)])
+def test_a_script_that_would_read_a_folder_of_all_files_is_warned_of(find_problems, tmp_path, options, is_warned):
+    saved = tmp_path / "saved/000300"
+    saved.mkdir(parents=True)
+    for step in (100, 200, 300):
+        (saved / f"checkpoint_{step}.json").write_text("{}")
+    (saved / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
+    checkpoint.seal_checkpoint(saved, step=300, run="command-00000000-1", job="0" * 64)
+    answer = find_problems(f"--shell --resume-from {saved} {options}", "'train $ROBOTRAIN_RESUME'")[1]
+    assert answer.exit_code == 0
+    assert ("--checkpoints 'checkpoint_{step}.json'" in answer.stderr) == is_warned
 
 
 def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(find_problems, tmp_path):

@@ -9,7 +9,13 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import LAUNCHERS, CommandParameters, continue_command, format_value, list_own
+from robotrain_workloads.command.parameters import (
+    LAUNCHERS,
+    CommandParameters,
+    continue_command,
+    format_value,
+    list_own,
+)
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
