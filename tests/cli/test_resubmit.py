@@ -349,6 +349,10 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
         "replaced": None,
     }
     robotrain("register", sent_run).check_problems(2, "value-missing")
+    set_run_state(fake_platform, sent_run, state="succeeded")
+    robotrain("register", sent_run, "pusht").check_problems(2, "checkpoint-missing")
+    (missing,) = robotrain("register", "--json").json["problems"]
+    assert [way["text"] for way in missing["instead"]] == ["robotrain register RUN MODEL"]
     refused = robotrain("register", sent_run, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 

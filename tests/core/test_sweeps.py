@@ -106,6 +106,16 @@ def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
     assert robotrain("register", run, "pusht-act", "--json").json["uri"] == best
 
 
+def test_trials_that_saved_nothing_are_not_offered_for_register(sweep, robotrain, instant_platform):
+    (instant_platform / "unsaved").touch()
+    sweep("--over", "learning_rate=1e-2,1e-3")
+    run = next(records.iterate_runs(with_steps=False))
+    answer = robotrain("status", run)
+    assert "best        trial-2" in answer.stdout
+    assert "robotrain register" not in answer.stdout + robotrain("report", run, "--to", "-").stdout
+    robotrain("register", run, "pusht-act").check_problems(2, "checkpoint-missing")
+
+
 def test_a_trial_registers_nothing(sweep):
     answer = sweep("--over", "seed=1,2", "-r", "pusht-act", "--dry-run", "--json")
     assert answer.stderr.count("[sweep-registers-nothing]") == 1
