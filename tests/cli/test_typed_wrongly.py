@@ -20,6 +20,8 @@ ARGUMENTS = {
     # an option of the program before `--`: that of its own argparse is meant
     f"submit train.py {HERE} --data ds": "-- --data-dir ds",
     f"submit train.py {HERE} --lr 1e-4": "-- --lr 1e-4",
+    f"submit train.py {HERE} --data_path ds": "-- --data-dir ds",
+    f"submit train.py {HERE} --dataset_path ds": "--dataset-path ds",
     f"submit train.py {HERE} --epoch=3 --data ds": "-- --epochs 3 --data-dir ds",
     f"submit train.py {HERE} --epochs 3 -- --lr 1": "-- --epochs 3 --lr 1",
     f"submit train.py {HERE} --trakcing-uri none": "--tracking-uri none",
@@ -30,9 +32,9 @@ ARGUMENTS = {
     f"submit train.py {HERE} lr=1e-3": "-- --lr 1e-3",
     f"submit train.py {HERE} --larning-rate 1": "-- --lr 1",
     f"submit train.py {HERE} --save-dir x": "-- --out x",
-    f"submit train.py {HERE} -- --learning_rate=1": "--lr=1",
-    f"submit train.py {HERE} -- --larning-rate 1": "--lr=1",
-    f"submit train.py {HERE} -- --num-epochs 2": "--epochs=2",
+    f"submit train.py {HERE} -- --learning_rate=1": "-- --lr 1",
+    f"submit train.py {HERE} -- --larning-rate 1": "-- --lr 1",
+    f"submit train.py {HERE} -- --num-epochs 2": "-- --epochs 2",
     f"submit train.py {HERE} -- --momentum 2": "",
     f"submit lerobot-train {HERE} -d a/b -- --larning-rate 0.1": "--learning-rate 0.1",
     f"submit lerobot-train {HERE} -d a/b -- --batchsize=4": "--batch-size 4",
@@ -62,6 +64,17 @@ ARGUMENTS = {
     f"submit python train.py --epochs 3 {HERE}": f"robotrain submit train.py {HERE} -- --epochs 3",
     f"submit {HERE} python3 -u train.py --lr 1 -- --out o": f"robotrain submit {HERE} train.py -- --lr 1 --out o",
     f"submit python train.py {HERE}": f"robotrain submit train.py {HERE}",
+    f"submit command --code . {HERE} python train.py --lr 1": (
+        f"robotrain submit command --code . {HERE} train.py -- --lr 1"
+    ),
+    f"submit command python train.py {HERE} -- --lr 1": f"robotrain submit command train.py {HERE} -- --lr 1",
+    # `--` twice
+    f"submit train.py {HERE} -- -- --lr 1": f"robotrain submit train.py {HERE} -- --lr 1",
+    f"submit command --code . {HERE} -- -- -- true": f"robotrain submit command --code . {HERE} -- true",
+    f"submit lerobot-train {HERE} -d a/b -- -- --batch_size=4": (
+        f"robotrain submit lerobot-train {HERE} -d a/b -- --batch_size=4"
+    ),
+    "resume pick -- -- --epochs 2": "robotrain resume pick -- --epochs 2",
     f"submit {HERE} -- python train.py --lr 1": f"robotrain submit train.py {HERE} -- --lr 1",
     f"sweep {HERE} --over lr=1,2 -- train.py --lr {{lr}}": (
         f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'"

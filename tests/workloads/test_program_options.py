@@ -24,19 +24,19 @@ if __name__ == "__main__":
 
 REFUSED = [
     # the arguments, the codes of the problems, what to type first
-    ("--lrr 0.1 --data data", "option-unknown", "--lr=0.1"),
-    ("--lrr=0.1 --data data", "option-unknown", "--lr=0.1"),
+    ("--lrr 0.1 --data data", "option-unknown", "-- --lr 0.1"),
+    ("--lrr=0.1 --data data", "option-unknown", "-- --lr 0.1"),
     ("--verbsoe --data data", "option-unknown", "-- --verbose"),
     ("--epochs 3 --data data", "option-unknown", ""),
     ("more --data data", "option-unknown", ""),
     ("--lr abc --data data", "value-invalid", "-- … --lr NUMBER"),
     ("--lr={outputs} --data data", "value-invalid", "-- … --lr NUMBER"),
-    ("--opt adm --data data", "value-invalid", "--opt=adam"),
+    ("--opt adm --data data", "value-invalid", "-- --opt adam"),
     ("--lr 3", "option-missing", "-- … --data VALUE"),
-    ("--dta data", "option-unknown", "--data=data"),
+    ("--dta data", "option-unknown", "-- --data data"),
     ("--lr x --opt y --lrr 1", "value-invalid value-invalid option-unknown option-missing", "-- … --lr NUMBER"),
-    ("--data dta", "path-misspelt", "--data=data"),
-    ("--data data/psuht", "path-misspelt", "--data=data/pusht"),
+    ("--data dta", "path-misspelt", "-- --data data"),
+    ("--data data/psuht", "path-misspelt", "-- --data data/pusht"),
     ("--data {output}", "placeholder-unknown", "{outputs}"),
 ]
 ACCEPTED = [

@@ -48,7 +48,7 @@ from robotrain.config.selection import (
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
-from robotrain.line_edits import read_edit
+from robotrain.line_edits import DASHES, read_edit
 from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import remember_secrets
@@ -289,6 +289,11 @@ class JobCommand(JobHelp, JobCompletion):
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
+        if (ctx.meta.get(AFTER_DASHES_KEY) or ("",))[0] == DASHES:
+            from robotrain.cli import program_line
+
+            if repeated_dashes := program_line.make_repeated_dashes_problem(read_typed_line(ctx)):
+                raise Rejected([repeated_dashes])
         if choice.program and (after_dashes := ctx.meta.get(AFTER_DASHES_KEY)):
             from robotrain.cli import program_line
 

@@ -4,6 +4,7 @@ of robotrain among its own.
 
 import shlex
 from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 from robotrain.cli.command_factory import split_at_dashes
@@ -69,6 +70,7 @@ def make_interpreter_problem(
     :param line: the command's arguments as they were typed.
     """
     workload = load_or_none(plugins.workload, choice.workload)
+    words = [word for word in words if word != choice.workload]
     if not choice.program or workload is None or choice.program not in words:
         return None
     index = [*words].index(choice.program)
@@ -155,6 +157,18 @@ def make_file_command_problem(file: Layer, workload: Workload, plugins: Plugins)
     ways = [Suggestion(f"workload: {name}") for name, other in plugins.workloads().items() if other.own_command]
     program = redact(str(arguments[index].value))
     return make_problem("file-command", *ways, where=arguments[0].origin.where, program=program, name=workload.name)
+
+
+def make_repeated_dashes_problem(line: Sequence[str]) -> Problem | None:
+    """Return the problem of a line with `--` twice in a row; None for any other line.
+
+    :param line: the command's arguments as they were typed.
+    """
+    before, after = split_at_dashes([*line])
+    if not after or after[0] != DASHES:
+        return None
+    others = [*dropwhile(DASHES.__eq__, after)]
+    return make_problem("dashes-repeated", *suggest_line(before, others), given=DASHES)
 
 
 def make_own_options_problem(

@@ -14,7 +14,7 @@ from robotrain.cli.arguments import AFTER_DASHES_KEY
 from robotrain.cli.command_factory import HELP_OPTIONS, OwnCommand, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems
 from robotrain.config.values import SET_FLAG
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, suggest_leaving_out
 
 if TYPE_CHECKING:
     from robotrain.cli.recorded_program import RecordedProgram
@@ -36,6 +36,10 @@ class TrainerArgsCommand(OwnCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
+        if (ctx.meta[AFTER_DASHES_KEY] or ("",))[0] == "--":
+            from robotrain.cli.program_line import make_repeated_dashes_problem
+
+            raise_if_any(filter(None, [make_repeated_dashes_problem(read_typed_line(ctx))]))
         own_spellings = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
 
         @functools.cache

@@ -197,7 +197,8 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
         action = parser.find_action(mistake.option)
         nearest_name = find_nearest_name(mistake.text, [str(choice) for choice in (action and action.choices) or ()])
         value_text = shlex.quote(nearest_name) if nearest_name else _describe_value(action)
-        way = Suggestion(f"{mistake.option}={value_text}" if nearest_name else f"-- … {mistake.option} {value_text}")
+        dots = "" if nearest_name else "… "
+        way = Suggestion(f"-- {dots}{mistake.option} {value_text}")
         shown_text = f"{mistake.option} {mistake.text}".rstrip()
         return make_problem(
             "value-invalid.option",
@@ -238,7 +239,7 @@ def _move_value(mistake: Mistake, nearest_option: str, parser: ProgramParser, wo
     _, equals, value = word.partition("=")
     option_value = value if equals else "" if next_word.startswith("-") else next_word
     return (
-        f"{nearest_option}={shlex.quote(option_value)}"
+        f"-- {nearest_option} {shlex.quote(option_value)}"
         if option_value
         else f"-- … {nearest_option} {_describe_value(action)}"
     )
@@ -274,7 +275,7 @@ def _check_paths(program: _ParsedProgram) -> Iterator[Problem]:
         ]
         if nearest_name := find_nearest_name(path.name, similar_names):
             meant = str(Path(path_text).with_name(nearest_name))
-            way = Suggestion(f"{option}={shlex.quote(meant)}")
+            way = Suggestion(f"-- {option} {shlex.quote(meant)}")
             yield make_problem(
                 "path-misspelt", way, given=path_text, option=option, path=redact(path_text), meant=redact(meant)
             )
