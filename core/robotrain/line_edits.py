@@ -15,6 +15,7 @@ What the suggestion `replaces` is left out, with its values.
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from robotrain.errors import LEAVE_OUT, Problem, Suggestion
@@ -152,10 +153,28 @@ def repeat_after_dashes(way: Suggestion, after_words: Sequence[str]) -> Suggesti
     if not after_words or not is_addition or ELLIPSIS.search(way.text):
         return way
     typed_line = _Line([DASHES, *after_words], UNKNOWN_OPTIONS, is_after=True)
-    if not all([typed_line.set_option([option], "", ()) for option in edit.options]):
+    names = {option.name for option in typed_line.options}
+    left_out = [name for name in edit.left_out if name in names]
+    if names <= {option.name for option in edit.options}:
+        return way
+    if not all([typed_line.set_option([option], "", left_out) for option in edit.options]):
+        return way
+    if not all([typed_line.remove(name, edit.options) for name in left_out]):
         return way
     text = shlex.join(typed_line.join())
     return way._replace(text=text) if can_repeat(text) else way
+
+
+def complete_suggestions(problems: Sequence[Problem], after_words: Sequence[str]) -> list[Problem]:
+    """Return problems whose suggestions of options after `--` have all that the line has there; unchanged if several
+    have some, because each would repeat what the others are about.
+    """
+    completed = [
+        replace(problem, suggestions=tuple(repeat_after_dashes(way, after_words) for way in problem.suggestions))
+        for problem in problems
+    ]
+    changed = [problem for problem, original in zip(completed, problems, strict=True) if problem != original]
+    return completed if len(changed) < 2 else [*problems]
 
 
 def is_about_trainer(problem: Problem) -> bool:

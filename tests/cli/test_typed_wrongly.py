@@ -95,6 +95,34 @@ ARGUMENTS = {
     f"sweep train.py {HERE} --set lr=0.1,0.2 -- --lr {{lr}}": "--over lr=0.1,0.2",
     f"sweep train.py {HERE} --param lr=1..3 -- --lr {{lr}}": "--over lr=1..3",
     f"sweep train.py {HERE} --set lr=0.1": "-- --lr 0.1",
+    f"sweep train.py {HERE} --over lr=1e-3 1e-2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --over lr=1e-3,1e-2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --over lr=[1e-3,1e-2] -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --over lr=1e-3,1e-2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --over 'lr=1 2' --over epochs=1 --over epochs=2": (
+        f"robotrain sweep train.py {HERE} --over lr=1,2 --over epochs=1,2 -- --lr '{{lr}}' --epochs '{{epochs}}'"
+    ),
+    f"sweep train.py {HERE} -m lr=1,2": f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} --multirun -- lr=1,2": f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} -J 2 --over lr=1,2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --at-most 2 --over lr=1,2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --array=0-3%2 --over lr=1,2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --at-most 2 --over lr=1,2 -- --lr '{{lr}}'"
+    ),
+    f"sweep lerobot-train {HERE} -d a/b --array 1-4": f"robotrain sweep lerobot-train {HERE} -d a/b --over seed=1..4",
+    f"sweep train.py {HERE} --lr 0.1,0.2": f"robotrain sweep train.py {HERE} --over lr=0.1,0.2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} -- --lr=0.1,0.2": f"robotrain sweep train.py {HERE} --over lr=0.1,0.2 -- '--lr={{lr}}'",
+    f"sweep train.py {HERE} --over learning_rate=1,2": "-- --lr '{learning_rate}'",
+    f"sweep lerobot-train {HERE} -d a/b --learning-rate 1e-5,1e-4": (
+        f"robotrain sweep lerobot-train {HERE} -d a/b --over learning_rate=1e-5,1e-4"
+    ),
+    f"sweep seeded.py {HERE} --over seed=1,2 --seed {{seed}}": (
+        f"robotrain sweep seeded.py {HERE} --over seed=1,2 -- --seed '{{seed}}'"
+    ),
+    f"submit seeded.py {HERE} --seed={{seed}}": f"robotrain submit seeded.py {HERE} -- '--seed={{seed}}'",
     f"submit train.py {HERE} --resume-args '--lr {{resume}}'": """--resume-args '["--lr", "{resume}"]'""",
     f"submit train.py {HERE} --resume-args --dry-run": "--resume-args JSON",
     f"submit lerobot-merge {HERE} --checkpoint x": "leave out --checkpoint",
@@ -122,6 +150,7 @@ OTHERS = {
 def programs():
     """Make the programs that lines name."""
     Path("train.py").write_text(PROGRAM)
+    Path("seeded.py").write_text(PROGRAM.replace("--lr", "--seed"))
     Path("other.py").write_text("import sys\nprint(sys.argv)\n")
 
 

@@ -235,7 +235,7 @@ def test_a_sweep_that_needs_this_machine_is_noted(sweep, instant_platform):
 def test_on_this_machine_one_trial_runs_at_a_time(robotrain):
     answer = robotrain("sweep", JOB, "--platform", "local", "--over", "seed=1,2", "--dry-run", "--json")
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["at_most"] == 1
-    assert "1 at a time" in answer.stderr
+    assert "one at a time" in answer.stderr
 
 
 def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(

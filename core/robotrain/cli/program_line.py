@@ -2,6 +2,7 @@
 of robotrain among its own.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from itertools import dropwhile
@@ -13,7 +14,7 @@ from robotrain.cli.typed_program import find_own_options_after, read_program
 from robotrain.config.selection import Choice, find_starter, load_or_none
 from robotrain.config.values import Layer
 from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import DASHES, suggest_line
+from robotrain.line_edits import DASHES, LineOptions, split_line, suggest_line
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
@@ -21,6 +22,7 @@ from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
+PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w*\}")
 MIN_QUOTED = 2
 """Words of a command that is quoted as one."""
 
@@ -169,6 +171,33 @@ def make_repeated_dashes_problem(line: Sequence[str]) -> Problem | None:
         return None
     others = [*dropwhile(DASHES.__eq__, after)]
     return make_problem("dashes-repeated", *suggest_line(before, others), given=DASHES)
+
+
+def make_placeholder_problem(
+    choice: Choice, line: Sequence[str], options: ComposedOptions, plugins: Plugins
+) -> Problem | None:
+    """Return the problem of an option before `--` whose value is a placeholder of the command, which the program has as
+    well: `--seed '{seed}'`; None without any.
+
+    :param line: the command's arguments as they were typed.
+    """
+    before, after = split_at_dashes([*line])
+    program = read_program(choice, load_or_none(plugins.workload, choice.workload), after or ())
+    switches = frozenset(flag for flag in options.flags if not options.takes_value(flag))
+    typed_options = [*split_line(before, LineOptions({}, switches))]
+    misplaced_options = [
+        option
+        for option in typed_options
+        if program and option.name in options.flags and option.name in program.options
+        if PLACEHOLDER.fullmatch(option.value)
+    ]
+    if not misplaced_options:
+        return None
+    kept_words = [word for option in typed_options if option not in misplaced_options for word in option.words]
+    moved_words = [word for option in misplaced_options for word in option.words]
+    names = ", ".join(option.name for option in misplaced_options)
+    ways = suggest_line(kept_words, [*(after or ()), *moved_words])
+    return make_problem("line-placeholder", *ways, where=misplaced_options[0].name, names=names)
 
 
 def make_own_options_problem(

@@ -47,11 +47,8 @@ class TrainerArgsCommand(OwnCommand):
             return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own_spellings}
 
         def express(problem: Problem) -> Problem:
-            from robotrain.line_edits import read_edit, repeat_after_dashes  # costs start-up
+            from robotrain.line_edits import read_edit  # costs start-up
 
-            after_words = ctx.meta[AFTER_DASHES_KEY] or ()
-            ways = tuple(repeat_after_dashes(way, after_words) for way in problem.suggestions)
-            problem = dataclasses.replace(problem, suggestions=ways)
             edits = map(read_edit, problem.suggestions)
             if "--set" not in own_spellings or not any(edit.flags or edit.is_removal for edit in edits):
                 return problem
@@ -61,7 +58,10 @@ class TrainerArgsCommand(OwnCommand):
             with express_problems(express):
                 return super().invoke(ctx)
         except Rejected as rejected:
-            rejected.problems = tuple(map(express, rejected.problems))
+            from robotrain.line_edits import complete_suggestions  # costs start-up
+
+            problems = complete_suggestions(rejected.problems, ctx.meta[AFTER_DASHES_KEY] or ())
+            rejected.problems = tuple(map(express, problems))
             raise
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:

@@ -108,7 +108,8 @@ def find_option(job: "Job", name: str) -> str:
     program = _read_program(job)
     words = (word.partition("=")[0] for word in job.trainer_args if word.startswith("-"))
     options = [*words, *(program.parser.list_options() if program else ())]
-    return next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
+    named_option = next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
+    return named_option or find_synonym(name, options, exact=True)
 
 
 def list_options(folder: Path, words: Sequence[str]) -> list[str] | None:
