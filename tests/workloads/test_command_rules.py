@@ -548,6 +548,15 @@ def test_an_import_that_no_locked_package_has_is_warned_of(robotrain, tmp_path, 
     assert IMPORTS[text] in answer.stderr
 
 
+@pytest.mark.parametrize(("module", "is_warned"), [("torchvision", True), ("numpy", False)])
+def test_an_import_that_a_lock_file_lacks_is_warned_of_before_it_is_used(find_problems, tmp_path, module, is_warned):
+    (tmp_path / "train.py").write_text(f"import {module}\n")
+    (tmp_path / "uv.lock").write_text('version = 1\n[[package]]\nname = "numpy"\nversion = "2.0.0"\n')
+    answer = find_problems("--code .", "python train.py {outputs}")[1]
+    warnings = [line for line in answer.stderr.splitlines() if "[import-unlocked]" in line]
+    assert ["torchvision" in line for line in warnings] == [True] * is_warned
+
+
 def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "demo.csv").touch()

@@ -52,6 +52,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
     yield from package_rules.check_imports(job)
+    yield from package_rules.check_lock_file(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
     if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
