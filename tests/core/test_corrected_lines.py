@@ -18,7 +18,6 @@ JOB_FILES = {
     f"{HEAD}params:\n  lr: 1\n  name: a: b\n": (4, 'name: "a: b"'),
     "workload:command\nrun: [true]\n": (1, "workload: command"),
     f"{HEAD}params: {{name: %x}}\n": (2, 'params: {name: "%x"}'),
-    f"{HEAD}  run: [true]\n": (2, "run: [true]"),
     f"{HEAD}run: [}}\n": (2, ""),
 }
 PROJECT_FILES = {

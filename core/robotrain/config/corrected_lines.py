@@ -101,7 +101,6 @@ def _correct_yaml(line: str) -> Iterator[tuple[str, str]]:
         yield f"{match[1]}{json.dumps(match[2].strip(), ensure_ascii=False)}", "A value with a colon needs quotes."
     special_word = re.sub(r"(?<=[\[,:\s-])([@%`][^\s,\]}]*)", r'"\1"', line)
     yield special_word, "A value that begins with @, % or ` needs quotes in YAML."
-    yield line.lstrip(), "The line is indented, and stands below nothing."
 
 
 def _correct_toml(line: str) -> Iterator[tuple[str, str]]:

@@ -83,14 +83,19 @@ class _SweepLine:
     def _read_over(self, text: str) -> str:
         """Take the values of an `--over`, and return their name."""
         name, equals, values = text.partition("=")
-        plain_values = ",".join(re.split(r"[\s,]+", values.strip().strip("[]()").strip()))
+        typed_values = values.strip()
+        words = typed_values.split()
+        inner_values = ",".join(re.split(r"[\s,]+", typed_values[1:-1].strip()))
+        is_bracketed = typed_values[:1] + typed_values[-1:] in ("[]", "()") and VALUES.fullmatch(inner_values)
+        is_spaced = len(words) > 1 and all(re.fullmatch(NUMBER, word) for word in words)
+        plain_values = inner_values if is_bracketed else values
+        plain_values = ",".join(words) if is_spaced else plain_values
         if name in self.values_by_name:
             self._add_values(name, plain_values)
             return name
-        is_list = bool(equals) and VALUES.fullmatch(plain_values) is not None
-        if is_list and plain_values != re.sub(r"\s*,\s*", ",", values.strip()):
+        if plain_values != values:
             self._correct(f"the values of {OVER_FLAG} stand in one word, with commas between them")
-        self.values_by_name[name] = plain_values if is_list else values
+        self.values_by_name[name] = plain_values
         return name if equals else ""
 
     def _add_values(self, name: str, values: str) -> None:
