@@ -67,7 +67,7 @@ def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, w
     driver(*gpus)
     requirement = GpuRequirement(count=2, without=Suggestion(without))
     (finding,) = hardware.find_gpu_problems(requirement, Placement(work="/w", cache="/c"))
-    assert [shown_way.text for shown_way in finding.suggestions[:-1]] == ([way] if way else [])
+    assert [shown_way.text for shown_way in finding.suggestions[1:]] == ([way] if way else [])
 
 
 VISIBLE = [

@@ -248,7 +248,7 @@ def _list_ways(required: GpuRequirement, gpu_count: int) -> tuple[Suggestion, ..
     """Return what to do on a machine that has `gpu_count` GPUs, fewer than required."""
     other_machine = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
     fewer_gpus = Suggestion(f"--num-gpus {gpu_count}", "as many as there are")
-    return make_suggestions(fewer_gpus if gpu_count else required.without, other_machine)
+    return make_suggestions(other_machine, fewer_gpus if gpu_count else required.without)
 
 
 def _make_gpu_finding(code: str, title: str, reason: str, *ways: Suggestion | str) -> Problem:
