@@ -1,6 +1,6 @@
 """The fake platform with runs that end at once: the validation loss is least at a learning rate of 0.001 and seed 1.
 
-Seed 4 fails; with a file `asleep` in the folder of the engine, runs do not end. Read as text by the tests.
+Seed 4 fails. With a file `asleep` in the folder of the engine, runs do not end; with `unsaved` they save nothing. Read
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fake_plugin import FAKE, FakeEngine, engine
 from robotrain.plugin import ANY, YES, Capabilities, Param, Plan, Problem, Registered, Stage, Status, hook
-from robotrain_runtime.contract.event import format_event
+from robotrain_runtime.contract.event import Checkpoint, format_event
 from robotrain_runtime.plugin import Metrics
 
 
@@ -51,6 +51,8 @@ class InstantEngine(FakeEngine):
         job = self._read_job(reference)
         loss = abs(math.log10(job["rate"]) + 3) + job["seed"] / 100
         yield format_event(Metrics(step=1, total=1, values={"val/loss": loss, "train/loss": loss / 2}), 0.0)
+        if not (engine() / "unsaved").exists():
+            yield format_event(Checkpoint(step=1, path="/instant/checkpoints/000001"), 0.0)
 
     def register(self, reference: Mapping[str, str], name: str, step: int | None) -> Registered:
         return Registered(name=name, version="1", step=step or 1, uri=reference["id"])

@@ -5,7 +5,7 @@ The text of a suggestion is one of
 - `robotrain COMMAND …`: the whole line;
 - options, `--flag value -- --trainer.option=value`: each takes the place of the option of its name, else it is added.
   For a problem of the arguments after `--`, options in the trainer's form (`--a.b=1`, `a.b=1`) stand after `--` too;
-- `-- PROGRAM ARGUMENTS`, for a problem of what stands before `--`: the whole command after it;
+- `-- PROGRAM ARGUMENTS`, for a problem of what stands before `--`, or behind options: the whole command after it;
 - a word, which takes the place of the word that the problem names as given;
 - `leave out --flag`: nothing is added.
 
@@ -15,6 +15,7 @@ What the suggestion `replaces` is left out, with its values.
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from robotrain.errors import LEAVE_OUT, Problem, Suggestion
@@ -126,10 +127,11 @@ def edit_line(
     if len(new_options) == 1 and not new_options[0].name and not TRAINER_OPTION.fullmatch(new_options[0].words[0]):
         return _replace_word(words, problem.given, new_options[0].words[0])
     typed_line = _Line(words, options, is_after)
-    is_command = bool(new_options) and not new_options[0].name and all(option.is_after for option in new_options)
-    if is_command and not is_after:
-        typed_line.set_command(new_options)
-        return typed_line.join() if all([typed_line.remove(name, new_options) for name in edit.left_out]) else None
+    command = [option for option in new_options if option.is_after]
+    is_command = bool(command) and not command[0].name and (not is_after or len(command) < len(new_options))
+    if is_command:
+        typed_line.set_command(command)
+        new_options = [option for option in new_options if not option.is_after]
     options_by_key: dict[tuple[str, bool], list[TypedOption]] = {}
     for option in new_options:
         options_by_key.setdefault((option.name, option.is_after), []).append(option)
@@ -142,6 +144,37 @@ def edit_line(
         if is_clear and all([typed_line.remove(name, new_options) for name in edit.left_out])
         else None
     )
+
+
+def repeat_after_dashes(way: Suggestion, after_words: Sequence[str]) -> Suggestion:
+    """Return a suggestion of options after `--` with all that the line has there; any other as it is."""
+    edit = read_edit(way)
+    is_addition = bool(edit.options) and all(option.is_after and option.name for option in edit.options)
+    if not after_words or not is_addition or ELLIPSIS.search(way.text):
+        return way
+    typed_line = _Line([DASHES, *after_words], UNKNOWN_OPTIONS, is_after=True)
+    names = {option.name for option in typed_line.options}
+    left_out = [name for name in edit.left_out if name in names]
+    if names <= {option.name for option in edit.options}:
+        return way
+    if not all([typed_line.set_option([option], "", left_out) for option in edit.options]):
+        return way
+    if not all([typed_line.remove(name, edit.options) for name in left_out]):
+        return way
+    text = shlex.join(typed_line.join())
+    return way._replace(text=text) if can_repeat(text) else way
+
+
+def complete_suggestions(problems: Sequence[Problem], after_words: Sequence[str]) -> list[Problem]:
+    """Return problems whose suggestions of options after `--` have all that the line has there; unchanged if several
+    have some, because each would repeat what the others are about.
+    """
+    completed = [
+        replace(problem, suggestions=tuple(repeat_after_dashes(way, after_words) for way in problem.suggestions))
+        for problem in problems
+    ]
+    changed = [problem for problem, original in zip(completed, problems, strict=True) if problem != original]
+    return completed if len(changed) < 2 else [*problems]
 
 
 def is_about_trainer(problem: Problem) -> bool:

@@ -97,6 +97,19 @@ def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
     return ()
 
 
+def list_meant_files(path_text: str, base: Path) -> list[str]:
+    """Return the paths from `base` of the files that a path which names none may mean: those of its name in another
+    folder near by, else the one of the nearest name.
+    """
+    path = Path(path_text)
+    folders = [base / path.parent, base, *(child for child in sorted(base.glob("[!.]*")) if child.is_dir())]
+    files = [file for folder in folders for file in folder.glob(f"*{path.suffix}") if file.is_file()]
+    candidates = sorted({os.path.relpath(file, base) if not path.is_absolute() else str(file) for file in files})
+    same_name = [candidate for candidate in candidates if Path(candidate).name == path.name]
+    nearest_file = find_nearest_name(os.path.normpath(path_text), candidates)
+    return same_name or ([nearest_file] if nearest_file else [])
+
+
 def correct_folder(text: str, base: Path) -> str:
     """Return a path that exists, with the nearest name for the folder that is missing; empty if there is none."""
     parts = text.rstrip("/").split("/") if not text.startswith("/") else ["/", *text.strip("/").split("/")]

@@ -349,6 +349,10 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
         "replaced": None,
     }
     robotrain("register", sent_run).check_problems(2, "value-missing")
+    set_run_state(fake_platform, sent_run, state="succeeded")
+    robotrain("register", sent_run, "pusht").check_problems(2, "checkpoint-missing")
+    (missing,) = robotrain("register", "--json").json["problems"]
+    assert [way["text"] for way in missing["instead"]] == ["robotrain register RUN MODEL"]
     refused = robotrain("register", sent_run, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
@@ -375,6 +379,37 @@ def test_resume_to_more_steps_names_the_parameter_that_counts_them(robotrain, fa
     line = ("--param", "max_steps=9", "--param", "lr=1", "--", "true", "{max_steps}", "{lr}")
     run = robotrain("submit", "command", "--platform", "fake", *line).stdout.strip()
     robotrain("resume", run, "--steps", "20").check_problems(2, "value-unknown")
+
+
+@pytest.fixture
+def finished_program(robotrain, fake_platform):
+    """A run of a program of the user's own that has succeeded."""
+    command = ("python", "/opt/train.py", "--epochs", "3", "--lr", "1", "--out", "{outputs}")
+    options = ("--platform", "fake", "--resume-args", '["--resume", "{resume}"]')
+    run = robotrain("submit", "command", *options, "--", *command).stdout.strip()
+    set_run_state(fake_platform, run, state="succeeded", checkpoints=[2, 3])
+    return run
+
+
+RESUMED_LINES = [
+    # a line of `resume` for a program that has finished, its problem, what to type first
+    ("", "run-complete", "robotrain resume {run} -- --epochs EPOCHS"),
+    ("--steps 9 -- --lr 0.1", "value-unknown", "-- --lr 0.1 --epochs 9"),
+    ("--lr 3 -- --epochs 9", "usage", "-- --epochs 9 --lr 3"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "way"), RESUMED_LINES)
+def test_a_refused_resume_of_a_program_is_answered_with_all_of_its_options(
+    robotrain, finished_program, words, code, way
+):
+    problem = robotrain("resume", finished_program, "--json", *words.split()).json["problems"][-1]
+    assert (problem["code"], problem["instead"][0]["text"]) == (code, way.format(run=finished_program))
+
+
+def test_a_finished_program_trains_on_with_more_steps(robotrain, finished_program):
+    assert robotrain("resume", finished_program, "--", "--epochs", "9").exit_code == 0
+    assert robotrain("resume", finished_program, "--resume-from", "2").exit_code == 0
 
 
 def test_resume_skips_a_damaged_checkpoint(tmp_path):

@@ -350,6 +350,10 @@ def test_resume_without_a_run_continues_the_newest_that_can_be_continued(robotra
     (tmp_path / "model.safetensors").touch()
     evaluation = ("submit", "lerobot-eval", "--platform", "fake", "--policy-path", tmp_path, "--env", "pusht")
     assert robotrain(*evaluation).exit_code == 0
+    finished = robotrain("submit", *words, "--seed", "3").json["run"]
+    set_run_state(fake_platform, finished, "succeeded", checkpoints=[4])
+    assert f"latest is {training}" in robotrain("resume", "--dry-run").stderr
+    set_run_state(fake_platform, finished, "failed")
     resumed = robotrain("resume", "--training-steps", "8", "--json")
     assert resumed.exit_code == 0, resumed.stderr
     assert f"latest is {training}" in resumed.stderr

@@ -20,6 +20,8 @@ ARGUMENTS = {
     # an option of the program before `--`: that of its own argparse is meant
     f"submit train.py {HERE} --data ds": "-- --data-dir ds",
     f"submit train.py {HERE} --lr 1e-4": "-- --lr 1e-4",
+    f"submit train.py {HERE} --data_path ds": "-- --data-dir ds",
+    f"submit train.py {HERE} --dataset_path ds": "--dataset-path ds",
     f"submit train.py {HERE} --epoch=3 --data ds": "-- --epochs 3 --data-dir ds",
     f"submit train.py {HERE} --epochs 3 -- --lr 1": "-- --epochs 3 --lr 1",
     f"submit train.py {HERE} --trakcing-uri none": "--tracking-uri none",
@@ -30,9 +32,9 @@ ARGUMENTS = {
     f"submit train.py {HERE} lr=1e-3": "-- --lr 1e-3",
     f"submit train.py {HERE} --larning-rate 1": "-- --lr 1",
     f"submit train.py {HERE} --save-dir x": "-- --out x",
-    f"submit train.py {HERE} -- --learning_rate=1": "--lr=1",
-    f"submit train.py {HERE} -- --larning-rate 1": "--lr=1",
-    f"submit train.py {HERE} -- --num-epochs 2": "--epochs=2",
+    f"submit train.py {HERE} -- --learning_rate=1": "-- --lr 1",
+    f"submit train.py {HERE} -- --larning-rate 1": "-- --lr 1",
+    f"submit train.py {HERE} -- --num-epochs 2": "-- --epochs 2",
     f"submit train.py {HERE} -- --momentum 2": "",
     f"submit lerobot-train {HERE} -d a/b -- --larning-rate 0.1": "--learning-rate 0.1",
     f"submit lerobot-train {HERE} -d a/b -- --batchsize=4": "--batch-size 4",
@@ -62,6 +64,17 @@ ARGUMENTS = {
     f"submit python train.py --epochs 3 {HERE}": f"robotrain submit train.py {HERE} -- --epochs 3",
     f"submit {HERE} python3 -u train.py --lr 1 -- --out o": f"robotrain submit {HERE} train.py -- --lr 1 --out o",
     f"submit python train.py {HERE}": f"robotrain submit train.py {HERE}",
+    f"submit command --code . {HERE} python train.py --lr 1": (
+        f"robotrain submit command --code . {HERE} train.py -- --lr 1"
+    ),
+    f"submit command python train.py {HERE} -- --lr 1": f"robotrain submit command train.py {HERE} -- --lr 1",
+    # `--` twice
+    f"submit train.py {HERE} -- -- --lr 1": f"robotrain submit train.py {HERE} -- --lr 1",
+    f"submit command --code . {HERE} -- -- -- true": f"robotrain submit command --code . {HERE} -- true",
+    f"submit lerobot-train {HERE} -d a/b -- -- --batch_size=4": (
+        f"robotrain submit lerobot-train {HERE} -d a/b -- --batch_size=4"
+    ),
+    "resume pick -- -- --epochs 2": "robotrain resume pick -- --epochs 2",
     f"submit {HERE} -- python train.py --lr 1": f"robotrain submit train.py {HERE} -- --lr 1",
     f"sweep {HERE} --over lr=1,2 -- train.py --lr {{lr}}": (
         f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'"
@@ -82,6 +95,34 @@ ARGUMENTS = {
     f"sweep train.py {HERE} --set lr=0.1,0.2 -- --lr {{lr}}": "--over lr=0.1,0.2",
     f"sweep train.py {HERE} --param lr=1..3 -- --lr {{lr}}": "--over lr=1..3",
     f"sweep train.py {HERE} --set lr=0.1": "-- --lr 0.1",
+    f"sweep train.py {HERE} --over lr=1e-3 1e-2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --over lr=1e-3,1e-2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --over lr=[1e-3,1e-2] -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --over lr=1e-3,1e-2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --over 'lr=1 2' --over epochs=1 --over epochs=2": (
+        f"robotrain sweep train.py {HERE} --over lr=1,2 --over epochs=1,2 -- --lr '{{lr}}' --epochs '{{epochs}}'"
+    ),
+    f"sweep train.py {HERE} -m lr=1,2": f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} --multirun -- lr=1,2": f"robotrain sweep train.py {HERE} --over lr=1,2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} -J 2 --over lr=1,2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --at-most 2 --over lr=1,2 -- --lr '{{lr}}'"
+    ),
+    f"sweep train.py {HERE} --array=0-3%2 --over lr=1,2 -- --lr {{lr}}": (
+        f"robotrain sweep train.py {HERE} --at-most 2 --over lr=1,2 -- --lr '{{lr}}'"
+    ),
+    f"sweep lerobot-train {HERE} -d a/b --array 1-4": f"robotrain sweep lerobot-train {HERE} -d a/b --over seed=1..4",
+    f"sweep train.py {HERE} --lr 0.1,0.2": f"robotrain sweep train.py {HERE} --over lr=0.1,0.2 -- --lr '{{lr}}'",
+    f"sweep train.py {HERE} -- --lr=0.1,0.2": f"robotrain sweep train.py {HERE} --over lr=0.1,0.2 -- '--lr={{lr}}'",
+    f"sweep train.py {HERE} --over learning_rate=1,2": "-- --lr '{learning_rate}'",
+    f"sweep lerobot-train {HERE} -d a/b --learning-rate 1e-5,1e-4": (
+        f"robotrain sweep lerobot-train {HERE} -d a/b --over learning_rate=1e-5,1e-4"
+    ),
+    f"sweep seeded.py {HERE} --over seed=1,2 --seed {{seed}}": (
+        f"robotrain sweep seeded.py {HERE} --over seed=1,2 -- --seed '{{seed}}'"
+    ),
+    f"submit seeded.py {HERE} --seed={{seed}}": f"robotrain submit seeded.py {HERE} -- '--seed={{seed}}'",
     f"submit train.py {HERE} --resume-args '--lr {{resume}}'": """--resume-args '["--lr", "{resume}"]'""",
     f"submit train.py {HERE} --resume-args --dry-run": "--resume-args JSON",
     f"submit lerobot-merge {HERE} --checkpoint x": "leave out --checkpoint",
@@ -109,6 +150,7 @@ OTHERS = {
 def programs():
     """Make the programs that lines name."""
     Path("train.py").write_text(PROGRAM)
+    Path("seeded.py").write_text(PROGRAM.replace("--lr", "--seed"))
     Path("other.py").write_text("import sys\nprint(sys.argv)\n")
 
 

@@ -36,7 +36,7 @@ def render(robotrain):
         ("sources:\n  dataset:\n    - blob: x\n", "file-unknown-key job.yaml:3"),
         ("sources:\n  datasets:\n    - local_path: x\n", "file-unknown-key job.yaml:3"),
         ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "source-invalid job.yaml:3"),
-        ("a: [\n", "file-malformed job.yaml:2"),
+        ("a: [\n", "file-malformed job.yaml:1"),
         ("workload: nope\n", "plugin-not-loaded job.yaml nope"),
     ],
 )

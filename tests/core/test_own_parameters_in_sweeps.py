@@ -117,7 +117,7 @@ def test_trials_that_report_no_metric_of_the_workload_are_compared_by_a_usual_on
     words = ("--platform", "instant", "--over", "seed=1..3", "--wait")
     answer = robotrain("sweep", "printer", *words, "--", "python", "train.py")
     assert answer.exit_code == 0, answer.stderr
-    assert "compared by score, or else by the validation loss or loss or error" in answer.stderr
+    assert "the first that they report of score, validation loss, loss, error" in answer.stderr
     shown = robotrain("status", "--json").json["sweep"]
     assert (shown["metric"], shown["best"]["trial"]) == ("val/loss", "trial-1")
 

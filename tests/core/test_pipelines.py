@@ -266,7 +266,7 @@ INVALID_FILES = {
     "stages: {}": "file-unknown-key pipeline.yaml:1",
     "steps: {a: {jobs: b, job: EXAMPLE/job.yaml}}": "file-unknown-key pipeline.yaml:1",
     "at_most: 0": "file-wrong pipeline.yaml:1",
-    "steps: [": "file-malformed pipeline.yaml:2",
+    "steps: [": "file-malformed pipeline.yaml:1",
     "steps: {a: {job: EXAMPLE/job.yaml, after: a}}": "step-cycle pipeline.yaml:1",
     "steps: {a_b: {job: EXAMPLE/job.yaml}, A-B: {job: EXAMPLE/job.yaml}}": "step-name-repeated pipeline.yaml:1",
 }

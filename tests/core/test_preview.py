@@ -85,8 +85,8 @@ def test_a_row_says_what_the_line_means(preview):
             {"steps": "9", "batch": "32"},
         ),
         (
-            ("command", "--", "python", "train.py"),
-            {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
+            ("command", "--", "python", "/app/train.py"),
+            {"command": "python /app/train.py", "platform": "fake: a folder that takes jobs"},
         ),
         (
             ("command", "--resume-from", "/runs/20", "--resume-args", '["--go", "{resume}"]', "--", "true", "now"),

@@ -8,7 +8,7 @@ from fake_engine import set_run_state
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Metrics, Track
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Track
 
 JOB = Path(__file__).parents[2] / "examples/pusht-mini/job.yaml"
 GRID = ("--over", "learning_rate=1e-5,1e-4", "--over", "seed=1..2")
@@ -44,6 +44,7 @@ def trial(state: str, rate: float, seed: int, loss: float | None = None) -> dict
     lines = [event.format_event(Track(params={"learning_rate": rate, "seed": seed}))]
     if loss is not None:
         lines.append(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
+        lines.append(event.format_event(Checkpoint(step=20, path="/checkpoints/000020")))
     return {"state": state, "log": ["loading", *lines]}
 
 

@@ -106,6 +106,16 @@ def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
     assert robotrain("register", run, "pusht-act", "--json").json["uri"] == best
 
 
+def test_trials_that_saved_nothing_are_not_offered_for_register(sweep, robotrain, instant_platform):
+    (instant_platform / "unsaved").touch()
+    sweep("--over", "learning_rate=1e-2,1e-3")
+    run = next(records.iterate_runs(with_steps=False))
+    answer = robotrain("status", run)
+    assert "best        trial-2" in answer.stdout
+    assert "robotrain register" not in answer.stdout + robotrain("report", run, "--to", "-").stdout
+    robotrain("register", run, "pusht-act").check_problems(2, "checkpoint-missing")
+
+
 def test_a_trial_registers_nothing(sweep):
     answer = sweep("--over", "seed=1,2", "-r", "pusht-act", "--dry-run", "--json")
     assert answer.stderr.count("[sweep-registers-nothing]") == 1
@@ -225,7 +235,7 @@ def test_a_sweep_that_needs_this_machine_is_noted(sweep, instant_platform):
 def test_on_this_machine_one_trial_runs_at_a_time(robotrain):
     answer = robotrain("sweep", JOB, "--platform", "local", "--over", "seed=1,2", "--dry-run", "--json")
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["at_most"] == 1
-    assert "1 at a time" in answer.stderr
+    assert "one at a time" in answer.stderr
 
 
 def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(

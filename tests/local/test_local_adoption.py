@@ -23,7 +23,7 @@ def folder(robotrain, tmp_path) -> Path:
     """The folder of a colleague's run, as far as `adopt` reads it."""
     runs, plan = tmp_path / "shared/runs", tmp_path / "plan"
     options = ("--platform", "local", "--runs-dir", runs, "--to", plan)
-    answer = robotrain("render", "command", *options, "--", "python3", "train.py")
+    answer = robotrain("render", "command", *options, "--", "python3", "/opt/train.py")
     assert answer.exit_code == 0, answer.stderr
     folder = runs / json.loads((plan / "job.json").read_text())["run"]
     folder.mkdir(parents=True)

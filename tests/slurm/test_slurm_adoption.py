@@ -34,7 +34,7 @@ def submit(robotrain, slurm, tmp_path, monkeypatch):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / of))
         folders = ("--runs-dir", tmp_path / f"runs-{of}", "--cache-dir", tmp_path / "cache")
         options = ("--platform", "slurm", *folders, *WORDS, "--name", "pick", "--json", *words)
-        answer = robotrain("submit", "command", *options, "--", "python3", "train.py", "--lr", "3")
+        answer = robotrain("submit", "command", *options, "--", "python3", "/opt/train.py", "--lr", "3")
         assert answer.exit_code == 0, answer.stderr
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "mine"))
         return tmp_path / f"runs-{of}" / answer.json["run"]
@@ -69,7 +69,7 @@ def test_an_adopted_run_is_cancelled_and_submitted_again_as_an_own_one(submit, a
     assert answer.json["run"] == folder.name[:-1] + "2"
     assert records.read_record(answer.json["run"]).parent == folder.name
     sent = json.loads(Path(records.read_record(answer.json["run"]).reference["folder"], "job.json").read_text())
-    assert sent["trainer_args"] == ["python3", "train.py", "--lr", "3"]
+    assert sent["trainer_args"] == ["python3", "/opt/train.py", "--lr", "3"]
     assert [job["state"] for job in slurm.read_jobs()] == ["CANCELLED", "PENDING"]
 
 
@@ -395,7 +395,7 @@ def test_the_same_job_goes_on_from_the_checkpoint_of_an_adopted_run(submit, adop
     saved = cancel_after_checkpoint(slurm, folder)
     adopt(folder)
     options = ("--platform", "slurm", "--runs-dir", folder.parent, "--cache-dir", tmp_path / "cache", *WORDS)
-    command = ("--", "python3", "train.py", "--lr", "3")
+    command = ("--", "python3", "/opt/train.py", "--lr", "3")
     answer = robotrain("submit", "command", *options, *words, "--resume-lost", "--json", *command)
     assert answer.exit_code == 0, answer.stderr
     record = records.read_record(answer.json["run"])

@@ -10,7 +10,7 @@ import pytest
 from robotrain.pipelines import progress
 from robotrain.store import records
 
-PROGRAM = ("--", "python3", "train.py", "--lr", "3")
+PROGRAM = ("--", "python3", "/opt/train.py", "--lr", "3")
 WORDS = ("--gpus", "0", "--num-gpus", "0", "--cpus", "1", "--memory", "1G", "--time", "10m")
 
 
@@ -91,7 +91,7 @@ METRIC = ("--compare-by", "loss", "--metric", "loss:min=loss ([0-9.]+)")
 def sweep(job):
     """Return the words of a sweep that this machine drives."""
     workload, *words = job
-    return ("sweep", workload, *words, *SWEEP, *METRIC, "--json", "--", "python3", "train.py", "--lr", "{lr}")
+    return ("sweep", workload, *words, *SWEEP, *METRIC, "--json", "--", "python3", "/opt/train.py", "--lr", "{lr}")
 
 
 @pytest.fixture

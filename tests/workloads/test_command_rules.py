@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.command import placeholders
 
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
@@ -59,11 +60,19 @@ REFUSED = [
     (("--resume-args", '["{resume}", "{lr}"]'), "true", "placeholder-unknown", "--param lr=VALUE"),
     (("--shell", "--resume-args", '["{resume}"]'), "true", "value-invalid", "leave out --resume-args"),
     ("--resume-from /data/run/000020", "true", "resume-unused", RESUME_ARGS),
+    ("--shell --resume-from /data/run/000020", "true", "resume-unused", "--resume-args '[]'"),
     ("--launcher torchrun", "python -O train.py", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("--launcher torchrun", "python -u", "launcher-invalid", "-- python SCRIPT ARGUMENTS"),
     ("", "python train.py", "program-missing", "--code ."),
     ("", "./train.py", "program-missing", "--code ."),
     ("--code .", "python -u trian.py", "program-missing", "train.py"),
+    ("--code .", "torchrun trian.py", "program-missing", "train.py"),
+    ("", "train.py", "program-missing", "--code . -- python train.py"),
+    ("", "./trian.py", "program-missing", "--code . -- ./train.py"),
+    ("", "python trian.py", "program-missing", "--code . -- python train.py"),
+    ("", "python scripts/train.py", "program-missing", "--code . -- python train.py"),
+    ("", "torchrun --nproc-per-node 2 trian.py", "program-missing", "--code . -- torchrun --nproc-per-node 2 train.py"),
+    ("", "bash -e run.sh", "program-missing", "--code FOLDER"),
     ("", f"true {'x' * (1 << 17)}", "command-invalid", "--code FOLDER"),
     (("--param", f"text={'x' * 70_000}"), "true {text}{text}", "command-invalid", "--code FOLDER"),
     (("--param", f"text={'é' * 70_000}"), "true", "command-invalid", "--code FOLDER"),
@@ -110,8 +119,23 @@ ACCEPTED = [
     ("--resume-in-place", "true"),
     ("--code .", "python train.py"),
     ("--code .", "./train.py"),
-    ("", "train.py"),
+    ("", "lerobot_train.py"),
+    ("", "python /opt/app/trian.py"),
+    ("", "bash -c trian.sh"),
 ]
+
+
+@pytest.mark.parametrize(("options", "is_warned"), [("", True), ("--checkpoints checkpoint_{step}.json", False)])
+def test_a_script_that_would_read_a_folder_of_all_files_is_warned_of(find_problems, tmp_path, options, is_warned):
+    saved = tmp_path / "saved/000300"
+    saved.mkdir(parents=True)
+    for step in (100, 200, 300):
+        (saved / f"checkpoint_{step}.json").write_text("{}")
+    (saved / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
+    checkpoint.seal_checkpoint(saved, step=300, run="command-00000000-1", job="0" * 64)
+    answer = find_problems(f"--shell --resume-from {saved} {options}", "'train $ROBOTRAIN_RESUME'")[1]
+    assert answer.exit_code == 0
+    assert ("--checkpoints 'checkpoint_{step}.json'" in answer.stderr) == is_warned
 
 
 def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(find_problems, tmp_path):
@@ -522,6 +546,15 @@ def test_an_import_that_no_locked_package_has_is_warned_of(robotrain, tmp_path, 
     answer = robotrain("submit", "train.py", "--platform", "local", "--dry-run", "--", "{outputs}")
     assert ("[import-unlocked]" in answer.stderr) is bool(IMPORTS[text])
     assert IMPORTS[text] in answer.stderr
+
+
+@pytest.mark.parametrize(("module", "is_warned"), [("torchvision", True), ("numpy", False)])
+def test_an_import_that_a_lock_file_lacks_is_warned_of_before_it_is_used(find_problems, tmp_path, module, is_warned):
+    (tmp_path / "train.py").write_text(f"import {module}\n")
+    (tmp_path / "uv.lock").write_text('version = 1\n[[package]]\nname = "numpy"\nversion = "2.0.0"\n')
+    answer = find_problems("--code .", "python train.py {outputs}")[1]
+    warnings = [line for line in answer.stderr.splitlines() if "[import-unlocked]" in line]
+    assert ["torchvision" in line for line in warnings] == [True] * is_warned
 
 
 def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):

@@ -24,19 +24,19 @@ if __name__ == "__main__":
 
 REFUSED = [
     # the arguments, the codes of the problems, what to type first
-    ("--lrr 0.1 --data data", "option-unknown", "--lr=0.1"),
-    ("--lrr=0.1 --data data", "option-unknown", "--lr=0.1"),
-    ("--verbsoe --data data", "option-unknown", "-- --verbose"),
+    ("--lrr 0.1 --data data", "option-unknown", "-- --lr 0.1 --data data"),
+    ("--lrr=0.1 --data data", "option-unknown", "-- --lr 0.1 --data data"),
+    ("--verbsoe --data data", "option-unknown", "-- --verbose --data data"),
     ("--epochs 3 --data data", "option-unknown", ""),
     ("more --data data", "option-unknown", ""),
     ("--lr abc --data data", "value-invalid", "-- … --lr NUMBER"),
     ("--lr={outputs} --data data", "value-invalid", "-- … --lr NUMBER"),
-    ("--opt adm --data data", "value-invalid", "--opt=adam"),
+    ("--opt adm --data data", "value-invalid", "-- --opt adam --data data"),
     ("--lr 3", "option-missing", "-- … --data VALUE"),
-    ("--dta data", "option-unknown", "--data=data"),
+    ("--dta data", "option-unknown", "-- --data data"),
     ("--lr x --opt y --lrr 1", "value-invalid value-invalid option-unknown option-missing", "-- … --lr NUMBER"),
-    ("--data dta", "path-misspelt", "--data=data"),
-    ("--data data/psuht", "path-misspelt", "--data=data/pusht"),
+    ("--data dta", "path-misspelt", "-- --data data"),
+    ("--data data/psuht", "path-misspelt", "-- --data data/pusht"),
     ("--data {output}", "placeholder-unknown", "{outputs}"),
 ]
 ACCEPTED = [
@@ -125,12 +125,12 @@ def test_a_program_with_options_needs_no_arguments(robotrain, tmp_path, monkeypa
 
 UNREAD = [  # the options, the arguments, the problem, what to type
     ("--param lrr=0.1", "--lr {lr}", "placeholder-unknown --", "--param lr=0.1"),
-    ("--param lr=0.1", "", "parameter-unread --param lr", "-- --lr '{lr}'"),
-    ("--param lr=0.1", "--lr 3", "parameter-unread --param lr", "-- --lr '{lr}'"),
+    ("--param lr=0.1", "", "parameter-unread --param lr", "-- --data data --lr '{lr}'"),
+    ("--param lr=0.1", "--lr 3", "parameter-unread --param lr", "-- --data data --lr '{lr}'"),
     ("--set params.size=1", "", "parameter-unread --param size", "-- … {size}"),
     ("--seed 5", "", "seed-unread --seed", "leave out --seed"),
-    ("--set lr=0.1", "", "value-unknown --set lr", "-- --lr 0.1"),
-    ("--set verbos=1", "", "value-unknown --set verbos", "-- --verbose 1"),
+    ("--set lr=0.1", "", "value-unknown --set lr", "-- --data data --lr 0.1"),
+    ("--set verbos=1", "", "value-unknown --set verbos", "-- --data data --verbose 1"),
     ("--set size=1", "", "value-unknown --set size", ""),
     ("--set rte=1", "--lr {rte}", "value-unknown --set rte", "--set params.rte=1"),
 ]
@@ -184,7 +184,7 @@ def test_a_sweep_whose_trials_would_be_equal_is_refused_once(submit, robotrain):
     submit("--data data")
     line = ("sweep", "train.py", "--platform", "local", "--dry-run", "--json")
     for over, words, place, way in (
-        ("lr", "", "--over lr", "-- --lr '{lr}'"),
+        ("lr", "", "--over lr", "-- --data data --lr '{lr}'"),
         ("lrr", "--lr {lr}", "lrr=1: --", "--over lr=1,2"),
     ):
         answer = robotrain(*line, "--over", f"{over}=1,2", "--", "--data", "data", *words.split())
@@ -209,7 +209,7 @@ def test_seeds_that_the_program_does_not_read_are_refused_and_not_averaged(submi
     )
     for words in ((), ("--seed", "7")):
         (problem,) = robotrain(*line, *words).json["problems"]
-        assert (problem["code"], problem["instead"][0]["text"]) == ("seed-unread", "-- --seed '{seed}'")
+        assert (problem["code"], problem["instead"][0]["text"]) == ("seed-unread", "-- --data data --seed '{seed}'")
     assert robotrain(*line, "--seed", "{seed}").exit_code == 0
 
 

@@ -112,7 +112,11 @@ def _place_argument(problem: Problem, arguments: Sequence[Value]) -> Problem:
     origins = [argument.origin for argument in arguments if redact(str(argument.value)) == problem.given]
     if problem.where != DASHES or not origins or origins[0].layer not in FOLDER_LAYERS:
         return problem
-    return dataclasses.replace(problem, where=f"{origins[0].where}: {DASHES}")
+    ways = tuple(  # in a file there is no `--`
+        way._replace(text=way.text.removeprefix(f"{DASHES} ")) if way.text.startswith(f"{DASHES} -") else way
+        for way in problem.suggestions
+    )
+    return dataclasses.replace(problem, where=f"{origins[0].where}: {DASHES}", suggestions=ways)
 
 
 def _is_intended(problem: Problem, resolution: Resolution) -> bool:

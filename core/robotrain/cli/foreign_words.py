@@ -81,6 +81,8 @@ def find_foreign_option(
         return None
     valid_flags = set(flags)
     sentence = table["why"]
+    if workload and workload.own_command:
+        sentence = table.get("why_own", sentence)
     feature = table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
     feature_parameters = (

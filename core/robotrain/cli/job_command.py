@@ -48,7 +48,7 @@ from robotrain.config.selection import (
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
-from robotrain.line_edits import read_edit
+from robotrain.line_edits import DASHES, complete_suggestions, read_edit
 from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import remember_secrets
@@ -91,6 +91,8 @@ class JobCommand(JobHelp, JobCompletion):
     """Whether it can write the job to a file."""
     sends = False
     """Whether it submits: its first line says the platform, and where that was chosen."""
+    varies_values = False
+    """Whether values of the job are varied by an option of its own, which trials of a suggestion do not know."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
 
@@ -162,7 +164,8 @@ class JobCommand(JobHelp, JobCompletion):
             if typography_problem := typographic_words.make_typography_problem(read_typed_line(ctx)):
                 problems = [typography_problem]  # the others are of words that are not meant
             working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
-            rejected.problems = tuple(map(self.express, complete_render_lines(self, ctx, working)))
+            completed = complete_suggestions(working, ctx.meta.get(AFTER_DASHES_KEY) or ())
+            rejected.problems = tuple(map(self.express, complete_render_lines(self, ctx, completed)))
             raise
 
     def express(self, problem: Problem) -> Problem:
@@ -286,6 +289,18 @@ class JobCommand(JobHelp, JobCompletion):
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
+        if (ctx.meta.get(AFTER_DASHES_KEY) or ("",))[0] == DASHES:
+            from robotrain.cli import program_line
+
+            if repeated_dashes := program_line.make_repeated_dashes_problem(read_typed_line(ctx)):
+                raise Rejected([repeated_dashes])
+        has_placeholder = any(isinstance(value, str) and value.startswith("{") for value in values.values())
+        if has_placeholder and not self.varies_values:
+            from robotrain.cli import program_line
+
+            line = read_typed_line(ctx)
+            if placeholder := program_line.make_placeholder_problem(choice, line, self.options, plugins):
+                raise Rejected([placeholder])
         if choice.program and (after_dashes := ctx.meta.get(AFTER_DASHES_KEY)):
             from robotrain.cli import program_line
 

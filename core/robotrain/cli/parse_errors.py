@@ -85,7 +85,7 @@ def explain_parse_error(error: Any) -> Problem:
             title = f"{command} needs {kind}{_name_parameter(parameter, context)}"
             reason = _get_help(parameter)
             ways = [
-                *suggest_newest_runs(_suggest_usage(context).text, read_typed_line(context)),
+                *suggest_newest_runs(_suggest_usage(context).text, context),
                 _suggest_usage(context),
             ]
         case "NoSuchOption" if context:

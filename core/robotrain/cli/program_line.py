@@ -2,8 +2,10 @@
 of robotrain among its own.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 from robotrain.cli.command_factory import split_at_dashes
@@ -12,7 +14,7 @@ from robotrain.cli.typed_program import find_own_options_after, read_program
 from robotrain.config.selection import Choice, find_starter, load_or_none
 from robotrain.config.values import Layer
 from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import DASHES, suggest_line
+from robotrain.line_edits import DASHES, LineOptions, split_line, suggest_line
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
@@ -20,6 +22,7 @@ from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
 
+PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w*\}")
 MIN_QUOTED = 2
 """Words of a command that is quoted as one."""
 
@@ -69,6 +72,7 @@ def make_interpreter_problem(
     :param line: the command's arguments as they were typed.
     """
     workload = load_or_none(plugins.workload, choice.workload)
+    words = [word for word in words if word != choice.workload]
     if not choice.program or workload is None or choice.program not in words:
         return None
     index = [*words].index(choice.program)
@@ -155,6 +159,45 @@ def make_file_command_problem(file: Layer, workload: Workload, plugins: Plugins)
     ways = [Suggestion(f"workload: {name}") for name, other in plugins.workloads().items() if other.own_command]
     program = redact(str(arguments[index].value))
     return make_problem("file-command", *ways, where=arguments[0].origin.where, program=program, name=workload.name)
+
+
+def make_repeated_dashes_problem(line: Sequence[str]) -> Problem | None:
+    """Return the problem of a line with `--` twice in a row; None for any other line.
+
+    :param line: the command's arguments as they were typed.
+    """
+    before, after = split_at_dashes([*line])
+    if not after or after[0] != DASHES:
+        return None
+    others = [*dropwhile(DASHES.__eq__, after)]
+    return make_problem("dashes-repeated", *suggest_line(before, others), given=DASHES)
+
+
+def make_placeholder_problem(
+    choice: Choice, line: Sequence[str], options: ComposedOptions, plugins: Plugins
+) -> Problem | None:
+    """Return the problem of an option before `--` whose value is a placeholder of the command, which the program has as
+    well: `--seed '{seed}'`; None without any.
+
+    :param line: the command's arguments as they were typed.
+    """
+    before, after = split_at_dashes([*line])
+    program = read_program(choice, load_or_none(plugins.workload, choice.workload), after or ())
+    switches = frozenset(flag for flag in options.flags if not options.takes_value(flag))
+    typed_options = [*split_line(before, LineOptions({}, switches))]
+    misplaced_options = [
+        option
+        for option in typed_options
+        if program and option.name in options.flags and option.name in program.options
+        if PLACEHOLDER.fullmatch(option.value)
+    ]
+    if not misplaced_options:
+        return None
+    kept_words = [word for option in typed_options if option not in misplaced_options for word in option.words]
+    moved_words = [word for option in misplaced_options for word in option.words]
+    names = ", ".join(option.name for option in misplaced_options)
+    ways = suggest_line(kept_words, [*(after or ()), *moved_words])
+    return make_problem("line-placeholder", *ways, where=misplaced_options[0].name, names=names)
 
 
 def make_own_options_problem(

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from robotrain.cli.command_factory import read_typed_line
+from robotrain.cli.command_factory import get_plugins, read_typed_line
 from robotrain.errors import Suggestion
 from robotrain.line_edits import suggest_line
 from robotrain.model.amounts import format_age
 from robotrain.redaction import can_repeat
 from robotrain.store import records
+from robotrain.store.latest_run import iterate_runs_with
 
 MAX_RUNS = 3
 """The newest ones, which a command without its run offers."""
+POLICY_COMMANDS = ("register", "publish")
+"""Commands that need a run with a policy."""
 RUN_ARGUMENT = "RUN"
 RUN_FLAGS = ("--run", "--run-name", "--run-id", "--runs", "--id", "--job", "--name")
 """What people type before a run, which is a word."""
@@ -43,17 +46,21 @@ def describe_namesake(run: str) -> str:
     return ", ".join(filter(None, (record.name, status.state if status else "", f"submitted {age}")))
 
 
-def suggest_newest_runs(usage: str, line: Sequence[str]) -> Iterator[Suggestion]:
+def suggest_newest_runs(usage: str, context: Any) -> Iterator[Suggestion]:
     """Yield the line of a command with the newest runs, where its run was not typed.
 
     :param usage: the command with what stands for its arguments.
-    :param line: what was typed after `robotrain`.
     """
     words = usage.split()
-    typed_words = [word for word in line if not word.startswith("-")]
+    typed_words = [word for word in read_typed_line(context) if not word.startswith("-")]
     if RUN_ARGUMENT not in words or len(typed_words) > len(words[1 : words.index(RUN_ARGUMENT)]):
         return
-    for run in islice(records.iterate_runs(with_steps=False), MAX_RUNS):
+    runs = records.iterate_runs(with_steps=False)
+    if words[1] in POLICY_COMMANDS:
+        from robotrain.pipelines.registrable_runs import make_policy_need  # costs start-up
+
+        runs = iterate_runs_with(make_policy_need(get_plugins(context), with_sweeps=words[1] == "register"))
+    for run in islice(runs, MAX_RUNS):
         record = records.find_readable_record(run)
         line_words = [run if word == RUN_ARGUMENT else word for word in words]
         yield Suggestion(" ".join(line_words), record.name if record else "")

@@ -14,7 +14,7 @@ from robotrain.cli.arguments import AFTER_DASHES_KEY
 from robotrain.cli.command_factory import HELP_OPTIONS, OwnCommand, get_plugins, read_typed_line, split_at_dashes
 from robotrain.cli.output import express_problems
 from robotrain.config.values import SET_FLAG
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, suggest_leaving_out
 
 if TYPE_CHECKING:
     from robotrain.cli.recorded_program import RecordedProgram
@@ -36,6 +36,10 @@ class TrainerArgsCommand(OwnCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
+        if (ctx.meta[AFTER_DASHES_KEY] or ("",))[0] == "--":
+            from robotrain.cli.program_line import make_repeated_dashes_problem
+
+            raise_if_any(filter(None, [make_repeated_dashes_problem(read_typed_line(ctx))]))
         own_spellings = {spelling for param in self.params for spelling in (*param.opts, *param.secondary_opts)}
 
         @functools.cache
@@ -54,7 +58,10 @@ class TrainerArgsCommand(OwnCommand):
             with express_problems(express):
                 return super().invoke(ctx)
         except Rejected as rejected:
-            rejected.problems = tuple(map(express, rejected.problems))
+            from robotrain.line_edits import complete_suggestions  # costs start-up
+
+            problems = complete_suggestions(rejected.problems, ctx.meta[AFTER_DASHES_KEY] or ())
+            rejected.problems = tuple(map(express, problems))
             raise
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
@@ -62,6 +69,12 @@ class TrainerArgsCommand(OwnCommand):
 
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
+        from robotrain.line_edits import repeat_after_dashes  # costs start-up
+
+        after_words = ctx.meta[AFTER_DASHES_KEY] or ()
+        return tuple(repeat_after_dashes(way, after_words) for way in self._find_changes(flag, near, ctx))
+
+    def _find_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         from robotrain.cli.misspelt_option import find_misspelt_option
         from robotrain.cli.parse_errors import read_typed_value
         from robotrain.config.command_options import format_option
@@ -153,11 +166,17 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
     :param keys: the key of each option that the command does not have, by the spellings of the option.
     :param is_pipeline: whether keys begin with the name of a step.
     """
+    from robotrain.line_edits import TRAINER_OPTION, is_about_trainer  # costs start-up
+
     match = STEP.fullmatch(problem.where)
     if bool(match) != is_pipeline or not problem.suggestions:
         return problem
     prefix = f"{match[1]}." if match else ""
-    ways = tuple(_express_suggestion(way, keys, prefix) for way in problem.suggestions)
+    of_trainer = TRAINER_OPTION if is_about_trainer(problem) else None
+    ways = tuple(
+        way if of_trainer and of_trainer.fullmatch(way.text) else _express_suggestion(way, keys, prefix)
+        for way in problem.suggestions
+    )
     return dataclasses.replace(problem, suggestions=ways)
 
 

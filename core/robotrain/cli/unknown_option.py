@@ -11,6 +11,7 @@ from robotrain.cli.misspelt_option import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.cli.typed_program import LineProgram, read_program
 from robotrain.config.managed_options import fill_in_value, replace_managed_option
+from robotrain.config.option_synonyms import find_synonym
 from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.selection import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
@@ -170,6 +171,9 @@ class _UnknownOption:
             return option
         if find_foreign_option(self.flag, self.value, self.workload, self.options.flags):
             return ""  # it has a meaning of its own: `--output` of sbatch is not `--out`
+        synonym = find_synonym(self.flag, program.options, exact=True)
+        if synonym and self.flag.replace("_", "-") not in self.options.flags:
+            return synonym
         candidates = [program.find_meant_option(self.flag), find_misspelt_option(self.flag, self.options.flags)]
         meant_option = max(candidates, key=lambda option: SequenceMatcher(None, self.flag, option).ratio())
         return meant_option if meant_option in program.options else ""

@@ -20,7 +20,7 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.nearest_name import find_nearest_name, list_meant_files, suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact, remember_secrets
 from robotrain.store.written_files import JOB_FILE
@@ -261,11 +261,7 @@ def _find_programs(folder: Path, plugins: Plugins) -> Iterator[str]:
 def make_program_missing_problem(word: str, typed_words: Sequence[str]) -> Problem:
     """Return the problem of a program file that is not there, with the line for one that may be meant."""
     path = Path(word).expanduser()
-    candidates = {str(file) for folder in (path.parent, Path()) for file in folder.glob(f"*{path.suffix}")}
-    candidates |= {str(file) for file in Path().glob(f"*/*{path.suffix}")}
-    same_name = sorted(candidate for candidate in candidates if Path(candidate).name == path.name)
-    nearest_file = find_nearest_name(word, candidates)
-    meant_files = same_name or ([nearest_file] if nearest_file else [])
+    meant_files = list_meant_files(str(path), Path())
     ways = (_repeat_line(typed_words, word, candidate) for candidate in meant_files[:MAX_FILES])
     reason = "" if path.is_absolute() else f"The path counts from {redact(str(Path.cwd()))}."
     return make_problem("program-missing", *ways, given=word, name=redact(word), why=reason)

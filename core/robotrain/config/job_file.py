@@ -11,7 +11,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config import misplaced_keys
+from robotrain.config import corrected_lines, misplaced_keys
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import (
     CONFIG_LAYER,
@@ -24,7 +24,7 @@ from robotrain.config.values import (
     prefix_names,
     read_limited,
 )
-from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
+from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, is_mapping, parse_yaml
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
@@ -81,18 +81,16 @@ class JobReader:
 
     def read_top(self, keys: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of the file; none if it cannot be read."""
+        file_text = ""
         try:
-            root, unsupported_nodes = parse_yaml(read_limited(self.path))
+            file_text = read_limited(self.path)
+            root, unsupported_nodes = parse_yaml(file_text)
         except OSError as error:
             ways = self.suggest_files() if isinstance(error, FileNotFoundError) else ()
             self.add_unreadable(f"{error.strerror}.", ways)
             return
         except MalformedYaml as error:
-            error_place = self.format_place(error.line) if error.line else self.name
-            file_problem = make_problem(
-                "file-malformed.job-file", where=error_place, kind=self.kind, why=redact(error.why)
-            )
-            self.problems.append(file_problem)
+            self.problems.append(self._make_malformed_problem(file_text, error))
             return
         except ValueError as error:
             self.add_unreadable(str(error))
@@ -108,6 +106,19 @@ class JobReader:
             return
         self.workload_name = next((value.text for key, value in root.pairs if key.text == "workload"), "")
         yield from self.read_mapping(root, self.title, keys)
+
+    def _make_malformed_problem(self, file_text: str, error: MalformedYaml) -> Problem:
+        """Return the problem of a text that is no YAML, with the corrected line where that is certain."""
+        line_numbers = (error.begin, error.line, error.line - 1)
+        corrected_line = corrected_lines.find_yaml_line(file_text, line_numbers, is_mapping) if error.line else None
+        number = corrected_line.number if corrected_line else error.line
+        return make_problem(
+            "file-malformed.job-file",
+            *corrected_lines.suggest_line(corrected_line),
+            where=self.format_place(number) if number else self.name,
+            kind=self.kind,
+            why=corrected_line.reason if corrected_line else redact(error.why),
+        )
 
     def is_other_kind(self, root: YamlNode) -> bool:
         """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
@@ -275,6 +286,10 @@ class JobReader:
         for item_node in node.items:
             if item_node.null:
                 self.add_problem(item_node, f"an item of {key} is empty")
+            elif placeholder := _read_placeholder(item_node):
+                title = f"{placeholder} is a mapping in YAML without quotes"
+                self.add_problem(item_node, title, (Suggestion(f'"{placeholder}"'),))
+                yield self.make_value(placeholder, item_node)
             else:
                 item_text = self.read_text(item_node, f"an item of {key}")
                 yield self.make_value(item_text, item_node)
@@ -342,6 +357,12 @@ class JobReader:
                 why=reason,
             )
         )
+
+
+def _read_placeholder(node: YamlNode) -> str:
+    """Return the placeholder that a mapping stands for without its quotes: `{lr}`; empty for any other node."""
+    is_name = len(node.pairs) == 1 and node.pairs[0][1].null and node.pairs[0][0].text.isidentifier()
+    return f"{{{node.pairs[0][0].text}}}" if is_name else ""
 
 
 def _split_text(node: YamlNode) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tomllib
 
+from robotrain.config import corrected_lines
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
 from robotrain.errors import Problem, Suggestion
@@ -56,8 +57,11 @@ class _ProjectReader:
             return tomllib.loads(toml_text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
             line_match = re.search(r"line (\d+)", str(error))
-            error_place, reason = (f"{self.name}:{line_match[1]}" if line_match else self.name), redact(f"{error}.")
-            self.problems.append(make_problem("file-malformed.project-file", where=error_place, why=reason))
+            corrected_line = corrected_lines.find_toml_line(toml_text, int(line_match[1])) if line_match else None
+            error_place = f"{self.name}:{line_match[1]}" if line_match else self.name
+            reason = corrected_line.reason if corrected_line else redact(f"{error}.")
+            ways = corrected_lines.suggest_line(corrected_line)
+            self.problems.append(make_problem("file-malformed.project-file", *ways, where=error_place, why=reason))
         except (RecursionError, ValueError):
             self.problems.append(make_problem("file-malformed.project-too-deep", where=self.name))
         return None

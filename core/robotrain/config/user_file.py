@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import tomllib
 
+from robotrain.config import corrected_lines
 from robotrain.config.values import Origin, Value, read_limited
 from robotrain.errors import Problem
 from robotrain.messages import Messages
@@ -44,7 +45,8 @@ def read_user_file() -> UserFile:
     """Return the file's values; none without a file. What is wrong with it is a warning: it belongs to all jobs."""
     path = get_user_file()
     try:
-        body: dict[str, Any] = tomllib.loads(read_limited(path))
+        toml_text = read_limited(path)
+        body: dict[str, Any] = tomllib.loads(toml_text)
     except FileNotFoundError:
         return UserFile({})
     except OSError as error:
@@ -52,7 +54,10 @@ def read_user_file() -> UserFile:
     except tomllib.TOMLDecodeError as error:
         line_match = re.search(r"line (\d+)", str(error))
         error_place = f"{path}:{line_match[1]}" if line_match else str(path)
-        return UserFile({}, (make_problem("file-malformed.user-file", where=error_place, why=redact(f"{error}.")),))
+        corrected_line = corrected_lines.find_toml_line(toml_text, int(line_match[1])) if line_match else None
+        reason = corrected_line.reason if corrected_line else redact(f"{error}.")
+        ways = corrected_lines.suggest_line(corrected_line)
+        return UserFile({}, (make_problem("file-malformed.user-file", *ways, where=error_place, why=reason),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
     values, problems, channels = {}, [], dict[str, Mapping[str, str]]()

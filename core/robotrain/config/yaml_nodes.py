@@ -49,12 +49,13 @@ def convert_to_json(node: YamlNode) -> str:
 
 
 class MalformedYaml(ValueError):
-    """A text is not YAML, or too large. `line` is 0 if unknown."""
+    """A text is not YAML, or too large. `line` is 0 if unknown; `begin` is the line where what is wrong began."""
 
-    def __init__(self, line: int, reason: str) -> None:
+    def __init__(self, line: int, reason: str, begin: int = 0) -> None:
         super().__init__(reason)
         self.line = line
         self.why = reason
+        self.begin = begin
 
 
 SIMPLE_KEY = "scanning a simple key"
@@ -78,7 +79,17 @@ def parse_yaml(yaml_text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
             raise MalformedYaml(line_number, "The line is indented with a tab; YAML needs spaces.") from None
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
         explanation = TOO_DEEP if PARSER_DEPTH in reason.lower() else f"{reason}.".capitalize()
-        raise MalformedYaml(line_number, explanation) from None
+        context_mark = getattr(error, "context_mark", None)
+        raise MalformedYaml(line_number, explanation, context_mark.line + 1 if context_mark else 0) from None
+
+
+def is_mapping(yaml_text: str) -> bool:
+    """Return whether a text is a mapping in YAML."""
+    try:
+        root, unsupported_nodes = parse_yaml(yaml_text)
+    except MalformedYaml:
+        return False
+    return root is not None and root.kind == "mapping" and not unsupported_nodes
 
 
 class _YamlComposer:

@@ -282,6 +282,11 @@ class Progress:
         return tuple(dict.fromkeys([*copies, *models]))
 
     @property
+    def has_policy(self) -> bool:
+        """Whether its log tells of a checkpoint, or of an evaluated policy."""
+        return bool(self.checkpoint or (self.evaluated and self.evaluated.policy))
+
+    @property
     def has_output(self) -> bool:
         """Whether its log tells of a checkpoint or of results, wherever they are."""
         return bool(self.checkpoint or self.has_kept_output or (self.evaluated and self.evaluated.results))

@@ -39,6 +39,8 @@ class StepState:
     """Of a trial of a sweep: the values that a sampler chose for it."""
     scores: dict[str, float] = field(default_factory=dict)
     """Of a trial that ended: its last values of the sweep's metrics."""
+    has_policy: bool = True
+    """Whether a trial that succeeded left what can be registered, as far as its log tells."""
     by_earlier_run: bool = False
     """Whether an earlier run of the pipeline finished it, so that its time does not count."""
     queued: bool = False

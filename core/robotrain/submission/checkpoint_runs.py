@@ -2,8 +2,10 @@
 
 import itertools
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.errors import Rejected
-from robotrain.model.run import RunRecord
+from robotrain.model.run import RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, records
 
@@ -28,6 +30,31 @@ def may_be_continued(record: RunRecord, plugins: Plugins) -> bool:
         return not status.finished or has_checkpoint(record, plugins)
     except (Rejected, OSError):
         return True
+
+
+def is_complete(record: RunRecord, plugins: Plugins) -> bool:
+    """Return whether a run has succeeded, so that only other options leave something to do: as its platform says, and
+    False if that does not answer.
+    """
+    if record.phase != "sent":
+        return False
+    try:
+        status = records.read_final_status(record.run)
+        status = status or plugins.platform_of(record).engine.status(record.reference)
+    except (Rejected, RunGone, OSError):
+        return False
+    return status.state == "succeeded"
+
+
+def ends_by_itself(record: RunRecord, plugins: Plugins) -> bool:
+    """Return whether a run that has succeeded has nothing left to do: a pipeline, a training up to a step, a program
+    of the user's own, which has its length among its options.
+    """
+    workload = plugins.workloads().get(record.workload)
+    if record.steps or workload is None:
+        return bool(record.steps)
+    names = [parameter.name for parameter in get_parameters(workload.parameters)]
+    return workload.own_command is not None or "training_steps" in names
 
 
 def find_run_of_same_name(record: RunRecord, plugins: Plugins) -> str:

@@ -103,9 +103,12 @@ def resume_job(prepared: PreparedJob, stored_plan: RenderedPlan, output: Output,
     }
     value_rows = [value_row for value_row in prepared.values if value_row["name"] not in REPLACED_ROLES]
     prepared = dataclasses.replace(prepared, values=(row, *value_rows))
+    known_problems = {(problem.message, problem.given) for problem in workload.check(prepared.job)}
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
-    raise_if_any([*workload.check(prepared.job), *prepared.platform.plans.check(prepared.job, prepared.settings)])
-    return prepared
+    problems = [*workload.check(prepared.job)]
+    raise_if_any([*problems, *prepared.platform.plans.check(prepared.job, prepared.settings)])
+    new_warnings = (problem for problem in problems if (problem.message, problem.given) not in known_problems)
+    return dataclasses.replace(prepared, warnings=(*prepared.warnings, *new_warnings))
 
 
 def check_branch(job: Job, stored_plan: RenderedPlan, plugins: Plugins, command: str) -> Iterator[Problem]:

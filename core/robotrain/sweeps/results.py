@@ -37,6 +37,8 @@ class Trial:
     state: StepStateName
     values: Mapping[str, Any]
     score: float | None
+    has_policy: bool = True
+    """Whether it left what can be registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class SweepResults:
 
 
 def make_register_command(run: str, results: SweepResults) -> str:
-    """Return the command that registers the policy of the best trial; empty without one."""
-    if results.best is None:
+    """Return the command that registers the policy of the best trial; empty without one, or if it left none."""
+    if results.best is None or not results.best.has_policy:
         return ""
     best = results.best  # a trial that an engine ran is no run of its own
     policy_words = best.run if best.run and records.is_step(best.run) else f"{run} --step {best.name}"
@@ -98,6 +100,7 @@ def read_results(run: str) -> SweepResults | None:
             step.shown_state,
             step.values or dict(plan.points.get(trial, {})),
             step.scores.get(name) if step.state == "succeeded" else None,
+            step.has_policy,
         )
         for trial, step in pipeline_progress.steps.items()
     )

@@ -98,6 +98,8 @@ def _find_best_trial(run: str) -> str:
     results = read_results(run)
     if results is None or results.best is None:
         raise Rejected([make_problem("step-output-missing")])
+    if not results.best.has_policy:
+        raise Rejected([make_problem("checkpoint-missing", run=run, trial=results.best.name)])
     return results.best.name
 
 
@@ -172,6 +174,7 @@ class NativeSweepEngine(NativeEngine):
             ended=step.ended,
             values=earlier_state.values,
             scores=earlier_state.scores,
+            has_policy=earlier_state.has_policy,
         )
         if step.state in BEGUN_STATES and not (state.values and earlier_state.finished == state.finished):
             with contextlib.suppress(Rejected, OSError):  # the state is known without the log
@@ -187,4 +190,4 @@ class NativeSweepEngine(NativeEngine):
             params = event_record.event.params if isinstance(event_record.event, event.Track) else {}
             if not state.values and sweep.space.keys() <= params.keys():
                 state.values = {axis_name: params[axis_name] for axis_name in sweep.space}
-        state.scores = select_scores(sweep, progress)
+        state.scores, state.has_policy = select_scores(sweep, progress), progress.has_policy

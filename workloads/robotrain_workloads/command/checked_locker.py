@@ -36,7 +36,9 @@ def lock_program(job: Job, say: Callable[[str], None]) -> LockedProgram | None:
 
 
 def _find_unlocked(job: Job, locked: LockedProgram) -> Iterator[Problem]:
-    """Warn of what a script imports when it starts, if no locked package has a name like it."""
+    """Warn of what a script imports when it starts, if no locked package has a name like it, unless that is said."""
+    if any(package_rules.check_lock_file(job)):
+        return
     packages = {match[0] for lock_line in locked.lock.splitlines() if (match := PACKAGE.match(lock_line))}
     for module, import_place in package_rules.find_needed_modules(job).items():
         if module_names.comes_from(module, packages):

@@ -122,6 +122,8 @@ class CheckpointFollower:
         self._outside = OutsideOutputs(spec.arguments, spec.folder, spec.work)
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
+        self.first_step: int | None = None
+        """The step of the first checkpoint that the program saved itself; None before."""
         self._removed: set[int] = set()
         self._failures: dict[Path, str] = {}
         """By path, why a checkpoint cannot be kept."""
@@ -277,6 +279,9 @@ class CheckpointFollower:
             for path, saved_checkpoint in self._saved.items()
             if saved_checkpoint.is_reported and path not in steps_by_path
         }
+        for path, step in steps_by_path.items() if is_last else ():  # `_is_followed` compares them with each other
+            saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
+            saved_checkpoint.signature = saved_checkpoint.signature or program_checkpoint.read_signature(path)
         kept_paths = [path for path in steps_by_path if path in self._saved and self._saved[path].kept]
         self._turn = (self._turn + 1) % max(1, len(kept_paths))
         for path, step in sorted(steps_by_path.items(), key=lambda pair: pair[1]):
@@ -376,6 +381,8 @@ class CheckpointFollower:
             self._fail(saved.path, error.strerror or str(error))
             return
         self._failures.pop(saved.path, None)
+        if path and self.first_step is None:
+            self.first_step = saved.step
         saved.kept = saved.signature
         if self._is_usual and path:
             self._say_usual()

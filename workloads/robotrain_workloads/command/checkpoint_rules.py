@@ -22,6 +22,7 @@ make_problem = Messages(__file__)
 RESUME_ARGS, RESUME = "--resume-args", resume_path.RESUME
 USUAL_OPTION = "--resume"
 USUAL_WAY = Suggestion(parameters.RESUME_LINE, "these arguments are added then")
+READ_WAY = Suggestion(f"{RESUME_ARGS} '[]'", "a program of the script reads it")
 IN_PLACE_WAY = Suggestion("--resume-in-place", "the program looks below {outputs} itself")
 
 
@@ -42,11 +43,13 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
         option = option_rules.find_resume_option(job)
-        ways = (*_suggest_arguments(job, option), *((IN_PLACE_WAY,) if _has_place(job) else ()))
+        arguments = (READ_WAY,) if job["shell"] else _suggest_arguments(job, option)
+        ways = (*arguments, *((IN_PLACE_WAY,) if _has_place(job) else ()))
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
         if option == "":
             reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
         yield make_problem("resume-unused", *ways, why=reason)
+    yield from _check_variable(job)
     if resume_args is None:
         return
     try:
@@ -64,6 +67,21 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     elif unclear := _find_unclear(job, words):
         ways = tuple(Suggestion(text, remark) for text, remark in unclear.ways)
         yield make_problem("resume-unclear", *ways, title=unclear.title, files=redact(unclear.files))
+
+
+def _check_variable(job: "Job") -> Iterator[Problem]:
+    """Warn of a program that reads from a variable what it continues from, and would find a folder of all its files."""
+    try:
+        words = parameters.parse_resume_args(job["resume_args"])
+    except ValueError:
+        return
+    if words or job["resume_in_place"] or not parameters.is_continued(dict(job.parameters), job.trainer_args):
+        return
+    newest_files = (resume_path.find_newest_file(folder, job["checkpoints"]) for folder in _list_folders(job))
+    for option, path in filter(None, newest_files):
+        variable = f"${parameters.RESUME_VARIABLE}"
+        way = Suggestion(redact(option), f"{variable} is the newest of them, {redact(path)}")
+        yield make_problem("resume-unclear.variable", way, variable=variable)
 
 
 def _suggest_arguments(job: "Job", option: str | None) -> Sequence[Suggestion]:

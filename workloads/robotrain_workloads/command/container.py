@@ -11,7 +11,7 @@ from robotrain_runtime.contract.container_plugin import GpuRequirement, Publishi
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.problem import Problem, make_data_problem
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.command import (
@@ -146,7 +146,9 @@ def checkpoints(document: JobDocument, work: Path) -> Path:
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None if the program decides whether it needs one."""
     count = document.parameters["num_gpus"]
-    return GpuRequirement(count=count) if isinstance(count, int) and count > 1 else None
+    if not isinstance(count, int) or count <= 1:
+        return None
+    return GpuRequirement(count=count, without=Suggestion("--num-gpus 1", "the program takes it if there is one"))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

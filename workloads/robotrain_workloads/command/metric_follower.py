@@ -65,6 +65,11 @@ class MetricFollower:
         """The last step that has metrics; None before the first."""
         return self._sender.last_step
 
+    @property
+    def first_steps(self) -> list[int]:
+        """The first two steps that the program told."""
+        return self._sender.first_steps
+
     def read_new(self) -> None:
         """Send what is new."""
         self._read_lines()

@@ -108,7 +108,8 @@ def find_option(job: "Job", name: str) -> str:
     program = _read_program(job)
     words = (word.partition("=")[0] for word in job.trainer_args if word.startswith("-"))
     options = [*words, *(program.parser.list_options() if program else ())]
-    return next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
+    named_option = next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
+    return named_option or find_synonym(name, options, exact=True)
 
 
 def list_options(folder: Path, words: Sequence[str]) -> list[str] | None:
@@ -197,7 +198,8 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
         action = parser.find_action(mistake.option)
         nearest_name = find_nearest_name(mistake.text, [str(choice) for choice in (action and action.choices) or ()])
         value_text = shlex.quote(nearest_name) if nearest_name else _describe_value(action)
-        way = Suggestion(f"{mistake.option}={value_text}" if nearest_name else f"-- … {mistake.option} {value_text}")
+        dots = "" if nearest_name else "… "
+        way = Suggestion(f"-- {dots}{mistake.option} {value_text}")
         shown_text = f"{mistake.option} {mistake.text}".rstrip()
         return make_problem(
             "value-invalid.option",
@@ -238,7 +240,7 @@ def _move_value(mistake: Mistake, nearest_option: str, parser: ProgramParser, wo
     _, equals, value = word.partition("=")
     option_value = value if equals else "" if next_word.startswith("-") else next_word
     return (
-        f"{nearest_option}={shlex.quote(option_value)}"
+        f"-- {nearest_option} {shlex.quote(option_value)}"
         if option_value
         else f"-- … {nearest_option} {_describe_value(action)}"
     )
@@ -274,7 +276,7 @@ def _check_paths(program: _ParsedProgram) -> Iterator[Problem]:
         ]
         if nearest_name := find_nearest_name(path.name, similar_names):
             meant = str(Path(path_text).with_name(nearest_name))
-            way = Suggestion(f"{option}={shlex.quote(meant)}")
+            way = Suggestion(f"-- {option} {shlex.quote(meant)}")
             yield make_problem(
                 "path-misspelt", way, given=path_text, option=option, path=redact(path_text), meant=redact(meant)
             )

@@ -1,6 +1,8 @@
 """Rules of `command` about the packages of its program, on the submit side."""
 
+import dataclasses
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Stage, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name, is_misspelling
@@ -19,7 +21,13 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_files, program_packages, rules, script_facts
 from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
-from robotrain_workloads.command.module_names import USUAL_MODULES, find_meant_module, simplify
+from robotrain_workloads.command.module_names import (
+    INSTALLED_AS,
+    USUAL_MODULES,
+    comes_from,
+    find_meant_module,
+    simplify,
+)
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -128,6 +136,28 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         )
 
 
+def check_lock_file(job: "Job") -> Iterator[Problem]:
+    """Warn of imports that no package of the code's uv.lock has a name like: it says all of them before it is used."""
+    program = _find_program(job)
+    if program is None or job["shipped_environment"] or job["requirements"]:
+        return
+    root, script = program
+    try:
+        lock_text = read_limited_file(root / LOCK_FILE, MAX_PROJECT_FILE).decode(errors="replace")
+    except OSError:
+        return
+    packages = set(LOCKED_NAME.findall(lock_text))
+    misspelt_modules = _find_misspelt(job, root, script)
+    for module, import_place in script_facts.find_missing_at_start(root, script).items():
+        if module not in misspelt_modules and not comes_from(module, packages):
+            way = Suggestion(f"uv add {INSTALLED_AS.get(module, module)}", "in the folder of the code")
+            nearest_name = find_nearest_name(module, packages)
+            hint = f"It has {nearest_name}." if nearest_name else ""
+            place = redact(import_place)
+            problem = make_problem("import-unlocked", way, given=module, where=place, origin=LOCK_FILE, hint=hint)
+            yield dataclasses.replace(problem, stage=Stage.CHECK)
+
+
 def _describe_similar_modules(modules: Iterable[str]) -> str:
     """Return which modules have nearly the name of a usual one, which may be meant; empty for none."""
     usual_modules = sorted({*USUAL_MODULES, *sys.stdlib_module_names})
@@ -227,6 +257,8 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 MAX_PROJECT_FILE = 1 << 20
+LOCK_FILE = "uv.lock"
+LOCKED_NAME = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 MAX_NAMES = 10
 
 

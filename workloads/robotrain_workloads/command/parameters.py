@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RESUME_LINE = """--resume-args '["--resume", "{resume}"]'"""
 """What most programs continue with, for messages."""
+LAUNCHERS = ("torchrun", "accelerate", "deepspeed", "uv")
+"""Programs that start a Python script, which stands among their words."""
 QUIET = "quiet:30"
 RESUME_VARIABLE = "ROBOTRAIN_RESUME"
 """The environment variable of the checkpoint to continue from."""

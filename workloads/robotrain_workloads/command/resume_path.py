@@ -55,6 +55,18 @@ def find_unclear(folder: Path, pattern: str | None, words: Sequence[str]) -> Unc
     return UnclearCheckpoint(title, checkpoint_pattern.describe_paths(paths), tuple(_list_ways(folder, paths, words)))
 
 
+def find_newest_file(folder: Path, pattern: str | None) -> tuple[str, str] | None:
+    """Return the option by which a folder of all that a program wrote stands for the newest of its similar files, and
+    that file; None for any other checkpoint, and where that is said.
+    """
+    location = program_checkpoint.read_place(folder)
+    if location is None or not location.has_all_outputs or checkpoint_pattern.find_newest(pattern or "", folder):
+        return None
+    guess = checkpoint_pattern.guess_pattern(program_checkpoint.list_files(folder))
+    newest_path = checkpoint_pattern.find_newest(guess, folder) if guess else ""
+    return (f"--checkpoints {shlex.quote(guess)}", newest_path) if newest_path else None
+
+
 def _list_ways(folder: Path, paths: Sequence[str], words: Sequence[str]) -> Iterator[tuple[str, str]]:
     if pattern := checkpoint_pattern.guess_pattern(paths):
         newest_path = checkpoint_pattern.find_newest(pattern, folder)

@@ -1,6 +1,7 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
 import json
+import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,10 +9,11 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from robotrain.config.program_file import find_code_folder
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
-from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.nearest_name import find_nearest_name, list_meant_files, suggest_name
 from robotrain.redaction import can_repeat, redact
 from robotrain_runtime.contract.parameter import load_pairs
 
@@ -30,7 +32,10 @@ STARTERS = {".py": "python", ".sh": "bash"}
 """What starts a file of the code, by the end of its name."""
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
+SHELLS = ("bash", "sh")
 MAX_NAMES = 5
+MAX_MEANT = 3
+"""Files that a message names, and that it offers in place of one that is not there."""
 MAX_ARGUMENT_BYTES = (128 << 10) - 1
 """What Linux gives a process in one argument, or in one variable with its name."""
 
@@ -209,28 +214,48 @@ def _check_datasets_alone(words: Iterable[str]) -> Iterator[Problem]:
 def check_program_file(job: "Job") -> Iterator[Problem]:
     """Require that the file which the command names is among what the job has: a job starts in the folder of its code.
 
-    Only the program, or the script of a Python, is looked at, and only where its place is known from here.
+    Only the program, or the script of what starts one, is looked at, and only where its place is known from here.
     """
-    name = find_program_file(job)
+    name = _find_started_file(job)
     code = code_rules.find_code(job)
     if not name or PurePosixPath(name).is_absolute():
         return
     if code is None:
-        if Path(name).is_file():
-            way = Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
-            yield make_problem("program-missing.no-code", way, given=name, name=redact(name))
-        else:
-            problem = make_problem("program-missing.nowhere", given=name, name=redact(name))
-            yield replace(problem, severity="warning")
-    elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
+        is_here = Path(name).is_file()
+        if is_here or "/" in name or name != job.trainer_args[0]:
+            ways = _suggest_code(name, job.trainer_args)
+            message = "program-missing.no-code" if is_here else "program-missing.nowhere"
+            yield make_problem(message, *ways, given=name, name=redact(name))
+    elif code.kind == LOCAL_KIND and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
         glob_pattern = f"*{PurePosixPath(name).suffix or '.py'}"
         files = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(glob_pattern))
-        nearest_ways = suggest_name(name, files)
+        nearest_ways = map(Suggestion, list_meant_files(name, Path(code.uri))[:MAX_MEANT])
         reason = f"It has {', '.join(files[:MAX_NAMES])}." if files else ""
         yield make_problem(
             "program-missing.not-in-code", *nearest_ways, given=name, name=redact(name), why=redact(reason)
         )
+
+
+def _suggest_code(name: str, words: Sequence[str]) -> Iterator[Suggestion]:
+    """Yield the code of a job without, which has the file that its command names, or those that may be meant."""
+    is_here = Path(name).is_file()
+    starter = STARTERS.get(PurePosixPath(name).suffix) if name == words[0] and "/" not in name else None
+    if is_here and not starter:
+        yield Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
+        return
+    for file in [name] if is_here else list_meant_files(name, Path())[:MAX_MEANT]:
+        folder = find_code_folder(Path(file).absolute())
+        path = os.path.relpath(file, folder)
+        if name == words[0]:  # a program without a folder is looked for on PATH alone
+            path = path if starter else f"./{path}"
+        command = [*([starter] if starter else []), *(path if word == name else word for word in words)]
+        code_text = "." if folder == Path.cwd() else os.path.relpath(folder)
+        text = f"--code {shlex.quote(code_text)} -- {shlex.join(command)}"
+        if can_repeat(text):
+            yield Suggestion(text)
+    if not is_here:
+        yield Suggestion("--code FOLDER", f"with {redact(name)} in it")
 
 
 def check_outside_paths(job: "Job") -> Iterator[Problem]:
@@ -261,6 +286,22 @@ def find_program_file(job: "Job") -> str:
         script = next((word for word in words[1:] if word not in PYTHON_SWITCHES), "")
         return "" if script.startswith("-") or placeholders.list_names([script]) else script
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
+
+
+def _find_started_file(job: "Job") -> str:
+    """Return the path of the file that a command starts, also by a shell or by a launcher; empty if none is known."""
+    words = job.trainer_args
+    if job["shell"] or not words or find_program_file(job):
+        return find_program_file(job)
+    if words[0] in SHELLS:
+        file = next((word for word in words[1:] if not word.startswith("-")), "")
+        is_script = not any("c" in word for word in words[1 : words.index(file)]) if file else False
+        return file if is_script and file.endswith(".sh") and not placeholders.list_names([file]) else ""
+    if words[0] in parameters.LAUNCHERS:
+        file = next((word for word in words[1:] if word.endswith(".py") and not word.startswith("-")), "")
+        return "" if placeholders.list_names([file]) else file
+    is_script = PurePosixPath(words[0]).suffix in STARTERS and not placeholders.list_names(words[:1])
+    return words[0] if is_script else ""
 
 
 def read_script(job: "Job") -> script_facts.ScriptFacts:

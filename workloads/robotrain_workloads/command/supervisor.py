@@ -22,6 +22,7 @@ from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.missing_module import MissingModule
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
+from robotrain_workloads.command.restarted_program import RestartFollower
 from robotrain_workloads.command.results import ResultsFollower
 from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
@@ -66,7 +67,9 @@ def make_followers(
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
     metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=take_lines)
-    followers: list[Follower] = [metrics, missing_module, CheckpointFollower(spec, lambda: metrics.last_step)]
+    checkpoints = CheckpointFollower(spec, lambda: metrics.last_step)
+    restart = RestartFollower(spec, lambda: metrics.first_steps, lambda: checkpoints.first_step)
+    followers: list[Follower] = [metrics, missing_module, checkpoints, restart]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers

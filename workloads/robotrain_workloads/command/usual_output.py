@@ -82,7 +82,9 @@ class UsualOutput:
             return [MetricRow(position[0], {}, position[1])] if position else []
         for name in metric_values:
             self._counts[name] = self._counts.get(name, 0) + 1
-        position = position or self._at or (max(self._counts[name] for name in metric_values), None)
+        position = position or self._at
+        if position is None:
+            return [MetricRow(max(self._counts[name] for name in metric_values), metric_values, is_counted=True)]
         return [MetricRow(position[0], metric_values, position[1])]
 
     def _read_dictionary(self, line: str) -> tuple[dict[str, float], tuple[int, int | None] | None]:

@@ -9,7 +9,13 @@ from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Pro
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.command.parameters import CommandParameters, continue_command, format_value, list_own
+from robotrain_workloads.command.parameters import (
+    LAUNCHERS,
+    CommandParameters,
+    continue_command,
+    format_value,
+    list_own,
+)
 from robotrain_workloads.isaac import profile as isaac_profile
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
     yield from package_rules.check_imports(job)
+    yield from package_rules.check_lock_file(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
     if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
@@ -201,7 +208,7 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
-        launchers=("torchrun", "accelerate", "deepspeed", "uv"),
+        launchers=LAUNCHERS,
         find_needs=find_needs,
         list_options=list_options,
         list_open_options=list_open_options,

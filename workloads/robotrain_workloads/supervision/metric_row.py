@@ -20,6 +20,8 @@ class MetricRow(NamedTuple):
     """The last step, if it is known."""
     time: float = 0.0
     """When they were measured, in seconds since 1970; 0 if unknown."""
+    is_counted: bool = False
+    """Whether nothing told the step: it is the number of the value."""
 
 
 def parse_step(value: Any) -> int | None:

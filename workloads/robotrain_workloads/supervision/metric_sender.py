@@ -28,6 +28,8 @@ class MetricSender:
         self._total: int | None = None
         self.last_step: int | None = None
         """The step of the row that was added last; None before the first."""
+        self.first_steps: list[int] = []
+        """The first two steps that were told."""
         self._allowed, self._counted_at = float(BURST), clock()
 
     def claim(self, name: str, source: object) -> object:
@@ -41,6 +43,8 @@ class MetricSender:
     def add(self, source: object, row: MetricRow) -> None:
         """Take a row, to be sent by `flush`."""
         self.last_step = row.step
+        if len(self.first_steps) < 2 and not row.is_counted and row.step not in self.first_steps:
+            self.first_steps.append(row.step)
         if row.total is not None and row.total != self._total:
             self._total = row.total
         claimed_values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}

@@ -12,6 +12,7 @@ from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.training_run import open_training, split_step
 from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.pipelines.registrable_runs import make_policy_need
 from robotrain.store import published
 from robotrain.submission import publishing
 
@@ -32,7 +33,8 @@ def publish(
     plugins = get_plugins(ctx)
     target = publishing.find_place(run, url, plugins)
     pipeline, name = split_step(run)
-    whole_record, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
+    need = make_policy_need(plugins, with_sweeps=False)
+    whole_record, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text, need=need))
     record, platform, name, job = open_training(ctx, whole_record, platform, name)
     outputs = select_checkpoints(record, platform, step, "--step")
     progress, _ = read_run_log(record, platform)

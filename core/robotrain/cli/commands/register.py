@@ -19,9 +19,9 @@ from robotrain.model import scores
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
+from robotrain.pipelines.registrable_runs import make_policy_need, may_be_registered
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
-from robotrain.store.latest_run import REGISTRABLE
 from robotrain.submission import registration
 
 make_problem = Messages(__file__)
@@ -50,7 +50,7 @@ def register(
 
     robotrain register latest pusht-act --best
     """
-    run = find_run_to_change(ctx, run, need=REGISTRABLE)
+    run = find_run_to_change(ctx, run, need=make_policy_need(get_plugins(ctx)))
     if best and step:
         ways = [suggest_choosing("--best", f"--step {step}")]
         raise Rejected([make_problem("options-conflict.best-and-step", *ways)])
@@ -68,6 +68,8 @@ def register(
         _refuse_loser(run, plugins, of_step)
     if number is not None:
         _check_checkpoint(run, number, plugins, of_step)
+    elif not of_step:
+        _require_policy(records.read_record(run), plugins)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)
@@ -95,6 +97,12 @@ def _check_checkpoint(run: str, number: int, plugins: Plugins, of_step: tuple[Ru
     record, platform = of_step or (records.read_record(run), None)
     if record.makes == "checkpoints" and not record.steps:
         select_checkpoints(record, platform or plugins.platform_of(record), str(number), "--step", takes_last=False)
+
+
+def _require_policy(record: RunRecord, plugins: Plugins) -> None:
+    """Raise Rejected for a run that ended and saved nothing which can be registered."""
+    if not may_be_registered(record, plugins):
+        raise Rejected([make_problem("checkpoint-missing.policy", run=record.run)])
 
 
 def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:

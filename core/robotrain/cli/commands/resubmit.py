@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +37,7 @@ from robotrain.cli.run_words import RESUME_FROM_FLAG
 from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.config.command_options import format_option
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.reference import LOGIN_KEY
@@ -48,7 +48,7 @@ from robotrain.redaction import redact_if_secret
 from robotrain.store import name_index, records
 from robotrain.store.latest_run import CONTINUABLE, NEWEST_NAMES, RunNeed
 from robotrain.submission import other_machine_run
-from robotrain.submission.checkpoint_runs import MAX_QUERIED, may_be_continued
+from robotrain.submission.checkpoint_runs import MAX_QUERIED, ends_by_itself, is_complete, may_be_continued
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
@@ -180,7 +180,8 @@ def resume(
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
     if run in NEWEST_NAMES:
-        run = find_run_to_change(ctx, run, need=_make_resume_need(get_plugins(ctx)))
+        need = _make_resume_need(get_plugins(ctx), is_changed=any(changes.values()))
+        run = find_run_to_change(ctx, run, need=need)
     if record := _find_pipeline(ctx, run, changes):
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
@@ -207,9 +208,14 @@ def resume(
             raise Rejected(problems) from None
     if not any(assignment.startswith("training_steps=") for assignment in sets):
         _require_steps_left(prepared.job, checkpoint.step, run or earlier_record.run)
+    problems = list[Problem]()
+    if not any(changes.values()):
+        problems += _find_complete(ctx, earlier_record, prepared.job, checkpoint.step, run)
+    with collect_problems(problems):
+        resumed = resume_job(prepared, stored_plan, checkpoint, get_plugins(ctx))
+    raise_if_any(problems)
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    resumed = resume_job(prepared, stored_plan, checkpoint, get_plugins(ctx))
     _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
 
 
@@ -238,12 +244,45 @@ def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) ->
         )
 
 
-def _make_resume_need(plugins: Plugins) -> RunNeed:
-    """Return what `latest` has to have: the platforms of the newest runs are asked whether they left a checkpoint."""
+def _find_complete(
+    ctx: typer.Context, record: RunRecord, job: Job, finished_steps: int | None, typed_run: str
+) -> Iterator[Problem]:
+    """Yield the problem of a program of the user's own that has succeeded, where nothing is to differ."""
+    plugins = get_plugins(ctx)
+    if plugins.workload(job.workload).own_command is None or not is_complete(record, plugins):
+        return
+    line = f"robotrain resume {shlex.quote(typed_run)}"
+    ways = [Suggestion(f"{line} {way.text}") for way in _suggest_steps(record.run, job, "")]
+    if not ways and finished_steps is not None:
+        text = f"{line} {RESUME_FROM_FLAG} {finished_steps}"
+        ways = [Suggestion(text, "starts the program with it, which may train on by itself")]
+    yield make_problem("run-complete", *ways, run=record.run, typed=typed_run, done=finished_steps)
+
+
+def _suggest_steps(run: str, job: Job, number: str) -> list[Suggestion]:
+    """Return what gives a program of the user's own another length; nothing where that is unknown.
+
+    :param number: the length; empty where it is to be chosen.
+    """
+    names = [name for name, _ in job.parameters if any(word in name for word in COUNTING)]
+    program = find_program(run)
+    options = program.list_counting_options() if program and not names else ()
+    numbers = {name: number or next(word for word in COUNTING if word in name).upper() for name in (*names, *options)}
+    ways = [Suggestion(format_option(option, numbers[option]), replaces="--training-steps") for option in options]
+    return ways or [Suggestion(f"--set {name}={numbers[name]}") for name in names]
+
+
+def _make_resume_need(plugins: Plugins, is_changed: bool) -> RunNeed:
+    """Return what `latest` has to have: the platforms of the newest runs are asked whether they left a checkpoint.
+
+    :param is_changed: whether the line says more than the run, so that one that has succeeded may go on.
+    """
     queries = itertools.count()
 
     def is_met(record: RunRecord) -> bool:
         if not CONTINUABLE.is_met(record):
+            return False
+        if not is_changed and ends_by_itself(record, plugins) and is_complete(record, plugins):
             return False
         return bool(record.steps) or (next(queries) < MAX_QUERIED and may_be_continued(record, plugins))
 
@@ -338,11 +377,8 @@ def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> N
     parameter_names = [name for name, _ in job.parameters]
     if "training_steps" in declared_names.union(parameter_names):
         return
-    counting_names = [name for name in parameter_names if any(word in name for word in COUNTING)]
-    program = find_program(record.run)
-    options = program.list_counting_options() if program and not counting_names else ()
-    ways = [Suggestion(format_option(option, shlex.quote(typed_steps))) for option in options]
-    ways = ways or [Suggestion(f"--set {name}={shlex.quote(typed_steps)}") for name in counting_names or ["NAME"]]
+    number = shlex.quote(typed_steps)
+    ways = _suggest_steps(record.run, job, number) or [Suggestion(f"--set NAME={number}")]
     raise Rejected([make_problem("value-unknown.training-steps", *ways, given=typed_steps, workload=job.workload)])
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
-from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.arguments import AFTER_DASHES_KEY, AGREE_FLAG, AGREE_HELP, parse_count
+from robotrain.cli.command_factory import get_plugins, read_typed_line
 from robotrain.cli.commands import submit
+from robotrain.cli.commands.sweep_words import make_sweep_line_problem
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
+from robotrain.cli.program_line import make_placeholder_problem
+from robotrain.cli.typed_program import read_program
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
@@ -96,6 +99,7 @@ class SweepCommand(JobCommand):
 
     sends = True
     saves_job = False
+    varies_values = True
 
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
         """Return the options that every choice has; `--over` completes as `--set` does."""
@@ -146,6 +150,12 @@ class SweepCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
         raise_if_any(_find_fixed_axes(values))
+        line, plugins = read_typed_line(ctx), get_plugins(ctx)
+        workload = load_or_none(plugins.workload, choice.workload)
+        program = read_program(choice, workload, ctx.meta.get(AFTER_DASHES_KEY) or ())
+        line_problem = make_sweep_line_problem(line, self.options, program)
+        line_problem = line_problem or make_placeholder_problem(choice, line, self.options, plugins)
+        raise_if_any(filter(None, [line_problem]))
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
@@ -265,11 +275,9 @@ def describe_driver(
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     """Return the trials, how many run at the same time, and what compares them."""
     count, parallel_trials = len(prepared.steps), prepared.at_most
-    pace = "all at once" if parallel_trials is None or parallel_trials >= count else f"{parallel_trials} at a time"
-    metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "no metric: it reports none"
-    if prepared.sweep.get("patterns"):
-        metrics += f", or else by the {' or '.join(list_usual_labels(request.workload))} that they report"
-    headline = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
+    pace = "one at a time" if parallel_trials == 1 else f"{parallel_trials} at a time"
+    pace = "all at once" if parallel_trials is None or parallel_trials >= count else pace
+    headline = f"{count} trials of {request.workload.name}, {pace}, {_describe_comparison(prepared, request)}"
     rows = list_point_rows(prepared)
     if len(rows) == 1:
         varied_names = ", ".join(prepared.sweep["over"])
@@ -278,6 +286,18 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
         return f"{headline}\n  {request.sampler} chooses {varied_names} when a trial begins"
     more_note = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
     return f"{headline}\n{format_table(rows[: MAX_SHOWN + 1])}{more_note}"
+
+
+def _describe_comparison(prepared: PreparedPipeline, request: SweepRequest) -> str:
+    """Return what compares the trials."""
+    metric_names = [name for name, _ in prepared.sweep.get("metrics", ())]
+    if prepared.sweep.get("patterns"):
+        metric_names += list_usual_labels(request.workload)
+    if not metric_names:
+        return "compared by no metric: they report none"
+    if len(metric_names) == 1:
+        return f"compared by {metric_names[0]}"
+    return f"compared by the first that they report of {', '.join(metric_names)} ({request.metric_flag} names another)"
 
 
 app = make_job_command("sweep", SweepCommand, HELP)

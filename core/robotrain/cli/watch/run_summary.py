@@ -251,7 +251,8 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
         choice_note = "; ".join(filter(None, (choice_note, results.describe_ties(sweep_results))))
         score = f"{sweep_results.metric} {results.format_value(best.score)}"
         yield f"{'best':<11} {best.name}  {point_text}  {score} ({choice_note})"
-        yield f"{'':<11} {results.make_register_command(record.run, sweep_results)}"
+        if command_line := results.make_register_command(record.run, sweep_results):
+            yield f"{'':<11} {command_line}"
     if sweep_results.missing:
         metric_names = " or ".join(sweep_results.missing)
         yield f"{'best':<11} unknown: no trial reported {metric_names}; --compare-by METRIC of the sweep names another"
