@@ -21,7 +21,7 @@ JOBS = {
         *("-d", f"me/bags@{SHA}", "--image-topics", "/camera"),
         *("--state-topic", "/joints", "--action-topic", "/command"),
     ),
-    "command": ("--", "python", "train.py", "--lr", "3"),
+    "command": ("--", "python", "-m", "train", "--lr", "3"),
 }
 NOT_KEPT = {"created": 0, "notes": [], "log": "", "age": ""}
 """Of a status: what an adoption changes, and paths of the state folder."""

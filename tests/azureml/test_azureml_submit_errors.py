@@ -57,7 +57,7 @@ def test_an_expired_sign_in_is_reported_with_what_was_tried_and_what_to_type(sub
     assert "your sign-in to Azure has expired" in text
     assert "AADSTS70043: The refresh token has expired" in text
     assert "Tried: EnvironmentCredential, AzureCliCredential." in text
-    assert f"(then `az account set --subscription {submission.subscription}`)" in text
+    assert f"(then `az account set --subscription {submission.subscription}`" in text
     assert "Trace ID" not in text
 
 

@@ -6,13 +6,11 @@ The order of identities is in `robotrain_sources.fetching.azure_sign_in`.
 import functools
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from robotrain.errors import Suggestion
 from robotrain_sources.fetching.azure_sign_in import (
     find_rejected_variable,
     make_azure_credential,
@@ -25,6 +23,7 @@ from robotrain_azure.workspace import get_cloud
 
 IDENTITY_PREFIXES = ("AZURE_", "IDENTITY_", "MSI_")
 """Prefixes of the environment variables that select an identity or a cloud."""
+LOGIN_COMMAND = "az login"
 TOKEN_CACHE_SECONDS = 120.0
 """Longer than one command needs tokens, shorter than a change of identity takes."""
 RENEWAL_SECONDS = 300.0
@@ -135,19 +134,6 @@ def suggest_sign_in(message: str) -> str:
     """Return how to sign in again, or which environment variable to correct."""
     variable = find_rejected_variable(message)
     return suggest_other_value(variable) if variable else LOGIN_COMMAND
-
-
-LOGIN_COMMAND = "az login"
-CLI_INSTALL_URL = "https://learn.microsoft.com/cli/azure/install-azure-cli"
-
-
-def suggest_login(remark: str = "") -> Suggestion:
-    """Return the command that signs in to Azure; where it is not installed, with the page that explains it.
-
-    :param remark: what to do then, where it is installed.
-    """
-    missing = "" if shutil.which("az") else f"of the Azure CLI, which is not on PATH: {CLI_INSTALL_URL}"
-    return Suggestion(LOGIN_COMMAND, missing or remark)
 
 
 def explain_sign_in_error(error: BaseException) -> str:

@@ -12,6 +12,8 @@ from robotrain_azure.errors import Diagnosis
 from robotrain_azure.storage import StorageError
 from robotrain_azure.workspace import Workspace
 
+from robotrain_azureml.sign_in import suggest_login
+
 make_problem = Messages(__file__)
 
 PROBLEM_CODES = {
@@ -65,5 +67,5 @@ def make_signed_out_problem(
     fix = credential.suggest_sign_in(str(error))
     choose_account = f"then `az account set --subscription {workspace.subscription}`"
     is_login = fix == credential.LOGIN_COMMAND
-    ways = (credential.suggest_login(choose_account) if is_login else Suggestion(fix), *more)
+    ways = (suggest_login(choose_account) if is_login else Suggestion(fix), *more)
     return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=reason)

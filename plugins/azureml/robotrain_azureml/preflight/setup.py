@@ -23,7 +23,6 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.job import Job
-from robotrain_azure import credential
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
@@ -33,6 +32,7 @@ from robotrain_azureml.preflight import access, context
 from robotrain_azureml.preflight import compute as compute_checks
 from robotrain_azureml.preflight.context import PreflightContext, UncheckedParts
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.sign_in import suggest_login
 from robotrain_azureml.spec import check_job, job_settings, render
 
 PLATFORM_NAME = "azureml"
@@ -95,7 +95,7 @@ def check_sign_in() -> Iterator[HealthResult]:
     else:
         message = "you are not signed in to the Azure CLI, and the environment sets no identity"
         report = report_warning if _is_azure_machine() else report_missing
-        yield report(message, credential.suggest_login())
+        yield report(message, suggest_login())
 
 
 def check_settings() -> Iterator[HealthResult]:
@@ -135,7 +135,7 @@ def _report_incomplete_workspace(missing_flags: Sequence[str], *more: str) -> He
     variables = " ".join(WORKSPACE_VARIABLES[flag] for flag in missing_flags)
     ways = [Suggestion(variables, "in the environment, or in [platforms.azureml] of robotrain.toml")]
     if "--subscription-id" in missing_flags:
-        ways.append(credential.suggest_login("then `az account set --subscription ID` chooses the default one"))
+        ways.append(suggest_login("then `az account set --subscription ID` chooses the default one"))
     return report_missing(", ".join((title, *more)), *ways)
 
 
