@@ -50,7 +50,9 @@ STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole where there is no terminal."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
-RUN_START = re.compile("^.+-(?=[0-9a-f]{8}-[0-9]+$)")
+MAX_CHANGES_BELOW = 3
+"""With more changes from the run before it, a run is another experiment, and a line of them tells nothing."""
+RUN_START = re.compile("^[^ ]+-(?=[0-9a-f]{8}-[0-9]+(@|$))")
 """The workload in the name of a run, and the dash behind it."""
 MAX_KEPT_ORDER = 3
 """The drop order up to which columns are kept by shortening names and runs: those of results."""
@@ -268,7 +270,7 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     progresses = [listed_run.progress for listed_run in listed]
     metrics_by_run = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
     headlines = [
-        progress.winner or scores.format_headline_score(progress.scores, metrics)
+        RUN_START.sub("", progress.winner) or scores.format_headline_score(progress.scores, metrics)
         for progress, metrics in zip(progresses, metrics_by_run, strict=True)
     ]
     ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
@@ -279,13 +281,13 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         Column(
             "PLATFORM", [listed_run.record.platform if listed_run.record else "" for listed_run in listed], drop_order=5
         ),
-        Column("STEP", [_format_steps(listed_run) for listed_run in listed], drop_order=3),
+        Column("STEP", [_format_steps(listed_run) for listed_run in listed], drop_order=4),
         Column(
             "LOSS", ["" if progress.loss is None else f"{progress.loss:.4g}" for progress in progresses], drop_order=2
         ),
         Column("SCORE", headlines, drop_order=2),
         Column("CONDITIONS", conditions, drop_order=8),
-        Column("AGE", ages, drop_order=4),
+        Column("AGE", ages, drop_order=3),
         Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
@@ -307,7 +309,8 @@ def _format_changes(listed_run: ListedRun) -> str:
     resume_role = RESUME_ROLE if listed_run.is_resumed else ""  # that it continues, so not from which folder too
     changes = run_differences.format_changes([change for change in listed_run.changes if change.name != resume_role])
     if not listed_run.parent:
-        return f"unlike {RUN_START.sub('', listed_run.before)}: {changes}" if changes else ""
+        is_near = len(listed_run.changes) <= MAX_CHANGES_BELOW
+        return f"unlike {RUN_START.sub('', listed_run.before)}: {changes}" if changes and is_near else ""
     parent = RUN_START.sub("", listed_run.parent)
     result_change = listed_run.result_change
     if listed_run.is_resumed:

@@ -108,7 +108,9 @@ class ListedRun:
         """Why the run is in its state, where that says more than the state."""
         if self.state not in STATES_WITH_REASON:
             return ""
-        says_no_more = self.reason in (failure.STOPPED_REASON, failure.STOPPED_EARLY_REASON)
+        stop_reasons = (failure.STOPPED_REASON, failure.STOPPED_EARLY_REASON)
+        first_sentence = self.reason.partition(". ")[0]  # the next one names the last checkpoint, as `status` does
+        says_no_more = first_sentence.endswith(stop_reasons)
         return "" if self.state == "cancelled" and says_no_more else self.reason
 
     @property
