@@ -49,10 +49,17 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, r
 
 def test_runs_names_other_data_by_its_last_folder(robotrain, fake_platform, pusht, tmp_path):
     folders = [shutil.copytree(pusht, tmp_path / "a-long-folder" / name) for name in ("day-1", "day-2", "day-3")]
+    (folders[1] / "meta" / "note.txt").write_text("other data")
     words = ("submit", "--platform", "fake", "--training-steps", "4", "--dataset-path")
     robotrain(*words, folders[0]).check(0)
     robotrain(*words, folders[1], "--dataset-path", folders[2]).check(0)
     assert robotrain("runs").stdout.splitlines()[2].endswith(": dataset day-1 → day-2 + day-3")
+
+
+def test_a_copy_of_the_data_is_no_other_data(robotrain, fake_platform, pusht, tmp_path):
+    words = ("submit", "--platform", "fake", "--training-steps", "4", "--dataset-id", "d", "--json", "--dataset-path")
+    runs = [robotrain(*words, folder).json["run"] for folder in (pusht, shutil.copytree(pusht, tmp_path / "copy"))]
+    assert robotrain("diff", *runs, "--json").json["data"] == []
 
 
 def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, fake_platform, pusht):

@@ -13,6 +13,13 @@ from snapshots import check_snapshot
 SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
 
 
+def make_other_data(dataset, folder):
+    """Return a copy of a dataset with one file more."""
+    shutil.copytree(dataset, folder)
+    (folder / "meta" / "note.txt").write_text("other data")
+    return folder
+
+
 @pytest.fixture
 def submit_training(robotrain, fake_platform, pusht):
     """Submit a training run with a logged loss: `submit_training("--batch-size", 8)` returns its name."""
@@ -44,7 +51,7 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, submit_tra
 
 
 def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, submit_training, pusht, tmp_path):
-    other = shutil.copytree(pusht, tmp_path / "other")
+    other = make_other_data(pusht, tmp_path / "other")
     submit_training("--name", "pick-v1", "--batch-size", 7)
     submit_training("--name", "pick-v2", "--seed", 3, dataset=other)
     page = read_page(robotrain, "pick-v1", "pick-v2")
@@ -53,7 +60,7 @@ def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, su
 
 
 def test_the_run_with_the_lowest_validation_loss_is_named(robotrain, submit_training, pusht, tmp_path):
-    other = shutil.copytree(pusht, tmp_path / "other")
+    other = make_other_data(pusht, tmp_path / "other")
     submit_training("--name", "pick-v1", **{"val/loss": 0.5})
     submit_training("--name", "pick-v2", "--seed", 3, **{"val/loss": 0.25})
     submit_training("--name", "pick-v3", dataset=other, **{"val/loss": 0.25})
@@ -100,7 +107,7 @@ def test_runs_of_one_job_are_told_apart(robotrain, submit_training):
 
 
 def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
-    other = shutil.copytree(pusht, tmp_path / "other")
+    other = make_other_data(pusht, tmp_path / "other")
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     comparison = robotrain("report", *runs, "--json").json
     assert list(comparison) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]

@@ -31,6 +31,8 @@ from robotrain.store.run_values import (
 PIN_LENGTH, RECORDED_PIN_LENGTH = 20, 12
 """Characters of a commit or digest (`folder:…`) that tell two apart, and those that a record keeps."""
 
+FOLDER_PIN = re.compile(r" @ (folder:\w+)(?: \(|$)")
+"""The digest of a folder's files in the text of a source."""
 SCRIPT_SUFFIXES = (".py", ".sh")
 MODULE_OPTION = "-m"
 """The option of Python, before the module that it runs."""
@@ -166,13 +168,20 @@ def _compare(name: str, runs: Sequence[RunValues], *, fills_defaults: bool) -> D
     texts = [run_values[name].text if name in run_values else None for run_values in runs]
     if fills_defaults:
         texts = [default if text is None and run_values else text for text, run_values in zip(texts, runs, strict=True)]
-    distinct_texts = {text for text, run_values in zip(texts, runs, strict=True) if run_values}
+    distinct_texts = {_identify(text) for text, run_values in zip(texts, runs, strict=True) if run_values}
     is_missing = None in distinct_texts
     if len(distinct_texts - {None}) > 1 or (
         is_missing and len(distinct_texts) > 1 and any(value.is_chosen for value in present_values)
     ):
         return Difference(name, tuple(texts), present_values[0].is_source)
     return None
+
+
+def _identify(text: str | None) -> str | None:
+    """Return what makes a value another one: of folders the digests of their files, wherever these lie."""
+    contents = [FOLDER_PIN.search(source_text) for source_text in (text or "").split(", ")]
+    digests = [match[1] for match in contents if match]
+    return ", ".join(digests) if len(digests) == len(contents) else text
 
 
 def _iterate_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, RunValue]]:
