@@ -3,6 +3,9 @@
 import dataclasses
 
 import pytest
+from robotrain.cli.next_commands import suggest_commands
+from robotrain.model.progress import Progress
+from robotrain.model.run import Status
 from robotrain.store import records
 from robotrain_runtime.contract.event import (
     Checkpoint,
@@ -310,6 +313,18 @@ def test_status_of_an_evaluation_shows_scores_results_and_next_commands(scripted
 def test_registration_is_not_suggested_for_a_bad_or_lost_policy(scripted, robotrain, evaluation, outcome, type_next):
     scripted.run("eval-1", *EPISODES, evaluation, state=outcome)
     assert [line.split()[1] for line in robotrain("status", "--json").json["next"]] == type_next
+
+
+def test_a_pipeline_whose_policy_is_not_good_enough_is_not_continued_as_it_is(scripted, robotrain):
+    scripted.run("eval-1", *EPISODES, dataclasses.replace(FOUND, passed=False), state="failed")
+    progress = Progress(())
+    progress.evaluated = dataclasses.replace(FOUND, passed=False)
+    pipeline = dataclasses.replace(records.read_record("eval-1"), steps=("train", "evaluate"))
+    lines = [line for line, _ in suggest_commands(pipeline, Status(state="failed"), progress)]
+    assert lines == [
+        "robotrain report eval-1",
+        "robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE",
+    ]
 
 
 def test_state_is_shown_though_the_log_cannot_be_read(scripted, robotrain):

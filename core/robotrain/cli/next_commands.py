@@ -40,7 +40,12 @@ def suggest_commands(record: RunRecord, status: Status, progress: Progress) -> l
         repeat_command = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
         if record.is_sweep and record.native:
             repeat_command = (f"robotrain resubmit {record.run}", "run all trials again")
-        return [repeat_command, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
+        log_command = (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")
+        if progress.evaluated and progress.evaluated.passed is False and not record.is_sweep:
+            report_command = (f"robotrain report {record.run}", "write a page about it: episodes, plots, videos")
+            change_command = "robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE"
+            return [report_command, (change_command, "change it: the same policy would fail again")]
+        return [repeat_command, log_command]
     return list(_iter_suggestions(record, status, progress))
 
 

@@ -216,7 +216,13 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
         option_suggestions = (Suggestion(misspelt),)
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         if way := suggest_run_word(flag, context):
-            return make_problem("usage.no-such-option", way, where=flag, command=command, known="The name of a run stands without an option.")
+            return make_problem(
+                "usage.no-such-option",
+                way,
+                where=flag,
+                command=command,
+                known="The name of a run stands without an option.",
+            )
         if not option_suggestions and (way := suggest_watching(flag, flags, context)):
             return make_problem("usage.no-such-option", way, where=flag, command=command, known="")
         typed_value = read_typed_value(flag, context)
