@@ -82,7 +82,7 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             return TyperCommand(cmd_name, add_help_option=False)
         command = get_plugins(ctx).load_command(cmd_name)
         if command is None:
-            from robotrain.cli.parse_errors import explain_unknown_command
+            from robotrain.cli.unknown_command import explain_unknown_command
 
             raise Rejected([explain_unknown_command(cmd_name, ctx.meta.get(ARGUMENTS_KEY, ()), get_plugins(ctx))])
         return typer.main.get_command(command)

@@ -54,7 +54,7 @@ def make_pasted_line_problem(typed_words: Sequence[str], plugins: Plugins) -> Pr
 
     :param typed_words: the command's arguments as they were typed.
     """
-    from robotrain.cli.parse_errors import find_translation  # imports the records of runs
+    from robotrain.cli.unknown_command import find_translation  # imports the records of runs
 
     words, _ = split_at_dashes([*typed_words])
     for index, word in reversed([*enumerate(words)]):  # the translation says `--platform PLATFORM` itself
