@@ -43,7 +43,7 @@ LINUX_CALLS: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (resource, ("prlimit",)),
 )
 LIBRARY_CALLS = ("prctl", "unshare", "setns", "renameat2", "inotify_init", "signalfd", "syscall", "gettid")
-CLIENT_COMMANDS = ("git", "osmo", "python", "ssh", "terraform", "uv", "uvx")
+CLIENT_COMMANDS = ("git", "osmo", "python", "sh", "ssh", "terraform", "uv", "uvx")
 """What commands of robotrain start on the machine of a user."""
 
 

@@ -1,6 +1,7 @@
 """Plans as folders: what `render --to` wrote is what `submit --plan` sends."""
 
 import json
+import platform
 import shlex
 from pathlib import Path
 
@@ -155,4 +156,5 @@ def test_submit_without_the_platforms_command_names_the_line_that_renders_the_jo
     assert words == ["render", "train.py", *options, "--json", "--to", "FOLDER", "--", "--lr", "0.1"]
     assert robotrain(*words).exit_code == 0
     here = [way for way in problem["instead"] if way["text"] == "--platform local"]
-    assert [{*way["replaces"].split()} for way in here] == ([{options[2]}] if "slurm" in place else [])
+    works_here = "slurm" in place and platform.system() == "Linux"
+    assert [{*way["replaces"].split()} for way in here] == ([{options[2]}] if works_here else [])
