@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from robotrain.config.values import DEFAULT_LAYERS, Value
@@ -13,6 +14,7 @@ from robotrain.model.workload import Workload
 from robotrain.redaction import can_repeat, value_holds_secret
 from robotrain.store import records
 from robotrain.store.latest_run import NEWEST_NAMES
+from robotrain.store.run_differences import SCRIPT_SUFFIXES
 
 make_problem = Messages(__file__)
 
@@ -72,6 +74,8 @@ GENERAL_PART = re.compile(
     re.IGNORECASE,
 )
 """Parts of an address that say nothing about it: the part before them does."""
+GENERAL_PROGRAM = re.compile("(main|run|start|__main__|train|training|trainer|)", re.IGNORECASE)
+"""Names of programs that say nothing beside the folder of their code."""
 REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
 """A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
 ASSET = re.compile(r"(?:\w+:/?|\w+://.*/(?=[^/]+/versions/))([^:/]+)(?:[:/]|/versions/)([0-9]+)")
@@ -99,8 +103,13 @@ def make_default_name(job: Job, workload: Workload, chosen_values: Mapping[str, 
 
 
 def _list_words(job: Job, workload: Workload) -> Iterator[str]:
-    """Yield the parts of a name: what runs, unless it is a training, its first source, and the values that name it."""
-    source = next((source for source in job.sources if source.role not in UNNAMED_ROLES), None)
+    """Yield the parts of a name: what runs, unless it is a training, its first source, and the values that name it.
+
+    A program of the user's own is named by the folder of its code, and by its file, if that says something.
+    """
+    sources = [source for source in job.sources if source.role not in UNNAMED_ROLES]
+    code = [source for source in sources if source.role in workload.roles and workload.roles[source.role].is_program]
+    source = next(iter([*code, *sources]), None)
     role = workload.roles.get(source.role) if source else None
     if workload.evaluates and role and role.takes:
         yield "eval-of"
@@ -109,6 +118,10 @@ def _list_words(job: Job, workload: Workload) -> Iterator[str]:
     if source:
         yield _find_run_name(source.uri) or _find_short_name(source.uri)
     yield from (str(job[name]) for name in workload.named_by if job[name] is not None)
+    if code and workload.own_command:
+        words = workload.own_command.list_words(job)
+        program = next((PurePosixPath(word).stem for word in words if word.endswith(SCRIPT_SUFFIXES)), "")
+        yield from () if GENERAL_PROGRAM.fullmatch(program) else (program,)
 
 
 def _find_run_name(address: str) -> str:

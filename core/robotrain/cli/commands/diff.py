@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,9 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.model.amounts import format_duration
 from robotrain.model.job import NAME_PARAMETER
-from robotrain.model.run import RunRecord
+from robotrain.model.run import RunRecord, measure_seconds
 from robotrain.redaction import redact
 from robotrain.report.collect import RunFacts
 from robotrain.report.evaluation import format_number
@@ -120,7 +122,7 @@ def _add_second_run(typed_run: str, run: str) -> list[str]:
     Raise Rejected if there is no other one.
     """
     record = records.read_record(run)
-    noun = f"run of {record.program or record.workload}"
+    noun = f"{'sweep' if record.is_sweep else 'run'} of {record.program or record.workload}"
     newest_run = next(_iterate_series(record), run)
     if newest_run != run:
         print_message(f"{run} is compared with the newest {noun}, {newest_run}")
@@ -129,11 +131,8 @@ def _add_second_run(typed_run: str, run: str) -> list[str]:
     if earlier_run:
         print_message(f"{run} is the newest {noun}: it is compared with {remark}, {earlier_run}")
         return [earlier_run, run]
-    other_run = next((other for other in records.iterate_runs(with_steps=False) if other != run), "")
-    ways = [("robotrain runs", "lists the runs")]
-    if other_run:
-        remark = f"the newest run of {records.read_record(other_run).workload}"
-        ways = [(f"robotrain diff {run} {other_run}", remark), *ways]
+    page = "its trials side by side" if record.is_sweep else "a page about it"
+    ways = [(f"robotrain report {run}", page), ("robotrain runs", "lists the runs")]
     raise make_usage_error(f"there is no {noun} beside {run} to compare it with", "", *ways)
 
 
@@ -165,6 +164,10 @@ def _format_rows(
 
     yield ["run", *(run_facts.record.run for run_facts in facts)]
     yield ["state", *(run_facts.status.state for run_facts in facts)]
+    for name, format_cell in (("step", _format_step), ("took", _format_time)):
+        cells = [format_cell(run_facts) for run_facts in facts]
+        if any(cells):
+            yield [name, *(cell or "–" for cell in cells)]
     if any(run_facts.record.note for run_facts in facts):
         yield ["note", *(redact(run_facts.record.note) or "–" for run_facts in facts)]
     if any(run_facts.sweep for run_facts in facts):
@@ -176,6 +179,19 @@ def _format_rows(
         cells = ["–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values]
         if len(set(cells)) > 1:  # numbers may differ in digits that are not shown
             yield [row.name, *map(redact, cells)]
+
+
+def _format_step(facts: RunFacts) -> str:
+    progress = facts.progress
+    if progress.step is None:
+        return ""
+    step_text = f"{progress.step:,}" + (f" of {progress.total:,}" if progress.total else "")
+    return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
+
+
+def _format_time(facts: RunFacts) -> str:
+    seconds = measure_seconds(facts.status, time.time())
+    return "" if seconds is None else format_duration(seconds)
 
 
 app = make_app(diff)
