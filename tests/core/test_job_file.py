@@ -22,6 +22,8 @@ def render(robotrain):
     [
         (GOOD + "parametres:\n  batch_size: 3\n", "file-unknown-key job.yaml:4"),
         (GOOD + "parameters:\n  batch_sise: 3\n", "file-unknown-key job.yaml:5"),
+        (GOOD + "parameters:\n  batch_sise:\n", "file-unknown-key job.yaml:5"),
+        (GOOD + "parameters: {training_steps: 20,000}\n", "file-unknown-key job.yaml:4"),
         (GOOD + "parameters:\n  batch_size: [3]\n", "file-wrong job.yaml:5"),
         (GOOD + "parameters: 3\n", "file-wrong job.yaml:4"),
         ("sources: episodes\n", "file-wrong job.yaml:1"),

@@ -150,13 +150,21 @@ class JobReader:
                     scalar_text if key == "workload" else str(self.folder / scalar_text), top[key]
                 )
         sources = tuple(self.read_sources(top["sources"])) if "sources" in top else ()
+        empty_values: dict[str, Value] = {}
         if "parameters" in top:
             values |= prefix_names("parameters", self.read_table(top["parameters"], "parameters"))
+            empty_values |= prefix_names("parameters", self._read_empty(top["parameters"]))
         if "params" in top:
             values |= prefix_names("params", self.read_params(top["params"]))
         for name, table in self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ():
             values |= prefix_names(f"platforms.{name}", self.read_table(table, f"platforms.{redact(name)}"))
-        return Layer(values, sources, self.read_arguments(top), self.folder, tuple(self.problems))
+            empty_values |= prefix_names(f"platforms.{name}", self._read_empty(table))
+        arguments = self.read_arguments(top)
+        return Layer(values, sources, arguments, self.folder, tuple(self.problems), empty_values=empty_values)
+
+    def _read_empty(self, node: YamlNode) -> dict[str, Value]:
+        """Return the names in a table that have no value."""
+        return {key.text: self.make_value("", key) for key, value_node in node.pairs if value_node.null}
 
     def format_place(self, line: int) -> str:
         """Return the place of a line."""

@@ -65,11 +65,14 @@ class Layer(NamedTuple):
     problems: tuple[Problem, ...] = ()
     is_shared: bool = False
     """Whether its values are for any workload, which may have no use for them."""
+    empty_values: Mapping[str, Value] = MappingProxyType({})
+    """Names that a file has without a value, which is the default then; `training_steps: 20,000` has `000`."""
 
-    def select(self, table: str) -> dict[str, Value]:
+    def select(self, table: str, *, with_empty: bool = False) -> dict[str, Value]:
         """Return the values of a table, by their names in it."""
         start = f"{table}."
-        return {key.removeprefix(start): value for key, value in self.values.items() if key.startswith(start)}
+        values = {**self.values, **self.empty_values} if with_empty else self.values
+        return {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
 
     def find_text(self, key: str) -> str:
         """Return a value as text; empty without one."""
