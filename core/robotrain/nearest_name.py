@@ -11,8 +11,8 @@ from robotrain.errors import Suggestion
 
 MIN_RATIO = 0.75
 """How similar the letters of names with digits must be."""
-MIN_NEAR_RATIO = 0.6
-"""How similar names must be."""
+MIN_NEAR_RATIO, MIN_OTHER_RATIO = 0.6, 0.7
+"""How similar names must be: typing errors seldom change the first letter."""
 SHORT = 3
 """The length of names of which another first letter makes another name."""
 MIN_PREFIX = 2
@@ -40,7 +40,7 @@ def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
         [
             spelling
             for spelling in name_by_spelling
-            if _can_be_misspelt(name, spelling) and _has_near_key(name, spelling)
+            if _can_be_misspelt(name, spelling) and _has_near_start(name, spelling) and _has_near_key(name, spelling)
         ],
         n=1,
         cutoff=MIN_NEAR_RATIO,
@@ -61,6 +61,11 @@ def _can_be_misspelt(name: str, candidate: str) -> bool:
     if min(len(name_letters), len(candidate_letters)) == 0:  # `v0.6.0` and `0.6.0`
         return len(digit_texts) == 1 and len(name_letters + candidate_letters) <= 1
     return len(digit_texts) == 1 and SequenceMatcher(None, name_letters, candidate_letters).ratio() >= MIN_RATIO
+
+
+def _has_near_start(name: str, candidate: str) -> bool:
+    """Return whether two names begin alike, or are so near that the first letter may be the error."""
+    return name[:1] == candidate[:1] or SequenceMatcher(None, name, candidate).ratio() >= MIN_OTHER_RATIO
 
 
 def _has_near_key(name: str, candidate: str) -> bool:

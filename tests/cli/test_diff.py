@@ -101,7 +101,7 @@ def test_diff_of_a_run_alone_compares_it_with_one_of_its_workload(submit_plain, 
     answer = robotrain("diff", program, "--json")
     answer.check_problems(2, "usage")
     (problem,) = answer.json["problems"]
-    assert problem["instead"][0]["text"] == f"robotrain diff {program} {second}"
+    assert problem["instead"][0]["text"] == f"robotrain report {program}"
     records.write_record(replace(records.read_record(second), workload="command"))
     assert [run["run"] for run in robotrain("diff", second, "--json").json["runs"]] == [program, second]
     assert [run["run"] for run in robotrain("diff", program, "--json").json["runs"]] == [program, second]

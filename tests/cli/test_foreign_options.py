@@ -143,7 +143,7 @@ OF_A_PROGRAM = {
     "--conda mine": ["--environment FOLDER"],
     "--docker": [],
     "--target local": ["--platform local"],
-    "--out results": ["-- --out results"],
+    "--out results": ["robotrain submit train.py --platform local --dry-run --json -- --out results"],
 }
 
 

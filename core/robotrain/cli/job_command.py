@@ -102,7 +102,7 @@ class JobCommand(JobHelp, JobCompletion):
     def add_labels(self, options: ComposedOptions) -> None:
         """Add the options for what people call the run."""
         for flag, (help, metavar) in LABELS.items():
-            options.add_own(flag, help=help, metavar=metavar, common=True)
+            options.add_own(flag, help=help, metavar=metavar, common=flag == "--name")
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Act on a job that its platform can run."""

@@ -5,6 +5,7 @@ Only pure checks run: no network, no process, no rule of a site. What Terraform 
 
 import dataclasses
 import functools
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ MAX_TRIALS = 20
 """How many suggestions of a line are tried; the others are shown as they are."""
 SLOW_CODES = ("code-", "upload-")
 """How the codes begin of problems that a look at all files of a folder finds."""
+PLACEHOLDER = re.compile(r"\{\w+\}")
 ON_THE_LINE = ("-", "after --")
 """How the place of a problem begins that a change of the line has to remove."""
 
@@ -182,13 +184,14 @@ class _Trials:
         return is_of_job and (resolution.job, resolution.settings) == (other_resolution.job, other_resolution.settings)
 
     def _find_errors(self, arguments: Sequence[str]) -> list[Problem]:
-        """Return the errors that the pure checks find in a line."""
+        """Return the errors that the pure checks find in a line, but for placeholders of values that a sweep varies."""
         try:
-            return select_errors(self._check(arguments)[1])
+            errors = select_errors(self._check(arguments)[1])
         except Rejected as rejected:
-            return select_errors(rejected.problems)
+            errors = select_errors(rejected.problems)
         except UsageError as error:
-            return [explain_parse_error(error)]
+            errors = [explain_parse_error(error)]
+        return [error for error in errors if not (self._command.varies_values and PLACEHOLDER.search(error.title))]
 
     def _resolve(self, arguments: Sequence[str]) -> Resolution | None:
         """Return the job of a line; None if it has errors."""

@@ -17,7 +17,7 @@ from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
-from robotrain.line_edits import DASHES
+from robotrain.line_edits import DASHES, LineOptions, edit_line, suggest_line
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name, list_meant_files, suggest_name
@@ -43,7 +43,8 @@ def find_unknown_words(
     if unknown_options:
         after_dashes = split_at_dashes([*typed_words])[1] or ()
         problems = [*_find_unknown_options(unknown_options, plain_words, choice, options, plugins, after_dashes)]
-        yield from _join_moves(problems, after_dashes, is_command=not choice.program)
+        joined = _join_moves(problems, after_dashes, is_command=not choice.program)
+        yield from (_complete_line(problem, options, typed_words) for problem in joined) if choice.program else joined
     workloads = [word for word in plain_words if word in plugins.list_names("workload")]
     files = [word for word in plain_words if is_job_file(word)]
     for same_sort_words in (workloads, files):
@@ -77,6 +78,17 @@ def _join_moves(problems: Sequence[Problem], after_dashes: Sequence[str], *, is_
             noun = "options" if len(moves) > 1 else "option"
             title = problem.title.replace(problem.where, where).replace("no option", f"no {noun}")
             yield dataclasses.replace(problem, title=title, where=where, suggestions=(way,))
+
+
+def _complete_line(problem: Problem, options: ComposedOptions, typed_words: Sequence[str]) -> Problem:
+    """Return a problem of options that belong after `--` with the whole line; any other as it is."""
+    if problem.message != AFTER_DASHES or len(problem.suggestions) != 1:
+        return problem
+    switches = frozenset(flag for flag in options.flags if not options.takes_value(flag))
+    line = edit_line(typed_words, problem, problem.suggestions[0], LineOptions({}, switches))
+    before, after = split_at_dashes(line or [])
+    ways = suggest_line(before, after or ())
+    return dataclasses.replace(problem, suggestions=tuple(ways)) if line and ways else problem
 
 
 def _find_unknown_options(

@@ -117,7 +117,7 @@ class SubmitCommand(JobCommand):
         """Add the switches, `--save-spec` and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
-        options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME", common=True)
+        options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME")
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help, common=flag == "--stream")
         save = "after submission, write the platform's spec of the run to this file"

@@ -63,6 +63,8 @@ class _SweepLine:
         last_name = ""
         for option in (option for option in typed_options if not option.is_after):
             word = option.words[0]
+            if option.words == (OVER_FLAG,):  # `--over --lr=1,2`: the next word has the values
+                continue
             if option.name.startswith(f"{OVER_FLAG}="):
                 last_name = self._read_over(option.value)
             elif not option.name and last_name and re.fullmatch(NUMBER, word.strip(",")):
