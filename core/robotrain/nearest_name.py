@@ -12,7 +12,9 @@ from robotrain.errors import Suggestion
 MIN_RATIO = 0.75
 """How similar the letters of names with digits must be."""
 MIN_NEAR_RATIO, MIN_OTHER_RATIO = 0.6, 0.7
-"""How similar names must be: typing errors seldom change the first letter."""
+"""How similar names must be, and short ones that begin otherwise: typing errors seldom change the first letter."""
+MAX_SHORT = 6
+"""The length of names in which few letters alike make none that is meant: `update` is not `data`."""
 SHORT = 3
 """The length of names of which another first letter makes another name."""
 MIN_PREFIX = 2
@@ -64,8 +66,9 @@ def _can_be_misspelt(name: str, candidate: str) -> bool:
 
 
 def _has_near_start(name: str, candidate: str) -> bool:
-    """Return whether two names begin alike, or are so near that the first letter may be the error."""
-    return name[:1] == candidate[:1] or SequenceMatcher(None, name, candidate).ratio() >= MIN_OTHER_RATIO
+    """Return whether two names begin alike, are long, or are so near that the first letter may be the error."""
+    is_like = name[:1] == candidate[:1] or len(name) > MAX_SHORT
+    return is_like or SequenceMatcher(None, name, candidate).ratio() >= MIN_OTHER_RATIO
 
 
 def _has_near_key(name: str, candidate: str) -> bool:
