@@ -16,6 +16,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_line
 from robotrain.cli.parse_errors import explain_parse_error
+from robotrain.cli.unknown_words import find_programs
 from robotrain.config.resolve import Resolution
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
 from robotrain.line_edits import PROGRAM, TRAINER_OPTION, LineOptions, edit_line, read_edit, split_line
@@ -46,13 +47,18 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
 
 
 def offer_job_file(ctx: Any, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield the problems; where a source is missing, the line with the job file of this folder is the first way."""
-    is_there = not (ctx.params.get("words") or ctx.params.get("plan")) and Path(JOB_FILE).is_file()
+    """Yield the problems; where a source is missing, the line with the job file of this folder, or with the program
+    that it is about, is the first way.
+    """
+    is_described = bool(ctx.params.get("words") or ctx.params.get("plan"))
+    file, remark = JOB_FILE, "the job file of this folder"
+    if not is_described and not Path(JOB_FILE).is_file():
+        file, remark = next(find_programs(Path(), get_plugins(ctx)), ""), "the program of this folder"
     typed_words = [PROGRAM, *read_typed_line(ctx)]
     size = len(ctx.command_path.split())
-    way = Suggestion(shlex.join([*typed_words[:size], JOB_FILE, *typed_words[size:]]), "the job file of this folder")
+    way = Suggestion(shlex.join([*typed_words[:size], file, *typed_words[size:]]), remark)
     for problem in problems:
-        offers = is_there and problem.code == "source-missing"
+        offers = file and not is_described and problem.code == "source-missing"
         yield dataclasses.replace(problem, suggestions=(way, *problem.suggestions)) if offers else problem
 
 

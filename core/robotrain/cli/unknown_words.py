@@ -216,7 +216,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: Plugins, typed_word
         return make_problem("standard-input")
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
-    programs = [] if (Path(word) / JOB_FILE).is_file() else list(_find_programs(Path(word), plugins))
+    programs = [] if (Path(word) / JOB_FILE).is_file() else list(find_programs(Path(word), plugins))
     meanings = tuple(_suggest_meanings(word, choice, plugins, typed_words))
     name_suggestions = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
     if of_kind[1:]:
@@ -260,7 +260,7 @@ def _suggest_meanings(word: str, choice: Choice, plugins: Plugins, typed_words: 
                     yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
 
 
-def _find_programs(folder: Path, plugins: Plugins) -> Iterator[str]:
+def find_programs(folder: Path, plugins: Plugins) -> Iterator[str]:
     """Yield the path of the program that a folder is about, for workloads that run a program of the user."""
     workloads = [workload for workload in plugins.workloads().values() if workload.own_command and workload.template]
     for workload in workloads if folder.is_dir() else ():
