@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fake_plugin import FAKE, FakeEngine, engine
 from robotrain.plugin import ANY, YES, Capabilities, Param, Plan, Problem, Registered, Stage, Status, hook
-from robotrain_runtime.contract.event import Checkpoint, format_event
+from robotrain_runtime.contract.event import Checkpoint, Outcome, format_event
 from robotrain_runtime.plugin import Metrics
 
 
@@ -53,6 +53,8 @@ class InstantEngine(FakeEngine):
         yield format_event(Metrics(step=1, total=1, values={"val/loss": loss, "train/loss": loss / 2}), 0.0)
         if not (engine() / "unsaved").exists():
             yield format_event(Checkpoint(step=1, path="/instant/checkpoints/000001"), 0.0)
+        if self.status(reference).state == "succeeded":
+            yield format_event(Outcome(state="succeeded", exit_code=0), 0.0)
 
     def register(self, reference: Mapping[str, str], name: str, step: int | None) -> Registered:
         return Registered(name=name, version="1", step=step or 1, uri=reference["id"])

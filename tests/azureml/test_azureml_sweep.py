@@ -15,7 +15,7 @@ from robotrain_azure import outputs
 from robotrain_azureml.platform import AZUREML
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import Dimension, parse_document
-from robotrain_runtime.contract.event import Metrics, Outcome, Track
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome, Track
 from robotrain_runtime.contract.trial_values import set_trial_values
 
 COMPUTE = "k8s-robot-dev-00"
@@ -195,6 +195,7 @@ def begin_trial(trial) -> dict[str, float]:
 def succeed_trial(trial, loss: float) -> None:
     """A trial ends well."""
     trial.say(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
+    trial.say(event.format_event(Checkpoint(step=20, path="/mnt/outputs/checkpoints/000020")))
     trial.say(event.format_event(Outcome(state="succeeded", exit_code=0)))
     trial.state("Completed")
 

@@ -282,9 +282,9 @@ class Progress:
         return tuple(dict.fromkeys([*copies, *models]))
 
     @property
-    def has_policy(self) -> bool:
-        """Whether its log tells of a checkpoint, or of an evaluated policy."""
-        return bool(self.checkpoint or (self.evaluated and self.evaluated.policy))
+    def may_have_policy(self) -> bool:
+        """Whether its log tells of a checkpoint or an evaluated policy, or lacks the end of the run: it may be cut."""
+        return bool(self.outcome is None or self.checkpoint or (self.evaluated and self.evaluated.policy))
 
     @property
     def has_output(self) -> bool:

@@ -19,7 +19,7 @@ def may_be_registered(record: RunRecord, plugins: Plugins) -> bool:
     if record.makes != "checkpoints" or may_be_continued(record, plugins):
         return True
     platform = plugins.platform_of(record)
-    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].has_policy
+    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].may_have_policy
 
 
 def make_policy_need(plugins: Plugins, *, with_sweeps: bool = True) -> RunNeed:

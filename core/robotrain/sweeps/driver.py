@@ -40,5 +40,5 @@ class SweepDriver(PipelineDriver):
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":
             progress, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
-            state.scores, state.has_policy = select_scores(self._sweep, progress), progress.has_policy
+            state.scores, state.has_policy = select_scores(self._sweep, progress), progress.may_have_policy
         super()._end_run(record, state, status)

@@ -190,4 +190,4 @@ class NativeSweepEngine(NativeEngine):
             params = event_record.event.params if isinstance(event_record.event, event.Track) else {}
             if not state.values and sweep.space.keys() <= params.keys():
                 state.values = {axis_name: params[axis_name] for axis_name in sweep.space}
-        state.scores, state.has_policy = select_scores(sweep, progress), progress.has_policy
+        state.scores, state.has_policy = select_scores(sweep, progress), progress.may_have_policy
