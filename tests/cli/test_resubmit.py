@@ -13,7 +13,7 @@ from robotrain.model.run import Output, locate_output
 from robotrain.store import plans, records, stored_job
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Published, StageEvent, Track, format_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome, Published, StageEvent, Track, format_event
 
 
 @pytest.fixture
@@ -349,7 +349,8 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
         "replaced": None,
     }
     robotrain("register", sent_run).check_problems(2, "value-missing")
-    set_run_state(fake_platform, sent_run, state="succeeded")
+    end = format_event(Outcome(state="succeeded", exit_code=0))
+    set_run_state(fake_platform, sent_run, state="succeeded", log=[end])
     robotrain("register", sent_run, "pusht").check_problems(2, "checkpoint-missing")
     (missing,) = robotrain("register", "--json").json["problems"]
     assert [way["text"] for way in missing["instead"]] == ["robotrain register RUN MODEL"]
