@@ -145,7 +145,7 @@ class JobCommand(JobHelp, JobCompletion):
             context_settings=CONTEXT_SETTINGS,
             rich_markup_mode=None,
         )
-        command.options, command.choice = options, choice
+        command.options, command.choice, command.general_help = options, choice, self.general_help or str(self.help)
         return command
 
     def invoke(self, ctx: Any) -> Any:

@@ -94,9 +94,12 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
                 return [*pieces, "--", "PROGRAM", "ARGS..."]
         return [*pieces, "[-- ARGS]"] if workload.program else pieces
 
+    general_help = ""
+    """The text of the command before a job chose its options; empty for the command itself."""
+
     def choose_help(self, choice: Choice, plugins: Plugins) -> str:
         """Return the text of its help for a choice: with what a workload does that was named, and its jobs."""
-        text = str(self.help)
+        text = self.general_help or str(self.help)
         workload = load_or_none(plugins.workload, choice.workload)
         if workload is None or choice.origins[0].layer != ARGUMENT_LAYER or not self.shows_jobs_of_workload:
             return text
