@@ -21,6 +21,8 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
     options: ComposedOptions
     choice: Choice
     words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
+    general_help = ""
+    """The text of the command before a job chose its options; empty for the command itself."""
     shows_jobs_of_workload = False
     """Whether the jobs that a workload declares are examples of it."""
 
@@ -93,9 +95,6 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
             if workload.own_command and not self.choice.program:
                 return [*pieces, "--", "PROGRAM", "ARGS..."]
         return [*pieces, "[-- ARGS]"] if workload.program else pieces
-
-    general_help = ""
-    """The text of the command before a job chose its options; empty for the command itself."""
 
     def choose_help(self, choice: Choice, plugins: Plugins) -> str:
         """Return the text of its help for a choice: with what a workload does that was named, and its jobs."""

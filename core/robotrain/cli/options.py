@@ -187,6 +187,10 @@ class ComposedOptions:
         """Return whether a flag needs the next word as its value; None for one that is not here."""
         return flag in self._valued if flag in self.flags else None
 
+    def list_switches(self) -> frozenset[str]:
+        """Return the spellings of options that take no value."""
+        return frozenset(flag for flag in self.flags if not self.takes_value(flag))
+
     def find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""
         return ROBOTRAIN_OWNER if re.fullmatch(NUMBERED_ENV_PATTERN, spelling) else self.owners.get(spelling, "")

@@ -183,8 +183,7 @@ def make_placeholder_problem(
     """
     before, after = split_at_dashes([*line])
     program = read_program(choice, load_or_none(plugins.workload, choice.workload), after or ())
-    switches = frozenset(flag for flag in options.flags if not options.takes_value(flag))
-    typed_options = [*split_line(before, LineOptions({}, switches))]
+    typed_options = [*split_line(before, LineOptions({}, options.list_switches()))]
     misplaced_options = [
         option
         for option in typed_options

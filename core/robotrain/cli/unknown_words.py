@@ -84,8 +84,7 @@ def _complete_line(problem: Problem, options: ComposedOptions, typed_words: Sequ
     """Return a problem of options that belong after `--` with the whole line; any other as it is."""
     if problem.message != AFTER_DASHES or len(problem.suggestions) != 1:
         return problem
-    switches = frozenset(flag for flag in options.flags if not options.takes_value(flag))
-    line = edit_line(typed_words, problem, problem.suggestions[0], LineOptions({}, switches))
+    line = edit_line(typed_words, problem, problem.suggestions[0], LineOptions({}, options.list_switches()))
     before, after = split_at_dashes(line or [])
     ways = suggest_line(before, after or ())
     return dataclasses.replace(problem, suggestions=tuple(ways)) if line and ways else problem

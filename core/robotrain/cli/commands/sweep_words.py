@@ -58,7 +58,7 @@ class _SweepLine:
 
     def read(self, words: Sequence[str]) -> None:
         """Read the line, and note its corrections."""
-        switches = (flag for flag in self.options.flags if not self.options.takes_value(flag))
+        switches = self.options.list_switches()
         typed_options = [*split_line(words, LineOptions({}, frozenset((*switches, *MULTIRUN_FLAGS))))]
         last_name = ""
         for option in (option for option in typed_options if not option.is_after):
