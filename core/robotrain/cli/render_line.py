@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from robotrain.cli.command_factory import load_command, read_typed_line
+from robotrain.cli.command_factory import load_command, read_typed_line, split_at_dashes
 from robotrain.cli.suggestion_trials import read_line_options
 from robotrain.errors import Problem, Suggestion
 from robotrain.line_edits import DASHES, PROGRAM, LineOptions, split_line
@@ -59,22 +59,18 @@ def _complete(way: Suggestion, job_words: Sequence[str]) -> Suggestion:
     if not _renders_job(way):
         return way
     own_words = shlex.split(way.text.removeprefix(RENDER_LINE))
-    dashes_index = _find_dashes(job_words)
-    words = [PROGRAM, RENDER, *job_words[:dashes_index], *own_words, *job_words[dashes_index:]]
+    before, after = split_at_dashes([*job_words])
+    words = [PROGRAM, RENDER, *before, *own_words, *([] if after is None else [DASHES, *after])]
     return way._replace(text=shlex.join(words))
 
 
 def _select_job_words(words: Sequence[str], line_options: LineOptions, render_flags: Collection[str]) -> list[str]:
     """Return the words without the options that `render` does not have: `--wait`, `--dry-run`."""
-    dashes_index = _find_dashes(words)
+    before, after = split_at_dashes([*words])
     job_options = [
         option
-        for option in split_line(words[:dashes_index], line_options)
+        for option in split_line(before, line_options)
         if not option.name or option.words[0].partition("=")[0] in render_flags
     ]
-    return [*chain.from_iterable(option.words for option in job_options), *words[dashes_index:]]
-
-
-def _find_dashes(words: Sequence[str]) -> int:
-    """Return the index of `--`, or that behind the last word."""
-    return list(words).index(DASHES) if DASHES in words else len(words)
+    kept_words = chain.from_iterable(option.words for option in job_options)
+    return [*kept_words, *([] if after is None else [DASHES, *after])]
