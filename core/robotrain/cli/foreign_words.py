@@ -67,6 +67,12 @@ def drop_noun(arguments: Sequence[str]) -> tuple[list[str], bool]:
     return words, noun.endswith("s") and not (words and not words[0].startswith("-"))
 
 
+def list_foreign_flags(way: str) -> list[str]:
+    """Return what other tools call an option: `--target` for `--platform NAME`."""
+    options = _read_words()["options"].items()
+    return [flag for foreign_flags, table in options if way in table.get("ways", ()) for flag in foreign_flags.split()]
+
+
 def find_foreign_option(
     flag: str, value: str, workload: Workload | None, flags: Iterable[str]
 ) -> tuple[str, list[Suggestion]] | None:

@@ -63,16 +63,14 @@ def make_platform_missing_problem(plugins: Plugins, typed_words: Sequence[str] =
 
 def _leave_out_name(words: Sequence[str], name: str) -> list[str]:
     """Return the words of a line without the name of a platform that stands alone, or behind an unknown option."""
+    from robotrain.cli.foreign_words import list_foreign_flags  # costs start-up
+
     if name not in words:
         return [*words]
     index = list(words).index(name)
-    start = index - 1 if words[index - 1] in PLATFORM_FLAGS else index
+    start = index - 1 if words[index - 1] in list_foreign_flags("--platform NAME") else index
     is_value = words[index - 1].startswith("-") and start == index
     return [*words] if is_value else [*words[:start], *words[index + 1 :]]
-
-
-PLATFORM_FLAGS = ("--target", "--backend", "--on", "--engine", "--executor")
-"""What other tools call `--platform`."""
 
 
 def make_not_loaded_problem(
