@@ -299,10 +299,8 @@ def test_example_has_its_data_and_its_commands(robotrain, tmp_path):
 
 def test_isaac_example_renders_on_every_platform(robotrain):
     assert robotrain("init", "--example", "isaac-cartpole").exit_code == 0
-    for platform, words in ON.items():
-        flags = [flag for flag in words if flag not in ("--tracking-uri", "none")]
-        workspace = ON["azureml"][:6] if platform == "osmo" else []
-        answer = robotrain("render", "isaac-cartpole/job.yaml", "--platform", platform, *flags, *workspace)
+    for platform, words in {**ON, "slurm": ["--partition", "gpu"]}.items():
+        answer = robotrain("render", "isaac-cartpole/job.yaml", "--platform", platform, *words)
         assert answer.exit_code == 0, answer.stderr
     assert "Isaac-Cartpole-Direct" in Path("isaac-cartpole/job.yaml").read_text()
 

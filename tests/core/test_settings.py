@@ -185,3 +185,20 @@ def test_a_repository_with_the_name_of_a_folder_is_doubtful(robotrain):
     words = ("explain", "--platform", "local", "-d")
     robotrain(*words, "lab/episodes").check_problems(0, "source-doubtful")
     assert "[source-doubtful]" not in robotrain(*words, "lab/others").stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "model", "is_skipped"),
+    [
+        ("register_checkpoint: m", ["--skip-register-checkpoint"], None, True),
+        ("skip_register_checkpoint: true", ["--register-checkpoint", "m"], "m", False),
+        ("skip_register_checkpoint: false", ["--register-checkpoint", "m"], "m", False),
+        ("{register_checkpoint: m, skip_register_checkpoint: true}", [], None, True),
+        ("{register_checkpoint: m, skip_register_checkpoint: true}", ["--no-skip-register-checkpoint"], "m", False),
+        ("register_checkpoint: m", [], "m", False),
+    ],
+)
+def test_the_stronger_of_a_parameter_and_the_switch_against_it_counts(explain, file, words, model, is_skipped):
+    Path("job.yaml").write_text(f"workload: isaac-train\nparameters:\n  {file}\n")
+    rows = explain("job.yaml", *words)
+    assert (rows["register_checkpoint"]["value"], rows["skip_register_checkpoint"]["value"]) == (model, is_skipped)

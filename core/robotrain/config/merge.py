@@ -119,6 +119,7 @@ class LayerStack:
         parameters = get_parameters(declared)
         collected_values = ((p.name, list(self._collect_given(p, f"{table}.{p.name}"))) for p in parameters)
         values_by_name = {name: layer_values for name, layer_values in collected_values if layer_values}
+        self._leave_out_opposites(parameters, table, values_by_name)
         unset = [
             p.name for p in parameters if p.name in values_by_name and p.is_unset_by(values_by_name[p.name][0].value)
         ]
@@ -141,6 +142,24 @@ class LayerStack:
             layer_values = [*layer_values, *weakest_values, Value(parameter.default, DEFAULT_ORIGIN)]
             merged[name] = layer_values[0]._replace(overrode=(*replaced_values, *layer_values[1:]))
         return merged
+
+    def _leave_out_opposites(
+        self, parameters: Sequence[Parameter], table: str, values_by_name: dict[str, list[Value]]
+    ) -> None:
+        """Of a switch and the parameter that it is the opposite of, leave out what the weaker layer says."""
+
+        def find_layer(name: str) -> int:
+            key, origin = f"{table}.{name}", values_by_name[name][0].origin
+            ranks = (rank for rank, layer in enumerate(self._layers) if key in layer.values)
+            return next(rank for rank in ranks if self._layers[rank].values[key].origin == origin)
+
+        for switch in parameters:
+            opposite = switch.param.opposite_of
+            if switch.name not in values_by_name or opposite not in values_by_name:
+                continue
+            if str(values_by_name[switch.name][0].value).lower() == "true":
+                is_stronger = find_layer(switch.name) <= find_layer(opposite)
+                del values_by_name[opposite if is_stronger else switch.name]
 
     def problems(self) -> Iterator[Problem]:
         """Yield invalid tables and failures of the layers; complete after `merge_values`."""

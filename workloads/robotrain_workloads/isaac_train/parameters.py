@@ -134,7 +134,9 @@ class IsaacTrainParameters:
             "REGISTER_CHECKPOINT",
         ),
     ] = None
-    skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
+    skip_register_checkpoint: Annotated[
+        bool, Param(help="do not register the last checkpoint", opposite_of="register_checkpoint")
+    ] = False
     publish_url: CheckpointsUrl = None
     packages: Packages = None
     allow_builds: AllowBuilds = False
