@@ -207,6 +207,23 @@ def test_unreadable_settings_files_fail(robotrain):
     assert "robotrain.toml" in answer.stdout
 
 
+@pytest.mark.parametrize(
+    ("file", "fact"),
+    [
+        ('[parameters]\nbatch_size = "many"\n', "--batch-size"),
+        ("[parameters]\nbatch_siz = 8\n", "batch_siz"),
+        ('[platforms.slurm]\ntime = "abc"\n', "--time abc"),
+        ('[platforms.slurm]\npartitions = "gpu"\n', "partitions"),
+        ('[workloads.isaac-train]\nnum_envs = "x"\n', "--num-envs"),
+        ('[platforms.azureml]\nsubscription_id = "S"\n', ""),  # the line may give the rest
+        ('[platforms.slurm]\npartition = "gpu"\ntime = "3h"\n[parameters]\ntask = "Isaac-Ant"\n', ""),
+    ],
+)
+def test_project_file_is_read_as_a_submit_reads_it(checks, file, fact):
+    Path("robotrain.toml").write_text(file)
+    check_result(checks()["settings files"], "fail" if fact else "ok", fact or "robotrain.toml")
+
+
 def test_clock_behind_the_newest_run_is_named(checks):
     record("a-1", created=time.time() + 3600)
     check_result(checks()["clock"], "warn", "UTC")

@@ -125,7 +125,7 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "leftovers": check_leftovers,
         "cache folder": partial(check_folder, files.get_cache_folder(), "ROBOTRAIN_CACHE", unused_entries),
         "cache": check_cache,
-        "settings files": check_settings_files,
+        "settings files": partial(check_settings_files, plugins, platform),
         "configuration folder": check_configuration_folder,
         "checker": partial(check_checker, plugins),
         "clock": check_clock,

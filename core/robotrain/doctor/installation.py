@@ -8,8 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain import __version__
-from robotrain.config import project_file, variables
-from robotrain.errors import Problem, Suggestion
+from robotrain.config import variables
+from robotrain.config.request import Request
+from robotrain.config.selection import Surroundings, read_surroundings
+from robotrain.config.unknown_keys import find_unknown_tables
+from robotrain.errors import Problem, Suggestion, select_errors
 from robotrain.installation import find_version, format_install_command
 from robotrain.model.health import (
     HealthResult,
@@ -24,6 +27,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import files
 from robotrain.submission import checker
 from robotrain.submission.container_plugins import load_workload_container
+from robotrain.submission.prepare import check_request
 
 
 def check_versions() -> Iterator[HealthResult]:
@@ -54,20 +58,44 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
         yield report_ok(f"{len(installed.claims)} plugins from {len(packages)} packages, all loaded")
 
 
-def check_settings_files() -> Iterator[HealthResult]:
-    """Check that `.env.local`, `.env` and `robotrain.toml` can be read."""
+def check_settings_files(installed: Plugins, platform_name: str) -> Iterator[HealthResult]:
+    """Check that `.env.local`, `.env` and `robotrain.toml` can be read, and that a submit takes what this file says."""
     working_folder = Path.cwd()
-    read_files: list[str] = []
-    problems: list[Problem] = []
-    for layer in variables.read_dotenv_files(working_folder):
-        read_files.append(layer.layer)
-        problems += layer.problems
-    if project := project_file.load_project(working_folder):
-        read_files.append(os.path.relpath(project.folder / files.PROJECT_FILE))
-        problems += project.problems
+    surroundings = read_surroundings()
+    dotenv_files = [*variables.read_dotenv_files(working_folder)]
+    read_files = [layer.layer for layer in dotenv_files]
+    problems = [problem for layer in dotenv_files for problem in layer.problems]
+    if surroundings.project:
+        read_files.append(os.path.relpath(surroundings.project.folder / files.PROJECT_FILE))
+        problems += _check_project_file(surroundings, installed, platform_name)
     yield from map(convert_problem, problems)
     if not problems:
         yield report_ok(", ".join(read_files) if read_files else f"none in {working_folder}")
+
+
+def _check_project_file(surroundings: Surroundings, installed: Plugins, platform_name: str) -> list[Problem]:
+    """Return the errors of submits that would not be there without robotrain.toml, but for what an option may add."""
+    project = surroundings.project
+    assert project is not None
+    kinds = installed.source_kinds()
+    named_platform = platform_name or (str(project.platform.value) if project.platform else "")
+    workload_names = {
+        str(project.workload.value) if project.workload else installed.default_workload(),
+        *(name for level in project.levels for name in level.workloads),
+    }
+    problems = [*project.problems, *find_unknown_tables((), project, installed)]
+    for name, chosen_platform in installed.platforms().items():
+        for workload in installed.workloads().values():
+            if named_platform not in ("", name) or workload.name not in workload_names:
+                continue
+            without = surroundings._replace(project=None)
+            errors, other_errors = (
+                select_errors(check_request(request, workload, chosen_platform, installed, kinds)[1])
+                for request in (Request(surroundings=part, lookups=None) for part in (surroundings, without))
+            )
+            known_problems = (*other_errors, *problems)
+            problems += [error for error in errors if error not in known_problems and error.code != "value-missing"]
+    return problems
 
 
 def check_checker(installed: Plugins) -> Iterator[HealthResult]:

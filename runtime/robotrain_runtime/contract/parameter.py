@@ -48,7 +48,7 @@ class Param(NamedTuple):
     off_value: str = ""
     """The value that it gives."""
     opposite_of: str = ""
-    """Of a switch: the field that has no value where the switch is on. The stronger layer says which of the two counts."""
+    """Of a switch: the field that has no value where it is on. The stronger layer says which of the two counts."""
     env: tuple[str, ...] = ()
     """Variables that are read after `ROBOTRAIN_<NAME>`."""
     terraform: TerraformOutput | None = None
