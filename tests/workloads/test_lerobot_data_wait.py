@@ -42,7 +42,7 @@ def test_the_first_steps_do_not_count() -> None:
     ("workers", "cores", "loading", "is_on_gpu", "level", "way"),
     [
         (4, 16, 0.106, True, "warning", "--num-workers 16"),
-        (0, 2, 0.1, False, "info", "--num-workers 2"),
+        (0, 2, 0.1, False, "", ""),  # measured: on two cores without a GPU, processes make it slower
         (16, 16, 0.106, True, "warning", ""),
         (4, 16, 0.005, True, "", ""),
     ],

@@ -20,7 +20,7 @@ NOTABLE_SHARE = 0.2
 
 
 class DataWait:
-    """Measures it, and says once that it is much.
+    """Measures it, and says once that a GPU waits much. On a CPU more processes take from the training what they load.
 
     :param workers: processes that load data.
     :param cores: those that the job has.
@@ -36,7 +36,6 @@ class DataWait:
         self._steps = 0
         self._waited = self._spent = 0.0
         """Seconds of all steps that count."""
-        self._is_told = False
 
     @property
     def share(self) -> float | None:
@@ -62,18 +61,15 @@ class DataWait:
         self._waited += loading
         self._spent += loading + update
         share = self.share or 0.0
-        if self._steps == FIRST_STEPS + LEAST_STEPS and share > NOTABLE_SHARE and not self._is_told:
-            self._is_told = True
+        if self._is_on_gpu and self._steps == FIRST_STEPS + LEAST_STEPS and share > NOTABLE_SHARE:
             emit_event(self._make_note(share))
 
     def _make_note(self, share: float) -> Note:
-        waiting_subject = "the GPU waits" if self._is_on_gpu else "the training waits"
         text = (
-            f"{waiting_subject} for data {share:.0%} of the time, and {self._workers} processes load it on "
+            f"the GPU waits for data {share:.0%} of the time, and {self._workers} processes load it on "
             f"{self._cores} cores"
         )
         more_workers = [f"--num-workers {self._cores}"] if self._workers < self._cores else []
         ways = (*more_workers, *self._other_ways)
         text += f" ({'; '.join(ways)})" if ways else ": more cores would help"
-        level: Any = "warning" if self._is_on_gpu else "info"
-        return Note(level=level, text=text, ways=tuple((way,) for way in ways))
+        return Note(level="warning", text=text, ways=tuple((way,) for way in ways))
