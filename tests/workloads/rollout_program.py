@@ -55,11 +55,15 @@ def load_act():
     return load_policy(FOLDER / "act", "cpu")
 
 
-def roll_out(policy, on_episode=lambda episode: None, **parameters):
+def get_result(policy, on_episode=lambda episode: None, **parameters):
     request = EvaluationRequest(
         env="pusht", **{"eval_episodes": 6, "env_steps": 30, "env_workers": 0, "starts": "easy", **parameters}
     )
-    return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode).episodes]
+    return run_rollout(policy, request, on_episode)
+
+
+def roll_out(*arguments, **parameters):
+    return [dataclasses.asdict(episode) for episode in get_result(*arguments, **parameters).episodes]
 
 
 def alone():
@@ -116,7 +120,8 @@ def not_finite():
 
 
 def scaled():
-    return roll_out(make_policy("scaled", world=SCALED, **ACT))
+    result = get_result(make_policy("scaled", world=SCALED, **ACT))
+    return [dataclasses.asdict(episode) for episode in result.episodes], result.summarize()["scaled_key_points"]
 
 
 def camera():

@@ -97,7 +97,7 @@ def test_the_numbers_are_those_of_lerobot_eval_for_the_same_seeds(scenes, folder
 
 @pytest.mark.parametrize("scene", ["two_processes", "as_on_gpu", "in_batches", "filmed", "scaled"])
 def test_processes_batches_videos_and_scaled_key_points_change_no_result(scenes, scene):
-    episodes = scenes[scene][0] if scene in ("two_processes", "filmed") else scenes[scene]
+    episodes = scenes[scene][0] if scene in ("two_processes", "filmed", "scaled") else scenes[scene]
     assert sum_rewards(episodes) == pytest.approx(sum_rewards(scenes["alone"]), abs=1e-3)
 
 
@@ -134,6 +134,7 @@ def test_videos_play_in_a_browser_and_show_each_step(scenes):
 
 def test_what_the_environment_adapts_to_the_policy_is_noted(scenes, notes):
     assert sum("scaled (" in text for text in notes) == 1
+    assert scenes["scaled"][1] is True, "the results say it: lerobot-eval would give another score"
     assert [episode["steps"] for episode in scenes["camera"]] == [3, 3]
     assert any("is used as the policy's observation.images.top" in text for text in notes)
     assert sum_rewards(scenes["renamed"]) == pytest.approx(sum_rewards(scenes["camera"]), abs=1e-3)

@@ -51,6 +51,8 @@ class RolloutResult:
     episodes: Sequence[RolloutEpisode]
     latency_ms: Mapping[str, float] | None = None
     """Milliseconds from one observation to an action that the network computed: p50 and p95; None if not measured."""
+    scaled_key_points: bool = False
+    """Whether the policy was given the environment's key points as -1 to 1, as it was trained."""
 
     def mean(self, name: str) -> float:
         """Return the mean over episodes."""
@@ -126,6 +128,7 @@ class RolloutResult:
             **self._summarize_scores(),
             **({"tasks": tasks} if tasks else {}),
             **({"latency_ms": dict(self.latency_ms)} if self.latency_ms else {}),
+            **({"scaled_key_points": True} if self.scaled_key_points else {}),
             "seeds": [episode.seed for episode in self.episodes],
             "per_episode": [_describe_episode(episode) for episode in self.episodes],
         }

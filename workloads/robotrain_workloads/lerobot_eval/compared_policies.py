@@ -313,7 +313,11 @@ def _merge_parts(request: EvaluationRequest, part_folders: Sequence[Path], folde
         request=request,
         policy=first_report["policy"],
         device=first_report["device"],
-        rolled=RolloutResult(episodes=episodes, latency_ms=first_report["rollout"].get("latency_ms")),
+        rolled=RolloutResult(
+            episodes=episodes,
+            latency_ms=first_report["rollout"].get("latency_ms"),
+            scaled_key_points=first_report["rollout"].get("scaled_key_points", False),
+        ),
         packages=first_report["packages"],
         peak_memory_mib=max(memory, default=None),
     )

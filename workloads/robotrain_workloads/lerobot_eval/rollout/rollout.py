@@ -222,7 +222,9 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     rolled: list[RolloutEpisode] = []
     for task_request in requests:
         rolled += _roll_out_task(loaded, trial, task_request, on_episode)
-    rollout_result = RolloutResult(episodes=rolled, latency_ms=trial.latency_ms)
+    rollout_result = RolloutResult(
+        episodes=rolled, latency_ms=trial.latency_ms, scaled_key_points=trial.environment.scaled
+    )
     counted_trials = rollout_result.trials
     if counted_trials < len(rolled):
         note_text = (
