@@ -40,6 +40,21 @@ sys.dont_write_bytecode = False
 # As `uv run` sets it: suggestions name another environment than the active one.
 os.environ["VIRTUAL_ENV"] = sys.prefix
 
+# A shell without job control (`nohup … &`) starts programs that ignore Ctrl-C; those that tests start would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave_process(process: subprocess.Popen[Any], kind: type | None, *error: Any) -> None:
+    """Leave a `with Popen(…)`: after a failed test it would wait for a process that nothing ends."""
+    if kind is not None:
+        process.kill()
+    _wait_for_process(process, kind, *error)
+
+
+_wait_for_process = subprocess.Popen.__exit__
+subprocess.Popen.__exit__ = _leave_process  # type: ignore[method-assign]
+
 # Several trainings at once, each with a thread on most cores, wait for each other: measured, up to seven times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
