@@ -82,6 +82,7 @@ def served(indexes: Indexes) -> Iterator[dict[str, str]]:
         def do_CONNECT(self) -> None:
             self.send_response(200)
             self.end_headers()
+            self.close_connection = False  # urllib asks in HTTP/1.0
             self.host = self.path.partition(":")[0]
             with lock:
                 context = indexes.certificate(self.host)

@@ -143,6 +143,7 @@ ALONE = (
     "shipped_environment",
     "launcher",
     "publish_url",
+    "skip_register_checkpoint",
     "keep",
     "builtin_policy",
     "device",

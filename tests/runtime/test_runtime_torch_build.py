@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pretend_index import Indexes, served, sha256, wheel
+from robotrain_runtime.contract.document import MACHINE_BUILD
 from robotrain_runtime.environments import environment, torch_build, uv_program
 from robotrain_runtime.process.stop import StopSignal
 
@@ -86,6 +87,28 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
     again: list[str] = []
     assert environment.build_environment(lock, VERSION, tmp_path / "cache", again.append, StopSignal(), "cpu") == built
     assert again == [remark]
+
+
+@needs_uv
+@pytest.mark.parametrize(
+    ("gpus", "has_index", "torch"),
+    [([], True, "cpu"), (["a GPU"], True, "locked"), ([], False, "locked")],
+    ids=["no GPU", "a GPU", "no index"],
+)
+def test_without_a_gpu_a_machine_gets_the_build_for_the_cpu(
+    lock, tmp_path, indexes, monkeypatch, gpus, has_index, torch
+):
+    if not has_index:
+        indexes.folders["/cpu/"] = tmp_path / "nothing"
+    monkeypatch.setattr(torch_build.hardware, "query_gpus", lambda: gpus)
+    messages: list[str] = []
+    arguments = lock, VERSION, tmp_path / "cache"
+    built = environment.build_environment(*arguments, messages.append, StopSignal(), MACHINE_BUILD)
+    assert read_constant(built, "torch") == torch
+    assert any("--torch-backend cu" in message for message in messages) == (torch == "cpu")
+    assert environment.find_environment(*arguments, MACHINE_BUILD) == built
+    monkeypatch.setattr(torch_build.hardware, "query_gpus", lambda: ["a GPU"])
+    assert (environment.find_environment(*arguments, MACHINE_BUILD) == built) == (torch == "locked")
 
 
 def test_what_uv_is_asked_for(lock, tmp_path, monkeypatch):

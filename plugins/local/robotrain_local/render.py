@@ -1,5 +1,6 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
+import dataclasses
 import os
 import platform
 import sys
@@ -16,7 +17,7 @@ from robotrain.run_folder import file_names, settings_rules
 from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
-from robotrain_runtime.contract.document import DOCUMENT_FILE, format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, MACHINE_BUILD, format_document
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
@@ -40,6 +41,8 @@ def render_plan(
     cache = str(files.get_cache_folder())
     tracking_uri = get_tracking_uri(settings)
     placement = make_placement(job, settings, str(folder), cache=cache, tracking_uri=tracking_uri)
+    if settings.torch_backend is None and settings.environment is None:
+        placement = dataclasses.replace(placement, torch_backend=MACHINE_BUILD)
     process = spec.ProcessSpec(
         run=run,
         folder=str(folder),

@@ -42,7 +42,7 @@ class LocalSettings:
         str | None,
         Param(
             help="build of PyTorch to install instead of the locked one, at the same version: cpu, cu126, rocm6.4, "
-            "xpu, or auto (chosen by the machine's driver)",
+            "xpu, or auto (chosen by the machine's driver); default without an NVIDIA GPU: cpu, if its index answers",
             metavar="BUILD",
         ),
     ] = None

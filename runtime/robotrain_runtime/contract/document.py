@@ -79,6 +79,11 @@ class Mount:
     """The name that the user gave an uploaded folder; empty for none."""
 
 
+MACHINE_BUILD = "machine"
+"""The locked build of PyTorch, or without an NVIDIA GPU that for the CPU, if its index has it. It is chosen where the
+environment is built."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
@@ -96,7 +101,7 @@ class Placement:
     environment: str | None = None
     """An existing Python environment to use in place of the locked one."""
     torch_backend: str | None = None
-    """The build of PyTorch to install in place of the locked one, as in uv (`cpu`, `cu126`, `auto`)."""
+    """The build of PyTorch to install in place of the locked one: MACHINE_BUILD, or as in uv `cpu`, `cu126`, `auto`."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """By source kind, the file of its secret, or the secret's URL in an Azure key vault."""
     secrets: Mapping[str, str] = field(default_factory=dict)

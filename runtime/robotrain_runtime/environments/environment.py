@@ -19,9 +19,11 @@ from typing import Any
 from robotrain_runtime import data_environment
 from robotrain_runtime.contract import added_packages, child_python, files
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import MACHINE_BUILD
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv_program
 from robotrain_runtime.environments.torch_build import ImageTorch, SplitLock
+from robotrain_runtime.machine import hardware
 from robotrain_runtime.machine.disk_cache import COMPLETE, ENVIRONMENTS
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import StopSignal
@@ -99,6 +101,11 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
 
     `python` is a version or a range, as in `PythonEnvironment`.
     """
+    if torch_backend == MACHINE_BUILD:
+        locked = find_environment(lock, python, cache)
+        return locked or (
+            find_environment(lock, python, cache, torch_build.CPU) if torch_build.suits_cpu(lock) else None
+        )
     environment_folder = _find_complete(cache, lock, _make_name(lock, torch_backend))
     if environment_folder is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, python)):
         environment_folder = _find_complete(cache, lock, _make_name(lock, variant=torch.key))
@@ -164,6 +171,8 @@ def build_environment(
     Two processes may call it at once. `version` is that of Python, as in `PythonEnvironment`; `torch_backend` is the
     build of PyTorch to install in place of the locked one.
     """
+    if torch_backend == MACHINE_BUILD:
+        torch_backend = _choose_build(lock, version, cache, log_line)
     environment_folder = find_environment(lock, version, cache, torch_backend)
     is_plain = environment_folder is None and torch_backend is None and _find_image_base(lock) is None
     if is_plain and (torch := torch_build.find_image_torch(lock, version)):
@@ -185,6 +194,23 @@ def build_environment(
     if remark := read_remark(environment_folder):
         log_line(remark)
     return environment_folder
+
+
+def _choose_build(lock: Path, version: str, cache: Path, log_line: LogFunction) -> str | None:
+    """Return the build of PyTorch that suits this machine; None for the locked one."""
+    is_here = find_environment(lock, version, cache) or torch_build.find_image_torch(lock, version)
+    if is_here or not torch_build.suits_cpu(lock):
+        return None
+    if find_environment(lock, version, cache, torch_build.CPU):
+        return torch_build.CPU
+    if not torch_build.has_cpu_build(lock):
+        return None
+    locked_backend = f"cu{hardware.read_cuda_version(lock).replace('.', '')}"
+    log_line(
+        "this machine has no NVIDIA GPU: PyTorch for the CPU is installed, a tenth of the download "
+        f"(--torch-backend {locked_backend}: that for CUDA)"
+    )
+    return torch_build.CPU
 
 
 def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:

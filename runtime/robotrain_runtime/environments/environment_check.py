@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robotrain_runtime import data_environment
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.document import MACHINE_BUILD, Placement
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 from robotrain_runtime.environments import environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
@@ -37,6 +37,7 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     cache, backend = Path(placement.cache), placement.torch_backend
     if environment.find_environment(required.lock, required.python, cache, backend):
         return
+    backend = None if backend == MACHINE_BUILD else backend  # the locked one needs most
     machine = f"{platform.system()}-{platform.machine()}"
     if required.platform and machine != required.platform:
         yield _make_platform_finding(required, machine, backend)

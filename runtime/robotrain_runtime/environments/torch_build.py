@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from urllib.request import urlopen
 
 from robotrain_runtime.environments import interpreter
+from robotrain_runtime.machine import hardware
 
 TORCH_PACKAGES = ("torch", "torchvision", "torchaudio")
 BUILD_PACKAGES = r"nvidia-|cuda-|triton|pytorch-triton"
@@ -25,6 +27,10 @@ SUFFIX = r"-cu\d+$|triton"
 """What distinguishes the names of these packages in a lock without comments."""
 WHEEL_ADDRESS = r"@.*/[^/-]+-([^/-]+)-[^/]+\.whl"
 DRIVER_FILE = Path("/sys/module/nvidia/version")
+CPU = "cpu"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+"""Where uv looks for the builds for the CPU."""
+INDEX_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,32 @@ def split_lock(lock: str) -> SplitLock | None:
         locked_torch_pins=tuple(f"{pin.name}=={pin.version}" for pin in family),
         cuda=any(name.startswith("nvidia-") for name in build),
     )
+
+
+def suits_cpu(lock: Path) -> bool:
+    """Return whether a lock has torch for CUDA, and this machine no NVIDIA GPU that could use it."""
+    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    if lock_parts is None or not lock_parts.cuda:
+        return False
+    try:
+        return not hardware.query_gpus()
+    except hardware.DriverUnavailable:
+        return True
+
+
+def has_cpu_build(lock: Path) -> bool:
+    """Return whether the index of the builds for the CPU answers, and has the versions of a lock."""
+    lock_parts = split_lock(lock.read_text(encoding="utf-8"))
+    assert lock_parts is not None
+    try:
+        for pin in lock_parts.torch_pins:
+            name, _, version = pin.partition("==")
+            with urlopen(f"{CPU_INDEX}/{name}/", timeout=INDEX_SECONDS) as page:
+                if f"{name}-{version}+cpu-" not in unquote(page.read().decode(errors="replace")):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def list_required(lock: str, is_other_build: bool) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement
-from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.document import MACHINE_BUILD, Placement
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -191,7 +191,7 @@ def get_cuda_version(gpu_requirement: GpuRequirement, placement: Placement) -> s
     """Return the version of CUDA that PyTorch will bring, such as 12.8; empty if unknown."""
     if placement.environment is not None:
         return ""
-    if placement.torch_backend is None:
+    if placement.torch_backend in (None, MACHINE_BUILD):
         return gpu_requirement.cuda
     match = re.fullmatch(r"cu(\d+)(\d)", placement.torch_backend)
     return f"{match[1]}.{match[2]}" if match else ""
