@@ -21,7 +21,6 @@ from typing import Any
 
 import hypothesis
 import pytest
-from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
 from macos import become_mac
 from problem_assertions import check_problems
@@ -71,7 +70,6 @@ MEMORY = Path("/dev/shm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--known-skips", action="store_true", help="fail for a skip that known_skips.txt does not list")
     parser.addoption("--macos", action="store_true", help="run commands in this process as on a Mac")
 
 
@@ -79,8 +77,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Write the files of fast tests to memory, which takes a sixth of the time of a disk. Tests that train or install
     need more room, and caches beside them.
     """
-    if config.option.known_skips and "PYTEST_XDIST_WORKER" not in os.environ:
-        config.pluginmanager.register(KnownSkips(read_known()))
     if config.option.markexpr == "not slow" and os.access(MEMORY, os.W_OK):
         room = os.statvfs(MEMORY)
         if room.f_bavail * room.f_frsize > 4 << 30:
