@@ -394,7 +394,9 @@ class Progress:
     @property
     def newest_value_text(self) -> str:
         """The newest value of the main metric: `loss 0.25`; empty if there is none, or the score is shown instead."""
-        if not (main_metric := self.main_metric) or not self.curve or (main_metric.kind == "score" and self.score_text):
+        if not (main_metric := self.main_metric) or not self.curve:
+            return ""
+        if (main_metric.kind == "score" and self.score_text) or self.is_score(main_metric.name):
             return ""
         return f"{main_metric.brief or main_metric.title} {self.curve[-1][1]:.4g}{scores.format_unit(main_metric)}"
 

@@ -104,6 +104,7 @@ class CheckpointFollower:
     """Follows the checkpoints below the outputs of a program, and those that it reports.
 
     :param get_step: returns the last step of the program that is known; None if none is.
+    :param has_scores: returns whether the program has evaluated: then what it leaves is no checkpoint.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class CheckpointFollower:
         get_step: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         send: Callable[[Any], None] = emit_event,
+        has_scores: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
         self._text = str(spec.values["checkpoints"] or "")
@@ -120,6 +122,7 @@ class CheckpointFollower:
         """Whether checkpoints are those of a usual pattern, once there are some: nobody names one."""
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
+        self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._code = spec.code
         self._outside = OutsideOutputs(spec.arguments, spec.folder, spec.work)
@@ -194,7 +197,7 @@ class CheckpointFollower:
             files_text, guess = checkpoint_pattern.describe_files(self._outputs)
             way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {files_text}{way}"
-        elif not self._has_results:
+        elif not self._has_results and not self._has_scores():
             self._keep_outputs()
             self._say_whole()
             yield from self._failures.values()

@@ -22,6 +22,7 @@ from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.missing_module import MissingModule
 from robotrain_workloads.command.parameters import is_continued
+from robotrain_workloads.command.printed_scores import PrintedScores
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
 from robotrain_workloads.command.results import ResultsFollower
@@ -61,10 +62,14 @@ def make_followers(
     outputs = Path(spec.outputs)
 
     missing_module = MissingModule(spec)
+    policy = spec.environ.get(POLICY_VARIABLE, "")
+    scores = PrintedScores(spec, policy) if policy and isinstance(reader, UsualOutput) else None
 
     def take_lines() -> list[bytes]:
         new_lines = output_lines.take_lines()
         missing_module.read_lines(new_lines)
+        if scores:
+            scores.read_lines(new_lines)
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
     is_continuing = bool(spec.resume) and is_continued(spec.values, spec.arguments)
@@ -76,10 +81,14 @@ def make_followers(
         take_lines=take_lines,
         resumed_step=manifest.step if manifest else 0,
     )
-    checkpoints = CheckpointFollower(spec, lambda: metrics.last_step)
+    checkpoints = CheckpointFollower(
+        spec, lambda: metrics.last_step, has_scores=lambda: bool(scores and scores.find_scores())
+    )
     followers: list[Follower] = [metrics, missing_module, checkpoints]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
-        followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
+        followers.append(ResultsFollower(spec, policy))
+    elif scores:
+        followers.append(scores)
     return followers
 
 
