@@ -147,6 +147,36 @@ def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(fin
         assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ignore_file", "exit_code"),
+    [
+        ("--init weights/tiny.pt", ".gitignore", 2),
+        ("--init=./weights/tiny.pt", ".gitignore", 2),
+        ("--config own.yaml", ".robotrainignore", 2),
+        ("data/frames.npz", ".gitignore", 2),
+        ("--config .hidden.yaml", "", 2),
+        ("--data data", ".gitignore", 0),
+        ("--config sent.yaml", None, 0),
+        ("--init weights/not-here.pt", None, 0),
+        ("--out runs", None, 0),
+        ("--save-path weights/tiny.pt", None, 0),
+        ("--data empty", None, 0),
+    ],
+)
+def test_argument_that_names_what_is_not_sent(find_problems, tmp_path, arguments, ignore_file, exit_code):
+    code = tmp_path / "own"
+    for name in ("train.py", "weights/tiny.pt", "data/frames.npz", "own.yaml", "sent.yaml", ".hidden.yaml", "runs/log"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).touch()
+    (code / "empty").mkdir()
+    (code / ".gitignore").write_text("*.pt\ndata/\nruns\nempty\n")
+    (code / ".robotrainignore").write_text("/own.yaml\n")
+    answer = find_problems("--code own --no-install", f"python train.py {arguments}")[1]
+    assert answer.exit_code == exit_code, answer.stderr
+    assert ("[command-path-ignored]" in answer.stderr) == (ignore_file is not None)
+    assert str(code / ignore_file if ignore_file else "") in answer.stderr
+
+
 OUTSIDE = [
     # a script that writes to an absolute path, its arguments, the place that is named, what keeps it
     (
