@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -627,3 +628,43 @@ def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):
 @pytest.mark.parametrize("name", placeholders.NAMES)
 def test_parameter_of_the_users_own_cannot_be_called_as_a_placeholder(robotrain, name):
     robotrain(*LINE, "--param", f"{name}=1", "--", "true").check_problems(2, "own-parameter-invalid --param")
+
+
+DEEP = " + ".join(["x"] * 1000)
+HARD_PROGRAMS = {
+    "a sum of a thousand": f"x = 1\nz = {DEEP}\n",
+    "a path of a thousand": f"import os\nx = 'a'\nos.makedirs({DEEP})\nopen({DEEP}, 'w')\n",
+    "a condition of a thousand": f"x = 1\nif {DEEP}:\n    pass\n",
+    "a thousand branches": "x = 1\nif x:\n    pass\n" + "elif x:\n    pass\n" * 900,
+    "a thousand calls": "x = str\nx" + ".lower()" * 900 + "\n",
+    "an option with such a default": "import argparse\nx = 1\np = argparse.ArgumentParser()\n"
+    f"p.add_argument('--lr', default={DEEP})\np.parse_args()\n",
+    "a very long list": f"x = [{', '.join(['(1 + 2) * 3'] * 50_000)}]\n",
+}
+
+
+@pytest.mark.parametrize("place", ["train.py", "helper.py"])
+@pytest.mark.parametrize("name", HARD_PROGRAMS)
+def test_program_that_cannot_be_followed_is_sent_within_a_second(find_problems, tmp_path, name, place):
+    code = tmp_path / "own"
+    code.mkdir()
+    (code / "train.py").write_text("import helper\n")
+    (code / place).write_text(HARD_PROGRAMS[name])
+    start = time.process_time()
+    answer = find_problems("--code own --no-install --param size=1", "python train.py --lr {size} --out {outputs}")[1]
+    assert answer.exit_code == 0, answer.stderr
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "name", ["train.py", "helper.py", "c.yaml", "page.html", ".gitignore", ".robotrain-outputs", "requirements.txt"]
+)
+def test_pipe_in_the_folder_of_the_code_is_not_opened(find_problems, tmp_path, name):
+    code = tmp_path / "own"
+    code.mkdir()
+    (code / "train.py").write_text("import helper\n")
+    (code / name).unlink(missing_ok=True)
+    os.mkfifo(code / name)
+    answer = find_problems("--code own --no-install", "python train.py")[1]
+    assert answer.exit_code == (0 if name.startswith(".") else 2), answer.stderr
+    assert ("[upload-links]" in answer.stderr) == (answer.exit_code == 2)

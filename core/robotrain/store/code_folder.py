@@ -185,8 +185,9 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
     for parent in [parent for parent in reversed(path.parents) if parent.is_relative_to(root)]:
         repository_path = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
         for name in IGNORE_FILES:
-            with contextlib.suppress(OSError):
-                ignore_rules = _add_rules(ignore_rules, repository_path, str(parent / name))
+            if (parent / name).is_file():
+                with contextlib.suppress(OSError):
+                    ignore_rules = _add_rules(ignore_rules, repository_path, str(parent / name))
     parts = path.relative_to(root).parts
     if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignore_rules) for end in range(len(parts))):
         return "", ()

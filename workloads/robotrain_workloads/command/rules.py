@@ -297,11 +297,11 @@ def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Proble
         is_sent = path in (*content.files, *content.links) or any(name.startswith(f"{path}/") for name in content.files)
         if is_output or is_sent or path in ("", ".") or path.startswith(("..", "/")):
             continue
-        if not here.is_file() and not (here.is_dir() and any(here.iterdir())):
-            continue
-        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path)
-        own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
+        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path) if here.exists() else (None, "")
         is_hidden = any(part.startswith(".") for part in PurePosixPath(path).parts)
+        if not here.is_file() and not (here.is_dir() and (file or is_hidden) and any(here.iterdir())):
+            continue
+        own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
         ways = [] if is_hidden else [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
         if here.is_dir():
             data_way = f"--dataset-path {shlex.quote(str(here))}"
