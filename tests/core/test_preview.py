@@ -213,10 +213,20 @@ def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
         (("command", "--", "true"), ""),
     ],
 )
-def test_a_gpu_that_is_asked_for_where_there_is_none_is_warned_of(robotrain, words, way):
-    shown = robotrain("explain", "--check", "--platform", "local", *words).stderr
-    assert ("[gpu-unavailable]\n  --num-gpus 1\n" in shown) == bool(way), shown
-    assert f"use   {way}" in shown or not way
+def test_gpu_that_is_typed_where_there_is_none_is_refused(robotrain, words, way):
+    answer = robotrain("explain", "--check", "--platform", "local", *words)
+    assert ("[gpu-unavailable]\n  --num-gpus 1\n" in answer.stderr) == bool(way), answer.stderr
+    assert f"use   {way}" in answer.stderr or not way
+    assert (answer.exit_code == 4) is bool(way)
+
+
+def test_gpu_of_a_job_file_where_there_is_none_is_warned_of(robotrain, tmp_path):
+    file = tmp_path / "job.yaml"
+    file.write_text("workload: command\ntrainer_args: ['true']\nparameters: {num_gpus: 1}\n")
+    answer = robotrain("submit", str(file), "--platform", "local", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert "[gpu-unavailable]" in answer.stderr
+    assert "computes" not in answer.stderr  # what the program does is not known
 
 
 def test_explain_shows_defaults_only_where_they_are_asked_for(robotrain, pusht):

@@ -66,6 +66,25 @@ LINES = {
         [at_step(10, train=0.5), at_step(60)],
         "step 60/100 (60%)  loss 0.5  50.0 steps/s  1 s left",
     ),
+    "values that are counted have neither step nor rate": (
+        [Metrics(step=step, unit="value", values={"train/loss": 1 / step}) for step in (1, 2, 4)],
+        "loss 0.25",
+    ),
+    "epochs in place of a counter that begins again": (
+        [
+            at_step(10, None, train=1.0),
+            Metrics(step=11, unit="value", values={"train/loss": 0.5}),
+            *(Metrics(step=epoch, total=4, unit="epoch", values={}) for epoch in (2, 3)),
+        ],
+        "epoch 3/4 (75%)  loss 0.5  1.0 epochs/s  1 s left",
+    ),
+    "steps that were none are withdrawn": (
+        [
+            at_step(10, 10, train=1.0),
+            *(Metrics(step=11 + n, unit="value", values=values) for n, values in enumerate(({}, {"train/loss": 0.5}))),
+        ],
+        "loss 0.5",
+    ),
     "no loss yet": ([at_step(7)], "step 7/100 (7%)"),
     "a validation loss with its step": (
         [at_step(10, 40, train=0.5), at_step(10, 40, val=0.7), at_step(20, 40, train=math.nan)],

@@ -229,11 +229,13 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
     assert ran.last == Outcome(state="succeeded", exit_code=0)
 
 
-def test_a_work_that_cannot_join_the_tracking_is_started_without_it(run, job, tmp_path):
+@pytest.mark.parametrize("joins", [True, "unnamed"])
+def test_a_work_that_cannot_join_the_tracking_is_started_without_it(run, job, tmp_path, joins):
     program = "import os\nprint(os.environ.get('MLFLOW_RUN_ID'))"
-    ran = run(job(program, publish={"joins": True}, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    ran = run(job(program, publish={"joins": joins}, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     assert (ran.exit_code, ran.ordinary) == (0, ["None"])
-    assert any("MLflow itself is not in this run: tracking has ended" in text for text in ran.notes("warning"))
+    is_said = any("MLflow itself is not in this run: tracking has ended" in text for text in ran.notes("warning"))
+    assert is_said is (joins is True)
 
 
 def test_a_loss_that_is_not_finite_is_reported_once(run, job):

@@ -3,11 +3,13 @@
 import math
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
+import psutil
 import pytest
 from robotrain_runtime.contract import checkpoint, child_python, plugin_loader
 from robotrain_runtime.contract.event import Checkpoint, Tracking
@@ -130,3 +132,44 @@ def test_tracking_that_cannot_start_is_told_while_the_work_goes_on(start, finish
     lines = [line for line in finish(process).lines if "not tracked" in line or "work" in line]
     assert "not tracked" in lines[-2]
     assert process.returncode == 0
+
+
+SOME_TABLES = 130_000
+"""The bytes of a database in the middle of MLflow's migrations."""
+
+
+def test_start_that_is_cut_off_while_it_makes_its_database_harms_no_later_run(
+    start, kill, run, tracked, database, tmp_path
+):
+    process = start(tracked("time.sleep(60)", new=True))
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > SOME_TABLES for path in tmp_path.glob("state/**/mlflow.db")):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    children = psutil.Process(process.pid).children(recursive=True)
+    kill(process)
+    for child in children:  # the tracking process is in a group of its own
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    shutil.rmtree(tmp_path / "work")
+    ran = run(tracked(new=True))
+    assert ran.exit_code == 0
+    assert read_final_status(database) == ("FINISHED", "completed")
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_incomplete_database_is_set_aside_if_robotrain_made_it_and_no_run_is_in_it(run, tracked, tmp_path, is_own):
+    state = tmp_path / "state"
+    state.mkdir()
+    with closing(sqlite3.connect(state / "mlflow.db")) as connection, connection:
+        connection.execute("create table experiments (lifecycle_stage text)")
+        connection.execute("create table alembic_version (version_num text)")
+        connection.execute("insert into alembic_version values ('nobody knows it')")
+    if is_own:
+        (state / "mlflow.db.lock").touch()
+    ran = run(tracked(new=True))
+    assert ran.exit_code == 0
+    aside_paths = [path.name for path in state.glob("mlflow.db.incomplete-*")]
+    assert len(aside_paths) == is_own
+    assert any("mlflow.db.incomplete-" in text for text in ran.notes("warning")) is is_own
+    assert bool(ran.of_kind(Tracking)) is is_own

@@ -12,7 +12,6 @@ from program_checkpoints import FollowedProgram
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads.command import container, launcher, program_spec
-from robotrain_workloads.command.restarted_program import RestartFollower
 
 FOLDERS = "checkpoints/{step}"
 RESUME_ARGS = '["--resume", "{resume}"]'
@@ -276,29 +275,3 @@ def test_torchrun_without_pytorch_is_told_as_such(tmp_path):
     (tmp_path / "torch.py").touch()
     assert launcher.explain_missing_torch(sys.executable, {**clean, "PYTHONPATH": str(tmp_path)}) == ""
     assert launcher.explain_missing_torch("/no/python", clean) == ""
-
-
-RESTARTS = [
-    # the steps with metrics, the step of the first checkpoint, what a warning of a program that continues from 300 says
-    ([1, 2], None, "began with step 1"),
-    ([0], None, "began with step 0"),
-    ([100, 200], None, "began with step 100"),
-    ([], 100, "saved its first checkpoint at step 100"),
-    ([301, 302], 400, ""),
-    ([400, 500], 300, ""),
-    ([3, 4], 400, ""),  # epochs
-    ([], None, ""),
-]
-
-
-@pytest.mark.parametrize(("steps", "saved_step", "text"), RESTARTS)
-def test_a_program_whose_steps_go_back_is_warned_of_once(tmp_path, save, steps, saved_step, text):
-    values = {"resume_args": RESUME_ARGS, "resume_in_place": False, "shell": False}
-    spec = dataclasses.replace(FollowedProgram(tmp_path / "run", **values).spec, resume=str(save(300)))
-    notes = []
-    follower = RestartFollower(spec, lambda: steps, lambda: saved_step, notes.append)
-    follower.read_new()
-    assert [*follower.finish(0, is_stopped=False)] == []
-    texts = [note.text for note in notes]
-    assert len(texts) == bool(text)
-    assert text in "".join(texts)

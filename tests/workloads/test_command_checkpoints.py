@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+import pickle
 import random
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -620,6 +622,32 @@ def test_weights_beside_recognized_checkpoints_are_kept_too(follow):
     program.end()
     assert program.steps == [100, 101]
     assert read_kept(program.kept / "000101") == {"model.pt": "last"}
+
+
+@pytest.mark.parametrize(
+    ("content", "steps"),
+    [
+        ({"epoch": 3, "global_step": 140, "state_dict": {"step": 7}}, [100, 140]),
+        ({"epoch": 2, "global_step": 100}, [100]),
+        ({"model": "weights"}, [100, 100]),
+        (None, [100, 100]),
+    ],
+)
+def test_file_called_last_is_the_newest_checkpoint_with_the_step_that_it_holds(follow, content, steps):
+    program = follow()
+    program.write("epoch=2-step=100.ckpt", "early")
+    program.wait(9)
+    last = program.write("last.ckpt")
+    if content is not None:
+        times = last.stat()
+        with zipfile.ZipFile(last, "w") as archive:
+            archive.writestr("last/data.pkl", pickle.dumps(content, protocol=2))
+        os.utime(last, ns=(times.st_atime_ns, times.st_mtime_ns))
+    program.end()
+    assert program.steps == steps
+    newest = json.loads((program.kept / f"{steps[-1]:06}" / program_checkpoint.PLACE_FILE).read_text())
+    assert newest["path"] == ("epoch=2-step=100.ckpt" if len(steps) == 1 else "last.ckpt")
+    assert not any(note.level == "warning" for note in program.notes)
 
 
 def test_several_files_of_one_step_are_no_checkpoints_by_their_names(follow):

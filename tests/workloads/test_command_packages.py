@@ -12,7 +12,7 @@ import job_documents
 import pytest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
-from robotrain_workloads.command import container, mlflow_variables, program_start
+from robotrain_workloads.command import container, mlflow_variables, program_packages, program_start
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python
 
 OWN = "3.15.0"
@@ -100,6 +100,27 @@ def test_a_program_that_cannot_write_to_the_run_is_told_nothing_of_it(
     (note,) = sent
     assert isinstance(note, Note)
     assert expected in note.text
+    assert mlflow_variables.set_variables(environ, program_packages, lambda: False) == {"HOME": "/h"}
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "is_named"),
+    [
+        ({"train.py": "import torch\n"}, "python train.py", False),
+        ({"train.py": "import torch\n", "lib/log.py": "import mlflow\n"}, "python train.py", True),
+        ({"train.py": "", "conf/logger.yaml": "_target_: lightning.MLFlowLogger\n"}, "python train.py", True),
+        ({"train.py": ""}, "python train.py --logger mlflow", True),
+        ({"train.py": "from transformers import Trainer\n"}, "python train.py", True),
+        ({"train.py": "", "model.bin": "mlflow"}, "python train.py", False),
+    ],
+)
+def test_what_says_that_a_program_logs_to_mlflow(tmp_path, files, words, is_named):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert program_packages.names_mlflow(tmp_path, words.split()) is is_named
+    assert program_packages.names_mlflow(None, words.split())
 
 
 def test_a_server_takes_any_version(tmp_path, sent):

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,36 @@ def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(fin
         warned = find_problems("--code own --no-install", f"python train.py {argument}")[1]
         assert warned.exit_code == 0
         assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ignore_file", "exit_code"),
+    [
+        ("--init weights/tiny.pt", ".gitignore", 2),
+        ("--init=./weights/tiny.pt", ".gitignore", 2),
+        ("--config own.yaml", ".robotrainignore", 2),
+        ("data/frames.npz", ".gitignore", 2),
+        ("--config .hidden.yaml", "", 2),
+        ("--data data", ".gitignore", 0),
+        ("--config sent.yaml", None, 0),
+        ("--init weights/not-here.pt", None, 0),
+        ("--out runs", None, 0),
+        ("--save-path weights/tiny.pt", None, 0),
+        ("--data empty", None, 0),
+    ],
+)
+def test_argument_that_names_what_is_not_sent(find_problems, tmp_path, arguments, ignore_file, exit_code):
+    code = tmp_path / "own"
+    for name in ("train.py", "weights/tiny.pt", "data/frames.npz", "own.yaml", "sent.yaml", ".hidden.yaml", "runs/log"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).touch()
+    (code / "empty").mkdir()
+    (code / ".gitignore").write_text("*.pt\ndata/\nruns\nempty\n")
+    (code / ".robotrainignore").write_text("/own.yaml\n")
+    answer = find_problems("--code own --no-install", f"python train.py {arguments}")[1]
+    assert answer.exit_code == exit_code, answer.stderr
+    assert ("[command-path-ignored]" in answer.stderr) == (ignore_file is not None)
+    assert str(code / ignore_file if ignore_file else "") in answer.stderr
 
 
 OUTSIDE = [
@@ -597,3 +628,43 @@ def test_arguments_after_dashes_replace_the_whole_command(robotrain, tmp_path):
 @pytest.mark.parametrize("name", placeholders.NAMES)
 def test_parameter_of_the_users_own_cannot_be_called_as_a_placeholder(robotrain, name):
     robotrain(*LINE, "--param", f"{name}=1", "--", "true").check_problems(2, "own-parameter-invalid --param")
+
+
+DEEP = " + ".join(["x"] * 1000)
+HARD_PROGRAMS = {
+    "a sum of a thousand": f"x = 1\nz = {DEEP}\n",
+    "a path of a thousand": f"import os\nx = 'a'\nos.makedirs({DEEP})\nopen({DEEP}, 'w')\n",
+    "a condition of a thousand": f"x = 1\nif {DEEP}:\n    pass\n",
+    "a thousand branches": "x = 1\nif x:\n    pass\n" + "elif x:\n    pass\n" * 900,
+    "a thousand calls": "x = str\nx" + ".lower()" * 900 + "\n",
+    "an option with such a default": "import argparse\nx = 1\np = argparse.ArgumentParser()\n"
+    f"p.add_argument('--lr', default={DEEP})\np.parse_args()\n",
+    "a very long list": f"x = [{', '.join(['(1 + 2) * 3'] * 50_000)}]\n",
+}
+
+
+@pytest.mark.parametrize("place", ["train.py", "helper.py"])
+@pytest.mark.parametrize("name", HARD_PROGRAMS)
+def test_program_that_cannot_be_followed_is_sent_within_a_second(find_problems, tmp_path, name, place):
+    code = tmp_path / "own"
+    code.mkdir()
+    (code / "train.py").write_text("import helper\n")
+    (code / place).write_text(HARD_PROGRAMS[name])
+    start = time.process_time()
+    answer = find_problems("--code own --no-install --param size=1", "python train.py --lr {size} --out {outputs}")[1]
+    assert answer.exit_code == 0, answer.stderr
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "name", ["train.py", "helper.py", "c.yaml", "page.html", ".gitignore", ".robotrain-outputs", "requirements.txt"]
+)
+def test_pipe_in_the_folder_of_the_code_is_not_opened(find_problems, tmp_path, name):
+    code = tmp_path / "own"
+    code.mkdir()
+    (code / "train.py").write_text("import helper\n")
+    (code / name).unlink(missing_ok=True)
+    os.mkfifo(code / name)
+    answer = find_problems("--code own --no-install", "python train.py")[1]
+    assert answer.exit_code == (0 if name.startswith(".") else 2), answer.stderr
+    assert ("[upload-links]" in answer.stderr) == (answer.exit_code == 2)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.merge import list_layers
@@ -24,6 +25,7 @@ from robotrain.store.files import PROJECT_FILE
 make_problem = Messages(__file__)
 
 ORIGIN = Origin("argument")
+MAX_PROGRAM_BYTES = 1 << 20
 PROJECT_MARKS = (".git", "pyproject.toml", "uv.lock", "setup.py", "requirements.txt", PROJECT_FILE)
 """What stands in the root of a project."""
 
@@ -100,8 +102,8 @@ def find_own_switches(
 ) -> Iterator[Problem]:
     """Note the switches of robotrain's command among the arguments of a program whose text has no such option."""
     try:
-        program_text = (program.code / program.path).read_text(errors="replace")
-    except OSError:
+        program_text = read_limited_file(program.code / program.path, MAX_PROGRAM_BYTES).decode(errors="replace")
+    except (OSError, ValueError):
         return
     for flag in (str(argument.value) for argument in arguments):
         if flag in switches and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:

@@ -19,7 +19,7 @@ def describe_event(log_event: event.Event, declared_metrics: Sequence[Metric] = 
             )
         case event.Metrics(step=int(), values=measured) if measured:
             metrics_text = "  ".join(f"{name} {value:.4g}" for name, value in log_event.values.items())
-            return f"{log_event.unit} {log_event.step}: {metrics_text}"
+            return metrics_text if log_event.unit == "value" else f"{log_event.unit} {log_event.step}: {metrics_text}"
         case event.Checkpoint():
             return f"checkpoint of step {log_event.step}: {log_event.path}"
         case event.Published():

@@ -39,6 +39,8 @@ class Progress:
     """What `step` and `total` count."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The newest value of each metric."""
+    axis: str = "step"
+    """What the values of `series` stand at; not `unit` where values are counted and epochs are told."""
     series: defaultdict[str, Series] = field(default_factory=lambda: defaultdict(Series))
     """(step, value) by metric."""
     validation_step: int | None = None
@@ -115,6 +117,11 @@ class Progress:
     def has_measured(self) -> bool:
         """Whether there is a value of the work itself."""
         return bool(self.metrics or self.evaluated)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the work told its step, or values without one."""
+        return self.step is not None or (self.axis == "value" and bool(self.metrics))
 
     @property
     def curve(self) -> list[Point]:
@@ -245,13 +252,20 @@ class Progress:
         count = len(self.series)
         for name, value in values.items():
             self.series[name].add(step, value)
+        if values:
+            self.axis = unit
         if len(self.series) != count:
             self.update_names()
         if self._validation_name in values:
             self.validation_step = step
         if unit == "episode":
             self.episodes.update((name, value) for name, value in values.items() if self._find_summed_metric(name))
-        self.total, self.unit = total or self.total, unit
+        if unit not in (self.unit, "value") or (unit == "value" and not values):
+            self.step = self.total = self._first_measurement = None
+        if unit == "value":
+            return
+        self.unit = unit
+        self.total = total or self.total
         if step > (self.step or 0):
             self.step, self._newest_time = step, timestamp
             self._first_measurement = self._first_measurement or (timestamp, step)
@@ -336,15 +350,15 @@ class Progress:
 
     def format_line(self, has_ended: bool = False) -> str:
         """Return the progress as one line; without the time left if the run has ended, or waits."""
-        if self.step is None:
+        if not self.is_told:
             if self.stage == "data":
                 return self._format_download(has_ended)
             if self.stage == "work" and self.total:  # a start continues from a checkpoint
                 return f"{self.unit} {self.checkpoint_step or 0}/{self.total}"
             return self.stage
-        share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
+        share = f"/{self.total} ({self.step / self.total:.0%})" if self.step and self.total else ""
         parts = [
-            f"{self.unit} {self.step}{share}",
+            *([] if self.step is None else [f"{self.unit} {self.step}{share}"]),
             *filter(None, (self.newest_value_text, self.score_text, self.validation_text)),
             *self._list_other_texts(),
         ]
@@ -380,7 +394,9 @@ class Progress:
     @property
     def newest_value_text(self) -> str:
         """The newest value of the main metric: `loss 0.25`; empty if there is none, or the score is shown instead."""
-        if not (main_metric := self.main_metric) or not self.curve or (main_metric.kind == "score" and self.score_text):
+        if not (main_metric := self.main_metric) or not self.curve:
+            return ""
+        if (main_metric.kind == "score" and self.score_text) or self.is_score(main_metric.name):
             return ""
         return f"{main_metric.brief or main_metric.title} {self.curve[-1][1]:.4g}{scores.format_unit(main_metric)}"
 

@@ -60,7 +60,7 @@ def list_curves(run_curves: Sequence[Curves]) -> Iterator[Panel]:
     """Yield a panel for each main and validation metric of the runs."""
     progresses = [curves.progress for curves in run_curves if curves.progress]
     curve_metrics = find_curve_metrics(progresses)
-    units = {progress.unit for progress in progresses}
+    units = {progress.axis for progress in progresses}
     unit = units.pop() if len(units) == 1 else "step"
     all_points = [progress.get_points(name) for progress in progresses for name in curve_metrics]
     for metric in curve_metrics.values():
@@ -116,7 +116,7 @@ def _format_ranking(metric: Metric, best_points: Sequence[tuple[Curves, float, f
     (best_curves, best_step, _), *others = best_points
     if texts[0] == texts[-1]:
         return f"The {extreme} of all is the same: {texts[0]}."
-    unit = best_curves.progress.unit if best_curves.progress else "step"
+    unit = best_curves.progress.axis if best_curves.progress else "step"
     other_texts = [f"{text} by {curves.label}" for (curves, _, _), text in zip(others, texts[1:], strict=True)]
     omitted_count = len(other_texts) - MAX_RANKED
     omitted_text = f" and {omitted_count} more" if omitted_count > 0 else ""
@@ -143,8 +143,8 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
         chart = make_chart(
             panel,
             "step"
-            if progress.unit == "episode" and metrics_by_title[drawn_titles[0]].is_loss
-            else progress.unit,  # of a later evaluation
+            if progress.axis == "episode" and metrics_by_title[drawn_titles[0]].is_loss
+            else progress.axis,  # of a later evaluation
             is_loss=metrics_by_title[drawn_titles[0]].is_loss,
             better=metrics_by_title[judged_title].direction if judged_title in drawn_titles else "",
             best_of=judged_title,

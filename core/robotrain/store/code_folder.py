@@ -185,8 +185,9 @@ def _read_ignore_files_above(folder: str) -> tuple[str, IgnoreRules]:
     for parent in [parent for parent in reversed(path.parents) if parent.is_relative_to(root)]:
         repository_path = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
         for name in IGNORE_FILES:
-            with contextlib.suppress(OSError):
-                ignore_rules = _add_rules(ignore_rules, repository_path, str(parent / name))
+            if (parent / name).is_file():
+                with contextlib.suppress(OSError):
+                    ignore_rules = _add_rules(ignore_rules, repository_path, str(parent / name))
     parts = path.relative_to(root).parts
     if any(_is_ignored(f"{'/'.join(parts[: end + 1])}/", ignore_rules) for end in range(len(parts))):
         return "", ()
@@ -223,6 +224,32 @@ def _is_ignored(path: str, ignore_rules: IgnoreRules) -> bool | None:
         if (is_match := rules.check_file(path.removeprefix(rules_folder)).include) is not None:
             return bool(is_match)
     return None
+
+
+def find_ignoring_rule(folder: Path, path: str) -> tuple[Path | None, str]:
+    """Return the ignore file that leaves a path of a folder out, and the file or folder of the folder that it names.
+
+    Without such a file the name itself does: it begins with a dot, or is of something that robotrain wrote.
+    """
+    root = Path(os.path.realpath(folder))
+    top = find_repository_root(str(root))
+    ignored = root
+    for part in Path(path).parts:
+        ignored /= part
+        for parent in ignored.parents:
+            if not parent.is_relative_to(top):
+                break
+            name = f"{ignored.relative_to(parent).as_posix()}{'/' if ignored.is_dir() else ''}"
+            for file in (parent / file_name for file_name in reversed(IGNORE_FILES)):
+                rules = _add_rules((), "", str(file)) if file.is_file() else ()
+                if (is_ignored := _is_ignored(name, rules)) is not None:
+                    break
+            else:
+                continue
+            if is_ignored:
+                return file, f"{ignored.relative_to(root).as_posix()}{'/' if ignored.is_dir() else ''}"
+            break
+    return None, path
 
 
 def _list_entries(

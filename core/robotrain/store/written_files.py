@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from robotrain_runtime.contract.files import open_regular_file, read_limited_file
+
 from robotrain.store.files import PROJECT_FILE
 
 JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
@@ -23,6 +25,7 @@ SCHEMA_LINE = "# yaml-language-server: $schema={}"
 GENERATOR = '<meta name="generator" content="robotrain">'
 """What each page has in its head."""
 HEAD_SIZE = 1024
+MAX_LIST_BYTES = 1 << 20
 OWN_CONTENT = {
     ".html": re.compile(re.escape(GENERATOR).encode()),
     ".yaml": re.compile(rb"\A# yaml-language-server: \$schema=\S*(job|pipeline)\.schema\.json\s"),
@@ -43,7 +46,7 @@ def is_written_file(path: str) -> bool:
         return True
     patterns = [OWN_CONTENT.get(os.path.splitext(name)[1]), NAMED_CONTENT.get(name)]
     if any(patterns):
-        with suppress(OSError), open(path, "rb") as file:
+        with suppress(OSError), open_regular_file(Path(path)) as file:
             head = file.read(HEAD_SIZE)
             return any(pattern.search(head) for pattern in patterns if pattern)
     return False
@@ -58,6 +61,6 @@ def note_downloads(folder: Path, names: Iterable[str]) -> None:
 def read_downloads(folder: str) -> list[str]:
     """Return the paths of the outputs that were downloaded to a folder, from there."""
     try:
-        return Path(folder, DOWNLOADS_FILE).read_text(encoding="utf-8").splitlines()
+        return read_limited_file(Path(folder, DOWNLOADS_FILE), MAX_LIST_BYTES).decode().splitlines()
     except (OSError, ValueError):
         return []

@@ -163,15 +163,18 @@ def find_doubts(
     facts: JobFacts,
     value_rows: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[Problem]:
-    """Yield a warning for a training that is probably not meant: without its GPU, too long for a CPU, or for its data.
+    """Yield what is wrong with a training that is probably not meant: without its GPU, too long for a CPU or its data.
+
+    A GPU that was asked for in the command itself is refused where there is none, else warned of.
 
     :param value_rows: the values of the job, as its plan has them.
     """
     gpu_row = next((row for row in value_rows if row["name"] == GPUS_PARAMETER and is_chosen_row(row)), None)
     device = dict(job.parameters).get(DEVICE, "auto")
     if gpu_row and job.used_gpus == 1 and device == "auto" and run_place.lacks_gpu():  # preflight refuses the others
-        way = Suggestion("--device cpu" if DEVICE in dict(job.parameters) else "--num-gpus 0", "says so")
-        yield make_problem("gpu-unavailable", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
+        way = Suggestion("--device cpu" if DEVICE in dict(job.parameters) else "--num-gpus 0", "does without")
+        kind = "typed" if gpu_row["origin"].startswith("flag ") else "chosen"
+        yield make_problem(f"gpu-unavailable.{kind}", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
     parameter_values, rows = dict(job.parameters), workload.preview.rows
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.json_values import MAX_SECONDS, convert_json
@@ -58,6 +58,10 @@ class Tracking:
     """The command or URL that shows it."""
 
 
+Unit = Literal["step", "epoch", "episode", "value"]
+UNITS = get_args(Unit)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
     """Metrics at a step, by their tracking names (`train/loss`); without values, only the progress of the work."""
@@ -66,8 +70,11 @@ class Metrics:
     step: int | None = None
     """None for system metrics."""
     total: int | None = None
-    unit: Literal["step", "episode"] = "step"
-    """What `step` and `total` count."""
+    unit: Unit = "step"
+    """What `step` and `total` count: `value` numbers the values of a program that tells no step.
+
+    Without values such an event withdraws the steps that were told before: they were none.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,7 +364,7 @@ def _make_metrics(data: Mapping[str, Any]) -> Metrics | None:
     for count in (step, total):
         if count is not None and (type(count) is not int or abs(count) > LAST_STEP):
             return None
-    if unit not in ("step", "episode"):
+    if unit not in UNITS:
         return None
     metrics = object.__new__(Metrics)
     vars(metrics).update(values=values_by_name, step=step, total=total, unit=unit)

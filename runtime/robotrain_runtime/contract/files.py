@@ -159,10 +159,15 @@ def is_locked(path: Path) -> bool | None:
         return None
 
 
+def get_lock_path(file: Path) -> Path:
+    """Return the lock file beside a file."""
+    return file.with_name(f"{file.name}.lock")
+
+
 @contextmanager
 def hold_lock_beside(file: Path) -> Iterator[None]:
     """Hold the lock file beside a file: whoever may write to the file may take it, and nobody else."""
-    lock = file.with_name(f"{file.name}.lock")
+    lock = get_lock_path(file)
     with suppress(OSError):  # there is no such file yet
         mode = stat.S_IMODE(file.stat().st_mode)
         lock.touch(mode)

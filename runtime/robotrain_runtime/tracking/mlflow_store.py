@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.tracking import address as tracking_address
 
@@ -58,7 +59,9 @@ class MlflowStore:
         self.run_id: str | None = None
         self._client: Any = None
         self._database = (
-            Path(uri.removeprefix(tracking_address.SQLITE)) if uri.startswith(tracking_address.SQLITE) else None
+            Path(os.path.realpath(uri.removeprefix(tracking_address.SQLITE)))
+            if uri.startswith(tracking_address.SQLITE)
+            else None
         )
 
     @property
@@ -84,11 +87,37 @@ class MlflowStore:
 
     def start_run(self, experiment: str, run_name: str, resume_run: str = "") -> None:
         """Create the run, and the experiment and database if necessary, or resume `resume_run` if it exists."""
-        has_tables = self._database is None or tracking_address.has_mlflow_tables(self._database)
-        with nullcontext() if has_tables else self.lock_database():  # tables are created once
-            if not (resume_run and self._resume_run(resume_run)):
-                self.experiment_id = self._get_experiment(experiment)
-                self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
+        if self._database and not tracking_address.has_mlflow_tables(self._database):
+            self._make_database(self._database)
+        if not (resume_run and self._resume_run(resume_run)):
+            self.experiment_id = self._get_experiment(experiment)
+            self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
+
+    def _make_database(self, database: Path) -> None:
+        """Make a new database under another name and rename it: of one that is cut off no later run sees a part.
+
+        One without any run that an earlier robotrain was cut off in is set aside; others are left to MLflow.
+        """
+        has_content = database.exists() and database.stat().st_size > 0
+        if has_content and not files.get_lock_path(database).exists():  # robotrain made none without its lock
+            return
+        with self.lock_database():
+            if tracking_address.has_mlflow_tables(database) or tracking_address.has_runs(database):
+                return
+            scratch_folder = database.with_name(f".{database.name}.part")
+            shutil.rmtree(scratch_folder, ignore_errors=True)
+            scratch_folder.mkdir(mode=0o700)
+            scratch_database = scratch_folder / database.name
+            mlflow.MlflowClient(f"{tracking_address.SQLITE}{scratch_database}")
+            if database.exists():
+                shutil.copymode(database, scratch_database)
+            if has_content:
+                aside_path = database.with_name(f"{database.name}.incomplete-{os.urandom(4).hex()}")
+                os.rename(database, aside_path)
+                text = f"the tracking database {database} was incomplete and had no runs: it is {aside_path.name} now"
+                emit_event(Note(level="warning", text=text))
+            os.replace(scratch_database, database)
+            scratch_folder.rmdir()
 
     @contextmanager
     def lock_database(self) -> Iterator[None]:

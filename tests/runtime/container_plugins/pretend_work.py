@@ -94,7 +94,12 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     is_staged = bool(document.parameters.get("staged"))
     folders = sorted(Path(document.placement.cache, "prepared").glob("*/*/")) if is_staged else ()
     return WorkCommand(
-        arguments=arguments, environ=environ, notes=notes, joins_tracking=joins, cache_folders=tuple(folders)
+        arguments=arguments,
+        environ=environ,
+        notes=notes,
+        joins_tracking=joins,
+        names_mlflow=document.parameters.get("joins") != "unnamed",
+        cache_folders=tuple(folders),
     )
 
 

@@ -19,6 +19,7 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command.held_step import read_held_step
 from robotrain_workloads.command.outside_outputs import OutsideOutputs
 from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
 from robotrain_workloads.command.program_spec import ProgramSpec
@@ -30,6 +31,8 @@ BUSY_SHARE = 0.02
 """The most of a core that looking for checkpoints takes."""
 QUIET_SECONDS = 30.0
 """How long nothing changes in a checkpoint that was changed against its rule before it counts as complete."""
+LAST = "last"
+"""The name of a file that is the newest checkpoint, whatever its step: `last.ckpt`."""
 ENDS_OF_STOP = (0, STOPPED_STATUS, 130)
 """The exit codes of a program that saved its work after a stop."""
 
@@ -101,6 +104,7 @@ class CheckpointFollower:
     """Follows the checkpoints below the outputs of a program, and those that it reports.
 
     :param get_step: returns the last step of the program that is known; None if none is.
+    :param has_scores: returns whether the program has evaluated: then what it leaves is no checkpoint.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class CheckpointFollower:
         get_step: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         send: Callable[[Any], None] = emit_event,
+        has_scores: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
         self._text = str(spec.values["checkpoints"] or "")
@@ -117,13 +122,12 @@ class CheckpointFollower:
         """Whether checkpoints are those of a usual pattern, once there are some: nobody names one."""
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
+        self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._code = spec.code
         self._outside = OutsideOutputs(spec.arguments, spec.folder, spec.work)
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
-        self.first_step: int | None = None
-        """The step of the first checkpoint that the program saved itself; None before."""
         self._removed: set[int] = set()
         self._failures: dict[Path, str] = {}
         """By path, why a checkpoint cannot be kept."""
@@ -193,7 +197,7 @@ class CheckpointFollower:
             files_text, guess = checkpoint_pattern.describe_files(self._outputs)
             way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {files_text}{way}"
-        elif not self._has_results:
+        elif not self._has_results and not self._has_scores():
             self._keep_outputs()
             self._say_whole()
             yield from self._failures.values()
@@ -248,17 +252,31 @@ class CheckpointFollower:
             (facts[1] for saved_checkpoint in self._saved.values() for facts in saved_checkpoint.signature.values()),
             default=0,
         )
-        weights = [
-            facts
+        new_weights = [
+            name
             for name, facts in rest_checkpoint.signature.items()
-            if name.lower().endswith(checkpoint_pattern.WEIGHTS)
+            if name.lower().endswith(checkpoint_pattern.WEIGHTS) and facts[1] >= newest_change
         ]
-        if not any(facts[1] >= newest_change for facts in weights):
+        if not new_weights:
+            return
+        if last_name := next((name for name in new_weights if Path(name).stem == LAST), ""):
+            self._keep_last(self._outputs / last_name)
             return
         rest_checkpoint.step = max(rest_checkpoint.step, max(self._list_kept(), default=-1) + 1)
         note_text = f"what the program wrote beside its checkpoints is the checkpoint of step {rest_checkpoint.step}"
         self._send(Note(level="info", text=note_text))
         self._keep_checkpoint(rest_checkpoint)
+
+    def _keep_last(self, path: Path) -> None:
+        """Take the file that the program calls its last checkpoint, unless it is one of the others again."""
+        kept_steps = self._list_kept()
+        step = read_held_step(path)
+        if step in kept_steps:
+            return
+        if step is None:
+            step = max(self._get_step() or 0, *kept_steps)
+            self._warned.add("same")  # it may take the place of the newest one
+        self._keep_checkpoint(SavedCheckpoint(step, path, program_checkpoint.read_signature(path)))
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
@@ -381,8 +399,6 @@ class CheckpointFollower:
             self._fail(saved.path, error.strerror or str(error))
             return
         self._failures.pop(saved.path, None)
-        if path and self.first_step is None:
-            self.first_step = saved.step
         saved.kept = saved.signature
         if self._is_usual and path:
             self._say_usual()

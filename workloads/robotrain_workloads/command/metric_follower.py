@@ -47,6 +47,7 @@ class MetricFollower:
         take_lines: Callable[[], list[bytes]] = list,
         emit: Callable[[EventRecord], object] = emit_record,
         clock: Callable[[], float] = time.monotonic,
+        resumed_step: int = 0,
     ) -> None:
         self._outputs, self._report = outputs, JsonLines(report)
         self.reader, self._take_lines, self._emit, self._clock = reader, take_lines, emit, clock
@@ -58,17 +59,14 @@ class MetricFollower:
         self._damaged: set[Path] = set()
         self._walk_at = 0.0
         self._has_own, self._is_named = False, False
+        self._resumed_step = resumed_step
+        """The step that the program was to continue from; 0 if it begins, and once something was said."""
         self._find_files(is_start=True)
 
     @property
     def last_step(self) -> int | None:
         """The last step that has metrics; None before the first."""
         return self._sender.last_step
-
-    @property
-    def first_steps(self) -> list[int]:
-        """The first two steps that the program told."""
-        return self._sender.first_steps
 
     def read_new(self) -> None:
         """Send what is new."""
@@ -79,6 +77,7 @@ class MetricFollower:
             for path in self._files:
                 self._read_file(path)
         self._sender.flush()
+        self._say_restart()
 
     def finish(self, exit_code: int, is_stopped: bool) -> Iterator[str]:
         """Send the rest, and say which expressions found nothing."""
@@ -89,10 +88,18 @@ class MetricFollower:
             while self._read_file(path) and not is_stopped:  # a stop leaves little time, which checkpoints need
                 self._sender.flush(is_last=True)
         self._sender.flush(is_last=True)
+        self._say_restart()
         if self.reader and exit_code == 0:
             for name in self.reader.unmatched:
                 self._warn(f"no line of the program's output has a number for {_format_option(name)}")
         yield from ()
+
+    def _say_restart(self) -> None:
+        """Say once that a program that was to continue begins with step 0; what that means it alone knows."""
+        if self._resumed_step and self._sender.first_step == 0:
+            text = f"the program was to continue from step {self._resumed_step}, and the first step that it tells is 0"
+            self._resumed_step = 0
+            self._emit(event.make_record(Note(level="info", text=text)))
 
     def _read_lines(self) -> None:
         if self.reader is None:
@@ -113,7 +120,7 @@ class MetricFollower:
             return
         self._is_named = True
         metric_names = list(dict.fromkeys(name for row in rows for name in row.values))
-        steps = ["the step"] if any(row.total or row.step > len(rows) for row in rows) else []
+        steps = sorted({f"the {row.unit}" for row in rows if row.unit != "value"})
         note_text = (
             f"read from what the program prints: {', '.join([*metric_names, *steps])} (--metric NAME=REGEX "
             "says another)"

@@ -86,7 +86,7 @@ class LineReader:
     def _read_line(self, line: str) -> list[MetricRow]:
         """Return the rows of a line; one without values tells of the step alone."""
         rows: dict[tuple[int, int | None], dict[str, float]] = {}
-        is_counted = False
+        counted_rows: dict[int, dict[str, float]] = {}
         if self._step is not None:
             self._tried = ""
             if match := self._step.search(line):
@@ -100,12 +100,13 @@ class LineReader:
                 self._counts[name] += 1
                 line_step = parse_step(match[STEP_GROUP]) if STEP_GROUP in pattern.groupindex else None
                 position = (line_step, None) if line_step is not None else self._at
-                is_counted = is_counted or position is None
-                position = position or (self._counts[name], None)
-                rows.setdefault(position, {})[name] = value
+                if position is None:
+                    counted_rows.setdefault(self._counts[name], {})[name] = value
+                else:
+                    rows.setdefault(position, {})[name] = value
         return [
-            MetricRow(step, values_by_name, total, is_counted=is_counted)
-            for (step, total), values_by_name in rows.items()
+            *(MetricRow(step, values_by_name, total) for (step, total), values_by_name in rows.items()),
+            *(MetricRow(number, values_by_name, unit="value") for number, values_by_name in counted_rows.items()),
         ]
 
 

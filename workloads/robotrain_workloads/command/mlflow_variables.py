@@ -1,6 +1,6 @@
 """The variables by which a program's own MLflow writes to the run that the job is tracked as."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from urllib.parse import urlsplit
 
@@ -16,10 +16,13 @@ EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_NAME"
 """Azure ML sets it; MLflow refuses one that is not the experiment's."""
 
 
-def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict[str, str]:
+def set_variables(
+    environ: Mapping[str, str], packages: ProgramPackages, names_mlflow: Callable[[], bool] = lambda: True
+) -> dict[str, str]:
     """Return the variables of the program with those of the run, or without any if it cannot write there.
 
     :param environ: with the run that the job is tracked as, if the job asked for it (`WorkCommand.joins_tracking`).
+    :param names_mlflow: returns whether the program is known to log there: only then an obstacle is said.
     """
     if not all(environ.get(name) for name in VARIABLES) or not packages.has("mlflow"):
         return dict(environ)
@@ -30,8 +33,9 @@ def set_variables(environ: Mapping[str, str], packages: ProgramPackages) -> dict
         obstacle = find_obstacle(uri, packages)
     except OSError as error:
         uri, obstacle = "", f"{redact_address(environ[URI])} cannot be reached: {error}"
-    if obstacle:
+    if obstacle and names_mlflow():
         emit_event(Note(level="warning", text=f"what the program logs to MLflow itself is not in this run: {obstacle}"))
+    if obstacle:
         return other_variables
     return {**other_variables, **{name: environ[name] for name in VARIABLES}, URI: uri}
 

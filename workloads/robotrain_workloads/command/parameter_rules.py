@@ -13,6 +13,7 @@ from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 from robotrain.store.written_files import JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE
+from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import option_rules, parameters, placeholders, program_files
@@ -96,8 +97,8 @@ def _read_configurations(folder: Path) -> Iterator[bytes]:
     names = (Path(parent, name) for parent, _, file_names in os.walk(folder) for name in file_names)
     for path in itertools.islice(names, MAX_LISTED):
         if path.suffix in CONFIGURATION_SUFFIXES and path.name not in OWN_SCHEMA_FILES:
-            with contextlib.suppress(OSError):
-                yield path.read_bytes() if path.stat().st_size <= program_files.MAX_BYTES else b""
+            with contextlib.suppress(OSError, ValueError):
+                yield read_limited_file(path, program_files.MAX_BYTES)
 
 
 def _make_unread_problem(name: str, job: "Job", used_names: list[str]) -> Problem:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 THIS_MINOR = sys.version_info[1]
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 17
+"""A larger file is not read: its syntax alone takes a second."""
+MAX_DEPTH = 150
+"""Of syntax: generated code may have thousands of levels, which no function that calls itself can follow."""
 MAX_FILES = 100
 """Of a program with more, only the first ones are read."""
 
@@ -44,12 +47,22 @@ class ProgramFile:
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        """All of its syntax; empty if this Python cannot read it."""
-        return list(ast.walk(self._tree)) if self._tree else []
+        """All of its syntax, outer parts first; empty if this Python cannot read it, or if it is nested too deeply."""
+        nodes = list[ast.AST]()
+        level: list[ast.AST] = [self._parsed[0]] if self._parsed[0] else []
+        for _ in range(MAX_DEPTH):
+            nodes += level
+            level = [child for node in level for child in ast.iter_child_nodes(node)]
+        return [] if level else nodes
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether nothing is known of it, not even that Python refuses it."""
+        return not self.nodes and self._parsed[1] is None
 
     @property
     def _tree(self) -> ast.Module | None:
-        return self._parsed[0]
+        return self._parsed[0] if self.nodes else None
 
     @cached_property
     def _parsed(self) -> tuple[ast.Module | None, SyntaxFault | None]:
@@ -162,9 +175,12 @@ def _read_file(full: str, path: str, state: tuple[int, ...]) -> ProgramFile:
 
 
 def read_program(folder: Path, script: str) -> list[ProgramFile]:
-    """Return the script of a folder, and the modules of the folder that it imports when it starts, also by others."""
+    """Return the script of a folder, and the modules of the folder that it imports when it starts, also by others.
+
+    Nothing if one of them cannot be read, or not followed: nothing is certain of the program then.
+    """
     script_file = read_file(folder, script)
-    if script_file is None:
+    if script_file is None or script_file.is_unclear:
         return []
     files = {script_file.path: script_file}
     pending_files = [(script_file, "")]
@@ -172,9 +188,13 @@ def read_program(folder: Path, script: str) -> list[ProgramFile]:
         file, package = pending_files.pop()
         for name in file.list_starting_modules(package):
             for module_package, path in _find_module_files(folder, script, name):
-                if path not in files and (module := read_file(folder, path)):
-                    files[path] = module
-                    pending_files.append((module, module_package))
+                if path in files:
+                    continue
+                module = read_file(folder, path)
+                if module is None or module.is_unclear:
+                    return []
+                files[path] = module
+                pending_files.append((module, module_package))
     return list(files.values())
 
 

@@ -4,16 +4,22 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_workloads.command.launcher import is_python
 
 LOCKED_MLFLOW = re.compile(r"^mlflow(?:-skinny)?==", re.MULTILINE)
 VERSION = re.compile(r"^VERSION\s*(?::\s*\w+\s*)?=\s*[\"']([^\"']+)", re.MULTILINE)
+LOGS_TO_MLFLOW = re.compile(rb"(?i)mlflow|transformers|ultralytics|accelerate")
+TEXT_SUFFIXES = (".py", ".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
+MAX_FILES, MAX_BYTES = 5000, 1 << 20
 ASK_SECONDS = 5.0
 PLACES = ("lib/python3*/site-packages", "lib/python3*/dist-packages", "lib64/python3*/site-packages")
 
@@ -106,6 +112,21 @@ class ProgramPackages:
             if match:
                 return match[1]
         return ""
+
+
+def names_mlflow(code: Path | None, words: Sequence[str]) -> bool:
+    """Return whether a command or a file of its code names MLflow, or a library that logs to it by itself.
+
+    :param code: its folder; without one it is not known, and so it may.
+    """
+    if code is None or LOGS_TO_MLFLOW.search(" ".join(words).encode()):
+        return True
+    paths = (Path(folder, name) for folder, _, names in os.walk(code) for name in names)
+    for path in islice((path for path in paths if path.suffix in TEXT_SUFFIXES), MAX_FILES):
+        with suppress(OSError, ValueError):
+            if LOGS_TO_MLFLOW.search(read_limited_file(path, MAX_BYTES)):
+                return True
+    return False
 
 
 def has_mlflow(document: JobDocument) -> bool:

@@ -11,7 +11,7 @@ from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.command import launcher, mlflow_variables, placeholders, program_spec, report_package
-from robotrain_workloads.command.program_packages import ProgramPackages, find_python
+from robotrain_workloads.command.program_packages import ProgramPackages, find_python, names_mlflow
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes
@@ -55,7 +55,9 @@ def make_environ(spec: ProgramSpec) -> dict[str, str]:
     report = str(Path(spec.work, program_spec.REPORT_FILE))
     environ = {**inherited, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
     packages = ProgramPackages(find_python(spec.arguments[0], environ.get("PATH", os.defpath), Path(spec.folder)))
-    return add_report_package(mlflow_variables.set_variables(environ, packages), packages, Path(spec.work))
+    code = Path(spec.code) if spec.code else None
+    variables = mlflow_variables.set_variables(environ, packages, lambda: names_mlflow(code, spec.arguments))
+    return add_report_package(variables, packages, Path(spec.work))
 
 
 def add_report_package(environ: dict[str, str], packages: ProgramPackages, work: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.nearest_name import find_nearest_name, list_meant_files, suggest_name
 from robotrain.redaction import can_repeat, redact
+from robotrain.store import code_folder
+from robotrain.store.code_folder import CodeContent
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
@@ -275,6 +278,38 @@ def check_outside_paths(job: "Job") -> Iterator[Problem]:
                 Suggestion("-- COMMAND", f"with {redact(folder)}, on this machine"),
             )
             yield make_problem("command-path-outside", *ways, given=word, name=redact(path_text))
+
+
+WRITES = re.compile(r"out|save|log|result|export|write|dump|record|plot|video|run|work")
+"""In the name of an option: its value is what the program makes, also if it is there already."""
+
+
+def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Problem]:
+    """Refuse an argument that names a file of the folder which is not sent with the code; warn of a folder."""
+    code = code_rules.find_code(job)
+    if job["shell"] or code is None:
+        return
+    for previous, word in zip(("", *job.trainer_args), job.trainer_args, strict=False):
+        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        path = os.path.normpath(value) if value else ""
+        here = Path(code.uri, path)
+        is_output = path == job["output_folder"] or WRITES.search(option or (previous if previous[:1] == "-" else ""))
+        is_sent = path in (*content.files, *content.links) or any(name.startswith(f"{path}/") for name in content.files)
+        if is_output or is_sent or path in ("", ".") or path.startswith(("..", "/")):
+            continue
+        file, ignored_path = code_folder.find_ignoring_rule(Path(code.uri), path) if here.exists() else (None, "")
+        is_hidden = any(part.startswith(".") for part in PurePosixPath(path).parts)
+        if not here.is_file() and not (here.is_dir() and (file or is_hidden) and any(here.iterdir())):
+            continue
+        own_file = shlex.quote(str(Path(code.uri, code_folder.OWN_IGNORE_FILE)))
+        ways = [] if is_hidden else [Suggestion(f"echo {shlex.quote(f'!/{ignored_path}')} >> {own_file}", "sends it")]
+        if here.is_dir():
+            data_way = f"--dataset-path {shlex.quote(str(here))}"
+            ways.insert(0, Suggestion(data_way, f"and {option}{equals}{{dataset}} in the command"))
+        message = "command-path-ignored" if here.is_file() else "command-path-ignored.folder"
+        reason = f"{file} leaves it out." if file else "Names with a dot at their start stay here."
+        reason = reason if file or is_hidden else "robotrain wrote it."
+        yield make_problem(message, *ways, given=word, name=redact(path), why=redact(reason))
 
 
 def find_program_file(job: "Job") -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Processes, emit_event
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.process import child
@@ -20,9 +21,10 @@ from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.missing_module import MissingModule
+from robotrain_workloads.command.parameters import is_continued
+from robotrain_workloads.command.printed_scores import PrintedScores
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
-from robotrain_workloads.command.restarted_program import RestartFollower
 from robotrain_workloads.command.results import ResultsFollower
 from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
@@ -60,18 +62,33 @@ def make_followers(
     outputs = Path(spec.outputs)
 
     missing_module = MissingModule(spec)
+    policy = spec.environ.get(POLICY_VARIABLE, "")
+    scores = PrintedScores(spec, policy) if policy and isinstance(reader, UsualOutput) else None
 
     def take_lines() -> list[bytes]:
         new_lines = output_lines.take_lines()
         missing_module.read_lines(new_lines)
+        if scores:
+            scores.read_lines(new_lines)
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
 
-    metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=take_lines)
-    checkpoints = CheckpointFollower(spec, lambda: metrics.last_step)
-    restart = RestartFollower(spec, lambda: metrics.first_steps, lambda: checkpoints.first_step)
-    followers: list[Follower] = [metrics, missing_module, checkpoints, restart]
+    is_continuing = bool(spec.resume) and is_continued(spec.values, spec.arguments)
+    manifest = checkpoint.read_manifest(Path(spec.resume)) if is_continuing else None
+    metrics = MetricFollower(
+        outputs=outputs,
+        report=report,
+        reader=reader,
+        take_lines=take_lines,
+        resumed_step=manifest.step if manifest else 0,
+    )
+    checkpoints = CheckpointFollower(
+        spec, lambda: metrics.last_step, has_scores=lambda: bool(scores and scores.find_scores())
+    )
+    followers: list[Follower] = [metrics, missing_module, checkpoints]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
-        followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
+        followers.append(ResultsFollower(spec, policy))
+    elif scores:
+        followers.append(scores)
     return followers
 
 

@@ -7,6 +7,8 @@ something else is left out: a value that is missing in a chart harms less than o
 import re
 from collections.abc import Iterable
 
+from robotrain_runtime.contract.event import Unit
+
 from robotrain_workloads.command.metric_patterns import ESCAPE
 from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
 
@@ -21,7 +23,9 @@ _COUNT = rf"\s*[=:#]?\s*[\[(]?\s*(\d+)(?:\s*/\s*(\d+))?{_END}"
 _ROLE = r"train|training|val|valid|validation|eval|test|total"
 _IS = r"(?:['\"]?\s*[=:]\s*(?:tensor\()?|\s+(?=\d+\.\d|[-+]?(?:nan|inf)\b))"
 LOSS = re.compile(rf"(?i)(?<![\w./-])((?:[a-z]\w*[/_.])?loss(?:[_/](?:{_ROLE}))?){_IS}{_NUMBER}{_END}")
-STEP = re.compile(rf"(?i)(?<![\w.-])(?:global[_ ]?step|step|iteration|iter){_COUNT}")
+STEP = re.compile(rf"(?i)(?<![\w.-])(?:global[_ ]?step|step|iteration|iter|it){_COUNT}")
+COUNTER = re.compile(rf"(?i)(?:^|\[|\b(?:info|train|training)\b:?)\s*(\d+)/(\d+)(?!\s+\d+:\d){_END}")
+"""A step with its total and no name: `[5/60]`, or `5/60` at the start of a line."""
 THOUSANDS = re.compile(r"(?<=\bstep:)(\d+)K\b")
 """LeRobot's steps from 1,000 on."""
 EPOCH = re.compile(rf"(?i)(?<![\w.-])epoch{_COUNT}")
@@ -52,13 +56,19 @@ class UsualOutput:
         self.names: tuple[str, ...] = ()
         self.unmatched: list[str] = []
         self.slow: list[str] = []
-        self._counts: dict[str, int] = {}
         self._at: tuple[int, int | None] | None = None
+        """The last step and total that the program told."""
+        self._unit: Unit = "step"
+        """What `_at` counts; `value` if it tells no step, or one that begins again."""
         self._bar: tuple[int, int | None] | None = None
         """The last state of a bar without a name and a loss, which stands beside dictionaries."""
-        self._epoch: int | None = None
-        self._last, self._offset = (0, 0), 0
-        """Epoch and step of the last line with both, and the steps of the epochs before."""
+        self._epoch: tuple[int, int | None] | None = None
+        """The last epoch and how many there are; None before one is told."""
+        self._first_number: int | None = None
+        self._is_withdrawn = False
+        """Whether the steps that were told turned out to be none, and nobody was told yet."""
+        self._position = 0
+        """Where the last value is; values without a step follow it."""
 
     def read_lines(self, lines: Iterable[bytes]) -> list[MetricRow]:
         """Return the values in the lines, in their order."""
@@ -72,74 +82,90 @@ class UsualOutput:
         return rows
 
     def _read_line(self, line: str) -> list[MetricRow]:
-        """Return the row of a line; one without values tells of the step alone."""
+        """Return the rows of a line; one without values tells of the step or epoch alone."""
         if ROW.fullmatch(line):
-            metric_values, position = self._read_dictionary(line)
+            metric_values, is_told = self._read_dictionary(line), False
         else:
             metric_values = _find_losses(line)
-            position = self._find_step(line, has_values=bool(metric_values))
-        if not metric_values:
-            return [MetricRow(position[0], {}, position[1])] if position else []
-        for name in metric_values:
-            self._counts[name] = self._counts.get(name, 0) + 1
-        position = position or self._at
-        if position is None:
-            return [MetricRow(max(self._counts[name] for name in metric_values), metric_values, is_counted=True)]
-        return [MetricRow(position[0], metric_values, position[1])]
+            is_told = self._find_step(line, has_values=bool(metric_values))
+        if not metric_values and not is_told:
+            return []
+        if self._at is not None and self._unit != "value":
+            self._position = max(self._position, self._at[0])
+            return [MetricRow(self._at[0], metric_values, self._at[1], unit=self._unit)]
+        rows: list[MetricRow] = []
+        if self._is_withdrawn:
+            self._is_withdrawn = False
+            self._position += 1
+            rows.append(MetricRow(self._position, {}, unit="value"))
+        if metric_values:
+            self._position += 1
+            rows.append(MetricRow(self._position, metric_values, unit="value"))
+        if self._epoch:
+            rows.append(MetricRow(self._epoch[0], {}, self._epoch[1], unit="epoch"))
+        return rows
 
-    def _read_dictionary(self, line: str) -> tuple[dict[str, float], tuple[int, int | None] | None]:
-        """Return the metrics of a dictionary, none if it has no loss or sums a training up; and the step of training.
+    def _read_dictionary(self, line: str) -> dict[str, float]:
+        """Return the metrics of a dictionary, none if it has no loss or sums a training up.
 
         Hugging Face's trainer tells the step by the bar beside it.
         """
         metrics = {name: float(number_text) for name, number_text in ITEM.findall(line)}
         losses = [name for name in metrics if name.rpartition("/")[2].endswith("loss")]
         if "train_runtime" in metrics or not losses:
-            return {}, None
+            return {}
         steps = [step for name in STEP_NAMES if (step := parse_step(metrics.get(name))) is not None]
         if steps:
-            self._at = steps[0], None
+            self._set_step(steps[0], None)
         elif self._bar and not all(map(VALIDATION.search, losses)):
-            self._at = self._bar
-        return {clean_name(name): value for name, value in metrics.items() if not NO_METRIC.fullmatch(name)}, self._at
+            self._set_step(*self._bar)
+        return {clean_name(name): value for name, value in metrics.items() if not NO_METRIC.fullmatch(name)}
 
-    def _find_step(self, line: str, *, has_values: bool) -> tuple[int, int | None] | None:
-        """Return the step and the last one that a line tells; None if it tells none of the training."""
-        bar = BAR.search(line)
+    def _find_step(self, line: str, *, has_values: bool) -> bool:
+        """Note the step or epoch that a line tells; return whether it tells one of the training."""
         epoch = EPOCH.search(line)
-        match = bar or STEP.search(line)
-        if epoch and not match:
-            self._epoch = int(epoch[1])
-            number = parse_step(epoch[1]) if has_values and self._at is None else None
-            return None if number is None else (number, parse_step(epoch[2]))
-        if not match or VALIDATION.search(line[: match.start()]):
-            return None
+        rest = line[: epoch.start()] + " " * len(epoch[0]) + line[epoch.end() :] if epoch else line
+        bar = BAR.search(line)
+        match = bar or STEP.search(line) or (COUNTER.search(rest) if has_values else None)
+        if VALIDATION.search(line[: match.start()] if match else ""):
+            return False
+        if epoch and (number := parse_step(epoch[1])) is not None:
+            self._epoch = number, parse_step(epoch[2])
+            if not match and has_values and (self._at is None or self._unit == "epoch"):
+                self._at, self._unit = self._epoch, "epoch"
+        if not match:
+            return False
         number = parse_step(match[1])
         total = parse_step(match[2])
         if number is None or (total is not None and number > total):
-            return None
+            return False
         if not has_values and bar:
             is_other = self._at and self._at[1] not in (None, total)
             if line.lstrip()[:1].isdigit() and not is_other:
                 self._bar = number, total
-            return None
+            return False
         word = WORD.search(line[: match.start()][-MAX_BEFORE:])
         is_of_training = word is None or word[1].lower() in STEP_WORDS
         if not has_values and (total is None or total < LEAST_TOTAL or not is_of_training):
-            return None
-        if epoch or self._epoch is not None:  # what a step begins again after, and so no step is the last
-            self._epoch = int(epoch[1]) if epoch else self._epoch
-            number, total = self._add_epochs(number, total), None
-        self._at = number, total
-        return self._at
+            return False
+        self._set_step(number, total)
+        return True
 
-    def _add_epochs(self, step: int, total: int | None) -> int:
-        """Return the step of the whole training, if it begins again in each epoch."""
-        epoch, (last_epoch, last_step) = self._epoch or 0, self._last
-        if epoch > last_epoch and step <= last_step:
-            self._offset += total or last_step
-        self._last = epoch, step
-        return self._offset + step
+    def _set_step(self, number: int, total: int | None) -> None:
+        """Note a counter of the program: the step, unless it counts those of an epoch and begins again in the next."""
+        last_number = self._at[0] if self._at and self._unit != "epoch" else None
+        if self._first_number is None:
+            self._first_number = number
+            begins_again = self._epoch is not None and self._epoch[0] > 1 and total is not None
+        else:
+            is_lower = last_number is not None and number < last_number
+            begins_again = number <= self._first_number and (is_lower or number == total)
+        if begins_again:
+            self._is_withdrawn = self._unit == "step" and self._epoch is None
+            self._unit = "value"
+        elif self._unit == "epoch":
+            self._unit = "step"
+        self._at = number, (None if self._epoch else total)
 
 
 def _find_losses(line: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.event import LAST_STEP
+from robotrain_runtime.contract.event import LAST_STEP, Unit
 
 _NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 LONGEST_NAME = 250
@@ -20,8 +20,11 @@ class MetricRow(NamedTuple):
     """The last step, if it is known."""
     time: float = 0.0
     """When they were measured, in seconds since 1970; 0 if unknown."""
-    is_counted: bool = False
-    """Whether nothing told the step: it is the number of the value."""
+    unit: Unit = "step"
+    """What `step` counts: `value` if nothing told a step, and it is the number of the value.
+
+    Without values such a row withdraws the steps that were told before.
+    """
 
 
 def parse_step(value: Any) -> int | None:

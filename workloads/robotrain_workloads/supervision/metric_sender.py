@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from robotrain_runtime.contract.event import EventRecord, Metrics
+from robotrain_runtime.contract.event import EventRecord, Metrics, Unit
 
 from robotrain_workloads.supervision.metric_row import MetricRow
 
@@ -23,13 +23,13 @@ class MetricSender:
         self._emit, self._clock = emit, clock
         self._began = time.time()
         self._owners: dict[str, object] = {}
-        self._rows: dict[int, dict[str, float]] = {}
-        self._times: dict[int, float] = {}
-        self._total: int | None = None
+        self._rows: dict[tuple[Unit, int], dict[str, float]] = {}
+        self._times: dict[tuple[Unit, int], float] = {}
+        self._totals: dict[Unit, int] = {}
+        self.first_step: int | None = None
+        """The first step that was told; None before, and if it is an epoch or the number of a value."""
         self.last_step: int | None = None
-        """The step of the row that was added last; None before the first."""
-        self.first_steps: list[int] = []
-        """The first two steps that were told."""
+        """The step or epoch that was told last; None before the first."""
         self._allowed, self._counted_at = float(BURST), clock()
 
     def claim(self, name: str, source: object) -> object:
@@ -42,16 +42,18 @@ class MetricSender:
 
     def add(self, source: object, row: MetricRow) -> None:
         """Take a row, to be sent by `flush`."""
-        self.last_step = row.step
-        if len(self.first_steps) < 2 and not row.is_counted and row.step not in self.first_steps:
-            self.first_steps.append(row.step)
-        if row.total is not None and row.total != self._total:
-            self._total = row.total
+        if row.unit != "value":
+            self.last_step = row.step
+        if self.first_step is None and row.unit == "step":
+            self.first_step = row.step
+        if row.total is not None:
+            self._totals[row.unit] = row.total
         claimed_values = {name: value for name, value in row.values.items() if self.claim(name, source) == source}
         if claimed_values or not row.values:
-            self._rows.setdefault(row.step, {}).update(claimed_values)
+            position = row.unit, row.step
+            self._rows.setdefault(position, {}).update(claimed_values)
             now = time.time()
-            self._times[row.step] = row.time if self._began <= row.time <= now else now
+            self._times[position] = row.time if self._began <= row.time <= now else now
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what may be sent now; at the end at least the last value of each name."""
@@ -60,19 +62,25 @@ class MetricSender:
         self._counted_at = now
         if not self._rows or (self._allowed < 1 and not is_last):
             return
-        steps = self._choose(max(1, int(self._allowed)))
-        for step in steps:
-            metrics = Metrics(values=self._rows[step], step=step, total=self._total)
-            self._emit(EventRecord(self._times[step], metrics))
-        self._allowed = max(0.0, self._allowed - len(steps))
+        positions = self._choose(max(1, int(self._allowed)))
+        for unit, step in positions:
+            metrics = Metrics(values=self._rows[unit, step], step=step, total=self._totals.get(unit), unit=unit)
+            self._emit(EventRecord(self._times[unit, step], metrics))
+        self._allowed = max(0.0, self._allowed - len(positions))
         self._rows, self._times = {}, {}
 
-    def _choose(self, count: int) -> list[int]:
-        """Return the steps of at most `count` rows, evenly, and of those with the last value of a name."""
-        steps = sorted(self._rows)  # sources that are read one after another tell of the same steps
-        if len(steps) <= count:
-            return steps
-        last_steps = {name: step for step in steps for name in self._rows[step]}
-        distance = len(steps) / count
-        chosen_steps = {*last_steps.values(), *(steps[-1 - int(number * distance)] for number in range(count))}
-        return [step for step in steps if step in chosen_steps]
+    def _choose(self, count: int) -> list[tuple[Unit, int]]:
+        """Return where at most `count` rows are, evenly, and those with the last value of a name.
+
+        Epochs come last: beside values that are counted, they are what is told of the progress.
+        """
+        positions = sorted(self._rows, key=lambda position: (position[0] == "epoch", position[1]))
+        if len(positions) <= count:
+            return positions
+        last_positions = {name: position for position in positions for name in self._rows[position]}
+        distance = len(positions) / count
+        chosen_positions = {
+            *last_positions.values(),
+            *(positions[-1 - int(number * distance)] for number in range(count)),
+        }
+        return [position for position in positions if position in chosen_positions]

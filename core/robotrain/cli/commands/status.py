@@ -111,7 +111,7 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
 def _format_times(record: "RunRecord", now: "Status", progress: "Progress") -> Iterator[str]:
     is_running = now.state == "running"
     has_answer = progress.evaluated is not None and bool(progress.evaluated.compared)  # it stands first
-    if not has_answer and (progress.step is not None or (is_running and progress.stage == "work" and progress.total)):
+    if not has_answer and (progress.is_told or (is_running and progress.stage == "work" and progress.total)):
         yield progress.format_line(has_ended=not is_running)
     elif progress.evaluated and not has_answer:
         yield progress.score_text

@@ -254,7 +254,7 @@ def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool, with_cu
         print_json(run_summary.dump_status(record, status, progress) | steps)
     else:
         if with_curve and progress.main_metric and len(progress.curve) > 1:
-            print_text(draw_curve(progress.curve, progress.main_metric.name) + "\n")
+            print_text(draw_curve(progress.curve, progress.main_metric.name, progress.axis) + "\n")
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
         if with_tail and explains and (tail_lines := _drop_reason([*followed_run.tail], status.reason)):
             print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail_lines))
@@ -302,7 +302,7 @@ def _format_brief_end(followed_run: FollowedRun) -> list[str]:
     if followed_run.failure:
         return [f"{run} unknown: {followed_run.reported_state[1]}"]
     lines = [_format_state(followed_run)]
-    if progress.step is not None:
+    if progress.is_told:
         lines.append(f"  {progress.format_line(has_ended=followed_run.is_over)}")
     if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
         lines.append(f"  under: {conditions}")

@@ -21,7 +21,7 @@ CURVE_WIDTH, CURVE_HEIGHT = 60, 8
 """The columns and rows of a curve below a run that ended."""
 
 
-def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
+def draw_curve(points: Sequence[tuple[float, float]], title: str, unit: str = "step") -> str:
     """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
     finite_points = [(step, value) for step, value in points if math.isfinite(value)]
     if not finite_points:
@@ -40,7 +40,7 @@ def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
         rows.append(f"{label:>8} │{bar}")
     first_point, last_point = finite_points[0], finite_points[-1]
     foot = (
-        f"{'':>8} └{'─' * len(columns)}\n{'':>9} step {first_point[0]} to {last_point[0]}: {title} "
+        f"{'':>8} └{'─' * len(columns)}\n{'':>9} {unit} {first_point[0]} to {last_point[0]}: {title} "
         f"{first_point[1]:.4g} → {last_point[1]:.4g}"
     )
     return "\n".join([*rows, foot])
