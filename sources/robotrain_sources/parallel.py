@@ -11,21 +11,18 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-TICK_SECONDS = 0.5
-"""Seconds between two calls of `on_tick`."""
 
 
 def run_parallel(
     process_item: Callable[[Item, threading.Event], object],
     items: Iterable[Item],
     thread_count: int,
-    on_tick: Callable[[], object] = lambda: None,
     grace_seconds: float = 0.0,
 ) -> None:
     """Process every item; the first failure stops all threads, and so does Ctrl-C.
 
-    `process_item` should return early once its event is set. `on_tick` is called in this thread meanwhile. After a
-    failure, threads are waited for `grace_seconds` at most: one may hang on a network.
+    `process_item` should return early once its event is set. After a failure, threads are waited for `grace_seconds`
+    at most: one may hang on a network.
     """
     stopped, remaining_items, items_lock, end = threading.Event(), iter(items), threading.Lock(), object()
     thread_results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -47,27 +44,15 @@ def run_parallel(
     for thread in threads:
         thread.start()
     try:
-        _wait_for_threads(thread_results, thread_count, on_tick)
+        for _ in threads:
+            if error := thread_results.get():
+                raise error
     except BaseException:
         stopped.set()
         deadline = time.monotonic() + grace_seconds
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
-
-
-def _wait_for_threads(
-    thread_results: queue.SimpleQueue[BaseException | None], thread_count: int, on_tick: Callable[[], object]
-) -> None:
-    while thread_count:
-        try:
-            error = thread_results.get(timeout=TICK_SECONDS)
-        except queue.Empty:
-            on_tick()
-            continue
-        if error:
-            raise error
-        thread_count -= 1
 
 
 def run_with_deadline(

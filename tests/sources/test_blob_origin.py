@@ -138,7 +138,7 @@ def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, 
 def test_a_sign_in_that_azure_does_not_accept(azure, policy):
     azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
     text, fault = describe_refusal(policy)
-    assert f"does not accept the sign-in of the identity with client id {CLIENT}" in text
+    assert f"the identity with client id {CLIENT}" in text
     assert fault == "configuration"
 
 
@@ -149,7 +149,7 @@ def test_a_container_that_is_not_there(azure):
 
 def test_an_account_that_is_not_there(azure):
     text, fault = describe_refusal(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
-    assert text.startswith("the storage account nosuchaccount does not exist or cannot be reached")
+    assert "the storage account nosuchaccount cannot be reached" in text
     assert fault == "network"
 
 
@@ -158,16 +158,20 @@ def test_a_busy_service_is_asked_again_once(azure, policy):
     assert list_names(policy) == sorted(POLICY)
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
     text, fault = describe_refusal(policy)
-    assert text.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
+    assert text.endswith("HTTP 503 ServerBusy: try again later")
     assert fault == "network"
 
 
 BLOBS = [
     (Fault("GET .*config.json", status=403, code="AuthorizationFailure"), "network rules", "configuration"),
-    (Fault("GET .*config.json", status=412, code="ConditionNotMet"), r"changed or deleted .*\(412 Cond", "data"),
-    (Fault("GET .*config.json", status=404, code="BlobNotFound"), r"changed or deleted .*\(404 BlobNotFound", "data"),
-    (Fault("GET .*config.json", status=503, code="ServerBusy"), r"\(HTTP 503 ServerBusy\): try again later", "network"),
-    (Fault("GET .*config.json", cut=True), "the connection to the storage account rtaccount broke", "network"),
+    (
+        Fault("GET .*config.json", status=412, code="ConditionNotMet"),
+        "412 ConditionNotMet: .*start the run again",
+        "data",
+    ),
+    (Fault("GET .*config.json", status=404, code="BlobNotFound"), "404 BlobNotFound.*start the run again", "data"),
+    (Fault("GET .*config.json", status=503, code="ServerBusy"), "503 ServerBusy: try again later", "network"),
+    (Fault("GET .*config.json", cut=True), "the storage account rtaccount cannot be reached", "network"),
 ]
 
 
@@ -186,9 +190,7 @@ def test_the_state_that_was_listed_is_really_asked_for(azure, policy, data_pytho
         azure.blobs.put_one(container, "policies/act/config.json", b"sneaked in")
 
     azure.front.faults.append(Fault("GET .*config.json", act=sneak))
-    assert (
-        "was changed or deleted while it was fetched (412 ConditionNotMet)" in read_file(data_python, policy)["refused"]
-    )
+    assert "412 ConditionNotMet" in read_file(data_python, policy)["refused"]
 
 
 def test_what_the_environment_says_to_obstore_changes_nothing(azure, policy, data_python, monkeypatch):

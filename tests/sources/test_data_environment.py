@@ -52,8 +52,8 @@ def test_a_package_of_another_version_has_to_be_installed(monkeypatch, version, 
 @pytest.mark.parametrize(
     ("plugin", "modules"),
     [
-        ("huggingface.fetch", ["transfer.scheduler", "transfer.container"]),
-        ("blob_url.fetch", ["transfer.scheduler", "transfer.container"]),
+        ("huggingface.fetch", ["transfer.fetch", "transfer.container"]),
+        ("blob_url.fetch", ["transfer.fetch", "transfer.container"]),
         ("mlflow.container", ["mlflow.model_fetch", "mlflow.run_fetch"]),
     ],
 )

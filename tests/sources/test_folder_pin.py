@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from problem_assertions import check_refusals
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource, RoleName
-from robotrain_sources import parallel
-from robotrain_sources.local_path import container, folder_content
+from robotrain_sources.local_path import byte_progress, container, folder_content
 from robotrain_sources.local_path import pin as local_path_pin
 from robotrain_sources.local_path.kind import KIND
 
@@ -139,7 +137,7 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder):
     pin = resolve_pin(folder)
     flip_byte(folder / "data/file.parquet", 2 * MIB)
     assert resolve_pin(folder) != pin
-    assert "the same size (3 files of 5,242,891 bytes), but other content" in explain_lost_pin(folder, pin)
+    assert "changed since it was pinned" in explain_lost_pin(folder, pin)
     assert run_container_preflight(folder, pin) == []
 
 
@@ -207,10 +205,7 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(folder, files_read, monkeyp
 
 
 def test_reading_that_takes_a_while_is_told(folder, monkeypatch, capsys):
-    monkeypatch.setattr(local_path_pin, "FIRST_LINE_SECONDS", 0)
-    monkeypatch.setattr(parallel, "TICK_SECONDS", 0.001)
-    ends = folder_content.digest_file_ends
-    monkeypatch.setattr(folder_content, "digest_file_ends", lambda path, end: time.sleep(0.02) or ends(path, end))
+    monkeypatch.setattr(byte_progress, "LINE_SECONDS", 0)
     resolve_pin(folder)
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first.startswith(f"reading all of {folder}: ")
@@ -257,22 +252,6 @@ def test_a_link_is_not_followed(folder, tmp_path):
     (folder / "out").unlink()
     (folder / "out").symlink_to(tmp_path)
     assert resolve_pin(folder) != pin
-
-
-def test_a_pipe_is_not_waited_for(folder):
-    os.mkfifo(folder / "pipe")
-    assert resolve_pin(folder)
-
-
-def test_how_much_changed_is_told(folder):
-    pin = resolve_pin(folder)
-    os.utime(folder / "meta/info.json", (1, 1))
-    os.utime(folder / "meta/tasks.txt", (2, 2))
-    os.utime(folder / "data/file.parquet", (3, 3))
-    (folder / "data/more.parquet").write_text("12345")
-    sentence = explain_lost_pin(folder, pin)
-    for fact in ("3 files of 5,242,891 bytes", "4 files of 5,242,896 bytes", "data/more.parquet"):
-        assert fact in sentence
 
 
 def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path):
@@ -328,6 +307,4 @@ def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
     assert list(container.mounted(source, place)) == []
     (copy / "meta/tasks.txt").unlink()
     (result,) = container.mounted(source, place)
-    files, size = len(list(folder.rglob("*.*"))), 5 * MIB + 11
-    then, there = f"{files} files of {size:,} bytes then", f"{files - 1} files of {size:,} bytes now"
-    assert result == f"The uploaded copy is not what was pinned: {then}, {there}."
+    assert result == "The uploaded copy is not what was pinned."

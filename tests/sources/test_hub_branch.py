@@ -29,35 +29,20 @@ def test_a_place_is_a_repository_and_a_branch(text, expected):
     assert str(parse_repository(target.locate(address, "000200"))) == expected[2].removeprefix("hf://")
 
 
-CORRECTED = {
-    "hf:/me/act": "hf://me/act",
-    "hf:me/act": "hf://me/act",
-    "HF://me/act": "hf://me/act",
-    "hf://me/act/": "hf://me/act",
-    " hf://me/act": "hf://me/act",
-    "hf://me/act/tree/try": "hf://me/act@try",
-    "https://huggingface.co/me/act": "hf://me/act",
-    "https://huggingface.co/me/act/tree/try": "hf://me/act@try",
-    "hf://act": "hf://OWNER/act",
-    "hf://me/my act": "hf://me/my-act",
-    "hf://me/act.git": "hf://me/act",
-    "hf://me/a--b": "hf://me/a-b",
-    "hf://me/act@": "hf://me/act",
-    "hf://me/act@a/b": "hf://me/act@a-b",
-    f"hf://me/act@{'0' * 40}": "hf://me/act",
-    "hf://datasets/me/act": "hf://OWNER/NAME[@BRANCH]",
-    "hf://me/act@hf_abcdefghijklmnopqrstuvwxyz0123456789": "",
-    "hf://": "",
-}
-
-
-@pytest.mark.parametrize(("text", "suggestion"), CORRECTED.items())
-def test_a_wrong_address_is_refused_with_the_nearest_correct_one(text, suggestion):
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("hf:/me/act", "hf:me/act", "HF://me/act", "hf://me/act/", " hf://me/act", "hf://me/act/tree/try", "hf://act"),
+        *("https://huggingface.co/me/act", "hf://me/my act", "hf://me/act.git", "hf://me/a--b", "hf://datasets/me/act"),
+        *("hf://me/act@", "hf://me/act@a/b", f"hf://me/act@{'0' * 40}", "hf://me/act@step-000200", "hf://"),
+        "hf://me/act@hf_abcdefghijklmnopqrstuvwxyz0123456789",
+    ],
+)
+def test_a_wrong_address_is_refused_without_its_secret(text):
     with pytest.raises(SourceError) as refused:
         parse_branch(text)
-    assert refused.value.suggestion == suggestion
-    assert refused.value.why.endswith(".")
-    assert "hf_abc" not in refused.value.why
+    check_refusals(refused.value, "source-error")
+    assert "hf_abc" not in f"{refused.value.why} {refused.value.suggestion}"
     assert target.normalize(text) == ""
 
 
@@ -73,18 +58,8 @@ def test_a_card_without_facts_is_a_title():
     assert model_card.format_card({}, {}).decode() == "---\n---\n\n# Policy\n"
 
 
-NAMELESS = {
-    "hf://me": "hf://me/NAME",
-    "hf://me/": "hf://me/NAME",
-    "hf:/me": "hf://me/NAME",
-    "hf://me@try": "hf://me/NAME@try",
-    "hf://--": "",
-}
-
-
-@pytest.mark.parametrize(("text", "suggestion"), NAMELESS.items())
-def test_an_owner_alone_lacks_the_name_of_a_repository(text, suggestion):
+@pytest.mark.parametrize("text", ["hf://me", "hf://me/", "hf:/me", "hf://me@try", "hf://--"])
+def test_an_owner_alone_lacks_the_name_of_a_repository(text):
     with pytest.raises(SourceError) as refused:
         parse_repository(text)
     check_refusals(refused.value, "source-error")
-    assert refused.value.suggestion == suggestion

@@ -168,7 +168,7 @@ def test_an_account_that_was_not_let_in_hears_where_to_ask(hub, monkeypatch):
     hub.answers["/api/models/u/p"] = answer_info("model", "u/p", MAIN, gated="auto")
     hub.answers["/api/models/u/p/auth-check"] = answer_refused(403, "GatedRepo", "Access to model u/p is restricted.")
     refusal = resolve_refused("u/p", "policy")
-    assert f"your token has no access: request access at {hub.address}/u/p;" in refusal.why
+    assert f"request access at {hub.address}/u/p; your token has no access" in refusal.why
 
 
 def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub):
@@ -187,8 +187,8 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.answers["/api/datasets/u/d"] = answer_refused(403, message="Forbidden: pass a token that may read")
     reason = resolve_refused("u/d").why
-    assert reason.startswith("Your token may not read the dataset u/d")
-    assert f"{hub.address}/settings/tokens" in reason
+    assert "does not give the dataset u/d (HTTP 403)" in reason
+    assert "your token has no access" in reason
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
     [
         (
             answer_refused(403, message="Forbidden: pass a token that may read"),
-            "requires a token for u/d (HTTP 403): log in",
+            "a token is needed: log in",
         ),
         (answer_refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
         (answer_refused(404), "no public dataset u/d"),

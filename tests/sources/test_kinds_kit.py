@@ -41,7 +41,7 @@ def cut_answers(
     @contextmanager
     def cut() -> Iterator[None]:
         with monkeypatch.context() as patience:
-            patience.setattr(container, "TIMEOUTS", QUICK)
+            patience.setattr(container, "PATIENCE", QUICK)
             service.faults.append(Fault(match, cut=True))
             yield
             service.faults.clear()

@@ -226,9 +226,7 @@ def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, contai
     (seen,) = target.inspect(azure.url(container, "publish/act"), place).problems
     assert str(raised.value) == seen
     assert f"Azure does not let the identity with client id {CLIENT}" in seen
-    assert (
-        f"write to container {container} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
-    )
+    assert f"container {container} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
     assert "Storage Blob Data Contributor" in seen
 
 

@@ -29,7 +29,7 @@ ONE, TWO = {**FILES, "which": b"1"}, {**FILES, "which": b"2"}
 @pytest.fixture
 def deliver(azure_identity, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., BatchFetch]]:
     """`deliver(ADDRESS, …)` with the identity of the test's account."""
-    monkeypatch.setattr(container, "TIMEOUTS", QUICK)
+    monkeypatch.setattr(container, "PATIENCE", QUICK)
     begun: list[BatchFetch] = []
 
     def deliver(

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from problem_assertions import check_refusals
 from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer.fetch import list_source
 from robotrain_sources.transfer.origin import SourceFile, compute_data_digest
-from robotrain_sources.transfer.survey import list_source
 
 
 def make_entry(name: str, size: int = 1, **more: str) -> SourceFile:

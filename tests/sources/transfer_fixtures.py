@@ -14,10 +14,10 @@ from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerCon
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_sources.transfer import container
-from robotrain_sources.transfer.origin import TransferTimeouts
+from robotrain_sources.transfer.origin import Patience
 
 PLUGIN_FOLDER = Path(__file__).parent / "transfer_plugins"
-QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
+QUICK = Patience(stall=1.0, attempts=6, first=0.01, longest=0.1)
 
 
 @dataclass
@@ -60,7 +60,7 @@ def cache(tmp_path) -> Path:
 @pytest.fixture
 def deliver(cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
     """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
-    monkeypatch.setattr(container, "TIMEOUTS", QUICK)
+    monkeypatch.setattr(container, "PATIENCE", QUICK)
     monkeypatch.syspath_prepend(PLUGIN_FOLDER)
     begun: list[BatchFetch] = []
 
@@ -84,7 +84,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_sources.transfer import container, origin
 cache, mib, *uris = sys.argv[1:]
-container.TIMEOUTS = origin.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
+container.PATIENCE = origin.Patience(stall=2, attempts=6, first=0.01, longest=0.1)
 sources = [JobSource(role="dataset", kind="shelf", uri=uri) for uri in uris]
 log_line = lambda line: print(line, flush=True)
 place = ContainerContext(cache=pathlib.Path(cache), log_line=log_line, download_mib=int(mib))

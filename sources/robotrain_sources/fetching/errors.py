@@ -4,12 +4,14 @@ import difflib
 import errno
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+import urllib.error
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.address import remove_user
+from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.event import Fault
 
 UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
@@ -110,6 +112,56 @@ def format_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first_line)}"
 
 
+def explain(
+    error: BaseException, subject: str, *, hints: Mapping[int, str] = {}, way: str = "", code: str = ""
+) -> FetchError:
+    """Return any library's error as one sentence without secrets: the subject, what was answered, what to do.
+
+    :param hints: what to do, by the HTTP status; 0 for all others.
+    :param code: the service's own code for the error.
+    """
+    if isinstance(error, FetchError):
+        return error
+    causes = list(iter_causes(error))
+    if bad_certificate := find_untrusted_certificate(*causes):
+        return FetchError(f"{subject} cannot be reached: {bad_certificate}", "machine")
+    if status := next((status for cause in causes if (status := parse_http_status(cause)) >= 400), 0):
+        hint = hints.get(status, STATUS_HINTS.get(status, "try again later" if status >= 500 else ""))
+        return FetchError(
+            f"{subject} answered {f'HTTP {status} {code}'.strip()}{hint and f': {hint}'}", blame_status(status), way
+        )
+    if any("Timeout" in name for name in get_class_names(*causes)):
+        return FetchError(f"{subject} did not answer in time: try again later", "network")
+    if not get_class_names(*causes).isdisjoint(_NO_ANSWER_CLASSES) or describe_transport_error(error):
+        cause = describe_transport_error(error) or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
+        return FetchError(f"{subject} cannot be reached: {cause}", blame_no_answer(*causes))
+    fault = "network" if is_transient(error) else blame_error(error)
+    return FetchError(f"{subject} cannot be read: {format_error(error)}", fault)
+
+
+STATUS_HINTS = {
+    401: "sign in",
+    404: "check the spelling",
+    408: "try again later",
+    412: "it changed while it was read: start the run again",
+    416: "it changed while it was read: start the run again",
+    429: "too many requests: wait a few minutes",
+}
+_NO_ANSWER_CLASSES = ("AzureError", "TransportError", "URLError")
+
+
+def blame_status(status: int) -> Fault:
+    """Return whose fault an HTTP status of 400 or more is."""
+    if status in TRANSIENT_STATUS or status >= 500:
+        return "network"
+    return "data" if status in (412, 416) else "configuration"
+
+
+def _get_system_message(causes: Sequence[BaseException]) -> str:
+    """Return the first message of the system; empty for none."""
+    return next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), "")
+
+
 def blame_no_answer(*raised: BaseException) -> Fault:
     """Return whose fault it is that a request got no answer: an unknown host is mistyped, all else is the network."""
     return "configuration" if any(re.search(failure.UNKNOWN_HOST, str(error)) for error in raised) else "network"
@@ -165,6 +217,8 @@ def parse_http_status(error: BaseException) -> int:
     response = getattr(error, "response", None)
     if status := getattr(error, "status_code", 0) or getattr(response, "status_code", 0):
         return int(status)
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code
     match = re.search(_STATUS, str(error))
     return int(match[1]) if match else 0
 

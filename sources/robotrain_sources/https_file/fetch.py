@@ -9,7 +9,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import errors
@@ -72,22 +71,11 @@ class SingleFile(DataOrigin):
         """Return an error of urllib or obstore as a FetchError."""
         if isinstance(error, FetchError):
             return error
-        status = getattr(error, "code", 0) or errors.parse_http_status(error)
+        status = errors.parse_http_status(error)
         if status in (404, 410) or errors.describe_file_change(error) == "deleted":
             return self.explain_empty()
-        if status in (401, 403) or errors.is_unauthenticated(error):
-            return FetchError(f"{self._file} needs a sign-in (HTTP {status or 401}), and none is sent", "configuration")
-        if status == 416:
-            return FetchError(f"{self._file} is empty", "data")
-        if errors.describe_file_change(error):
-            return FetchError(f"{self._file} changed while it was fetched", "data")
-        if status:
-            return FetchError(f"{self._file.host} answered HTTP {status}", "network" if status >= 500 else "")
-        if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
-            return FetchError(f"{self._file.host} cannot be reached: {bad_certificate}", "machine")
-        reason = getattr(error, "reason", error)
-        cause = errors.describe_transport_error(error) or str(reason)
-        return FetchError(f"{self._file.host} cannot be reached: {cause}", errors.blame_no_answer(error))
+        hints = dict.fromkeys((401, 403), "it needs a sign-in, and none is sent")
+        return errors.explain(error, str(self._file) if status in hints else self._file.host, hints=hints)
 
     def _request_headers(self) -> Any:
         request = urllib.request.Request(str(self._file), headers={"Range": "bytes=0-0", "User-Agent": "robotrain"})

@@ -11,15 +11,12 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, remove_user
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.event import Fault
 
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import blame_error, blame_no_answer, format_error, get_class_names, iter_causes
+from robotrain_sources.fetching.errors import get_class_names, iter_causes
 
 HUB = "https://huggingface.co"
-WRONG_TOKEN_MESSAGE = "Invalid credentials"
-"""Part of the Hub's message about a token that it does not know."""
 UNPARSED = {"ValueError", "LookupError", "TypeError", "AttributeError"}
 """Errors of the library about an answer that it cannot parse."""
 
@@ -56,14 +53,14 @@ class HubRequest:
         return f"{format_site()}/{'datasets/' if self.kind == 'dataset' else ''}{self.repository}"
 
     @property
-    def subject(self) -> str:
-        """The repository in a sentence."""
-        return f"{self.kind} {self.repository}"
-
-    @property
-    def other_token_hint(self) -> str:
-        """End of a sentence about a token without access."""
-        return f"; to use another token: {self.remedy}" if self.remedy else ""
+    def token_hint(self) -> str:
+        """What gives the request a token that has access."""
+        remedy = self.remedy or "set HF_TOKEN"
+        return (
+            f"{self.token} has no access; to use another one: {remedy}"
+            if self.token
+            else f"a token is needed: {remedy}"
+        )
 
 
 def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool = False) -> HubFailure:
@@ -73,113 +70,44 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
         not that of a Hub.
     """
     causes = list(iter_causes(error))
-    class_names = get_class_names(*causes)
-    if failure := _explain_refusal(class_names, request):
-        return failure
-    if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
-        answers = (getattr(cause, "response", None) for cause in causes)
-        headers = (getattr(response, "headers", {}) for response in answers if response is not None)
-        message = next((str(header["X-Error-Message"]) for header in headers if "X-Error-Message" in header), "")
-        return _explain_status(status, message, request)  # the message is compared, never shown
+    names, hub = get_class_names(*causes), format_hub()
+    subject = f"the {request.kind} {request.repository}"
+    status = next((code for cause in causes if (code := errors.parse_http_status(cause))), 0)
+    if "GatedRepoError" in names:
+        return HubFailure("gated", f"{subject} is gated: request access at {request.page}; {request.token_hint}")
+    if "RevisionNotFoundError" in names:
+        return HubFailure("no-revision", f"{subject} has no revision {request.revision or 'main'} on {hub}")
+    # without a token, the Hub answers 401 for a missing repository
+    is_missing = request.is_pin and (status == 404 or (status == 401 and not request.token))
+    if "RepositoryNotFoundError" in names or is_missing:
+        missing = f"{hub} has no {'' if request.token else 'public '}{request.kind} {request.repository}"
+        return HubFailure("missing", f"{missing}: check the spelling; if it is private, {request.token_hint}")
+    if "OfflineModeIsEnabled" in names:
+        return HubFailure("offline", f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set")
+    if "DisabledRepoError" in names:
+        return HubFailure("disabled", f"{hub} has disabled {subject}")
+    if status == 401 and request.token:
+        wrong = f"{hub} does not accept {request.token} for {request.repository}, it is wrong or has expired (HTTP 401)"
+        return HubFailure("other", f"{wrong}; to use another one: {request.remedy}" if request.remedy else wrong)
+    if status in (401, 403):
+        reason: Reason = "denied" if status == 403 else "other"
+        hint = f"if it is gated, request access at {request.page}; {request.token_hint}"
+        return HubFailure(reason, f"{hub} does not give {subject} (HTTP {status}): {hint}")
+    if not request.is_pin and status == 404:
+        return HubFailure("other", f"a file of {subject} was deleted on {hub}: start the run again", "data")
     is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
-    if class_names & {"JSONDecodeError", "RecursionError"} or (is_answer and is_unparsed):  # nested without end
+    if names & {"JSONDecodeError", "RecursionError"} or (is_answer and is_unparsed):  # nested without end
         return explain_other_server()
-    hub = format_hub()
-    if any("Timeout" in name for name in class_names):
-        return HubFailure("other", f"{hub} did not answer in time for {request.repository}: try again later", "network")
-    if bad_certificate := find_untrusted_certificate(*causes):
-        return HubFailure("other", f"{hub} cannot be reached: {bad_certificate}", "machine")
-    transport_error = errors.describe_transport_error(error)
-    if transport_error or "TransportError" in class_names:
-        cause = describe_no_answer(error)
-        if "response body" in cause or "message body" in cause:
-            return HubFailure("other", f"the connection to {hub} broke ({cause})", "network")
-        return HubFailure("other", f"{hub} cannot be reached: {cause}", blame_no_answer(*causes))
-    if request.is_pin:
-        return HubFailure("other", f"{hub} cannot be reached: {_get_system_message(causes) or type(error).__name__}")
-    fault = "network" if errors.is_transient(error) else blame_error(error)
-    return HubFailure("other", f"{request.repository}: {format_error(error)}", fault)
+    is_of_hub = (
+        status or errors.is_transient(error) or "TransportError" in names or any("Timeout" in name for name in names)
+    )
+    failure = errors.explain(error, hub if is_of_hub else request.repository)
+    return HubFailure("other", failure.sentence, failure.fault)
 
 
 def explain_other_server() -> HubFailure:
     """Return the failure of a server that is not a Hub."""
     return HubFailure("other", f"the server at {_get_host()} is not a Hugging Face Hub: check HF_ENDPOINT")
-
-
-def _explain_refusal(class_names: set[str], request: HubRequest) -> HubFailure | None:
-    """Return the failure that an exception class of the library means; None for others."""
-    if "GatedRepoError" in class_names:
-        if request.token:
-            reason = f"and {request.token} has no access: request access at {request.page}{request.other_token_hint}"
-            return HubFailure("gated", f"the {request.subject} is gated {reason}")
-        remedy = request.remedy or "set HF_TOKEN to a token of your account"
-        return HubFailure("gated", f"the {request.subject} is gated: request access at {request.page} and {remedy}")
-    if "RepositoryNotFoundError" in class_names:
-        return _explain_missing(request)
-    if "RevisionNotFoundError" in class_names:
-        reason = f"the {request.subject} has no revision {request.revision or 'main'} on {format_hub()}"
-        return HubFailure("no-revision", reason)
-    if "OfflineModeIsEnabled" in class_names:
-        reason = f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
-        return HubFailure("offline", reason)
-    return None
-
-
-def _explain_missing(request: HubRequest) -> HubFailure:
-    if request.token:
-        private = f"{request.token} has no access to it{request.other_token_hint}"
-        reason = f"{format_hub()} has no {request.subject}"
-    else:
-        private = f"a token is needed: {request.remedy or 'set HF_TOKEN'}"
-        reason = f"{format_hub()} has no public {request.subject}"
-    return HubFailure("missing", f"{reason}: check the spelling; if it is private, {private}")
-
-
-def _explain_status(status: int, message: str, request: HubRequest) -> HubFailure:
-    """Return the failure of an HTTP status that has no exception class of its own."""
-    hub, name = format_hub(), request.repository
-    if status == 403 and "disabled" in message:
-        return HubFailure("disabled", f"{hub} has disabled the {request.subject}")
-    # without a token, the Hub answers 401 and 404 for a missing repository
-    if request.is_pin and (
-        status == 404 or (status == 401 and not request.token and WRONG_TOKEN_MESSAGE not in message)
-    ):
-        return _explain_missing(request)
-    if status in (401, 403) and not request.token:
-        reason = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
-        return HubFailure("denied" if status == 403 else "other", reason)
-    if status == 401:
-        reason = f"{hub} does not accept {request.token} for {name}, it is wrong or has expired (HTTP 401)"
-        return HubFailure("other", f"{reason}{request.other_token_hint}")
-    if status == 403:
-        reason = f"{request.token} may not read the {request.subject} (HTTP 403)"
-        right_remedy = f"grant it that right at {format_site()}/settings/tokens"
-        if not request.is_pin:  # the store does not tell that a repository is gated
-            right_remedy = f"if it is gated, request access at {request.page}; else {right_remedy}"
-        return HubFailure("denied", f"{reason}: {right_remedy}{request.other_token_hint}")
-    if status in (404, 416):
-        reason = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
-        return HubFailure("other", reason, "data")
-    if status == 429:
-        return HubFailure("other", f"{hub} has received too many requests (HTTP 429): wait a few minutes", "network")
-    if status in errors.TRANSIENT_STATUS or status >= 500:
-        return HubFailure("other", f"{hub} answered HTTP {status} for {name}: try again later", "network")
-    return HubFailure("other", f"{hub} answered HTTP {status} for {name}")
-
-
-def describe_no_answer(error: BaseException) -> str:
-    """Return in a few words why a server gave no answer."""
-    causes = list(iter_causes(error))
-    transport_error = errors.describe_transport_error(error)
-    return transport_error or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
-
-
-def _get_system_message(causes: list[BaseException]) -> str:
-    """Return the first message of the system; empty for none."""
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return ""
 
 
 def find_endpoint_problem() -> str:

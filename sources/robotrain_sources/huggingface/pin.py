@@ -19,15 +19,13 @@ from robotrain.model.health import Check, HealthResult, report_ok, report_warnin
 from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_sources import file_ranges, parallel
-from robotrain_sources.fetching.errors import iter_causes, repeat_if_busy
+from robotrain_sources.fetching.errors import explain, repeat_if_busy
 from robotrain_sources.huggingface import fetch, layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
-    describe_no_answer,
     explain_hub_error,
     explain_other_server,
     find_endpoint_problem,
@@ -319,6 +317,5 @@ def check_hub() -> Iterator[HealthResult]:
             not_checked = ": the token was not checked" if token else ""
             yield report_warning(f"{host} answered HTTP {status}{not_checked}")
         else:
-            reason = find_untrusted_certificate(*iter_causes(error)) or describe_no_answer(error)
             copy = Suggestion("--dataset-path FOLDER", "a copy of a dataset, for a machine without the Hub")
-            yield report_warning(f"{host} cannot be reached: {reason}", copy)
+            yield report_warning(explain(error, host).sentence, copy)

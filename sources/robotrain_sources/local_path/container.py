@@ -3,7 +3,7 @@
 import difflib
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
@@ -34,7 +34,7 @@ def preflight(source: JobSource, context: ContainerContext) -> Iterator[Problem 
         yield folder_content.explain_no_policy(folder)
     elif source.pin and source.role != CODE_ROLE:
         part = folder_content.find_used_part(folder, source.role)
-        yield from _yield_problem(lambda: folder_content.check_pin_quickly(part, source.pin))
+        yield from _check_pin(part, source.pin, f"{part} changed since it was pinned.")
 
 
 def mounted(source: JobSource, context: ContainerContext) -> Iterator[str]:
@@ -44,12 +44,7 @@ def mounted(source: JobSource, context: ContainerContext) -> Iterator[str]:
     if not folder_content.has_used_part(folder, source.role, context.takes_any_policy):
         yield folder_content.explain_no_policy(folder).title
     elif source.pin:
-
-        def check() -> str:
-            difference = folder_content.describe_pin_difference(part, source.pin)
-            return f"The uploaded copy is not what was pinned: {difference}." if difference else ""
-
-        yield from _yield_problem(check)
+        yield from _check_pin(part, source.pin, "The uploaded copy is not what was pinned.")
 
 
 def fetch(source: JobSource, context: ContainerContext) -> Path:
@@ -62,10 +57,10 @@ def fetch(source: JobSource, context: ContainerContext) -> Path:
     return part
 
 
-def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
+def _check_pin(part: Path, pin: str, sentence: str) -> Iterator[str]:
     try:
-        if problem := check():
-            yield problem
+        if folder_content.is_changed(part, pin):
+            yield sentence
     except OSError as error:
         yield f"{error.filename} cannot be read: {error.strerror}."
 

@@ -41,9 +41,6 @@ class FolderDigest:
         """The pin of a folder with this content."""
         return f"{PIN_PREFIX}:{self.hex}:{self.quick_hex}:{self.files}:{self.size}"
 
-    def __str__(self) -> str:
-        return f"{self.files} files of {self.size:,} bytes"
-
 
 def parse_pin(pin: str) -> FolderDigest | None:
     """Return the digest in a pin; None for a pin of another form, by another version of robotrain."""
@@ -53,14 +50,6 @@ def parse_pin(pin: str) -> FolderDigest | None:
     if tuple(map(len, parts[:2])) != DIGEST_LENGTHS:
         return None
     return FolderDigest(parts[0], parts[1], int(parts[2]), int(parts[3]))
-
-
-def describe_difference(before: FolderDigest, now: FolderDigest) -> str:
-    """Return how two digests differ, in a few words; empty if they are equal."""
-    if before == now:
-        return ""
-    is_same_size = (before.files, before.size) == (now.files, now.size)
-    return f"the same size ({now}), but other content" if is_same_size else f"{before} then, {now} now"
 
 
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -124,34 +113,14 @@ class FolderEntry(NamedTuple):
     content: str
 
 
-def check_pin_quickly(folder: Path, pin: str) -> str:
-    """Return why the folder is not what was pinned, by its quick digest; empty if it is. Raise OSError."""
-    return format_change(folder, describe_pin_difference(folder, pin))
-
-
-def describe_pin_difference(folder: Path, pin: str) -> str:
-    """Return how the folder differs from its pin; empty if it does not, or for another form of pin. Raise OSError."""
+def is_changed(folder: Path, pin: str) -> bool:
+    """Return whether a folder is not what was pinned, by its quick digest. Raise OSError."""
     if (pinned_digest := parse_pin(pin)) is None:
-        return ""
+        return False
     paths = list(list_digested_entries(folder))
     end_size = compute_end_size(len(paths))
     folder_entries = [make_folder_entry(*path, lambda entry: digest_file_ends(entry.path, end_size)) for path in paths]
-    size = sum(entry.size for entry in folder_entries)
-    return describe_difference(
-        pinned_digest,
-        FolderDigest(pinned_digest.hex, digest_entries_quickly(folder_entries), len(folder_entries), size),
-    )
-
-
-def format_change(folder: Path, difference: str) -> str:
-    """Return the sentence for a folder that differs from its pin; empty without a difference."""
-    if not difference:
-        return ""
-    times = (
-        (folder_entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, folder_entry in list_entries(folder)
-    )
-    newest_path = max(times, default=(0, "none"))[1]
-    return f"{folder} changed since it was pinned: {difference}; newest file: {newest_path}."
+    return digest_entries_quickly(folder_entries) != pinned_digest.quick_hex
 
 
 def list_digested_entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

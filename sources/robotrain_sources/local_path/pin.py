@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.model import code_commit_tags
-from robotrain.model.amounts import format_size
 from robotrain.model.source import Source, SourceError
 from robotrain.store import code_commit, code_folder, files
 
 from robotrain_sources import parallel
 from robotrain_sources.local_path import folder_content
+from robotrain_sources.local_path.byte_progress import ByteProgress
 from robotrain_sources.local_path.folder_content import FolderDigest, parse_pin
 
 
@@ -63,34 +62,6 @@ def _digest_cache_file(folder: Path) -> Path:
     return files.get_cache_folder() / "digests" / f"{name}.json"
 
 
-FIRST_LINE_SECONDS, LINE_SECONDS = 3.0, 10.0
-"""Seconds until the first line of progress, and between two lines."""
-
-
-class ReadProgress:
-    """Bytes of a folder read by several threads, and lines about them."""
-
-    def __init__(self, folder: Path, total: int) -> None:
-        self._folder, self._total, self._done = folder, total, 0
-        self._next, self._printed = time.monotonic() + FIRST_LINE_SECONDS, False
-        self._lock = threading.Lock()
-
-    def add_bytes(self, count: int) -> None:
-        """Count more bytes."""
-        with self._lock:
-            self._done += count
-
-    def print_if_due(self) -> None:
-        """Print a line if one is due."""
-        if time.monotonic() < self._next:
-            return
-        if not self._printed:
-            print(f"reading all of {self._folder}: next time only files that changed", file=sys.stderr)
-        self._next, self._printed = time.monotonic() + LINE_SECONDS, True
-        share = min(100, self._done * 100 // max(1, self._total))
-        print(f"  {share} %: {format_size(self._done)} of {format_size(self._total)}", file=sys.stderr)
-
-
 PARALLEL_FILES = 8
 READ_SIZE = 1 << 20
 MIN_CACHED_BYTES = 64 << 20
@@ -109,7 +80,7 @@ class _FolderReader:
         self._folder, self._files, self._end = folder, files, end
         total = sum(_stat_entry(folder_entry).st_size for folder_entry in files)
         self._large = total >= MIN_CACHED_BYTES
-        self._progress = ReadProgress(folder, total)
+        self._progress = ByteProgress(total, f"reading all of {folder}: next time only files that changed")
         self._cached = load_file_digests(folder) if self._large else {}
         self._digests: dict[str, FileDigests] = {}
         self._to_cache: dict[str, FileDigests] = {}
@@ -117,9 +88,7 @@ class _FolderReader:
     def read_files(self) -> dict[str, FileDigests]:
         """Return the digests of all files; after a failure or Ctrl-C, those computed so far are cached."""
         try:
-            parallel.run_parallel(
-                self._read_file, self._files, min(PARALLEL_FILES, len(self._files)), self._progress.print_if_due
-            )
+            parallel.run_parallel(self._read_file, self._files, min(PARALLEL_FILES, len(self._files)))
         except BaseException:
             self._save_cache({**self._cached, **self._to_cache.copy()})
             raise
@@ -185,8 +154,7 @@ def check_pin(folder: Path, pin: str) -> str:
     """Return why the folder is not what was pinned; empty if it is, or for another form of pin. Raise OSError."""
     if not (pinned_digest := parse_pin(pin)):
         return ""
-    difference = folder_content.describe_difference(pinned_digest, compute_folder_digest(folder))
-    return folder_content.format_change(folder, difference)
+    return f"{folder} changed since it was pinned." if compute_folder_digest(folder) != pinned_digest else ""
 
 
 def resolve_pin(source: Source, role: str) -> str:
@@ -211,11 +179,7 @@ def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     with _convert_os_errors():
         if role != "code":
             return check_pin(part, pin)
-        pinned_digest = parse_pin(pin)
-        difference = (
-            folder_content.describe_difference(pinned_digest, compute_folder_digest(part)) if pinned_digest else ""
-        )
-        return f"{source} changed, and no copy of it as it was is kept: {difference}." if difference else ""
+        return f"{source} changed, and no copy of it as it was is kept." if check_pin(part, pin) else ""
 
 
 def read_tags(source: Source, role: str, pin: str) -> Sequence[str]:

@@ -21,7 +21,7 @@ from robotrain_sources.mlflow import reference
 from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL
 
 CONTAINER_PLUGIN = "robotrain_sources.mlflow.container"
-MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
+MODEL_ASSETS = AssetFamily("models", "model")
 _ADDRESS_HINT = r"\s*models:/[^/:@\s]+/[0-9]+\s*"
 """A version of a model, as MLflow and `robotrain status` name it."""
 _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"

@@ -6,15 +6,16 @@ source's own.
 """
 
 import fcntl
+import importlib
 import os
-import queue
 import shutil
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TypeVar, cast
 
 from robotrain_runtime.contract.container_plugin import (
     BatchFetch,
@@ -22,22 +23,29 @@ from robotrain_runtime.contract.container_plugin import (
     SourceContainerPlugin,
     SurveyedSource,
 )
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Download
-from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.event import Download as DownloadEvent
+from robotrain_runtime.contract.failure import Cancelled, JobFailed
 from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
-from robotrain_runtime.contract.problem import summarize_problem
+from robotrain_runtime.contract.problem import make_data_problem, summarize_problem
 from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.fetching.quiet import silence_libraries
-from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.scheduler import Downloader
-from robotrain_sources.transfer.survey import SourceSurvey, survey_sources
+from robotrain_sources.fetching.quiet import call_cancellable, silence_libraries
+from robotrain_sources.transfer import fetch as transfer_fetch
+from robotrain_sources.transfer.cache import CacheFolder
+from robotrain_sources.transfer.fetch import Download, SourceData
+from robotrain_sources.transfer.origin import STOPPED, OriginModule, Patience, compute_data_digest
 
+__all__ = ["ENVIRONMENT", "deliver"]
+
+PATIENCE = Patience()
 SCRATCH_NAME = "transfer-scratch"
+
+T = TypeVar("T")
 
 
 class ScratchFolder:
@@ -48,31 +56,18 @@ class ScratchFolder:
         parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
         self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
-        try:
-            with suppress(OSError):  # the file system has no locks
-                leftovers = parent.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ()
-                for leftover in leftovers:  # no other run uses one
-                    shutil.rmtree(leftover, ignore_errors=True)
-            with suppress(OSError):
-                fcntl.flock(self._lock, fcntl.LOCK_SH)
-                os.utime(self._lock.fileno())
-            self.path.mkdir(mode=0o700)
-        except BaseException:
-            self._lock.close()
-            raise
+        with suppress(OSError):  # the file system has no locks
+            leftovers = parent.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ()
+            for leftover in leftovers:  # no other run uses one
+                shutil.rmtree(leftover, ignore_errors=True)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            os.utime(self._lock.fileno())
+        self.path.mkdir(mode=0o700)
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
-
-
-__all__ = ["ENVIRONMENT", "deliver"]
-
-TIMEOUTS = origin.TransferTimeouts()
-POLL_SECONDS = 0.5
-
-T = TypeVar("T")
 
 
 class TransferContainerPlugin(SourceContainerPlugin):
@@ -92,143 +87,168 @@ def deliver(
     context: ContainerContext,
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
-    """Return the transfer of `sources`: one scheduler for all of them."""
-    modules = {kind: str(vars(plugin)["__name__"]) for kind, plugin in container_plugins.items()}
-    plugins = {kind: load_container_plugin(module, TransferContainerPlugin) for kind, module in modules.items()}
-    requests = [
-        origin.SourceRequest(
-            uri=plugins[source.kind].get_request_uri(source, context),
-            pin=source.pin,
-            role=source.role,
-            origin=plugins[source.kind].ORIGIN or modules[source.kind],
-            credential=context.credentials.get(source.kind, ""),
-            described=tuple(described.get(source.role, ())),
-            way=context.credential_hints.get(source.kind, ""),
-            needed=tuple(context.needed_files.get(source, ())),
-        )
-        for source in sources
-    ]
-    return Transfer(sources, requests, context)
+    """Return the transfer of `sources`: one pool of threads for all of them."""
+    return Transfer(sources, container_plugins, context, described)
 
 
 class Transfer:
-    """The transfer of several sources, in a thread of this process: a stop does not wait for it."""
+    """The transfer of several sources, in threads that a stop does not wait for."""
 
     def __init__(
-        self, sources: Sequence[JobSource], requests: Sequence[origin.SourceRequest], context: ContainerContext
+        self,
+        sources: Sequence[JobSource],
+        plugins: Mapping[str, SourceContainerPlugin],
+        context: ContainerContext,
+        described: Mapping[str, Sequence[str]],
     ) -> None:
-        self._sources = sources
-        self._requests = requests
-        self._place = context
+        self._sources, self._context, self._described = sources, context, described
+        self._modules = {kind: str(vars(plugin)["__name__"]) for kind, plugin in plugins.items()}
         self._stopped = threading.Event()
-        self._surveys: Sequence[SourceSurvey] = ()
-        self._request: origin.TransferRequest | None = None
+        self._data: dict[JobSource, SourceData] = {}
+        self._surveys: Sequence[SurveyedSource] = ()
         self._scratch: ScratchFolder | None = None
-        self._downloader: Downloader | None = None
-        self._close_lock = threading.Lock()
+        self._locked: list[CacheFolder] = []
+        self._state = threading.Lock()
         self._is_busy = False
 
     def survey(self) -> Sequence[SurveyedSource]:
         """Survey each source, in their order. Raise JobFailed if it is not possible to write to the cache."""
         silence_libraries()
-        try:
-            self._scratch = ScratchFolder(self._place.cache)
-        except OSError as error:
-            raise self._make_failure(error) from error
-        self._request = request = origin.TransferRequest(
-            sources=self._requests,
-            cache=self._place.cache,
-            scratch=self._scratch.path,
-            download_mib=self._place.download_mib,
-            patience=TIMEOUTS,
-            log_line=self._place.log_line,
-            stopped=self._stopped,
-        )
-        self._surveys = self._call(lambda: survey_sources(request))
-        return [_convert_survey(source, survey) for source, survey in zip(self._sources, self._surveys, strict=True)]
+        self._surveys = self._call(self._survey_sources)
+        return self._surveys
 
-    def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
+    def fetch(self, progress: Callable[[DownloadEvent], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
 
-        def report_progress(done_bytes: int, total: int, rate: float) -> None:
+        def report(done: int, total: int, rate: float) -> None:
             if not self._stopped.is_set():
-                progress(Download(done=done_bytes, total=total, rate=rate))
+                progress(DownloadEvent(done=done, total=total, rate=rate))
 
-        def fetch_folders() -> Mapping[Path, Path]:
-            for survey in self._surveys:
-                if survey.problems:
-                    raise FetchError("; ".join(map(summarize_problem, survey.problems)), survey.fault)
-            assert self._request is not None
-            self._downloader = Downloader(self._request, self._surveys, report_progress)
-            return self._downloader.fetch_folders()
-
-        folders = self._call(fetch_folders)
-        surveyed = zip(self._sources, self._surveys, strict=True)
-        return {source: folders[survey.folder] for source, survey in surveyed if survey.folder}
+        folders = self._call(lambda: self._fetch_folders(report))
+        return {source: folders[self._data[source].folder.path] for source in self._sources}
 
     def close(self) -> None:
         """Stop what is still running, without waiting for it; what has arrived stays for the next try."""
-        with self._close_lock:
+        with self._state:
             self._stopped.set()
             if not self._is_busy:
                 self._release()
 
+    def _survey_sources(self) -> Sequence[SurveyedSource]:
+        self._scratch = ScratchFolder(self._context.cache)
+        futures = [
+            DeadlineFuture(partial(self._survey_source, source, self._scratch.path / str(number)))
+            for number, source in enumerate(self._sources)
+        ]
+        return [future.result() for future in futures]
+
+    def _survey_source(self, source: JobSource, target: Path) -> SurveyedSource:
+        context = self._context
+        described = self._described.get(source.role, ())
+        try:
+            module = self._modules[source.kind]
+            plugin = load_container_plugin(module, TransferContainerPlugin)
+            origin = cast(OriginModule, importlib.import_module(plugin.ORIGIN or module)).open(
+                plugin.get_request_uri(source, context),
+                source.pin,
+                source.role,
+                context.credentials.get(source.kind, ""),
+                context.credential_hints.get(source.kind, ""),
+            )
+            needed = context.needed_files.get(source, ())
+            needed = (*needed, *described) if needed else ()
+            uri = plugin.get_request_uri(source, context)
+            data = transfer_fetch.look_up(uri, source.pin, origin, needed, context.cache)
+            if origin.remark:
+                context.log_line(origin.remark)
+            transfer_fetch.read_described(data, described, target, PATIENCE)
+        except Exception as error:
+            failure = errors.make_fetch_error(error, context.cache)
+            problem = make_data_problem(failure.sentence, failure.way)
+            return SurveyedSource(source=source, problems=(problem,), fault=failure.fault)
+        self._data[source] = data
+        return SurveyedSource(
+            source=source,
+            files=data.count,
+            size=data.size,
+            missing=data.missing,
+            digest=data.folder.path.name,
+            description_folder=target if target.exists() else None,
+        )
+
+    def _fetch_folders(self, report: Callable[[int, int, float], None]) -> Mapping[Path, Path]:
+        for survey in self._surveys:
+            if survey.problems:
+                raise FetchError("; ".join(map(summarize_problem, survey.problems)), survey.fault)
+        log_line = self._context.log_line
+        ready: dict[Path, Path] = {}
+        missing: list[SourceData] = []
+        data_by_path = {data.folder.path: data for data in self._data.values()}
+        for path in sorted(data_by_path):  # every process in the same order: no deadlocks
+            data = data_by_path[path]
+            self._locked.append(data.folder)
+            on_wait = partial(log_line, f"another run is fetching {path}: waiting")
+            if files := data.folder.acquire(on_wait, self._stopped):
+                data.folder.share()
+                ready[path] = files
+                continue
+            if not data.files:  # its pinned data was in the cache when it was surveyed
+                data.files = transfer_fetch.list_source(data.origin, data.needed)
+                if (digest := compute_data_digest(data.files)) != path.name:
+                    change = FetchError(f"{data.name} changed after the survey", "data")
+                    raise data.origin.find_pin_mismatch(digest) or change
+            data.folder.begin(log_line)
+            missing.append(data)
+        try:
+            if missing:
+                mib = self._context.download_mib
+                Download(missing, PATIENCE, mib, report, log_line, self._stopped).run()
+            for data in missing:
+                ready[data.folder.path] = data.folder.finish(data.name, data.pin, data.files, data.digests)
+                data.folder.share()
+        except OSError as error:
+            if errors.is_disk_full(error):  # free the disk for other things
+                for data in missing:
+                    shutil.rmtree(data.folder.part, ignore_errors=True)
+            raise
+        return ready
+
     def _call(self, function: Callable[[], T]) -> T:
         """Return what a function returns, in a thread. Raise JobFailed, also if `close` was called meanwhile."""
-        outcomes: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
 
-        def call() -> None:
-            outcome: T | Exception
+        def call() -> T:
             try:
-                outcome = function()
+                return function()
             except Exception as error:
-                outcome = error
-            with self._close_lock:  # before the answer: the next call may begin at once
-                self._is_busy = False
-                if self._stopped.is_set():
-                    self._release()
-            outcomes.put(outcome)
+                raise self._make_failure(error) from error
+            finally:
+                with self._state:
+                    self._is_busy = False
+                    if self._stopped.is_set():
+                        self._release()
 
-        with self._close_lock:
+        with self._state:
             if self._stopped.is_set():
-                raise JobFailed(origin.STOPPED)
+                raise JobFailed(STOPPED)
             self._is_busy = True
-        threading.Thread(target=call, daemon=True).start()
         try:
-            while not self._stopped.is_set():
-                with suppress(queue.Empty):
-                    outcome = outcomes.get(timeout=POLL_SECONDS)
-                    if isinstance(outcome, Exception):
-                        raise self._make_failure(outcome) from outcome
-                    return outcome
-            raise JobFailed(origin.STOPPED)
+            return call_cancellable(call, self._stopped.is_set)
+        except Cancelled:
+            raise JobFailed(STOPPED) from None
         except BaseException:
             self.close()
             raise
 
     def _make_failure(self, error: Exception) -> JobFailed:
-        failure = errors.make_fetch_error(error, self._place.cache)
+        failure = errors.make_fetch_error(error, self._context.cache)
         if failure is not error and not isinstance(error, OSError):
             for traceback_line in "".join(traceback.format_tb(error.__traceback__)).splitlines():
-                self._place.log_line(traceback_line)  # where; the failure says what
+                self._context.log_line(traceback_line)  # where; the failure says what
         return JobFailed(str(failure), fault=failure.fault)
 
     def _release(self) -> None:
         """Remove the files of the survey, and release the locks of what was fetched."""
-        if self._downloader is not None:
-            self._downloader.close()
+        for folder in self._locked:
+            folder.close()
         if self._scratch is not None:
             self._scratch.close()
-
-
-def _convert_survey(source: JobSource, survey: SourceSurvey) -> SurveyedSource:
-    return SurveyedSource(
-        source=source,
-        problems=tuple(survey.problems),
-        fault=survey.fault,
-        files=survey.file_count,
-        size=survey.size,
-        missing=survey.missing,
-        digest=survey.digest,
-        description_folder=survey.described if survey.described.exists() else None,
-    )

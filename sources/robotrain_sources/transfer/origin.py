@@ -1,4 +1,4 @@
-"""Interfaces of the transfer: the origin that a source kind provides, and what is asked of it.
+"""Interfaces of the transfer: the origin that a source kind provides, and the patience with its service.
 
 A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """
@@ -6,10 +6,8 @@ A container plugin opens its sources itself, or names the module that does: `ORI
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from robotrain_sources.fetching.errors import FetchError
@@ -136,55 +134,14 @@ class OriginModule(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRequest:
-    """One source to fetch."""
+class Patience:
+    """How long a service is waited for, and how often it is asked."""
 
-    uri: str
-    pin: str
-    role: str
-    origin: str
-    """The module that opens it."""
-    credential: str = ""
-    """The file with its secret."""
-    described: Sequence[str] = ()
-    """Paths of the small files that describe the data."""
-    way: str = ""
-    """The platform's command to give the job a credential; empty if the kind has its own."""
-    needed: Sequence[str] = ()
-    """Patterns of the files that are needed, beside the describing ones; empty for all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferTimeouts:
-    """Limits in seconds."""
-
-    asking: float = 10.0
-    """For an answer during the survey."""
     stall: float = 20.0
-    """For the next bytes of a request."""
-    giving_up: float = 300.0
-    """Without any bytes at all."""
+    """Seconds for the next bytes of a request."""
+    attempts: int = 12
+    """Of one request."""
     first: float = 0.5
-    """Pause before the first retry."""
+    """Seconds before the second attempt; they double."""
     longest: float = 30.0
-    """Longest pause between two tries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRequest:
-    """The whole request."""
-
-    sources: Sequence[SourceRequest]
-    cache: Path
-    scratch: Path
-    """A folder for describing files; whoever makes the request removes it."""
-    download_mib: int = 128
-    patience: TransferTimeouts = field(default_factory=TransferTimeouts)
-    log_line: Callable[[str], object] = print
-    stopped: threading.Event = field(default_factory=threading.Event)
-    """Set once nobody waits for the data any more."""
-
-    def raise_if_stopped(self) -> None:
-        """Raise FetchError once nobody waits for the data any more."""
-        if self.stopped.is_set():
-            raise FetchError(STOPPED)
+    """The longest pause, in seconds."""

@@ -48,7 +48,10 @@ class Shelf(origin.DataOrigin):
 
     def explain_error(self, error: Exception) -> FetchError:
         """What was said."""
-        forbidden = "PermissionDenied" in type(error).__name__ or getattr(error, "code", 0) == 403
+        forbidden = (
+            type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
+            or getattr(error, "code", 0) == 403
+        )
         return FetchError(f"{self._name}: {format_error(error)}", "configuration" if forbidden else "network")
 
 

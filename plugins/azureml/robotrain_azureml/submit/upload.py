@@ -21,7 +21,7 @@ from robotrain_azure.arm import ServiceError
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
-from robotrain_sources.local_path.upload_progress import UploadProgress
+from robotrain_sources.local_path.byte_progress import ByteProgress
 
 from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
@@ -165,7 +165,7 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     present_count = len(files) - len(differing_files)
     resume_note = f"; {local_upload.format_file_count(present_count)} uploaded already" if present_count else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs.store.name, upload)}: {folder_content}{resume_note}")
-    progress = UploadProgress(sum(folder_content.files[name] for name in differing_files))
+    progress = ByteProgress(sum(folder_content.files[name] for name in differing_files))
     try:
         datastore.upload_files(blobs, differing_files, upload.to, progress.add_bytes, progress.add_file)
     except BaseException:

@@ -32,8 +32,8 @@ from robotrain.run_folder.transport import Transport, parse_count
 from robotrain_runtime.contract.document import DOCUMENT_FILE, DocumentError, JobSource, parse_document
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path import upload as local_upload
+from robotrain_sources.local_path.byte_progress import ByteProgress
 from robotrain_sources.local_path.upload import FolderContent
-from robotrain_sources.local_path.upload_progress import UploadProgress
 
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.spec.uploads import UPLOADS_FOLDER, FolderUpload, list_uploads
@@ -245,7 +245,7 @@ _Write = partial[None]
 
 def _write_files(folder: Path, content: FolderContent, names: Sequence[str], stream: IO[bytes]) -> None:
     """Write files as an archive. Raise OSError."""
-    progress = UploadProgress(sum(content.files[name] for name in names))
+    progress = ByteProgress(sum(content.files[name] for name in names))
     paths = {path: Path(member.path) for path, member in folder_content.list_entries(folder)}
     with tarfile.open(fileobj=stream, mode="w|", bufsize=1 << 20) as archive:
         for name in names:
@@ -259,7 +259,7 @@ def _write_files(folder: Path, content: FolderContent, names: Sequence[str], str
 class _CountedFile:
     """A file whose bytes are counted as they are read."""
 
-    def __init__(self, file: IO[bytes], progress: UploadProgress) -> None:
+    def __init__(self, file: IO[bytes], progress: ByteProgress) -> None:
         self._file, self._progress = file, progress
 
     def read(self, size: int = -1) -> bytes:
