@@ -377,16 +377,6 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 
-def test_each_import_that_nothing_installs_is_named_with_the_module_that_may_be_meant(robotrain, tmp_path, monkeypatch):
-    modules = ["jax", "josn", "optax", "robosuite", "scip", "tyro"]
-    (tmp_path / "train.py").write_text(f"import {', '.join(modules)}\n")
-    monkeypatch.chdir(tmp_path)
-    answer = robotrain("explain", "command", "--code", ".", "--platform", "slurm", *COMMAND)
-    warning = answer.stderr.partition("[packages-missing]")[0].rpartition("warning: ")[2]
-    assert f"imports {', '.join(modules)}," in warning.replace("\n", " ")
-    assert "josn may be json misspelt. scip may be scipy misspelt." in answer.stderr
-
-
 def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, tmp_path, monkeypatch):
     """Elsewhere it is a warning: nobody knows from here what the Python there has."""
     (tmp_path / "lab").mkdir()
@@ -404,70 +394,6 @@ def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, t
     assert robotrain(*line, "--set-env", "PYTHONPATH=/lab", *COMMAND).exit_code == 0
     (tmp_path / "lab/train.py").write_text("import sys\nsys.path.append('/lab')\nimport absent_module\n")
     assert robotrain(*line, *COMMAND).exit_code == 0
-
-
-MISSPELT = [
-    # what a script imports, files beside it, options, the module that is meant
-    ("import torhc", {}, "", "torch"),
-    ("import torch, numpyy", {}, "", "numpy"),
-    ("import nupmy as np", {"r.txt": "scipy"}, "--requirements r.txt", "numpy"),
-    ("from helpres import f", {"helpers.py": "", "r.txt": ""}, "--requirements r.txt", "helpers"),
-    ("import helpers", {"helper.py": ""}, "", "helper"),
-    ("import nets", {"net.py": "", "r.txt": "nets"}, "--requirements r.txt", ""),
-    ("import nets", {"network.py": "", "r.txt": ""}, "--requirements r.txt", ""),
-    ("import panda", {"r.txt": ""}, "--requirements r.txt", ""),
-    ("import torchrl", {"r.txt": ""}, "--requirements r.txt", ""),
-    ("import nupmy", {"r.txt": "nupmy==1"}, "--requirements r.txt", ""),
-    ("import nupmy", {}, "--no-install", ""),
-    ("try:\n  import nupmy\nexcept ImportError:\n  pass", {}, "", ""),
-]
-
-
-@pytest.mark.parametrize(("text", "files", "options", "meant"), MISSPELT)
-def test_an_import_that_is_misspelt_is_refused(robotrain, tmp_path, monkeypatch, text, files, options, meant):
-    for name, content in {"train.py": text.replace("\\n", "\n"), **files}.items():
-        (tmp_path / "lab" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "lab" / name).write_text(content)
-    monkeypatch.chdir(tmp_path / "lab")
-    answer = robotrain("explain", "command", "--code", ".", "--platform", "azureml", *options.split(), *COMMAND)
-    (line,) = [line for line in answer.stderr.splitlines() if "[import-misspelt]" in line] or [""]
-    assert (f"probably {meant} misspelt" in line) is bool(meant), answer.stderr
-    assert bool(line) is bool(meant)
-
-
-OWN_MODULES = [
-    # what a script imports, files beside it, the code and the text of the problem
-    ("from net import mak", {"net.py": "def make(): pass"}, "import-name-missing", "It has make."),
-    (
-        "import os\nfrom net import Net",
-        {"net.py": "x = 1"},
-        "import-name-missing",
-        "train.py:2 imports Net from net.py",
-    ),
-    ("from nets.a import b", {"nets/a.py": ""}, "import-name-missing", "nets/a.py"),
-    ("from nets import a, __version__", {"nets/__init__.py": "", "nets/a.py": ""}, "", ""),
-    ("from nets import a", {"nets/a.py": ""}, "", ""),
-    ("from net import a", {"net.py": "from os import *"}, "", ""),
-    ("from net import a", {"net.py": "def __getattr__(name): return 1"}, "", ""),
-    ("from net import a, b", {"net.py": "if True:\n  import os as a\ntry:\n  b = 1\nexcept ValueError: pass"}, "", ""),
-    ("try:\n  from net import a\nexcept ImportError: pass", {"net.py": ""}, "", ""),
-    ("import json\nimport net", {"__pycache__/net.cpython-312.pyc": ""}, "import-removed", "train.py:2 imports net"),
-    ("import net", {"__pycache__/net.cpython-312.pyc": "", "net.py": ""}, "", ""),
-]
-
-
-@pytest.mark.parametrize(("text", "files", "code", "fact"), OWN_MODULES)
-def test_what_a_module_of_the_folder_does_not_have_is_refused(
-    robotrain, tmp_path, monkeypatch, text, files, code, fact
-):
-    for name, content in {"train.py": text, **files}.items():
-        (tmp_path / "lab" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "lab" / name).write_text(content)
-    monkeypatch.chdir(tmp_path / "lab")
-    answer = robotrain("explain", "train.py", "--platform", "local")
-    assert answer.exit_code == (2 if code else 0), answer.stderr
-    assert code in answer.stderr
-    assert fact in answer.stderr
 
 
 SYNTAX = [
@@ -560,32 +486,6 @@ def test_a_switch_of_robotrain_after_the_dashes_is_noted(robotrain, tmp_path, mo
     lines = [line for line in answer.stderr.splitlines() if "[switch-of-program]" in line]
     assert [line.split()[1] for line in lines] == noted.split()
     assert answer.exit_code == 0
-
-
-IMPORTS = {
-    "import einopsx": "helper.py:1 imports einopsx",
-    "import einops, cv2, torch": "",
-    "try:\n  import x\nexcept ImportError:\n  x = 1": "",
-}
-
-
-@pytest.mark.parametrize("text", IMPORTS)
-def test_an_import_that_no_locked_package_has_is_warned_of(robotrain, tmp_path, monkeypatch, text):
-    (tmp_path / "train.py").write_text("import torch, helper\n")
-    (tmp_path / "helper.py").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    answer = robotrain("submit", "train.py", "--platform", "local", "--dry-run", "--", "{outputs}")
-    assert ("[import-unlocked]" in answer.stderr) is bool(IMPORTS[text])
-    assert IMPORTS[text] in answer.stderr
-
-
-@pytest.mark.parametrize(("module", "is_warned"), [("torchvision", True), ("numpy", False)])
-def test_an_import_that_a_lock_file_lacks_is_warned_of_before_it_is_used(find_problems, tmp_path, module, is_warned):
-    (tmp_path / "train.py").write_text(f"import {module}\n")
-    (tmp_path / "uv.lock").write_text('version = 1\n[[package]]\nname = "numpy"\nversion = "2.0.0"\n')
-    answer = find_problems("--code .", "python train.py {outputs}")[1]
-    warnings = [line for line in answer.stderr.splitlines() if "[import-unlocked]" in line]
-    assert ["torchvision" in line for line in warnings] == [True] * is_warned
 
 
 def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):

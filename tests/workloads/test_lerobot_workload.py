@@ -23,7 +23,6 @@ SUBMIT_SIDE = (
         "effective_options",
         "program_line",
         "lazy_locker",
-        "checked_locker",
         "trained_type",
         "saved_config",
         "option_rules",
@@ -43,7 +42,7 @@ SUBMIT_SIDE = (
         "edited_dataset",
     ),
     "code_rules",
-    *("module_names", "program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
+    *("program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
     *("package_locker", "given_packages", "package_options"),
 )
 ENVIRONMENT_SIDE = {

@@ -20,7 +20,6 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
 from robotrain_workloads.command.held_step import read_held_step
-from robotrain_workloads.command.outside_outputs import OutsideOutputs
 from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.json_lines import JsonLines
@@ -125,7 +124,6 @@ class CheckpointFollower:
         self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
         self._code = spec.code
-        self._outside = OutsideOutputs(spec.arguments, spec.folder, spec.work)
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
         self._removed: set[int] = set()
@@ -215,17 +213,7 @@ class CheckpointFollower:
         """Warn of a program that left nothing, with what would keep the files that it wrote elsewhere."""
         no_files_text = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
         consequence = "the run has nothing to publish or to continue from"
-        if way := self._suggest_folder():
-            self._warn_once(no_files_text, f"{no_files_text}: {consequence}{way}")
-        elif outside_path := self._outside.find():
-            option = f"-- … {outside_path.option} {{outputs}}"
-            way = f" ({option} keeps it)" if outside_path.option else ""
-            warning_text = (
-                f"{no_files_text}, but to {outside_path.path}, which is not part of the run: {consequence}{way}"
-            )
-            self._send(Note(level="warning", text=warning_text, ways=((option,),) if outside_path.option else ()))
-        else:
-            self._warn_once(no_files_text, f"{no_files_text}: {consequence}")
+        self._warn_once(no_files_text, f"{no_files_text}: {consequence}{self._suggest_folder()}")
 
     def _suggest_folder(self) -> str:
         """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""

@@ -22,10 +22,6 @@ MAX_FILES = 100
 """Of a program with more, only the first ones are read."""
 
 
-DYNAMIC_NAMES = frozenset({"*", "__getattr__", "exec", "globals", "setattr", "vars", "locals"})
-"""Names in a module that say that it may have others than those that stand in it."""
-
-
 class SyntaxFault(NamedTuple):
     """A place where Python stops to read a file."""
 
@@ -110,30 +106,6 @@ class ProgramFile:
                 pending_statements += statement.body
         return module_names
 
-    def list_starting_names(self) -> list[tuple[ast.ImportFrom, str]]:
-        """Return the absolute `from MODULE import NAME` that run in any case when it is started or imported."""
-        pending: list[ast.stmt] = list(self._tree.body) if self._tree else []
-        imports = [statement for statement in pending if isinstance(statement, ast.ImportFrom) and not statement.level]
-        return [(statement, alias.name) for statement in imports for alias in statement.names if alias.name != "*"]
-
-    @cached_property
-    def bound_names(self) -> frozenset[str] | None:
-        """The names that it may have for others to import; None if its text does not say for certain."""
-        names = set[str]()
-        for node in self.nodes:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.Name):
-                names.add(node.id)
-            elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-                names.add(node.name)
-            elif isinstance(node, ast.Global):
-                names |= {*node.names}
-        is_clear = bool(self.nodes) and not DYNAMIC_NAMES & names
-        return frozenset(names) if is_clear else None
-
     def find_import(self, module: str) -> int:
         """Return the first line that imports a module of this top-level name; 0 if none does."""
         line_numbers = [
@@ -208,20 +180,6 @@ def has_module(folder: Path, script: str, name: str) -> bool:
     return any(
         (root / name).is_dir() or next(root.glob(f"{name}.*"), None) for root in list_import_folders(folder, script)
     )
-
-
-def find_own_file(folder: Path, script: str, module: str) -> ProgramFile | None:
-    """Return the file that `import a.b` of a script certainly reads, as it is beside it; None if it may be another."""
-    base = (Path(script).parent).joinpath(*module.split("."))
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        return None
-    paths = [path for path in (base.with_suffix(".py"), base / "__init__.py") if (folder / path).is_file()]
-    return read_file(folder, str(paths[0])) if len(paths) == 1 else None
-
-
-def has_compiled_module(folder: Path, script: str, module: str) -> bool:
-    """Return whether a module was beside a script once: Python has left what it compiled of it."""
-    return any((folder / script).parent.glob(f"__pycache__/{module}.*.pyc"))
 
 
 def _find_module_files(folder: Path, script: str, name: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from robotrain_runtime.contract.parameter import UNSET
 
 from robotrain_workloads.command import program_files
-from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 from robotrain_workloads.command.placeholders import OUTPUTS, make_variables
 
 FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "runs", "results", "saved_models")
@@ -35,6 +34,11 @@ SCRIPTS = re.compile(r"(?:.*[_-])?(?:train|training|finetune|fit|main)(?:[_-].*)
 USUAL_SCRIPT = "train.py"
 TRAINS, STARTS = {"backward", "fit", "learn"}, {"ArgumentParser", "__name__"}
 """Names of a script that trains, and of one that is a program."""
+SHIPPED_ENVIRONMENT = "lerobot-train"
+SHIPPED_MODULES = frozenset(
+    {"accelerate", "datasets", "diffusers", "einops", "gymnasium", "lerobot", "safetensors", "torch", "torchvision"}
+)
+"""What programs import that the environment of this workload has."""
 MAX_PROGRAMS = 50
 REPORT_PACKAGE = "robotrain_runtime"
 """Of which each program can import `report`."""
@@ -114,51 +118,6 @@ def find_missing_at_start(folder: Path, script: str) -> dict[str, str]:
             if line_number and not program_files.has_module(folder, script, module):
                 import_places.setdefault(module, f"{file.path}:{line_number}")
     return import_places
-
-
-class MissingName(NamedTuple):
-    """A name that a program imports from a module of its folder that does not have it."""
-
-    place: str
-    """That of the import, as `train.py:3`."""
-    name: str
-    path: str
-    """The file of the module."""
-    names: frozenset[str]
-    """Those that it has."""
-
-
-def find_missing_names(folder: Path, script: str) -> list[MissingName]:
-    """Return the names that a program imports at its start and that the modules beside its script do not have."""
-    files = program_files.read_program(folder, script)
-    if any(b"sys.path" in file.source or b"sys.modules" in file.source for file in files):
-        return []
-    missing_names = list[MissingName]()
-    for file in files:
-        for statement, name in file.list_starting_names():
-            module = str(statement.module)
-            own_file = program_files.find_own_file(folder, script, module)
-            bound_names = own_file.bound_names if own_file else None
-            if own_file is None or bound_names is None or name in bound_names or name.startswith("__"):
-                continue
-            if program_files.find_own_file(folder, script, f"{module}.{name}") is None and not _has_part(
-                folder / own_file.path, name
-            ):
-                missing_names.append(MissingName(f"{file.path}:{statement.lineno}", name, own_file.path, bound_names))
-    return missing_names
-
-
-def _has_part(file: Path, name: str) -> bool:
-    """Return whether a package has a module of that name, also one that is no Python."""
-    is_package = file.name == "__init__.py"
-    return is_package and ((file.parent / name).exists() or any(file.parent.glob(f"{name}.*")))
-
-
-def list_own_modules(folder: Path, script: str) -> set[str]:
-    """Return the top-level modules that a script can import from its folder."""
-    roots = program_files.list_import_folders(folder, script)
-    paths = [path for root in roots if root.is_dir() for path in root.iterdir()]
-    return {path.stem for path in paths if path.stem.isidentifier() and (path.suffix == ".py" or path.is_dir())}
 
 
 def find_script(folder: Path) -> str:

@@ -20,7 +20,6 @@ from robotrain_workloads.command import attempts, launcher, placeholders, progra
 from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
-from robotrain_workloads.command.missing_module import MissingModule
 from robotrain_workloads.command.parameters import is_continued
 from robotrain_workloads.command.printed_scores import PrintedScores
 from robotrain_workloads.command.program_spec import ProgramSpec
@@ -61,13 +60,11 @@ def make_followers(
     report = Path(spec.work, program_spec.REPORT_FILE)
     outputs = Path(spec.outputs)
 
-    missing_module = MissingModule(spec)
     policy = spec.environ.get(POLICY_VARIABLE, "")
     scores = PrintedScores(spec, policy) if policy and isinstance(reader, UsualOutput) else None
 
     def take_lines() -> list[bytes]:
         new_lines = output_lines.take_lines()
-        missing_module.read_lines(new_lines)
         if scores:
             scores.read_lines(new_lines)
         return [line for line in new_lines if not OTHER_LINE.match(line)] if spec.node_launcher else new_lines
@@ -84,7 +81,7 @@ def make_followers(
     checkpoints = CheckpointFollower(
         spec, lambda: metrics.last_step, has_scores=lambda: bool(scores and scores.find_scores())
     )
-    followers: list[Follower] = [metrics, missing_module, checkpoints]
+    followers: list[Follower] = [metrics, checkpoints]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, policy))
     elif scores:

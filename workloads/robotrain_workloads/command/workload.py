@@ -53,7 +53,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
     yield from package_rules.check_imports(job)
-    yield from package_rules.check_lock_file(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
     if not any(problem.severity == "error" for problem in program_problems):  # looking into all files takes its time
@@ -73,9 +72,9 @@ def check_job_here(job: "Job") -> "Iterator[Problem]":
 
 def load_locker() -> ProgramLocker:
     """Import what locks the packages of the user's program."""
-    from robotrain_workloads.command import checked_locker
+    from robotrain_workloads.package_lock import program_locker
 
-    return checked_locker
+    return program_locker
 
 
 def find_inputs(folder: Path) -> Iterator[FoundInput]:
