@@ -105,7 +105,7 @@ def test_a_step_where_a_run_is_meant_is_said(scripted, robotrain, command):
     scripted.run("train-1")
     answer = robotrain(command, "latest@99")
     answer.check_problems(2, "run-unknown")
-    assert f"robotrain {command} latest\n" in answer.stderr
+    assert "use   latest\n" in answer.stderr
     assert "robotrain outputs latest --checkpoint 99" in answer.stderr
 
 

@@ -116,8 +116,8 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
 
 def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robotrain, sent_run):
     for words, problem in (
-        (("--policy.chunk_size=8",), "usage --policy.chunk_size"),
-        (("--batch-size", "8"), "usage --batch-size"),
+        (("--policy.chunk_size=8",), "option-unknown --policy.chunk_size"),
+        (("--batch-size", "8"), "option-unknown --batch-size"),
         (("--set", "policy.n_action_steps=8"), "value-unknown --set policy.n_action_steps"),
         (("--", "--batch-size=8"), "option-elsewhere after -- --batch-size"),
         (("--", "--name", "mine"), "option-elsewhere after -- --name"),
@@ -227,8 +227,6 @@ def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, instal
     run = robotrain("submit", "--platform", "hub", "--dataset-path", pusht, *to).stdout.strip()
     log = [format_event(Checkpoint(step=4, path="/tmp/000004"))]
     set_run_state(fake_platform, run, state="cancelled", checkpoints=[4], log=log)
-    way = f"robotrain resume {run} --set publish_url=hf://me/act@BRANCH"
-    assert way in robotrain("status", run, "--json").json["next"]
     robotrain("resume", run).check_problems(2, "publish-branch-taken")
     line = ("submit", "--platform", "hub", "--dataset-path", pusht, *to, "--dry-run")
     robotrain(*line).check_problems(0, "run-left-checkpoint")
@@ -308,8 +306,7 @@ def test_resume_continues_from_the_checkpoint_of_a_step(robotrain, fake_platform
     assert "Its checkpoints: 2, 4." in answer.stderr
     for flag in ("--from", "--step", "--checkpoint", "--from-step"):
         answer = robotrain("resume", sent_run, flag, "2")
-        answer.check_problems(2, f"usage {flag}")
-        assert "use   --resume-from 2\n" in answer.stderr
+        answer.check_problems(2, f"option-unknown {flag}")
     answer = robotrain("outputs", sent_run, "--step", "2")
     answer.check_problems(2, "step-unknown --step")
     assert "use   --checkpoint 2 " in answer.stderr
@@ -353,7 +350,7 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
     set_run_state(fake_platform, sent_run, state="succeeded", log=[end])
     robotrain("register", sent_run, "pusht").check_problems(2, "checkpoint-missing")
     (missing,) = robotrain("register", "--json").json["problems"]
-    assert [way["text"] for way in missing["instead"]] == ["robotrain register RUN MODEL"]
+    assert [way["text"] for way in missing["instead"]] == ["robotrain register RUN [MODEL]"]
     refused = robotrain("register", sent_run, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
@@ -392,23 +389,8 @@ def finished_program(robotrain, fake_platform):
     return run
 
 
-RESUMED_LINES = [
-    # a line of `resume` for a program that has finished, its problem, what to type first
-    ("", "run-complete", "robotrain resume {run} -- --epochs EPOCHS"),
-    ("--steps 9 -- --lr 0.1", "value-unknown", "-- --lr 0.1 --epochs 9"),
-    ("--lr 3 -- --epochs 9", "usage", "-- --epochs 9 --lr 3"),
-]
-
-
-@pytest.mark.parametrize(("words", "code", "way"), RESUMED_LINES)
-def test_a_refused_resume_of_a_program_is_answered_with_all_of_its_options(
-    robotrain, finished_program, words, code, way
-):
-    problem = robotrain("resume", finished_program, "--json", *words.split()).json["problems"][-1]
-    assert (problem["code"], problem["instead"][0]["text"]) == (code, way.format(run=finished_program))
-
-
 def test_a_finished_program_trains_on_with_more_steps(robotrain, finished_program):
+    robotrain("resume", finished_program).check_problems(2, "run-complete")
     assert robotrain("resume", finished_program, "--", "--epochs", "9").exit_code == 0
     assert robotrain("resume", finished_program, "--resume-from", "2").exit_code == 0
 

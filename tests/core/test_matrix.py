@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from robotrain.check import matrix
-from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms
+from robotrain.cli.table import measure_width
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import ANY, YES, no
 from robotrain.plugins.manager import Plugins

@@ -169,10 +169,6 @@ def test_every_invalid_value_is_reported_once_and_nothing_is_sent(check_refused)
     [
         ("num_worker=1,2", "--over num_workers=1,2"),
         ("lr=1e-3,1e-4", "--over learning_rate=1e-3,1e-4"),
-        (
-            "policy.dropot=0.1,0.2",
-            """--over 'trainer_args=["--policy.dropout=0.1"],["--policy.dropout=0.2"]'""",
-        ),
     ],
 )
 def test_a_wrong_name_is_answered_with_one_that_varies_the_same_values(sweep, over, way):

@@ -2,16 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain.config.option_synonyms import find_synonym
 from robotrain.config.request import Request
 from robotrain.config.values import Value
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import find_nearest_name
 
 OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 OVERRIDE = re.compile(r"([+~]{0,2}[A-Za-z_][\w.@/-]*)=")
@@ -85,27 +83,6 @@ def split_options(words: Sequence[Value]) -> Iterator[ProgramOption]:
             option = option._replace(words=(*option.words, word))
     if option:
         yield option
-
-
-def find_named_option(
-    name: str, command: Sequence[Value], program_options: Iterable[str], *, exact: bool = False
-) -> str:
-    """Return the option of a command or its program that a name means, however it is spelt, or which has another word
-    for the same; empty for none.
-
-    :param exact: whether the nearest name does not count.
-    """
-    typed_options = [option.name for option in split_options(command[1:])]
-    spellings = {option.lstrip("-+~").replace("-", "_"): option for option in (*program_options, *typed_options)}
-    plain_name = name.lstrip("-").replace("-", "_")
-    nearest_name = None if exact else find_nearest_name(plain_name, spellings)
-    named_option = spellings.get(plain_name) or spellings.get(nearest_name or "", "")
-    return named_option or find_synonym(name, spellings.values(), exact=exact)
-
-
-def format_option(option: str, shown_value: str) -> str:
-    """Return an option of a program with its value, after `--`."""
-    return f"-- {option} {shown_value}" if option.startswith("-") else f"-- {option}={shown_value}"
 
 
 def _read_name(word: str, option: ProgramOption | None) -> str:

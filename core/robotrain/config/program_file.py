@@ -37,8 +37,6 @@ class TypedProgram(NamedTuple):
     """The folder of the code."""
     path: str
     """That of the file, from there."""
-    is_missing: bool = False
-    """Whether there is no such file, and nobody named a folder of the code that may have it."""
 
 
 def add_program(
@@ -57,8 +55,7 @@ def add_program(
     program_path = Path(os.path.abspath(os.path.expanduser(file)))
     role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
     source = next((source for layer in (line_layer, *files) for source in layer.sources if source.role == role), None)
-    is_missing = source is None and not program_path.is_file()
-    if source is None and role and not is_missing:
+    if source is None and role and program_path.is_file():
         folder = find_code_folder(program_path)
         kind_names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
         source = SourceText(role, kind_names, str(folder), origin, folder)
@@ -66,7 +63,7 @@ def add_program(
     code = Path(source.base, os.path.expanduser(source.text)) if source else program_path.parent
     path = os.path.relpath(program_path, code) if program_path.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return TypedProgram(line_layer, (*words, *arguments), code, path, is_missing)
+    return TypedProgram(line_layer, (*words, *arguments), code, path)
 
 
 def find_code_folder(file: Path) -> Path:

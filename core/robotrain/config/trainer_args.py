@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 from robotrain.config.request import Request
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem
-from robotrain.model.job import Job
 from robotrain.model.workload import OptionFinder, Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
 
@@ -68,25 +66,6 @@ def find_option_of_program(workload: Workload | None, flag: str, value: str) -> 
     """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none."""
     finder = _load_finder(workload)
     return finder.find_option(flag, _hide_value(value)) if finder else ""
-
-
-def explain_option_of_program(
-    workload: Workload, flag: str, value: str, parameters: Mapping[str, object]
-) -> tuple[str, Sequence[str]] | None:
-    """Return what the workload says of a flag that nobody has, and lines to type; None if it says nothing.
-
-    :param parameters: what the job gives, by name.
-    """
-    finder = _load_finder(workload)
-    return finder.explain_option(flag, _hide_value(value), parameters) if finder else None
-
-
-def find_refused_options(workload: Workload, job: Job, reason: str) -> list[Problem]:
-    """Return the options of a job that a sentence about its failure says the program refuses, each with what the
-    workload would type instead.
-    """
-    finder = _load_finder(workload)
-    return list(finder.find_refused_options(job, reason)) if finder else []
 
 
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:

@@ -35,11 +35,9 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
         for (table, declared_type), owner in zip(key_names.tables.items(), owners, strict=True):
             valid_names = [parameter.name for parameter in get_parameters(declared_type)]
             is_own = file == "job" and table == "parameters" and workload.own_command
-            for name, value in (pair for layer in layers for pair in layer.select(table, with_empty=True).items()):
+            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in valid_names:
                     reason = "Parameters of your own stand below `params:`." if is_own else ""
-                    if name.isdigit():  # {training_steps: 20,000}
-                        reason = "A comma ends a value in braces: numbers are written without."
                     ways = suggest_name(key_names.find_short(name, table) or name, valid_names)
                     value_place, redacted_name = value.origin.where, redact(name)
                     yield make_problem(

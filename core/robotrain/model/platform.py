@@ -61,12 +61,6 @@ class Platform:
     """A frozen dataclass of `Annotated[type, Param(…)]`."""
     capabilities: Capabilities = field(default_factory=Capabilities)
     """What the platform supports; what is not declared is unknown."""
-    option_hints: Mapping[str, str] = field(default_factory=dict)
-    """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
-    translate_option: Callable[[str, str], str] = field(default=lambda flag, value: "")
-    """(flag, value) → robotrain's options for an option as the engine's own command has it, also for a value of that
-    command after an option of robotrain; empty for any other.
-    """
     cancel_command: str = ""
     """The engine's own command that ends a run, with keys of its reference in braces: `scancel {job}`."""
 

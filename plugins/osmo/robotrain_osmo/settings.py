@@ -23,7 +23,6 @@ class OsmoSettings(AzureSettings):
             common=True,
             env=("OSMO_PLATFORM",),
             metavar="NAME",
-            foreign_flag="--platform",
             default_note="OSMO refuses a workflow whose pool has no such platform; `osmo pool list` shows them.",
         ),
     ] = "gpu_platform"

@@ -11,12 +11,12 @@ import typer
 from robotrain import network_deadline
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
-from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.line_values import read_declared
 from robotrain.cli.missing_plugins import load_named_plugin
-from robotrain.cli.options import ComposedOptions, add_declared, list_flags
+from robotrain.cli.options import ComposedOptions, add_declared
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
+from robotrain.cli.table import to_plain_line, wrap_text
 from robotrain.config.selection import choose_without_job, load_or_none, read_option
 from robotrain.config.validate import validate_values
 from robotrain.doctor.health_checks import (
@@ -27,7 +27,7 @@ from robotrain.doctor.health_checks import (
     list_checks,
     run_checks,
 )
-from robotrain.errors import Rejected, Stage, Suggestion
+from robotrain.errors import Rejected, Stage
 from robotrain.model.health import HealthResult
 
 STATE_STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
@@ -54,13 +54,6 @@ class DoctorCommand(OwnCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with those of the platform once it is known."""
         return [*super().get_params(ctx), *ctx.meta.get(SETTINGS_KEY, ((), ()))[1]]
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the platforms that have an option."""
-        platform_names = (
-            name for name, platform in get_plugins(ctx).platforms().items() if flag in list_flags(platform.settings)
-        )
-        return tuple(Suggestion(f"--platform {name} {flag}") for name in platform_names) or near
 
 
 def doctor(

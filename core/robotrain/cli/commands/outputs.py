@@ -19,11 +19,9 @@ from robotrain_runtime.machine import disk_cache
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
 from robotrain.cli.best_checkpoint import find_best_score
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import merged_policy
-from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.cli.run_words import CHECKPOINT_FLAG
 from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -48,21 +46,12 @@ PART_SUFFIX, LOCK_FILE = ".part", ".lock"
 """The end of the name of a folder into which an output is copied, and the file in it that the copying process locks."""
 
 
-class OutputsCommand(OwnCommand):
-    """The command; it knows how `register` names the best checkpoint."""
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the option that stands for `--best` and `--last` of other commands."""
-        word = flag.removeprefix("--")
-        return (Suggestion(f"--checkpoint {word}", replaces=flag),) if word in (BEST, "last") else near
-
-
 def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
-    checkpoint: Annotated[str, option(CHECKPOINT_FLAG, "STEP|last|best|all", CHECKPOINT_HELP)] = "",
+    checkpoint: Annotated[str, option("--checkpoint", "STEP|last|best|all", CHECKPOINT_HELP)] = "",
     merged: Annotated[
         bool,
         typer.Option(
@@ -97,8 +86,6 @@ def outputs(
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
         reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
         print_message(f"there is no checkpoint among them: {reason}")
-        if words := find_unkept_change(record, _read_progress(record, platform)):
-            print_message(f"  robotrain resubmit {record.run} {words}    keeps those that the program saves")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if to:
         _leave_out_of_code(record, to, downloaded)
@@ -188,7 +175,7 @@ def _select_outputs(
     run_outputs: Sequence[Output],
     checkpoint: str,
     record: RunRecord,
-    flag: str = CHECKPOINT_FLAG,
+    flag: str = "--checkpoint",
     *,
     takes_last: bool = True,
 ) -> list[Output]:
@@ -357,4 +344,4 @@ def _measure_size(path: Path) -> int:
     return size
 
 
-app = make_app(outputs, cls=OutputsCommand)
+app = make_app(outputs)

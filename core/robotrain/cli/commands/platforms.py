@@ -11,11 +11,11 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.check.matrix import MatrixRow, ParityMatrix, make_matrix
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
-from robotrain.cli.columns import GAP, Column, fit_columns, wrap_text
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import format_metavar, format_option_help
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.cli.table import GAP, Column, fit_columns, wrap_text
 from robotrain.config.values import Origin
 from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages

@@ -25,9 +25,9 @@ from robotrain.cli.output import (
 )
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
-from robotrain.cli.run_words import MAX_NAMESAKES, describe_namesake
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
+from robotrain.model.amounts import format_age
 from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
@@ -90,6 +90,20 @@ def prune_runs(
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
+MAX_NAMESAKES = 5
+"""How many runs of one name are offered."""
+
+
+def _describe_namesake(run: str) -> str:
+    """Return what tells a run from others of its name: its name, how it ended, as far as that was seen, and its age."""
+    record = records.find_readable_record(run)
+    if record is None:
+        return ""
+    status = records.read_final_status(run)
+    age = format_age(time.time() - record.created)
+    return ", ".join(filter(None, (record.name, status.state if status else "", f"submitted {age}")))
+
+
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
     run = name_index.find_run(text)
@@ -105,7 +119,7 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
         )
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
         ways = [
-            (f"robotrain runs --prune {namesake}", describe_namesake(namesake))
+            (f"robotrain runs --prune {namesake}", _describe_namesake(namesake))
             for namesake in namesakes[:MAX_NAMESAKES]
         ]
         raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)

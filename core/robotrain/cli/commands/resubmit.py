@@ -1,6 +1,5 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
-import dataclasses
 import itertools
 import shlex
 from collections.abc import Iterator, Sequence
@@ -27,16 +26,11 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.commands.outputs import select_checkpoints
-from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
-from robotrain.cli.recorded_program import COUNTING, find_program
-from robotrain.cli.run_words import RESUME_FROM_FLAG
-from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.cli.watch.run_summary import read_run_log
-from robotrain.config.command_options import format_option
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
@@ -64,6 +58,8 @@ from robotrain.submission.resubmit import (
 from robotrain.submission.resume import REPLACED_ROLES, check_branch, find_last_checkpoint, parse_checkpoint, resume_job
 
 make_problem = Messages(__file__)
+
+RESUME_FROM_FLAG = "--resume-from"
 
 SetOption = Annotated[
     list[str] | None,
@@ -201,11 +197,7 @@ def resume(
         checkpoint = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
         earlier_record, _ = open_run(ctx, earlier_record.run)
-        try:
-            checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
-        except Rejected as rejected:
-            problems = [_name_unkept(problem, earlier_record, get_plugins(ctx)) for problem in rejected.problems]
-            raise Rejected(problems) from None
+        checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
     if not any(assignment.startswith("training_steps=") for assignment in sets):
         _require_steps_left(prepared.job, checkpoint.step, run or earlier_record.run)
     problems = list[Problem]()
@@ -217,19 +209,6 @@ def resume(
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
-
-
-def _name_unkept(problem: Problem, record: RunRecord, plugins: Plugins) -> Problem:
-    """Return the problem of a run without a checkpoint, with the line that keeps what its program had saved."""
-    if problem.code != "checkpoint-missing":
-        return problem
-    progress, _ = read_run_log(record, plugins.platform_of(record))
-    words = find_unkept_change(record, progress)
-    if not words:
-        return problem
-    way = Suggestion(f"robotrain resubmit {record.run} {words}", "starts it over, and keeps what it saves")
-    other_ways = (way for way in problem.suggestions if not way.text.startswith("robotrain resubmit"))
-    return dataclasses.replace(problem, suggestions=(*other_ways, way))
 
 
 def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) -> None:
@@ -252,24 +231,11 @@ def _find_complete(
     if plugins.workload(job.workload).own_command is None or not is_complete(record, plugins):
         return
     line = f"robotrain resume {shlex.quote(typed_run)}"
-    ways = [Suggestion(f"{line} {way.text}") for way in _suggest_steps(record.run, job, "")]
-    if not ways and finished_steps is not None:
+    ways = [Suggestion(f"{line} --set KEY=VALUE")]
+    if finished_steps is not None:
         text = f"{line} {RESUME_FROM_FLAG} {finished_steps}"
-        ways = [Suggestion(text, "starts the program with it, which may train on by itself")]
+        ways.append(Suggestion(text, "starts the program with it, which may train on by itself"))
     yield make_problem("run-complete", *ways, run=record.run, typed=typed_run, done=finished_steps)
-
-
-def _suggest_steps(run: str, job: Job, number: str) -> list[Suggestion]:
-    """Return what gives a program of the user's own another length; nothing where that is unknown.
-
-    :param number: the length; empty where it is to be chosen.
-    """
-    names = [name for name, _ in job.parameters if any(word in name for word in COUNTING)]
-    program = find_program(run)
-    options = program.list_counting_options() if program and not names else ()
-    numbers = {name: number or next(word for word in COUNTING if word in name).upper() for name in (*names, *options)}
-    ways = [Suggestion(format_option(option, numbers[option]), replaces="--training-steps") for option in options]
-    return ways or [Suggestion(f"--set {name}={numbers[name]}") for name in names]
 
 
 def _make_resume_need(plugins: Plugins, is_changed: bool) -> RunNeed:
@@ -377,9 +343,8 @@ def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> N
     parameter_names = [name for name, _ in job.parameters]
     if "training_steps" in declared_names.union(parameter_names):
         return
-    number = shlex.quote(typed_steps)
-    ways = _suggest_steps(record.run, job, number) or [Suggestion(f"--set NAME={number}")]
-    raise Rejected([make_problem("value-unknown.training-steps", *ways, given=typed_steps, workload=job.workload)])
+    way = Suggestion(f"--set NAME={shlex.quote(typed_steps)}")
+    raise Rejected([make_problem("value-unknown.training-steps", way, given=typed_steps, workload=job.workload)])
 
 
 def _prepare_again_from_record(

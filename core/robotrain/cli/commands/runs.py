@@ -19,13 +19,12 @@ from robotrain.cli.arguments import (
     complete_workloads,
     option,
 )
-from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
 from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
-from robotrain.cli.run_list.run_filter import find_state
-from robotrain.errors import Suggestion, raise_if_any
+from robotrain.cli.table import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
+from robotrain.errors import raise_if_any
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
@@ -65,15 +64,6 @@ WIDTH_IN_SCRIPTS = 120
 def _complete_states(incomplete: str) -> list[str]:
     earlier_states, comma, last_state = incomplete.rpartition(",")
     return [f"{earlier_states}{comma}{state}" for state in LISTED_STATES if state.startswith(last_state)]
-
-
-class RunsCommand(OwnCommand):
-    """The command; it knows a state that is typed as an option."""
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the option for the state that a word is: `--failed`."""
-        state = find_state(flag.lstrip("-").replace("_", "-"))
-        return (Suggestion(f"--state {state}"),) if state else near
 
 
 def runs(
@@ -374,4 +364,4 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     }
 
 
-app = make_app(runs, cls=RunsCommand)
+app = make_app(runs)

@@ -131,7 +131,7 @@ class SubmitCommand(JobCommand):
         """Submit a plan unchanged; prepare anything else first."""
         if values.get("plan") is None:
             return super().execute(ctx, choice, values)
-        from robotrain.cli import unknown_words, usage
+        from robotrain.cli import usage
         from robotrain.store import plans
 
         words = values.get("words") or []
@@ -139,7 +139,7 @@ class SubmitCommand(JobCommand):
         mistakes = [
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(order, self.options),
-            *unknown_words.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
+            *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
         extra_words = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
