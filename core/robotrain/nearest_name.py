@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robotrain.errors import Suggestion
 
-MIN_RATIO, MIN_WHOLE_RATIO = 0.7, 0.9
+MIN_RATIO, MIN_WHOLE_RATIO = 0.65, 0.9
 """How similar the words of two names must be, or else the whole names: `batchsize` and `batch-size`."""
 MIN_PREFIX, MIN_ABBREVIATION = 3, 4
 """The length of a name that others are suggested for because they begin with it, and of a word that is cut off."""
@@ -36,7 +36,7 @@ def is_misspelling(name: str, other_name: str) -> bool:
     """
     name, other_name = _simplify(name), _simplify(other_name)
     words, other_words = (re.split(r"[-.\s]+", text) for text in (name, other_name))
-    if re.findall(r"\d+", name) != re.findall(r"\d+", other_name):
+    if min(len(name), len(other_name)) < 2 or re.findall(r"\d+", name) != re.findall(r"\d+", other_name):
         return False
     if _measure_ratio("".join(words), "".join(other_words)) >= MIN_WHOLE_RATIO:
         return True

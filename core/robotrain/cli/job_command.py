@@ -286,8 +286,8 @@ class JobCommand(JobHelp, JobCompletion):
 
             kinds = get_plugins(ctx).source_kinds()
             program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
-            switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
-            mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
+            own_flags = self.compose_own(choice, get_plugins(ctx)).flags
+            mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, own_flags)]
             line_layer, after_dashes = program.line, program.command
         request = Request(
             line=line_layer,
@@ -297,7 +297,7 @@ class JobCommand(JobHelp, JobCompletion):
             terraform=TerraformLayer(choice.surroundings),
             flags=frozenset(self.options.flags),
             name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
-            unread=usage.find_unread_inputs(problems, self.options),
+            unread=usage.find_unread_inputs(problems, self.options, workload),
         )
         if sets := [
             assignment for assignment in values.get(SET_NAME) or () if not line_values.is_flag(assignment, self.options)

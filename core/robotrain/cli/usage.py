@@ -203,13 +203,18 @@ def find_swallowed_flags(option_values: Mapping[str, Any], options: ComposedOpti
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(value_text.partition("=")[0]))
 
 
-def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions) -> frozenset[str]:
+def find_unread_inputs(
+    problems: Sequence[Problem], options: ComposedOptions, workload: Workload
+) -> frozenset[str]:
     """Return the parameters and roles that usage problems are about, by the flags that these name or suggest."""
     suggested_flags = (way.text.partition(" ")[0] for problem in problems for way in problem.suggestions)
     flags = [*(problem.where for problem in problems), *suggested_flags]
     option_names = {options.flags.get(flag, "") for flag in flags}
     parameter_names = {options.declared[name].name for name in option_names if name in options.declared}
-    return frozenset(parameter_names | {options.sources[name].role for name in option_names if name in options.sources})
+    roles = {options.sources[name].role for name in option_names if name in options.sources}
+    if any(problem.code == "program-missing" for problem in problems):
+        roles |= {role for role, rule in workload.roles.items() if rule.is_program}
+    return frozenset(parameter_names | roles)
 
 
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:

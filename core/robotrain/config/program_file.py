@@ -92,16 +92,16 @@ def _is_project(folder: Path) -> bool:
     return any((folder / name).exists() for name in PROJECT_MARKS)
 
 
-def find_own_switches(
-    program: TypedProgram, arguments: Sequence[Value], switches: Collection[str]
+def find_own_flags(
+    program: TypedProgram, arguments: Sequence[Value], own_flags: Collection[str]
 ) -> Iterator[Problem]:
-    """Note the switches of robotrain's command among the arguments of a program whose text has no such option."""
+    """Note the options of robotrain's command among the arguments of a program whose text has no such option."""
     try:
         program_text = (program.code / program.path).read_text(errors="replace")
     except OSError:
         return
     for flag in (str(argument.value) for argument in arguments):
-        if flag in switches and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
+        if flag in own_flags and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
             yield make_problem("switch-of-program", where=flag, file=program.path)
 
 

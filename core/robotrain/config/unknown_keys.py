@@ -77,4 +77,11 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     for name, setting in shared_parameters.items():
         if name not in valid_names:
             ways = suggest_name(name, valid_names)
-            yield make_problem("file-unknown-key.parameter", *ways, where=setting.origin.where, name=redact(name))
+            platforms = [
+                platform.name
+                for platform in plugins.platforms().values()
+                if any(parameter.name == name for parameter in get_parameters(platform.settings))
+            ]
+            why = f"A setting of {', '.join(platforms)} stands below [platforms.NAME]." if platforms else ""
+            where = setting.origin.where
+            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name), why=why)

@@ -67,8 +67,8 @@ def parse_yaml(yaml_text: str) -> YamlNode | None:
         is_late = SIMPLE_KEY in context  # it was missed when the next line began
         mark = getattr(error, "context_mark" if is_late else "problem_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
-        sentence = f"{context}: {reason}." if context else f"{reason}."
-        raise MalformedYaml(mark.line + 1 if mark else 0, sentence.capitalize()) from None
+        sentence = f"{reason} {context}".strip()
+        raise MalformedYaml(mark.line + 1 if mark else 0, f"{sentence}.".capitalize()) from None
     return _make_node(root) if root else None
 
 
