@@ -203,9 +203,7 @@ def find_swallowed_flags(option_values: Mapping[str, Any], options: ComposedOpti
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(value_text.partition("=")[0]))
 
 
-def find_unread_inputs(
-    problems: Sequence[Problem], options: ComposedOptions, workload: Workload
-) -> frozenset[str]:
+def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions, workload: Workload) -> frozenset[str]:
     """Return the parameters and roles that usage problems are about, by the flags that these name or suggest."""
     suggested_flags = (way.text.partition(" ")[0] for problem in problems for way in problem.suggestions)
     flags = [*(problem.where for problem in problems), *suggested_flags]

@@ -92,9 +92,7 @@ def _is_project(folder: Path) -> bool:
     return any((folder / name).exists() for name in PROJECT_MARKS)
 
 
-def find_own_flags(
-    program: TypedProgram, arguments: Sequence[Value], own_flags: Collection[str]
-) -> Iterator[Problem]:
+def find_own_flags(program: TypedProgram, arguments: Sequence[Value], own_flags: Collection[str]) -> Iterator[Problem]:
     """Note the options of robotrain's command among the arguments of a program whose text has no such option."""
     try:
         program_text = (program.code / program.path).read_text(errors="replace")

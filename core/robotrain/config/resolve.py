@@ -17,7 +17,7 @@ from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
-from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
+from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
@@ -68,7 +68,6 @@ def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
-    request = take_upload_names(request, workload.roles, kinds, platform)
     request = complete_command(request, workload)
     own_problems: Sequence[Problem] = ()
     if any(key.startswith("params.") for layer in request.layers for key in layer.values):

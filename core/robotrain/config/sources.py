@@ -11,7 +11,7 @@ from typing import Any, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 
 from robotrain.config.request import Request
-from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, Value, make_variable_name
+from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, make_variable_name
 from robotrain.config.variables import VariableLayer
 from robotrain.errors import (
     Problem,
@@ -20,7 +20,6 @@ from robotrain.errors import (
 )
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.nearest_name import suggest_name
@@ -69,29 +68,6 @@ class JobInputs:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The roles with an invalid source."""
-
-
-def take_upload_names(
-    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], platform: Platform
-) -> Request:
-    """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`)."""
-    line_layer, settings = request.line, platform.settings.__annotations__
-    for role, rule in roles.items():
-        role_sources = [source_text for source_text in line_layer.sources if source_text.role == role]
-        if rule.many or len(role_sources) != 2:
-            continue
-        for source_text in role_sources:
-            flag = (
-                kinds[source_text.kinds[0]].roles.get(role)
-                if len(source_text.kinds) == 1 and source_text.kinds[0] in kinds
-                else None
-            )
-            if flag and flag.upload_setting in settings:
-                sources = tuple(source for source in line_layer.sources if source is not source_text)
-                key = f"platforms.{platform.name}.{flag.upload_setting}"
-                line_values = {key: Value(source_text.text, source_text.origin), **line_layer.values}
-                return dataclasses.replace(request, line=line_layer._replace(sources=sources, values=line_values))
-    return request
 
 
 def collect_sources(

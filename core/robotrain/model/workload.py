@@ -177,8 +177,6 @@ class UserCommand(NamedTuple):
     """
     list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
     """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
-    list_open_options: Callable[[Path, Sequence[str]], Sequence[str]] = lambda folder, words: ()
-    """Return those of its options that take all words up to the next option as their values, as far as it is known."""
     list_words: Callable[["Job"], Sequence[str]] = lambda job: job.trainer_args
     """Return the words of the command as the run starts it, with the values that are known before."""
 

@@ -123,7 +123,7 @@ class OsmoSettings(AzureSettings):
         str | None,
         Param(
             help="name by which the folder of --code is uploaded, as a new version for each content (default "
-            "bucket: training); --dataset-name beside --code is the same",
+            "bucket: training)",
             metavar="[BUCKET/]NAME",
             destination=True,
         ),

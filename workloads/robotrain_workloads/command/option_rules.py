@@ -116,13 +116,6 @@ def list_options(folder: Path, words: Sequence[str]) -> list[str] | None:
     return parser.list_options() if parser else None
 
 
-def list_open_options(folder: Path, words: Sequence[str]) -> list[str]:
-    """Return the options of the program that a command starts which take any number of values."""
-    parser = _read_parser_of(folder, words)
-    options = parser.list_options() if parser else []
-    return [option for option in options if parser and parser.takes_any_number(option)]
-
-
 def _read_parser_of(folder: Path, words: Sequence[str]) -> ProgramParser | None:
     script = next((word for word in words[1:] if word.endswith(".py")), "")
     return read_parser(program_files.read_program(folder, script)) if script else None

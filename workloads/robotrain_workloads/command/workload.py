@@ -114,13 +114,6 @@ def list_words(job: "Job") -> Sequence[str]:
     return words if values["shell"] else [placeholders.fill_known(word, own_values) for word in words]
 
 
-def list_open_options(folder: Path, words: Sequence[str]) -> Sequence[str]:
-    """Return the options of the program that take any number of values."""
-    from robotrain_workloads.command import option_rules
-
-    return option_rules.list_open_options(folder, words)
-
-
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
@@ -203,7 +196,6 @@ COMMAND = Workload(
         launchers=LAUNCHERS,
         find_needs=find_needs,
         list_options=list_options,
-        list_open_options=list_open_options,
         list_words=list_words,
     ),
     get_option_name=lambda argument: "",
