@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robotrain.errors import Suggestion
 
-MIN_RATIO, MIN_WHOLE_RATIO = 0.65, 0.9
+MIN_RATIO, MIN_WHOLE_RATIO = 0.7, 0.9
 """How similar the words of two names must be, or else the whole names: `batchsize` and `batch-size`."""
 MIN_PREFIX, MIN_ABBREVIATION = 3, 4
 """The length of a name that others are suggested for because they begin with it, and of a word that is cut off."""
@@ -44,10 +44,10 @@ def is_misspelling(name: str, other_name: str) -> bool:
 
 
 def _is_nearly(word: str, other_word: str) -> bool:
-    """Return whether one word is a misspelling of another, or short for it."""
+    """Return whether one word is a misspelling of another, has its letters, or is short for it."""
     shorter, longer = sorted((word, other_word), key=len)
     is_cut = len(shorter) >= MIN_ABBREVIATION and longer.startswith(shorter)
-    return is_cut or _measure_ratio(word, other_word) >= MIN_RATIO
+    return is_cut or sorted(word) == sorted(other_word) or _measure_ratio(word, other_word) >= MIN_RATIO
 
 
 def _measure_ratio(text: str, other_text: str) -> float:

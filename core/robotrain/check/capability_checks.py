@@ -35,7 +35,7 @@ from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
-MISPLACED = ("option-elsewhere.after-dashes", "option-elsewhere.hint")
+MISPLACED = "option-elsewhere.after-dashes"
 MISSING = "value-missing"
 ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "environment", "PATH"
 """Beside the image, the setting that says where a job's packages are; one that is no path is a name of the image."""
@@ -81,7 +81,7 @@ def check_job(
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported_flags = {need.flag for need in requirements if not capabilities.feature(need.feature)}
     job = resolution.job
-    misplaced_options = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
+    misplaced_options = {problem.given for problem in resolution.problems if problem.message == MISPLACED}
     if misplaced_options:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced_options, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))

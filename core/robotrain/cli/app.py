@@ -16,6 +16,7 @@ from robotrain.cli.command_factory import (
     add_context,
     get_plugins,
     load_command,
+    make_unknown_command_problem,
     split_at_dashes,
 )
 from robotrain.cli.help_page import HELP_ALL, HELP_OPTIONS, HelpInTwoSizes, format_help, write_names
@@ -108,8 +109,6 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             return TyperCommand(cmd_name, add_help_option=False)
         command = get_plugins(ctx).load_command(cmd_name)
         if command is None:
-            from robotrain.cli.usage import make_unknown_command_problem
-
             names = [*COMMANDS, *get_plugins(ctx).list_names("command")]
             raise Rejected([make_unknown_command_problem("robotrain", cmd_name, names)])
         return typer.main.get_command(command)

@@ -5,7 +5,7 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import typer
@@ -13,9 +13,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from robotrain.cli.help_page import NOTES_START, HelpPage, format_help
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Rejected
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 PLAIN_WORD = re.compile(r"[a-z]+[ ,]")
 """The first word of a sentence, where it is not a name that is written small: `rw_mount:`, `params/agent.yaml`."""
@@ -56,8 +60,6 @@ class CommandGroup(HelpPage, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; raise Rejected for an unknown one."""
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
-            from robotrain.cli.usage import make_unknown_command_problem
-
             path = " ".join(["robotrain", *ctx.command_path.split()[1:]])
             raise Rejected([make_unknown_command_problem(path, args[0], self.list_commands(ctx))])
         return super().resolve_command(ctx, args)
@@ -73,6 +75,19 @@ class CommandGroup(HelpPage, TyperGroup):
         rows = [(name, command.get_short_help_str(MAX_SUMMARY)) for name, command in commands if command]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def make_unknown_command_problem(path: str, name: str, commands: Iterable[str]) -> Problem:
+    """Return the problem of a word that is no command.
+
+    :param path: what stands before it: `robotrain`, `robotrain pipeline`.
+    """
+    from robotrain.nearest_name import suggest_name  # costs start-up
+
+    names = list(commands)
+    ways = suggest_name(name, names, prefix=f"{path} ")
+    reason = "" if ways else f"Commands: {', '.join(names)}."
+    return make_problem("command-unknown", *ways, path=path, name=redact(name), why=reason)
 
 
 MAX_SUMMARY = 300

@@ -26,9 +26,8 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
         prefix = "--platform " if family == "platform" and origin.layer != "argument" else ""
         near = suggest_name(name, names, prefix) if error.misspelled else ()
         ways = near or problem.suggestions
-        given = redact(name)
         raise Rejected(
-            [dataclasses.replace(problem, code="plugin-not-loaded", where=origin.where, given=given, suggestions=ways)]
+            [dataclasses.replace(problem, code="plugin-not-loaded", where=origin.where, given=redact(name), suggestions=ways)]
         ) from None
 
 

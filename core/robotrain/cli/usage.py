@@ -45,31 +45,20 @@ def explain(error: Any, plugins: Plugins) -> Problem:
         forms = [f"{SET_FLAG} {param.metavar}" for param in params if SET_FLAG in param.opts]
         ways = suggest_name(flag, flags)
         owners = [] if ways else list_flag_owners(plugins).get(flag, [])
-        why = ""
+        reason = ""
         if owners and context.parent is None:
-            why = "Only robotrain's own options stand before the command."
+            reason = "Only robotrain's own options stand before the command."
         elif forms and any(owner.startswith(("platform ", "workload ")) for owner in owners):
             ways = (Suggestion(forms[0], "changes a value of the job"),)
         elif not ways and not owners:
             ways = (Suggestion(f"{path} --help", "explains its options"),)
-        return make_unknown_option_problem(flag, command, owners, *ways, reason=why)
+        return make_unknown_option_problem(flag, command, owners, *ways, reason=reason)
     title = redact(error.format_message().rstrip("."))
     help_text = (getattr(parameter, "help", None) or "").partition("  [")[0]
     pieces = [piece for piece in context.command.collect_usage_pieces(context) if piece != "[OPTIONS]"]
     is_incomplete = type(error).__name__ in ("MissingParameter", "UsageError")
     ways = (Suggestion(" ".join([path, *pieces])),) if is_incomplete else ()
     return make_problem("usage", *ways, where=flag, title=f"{command}: {title[:1].lower()}{title[1:]}", why=help_text)
-
-
-def make_unknown_command_problem(path: str, name: str, commands: Iterable[str]) -> Problem:
-    """Return the problem of a word that is no command.
-
-    :param path: what stands before it: `robotrain`, `robotrain pipeline`.
-    """
-    names = list(commands)
-    ways = suggest_name(name, names, prefix=f"{path} ")
-    why = "" if ways else f"Commands: {', '.join(names)}."
-    return make_problem("command-unknown", *ways, path=path, name=redact(name), why=why)
 
 
 def list_flag_owners(plugins: Plugins) -> dict[str, list[str]]:
@@ -127,10 +116,10 @@ def find_unknown_words(
         is_of_program = bool(choice.program or (workload and workload.own_command))
         flag_owners = [] if is_of_program else owners.get(flag, [])
         ways = () if flag_owners else suggest_name(flag, options.flags)
-        why = (
+        reason = (
             "" if flag_owners or ways or not program else f"Options of {redact(program)} itself stand after `{DASHES}`."
         )
-        yield make_unknown_option_problem(redact(flag), _describe_choice(choice), flag_owners, *ways, reason=why)
+        yield make_unknown_option_problem(redact(flag), _describe_choice(choice), flag_owners, *ways, reason=reason)
     for same_sort in ([word for word in plain_words if word in workloads], [*filter(is_job_file, plain_words)]):
         if len(same_sort) > 1:
             yield make_problem("word-repeated", first=redact(same_sort[0]), second=redact(same_sort[1]))

@@ -82,6 +82,6 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
                 for platform in plugins.platforms().values()
                 if any(parameter.name == name for parameter in get_parameters(platform.settings))
             ]
-            why = f"A setting of {', '.join(platforms)} stands below [platforms.NAME]." if platforms else ""
+            reason = f"A setting of {', '.join(platforms)} stands below [platforms.NAME]." if platforms else ""
             where = setting.origin.where
-            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name), why=why)
+            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name), why=reason)

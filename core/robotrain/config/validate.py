@@ -168,9 +168,9 @@ def _make_missing_problem(parameter: Parameter) -> Problem:
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a value that its parameter does not accept."""
-    given = value.value if isinstance(value.value, str) else format_raw(value.value)
-    choice = dict(parameter.param.foreign_values).get(given.strip().lower())  # as other tools call it
-    ways = suggest_name(given, parameter.choices, prefix=f"{parameter.flag} ")
+    shown_value = format_raw(parameter, value.value)
+    choice = dict(parameter.param.foreign_values).get(shown_value.strip().lower())  # as other tools call it
+    ways = suggest_name(shown_value, parameter.choices, prefix=f"{parameter.flag} ")
     if choice:
         is_flag = choice.startswith("--")
         ways = (Suggestion(choice if is_flag else f"{parameter.flag} {choice}", "", parameter.flag if is_flag else ""),)
@@ -178,17 +178,26 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
         "value-invalid.takes",
         *ways,
         where=value.origin.where or value.origin.layer,
-        given=given,
+        given=shown_value,
         flag=parameter.flag,
         expected=describe_expected_value(parameter),
     )
 
 
-def format_raw(raw: Any) -> str:
-    """Return a raw value as a message shows it."""
-    if isinstance(raw, YamlNode):
-        raw = raw.read_json()
-    return json.dumps(raw, ensure_ascii=False, default=str) if isinstance(raw, Mapping | list | tuple) else str(raw)
+def format_raw(parameter: Parameter, raw: Any) -> str:
+    """Return a raw value as a message shows it: of names with values, which may be secrets, the names."""
+    raw = raw.read_json() if isinstance(raw, YamlNode) else raw
+    if parameter.param.form == "pairs":
+        texts = [f"{name}=" for name in raw] if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else []
+        return ", ".join(str(text).partition("=")[0] for text in texts if "=" in str(text))
+    return json.dumps(_hide_secrets(raw), ensure_ascii=False) if isinstance(raw, Mapping | list | tuple) else str(raw)
+
+
+def _hide_secrets(raw: Any) -> Any:
+    """Return a raw value with each of its texts redacted alone: among others, one may not look like a secret."""
+    if isinstance(raw, Mapping):
+        return {str(name): _hide_secrets(value) for name, value in raw.items()}
+    return [*map(_hide_secrets, raw)] if isinstance(raw, list | tuple) else redact(str(raw))
 
 
 def describe_expected_value(parameter: Parameter) -> str:
