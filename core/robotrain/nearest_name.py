@@ -10,8 +10,9 @@ from pathlib import Path
 
 from robotrain.errors import Suggestion
 
-MIN_RATIO, MIN_WHOLE_RATIO = 0.7, 0.9
+MIN_RATIO, MIN_WHOLE_RATIO = 0.75, 0.9
 """How similar the words of two names must be, or else the whole names: `batchsize` and `batch-size`."""
+MAX_SHORT = 4
 MIN_PREFIX, MIN_ABBREVIATION = 3, 4
 """The length of a name that others are suggested for because they begin with it, and of a word that is cut off."""
 
@@ -44,8 +45,13 @@ def is_misspelling(name: str, other_name: str) -> bool:
 
 
 def _is_nearly(word: str, other_word: str) -> bool:
-    """Return whether one word is a misspelling of another, has its letters, or is short for it."""
+    """Return whether one word is a misspelling of another, has its letters, or is short for it.
+
+    A short one with another first letter is another word: `cpus` is not `gpus`.
+    """
     shorter, longer = sorted((word, other_word), key=len)
+    if len(longer) <= MAX_SHORT and word[:1] != other_word[:1]:
+        return False
     is_cut = len(shorter) >= MIN_ABBREVIATION and longer.startswith(shorter)
     return is_cut or sorted(word) == sorted(other_word) or _measure_ratio(word, other_word) >= MIN_RATIO
 

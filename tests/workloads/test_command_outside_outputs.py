@@ -45,15 +45,3 @@ def test_what_was_there_before_and_what_the_run_has_does_not_count(tmp_path: Pat
     os.utime(old / "a.bin", (1, 1))
     arguments = ["python", "train.py", "--data", str(old), "--out", str(work)]
     assert OutsideOutputs(arguments, str(work), str(work)).find() is None
-
-
-def test_the_line_that_keeps_it_is_offered(robotrain, fake_platform):
-    words = ("--no-install", "--", "python", "-c", "0", "--save-to", "/data/out")
-    run = robotrain("submit", "command", "--platform", "fake", *words).stdout.strip()
-    offered_words = {
-        "-- … --save-to {outputs}": "-- --save-to '{outputs}'",
-        "--checkpoints 'epoch_{step}'": "--set checkpoints='epoch_{step}'",
-    }
-    for remedy, words in offered_words.items():
-        note = Note(level="warning", text="it is not kept", ways=((remedy,),))
-        assert named_change.find_unkept_change(records.read_record(run), Progress(notes=[note])) == words

@@ -175,7 +175,9 @@ def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def find_placeholders(values: Mapping[str, Any], workload: Workload, options: ComposedOptions) -> Iterator[Problem]:
     """Find options of robotrain whose value is a placeholder of the user's command: `--seed '{seed}'`."""
     for name, value in values.items() if workload.own_command else ():
-        if isinstance(value, str) and PLACEHOLDER.fullmatch(value):
+        parameter = options.declared.get(name)
+        takes_placeholder = parameter and str(value) in parameter.param.help
+        if isinstance(value, str) and PLACEHOLDER.fullmatch(value) and not takes_placeholder:
             yield make_problem("placeholder-misplaced", where=_get_canonical_flag(name, options), given=value)
 
 
