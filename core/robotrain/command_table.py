@@ -38,6 +38,7 @@ GROUPS = {
         "forward": ("forward", "Reach a port of a run, such as that of TensorBoard, from here."),
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "adopt": ("adopt", "Make a run of another machine, or of a colleague, one of this machine's."),
+        "prune": ("prune", "Remove old runs, or cached environments and data."),
         "rename": ("rename", "Change the name or the note of a run."),
         "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),

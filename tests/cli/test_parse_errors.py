@@ -12,7 +12,7 @@ import pytest
         ("submit --platform", "usage --platform"),
         ("logs --json=3", "usage --json"),
         ("runs -n 0", "usage --number"),
-        ("runs --keep few", "usage --keep"),
+        ("prune --keep few", "usage --keep"),
         ("pipeline", "usage"),
         ("plugins nwe", "usage"),
         ("report a --too x", "option-unknown --too"),

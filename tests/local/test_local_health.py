@@ -129,7 +129,7 @@ def test_full_disk_fails(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finding, *_ = run_check("run folders")
     assert finding.state == "fail"
     assert "0.09 GiB are free" in finding.text
-    assert finding.suggestions[0].text == "robotrain runs --prune --older-than 30d"
+    assert finding.suggestions[0].text == "robotrain prune --older-than 30d"
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
 AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=format_sentence(AGREE_HELP))]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
-PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
+PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")]
 
 
 def find_run(text: str) -> str:

@@ -27,7 +27,11 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
         near = suggest_name(name, names, prefix) if error.misspelled else ()
         ways = near or problem.suggestions
         raise Rejected(
-            [dataclasses.replace(problem, code="plugin-not-loaded", where=origin.where, given=redact(name), suggestions=ways)]
+            [
+                dataclasses.replace(
+                    problem, code="plugin-not-loaded", where=origin.where, given=redact(name), suggestions=ways
+                )
+            ]
         ) from None
 
 

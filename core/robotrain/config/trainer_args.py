@@ -113,23 +113,6 @@ def drop_options(arguments: Sequence[Value], names: Container[str], workload: Wo
     return tuple(str(argument.value) for option in options for argument in option.arguments)
 
 
-def compare_options(
-    arguments_before: Sequence[str], arguments_after: Sequence[str], workload: Workload
-) -> tuple[list[str], list[str]]:
-    """Return the arguments of the options that only the first has, and of those that only the second has."""
-    options_before, options_after = (
-        [
-            [str(argument.value) for argument in option.arguments]
-            for option in split_options(read_after_dashes(arguments), workload)
-        ]
-        for arguments in (arguments_before, arguments_after)
-    )
-    removed_arguments = [argument for option in options_before if option not in options_after for argument in option]
-    return removed_arguments, [
-        argument for option in options_after if option not in options_before for argument in option
-    ]
-
-
 def list_argument_rows(arguments: Iterable[Value], workload: Workload) -> Iterator[tuple[Value, dict[str, str]]]:
     """Yield the arguments in order; the first of each option with its name as `option`, empty for one of none."""
     for option in split_options(arguments, workload):

@@ -188,8 +188,9 @@ def format_raw(parameter: Parameter, raw: Any) -> str:
     """Return a raw value as a message shows it: of names with values, which may be secrets, the names."""
     raw = raw.read_json() if isinstance(raw, YamlNode) else raw
     if parameter.param.form == "pairs":
-        texts = [f"{name}=" for name in raw] if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else []
-        return ", ".join(str(text).partition("=")[0] for text in texts if "=" in str(text))
+        texts = [f"{name}=" for name in raw] if isinstance(raw, Mapping) else raw
+        is_list = isinstance(texts, list | tuple)
+        return ", ".join(str(text).partition("=")[0] for text in texts if "=" in str(text)) if is_list else ""
     return json.dumps(_hide_secrets(raw), ensure_ascii=False) if isinstance(raw, Mapping | list | tuple) else str(raw)
 
 

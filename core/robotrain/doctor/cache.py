@@ -41,7 +41,7 @@ def check_cache() -> Iterator[HealthResult]:
         text += f"; counting stopped after {COUNT_SECONDS:g} s: `du -sh {files.get_cache_folder()}` counts all"
     if idle_entries:
         text += f"; {len(idle_entries)} not used for a month ({_format_sizes(idle_entries)}): "
-        text += "`robotrain runs --prune --cache --unused 30d` removes them"
+        text += "`robotrain prune --cache --unused 30d` removes them"
     yield report_ok(text)
 
 

@@ -115,8 +115,8 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
     """Return all checks that apply, only those of `platform` if it is given."""
     chosen_platforms = (candidate for name, candidate in plugins.platforms().items() if platform in ("", name))
     has_local_platform = any(candidate.capabilities.feature("runs_here") for candidate in chosen_platforms)
-    older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
-    unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
+    older_runs = Suggestion("robotrain prune --older-than 30d", "removes old runs")
+    unused_entries = Suggestion("robotrain prune --cache --unused 30d", "removes what was not used for a month")
     own_checks: dict[str, Callable[[], Iterable[HealthResult]]] = {
         "robotrain": check_versions,
         "plugins": partial(check_plugins, plugins, platform),

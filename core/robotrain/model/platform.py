@@ -261,7 +261,7 @@ class PlatformEngine(PlatformPart):
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
 
-        Called only by `runs --prune`. With dry_run, only count.
+        Called only by `prune`. With dry_run, only count.
         """
         return None
 
