@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import itertools
+import json
 import os
 import re
 import sys
@@ -80,6 +81,34 @@ def _format_hint(hint: str) -> str:
     if not hint.startswith(("--", "robotrain")):
         return hint
     return ", or ".join(f"`{way}`" for way in hint.split(", or "))
+
+
+def format_parity() -> str:
+    """Return a table of each section of `robotrain platforms`, with numbers that refer to reasons and alternatives."""
+    document = json.loads(CliRunner(env=ENVIRON).invoke(app, [OPTIONS, "platforms", "--json"]).stdout)
+    head = f"|  | {' | '.join(document['platforms'])} |\n|{' --- |' * (len(document['platforms']) + 1)}"
+    notes: dict[str, int] = {}
+    parts = list[str]()
+    for section, rows in itertools.groupby(document["rows"], key=lambda row: row["section"]):
+        lines = [
+            f"| {row['what'].replace('*', 'any other')} | {_join_support(row['support'], notes)} |" for row in rows
+        ]
+        parts += [f"## {section.capitalize()}", "\n".join([head, *lines])]
+    limits = [
+        [limit["means"], *("no limit" if n is None else n for n in limit["numbers"])] for limit in document["limits"]
+    ]
+    parts += ["## Limits", "\n".join([head, *(f"| {' | '.join(map(str, cells))} |" for cells in limits)])]
+    parts += ["## Reasons and alternatives", "\n".join(f"{number}. {note}" for note, number in notes.items())]
+    return "\n\n".join([*document["apart"], *parts]) + "\n"
+
+
+def _join_support(support: Iterable[Mapping[str, str]], notes: dict[str, int]) -> str:
+    cells = list[str]()
+    for cell in support:
+        level, reason = cell["level"].replace("_", " "), cell["reason"]
+        note = f"{reason} Instead: `{cell['instead']}`." if cell["instead"] else reason
+        cells.append(level if level in ("yes", "unknown") else f"{level} ({notes.setdefault(note, len(notes) + 1)})")
+    return " | ".join(cells)
 
 
 PLATFORM_SETTINGS: Mapping[str, type] = {"osmo": OsmoSettings, "azureml": AzureMLSettings, "slurm": SlurmSettings}

@@ -295,7 +295,6 @@ def test_a_sweep_stands_for_its_best_trial_beside_others(sweep, robotrain):
     assert "Lowest validation loss: " in page
     assert page.count('series-1">coarse</span>') == 3, "the row, the training loss and the validation loss"
     answers = [page, *(robotrain(*words).stdout for words in (("diff", "coarse", "fine"), ("runs",)))]
-    answers.append(robotrain("report", "--all", "--to", "-").stdout)
     assert [best for best in best_by_run.values() if any(best not in answer for answer in answers)] == []
     assert [run["loss"] is None for run in robotrain("runs", "--json").json["runs"]] == [False, False]
 
