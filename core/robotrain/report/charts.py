@@ -1,4 +1,4 @@
-"""Geometry of charts: lines on axes, and bars with their intervals; the template `charts.html` draws them.
+"""Geometry of charts: lines on axes, sparklines, and bars with their intervals; the template `charts.html` draws them.
 
 Horizontal coordinates are percentages: a chart is as wide as the page, and its text as large as that of the page.
 """
@@ -15,8 +15,8 @@ Points = Sequence[tuple[float, float]]
 LARGE, SMALL = 240, 110
 """Heights in pixels."""
 
-MAX_POINTS, MAX_DOTS = 240, 60
-"""Points of a line, and those of them that show their value."""
+MAX_POINTS, MAX_DOTS, MAX_SPARKS = 240, 60, 40
+"""Points of a line, those of them that show their value, and points of a sparkline."""
 MAX_VISIBLE_DOTS = 30
 """Up to how many dots of a line are visible; more show their value only when one points at them."""
 GRID_LINES, GRID_HEIGHT = 5, 25
@@ -241,6 +241,29 @@ def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
     for tick in ticks if len(whole_ticks) < 2 else whole_ticks:
         position = axes.x(tick)
         yield position, "start" if position < 3 else "end" if position > 97 else "middle", format_tick(tick)
+
+
+def make_sparkline(
+    points: Points, ends: tuple[float, float] | None = None, width: int = 100, height: int = 24
+) -> list[tuple[float, float]]:
+    """Return the coordinates of a line without axes; none for fewer than two points.
+
+    :param ends: values that are on its scale in any case, so that lines can be compared.
+    """
+    drawn_points = thin_points(_select_drawable(points), MAX_SPARKS)
+    if len(drawn_points) < 2:
+        return []
+    (first_position, _), (last_position, _) = drawn_points[0], drawn_points[-1]
+    values = [*(value for _, value in drawn_points), *(ends or ())]
+    lowest_value = min(values)
+    highest_value = max(values)
+    return [
+        (
+            width * (position - first_position) / ((last_position - first_position) or 1.0),
+            height * (highest_value - value) / ((highest_value - lowest_value) or 1.0),
+        )
+        for position, value in drawn_points
+    ]
 
 
 def _choose_range(values: Sequence[float]) -> tuple[float, float]:

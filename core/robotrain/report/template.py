@@ -12,7 +12,7 @@ from robotrain import __version__
 from robotrain.model.amounts import format_time
 from robotrain.model.scores import format_number
 from robotrain.redaction import redact
-from robotrain.report.charts import MAX_LINES, SMALL, Points, find_scale_end, make_chart
+from robotrain.report.charts import MAX_LINES, SMALL, Points, find_scale_end, make_chart, make_sparkline
 from robotrain.store.run_differences import NOT_SET
 from robotrain.store.written_files import GENERATOR
 
@@ -81,7 +81,7 @@ def _get_environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     functions: list[Callable[..., Any]] = [drop_empty_columns, find_number_columns, find_scale_end, format_time]
-    functions += [format_number, make_chart, redact_text, split_constant]
+    functions += [format_number, make_chart, make_sparkline, redact_text, split_constant]
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "generator": GENERATOR}
     environment.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "SMALL": SMALL}
