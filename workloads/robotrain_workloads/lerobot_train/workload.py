@@ -205,7 +205,6 @@ LEROBOT_TRAIN = Workload(
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     evaluated_with="evaluate_checkpoints",
-    merge="lerobot-merge {policy} {backbone?}",
 )
 
 

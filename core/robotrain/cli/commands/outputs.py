@@ -20,9 +20,7 @@ from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
 from robotrain.cli.best_checkpoint import find_best_score
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.commands import merged_policy
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import amounts
@@ -52,12 +50,6 @@ def outputs(
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
     checkpoint: Annotated[str, option("--checkpoint", "STEP|last|best|all", CHECKPOINT_HELP)] = "",
-    merged: Annotated[
-        bool,
-        typer.Option(
-            "--merged", help="Make one policy of an adapter and its base, on this machine; --to is its folder."
-        ),
-    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the complete checkpoints and other outputs of a run so far; with --to, download them.
@@ -67,10 +59,6 @@ def outputs(
     if to:
         check_place(to, "--to", is_folder=True)
     record, platform = open_step(ctx, run, step)
-    training = None
-    if merged:
-        training = open_training(ctx, record, platform, option="--step")
-        record, platform = training.record, training.platform
     if checkpoint == BEST:
         record, platform, checkpoint = _find_best(ctx, record, platform)
     run_outputs = list(platform.engine.outputs(record.reference))
@@ -79,8 +67,6 @@ def outputs(
         message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
-    if training:
-        return _print_merged(ctx, training, _select_outputs(run_outputs, checkpoint or "last", record), to, json)
     chosen_outputs = _select_outputs(run_outputs, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in run_outputs)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
@@ -139,26 +125,6 @@ def select_checkpoints(
     """
     run_outputs = [output for output in platform.engine.outputs(record.reference) if output.kind == "checkpoint"]
     return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
-
-
-def _print_merged(
-    ctx: typer.Context, training: TrainingRun, chosen_outputs: Sequence[Output], to: Path | None, as_json: bool
-) -> None:
-    """Merge a checkpoint, and print where the policy is."""
-    if len(chosen_outputs) > 1:
-        raise Rejected(
-            [make_problem("options-conflict.one-checkpoint", flag=merged_policy.FLAG, count=len(chosen_outputs))]
-        )
-    raise_if_any(_find_existing([to] if to else []))
-    merged_checkpoint = merged_policy.merge_checkpoint(ctx, training, chosen_outputs[0])
-    path = to or Path(merged_checkpoint.output.uri) / merged_checkpoint.output.model
-    if to:
-        merged_policy.copy_policy(merged_checkpoint, to)
-    if as_json:
-        merge, run = merged_checkpoint.record.run, training.record.run
-        print_json({"run": run, "step": chosen_outputs[0].step, "merge": merge, "path": str(path.absolute())})
-    else:
-        print_result(str(path))
 
 
 def _is_evaluated(record: RunRecord, platform: Platform) -> bool:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
-from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
 from robotrain.cli.arguments import (
@@ -24,7 +20,6 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.commands import ui
 from robotrain.cli.commands.prune_cache import prune_cache
 from robotrain.cli.output import (
     describe_exception,
@@ -40,17 +35,12 @@ from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, 
 from robotrain.errors import Rejected, Stage, raise_if_any
 from robotrain.model import amounts
 from robotrain.model.amounts import format_age
-from robotrain.model.platform import Platform
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, progress_cache, records, stored_job
+from robotrain.store import name_index, name_lock, records, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
 from robotrain.store.prune import PruneCandidate, plan_pruning, select_old_runs
 from robotrain.submission import interrupted_submit
-
-SQLITE = "sqlite:///"
-RUN_ID = re.compile("[0-9a-f]{32}")
-
 
 TIME_HELP = "Runs that ended this long ago: 30d, 12h."
 STATE_HELP = "Only runs in these states: failed,cancelled."
@@ -133,7 +123,6 @@ def _prune_runs(
     cutoff_time = None if span is None else time.time() - span
     candidates = PruneCandidates(plugins, cutoff_time, keep, states, platform, run)
     sizes = candidates.measure_sizes()
-    tracked_runs = candidates.find_tracked_runs()
     if not json:
         _print_candidates(candidates, sizes, run)
     selected_runs = candidates.plan.removed
@@ -142,11 +131,10 @@ def _prune_runs(
     remove = bool(selected_runs) and not dry_run and arguments.confirm_removal(_count_runs(len(selected_runs)), yes)
     freed_by_run, in_part = candidates.remove_runs() if remove else ({}, [])
     if json:
-        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part, tracked_runs))
+        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part))
     elif remove:
         freed_size = amounts.format_size(sum(size or 0 for size in freed_by_run.values()))
         print_result(f"{_count_runs(len(freed_by_run))} removed, {freed_size} freed")
-    _print_tracked([tracked_run for tracked_run in tracked_runs if tracked_run.run in freed_by_run])
     if (remove and len(freed_by_run) < len(selected_runs)) or (run and not selected_runs):
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
@@ -253,13 +241,6 @@ class PruneCandidates:
         }
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
 
-    def find_tracked_runs(self) -> list[TrackedRun]:
-        """Return the runs to remove that stay in a tracking database of this machine."""
-        runs = [candidate.run for candidate in self.plan.removed if not (candidate.gone or candidate.interrupted)]
-        runs = [run for run in runs if not self.records[run].is_adopted]
-        answers = self._query_platforms(runs, _find_tracked_run)
-        return [answer for answer in answers.values() if isinstance(answer, TrackedRun)]
-
     def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
         """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
         freed_by_run: dict[str, int | None] = {}
@@ -333,53 +314,6 @@ def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
     return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
 
 
-class TrackedRun(NamedTuple):
-    """What MLflow keeps of a run in a database of this machine."""
-
-    run: str
-    uri: str
-    run_id: str
-    bytes: int
-    """Of its artifacts, which removed files of the run may share."""
-    command: str
-    """How MLflow is started."""
-
-
-def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | None:
-    """Return what MLflow keeps of a run of this machine; None if its log does not tell."""
-    if not platform.capabilities.feature("runs_here"):
-        return None
-    tracking = progress_cache.read_run_log(record, platform)[0].tracking or {}
-    uri, run_id, served = (str(tracking.get(key) or "") for key in ("uri", "run_id", "ui"))
-    # the log also has whatever the job prints: only a known command is repeated
-    command = ui.make_server_command(served)
-    if not (uri.startswith(SQLITE) and RUN_ID.fullmatch(run_id) and command):
-        return None
-    database = Path(uri.removeprefix(SQLITE))
-    if not database.exists():
-        return None
-    folders = (database.parent / "artifacts").glob(f"*/{run_id}")
-    size = sum(disk_cache.measure_folder(folder).size for folder in folders)
-    return TrackedRun(record.run, uri, run_id, size, command.partition(" ui ")[0])
-
-
-def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
-    """Say what MLflow keeps of removed runs, and how that is removed: registered models may need it."""
-    for uri in dict.fromkeys(tracked_run.uri for tracked_run in tracked):
-        tracked_runs = [tracked_run for tracked_run in tracked if tracked_run.uri == uri]
-        size = amounts.format_size(sum(tracked_run.bytes for tracked_run in tracked_runs))
-        ids = [tracked_run.run_id for tracked_run in tracked_runs]
-        mlflow, address = tracked_runs[0].command, shlex.quote(uri)
-        delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
-        one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
-        print_message(
-            f"MLflow still has {_count_runs(len(tracked_runs))}, with {size} of checkpoints and files, which "
-            f"registered models may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
-            f"  {one_by_one if len(ids) > 1 else f'{delete} {ids[0]}'}\n"
-            f"  {mlflow} gc --tracking-uri {address} --backend-store-uri {address} --run-ids {','.join(ids)}"
-        )
-
-
 def _format_state(candidate: PruneCandidate) -> str:
     if candidate.interrupted:
         return "interrupted"
@@ -414,7 +348,6 @@ def _dump_prune(
     sizes: dict[str, int | None],
     freed_by_run: dict[str, int | None],
     in_part: Sequence[str],
-    tracked_runs: Sequence[TrackedRun],
 ) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
     return {
@@ -431,10 +364,6 @@ def _dump_prune(
             for candidate in candidates.plan.removed
         ],
         "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
-        "tracked": [
-            {"run": tracked_run.run, "uri": tracked_run.uri, "run_id": tracked_run.run_id, "bytes": tracked_run.bytes}
-            for tracked_run in tracked_runs
-        ],
     }
 
 
