@@ -13,7 +13,7 @@ from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
-from robotrain.model.health import Check, HealthFix, HealthResult, report_failure, report_ok, report_warning
+from robotrain.model.health import Check, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
@@ -95,7 +95,6 @@ __all__ = [
     "Forwarding",
     "FoundInput",
     "FoundJob",
-    "HealthFix",
     "HealthResult",
     "Job",
     "JobDocument",

@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 import re
 import time
 
 import pytest
 from robotrain.cli import arguments
-from robotrain.store import records
+from robotrain.store import files, records
 from scripted_runs import record
 
 DAY = 24 * 3600
@@ -226,3 +227,24 @@ def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_
     record_old_run("old-1", days=40)
     robotrain("prune", *options).check_problems(2, problem)
     assert records.list_runs() == ["old-1"]
+
+
+def test_old_temporary_files_are_removed(robotrain, record_old_run):
+    record_old_run("a-1", days=1)
+    state = files.get_state_folder()
+    old, new = records.get_run_folder("a-1") / ".record-old.tmp", records.get_run_folder("a-1") / ".record-new.tmp"
+    folder = state / "runs" / ".b-1.4711"
+    folder.mkdir()
+    payload = state / "payloads" / ("0" * 64 + ".zip")
+    payload.parent.mkdir()
+    used_payload = state / "payloads" / ("1" * 64 + ".zip")
+    for file in (old, new, folder / "record.json", payload, used_payload):
+        file.write_text("x")
+    os.link(used_payload, records.get_run_folder("a-1") / "payload.zip")
+    for path in (old, folder, payload, used_payload):
+        os.utime(path, (1, 1))
+    robotrain("prune", "--keep", "5", "--dry-run").check(0)
+    assert old.exists()
+    robotrain("prune", "--keep", "5").check(0, "removed 3 temporary files")
+    assert [path.exists() for path in (old, folder, payload, new, used_payload)] == [False, False, False, True, True]
+    assert records.read_record("a-1").run == "a-1"

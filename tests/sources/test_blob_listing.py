@@ -1,10 +1,9 @@
 """What a listing means as files: folders that an account lists too, what tools left behind, and what was meant."""
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
-from robotrain_sources.blob_url import blob_client, fetch
+from robotrain_sources.blob_url import fetch
 from robotrain_sources.blob_url.blob_client import ListedBlob
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch

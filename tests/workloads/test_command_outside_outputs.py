@@ -4,10 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain.cli import named_change
-from robotrain.model.progress import Progress
-from robotrain.store import records
-from robotrain_runtime.contract.event import Note
 from robotrain_workloads.command.outside_outputs import OutsideOutputs, OutsidePath
 
 DEFAULT = "import argparse\nargparse.ArgumentParser().add_argument('--save-to', default='{place}')\n"

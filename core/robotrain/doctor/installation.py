@@ -1,10 +1,9 @@
-"""Health checks of the installation: versions, plugins, settings files, the checker of options, completion."""
+"""Health checks of the installation: versions, plugins, settings files, the checker of options."""
 
 import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from robotrain import __version__
@@ -15,7 +14,6 @@ from robotrain.model.health import (
     HealthResult,
     convert_problem,
     report_failure,
-    report_note,
     report_ok,
     report_warning,
 )
@@ -95,28 +93,3 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         yield report_ok(
             f"the trainers of {trainer_names} are not on this machine; --checker build {checker.BUILD_REMARK}"
         )
-
-
-COMPLETION_FILES = {
-    "bash": (".bash_completions/robotrain.sh", ".bashrc"),
-    "zsh": (".zfunc/_robotrain", ".zshrc"),
-    "fish": (".config/fish/completions/robotrain.fish",),
-}
-"""Files with the completion of each shell, below the home folder."""
-COMPLETION_MARK = "_ROBOTRAIN_COMPLETE"
-
-
-def check_completion() -> Iterator[HealthResult]:
-    """Report whether the shell completes robotrain; a note at most."""
-    shell = Path(os.environ.get("SHELL", "")).name
-    places = COMPLETION_FILES.get(shell, ())
-    is_installed = False
-    for path in places:
-        with suppress(OSError, ValueError):
-            is_installed |= COMPLETION_MARK.encode() in files.read_state_file(Path.home() / path)
-    if is_installed:
-        yield report_ok(f"{shell} completes robotrain")
-    elif places:
-        yield report_note(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
-    else:
-        yield report_note("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")

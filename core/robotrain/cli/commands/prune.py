@@ -37,7 +37,7 @@ from robotrain.model import amounts
 from robotrain.model.amounts import format_age
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, records, stored_job
+from robotrain.store import name_index, name_lock, records, scratch, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
 from robotrain.store.prune import PruneCandidate, plan_pruning, select_old_runs
 from robotrain.submission import interrupted_submit
@@ -83,6 +83,8 @@ def prune(
             )
         if is_given:
             raise arguments.make_usage_error(f"{flag} has no effect without --cache", "It is about the cache.")
+    if not dry_run and (count := scratch.remove_scratch()):
+        print_message(f"removed {count} temporary file{'' if count == 1 else 's'} of interrupted commands")
     if cache:
         prune_cache(unused, limit, yes, json, dry_run)
         return
