@@ -146,7 +146,7 @@ def test_unreadable_settings_files_fail(robotrain):
 def test_broken_plugin_fails_only_for_its_own_platform(robotrain, checks, install):
     install("acme-grid", {"platform.grid": "acme_grid"}, version="0.3", acme_grid="import grid_sdk_gone")
     assert robotrain("doctor").exit_code == robotrain("doctor", "--platform", "local").exit_code == 0
-    ways = ("uv pip install grid-sdk-gone", "ROBOTRAIN_TRACEBACK=1 robotrain …", "robotrain --without acme-grid …")
+    ways = ("pip install grid-sdk-gone", "ROBOTRAIN_TRACEBACK=1 robotrain …", "robotrain --without acme-grid …")
     check_result(checks()["plugins"], "warn", "acme-grid 0.3", "No module named 'grid_sdk_gone'", *ways)
     answer = robotrain("doctor", "--platform", "grid")
     answer.check(4, "grid")
@@ -293,7 +293,7 @@ def test_json_of_the_checks(robotrain):
 def test_distributions_of_different_versions_fail(checks, monkeypatch):
     versions = {"robotrain-sources": "0.0.9"}
     monkeypatch.setattr("robotrain.doctor.installation.find_version", lambda name: versions.get(name, "0.1.0"))
-    check_result(checks()["robotrain"], "fail", "uv pip install robotrain-sources==0.1.0", "robotrain-core is 0.1.0")
+    check_result(checks()["robotrain"], "fail", "pip install robotrain-sources==0.1.0", "robotrain-core is 0.1.0")
 
 
 def test_completion_of_the_shell_is_recognised(checks, monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from robotrain.model.run import Output, locate_output
 from robotrain.store import plans, records, stored_job
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome, Published, StageEvent, Track, format_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome, Published, StageEvent, format_event
 
 
 @pytest.fixture
@@ -126,32 +126,6 @@ def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robo
         robotrain("resubmit", sent_run, *words).check_problems(2, problem)
 
 
-def test_resubmit_uses_the_number_that_the_run_measured(robotrain, fake_platform, job_words, newer_payload):
-    """The plan is the same otherwise; --set measures again."""
-    run = robotrain("submit", *job_words, "--no-pin", "--num-workers", "auto").stdout.strip()
-    assert "num_workers is measured again" in robotrain("resubmit", run, "--new", "--dry-run").stderr
-    log = [format_event(Track(params={"job_name": "mine"})), format_event(Track(params={"num_workers": 3}))]
-    set_run_state(fake_platform, run, log=log)
-    answer = robotrain("resubmit", run)
-    assert f"num_workers 3, as {run} measured it (--set num_workers=auto measures again)" in answer.stderr
-    assert f"same as {run}, with these changes:\n  num_workers: auto → 3\n" in answer.stderr
-    again = plans.read_stored_plan(answer.stdout.strip())
-    assert again.plan.job == plans.read_stored_plan(run).plan.job.with_parameter("num_workers", 3)
-    origins = {row["name"]: row["origin"] for row in again.values}
-    assert origins["num_workers"] == f"run {run}"
-    for words, value in ((("seed=5",), 3), (("num-workers=auto",), "auto"), (("num_workers=2",), 2)):
-        changed = robotrain("resubmit", run, "--set", *words).stdout.strip()
-        assert plans.read_stored_plan(changed).plan.job["num_workers"] == value, words
-
-
-def test_interrupted_resubmit_of_a_measured_number_is_the_same_plan(robotrain, fake_platform, job_words):
-    with answer_submits(fake_platform, "takes it and hangs up"):
-        robotrain("submit", *job_words, "--no-pin", "--num-workers", "auto")
-    (run,) = records.list_runs()
-    robotrain("resubmit", run).check_problems(0, "run-adopted")
-    assert records.list_runs() == [run]
-
-
 def test_resubmit_keeps_the_order_of_the_datasets(robotrain, fake_platform, pusht, tmp_path):
     other, blob = shutil.copytree(pusht, tmp_path / "other"), "https://account.blob.core.windows.net/data/p"
     several = ("--dataset-path", other, "--blob-url", blob, "--dataset-path", pusht)
@@ -230,7 +204,6 @@ def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, instal
     robotrain("resume", run).check_problems(2, "publish-branch-taken")
     line = ("submit", "--platform", "hub", "--dataset-path", pusht, *to, "--dry-run")
     robotrain(*line).check_problems(0, "run-left-checkpoint")
-    robotrain(*line, "--resume-lost").check_problems(2, "publish-branch-taken")
     robotrain("resume", run, "--set", "publish_url=hf://me/act@second").check(0)
 
 

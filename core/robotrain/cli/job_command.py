@@ -237,8 +237,6 @@ class JobCommand(JobHelp, JobCompletion):
             print_message(f"wrote the job to {values['save_as']}")
             for flag in job_writer.list_unsaved_patches(prepared.resolution):
                 print_message(f"  {flag} is not in it: a job file cannot hold one")
-            if values.get("save_spec", "") is None:
-                print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
         self.run_prepared(ctx, prepared, values)
 
     def read_request(

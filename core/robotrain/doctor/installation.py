@@ -8,8 +8,8 @@ from pathlib import Path
 
 from robotrain import __version__
 from robotrain.config import project_file, variables
-from robotrain.errors import Problem, Suggestion
-from robotrain.installation import find_version, format_install_command
+from robotrain.errors import Problem
+from robotrain.installation import find_version, suggest_install
 from robotrain.model.health import (
     HealthResult,
     convert_problem,
@@ -29,7 +29,7 @@ def check_versions() -> Iterator[HealthResult]:
     versions = {name: find_version(name) for name in sorted(list_built_in_distributions())}
     other_versions = {name: number for name, number in versions.items() if number not in ("", __version__)}
     for name, number in other_versions.items():
-        suggestion = Suggestion(format_install_command(f"{name}=={__version__}"), "or upgrade all of them together")
+        suggestion = suggest_install(f"{name}=={__version__}")
         text = f"{name} is {number}, but robotrain-core is {__version__}: they must have the same version"
         yield report_failure(text, suggestion)
     if not other_versions:
@@ -41,7 +41,7 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
     for failure in installed.failures.values():
         claim, suggestions = failure.claim, [*failure.suggestions]
         if claim.built_in:
-            suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
+            suggestions.append(suggest_install(claim.package, remark="repairs it", option="--force-reinstall"))
         if platform_name and (claim.family, claim.name) == ("platform", platform_name):
             yield report_failure(str(failure), *suggestions)
             continue

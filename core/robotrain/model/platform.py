@@ -145,7 +145,7 @@ class PlatformEngine(PlatformPart):
 
     It implements `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where the platform's capabilities
     include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have defaults.
-    `describe_reference` and `read_submitted_spec` are pure.
+    `describe_reference` is pure.
     """
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
@@ -249,10 +249,6 @@ class PlatformEngine(PlatformPart):
         Raise Rejected with the reasons, as warnings where the job can be sent without them.
         """
         return {}
-
-    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
-        """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
-        return plan.files[plan.spec]
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return what users may look for of a reference, such as the engine's own id of the run, by its name."""

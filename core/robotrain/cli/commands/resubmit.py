@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
@@ -47,13 +46,11 @@ from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
     find_differences,
-    list_measuring_parameters,
     move_plan,
     name_job,
     read_plan_to_repeat,
     remove_plan_pins,
     repeat_job,
-    set_measured_numbers,
 )
 from robotrain.submission.resume import REPLACED_ROLES, check_branch, find_last_checkpoint, parse_checkpoint, resume_job
 
@@ -129,8 +126,6 @@ def resubmit(
         repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated_pipeline, ctx.params | {"no_pin": True})
     earlier_record, stored_plan, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
-    if earlier_record.phase == "sent" and prepared.platform.name == earlier_record.platform:
-        prepared = _keep_measured_numbers(ctx, earlier_record, prepared, set or [])
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, earlier_record, stored_plan, prepared.job)
     unchanged = not any(changes.values()) and not earlier_record.is_adopted  # then sources that were not pinned stay so
@@ -181,8 +176,6 @@ def resume(
     if record := _find_pipeline(ctx, run, changes):
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
-    if steps:
-        _require_training_steps(ctx, run, str(training_steps))
     sets = [*(set or []), *steps]
     earlier_record, stored_plan, prepared = _prepare_again_from_record(
         ctx, run, sets, repin, replaced_roles=REPLACED_ROLES
@@ -296,32 +289,6 @@ def _check_branch(ctx: typer.Context, record: RunRecord, stored_plan: Any, job: 
         raise_if_any(check_branch(job, stored_plan, plugins, "resubmit"))
 
 
-def _keep_measured_numbers(
-    ctx: typer.Context, record: RunRecord, prepared: PreparedJob, sets: Sequence[str]
-) -> PreparedJob:
-    """Return the job with the numbers that its run measured on the same platform, and say so.
-
-    :param sets: what is to be changed: a parameter among them is measured again if they say so.
-    """
-    plugins = get_plugins(ctx)
-    measured_parameters = list_measuring_parameters(prepared, sets, plugins.workload(prepared.job.workload))
-    if not measured_parameters:
-        return prepared
-    progress, _ = read_run_log(record, plugins.platform_of(record))
-    numbers_by_name = {parameter.name: progress.params.get(parameter.name) for parameter in measured_parameters}
-    measured_numbers = {name: number for name, number in numbers_by_name.items() if isinstance(number, int | float)}
-    for parameter in measured_parameters:
-        if parameter.name in measured_numbers:
-            word = dict(prepared.job.parameters)[parameter.name]
-            measure_hint = f"--set {parameter.name}={word} measures again"
-            print_message(
-                f"{parameter.name} {measured_numbers[parameter.name]}, as {record.run} measured it ({measure_hint})"
-            )
-        else:
-            print_message(f"{parameter.name} is measured again: the log of {record.run} has no number")
-    return set_measured_numbers(prepared, measured_numbers, record.run)
-
-
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
     record = records.read_record(find_run_to_change(ctx, run))
@@ -331,20 +298,6 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
         fixed_option = "options after --" if flags[0] == "--" else flags[0]
         raise Rejected([make_problem("plan-fixed.pipeline", where=flags[0], what=fixed_option)])
     return record
-
-
-def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> None:
-    """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    record = records.read_record(name_index.find_run(run))
-    plugins = get_plugins(ctx)
-    adopted_plan = other_machine_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
-    job = (adopted_plan or read_plan_to_repeat(record.run)).plan.job
-    declared_names = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
-    parameter_names = [name for name, _ in job.parameters]
-    if "training_steps" in declared_names.union(parameter_names):
-        return
-    way = Suggestion(f"--set NAME={shlex.quote(typed_steps)}")
-    raise Rejected([make_problem("value-unknown.training-steps", way, given=typed_steps, workload=job.workload)])
 
 
 def _prepare_again_from_record(
