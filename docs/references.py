@@ -12,6 +12,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pkgutil import iter_modules
 
 from robotrain import plugin
 from robotrain.cli.app import app
@@ -146,7 +147,19 @@ OWN_ATTRIBUTES = ("at", "fact_files", "folders", "start_file")
 
 def format_public_names() -> str:
     """Return a table for each public module: its names, and the first line about each; and the parts of a scheduler."""
-    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), format_scheduler()])
+    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), format_scheduler(), _format_private_modules()])
+
+
+def _format_private_modules() -> str:
+    """Return the part of a plugin's pyproject.toml with which ruff finds imports of other names."""
+    packages = (importlib.import_module(name) for name in PUBLIC_PACKAGES)
+    modules = sorted(one.name for package in packages for one in iter_modules(package.__path__, f"{package.__name__}."))
+    private = [name for name in modules if name not in PUBLIC_MODULES and not name.endswith("__main__")]
+    rows = "".join(f'"{name}".msg = "not public"\n' for name in private)
+    return (
+        "## Imports that ruff refuses\n\nIn the `pyproject.toml` of a plugin:\n\n```toml\n[tool.ruff.lint]\n"
+        'extend-select = ["TID251"]\n\n[tool.ruff.lint.flake8-tidy-imports.banned-api]\n' + rows + "```\n"
+    )
 
 
 def format_scheduler() -> str:

@@ -27,7 +27,6 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
     """The standard tests of a platform, as in docs/plugin-testing.md.
 
     `platform` is the name of an installed platform; the fixture `world` returns a `robotrain.testing.World`.
-    `public_only` is False if the plugin is released together with robotrain, and may import more than public names.
     """
 
     def test_declaration_is_complete(self, bench: Bench, kit_claim: Claim) -> Iterator[str]:
