@@ -98,4 +98,4 @@ def test_ruff_refuses_imports_of_names_that_are_not_public(tmp_path):
     (tmp_path / "bad.py").write_text("from robotrain.model.job import Job\nimport robotrain_runtime.contract\n")
     command = (sys.executable, "-m", "ruff", "check", "--select", "TID251", "--output-format", "concise", ".")
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert re.findall(r"(?m)^\S+:\d+", answer.stdout) == ["bad.py:1", "bad.py:2"], answer.stderr
+    assert re.findall(r"(?m)^(\S+:\d+):\d", answer.stdout) == ["bad.py:1", "bad.py:2"], answer.stderr
