@@ -5,12 +5,14 @@ import functools
 import importlib
 import inspect
 import itertools
+import json
 import os
 import re
 import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pkgutil import iter_modules
 
 from robotrain import plugin
 from robotrain.cli.app import app
@@ -82,6 +84,34 @@ def _format_hint(hint: str) -> str:
     return ", or ".join(f"`{way}`" for way in hint.split(", or "))
 
 
+def format_parity() -> str:
+    """Return a table of each section of `robotrain platforms`, with numbers that refer to reasons and alternatives."""
+    document = json.loads(CliRunner(env=ENVIRON).invoke(app, [OPTIONS, "platforms", "--json"]).stdout)
+    head = f"|  | {' | '.join(document['platforms'])} |\n|{' --- |' * (len(document['platforms']) + 1)}"
+    notes: dict[str, int] = {}
+    parts = list[str]()
+    for section, rows in itertools.groupby(document["rows"], key=lambda row: row["section"]):
+        lines = [
+            f"| {row['what'].replace('*', 'any other')} | {_join_support(row['support'], notes)} |" for row in rows
+        ]
+        parts += [f"## {section.capitalize()}", "\n".join([head, *lines])]
+    limits = [
+        [limit["means"], *("no limit" if n is None else n for n in limit["numbers"])] for limit in document["limits"]
+    ]
+    parts += ["## Limits", "\n".join([head, *(f"| {' | '.join(map(str, cells))} |" for cells in limits)])]
+    parts += ["## Reasons and alternatives", "\n".join(f"{number}. {note}" for note, number in notes.items())]
+    return "\n\n".join([*document["apart"], *parts]) + "\n"
+
+
+def _join_support(support: Iterable[Mapping[str, str]], notes: dict[str, int]) -> str:
+    cells = list[str]()
+    for cell in support:
+        level, reason = cell["level"].replace("_", " "), cell["reason"]
+        note = f"{reason} Instead: `{cell['instead']}`." if cell["instead"] else reason
+        cells.append(level if level in ("yes", "unknown") else f"{level} ({notes.setdefault(note, len(notes) + 1)})")
+    return " | ".join(cells)
+
+
 PLATFORM_SETTINGS: Mapping[str, type] = {"osmo": OsmoSettings, "azureml": AzureMLSettings, "slurm": SlurmSettings}
 """The settings of platforms whose pages list them."""
 
@@ -117,7 +147,19 @@ OWN_ATTRIBUTES = ("at", "fact_files", "folders", "start_file")
 
 def format_public_names() -> str:
     """Return a table for each public module: its names, and the first line about each; and the parts of a scheduler."""
-    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), format_scheduler()])
+    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), format_scheduler(), _format_private_modules()])
+
+
+def _format_private_modules() -> str:
+    """Return the part of a plugin's pyproject.toml with which ruff finds imports of other names."""
+    packages = (importlib.import_module(name) for name in PUBLIC_PACKAGES)
+    modules = sorted(one.name for package in packages for one in iter_modules(package.__path__, f"{package.__name__}."))
+    private = [name for name in modules if name not in PUBLIC_MODULES and not name.endswith("__main__")]
+    rows = "".join(f'"{name}".msg = "not public"\n' for name in private)
+    return (
+        "## Imports that ruff refuses\n\nIn the `pyproject.toml` of a plugin:\n\n```toml\n[tool.ruff.lint]\n"
+        'extend-select = ["TID251"]\n\n[tool.ruff.lint.flake8-tidy-imports.banned-api]\n' + rows + "```\n"
+    )
 
 
 def format_scheduler() -> str:

@@ -207,6 +207,12 @@ def test_the_table_of_lerobots_spellings_is_fresh(monkeypatch):
     assert (ROOT / "docs/from-lerobot-train.md").read_text().endswith(table), "run .ci/pages"
 
 
+def test_the_parity_matrix_is_fresh(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    tables = importlib.import_module("references").format_parity()
+    assert (ROOT / "docs/parity.md").read_text().endswith(tables), "run .ci/pages"
+
+
 def test_the_tables_of_policies_are_fresh():
     tables = runpy.run_path(str(ROOT / ".ci/policies_page.py"))["format_page"]()
     assert "| `smolvla` | ran here | ran here | ran here |" in tables

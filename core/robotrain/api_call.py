@@ -1,14 +1,11 @@
 """The job that a call of the Python API asks for: its values by the names of the options, resolved and checked."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
-
-from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config import job_file
 from robotrain.config.names import Names
@@ -16,7 +13,7 @@ from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.unknown_keys import find_unknown_tables
-from robotrain.config.validate import ValueTable
+from robotrain.config.validate import format_scalar
 from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -104,9 +101,9 @@ def add_values(
         if other_names:
             problems.append(_make_ambiguous_problem(f"{prefix}{name}", [full_name, *other_names]))
         elif full_name:
-            new_values[full_name] = _make_parameter_value(name_table.parameters[full_name], value, f"{prefix}{name}")
+            new_values[full_name] = Value(value, Origin("call", f"{prefix}{name}"))
     if value_by_option.get("config"):
-        new_values["config"] = _make_value(f"{prefix}config", str(value_by_option["config"]))
+        new_values["config"] = Value(str(value_by_option["config"]), Origin("call", f"{prefix}config"))
     line_layer = request.line._replace(
         values={**request.line.values, **new_values},
         sources=(*request.line.sources, *_collect_sources(value_by_option, valid_names, prefix)),
@@ -163,32 +160,11 @@ def _list_known_names(
     yield TRAINER_ARGS, None
 
 
-def _make_parameter_value(parameter: Parameter, argument: Any, option_name: str) -> Value:
-    if parameter.param.form in ("json", "texts") and isinstance(argument, Mapping | list | tuple):
-        argument = json.dumps(argument)
-    elif parameter.param.form == "list" and isinstance(argument, list | tuple):
-        argument = ",".join(map(str, argument))
-    return _make_value(option_name, argument)
-
-
-def _make_value(name: str, argument: Any) -> Value:
-    origin = Origin("call", name)
-    if not isinstance(argument, Mapping):
-        return Value(format_value(argument), origin)
-    refusal = make_problem("value-invalid.single-value", where=name)
-    value_pairs = [
-        (str(key), Value(format_value(entry_value), origin))
-        for key, entry_value in argument.items()
-        if entry_value is not None
-    ]
-    return Value(ValueTable(tuple(value_pairs), refusal), origin)
-
-
 def _read_params(params: Mapping[str, Any] | None, prefix: str) -> dict[str, Value]:
     """Return the user's own parameters. Raise Rejected unless they are a mapping."""
     if params is None or isinstance(params, Mapping):
         return {
-            str(name): Value(format_value(value), Origin("call", f"{prefix}{PARAMS}[{name!r}]"))
+            str(name): Value(format_scalar(value), Origin("call", f"{prefix}{PARAMS}[{name!r}]"))
             for name, value in (params or {}).items()
         }
     raise Rejected([make_problem("value-invalid.params")])
@@ -204,13 +180,6 @@ def _collect_sources(
         origin = Origin("call", f"{prefix}{name}")
         for source_text in [argument] if isinstance(argument, str | PathLike) else argument:
             yield SourceText(role=role, kinds=kinds, text=str(source_text), origin=origin, base=Path.cwd())
-
-
-def format_value(value: Any) -> str:
-    """Return a value as on the command line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def _make_ambiguous_problem(name: str, fitting_names: Sequence[str]) -> Problem:

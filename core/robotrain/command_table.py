@@ -16,7 +16,7 @@ GROUPS = {
         "wait": ("watch", "Wait until runs end; the exit code says how they ended."),
         "cancel": ("cancel", "Stop runs, and show what they saved."),
         "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
-        "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
+        "ui": ("ui", "Serve MLflow, and open the platform's page of a run in a browser."),
     },
     "Go on from a run": {
         "diff": ("diff", "Show what differs between runs: settings, data, results."),
@@ -38,6 +38,7 @@ GROUPS = {
         "forward": ("forward", "Reach a port of a run, such as that of TensorBoard, from here."),
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "adopt": ("adopt", "Make a run of another machine, or of a colleague, one of this machine's."),
+        "prune": ("prune", "Remove old runs, or cached environments and data."),
         "rename": ("rename", "Change the name or the note of a run."),
         "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),

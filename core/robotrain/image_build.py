@@ -4,11 +4,9 @@ The image contains no part of the build context, no package index and no secret:
 mounted as a secret during the build.
 """
 
-import contextlib
 import hashlib
 import importlib
 import io
-import json
 import os
 import re
 import zipfile
@@ -23,7 +21,7 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
 from robotrain.cluster.spec import make_python_search
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -143,9 +141,7 @@ def _run_instruction(command: str) -> str:
     return "RUN " + " \\\n    ".join([*MOUNTS, command])
 
 
-MARKER_FILE = "robotrain-image.json"
 DOCKERFILE_NAME = "Dockerfile"
-MARKER_SCHEMA = 1
 
 
 def build_context_files(workload: Workload, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
@@ -161,43 +157,10 @@ def build_context_files(workload: Workload, image: str, locked: Sequence[LockedE
 
 
 def write_context(bytes_by_path: Mapping[str, bytes], folder: Path) -> None:
-    """Replace the content of `folder` in one step. Raise Rejected if it contains other files, OSError."""
-    folder = Path(os.path.abspath(folder))
-    is_earlier = _is_earlier_context(folder)
-    digest_by_path = {path: hashlib.sha256(body).hexdigest() for path, body in bytes_by_path.items()}
-    marker_json = (
-        json.dumps({"schema": MARKER_SCHEMA, "robotrain": __version__, "files": digest_by_path}, indent=1) + "\n"
-    )
-    with make_atomically(folder, replace=is_earlier) as scratch:
-        for path, body in {**bytes_by_path, MARKER_FILE: marker_json.encode()}.items():
+    """Write the files to a new or empty folder. Raise Rejected for any other, OSError."""
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        raise Rejected([make_problem("folder-in-use.build-context", given=str(folder))])
+    with make_atomically(Path(os.path.abspath(folder))) as scratch:
+        for path, body in bytes_by_path.items():
             (scratch / path).parent.mkdir(parents=True, exist_ok=True)
             (scratch / path).write_bytes(body)
-
-
-def _is_earlier_context(folder: Path) -> bool:
-    """Return whether the folder contains only an earlier build context. Raise Rejected for any other content."""
-    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    if not folder.is_dir():
-        raise Rejected([_make_folder_in_use_problem(folder, "It is a file.")])
-    digest_by_path: dict[str, str] | None = None
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        digest_by_path = dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
-    if digest_by_path is None:  # it is no build context
-        raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
-    present_files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    context_files = {
-        name: path for name, path in present_files.items() if name != MARKER_FILE and "__pycache__" not in name
-    }
-    digests = {
-        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in context_files.items() if path.is_file()
-    }
-    if changed_names := sorted(name for name in context_files if digests.get(name, "") != digest_by_path.get(name)):
-        raise Rejected(
-            [_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed_names[:5])}.")]
-        )
-    return True
-
-
-def _make_folder_in_use_problem(folder: Path, reason: str) -> Problem:
-    return make_problem("folder-in-use.build-context", given=str(folder), why=reason)

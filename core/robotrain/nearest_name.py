@@ -1,91 +1,67 @@
 """The nearest name: what was probably meant by a misspelt one."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from robotrain.errors import Suggestion
 
-MIN_RATIO = 0.75
-"""How similar the letters of names with digits must be."""
-MIN_NEAR_RATIO, MIN_OTHER_RATIO = 0.6, 0.7
-"""How similar names must be, and short ones that begin otherwise: typing errors seldom change the first letter."""
-MAX_SHORT = 6
-"""The length of names in which few letters alike make none that is meant: `update` is not `data`."""
-SHORT = 3
-"""The length of names of which another first letter makes another name."""
-MIN_PREFIX = 2
-"""The length of a name that others are suggested for because they begin with it."""
+MIN_RATIO, MIN_WHOLE_RATIO = 0.75, 0.9
+"""How similar the words of two names must be, or else the whole names: `batchsize` and `batch-size`."""
+MAX_SHORT = 4
+MIN_PREFIX, MIN_ABBREVIATION = 3, 4
+"""The length of a name that others are suggested for because they begin with it, and of a word that is cut off."""
 
 
 def find_nearest_name(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the name that was probably meant: the only one with this prefix, or a similar one; None if none is.
+    """Return the name that was probably meant: the only one with this beginning, or a similar one; None if none is.
 
-    The dashes before a flag do not make it similar to others, and capital letters do not make it another name.
+    Capital letters and the dashes before a flag do not count.
     """
-    name_by_spelling: dict[str, str] = {}
-    for candidate in sorted(
-        candidates, key=str.swapcase
-    ):  # of two that differ in capital letters, the one in small ones
-        name_by_spelling.setdefault(candidate.lstrip("-").lower(), candidate)
-    name = name.lstrip("-").lower()
-    prefix_matches = [
-        candidate for candidate in name_by_spelling if candidate.startswith(name) and len(name) >= MIN_PREFIX
-    ]
-    if len(prefix_matches) == 1:
-        return name_by_spelling[prefix_matches[0]]
-    close_names = get_close_matches(
-        name,
-        [
-            spelling
-            for spelling in name_by_spelling
-            if _can_be_misspelt(name, spelling) and _has_near_start(name, spelling) and _has_near_key(name, spelling)
-        ],
-        n=1,
-        cutoff=MIN_NEAR_RATIO,
-    )
-    return name_by_spelling[close_names[0]] if close_names else None
+    by_spelling = {_simplify(candidate): candidate for candidate in sorted(candidates)}
+    name = _simplify(name)
+    longer = [spelling for spelling in by_spelling if len(name) >= MIN_PREFIX and spelling.startswith(name)]
+    similar = [spelling for spelling in by_spelling if is_misspelling(name, spelling)]
+    if len(longer) != 1 and not similar:
+        return None
+    return by_spelling[longer[0] if len(longer) == 1 else max(similar, key=lambda other: _measure_ratio(name, other))]
 
 
-def _can_be_misspelt(name: str, candidate: str) -> bool:
-    """Return whether a name with digits may be a misspelt one: another number is another thing, and what is beside it
-    has to be nearly the same: `fp16` is not `bf16`. Nor is another first letter of a short name: `gpu` is not `cpu`.
+def is_misspelling(name: str, other_name: str) -> bool:
+    """Return whether two names differ as typing errors do: word by word, since another word or number is another
+    meaning. `--num-nodes` is not `--num-workers`.
     """
-    if len(name) == len(candidate) <= SHORT and name[:1] != candidate[:1]:
+    name, other_name = _simplify(name), _simplify(other_name)
+    words, other_words = (re.split(r"[-.\s]+", text) for text in (name, other_name))
+    if min(len(name), len(other_name)) < 2 or re.findall(r"\d+", name) != re.findall(r"\d+", other_name):
         return False
-    if not any(map(str.isdigit, name + candidate)):
+    if _measure_ratio("".join(words), "".join(other_words)) >= MIN_WHOLE_RATIO:
         return True
-    digit_texts = {"".join(filter(str.isdigit, text)) for text in (name, candidate)}
-    name_letters, candidate_letters = ("".join(filter(str.isalpha, text)) for text in (name, candidate))
-    if min(len(name_letters), len(candidate_letters)) == 0:  # `v0.6.0` and `0.6.0`
-        return len(digit_texts) == 1 and len(name_letters + candidate_letters) <= 1
-    return len(digit_texts) == 1 and SequenceMatcher(None, name_letters, candidate_letters).ratio() >= MIN_RATIO
+    return len(words) == len(other_words) and all(map(_is_nearly, words, other_words))
 
 
-def _has_near_start(name: str, candidate: str) -> bool:
-    """Return whether two names begin alike, are long, or are so near that the first letter may be the error."""
-    is_like = name[:1] == candidate[:1] or len(name) > MAX_SHORT
-    return is_like or SequenceMatcher(None, name, candidate).ratio() >= MIN_OTHER_RATIO
+def _is_nearly(word: str, other_word: str) -> bool:
+    """Return whether one word is a misspelling of another, has its letters, or is short for it.
 
-
-def _has_near_key(name: str, candidate: str) -> bool:
-    """Return whether two keys of the same table are near without it: `platforms.local.` makes no keys alike."""
-    table, _, key = name.rpartition(".")
-    other_table, _, other_key = candidate.rpartition(".")
-    return not table or table != other_table or SequenceMatcher(None, key, other_key).ratio() >= MIN_NEAR_RATIO
-
-
-def is_misspelling(word: str, other_word: str) -> bool:
-    """Return whether two words differ as typing errors do, which seldom change the first letter."""
-    if word == other_word:
-        return True
-    if not word or not other_word or not _can_be_misspelt(word, other_word):
+    A short one with another first letter is another word: `cpus` is not `gpus`.
+    """
+    shorter, longer = sorted((word, other_word), key=len)
+    if len(longer) <= MAX_SHORT and word[:1] != other_word[:1]:
         return False
-    min_ratio = 0.75 if word[0] == other_word[0] else 0.85
-    return sorted(word) == sorted(other_word) or SequenceMatcher(None, word, other_word).ratio() >= min_ratio
+    is_cut = len(shorter) >= MIN_ABBREVIATION and longer.startswith(shorter)
+    return is_cut or sorted(word) == sorted(other_word) or _measure_ratio(word, other_word) >= MIN_RATIO
+
+
+def _measure_ratio(text: str, other_text: str) -> float:
+    return SequenceMatcher(None, text, other_text).ratio()
+
+
+def _simplify(name: str) -> str:
+    return name.lstrip("-").lower().replace("_", "-")
 
 
 def suggest_name(name: str, candidates: Iterable[str], prefix: str = "") -> tuple[Suggestion, ...]:

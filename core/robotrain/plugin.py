@@ -3,18 +3,17 @@
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
 from robotrain_runtime.contract.event import Checkpoint, Registered
-from robotrain_runtime.contract.parameter import Param, TerraformOutput, load_pairs
+from robotrain_runtime.contract.parameter import Param, TerraformOutput, load_pairs, parse_pairs
 
 from robotrain.cluster.engine import ClusterEngine
 from robotrain.cluster.secrets import check_secrets
 from robotrain.cluster.spec import make_python_search
-from robotrain.config.validate import parse_pairs
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
-from robotrain.model.health import Check, HealthFix, HealthResult, report_failure, report_ok, report_warning
+from robotrain.model.health import Check, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
@@ -96,7 +95,6 @@ __all__ = [
     "Forwarding",
     "FoundInput",
     "FoundJob",
-    "HealthFix",
     "HealthResult",
     "Job",
     "JobDocument",

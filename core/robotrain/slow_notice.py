@@ -1,6 +1,4 @@
-"""Messages about work that takes long, for code that has nobody to tell: a command says who prints them, and where such
-work is left out.
-"""
+"""Messages about work that takes long, for code that has nobody to tell: a command says who prints them."""
 
 import contextlib
 import time
@@ -11,22 +9,6 @@ NOTICE_SECONDS = 3.0
 """After how long work is first spoken of; the time until the next message doubles."""
 
 _say: ContextVar[Callable[[str], object]] = ContextVar("say", default=lambda text: None)
-_is_left_out: ContextVar[bool] = ContextVar("is_left_out", default=False)
-
-
-@contextlib.contextmanager
-def leave_out_slow_checks(is_left_out: bool) -> Iterator[None]:
-    """Have checks that read all files of a folder left out in this block."""
-    token = _is_left_out.set(is_left_out)
-    try:
-        yield
-    finally:
-        _is_left_out.reset(token)
-
-
-def are_slow_checks_left_out() -> bool:
-    """Return whether checks that read all files of a folder are left out now."""
-    return _is_left_out.get()
 
 
 @contextlib.contextmanager

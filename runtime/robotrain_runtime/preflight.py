@@ -61,7 +61,7 @@ def find_disk_problems(
         why=f"The run downloads {missing_bytes / GIB:.1f} GiB{environment_note} to the cache folder.",
         suggestions=make_suggestions(
             "free some space there",
-            Suggestion("robotrain runs --prune --cache --unused 30d", "shows what can be removed, and asks"),
+            Suggestion("robotrain prune --cache --unused 30d", "shows what can be removed, and asks"),
             Suggestion(environment_check.CACHE_FOLDER, "on a larger disk"),
         ),
         fault="disk_full",

@@ -8,7 +8,7 @@ from platform_document import DocumentTests, PlatformDocument
 DOCUMENT = PlatformDocument("azureml", {"ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "VAULT": "robots-kv"})
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w-1", "--compute", "k8s-robot")
 SWITCHES = {"--stream", "--assets-only", "--pin"}
-FILES = {"--save-spec", "--to"}
+FILES = {"--to"}
 
 
 class TestDocument(DocumentTests):

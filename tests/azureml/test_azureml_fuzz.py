@@ -12,13 +12,14 @@ from azureml_plans import blobs, job, read_yaml, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from robotrain.config.validate import has_pairs, parse_pairs
+from pair_texts import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job
+from robotrain_runtime.contract.parameter import parse_pairs
 
 TEMPLATES = """${{inputs.x}} ${{outputs.checkpoints}} ${{name}} ${{ {x} {inputs.x} {{x}} ${HOME} $(HOME) $$ `id` ;ls"""
 YAML = """yes null 2026-01-01 0x1f 1e5 1_0 1:30 .5 NaN !!python/object:os.system !tag &a *a --- ... | > ? : - @ [ ]"""

@@ -9,7 +9,6 @@ pytestmark = pytest.mark.slow  # about ninety command lines, and Azure's own SDK
 
 class TestAzureML(PlatformKit):
     platform = "azureml"
-    public_only = False
 
     @pytest.fixture
     def world(self, observing):

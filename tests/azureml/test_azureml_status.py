@@ -353,7 +353,7 @@ def test_status_shows_state_reason_and_the_next_command(run, robotrain):
     assert answer.exit_code == 0
     assert f"{name}  failed  on azureml" in answer.stdout
     assert "nvcr.io/x/y:9" in answer.stdout
-    assert f"robotrain resubmit {name}" in answer.stdout
+    assert f"robotrain logs --tail 40 {name}" in answer.stdout
 
 
 BATCH, DETAILS = "/batchrundata", "/details"

@@ -84,18 +84,6 @@ def test_the_name_is_written_down_before_anything_is_asked(azureml):
     assert seen == [reference["job"]]
 
 
-def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
-    wanted = make_submittable_plan(azureml)
-    reference = AZUREML.engine.submit(wanted)
-    submitted = yaml.safe_load(AZUREML.engine.read_submitted_spec(wanted, reference))
-    spec = yaml.safe_load(wanted.files["job.yaml"])
-    assert submitted["name"] == reference["job"]
-    assert submitted["code"] == f"azureml:{reference['code']}"
-    (output,) = azureml.jobs[reference["job"]].outputs.values()
-    assert output.prefix == f"azureml/{reference['job']}/checkpoints"
-    assert {**submitted, "name": "", "code": ""} == {**spec, "name": "", "code": ""}
-
-
 @pytest.mark.slow
 def test_the_local_git_repository_is_not_sent(azureml, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

@@ -38,18 +38,3 @@ def test_first_line_of_a_submit_is_the_platform(
 
 def test_a_command_that_sends_nothing_does_not_say_it(robotrain, fake_platform, pusht):
     assert "platform fake" not in robotrain("explain", "--platform", "fake", "--dataset-path", pusht).stderr
-
-
-def test_the_job_file_or_the_program_of_this_folder_is_offered_where_none_is_named(robotrain, fake_platform, pusht):
-    line = ("submit", "--platform", "fake", "--dry-run", "--name", "pick")
-    assert "use   --dataset" in robotrain(*line).stderr
-    Path("train.py").write_text("print(1)\n")
-    offered = "robotrain submit train.py --platform local --dry-run --name pick"
-    without_program = robotrain(*offered.replace("train.py ", "").split()[1:])
-    assert f"use   {offered} (the program of this folder)" in without_program.stderr
-    assert robotrain(*offered.split()[1:]).exit_code == 0
-    Path("job.yaml").write_text(f"workload: lerobot-train\nsources: {{dataset: [{{local_path: {pusht}}}]}}\n")
-    offered = "robotrain submit job.yaml --platform fake --dry-run --name pick"
-    refused = robotrain(*line)
-    assert (refused.exit_code, f"use   {offered} (the job file of this folder)" in refused.stderr) == (2, True)
-    assert robotrain(*offered.split()[1:]).exit_code == 0

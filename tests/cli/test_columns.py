@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from robotrain.cli.columns import Column, fit_columns, measure_width, pad_text, to_plain_line, truncate, wrap_rows
+from robotrain.cli.table import Column, fit_columns, measure_width, pad_text, to_plain_line, truncate, wrap_rows
 from robotrain.cli.watch.dashboard import draw_sparkline, format_machine
 
 
@@ -80,14 +80,6 @@ WHOLE = [
     "dataset     /data/episodes/of/last/winter  flag --dataset-path",
     "batch_size  8                              flag --batch-size    64 (job file job.yaml:14), 32 (default)",
 ]
-BELOW = [
-    "NAME        VALUE          FROM                 OVERRODE",
-    "dataset     /data/episodes/of/last/winter",
-    "                           flag --dataset-path",
-    "batch_size  8              flag --batch-size    64 (job file",
-    "                                                job.yaml:14), 32",
-    "                                                (default)",
-]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +87,12 @@ BELOW = [
     [
         (ROWS, None, WHOLE),
         (ROWS, 200, WHOLE),
-        (ROWS, 64, BELOW),
         ([("log.txt", PATH)], 24, [f"log.txt  {PATH}"]),
         ([("a", ""), ("b", "")], 40, ["a", "b"]),
     ],
     ids=[
         "no terminal",
         "it fits",
-        "a long cell is whole and its row goes on below",
         "a path at the end",
         "no last cell",
     ],

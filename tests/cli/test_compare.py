@@ -230,7 +230,7 @@ def test_the_answer_of_a_comparison_stands_first(scripted, robotrain):
 
 def test_the_winner_of_a_comparison_is_registered_next(scripted, robotrain):
     lost = robotrain("status", compare_in_a_job(scripted, "eval-1", LOST), "--json").json["next"]
-    assert "robotrain register old MODEL --step 4" in lost
+    assert not any("register" in line for line in lost)
     won = {**LOST, "winner": "new@8", "wins": True}
     assert (
         "robotrain register eval-2 MODEL"

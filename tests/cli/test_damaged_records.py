@@ -65,7 +65,7 @@ COMMANDS = (
     ("wait", "train-2"),
     ("report", "--to", "page.html"),
     ("resubmit", "train-2"),
-    ("runs", "--prune", "--keep", "5"),
+    ("prune", "--keep", "5"),
     ("doctor",),
 )
 

@@ -5,11 +5,8 @@ from dataclasses import replace
 
 import pytest
 from fake_engine import set_run_state
-from robotrain.cli import output
-from robotrain.store import code_changes, records, run_differences
-from robotrain.store.run_differences import Difference
+from robotrain.store import code_changes, records
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Metrics, Outcome
 from robotrain_sources.local_path import pin as local_pin
 from robotrain_sources.local_path.kind import LocalFolder
 
@@ -45,15 +42,6 @@ def test_diff_compares_the_options_of_the_trainer_by_their_names(submit_plain, r
     shown = robotrain("diff", first, second).stdout
     assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
     assert ("not set" in shown) == any(None in row for row in settings)
-
-
-def test_runs_names_other_data_by_its_last_folder(robotrain, fake_platform, pusht, tmp_path):
-    folders = [shutil.copytree(pusht, tmp_path / "a-long-folder" / name) for name in ("day-1", "day-2", "day-3")]
-    (folders[1] / "meta" / "note.txt").write_text("other data")
-    words = ("submit", "--platform", "fake", "--training-steps", "4", "--dataset-path")
-    robotrain(*words, folders[0]).check(0)
-    robotrain(*words, folders[1], "--dataset-path", folders[2]).check(0)
-    assert robotrain("runs").stdout.splitlines()[2].endswith(": dataset day-1 → day-2 + day-3")
 
 
 def test_a_copy_of_the_data_is_no_other_data(robotrain, fake_platform, pusht, tmp_path):
@@ -149,114 +137,6 @@ def test_code_that_changed_is_named_by_file_where_copies_are_kept(tmp_path):
     assert code_changes.find_code_changes([gone], sources[1]) is None
 
 
-def test_runs_shows_what_differs_from_the_run_before(submit_plain, robotrain, scripted):
-    submit_plain("--name", "pick-v1", "--batch-size", "8", "--seed", "7")
-    scripted.run("eval-1", age=0)
-    submit_plain("--name", "pick-v2", "--batch-size", "16", "--seed", "1000")
-    newest, _, oldest = robotrain("runs", "--json").json["runs"]
-    assert newest["changed"] == [
-        {"name": "batch_size", "before": "8", "after": "16"},
-        {"name": "seed", "before": "7", "after": "1000"},
-    ]
-    assert (oldest["changed"], oldest["values"]["batch_size"]) == ([], "8")
-    assert robotrain("runs", "-n", "1", "--json").json["runs"][0]["changed"] == newest["changed"]
-    before = oldest["run"].removeprefix("lerobot-train-")
-    assert robotrain("runs").stdout.splitlines()[2] == f"  unlike {before}: batch_size 8 → 16, seed 7 → 1000"
-
-
-def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_platform, pusht, tmp_path):
-    words = ("submit", "--platform", "fake", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps")
-    first = robotrain(*words, "4").json["run"]
-    set_run_state(fake_platform, first, "failed", checkpoints=[4])
-    robotrain(*words, "4", "--batch-size", "16", "--seed", "7")
-
-    def list_changes():
-        newest, *_ = robotrain("runs", "--json").json["runs"]
-        return newest["run"], [(change["name"], change["before"]) for change in newest["changed"]]
-
-    resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
-    assert list_changes() == (resumed, [("resume", ""), ("training_steps", "4")])
-    assert f"continues {first.removeprefix('lerobot-train-')}; training_steps 4 → 8" in robotrain("runs").stdout
-    run = robotrain(*words, "8", "--resume-from", tmp_path / first / "checkpoints/000004").json["run"]
-    assert list_changes() == (run, [("resume", ""), ("training_steps", "4")]), "a checkpoint below its outputs"
-    run = robotrain(*words, "9", "--resume-from", tmp_path / "elsewhere/000004").json["run"]
-    assert list_changes()[1][1:] == [("training_steps", "8")], "of the run before"
-
-
-@pytest.mark.parametrize(
-    ("loss", "is_better", "shown"),
-    [
-        (0.2, True, "better than train-1: loss 0.25 → 0.2; batch_size 8 → 16"),
-        (0.5, False, "worse than train-1: loss 0.25 → 0.5; batch_size 8 → 16"),
-        (0.25, None, "as good as train-1: loss 0.25; batch_size 8 → 16"),
-    ],
-)
-def test_runs_compares_a_repeated_run_with_its_parent(scripted, robotrain, loss, is_better, shown):
-    done = {"state": "succeeded", "ended": 1e9}
-    values = {"batch_size": ("8", "4")}
-
-    def add(name, value, **fields):
-        end = (Metrics(step=8, total=8, values={"train/loss": value}), Outcome(state="succeeded", exit_code=0))
-        scripted.run(name, *end, **done)
-        records.write_record(replace(records.read_record(name), **fields))
-
-    add("train-1", 0.25, values=values)
-    add("train-2", 0.125, values=values | {"batch_size": ("32", "4")})
-    add("train-3", loss, values=values | {"batch_size": ("16", "4")}, parent="train-1")
-    newest, *others = robotrain("runs", "--json").json["runs"]
-    assert (newest["parent"], newest["result"]) == (
-        "train-1",
-        {"metric": "train/loss", "before": 0.25, "after": loss, "is_better": is_better},
-    )
-    assert [other["result"] for other in others] == [None, None]
-    _, row, below, *_ = robotrain("runs").stdout.splitlines()
-    assert (row.startswith("train-3"), below) == (True, f"  {shown}")
-
-
-def test_the_validation_loss_decides_where_both_runs_have_one(scripted, robotrain):
-    for name, loss, validation, parent in (("train-1", 0.25, 0.5, ""), ("train-2", 0.5, 0.25, "train-1")):
-        values = {"train/loss": loss, "val/loss": validation}
-        end = (Metrics(step=8, total=8, values=values), Outcome(state="succeeded", exit_code=0))
-        scripted.run(name, *end, state="succeeded", ended=1e9)
-        values = {"batch_size": ("8", "4")}
-        records.write_record(replace(records.read_record(name), values=values, parent=parent))
-    newest = robotrain("runs", "--json").json["runs"][0]
-    assert newest["result"] == {"metric": "val/loss", "before": 0.5, "after": 0.25, "is_better": True}
-    assert "better than train-1: validation loss 0.5 → 0.25" in robotrain("runs").stdout
-
-
-def test_runs_compares_with_the_run_that_resubmit_repeats(submit_plain, robotrain):
-    first = submit_plain("--batch-size", "8")
-    submit_plain("--batch-size", "32")
-    again = robotrain("resubmit", first, "--set", "batch_size=16", "--no-pin", "--json").json["run"]
-    newest, *_ = robotrain("runs", "--json").json["runs"]
-    assert (newest["run"], newest["parent"], newest["result"]) == (again, first, None)
-    assert newest["changed"] == [{"name": "batch_size", "before": "8", "after": "16"}]
-
-
-def test_runs_on_a_terminal_shows_changes_on_a_line_of_their_own(submit_plain, robotrain, monkeypatch):
-    submit_plain("--batch-size", "8")
-    run = submit_plain("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")
-    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
-    _, first, changed, _ = robotrain("runs").stdout.splitlines()
-    assert first.split()[:2] == ["pusht-act", run]
-    assert changed.startswith("  unlike ")
-    assert "batch_size 8 → 16, --policy.chunk_size not set → 16" in changed
-
-
-def test_runs_compares_a_program_with_its_own_earlier_runs_alone(robotrain, scripted):
-    def write(run: str, script: str, created: float) -> None:
-        values = {"code": ("/lab @ folder:12345", ""), "python": (f"{script} --lr {created}", "")}
-        scripted.run(run, age=0)
-        records.write_record(replace(records.read_record(run), values=values, program=script, created=created))
-
-    for number, script in enumerate(("train.py", "eval.py", "train.py"), 1):
-        write(f"command-{number}-1", script, float(number))
-    changed = {run["run"]: run["changed"] for run in robotrain("runs", "--json").json["runs"]}
-    assert changed["command-2-1"] == []
-    assert [change["name"] for change in changed["command-3-1"]] == ["python"]
-
-
 @pytest.mark.parametrize(
     ("command", "program"),
     [
@@ -270,8 +150,3 @@ def test_runs_compares_a_program_with_its_own_earlier_runs_alone(robotrain, scri
 def test_program_of_a_command_is_its_script_or_module_or_how_it_begins(robotrain, fake_platform, command, program):
     answer = robotrain("submit", "command", "--platform", "fake", "--json", "--", *command.split())
     assert records.read_record(answer.json["run"]).program == program, answer.stderr
-
-
-def test_a_source_whose_content_alone_changed_is_said_in_two_words():
-    change = Difference("code", ("/lab @ folder:1", "/lab @ folder:2"))
-    assert run_differences.format_changes([change]) == "code changed"

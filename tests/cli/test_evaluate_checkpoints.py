@@ -105,7 +105,7 @@ def test_steps_are_changed_by_their_names(plan_steps):
         (("--evaluate-checkpoints", *PUSHT, "--reward-model", "sarm"), "checkpoints-not-scored"),
         (("--evaluate-checkpoints", *PUSHT, "--save-as", "job.yaml"), "options-conflict"),
         (("--evaluate-checkpoints", "--success-threshold", "0.5"), "option-without-effect"),
-        (PUSHT, "option-elsewhere"),
+        (PUSHT, "option-unknown"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(dry_run, options, problem):
@@ -152,7 +152,7 @@ def test_scores_without_an_environment_are_explained(dry_run):
 
 def test_other_trainings_say_that_nothing_evaluates_them(robotrain, pusht, fake_platform):
     answer = robotrain("submit", "isaac-train", "--platform", "fake", "--evaluate-checkpoints", "--dry-run")
-    check_problems(answer.stderr, "option-elsewhere --evaluate-checkpoints")
+    check_problems(answer.stderr, "option-unknown --evaluate-checkpoints")
 
 
 def test_values_of_both_steps_are_explained(robotrain, pusht, fake_platform):

@@ -15,7 +15,7 @@ class MachineSettings(Settings):
         Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T",
               bare_value="hf_token", env=("TOKEN",))
     ] = None
-    machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
+    machine: Annotated[str, Param(help="what machine")] = "small"
 
 MACHINES = replace(
     PLAIN,
@@ -99,25 +99,7 @@ def test_help_and_platforms_show_that_the_value_may_be_left_out(robotrain, machi
     assert "--hub-token [NAME]" in robotrain("platforms", "machines").stdout
 
 
-def test_kind_of_machine_given_as_the_platform_is_answered_with_its_option(robotrain, machines_platform):
-    answer = robotrain("submit", "--platform", "gpu_big_2x", *DATA)
-    answer.check_problems(2, "plugin-not-loaded")
-    assert "--platform machines --machine gpu_big_2x" in answer.stderr
-    assert "platform plain --machine" not in answer.stderr
-
-
 def test_misspelt_platform_is_answered_with_the_nearest_only(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "machinse", *DATA)
     answer.check_problems(2, "plugin-not-loaded --platform machinse")
     assert "--machine" not in answer.stderr
-
-
-def test_suggested_value_is_quoted_and_never_a_secret(robotrain, machines_platform):
-    token = "hf_" + "a1b2c3d4" * 4
-    assert token not in robotrain("submit", "--platform", token, *DATA).stderr
-    assert "--machine 'two words;'" in robotrain("submit", "--platform", "two words;", *DATA).stderr
-
-
-def test_kind_of_machine_in_the_environment_is_answered_with_its_option(robotrain, machines_platform, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "gpu_big_2x")
-    assert "--platform machines --machine gpu_big_2x" in robotrain("submit", *DATA).stderr

@@ -89,16 +89,10 @@ def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain
         assert told == (platform is None)
 
 
-def test_the_help_of_what_is_chosen_names_all_of_its_options(robotrain):
+def test_the_help_of_what_is_chosen_has_its_usage(robotrain):
     shown = robotrain("--no-plugins", "submit", "command", "--help").stdout
     assert "submit [OPTIONS] command -- PROGRAM ARGS..." in shown
-    assert {"--no-install", "--metric", "--results", "--set-env"} <= {*re.findall(r"--[a-z-]+", shown)}
     assert "Workloads:" not in shown
-    shown = robotrain("--no-plugins", "submit", "--platform", "slurm", "--help").stdout
-    assert {"--runs-dir", "--cache-dir", "--gpus", "--cpus", "--memory", "--module"} <= {
-        *re.findall(r"--[a-z-]+", shown)
-    }
-    assert "More parameters of lerobot-train" not in shown, "nobody chose it"
 
 
 def test_the_help_of_a_training_shows_what_people_set(robotrain):

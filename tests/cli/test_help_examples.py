@@ -16,7 +16,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS.remove(ROOT / "docs/plugin-tutorial.md")  # its platforms are the reader's: tests/test_tutorial.py types it
 PLUGINS = sorted((ROOT / "examples/plugins").glob("*/pyproject.toml"))
 LABELS = ("--name", "--note", "--checker")
-SENDING = ("--wait", "--stream", "--dry-run", "--new", "--no-pin", "--assets-only", "--save-spec", "made.yaml")
+SENDING = ("--wait", "--stream", "--dry-run", "--new", "--no-pin", "--assets-only")
 SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lerobot-train"}
 
 

@@ -113,7 +113,6 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "submit --plan missing --json",
         "runs --state sleeping --json",
         "runs --keep 1 --json",
-        "platforms --json --markdown",
         "platforms nosuch --json",
         "schema nosuch --json",
         "outputs {local-train} --to . --json",

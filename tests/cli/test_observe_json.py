@@ -29,7 +29,7 @@ RUN = [
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
     *("step", "total", "unit", "loss", "scores", "conditions", "notes", "steps", "pipeline", "name", "note"),
-    *("values", "changed", "parent", "result"),
+    *("values", "parent"),
 ]
 CHANGES = {
     "stage": "name state seconds detail",

@@ -91,13 +91,12 @@ def test_no_run_is_no_failure(robotrain):
     robotrain("status").check_problems(2, "run-unknown")
 
 
-def test_a_filter_that_fits_nothing_says_how_many_runs_there_are(scripted, robotrain):
+def test_a_filter_that_fits_nothing_is_said(scripted, robotrain):
     for number in range(3):
         scripted.run(f"train-{number}")
     answer = robotrain("runs", "zz")
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert "no run fits: zz" in answer.stderr
-    assert "all 3 runs" in answer.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "outputs", "logs"])
@@ -105,7 +104,7 @@ def test_a_step_where_a_run_is_meant_is_said(scripted, robotrain, command):
     scripted.run("train-1")
     answer = robotrain(command, "latest@99")
     answer.check_problems(2, "run-unknown")
-    assert f"robotrain {command} latest\n" in answer.stderr
+    assert "use   latest\n" in answer.stderr
     assert "robotrain outputs latest --checkpoint 99" in answer.stderr
 
 

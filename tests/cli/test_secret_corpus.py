@@ -220,14 +220,6 @@ def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain):
     assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
-def test_a_pasted_line_of_the_trainer_is_suggested_without_its_secret(robotrain):
-    forms = [name if at % 2 else f"{name}={WORD}" for at, name in enumerate(NAMES)]
-    arguments = [word for form in forms for word in ((form,) if "=" in form else (form, WORD))]
-    answer = robotrain("train", "--policy.type=act", *arguments)
-    answer.check(2, "robotrain from-lerobot --")
-    assert_kept_nowhere(WORD, answer)
-
-
 @pytest.mark.parametrize(
     ("words", "form"),
     [

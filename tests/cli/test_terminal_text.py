@@ -1,15 +1,11 @@
-"""Text on a terminal: wrapped at its width, never inside words, with `~` for the home folder."""
+"""Text on a terminal: its control characters, and the width of help."""
 
-import os
 import time
 
 import pytest
-from built_environment import make_built_environment
 from robotrain.cli import output
 from robotrain.cli.app import app
-from robotrain.cli.columns import measure_width
 from robotrain.command_table import COMMANDS
-from robotrain_runtime import data_environment
 from typer.testing import CliRunner
 
 HOME = "/home/ada"
@@ -29,32 +25,9 @@ def terminal(monkeypatch, capsys):
     return read
 
 
-def test_sentences_are_wrapped_between_words_below_their_label(terminal):
-    lines = terminal("  checkpoint  step 400, and then a sentence of words")
-    assert lines == ["  checkpoint  step 400, and then a", "              sentence of words"]
-    long = "https://account.blob.core.windows.net/container/of-a-long-name"
-    assert terminal(f"it is copied to {long} every hour") == ["it is copied to", long, "every hour"]
-
-
-def test_commands_stay_whole_and_their_remarks_go_below(terminal):
-    command = "robotrain resubmit lerobot-train-b65fdd1c-1 --set batch_size=8"
-    assert terminal(f"  {command}") == [f"  {command}"]
-    assert terminal(f"next        {command}   start it over") == [f"next        {command}", " " * 12 + "start it over"]
-    assert terminal("  use   --resource-group GROUP --workspace-name NAME (or in a file)") == [
-        "  use   --resource-group GROUP --workspace-name NAME",
-        "        (or in a file)",
-    ]
-
-
 def test_lines_of_a_log_stay_as_they_are(terminal):
     line = '  |   File "/opt/environment/lib/python3.12/factory.py", line 375, in make_policy'
     assert terminal(line) == [line]
-
-
-def test_the_home_folder_is_short_where_a_shell_would_expand_it(terminal):
-    assert terminal(f"wrote {HOME}/a.yaml ({HOME}/b).") == ["wrote ~/a.yaml (~/b)."]
-    for text in (f"'{HOME}/a b'", f"--to={HOME}/a", f"sqlite:///{HOME}/a", f"{HOME}s/a", f"/x{HOME}/a"):
-        assert terminal(text) == [text]
 
 
 def test_colors_take_no_room(terminal):
@@ -73,23 +46,6 @@ def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
     text = f"{HOME}/a " + "word " * 60
     output.print_message(text)
     assert capsys.readouterr().err == f"{text}\n"
-
-
-def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch, tmp_path):
-    make_built_environment(data_environment.ENVIRONMENT.lock, tmp_path / "cache")
-    scripted.run("train-1", state="failed", reason="RuntimeError: " + "out of paint and of words " * 8)
-    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
-    result = robotrain("status")
-    refused = robotrain("submit", "--platform", "local", "--dataset-path", os.path.expanduser("~/no-such-data"))
-    for text in (result.stdout, refused.stderr):
-        assert max(map(measure_width, text.splitlines())) <= 80
-    assert "~/no-such-data" in refused.stderr
-    assert (
-        os.path.expanduser("~/no-such-data")
-        in robotrain("submit", "--platform", "local", "--dataset-path", "~/no-such-data", "--json").json["problems"][
-            -1
-        ]["given"]
-    )
 
 
 def test_help_fits_a_terminal(robotrain):

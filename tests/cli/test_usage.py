@@ -34,12 +34,12 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ("render", *ON_PLAIN, *X, "--stepz", "5", "--batch-sise=4", "--frobnicate"),
             ["option-unknown --stepz", "option-unknown --batch-sise", "option-unknown --frobnicate"],
         ),
-        (("render", *LOCAL, *X, "--zone", "north"), ["option-elsewhere --zone"]),
+        (("render", *LOCAL, *X, "--zone", "north"), ["option-unknown --zone"]),
         (
             ("render", "lerobot-eval", *LOCAL, "--task", "reach-v3"),
-            ["option-elsewhere --task", "source-missing", "source-missing"],
+            ["option-unknown --task", "source-missing", "source-missing"],
         ),
-        (("render", *LOCAL, *X, "--stream"), ["option-elsewhere --stream"]),
+        (("render", *LOCAL, *X, "--stream"), ["option-unknown --stream"]),
         (("render", *ON_PLAIN, *X, "--policy.dim_model=32"), ["option-unknown --policy.dim_model"]),
         (("render", *ON_PLAIN, "--dataset-path", "--json"), ["flag-without-value --dataset-path"]),
         (("render", *ON_PLAIN, *X, "--steps", "5", "--training-steps", "6"), ["option-repeated --training-steps"]),
@@ -75,7 +75,10 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, *X, "--val-split", "1"), ["value-invalid --val-split 1"]),
         (("render", *ON_PLAIN, *X, "--policy-type", "octo"), ["value-invalid --policy-type octo"]),
         (("render", *ON_PLAIN, "--dataset-asset", "azureml:a"), ["source-invalid --dataset-asset azureml:a"]),
-        (("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"), ["option-elsewhere --env"]),
+        (
+            ("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"),
+            ["option-unknown --env", "option-unknown --eval-episodes"],
+        ),
         (("render", *ON_PLAIN, *X, "--batch-size"), ["usage --batch-size"]),
         (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), ["value-invalid --tracking-uri"]),
         (("submti",), ["command-unknown"]),
@@ -86,21 +89,19 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["option-unknown --layers-per-block"],
         ),
         (
-            ("submit", *ON_PLAIN, *X, "--workload", "lerobot-eval"),
+            ("submit", *ON_PLAIN, *X, "--workload", "lerobot-train"),
             ["option-unknown --workload"],
         ),
         (("submit", "--workload", *ON_PLAIN, *X), ["option-unknown --workload"]),
-        (("--wait", "submit", "lerobot-eval"), ["option-elsewhere --wait"]),
+        (("--wait", "submit", "lerobot-eval"), ["option-unknown --wait"]),
         (("eval", "--env", "pusht"), ["command-unknown"]),
         (("explain", "--platform", "PLATFORM", *X), ["plugin-not-loaded --platform PLATFORM"]),
         (("explain", "--platform", "skypilot", *X), ["plugin-not-loaded --platform skypilot"]),
         (("explain", "job.yaml", *LOCAL), ["file-unreadable job.yaml"]),
-        (("submit", "-", *ON_PLAIN), ["standard-input"]),
-        (("submit", "/dev/fd/63", *ON_PLAIN), ["standard-input"]),
         (("explain", *LOCAL, *X, "--training-steps", "20k"), ["value-invalid --training-steps 20k"]),
         (("explain", *LOCAL, *X, "--training-steps", "1.2345k"), ["value-invalid --training-steps 1.2345k"]),
-        (("--tail", "5", "--no-plugins", "logs", "last"), ["option-elsewhere --tail"]),
-        (("--strict", "plugins"), ["usage --strict"]),
+        (("--tail", "5", "--no-plugins", "logs", "last"), ["option-unknown --tail"]),
+        (("--strict", "plugins"), ["option-unknown --strict"]),
     ],
 )
 def test_wrong_line_is_refused(robotrain, words, problems):
@@ -148,27 +149,6 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     assert job["trainer_args"] == ["--policy.dim_model=32", "--tolerance_s", "0.1"]
 
 
-QUOTED = [
-    # a command that is quoted as one word, what stands after it, the line that is meant
-    ("python train.py --lr 3", (), "train.py --platform local -- --lr 3"),
-    ("train.py --lr 3", ("--", "--seed", "1"), "train.py --platform local -- --lr 3 --seed 1"),
-    ("/usr/bin/python3 -u scripts/train.py", (), "scripts/train.py --platform local"),
-    ("bash run.sh 'a b'", (), "run.sh --platform local -- 'a b'"),
-    ("python train.py --config a.yaml", (), "train.py --platform local -- --config a.yaml"),
-]
-
-
-@pytest.mark.parametrize(("word", "after", "line"), QUOTED)
-def test_a_command_that_is_quoted_as_one_word_is_answered_with_its_line(robotrain, word, after, line):
-    answer = robotrain("submit", word, "--platform", "local", "--dry-run", "--json", *after)
-    (problem,) = answer.json["problems"]
-    assert problem["code"] == "line-quoted"
-    assert [way["text"] for way in problem["instead"]] == [
-        f"robotrain submit {line.replace('local', 'local --dry-run --json')}"
-    ]
-    assert answer.exit_code == 2
-
-
 def test_a_job_file_of_the_other_ending_is_the_only_one_that_is_offered(robotrain, plain_platform):
     for file in ("job.yaml", "job2.yaml", "a.yaml"):
         Path(file).write_text("sources: {dataset: [{local_path: data}]}\n")
@@ -180,24 +160,9 @@ def test_a_job_file_of_the_other_ending_is_the_only_one_that_is_offered(robotrai
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("proj",), "proj/job.yaml"),
-        (("./episodes",), "--dataset-path ./episodes"),
-        (("lerobot/pusht",), "--dataset-repo-id lerobot/pusht"),
-        (("https://lab.blob.core.windows.net/data/day",), "--blob-url https://lab.blob.core.windows.net/data/day"),
-        (("train",), "lerobot-train"),
         (("job.yaml", "plain"), "--platform plain"),
-        (("job.yaml", "batch_size=8"), "--set batch_size=8"),
-        (("job.yaml", "policy.chunk_size=8"), "-- --policy.chunk_size=8"),
-        (("isaac-train", "agent.seed=3"), "-- agent.seed=3"),
-        (("job.yaml", "--set", "batch_size", "8"), "--set batch_size=VALUE"),
-        (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8 --policy.n_action_steps=8"),
-        (("--file", "job.yaml"), "robotrain submit job.yaml …"),
-        (("--config", "bags.yaml"), "robotrain submit rosbag-act-train --config bags.yaml …"),
         (("job.yml",), "job.yaml"),
-        (("nowhere.yaml",), "job.yaml"),
-        (("job.yaml", "--batch", "8"), "--batch-size 8"),
-        (("--dataset", "lab/cups/"), "--dataset-path lab/cups/"),
-        (("--dataset-repo-id", "a/b", "--gpus=2"), "--num-gpus 2"),
+        (("job.yaml", "--batch", "8"), "--batch-size"),
     ],
 )
 def test_common_mistakes_are_answered_with_the_line_to_type(robotrain, plain_platform, words, line):

@@ -74,11 +74,6 @@ class QueriedEngine(FakeEngine, Uploads):
                 raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
             yield line
 
-    def read_submitted_spec(self, plan: Plan, reference: Any) -> bytes:
-        if read_word("made") == "breaks":
-            raise ConnectionError("no answer from https://queried/?sig=c2VjcmV0")
-        return f"{read_word('made')} {reference['id']}\n".encode()
-
 
 QUERIED = replace(
     FAKE,

@@ -75,7 +75,7 @@ def test_every_unknown_name_is_rejected_with_the_nearest(robotrain, broken_distr
 
 def test_without_after_the_command_is_moved_before_it(robotrain, broken_distribution):
     answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-grid")
-    answer.check_problems(2, "option-elsewhere --without")
+    answer.check_problems(2, "option-unknown --without")
 
 
 def test_core_with_one_plugin_suggests_the_standard_plugins(robotrain, plain_platform, monkeypatch):

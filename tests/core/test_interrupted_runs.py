@@ -63,7 +63,7 @@ def test_a_run_that_the_platform_does_not_have_is_reported_with_what_to_do(submi
 def test_prune_removes_only_runs_that_the_platform_does_not_have(submit, robotrain):
     left = submit("hangs up")
     taken = submit(TAKEN, "--new")
-    answer = robotrain("runs", "--prune", "--state", "interrupted", "--keep", "0", "--yes")
+    answer = robotrain("prune", "--state", "interrupted", "--keep", "0", "--yes")
     assert answer.exit_code == 0
     assert f"removed {left}" in answer.stderr
     assert f"{taken} stays: its submit was interrupted" in answer.stderr
@@ -80,7 +80,7 @@ def test_a_platform_that_does_not_answer_changes_nothing(submit, robotrain, fake
     answer = robotrain("status", run)
     answer.check_problems(1, *problems)
     assert "c2VjcmV0" not in answer.stderr
-    robotrain("runs", "--prune", "--keep", "0", "--yes")
+    robotrain("prune", "--keep", "0", "--yes")
     assert records.read_record(run).phase == "sending"
 
 
@@ -89,7 +89,7 @@ def test_a_submit_of_another_machine_may_run_there_and_its_record_stays(submit, 
     path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
     robotrain("status", run).check_problems(1, "run-not-sent")
-    robotrain("runs", "--prune", "--keep", "0", "--yes")
+    robotrain("prune", "--keep", "0", "--yes")
     assert records.list_runs() == [run]
 
 

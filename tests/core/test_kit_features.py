@@ -99,7 +99,6 @@ LIES = (
 
 class TestPBS(EngineFeatureTests):
     platform = "pbs"
-    public_only = False
 
     @pytest.fixture
     def world(self, tmp_path, monkeypatch):

@@ -1,12 +1,15 @@
 """A standard test fails with every sentence that it has to say, and says in its docstring what it checks."""
 
-import threading
+import re
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from robotrain.plugin import SchedulerSettings
-from robotrain.testing import PlatformKit, SourceKit, WorkloadKit, harness
+from robotrain.testing import PlatformKit, SourceKit, WorkloadKit
 from robotrain.testing.kit_base import KitBase
 
 
@@ -88,19 +91,11 @@ def test_platform_that_asks_its_engine_for_nothing_is_skipped():
         run_requests_test(NoSettings, {}, lambda words: {})
 
 
-def test_a_call_that_hangs_is_named_and_no_test_begins_meanwhile(monkeypatch):
-    """Its limit can be set, as machines differ; what goes on in its thread would change the next test."""
-    monkeypatch.setattr(harness, "DEADLINE_SECONDS", 0.1)
-    monkeypatch.setattr(harness, "ENDING_SECONDS", 0.1)
-    answered = threading.Event()
-
-    def wait_for_ever():
-        answered.wait()
-
-    with pytest.raises(pytest.fail.Exception, match=r"ask did not .* 0\.1 s \(set ROBOTRAIN_TEST_SECONDS") as failure:
-        harness.call_in_time("ask", wait_for_ever)
-    assert "wait_for_ever" in str(failure.value)
-    with pytest.raises(pytest.skip.Exception, match="`ask` of an earlier test still runs"):
-        harness.require_no_abandoned_call()
-    answered.set()
-    harness.require_no_abandoned_call()
+def test_ruff_refuses_imports_of_names_that_are_not_public(tmp_path):
+    document = (Path(__file__).parents[2] / "docs/plugin-names.md").read_text()
+    (tmp_path / "pyproject.toml").write_text(document.partition("```toml\n")[2].partition("```")[0])
+    (tmp_path / "good.py").write_text("from robotrain.plugin import hook\nfrom robotrain.testing import PlatformKit\n")
+    (tmp_path / "bad.py").write_text("from robotrain.model.job import Job\nimport robotrain_runtime.contract\n")
+    command = (sys.executable, "-m", "ruff", "check", "--select", "TID251", "--output-format", "concise", ".")
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert re.findall(r"(?m)^(\S+:\d+):\d", answer.stdout) == ["bad.py:1", "bad.py:2"], answer.stderr

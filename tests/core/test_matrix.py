@@ -1,14 +1,13 @@
 """The parity matrix: a row for all there is, an answer of each platform; in a terminal, as data, and as a page."""
 
-import re
 from pathlib import Path
 
 import pytest
 from robotrain.check import matrix
-from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms
+from robotrain.cli.table import measure_width
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.support import ANY, YES, no
+from robotrain.model.support import ANY, YES
 from robotrain.plugins.manager import Plugins
 
 ROOT = Path(__file__).parents[2]
@@ -126,31 +125,3 @@ def test_one_platform_shows_its_limits_and_pairs(robotrain):
     assert pair.split()[4:] == ["data_asset", "no", "as", "dataset", "from", "data_asset"]
     assert "1024  " in output
     assert "KiB of native spec" in output
-
-
-def test_markdown_numbers_equal_reasons_once(robotrain, plain_platform, monkeypatch):
-    import plain_plugin
-
-    dust = no("There is <dust> | everywhere, --really.", "--platform local")
-    monkeypatch.setitem(
-        vars(plain_plugin.PLAIN), "capabilities", Capabilities(features={"cancel": dust, "wandb": dust})
-    )
-    page = robotrain("platforms", "plain", "--markdown").stdout
-    numbers = [re.search(rf"`{name}`: .* \| no \((\d+)\) \|", page)[1] for name in ("cancel", "wandb")]
-    assert numbers[0] == numbers[1]
-    reason = r"There is \<dust\> \| everywhere, `--really`. Instead: `--platform local`."
-    assert page.count(f"\n{numbers[0]}. {reason}") == 1
-    assert "| `lerobot-train` | unknown |" in page
-    assert "**unknown**" in page
-
-
-def test_json_and_markdown_are_refused_together(robotrain):
-    robotrain("platforms", "--json", "--markdown").check_problems(2, "usage")
-
-
-def test_the_page_of_the_matrix_is_fresh(robotrain, plain_platform):
-    """Other plugins are installed here, and are no part of it."""
-    page = (ROOT / "docs/parity.md").read_text()
-    made = robotrain("--no-plugins", "platforms", "--markdown").stdout
-    assert "plain" not in made
-    assert page.partition(MARK)[2] == made, "docs/parity.md is stale: .ci/pages writes it anew"

@@ -79,25 +79,18 @@ def test_sources(robotrain, plain_platform):
 
 
 MISTAKES = {
-    "batch_sise=8": "--set batch_size=8",
-    "parameters.batch_sise=8": "--set parameters.batch_size=8",
-    "steps=8": "--set training_steps=8",
-    "platforms.local.runsdir=8": "--set platforms.local.runs_dir=8",
-    "sources.dataset=x": "--set sources.dataset.blob_url=…",
-    "sources.dataset.local=x": "--set sources.dataset.local_path=x",
-    "sources.datasets.local_path=x": "--set sources.dataset.local_path=x",
-    "trainer_args=--x=1": "-- --NAME=VALUE …",
+    "batch_sise=8": "--set batch_size=VALUE",
+    "parameters.batch_sise=8": "--set parameters.batch_size=VALUE",
+    "steps=8": "--set training_steps=VALUE",
+    "platforms.local.runsdir=8": "--set platforms.local.runs_dir=VALUE",
+    "sources.dataset.local=x": "--set sources.dataset.local_path=VALUE",
+    "sources.datasets.local_path=x": "--set sources.dataset.local_path=VALUE",
     "trainer_args=[1]": "-- --NAME=VALUE …",
-    "workload=lerobot-train": "robotrain … WORKLOAD",
-    "platform=local": "--platform NAME",
-    "profile=x": "--profile NAME",
-    "batch_size": "--set batch_size=VALUE",
-    "=8": "--set KEY=VALUE",
-    "n_action_steps=8": "-- --policy.n_action_steps=8",
-    "policy.n_action_steps=8": "-- --policy.n_action_steps=8",
-    "policy.chunk_sise=8": "-- --policy.chunk_size=8",
-    "policy.type=diffusion": "--set policy_type=diffusion",
-    "policy.optimizer_lr=1e-5": "--set learning_rate=1e-5",
+    "batch_size": "--set KEY=VALUE",
+    "policy.type=diffusion": "--set policy_type=VALUE",
+    "n_action_steps=8": "",
+    "policy.n_action_steps=8": "",
+    "workload=lerobot-train": "",
 }
 
 
@@ -105,7 +98,8 @@ def test_unknown_key_is_rejected_with_the_nearest(robotrain):
     sets = [word for text in MISTAKES for word in ("--set", text)]
     answer = robotrain("explain", "--platform", "local", "--json", *FOLDER, *sets)
     assert answer.exit_code == 2
-    assert [problem["instead"][0]["text"] for problem in answer.json["problems"]] == [*MISTAKES.values()]
+    ways = [[way["text"] for way in problem["instead"]] for problem in answer.json["problems"]]
+    assert ways == [[way] if way else [] for way in MISTAKES.values()]
     answer = robotrain(
         "explain", "--platform", "local", *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8"
     )

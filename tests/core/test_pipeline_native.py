@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from driven_pipelines import PUSHT, STEPS
 from fake_engine import answer_submits, set_run_state
-from robotrain.cli.commands import merged_policy
 from robotrain.model.platform import PlatformEngine
 from robotrain.store import records
 from robotrain_runtime.contract import event
@@ -230,17 +229,3 @@ def test_a_registration_may_have_settings_of_its_own(dag_platform, robotrain, mo
     steps = json.loads(read_submitted_spec(run))["steps"]
     assert {name: step["slots"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
     robotrain(*line, "--slots-register", 7).check_problems(2, "options-conflict --slots-register")
-
-
-def test_a_merge_is_of_a_checkpoint_of_the_step_that_trains(submitted, reach, robotrain, dag_platform, monkeypatch):
-    reach(submitted, "succeeded", train={"state": "succeeded", "checkpoints": [3]}, evaluate="succeeded")
-    left = dag_platform / "left/checkpoints/000003"
-    left.mkdir(parents=True)
-    (left / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "base_model_name_or_path": "lab/base"}')
-    (left / "config.json").write_text('{"type": "act", "use_peft": true}')
-    jobs = []
-    monkeypatch.setattr(merged_policy, "_run", lambda _ctx, prepared, _plugins: jobs.append(prepared.job) or exit(7))
-    answer = robotrain("outputs", submitted, "--merged")
-    assert answer.exit_code == 7, answer.stderr
-    assert jobs[0].workload == "lerobot-merge"
-    assert f"merging step 3 of {submitted}" in answer.stderr

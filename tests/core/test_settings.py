@@ -164,7 +164,7 @@ PICKY = make_workload(
 def test_required_parameter(robotrain, install):
     install("acme-picky", {"workload.picky": "acme_picky"}, acme_picky=PICKY)
     explain = ("explain", "picky", "--platform", "local", "--json")
-    robotrain(*explain, "--laps", "0").check_problems(2, "value-missing")
+    robotrain(*explain, "--laps", "0").check_problems(2, "value-missing", "value-invalid --laps 0")
     robotrain(*explain, "--scene", "attic", "--laps", "0").check_problems(2, "value-invalid --laps 0")
     right = robotrain(*explain, "--scene", "attic", "--laps", "3")
     assert {row["name"]: row["value"] for row in right.json["values"]}["laps"] == 3

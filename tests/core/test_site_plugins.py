@@ -71,7 +71,7 @@ def test_every_rule_is_enforced(robotrain, install):
 
 
 def test_a_value_of_the_project_that_a_rule_forbids_is_refused_and_not_left_out(robotrain, install):
-    way = 'Suggestion("leave out --publish-url", replaces="--publish-url")'
+    way = 'Suggestion("--publish-url none")'
     problem = f'Problem(code="acme-place", stage=Stage.CHECK, title="nothing goes there", suggestions=({way},))'
     rule = f"if job['publish_url']:\n    yield {problem}"
     install("acme", {"acme": "acme_place"}, acme_place=make_rule(rule))

@@ -116,7 +116,7 @@ def test_same_question_is_answered_from_the_cache(ask, robotrain, score, tmp_pat
     verdict.write_text("::robotrain:: {")
     ask(*options)
     assert count() == 2  # a damaged answer
-    removed = robotrain("runs", "--prune", "--cache", "--yes", "--json").json["entries"]
+    removed = robotrain("prune", "--cache", "--yes", "--json").json["entries"]
     assert [entry["name"] for entry in removed] == ["verdicts"]
     ask(*options)
     assert count() == 3

@@ -137,7 +137,6 @@ class LocalWorld(World):
 
 class TestLocal(PlatformKit):
     platform = "local"
-    public_only = False
 
     @pytest.fixture
     def world(self, tmp_path, monkeypatch):

@@ -16,11 +16,6 @@ def test_refused_publish_url_suggests_one_that_osmo_writes(robotrain) -> None:
     assert "--publish-url azure://ACCOUNT/CONTAINER/PREFIX" in report
 
 
-def test_machine_type_as_the_platform_suggests_gpu_platform(robotrain) -> None:
-    answer = robotrain("render", "--platform", "gpu_platform_2x", "-d", "a/b")
-    assert "--gpu-platform gpu_platform_2x" in answer.stderr
-
-
 @pytest.mark.parametrize("words", [(), ("--gpu-platform", "gpu_platform"), ("--gpu-platform", "h100")])
 def test_default_platform_of_the_pool_is_noted(robotrain, words):
     answer = robotrain("render", "--platform", "osmo", "--pool", "default", "-d", "a/b", *words)

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from osmo_plans import blobs, job, read_yaml, render_plan, source
 from osmo_stand_in.service import spec, submission
-from robotrain.config.validate import has_pairs
+from pair_texts import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan

@@ -9,7 +9,6 @@ pytestmark = pytest.mark.slow  # about ninety command lines, twenty of them subm
 
 class TestOsmo(PlatformKit):
     platform = "osmo"
-    public_only = False
 
     @pytest.fixture
     def world(self, osmo):

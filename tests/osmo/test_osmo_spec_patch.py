@@ -104,7 +104,7 @@ def test_patch_is_given_on_the_line_of_a_platform_that_takes_one(osmo, robotrain
         words = ["--platform", "local", "-d", "lerobot/pusht", option, file]
     else:
         words += [option, "missing.yaml"]
-    codes = {"other platform": "option-elsewhere", "missing file": "file-unreadable"}
+    codes = {"other platform": "option-unknown", "missing file": "file-unreadable"}
     answer = robotrain("render", *words)
     assert answer.exit_code == 2, answer.stderr
     assert f"[{codes.get(place, 'setting-not-trusted')}]" in answer.stderr

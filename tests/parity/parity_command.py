@@ -84,8 +84,8 @@ def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], ki
         if not options:
             continue
         flag, value = options[-1]
-        if flag == "--platform":
-            yield [*platform_words(value, NEEDED.get((value, kind))), *words]
+        if other := dict(options).get("--platform"):
+            yield [*platform_words(other, NEEDED.get((other, kind))), *words]
         else:
             yield [*platform_words(platform), *_without(words, problem["where"]), flag, _filled(value)]
 

@@ -9,7 +9,6 @@ pytestmark = pytest.mark.slow  # about ninety command lines, as the kits of the 
 
 class TestSlurm(PlatformKit):
     platform = "slurm"
-    public_only = False
 
     @pytest.fixture
     def world(self, tmp_path, monkeypatch):

@@ -186,7 +186,7 @@ def test_ended_run_is_removed_there(submit, slurm, robotrain):
     run, folder = submit()
     slurm.set_state("1", "FAILED")
     robotrain("status", run)
-    answer = robotrain("runs", "--prune", "--keep", "0", "--yes")
+    answer = robotrain("prune", "--keep", "0", "--yes")
     assert answer.exit_code == 0, answer.stderr
     assert not folder.exists()
 
@@ -201,7 +201,7 @@ def test_a_folder_of_another_user_there_is_not_run_nor_removed(submit, slurm, ro
     refused = robotrain("register", run, "arm", "--json").json["problems"][0]
     assert refused["title"] == f"arm was not registered: {folder / name} belongs to the user nobody, not to root"
     assert not (folder / "ran").exists()
-    answer = robotrain("runs", "--prune", run, "--yes")
+    answer = robotrain("prune", run, "--yes")
     assert answer.exit_code == 0, answer.stderr
     assert folder.exists() == (name == "")
     assert records.list_runs() == []
@@ -358,16 +358,16 @@ def test_folder_goes_with_the_last_run_that_reads_it(
     copy = marks.with_suffix("")
     assert {mark.name for mark in marks.iterdir()} == {first, second}
     slurm.set_state("1", "COMPLETED")
-    answer = robotrain("runs", "--prune", first, "--yes")
+    answer = robotrain("prune", first, "--yes")
     assert (answer.exit_code, list_files(copy) != {}) == (0, True), answer.stderr
     marks.joinpath("sent-a-moment-ago").write_text("/its/folder/is/not/there/yet")
     slurm.set_state("2", "COMPLETED")
-    assert robotrain("runs", "--prune", second, "--yes").exit_code == 0
+    assert robotrain("prune", second, "--yes").exit_code == 0
     assert (copy.is_dir(), [mark.name for mark in marks.iterdir()]) == (True, ["sent-a-moment-ago"])
     marks.joinpath("sent-a-moment-ago").unlink()
     third, _ = submit("--dataset-path", "episodes")
     slurm.set_state("3", "COMPLETED")
-    assert robotrain("runs", "--prune", third, "--yes").exit_code == 0
+    assert robotrain("prune", third, "--yes").exit_code == 0
     assert [*uploads.iterdir()] == []
 
 

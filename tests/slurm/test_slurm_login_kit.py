@@ -10,7 +10,6 @@ pytestmark = pytest.mark.slow  # a sshd a test, and lines that are lost: they wa
 
 class TestSlurmByLogin(PlatformKit):
     platform = "slurm"
-    public_only = False
 
     @pytest.fixture
     def world(self, tmp_path, monkeypatch):

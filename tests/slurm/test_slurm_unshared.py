@@ -69,7 +69,7 @@ def test_data_on_a_disk_of_this_machine_is_copied_into_the_cache(robotrain, slur
 def test_the_copy_goes_with_the_last_run_that_reads_it(robotrain, slurm, disks, words, episodes, tmp_path):
     answer = robotrain("submit", *words, "--dataset-path", episodes, "--json", *PROGRAM)
     slurm.set_state("1", "COMPLETED")
-    assert robotrain("runs", "--prune", answer.json["run"], "--yes").exit_code == 0
+    assert robotrain("prune", answer.json["run"], "--yes").exit_code == 0
     assert not list_copied(tmp_path / "shared/cache")
 
 

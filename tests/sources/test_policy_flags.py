@@ -52,7 +52,6 @@ PLANET = Platform(
     capabilities=Capabilities(
         sources={(role, kind): YES for role in ("policy", "init_policy") for kind in KINDS}, workloads={"flight": YES}
     ),
-    option_hints={},
 )
 
 FLIGHT = Workload(
@@ -129,12 +128,12 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "way"),
     [
-        (("--policy-repo-id", "act:3"), "--policy-model models:/act/3"),
+        (("--policy-repo-id", "act:3"), "--policy-model act:3"),
         (("--policy-repo-id", "azureml:act:3"), "--policy-model azureml:act:3"),
         (("--policy-repo-id", "runs:/0123/model"), "--policy-model runs:/0123/model"),
         (("--policy-repo-id", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
         (("--policy-repo-id", "https://huggingface.co/u/p/tree/v1"), "--policy-repo-id hf://u/p@v1"),
-        (("--policy-path", "hf://u/p"), "--policy-repo-id u/p"),
+        (("--policy-path", "hf://u/p"), "--policy-repo-id hf://u/p"),
         (("--policy-path", BLOB), f"--policy-url {BLOB}"),
         (("--policy-path", "models:/act/3"), "--policy-model models:/act/3"),
         (("--policy-url", "azureml:act:3"), "--policy-model azureml:act:3"),

@@ -47,7 +47,6 @@ SCRIPTED = Platform(
     engine_class=ScriptedEngine,
     settings=Settings,
     capabilities=Capabilities(),
-    option_hints={},
 )
 
 @hook
@@ -311,11 +310,10 @@ def test_latest_is_the_newest_run_with_a_checkpoint_where_no_workload_says_what_
     assert str(KIND.parse_as("policy", "latest", HERE)) == "/mine/pretrained_model"
 
 
-def test_a_policy_compared_with_itself_is_answered_with_a_line_of_compare(robotrain, record_run):
+def test_a_policy_is_not_compared_with_itself(robotrain, record_run):
     record_run(checkpoint(400), name="pick-v3")
     answer = robotrain("compare", "pick-v3", "pick-v3", "--env", "pusht", "--platform", "local", "--json")
-    (problem,) = (problem for problem in answer.json["problems"] if problem["code"] == "sources-conflict")
-    assert [way["text"] for way in problem["instead"]] == ["robotrain compare pick-v3 POLICY"]
+    assert "sources-conflict" in {problem["code"] for problem in answer.json["problems"]}
 
 
 def test_a_run_is_the_first_answer_where_a_policy_is_missing(robotrain):

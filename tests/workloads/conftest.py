@@ -248,7 +248,7 @@ SCRIPT_SETTINGS = {
     "AZURE_STORAGE_ACCOUNT_NAME": "account3",
 }
 """What the scripts take of Terraform and of the user's profiles."""
-ONLY_OF_SUBMIT = {"--stream": 0, "--dry-run": 0, "--assets-only": 0, "--name": 1, "--save-spec": 1}
+ONLY_OF_SUBMIT = {"--stream": 0, "--dry-run": 0, "--assets-only": 0, "--name": 1}
 """Options of `submit` that `render` does not have, each with the number of its values."""
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pretend_index
 import pytest
 from problem_assertions import check_problems
-from robotrain.cli.commands import merged_policy
 from robotrain.store import plans
 from robotrain_runtime.contract import added_packages, document
 from robotrain_runtime.environments import uv_program
@@ -238,25 +237,6 @@ def make_adapter_shell(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**settings, "type": "tiny", "use_peft": True}))
     base = {"base_model_name_or_path": str(ROOT / "examples/pusht-camera/base"), "peft_type": "LORA", "r": 4}
     (folder / "adapter_config.json").write_text(json.dumps(base))
-
-
-@pytest.mark.parametrize("version", ["0.6.1"])
-def test_a_merge_has_the_packages_and_the_lerobot_of_the_run(
-    submit, robotrain, install, tmp_path, monkeypatch, version
-):
-    """Also where the run was elsewhere: then a copy of its checkpoint is merged, which names no run."""
-    monkeypatch.chdir(tmp_path)
-    plugin = PLATFORM.read_text().replace('name="plain"', 'name="other"').replace("\n\nPLAIN = ", LEAVES_AN_ADAPTER)
-    install("robotrain-other", {"platform.other": "other_plugin"}, other_plugin=plugin)
-    make_adapter_shell(tmp_path / "adapter")
-    words = ("--with", "lerobot_policy_tiny<1.1", *TINY, "--lerobot-version", version, "--no-pin")
-    run = submit(*words, platform="other").stdout.strip()
-    jobs = []
-    monkeypatch.setattr(merged_policy, "_run", lambda _ctx, prepared, _plugins: jobs.append(prepared.job) or exit(7))
-    answer = robotrain("outputs", run, "--merged", "--to", tmp_path / "merged")
-    assert answer.exit_code == 7, answer.stderr
-    values = dict(jobs[0].parameters)
-    assert (json.loads(values["packages"]), values["lerobot_version"]) == (["lerobot_policy_tiny==1.0"], version)
 
 
 def test_a_merge_adds_packages_and_names_the_flag_for_a_type_that_lerobot_lacks(robotrain, shelf, tmp_path):

@@ -438,11 +438,8 @@ def test_a_file_that_python_cannot_read_is_refused_before_it_is_sent(
 
 
 ABSENT = [
-    (("trian.py",), "robotrain submit train.py --platform local --dry-run --json"),
-    (("scripts/evla.py",), "robotrain submit scripts/eval.py --platform local --dry-run --json"),
-    (("lab/train.py",), "robotrain submit train.py --platform local --dry-run --json"),
-    (("eval.py",), "robotrain submit scripts/eval.py --platform local --dry-run --json"),
-    ((".",), "robotrain submit train.py --platform local --dry-run --json"),
+    (("trian.py",), "train.py"),
+    (("scripts/evla.py",), "scripts/eval.py"),
     (("train.py", "--requirements", "requirments.txt"), "--requirements requirements.txt"),
     (("train.py", "--code", "scirpts"), "--code {here}/scripts"),
 ]
@@ -486,15 +483,6 @@ def test_a_switch_of_robotrain_after_the_dashes_is_noted(robotrain, tmp_path, mo
     lines = [line for line in answer.stderr.splitlines() if "[switch-of-program]" in line]
     assert [line.split()[1] for line in lines] == noted.split()
     assert answer.exit_code == 0
-
-
-def test_a_file_that_is_no_program_is_named_as_one(robotrain, tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "demo.csv").touch()
-    monkeypatch.chdir(tmp_path)
-    answer = robotrain("submit", "data/demo.csv", "--platform", "local", "--json")
-    assert "is a file" in answer.json["problems"][0]["title"]
-    assert not answer.json["problems"][0]["instead"]
 
 
 @pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])

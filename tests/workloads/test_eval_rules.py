@@ -198,7 +198,6 @@ def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
     ("words", "problem"),
     [
         (("--policy-path", ".", "--env", "pusth", "--env-steps", "9"), "value-invalid --env pusth"),
-        (("--policy.path=./p", "--env.type=pusht"), "option-owned"),
         (
             ("--policy-path", ".", "--env", "pusht", "--", "--eval.batch_size", "3"),
             "option-owned after -- --eval.batch_size",

@@ -172,14 +172,3 @@ def test_what_differs_or_is_left_out_is_named(translate: Callable[..., Any]) -> 
     for texts, facts in ((answer["left_out"], left_out), (answer["notes"], notes)):
         assert set(texts) == set(facts)
         assert all(fact in texts[name] for name, fact in facts.items()), texts
-
-
-def test_a_pasted_line_is_answered_with_the_command_that_translates_it(robotrain: Callable[..., Any]) -> None:
-    train = f"isaaclab train {RSL_RL} {CARTPOLE}"
-    script = f"{SHELL} {SCRIPTS}/rsl_rl/train.py {CARTPOLE}"
-    for words, line in ((train, train), (f"submit {train}", train), (f"submit --platform local {script}", script)):
-        answer = robotrain(*words.split())
-        answer.check_problems(2, "command-unknown" if words == train else "line-pasted")
-        assert f"  use   robotrain from-isaaclab -- {line}" in answer.stderr
-    other = "submit isaac-train --isaaclab-path /opt/isaaclab --tsk x --platform local"
-    robotrain(*other.split()).check_problems(2, "option-unknown --tsk")

@@ -86,7 +86,3 @@ def test_packages_without_an_isaac_lab_to_build_are_refused(
 ) -> None:
     refused = robotrain("render", *words, "--platform", "local", "--with", wheel, *option)
     refused.check(2, "[option-without-effect]", f"--with has no effect with {option[0]}")
-
-
-def test_the_name_of_a_job_file_is_answered_with_the_option(robotrain: Any) -> None:
-    robotrain("render", "isaac-train", "--platform", "local", "--packages", "my_tasks").check(2, "--with my_tasks")

@@ -71,10 +71,15 @@ def hub_adapter(run_robotrain: Robotrain, hub: HubStandIn) -> Path:
 
 
 @pytest.fixture(scope="module")
-def merged(run_robotrain: Robotrain, adapter: Path, state: Path) -> Path:
+def merged(run_robotrain: Robotrain, adapter: Path) -> Path:
     """The example's adapter and its base as one policy."""
-    run_robotrain("outputs", "adapter", "--merged", "--to", state / "merged")
-    return state / "merged"
+    return merge(run_robotrain, "adapter")
+
+
+def merge(run_robotrain: Robotrain, run: str) -> Path:
+    words = ("submit", "lerobot-merge", "--policy-run", run, "--platform", "local", "--name", f"merged-{run}", "--wait")
+    run_robotrain(*words)
+    return find_checkpoint(run_robotrain, f"merged-{run}") / "pretrained_model"
 
 
 def find_checkpoint(run_robotrain: Robotrain, run: str) -> Path:
@@ -170,7 +175,6 @@ def test_plain_lerobot_loads_the_adapter_with_its_base_from_the_hub(
     assert (settings["base_model_name_or_path"], settings["revision"]) == ("lab/base", commit)
     both = load_in_plain_lerobot(training_python, "lab/adapter", hub_environ)
     assert both["class"].startswith("Peft")
-    run_robotrain("outputs", "from-hub", "--merged", "--to", state / "merged-from-hub")
-    merged = load_in_plain_lerobot(training_python, state / "merged-from-hub", hub_environ)
+    merged = load_in_plain_lerobot(training_python, merge(run_robotrain, "from-hub"), hub_environ)
     largest = max(abs(first - second) for first, second in zip(both["actions"], merged["actions"], strict=True))
     assert largest <= LARGEST_DIFFERENCE

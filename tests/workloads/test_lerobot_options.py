@@ -112,13 +112,12 @@ def test_renames_of_a_start_are_moved(robotrain: Any) -> None:
 
 
 def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
-    remarks = ("before --", "before --; but there is no profile 'lab'", "before --")
-    for words, remark in zip((["--json"], ["--profile", "lab"], ["--set=batch_size=8"]), remarks, strict=True):
+    for words in (["--json"], ["--profile", "lab"], ["--set=batch_size=8"]):
         answer = explain_options(robotrain, "--json", "--", "--policy.n_action_steps=8", *words)
         (problem,) = answer.json["problems"]
         assert problem["code"] == "option-elsewhere"
         moved = " ".join(words).replace("--set=", "--set ")
-        assert problem["instead"][0] == {"text": moved, "remark": remark, "replaces": moved.split()[0]}
+        assert problem["instead"][0]["text"] == moved
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)

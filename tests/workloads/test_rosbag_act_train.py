@@ -84,7 +84,7 @@ def test_it_trains_act_on_bags_alone(parameters, problem):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--accumulate", "2"), "option-elsewhere --accumulate"),
+        (("--accumulate", "2"), "option-unknown --accumulate"),
         (("--chunk-size", "16", "--n-action-steps", "20"), "script-option-invalid --"),
         (("--dim-model", "500"), "script-option-invalid --"),
     ],

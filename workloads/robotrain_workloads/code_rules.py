@@ -10,7 +10,7 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.redaction import redact
-from robotrain.slow_notice import SlowNotice, are_slow_checks_left_out
+from robotrain.slow_notice import SlowNotice
 from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent, CodePart
 from robotrain.store.secret_files import find_files_with_tokens
@@ -49,7 +49,7 @@ def check_code(
     :param program: the path of the program in the code, where it is known: its folder may do alone.
     """
     source = find_code(job)
-    if source is None or source.kind != "local_path" or not Path(source.uri).is_dir() or are_slow_checks_left_out():
+    if source is None or source.kind != "local_path" or not Path(source.uri).is_dir():
         return
     folder = source.uri
     try:

@@ -21,9 +21,8 @@ from robotrain.check.source_limits import (
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input
 from robotrain.config.trainer_args import drop_options
-from robotrain.config.values import FOLDER_LAYERS, IMPLIED_ORIGIN, Origin, Value
+from robotrain.config.values import DASHES, FOLDER_LAYERS, IMPLIED_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion
-from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
@@ -36,7 +35,7 @@ from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
-MISPLACED = ("option-elsewhere.after-dashes", "option-elsewhere.hint")
+MISPLACED = "option-elsewhere.after-dashes"
 MISSING = "value-missing"
 ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "environment", "PATH"
 """Beside the image, the setting that says where a job's packages are; one that is no path is a name of the image."""
@@ -82,7 +81,7 @@ def check_job(
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported_flags = {need.flag for need in requirements if not capabilities.feature(need.feature)}
     job = resolution.job
-    misplaced_options = {problem.given for problem in resolution.problems if problem.message in MISPLACED}
+    misplaced_options = {problem.given for problem in resolution.problems if problem.message == MISPLACED}
     if misplaced_options:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced_options, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))
@@ -187,21 +186,23 @@ def _check_source(
     if not accepted_kinds and accepted_form.partition(" ")[0] in flags:
         accepted_form = ""
     flag = kind.roles[role].flag
+    source_text = str(job_input.source)
     for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
         with contextlib.suppress(SourceError):
-            accepted_form = (
-                f"{flag} {accepted_kind.parse(str(job_input.source), Path('/'))}"
-                if accepted_kind.roles[role].flag == flag
-                else accepted_form
-            )
+            accepted_text = str(accepted_kind.parse(source_text, Path("/")))
+            if accepted_kind.roles[role].flag == flag and accepted_text != source_text:
+                accepted_form = f"{flag} {accepted_text}"
     phrase = f"{format_refusal('accept', support)} {kind.title}"
     alternatives = suggest_platforms(
         platform, platforms, lambda capabilities: capabilities.source(role, kind), f"accepts {kind.name}"
     )
+    if accepted_form.startswith("--platform"):  # what the kind itself says
+        accepts, alternatives = "", ()
     ways = (*([Suggestion(accepted_form, accepts)] if accepted_form else []), *alternatives)
-    source_place, source_text = job_input.where, str(job_input.source)
     refused_support = support._replace(suggestion=accepted_form)
-    yield make_refusal("source-not-accepted", phrase, refused_support, platform.name, ways, source_place, source_text)
+    yield make_refusal(
+        "source-not-accepted", phrase, refused_support, platform.name, ways, job_input.where, source_text
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -188,4 +188,6 @@ def _make_unknown_problem(
     folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
     titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable_kinds)]
     ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable_kinds), *folder)
-    return make_problem("target-not-accepted", *ways, where=where, given=text, flag=flag, titles=", ".join(titles))
+    return make_problem(
+        "target-not-accepted.unknown", *ways, where=where, given=text, flag=flag, titles=", ".join(titles)
+    )

@@ -97,7 +97,7 @@ def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platfor
     setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
     setting_phrase = f"with {setting.flag} {off_value}" if off_value else f"without {setting.flag}"
     return make_problem(
-        "feature-not-there",
+        "feature-not-there.setting",
         suggest_leaving_out(setting.flag) if off_value else Suggestion(f"{setting.flag} {setting.metavar}"),
         where=need.where,
         given=need.given,

@@ -3,38 +3,39 @@
 import contextlib
 import io
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.command_factory import (
-    ARGUMENTS_KEY,
-    HELP_OPTIONS,
     CompletionItem,
-    HelpInTwoSizes,
     UsageError,
     add_context,
     get_plugins,
     load_command,
+    make_unknown_command_problem,
     split_at_dashes,
-    write_names,
 )
-from robotrain.cli.errors_and_interrupts import handle_errors
-from robotrain.cli.help_page import HELP_ALL, format_help
-from robotrain.cli.output import print_message, reserve_results
+from robotrain.cli.help_page import HELP_ALL, HELP_OPTIONS, HelpInTwoSizes, format_help, write_names
+from robotrain.cli.output import dump_problems, print_json, print_message, print_problems, reserve_results
 from robotrain.command_table import ALIASES, COMMANDS, EXPERT, GROUPS
-from robotrain.errors import Rejected, raise_if_any
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, raise_if_any, select_errors
+from robotrain.messages import Messages
 from robotrain.plugins.failures import find_culprit
+from robotrain.redaction import remember_secrets
 from robotrain.slow_notice import print_slow_notices
 from robotrain.store import files, ownership
 
 if TYPE_CHECKING:
     from robotrain.plugins.discovery import Claim
 
+make_problem = Messages(__file__)
+
 ClickError: Any = UsageError.__base__
-AS_JSON_KEY = "robotrain.as-json"
+AS_JSON_KEY, TYPED_KEY = "robotrain.as-json", "robotrain.typed"
 NO_PLUGINS_HELP = "Load no plugins but the built-in ones.  [env: ROBOTRAIN_PLUGINS=none]"
 WITHOUT_HELP = (
     "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
@@ -48,6 +49,33 @@ HELP = """Describe a robot-learning job once; run it on {platforms}.
 NO_PLATFORM = "any platform whose plugin supports it"
 
 
+@contextlib.contextmanager
+def handle_errors(as_json: bool) -> Iterator[None]:
+    """Turn what a command raises into messages and an exit code; with as_json print the problems as JSON too."""
+    try:
+        yield
+    except Rejected as rejected:
+        _report_problems(rejected.problems, as_json)
+        raise typer.Exit(rejected.exit_code) from None
+    except OSError as error:
+        file_note = f" ({error.filename})" if error.filename else ""
+        problem = make_problem("io-failed", error=error.strerror or error, place=file_note)
+        with contextlib.suppress(OSError):  # stdout itself may be what failed
+            _report_problems([problem], as_json)
+        raise typer.Exit(Stage.SUBMIT.exit_code) from None
+    except KeyboardInterrupt as interrupt:
+        print_message(f"interrupted {interrupt}".rstrip())
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _report_problems(problems: Sequence[Problem], as_json: bool) -> None:
+    print_problems(problems)
+    if (count := len(select_errors(problems))) > 1:
+        print_message(f"{count} problems; nothing was done")
+    if as_json:
+        print_json({"problems": dump_problems(problems)})
+
+
 class RootGroup(HelpInTwoSizes, TyperGroup):
     """The group of all commands; those of plugins are found by their claim `command.NAME`."""
 
@@ -56,11 +84,10 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
         return list(COMMANDS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; note its arguments, which may be those of another program.
+        """Find the command.
 
         While one of robotrain's own runs, only its results go to stdout. Help is printed by Click.
         """
-        ctx.meta[ARGUMENTS_KEY] = tuple(args[1:])
         is_help = not HELP_OPTIONS.isdisjoint(split_at_dashes(args)[0])
         if ALIASES.get(args[0], args[0]) in COMMANDS and not is_help:
             ctx.with_resource(reserve_results())
@@ -82,9 +109,8 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             return TyperCommand(cmd_name, add_help_option=False)
         command = get_plugins(ctx).load_command(cmd_name)
         if command is None:
-            from robotrain.cli.unknown_command import explain_unknown_command
-
-            raise Rejected([explain_unknown_command(cmd_name, ctx.meta.get(ARGUMENTS_KEY, ()), get_plugins(ctx))])
+            names = [*COMMANDS, *get_plugins(ctx).list_names("command")]
+            raise Rejected([make_unknown_command_problem("robotrain", cmd_name, names)])
         return typer.main.get_command(command)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -147,15 +173,13 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the global options; note whether problems are to be printed as JSON."""
         ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
-        typed_args = list(args)
+        ctx.meta[TYPED_KEY] = tuple(args)
         try:
             with add_context(ctx):
                 return super().parse_args(ctx, args)
         except UsageError as error:
-            from robotrain.cli.parse_errors import explain_early_option, explain_parse_error
-
             with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
-                raise Rejected([explain_early_option(typed_args, error) or explain_parse_error(error)]) from None
+                self._raise_usage_problem(ctx, error)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report whatever it raises in one way."""
@@ -163,14 +187,19 @@ class RootGroup(HelpInTwoSizes, TyperGroup):
             try:
                 return super().invoke(ctx)
             except UsageError as error:
-                from robotrain.cli.parse_errors import explain_parse_error
-
-                raise Rejected([explain_parse_error(error)]) from None
+                self._raise_usage_problem(ctx, error)
             except (KeyboardInterrupt, Rejected, OSError, typer.Exit, typer.Abort, ClickError):
                 raise
             except BaseException as cause:
                 self._raise_plugin_failure(ctx, cause)
                 raise
+
+    def _raise_usage_problem(self, ctx: Any, error: Any) -> NoReturn:
+        """Raise Rejected for an error of the parser."""
+        from robotrain.cli.usage import explain
+
+        remember_secrets(ctx.meta[TYPED_KEY])
+        raise Rejected([explain(error, get_plugins(ctx))]) from None
 
     def _raise_plugin_failure(self, ctx: Any, cause: BaseException) -> None:
         """Raise Rejected for an exception of a plugin; its command may end by SystemExit."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
+from robotrain.cli.command_factory import AFTER_DASHES_KEY as AFTER_DASHES_KEY
 from robotrain.cli.command_factory import format_sentence, get_plugins
 from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import (
@@ -114,13 +115,12 @@ NotifyOption = Annotated[str, option("--notify", "NAME", NOTIFY_HELP)]
 WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
 NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
-AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
 AGREE_FLAG, AGREE_HELP = "--yes", "do not ask before a large upload"
 AgreeOption = Annotated[bool, typer.Option(AGREE_FLAG, help=format_sentence(AGREE_HELP))]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
-PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
+PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")]
 
 
 def find_run(text: str) -> str:
@@ -347,4 +347,4 @@ def check_place(place: Path, flag: str, *, is_folder: bool = False) -> None:
 
 def make_usage_error(title: str, reason: str, *suggestions: tuple[str, ...]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
-    return Rejected([make_problem("usage.other", *itertools.starmap(Suggestion, suggestions), title=title, why=reason)])
+    return Rejected([make_problem("usage", *itertools.starmap(Suggestion, suggestions), title=title, why=reason)])

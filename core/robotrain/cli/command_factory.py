@@ -5,21 +5,21 @@ import functools
 import importlib
 import inspect
 import re
-import shlex
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from robotrain.cli.help_page import HELP_ALL, NOTES_START, HelpPage, format_help
+from robotrain.cli.help_page import NOTES_START, HelpPage, format_help
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.plugins import manager
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 PLAIN_WORD = re.compile(r"[a-z]+[ ,]")
 """The first word of a sentence, where it is not a name that is written small: `rw_mount:`, `params/agent.yaml`."""
@@ -27,9 +27,7 @@ UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
-HELP_OPTIONS = frozenset(("-h", "--help", HELP_ALL))
-ARGUMENTS_KEY = "robotrain.arguments"
-"""Where the root context has the arguments of the command as they were typed."""
+AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
 class OwnCommand(HelpPage, TyperCommand):
@@ -40,92 +38,31 @@ class OwnCommand(HelpPage, TyperCommand):
         with add_context(ctx):
             return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; the nearest run in place of one that is unknown becomes a line to type."""
-        check_typography(ctx)
-        with spelling_out_runs(ctx):
-            return super().invoke(ctx)
 
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return what to type instead of an option that the command does not have.
-
-        :param near: the options of this command that are similar to `flag`.
-        """
-        return near
-
-    def describe_other_options(self, flag: str, ctx: Any) -> str:
-        """Return a sentence with options that a user may mean by one that nothing is near to; empty for none."""
-        return ""
-
-
-def check_typography(ctx: Any) -> None:
-    """Raise Rejected for a word that begins with the dash of a text, as no run does: `status –json`."""
-    typed_words = read_typed_line(ctx)
-    pairs = pairwise(typed_words)
-    if any(word[:1] in TEXT_DASHES and not previous_word.startswith("-") for previous_word, word in pairs):
-        from robotrain.cli import typographic_words  # costs start-up
-
-        if problem := typographic_words.make_typography_problem(typed_words):
-            raise Rejected([problem])
-
-
-TEXT_DASHES = ("\u2013", "\u2014")
-
-
-@contextlib.contextmanager
-def spelling_out_runs(ctx: Any) -> Iterator[None]:
-    """Make the nearest run in place of one that is unknown a line to type."""
-    try:
-        yield
-    except Rejected as rejected:
-        rejected.problems = tuple(_spell_out(problem, ctx) for problem in rejected.problems)
-        raise
-
-
-def _spell_out(problem: Problem, ctx: Any) -> Problem:
-    """Return the problem of an unknown run with the whole line in each of its suggestions of a single word."""
-    if problem.code != "run-unknown" or not problem.given:
-        return problem
-    typed_words = read_typed_line(ctx)
-    switches = [spelling for param in ctx.command.params for spelling in param.opts]
-    if (switch := f"--{problem.given}") in switches:  # `report all`
-        words = [switch if word == problem.given else word for word in typed_words]
-        return replace(problem, suggestions=(Suggestion(shlex.join(["robotrain", *words])),))
-    corrected_lines = [
-        [way.text if word == problem.given else word for word in typed_words] for way in problem.suggestions
-    ]
-    ways = tuple(
-        way._replace(text=shlex.join(["robotrain", *corrected_words]))
-        if corrected_words != typed_words and " " not in way.text
-        else way
-        for way, corrected_words in zip(problem.suggestions, corrected_lines, strict=True)
-    )
-    return replace(problem, suggestions=ways)
-
-
-class HelpInTwoSizes:
-    """The part of a command whose `--help` shows what is common, and whose `--help-all` shows everything."""
+class TrainerArgsCommand(OwnCommand):
+    """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Note which help is asked for, and parse the arguments."""
-        ctx.meta[HELP_ALL] = HELP_ALL in split_at_dashes(args)[0]
-        return cast("list[str]", cast("Any", super()).parse_args(ctx, args))
+        """Parse what stands before the `--`."""
+        args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
+        return super().parse_args(ctx, args)
 
-    def get_help_option_names(self, ctx: Any) -> list[str]:
-        """Return the spellings of the option, in the order that help shows."""
-        return [*ctx.help_option_names, HELP_ALL]
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option that shows either help."""
-        option = cast("Any", super()).get_help_option(ctx)
-        option.help = "Show help; with --help-all, all of it."
-        return option
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line."""
+        return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
 
 
 class CommandGroup(HelpPage, TyperGroup):
     """A command of commands, whose help says in a whole sentence what each of them does."""
 
     has_commands = True
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; raise Rejected for an unknown one."""
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            path = " ".join(["robotrain", *ctx.command_path.split()[1:]])
+            raise Rejected([make_unknown_command_problem(path, args[0], self.list_commands(ctx))])
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options and the commands."""
@@ -140,13 +77,21 @@ class CommandGroup(HelpPage, TyperGroup):
             formatter.write_dl(rows)
 
 
+def make_unknown_command_problem(path: str, name: str, commands: Iterable[str]) -> Problem:
+    """Return the problem of a word that is no command.
+
+    :param path: what stands before it: `robotrain`, `robotrain pipeline`.
+    """
+    from robotrain.nearest_name import suggest_name  # costs start-up
+
+    names = list(commands)
+    ways = suggest_name(name, names, prefix=f"{path} ")
+    reason = "" if ways else f"Commands: {', '.join(names)}."
+    return make_problem("command-unknown", *ways, path=path, name=redact(name), why=reason)
+
+
 MAX_SUMMARY = 300
 """Characters of the first sentence of a help text, which is shown whole."""
-
-
-def write_names(formatter: Any, title: str, names: Iterable[str]) -> None:
-    """Write a line of names, which are not broken."""
-    formatter.write(textwrap.fill(f"{title}: {', '.join(names)}", formatter.width, break_on_hyphens=False) + "\n")
 
 
 @contextlib.contextmanager
@@ -204,12 +149,6 @@ def load_command(name: str) -> Any:
     module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
     command = module.app if isinstance(module.app, TyperCommand) else typer.main.get_command(module.app)
     return command.commands[name] if isinstance(command, TyperGroup) else command
-
-
-def read_typed_line(ctx: Any) -> list[str]:
-    """Return the line of a command after `robotrain`, as it was typed."""
-    head = ctx.command_path.split()[1:]
-    return [*head, *ctx.find_root().meta.get(ARGUMENTS_KEY, ())[len(head) - 1 :]]
 
 
 def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:

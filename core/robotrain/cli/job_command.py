@@ -5,8 +5,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,21 +13,14 @@ from typer.core import TyperCommand
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.command_factory import (
-    ARGUMENTS_KEY,
     add_context,
     get_plugins,
-    read_typed_line,
     split_at_dashes,
 )
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_completion import JobCompletion, complete_override
-from robotrain.cli.job_file_wording import express_in_file
 from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, JobHelp
-from robotrain.cli.missing_plugins import (
-    make_not_loaded_problem,
-    make_platform_missing_problem,
-    suggest_platform_settings,
-)
+from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.options import (
     SET_NAME,
     ComposedOptions,
@@ -42,16 +34,13 @@ from robotrain.cli.output import print_message, print_platform
 from robotrain.config.selection import (
     Choice,
     JobScan,
-    is_job_file,
     load_or_none,
     parse_assignments,
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
-from robotrain.errors import Problem, Rejected
-from robotrain.line_edits import DASHES, complete_suggestions, read_edit
-from robotrain.plugins.failures import PluginError, make_no_workload_error
+from robotrain.errors import Problem, Rejected, collect_problems
+from robotrain.plugins.failures import make_no_workload_error
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -91,8 +80,6 @@ class JobCommand(JobHelp, JobCompletion):
     """Whether it can write the job to a file."""
     sends = False
     """Whether it submits: its first line says the platform, and where that was chosen."""
-    varies_values = False
-    """Whether values of the job are varied by an option of its own, which trials of a suggestion do not know."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
 
@@ -149,28 +136,11 @@ class JobCommand(JobHelp, JobCompletion):
         return command
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command with the values of its options. What it suggests for a refused job has been tried."""
+        """Run the command with the values of its options."""
         is_known = self.sends and self.choice.platform in get_plugins(ctx).list_names("platform")
         if is_known and ctx.params.get("plan") is None:
             print_platform(self.choice.platform, str(self.choice.origins[1]))
-        try:
-            return self.execute(ctx, self.choice, dict(ctx.params))
-        except Rejected as rejected:
-            from robotrain.cli import typographic_words
-            from robotrain.cli.render_line import complete_render_lines
-            from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
-
-            problems = _drop_repeated(rejected.problems)
-            if typography_problem := typographic_words.make_typography_problem(read_typed_line(ctx)):
-                problems = [typography_problem]  # the others are of words that are not meant
-            working = keep_working_ways(self, ctx, offer_job_file(ctx, problems))
-            completed = complete_suggestions(working, ctx.meta.get(AFTER_DASHES_KEY) or ())
-            rejected.problems = tuple(map(self.express, complete_render_lines(self, ctx, completed)))
-            raise
-
-    def express(self, problem: Problem) -> Problem:
-        """Return a problem in the language of the line that was typed, or of its file."""
-        return express_in_file(problem, self.options)
+        return self.execute(ctx, self.choice, dict(ctx.params))
 
     def make_parser(self, ctx: Any) -> Any:
         """Return the parser for a context. It notes the order of the options, and the parameters that are given."""
@@ -267,8 +237,6 @@ class JobCommand(JobHelp, JobCompletion):
             print_message(f"wrote the job to {values['save_as']}")
             for flag in job_writer.list_unsaved_patches(prepared.resolution):
                 print_message(f"  {flag} is not in it: a job file cannot hold one")
-            if values.get("save_spec", "") is None:
-                print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
         self.run_prepared(ctx, prepared, values)
 
     def read_request(
@@ -289,28 +257,7 @@ class JobCommand(JobHelp, JobCompletion):
             *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
-        if (ctx.meta.get(AFTER_DASHES_KEY) or ("",))[0] == DASHES:
-            from robotrain.cli import program_line
-
-            if repeated_dashes := program_line.make_repeated_dashes_problem(read_typed_line(ctx)):
-                raise Rejected([repeated_dashes])
-        has_placeholder = any(isinstance(value, str) and value.startswith("{") for value in values.values())
-        if has_placeholder and not self.varies_values:
-            from robotrain.cli import program_line
-
-            line = read_typed_line(ctx)
-            if placeholder := program_line.make_placeholder_problem(choice, line, self.options, plugins):
-                raise Rejected([placeholder])
-        if choice.program and (after_dashes := ctx.meta.get(AFTER_DASHES_KEY)):
-            from robotrain.cli import program_line
-
-            line = read_typed_line(ctx)
-            if own_options := program_line.make_own_options_problem(choice, line, after_dashes, self.options, plugins):
-                raise Rejected([own_options])
         workload, platform = self._load_chosen(ctx, choice, problems, values)
-        engine_values = usage.find_engine_values(values, self.options, platform)
-        problems += engine_values.values()
-        values = {name: value for name, value in values.items() if name not in engine_values}
         request, mistakes = self.make_request(ctx, choice, values, workload, platform, problems)
         return request, workload, platform, [*problems, *mistakes]
 
@@ -337,15 +284,8 @@ class JobCommand(JobHelp, JobCompletion):
 
             kinds = get_plugins(ctx).source_kinds()
             program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
-            if program.is_missing:
-                from robotrain.cli import program_line, unknown_words
-
-                typed_line = read_typed_line(ctx)
-                if quoted := program_line.make_quoted_command_problem([choice.program], typed_line, get_plugins(ctx)):
-                    raise Rejected([quoted])
-                mistakes = [*mistakes, unknown_words.make_program_missing_problem(choice.program, typed_line)]
-            switches = {flag for option in self.options.options if not option.metavar for flag in option.flags}
-            mistakes = [*mistakes, *program_file.find_own_switches(program, after_dashes, switches)]
+            own_flags = self.compose_own(choice, get_plugins(ctx)).flags
+            mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, own_flags)]
             line_layer, after_dashes = program.line, program.command
         request = Request(
             line=line_layer,
@@ -355,7 +295,7 @@ class JobCommand(JobHelp, JobCompletion):
             terraform=TerraformLayer(choice.surroundings),
             flags=frozenset(self.options.flags),
             name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
-            unread=usage.find_unread_inputs(problems, self.options),
+            unread=usage.find_unread_inputs(problems, self.options, workload),
         )
         if sets := [
             assignment for assignment in values.get(SET_NAME) or () if not line_values.is_flag(assignment, self.options)
@@ -373,88 +313,40 @@ class JobCommand(JobHelp, JobCompletion):
     def _load_chosen(
         self, ctx: Any, choice: Choice, problems: list[Problem], values: dict[str, Any]
     ) -> tuple[Any, Any]:
-        """Return the workload and the platform; raise Rejected with all problems when one is missing."""
+        """Return the workload and the platform, with the problems of the words added to `problems`.
+
+        Raise Rejected with all problems when one is missing, or another workload is meant than the default.
+        """
+        from robotrain.cli import usage
+
         plugins = get_plugins(ctx)
-        after_dashes = ctx.meta.get(AFTER_DASHES_KEY) or ()
         is_default = choice.origins[0] == DEFAULT_ORIGIN
-        if is_default and not choice.files and after_dashes and not after_dashes[0].startswith("-"):
-            from robotrain.cli import program_line
-
-            if command_problem := program_line.make_command_problem(read_typed_line(ctx), plugins):
-                raise Rejected([command_problem])
-        parts: dict[str, Any] = {}
-        chosen_names = (("workload", choice.workload), ("platform", choice.platform))
-        misread_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}
-        for (family, name), origin in zip(chosen_names, choice.origins, strict=True):
-            if origin.where in misread_flags:
-                continue
-            try:
-                parts[family] = getattr(plugins, family)(name) if name else None
-            except PluginError as error:
-                is_unknown = family == "platform" and name not in plugins.list_names(family)
-                settings = suggest_platform_settings("--platform", name, plugins) if is_unknown else ()
-                problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
-        if parts.get("workload") and choice.file:
-            from robotrain.cli import program_line
-
-            if file_problem := program_line.make_file_command_problem(choice.file, parts["workload"], plugins):
-                raise Rejected([file_problem])
-        if not choice.workload:
+        swallowing_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}
+        workload: Workload | None = None
+        platform: Platform | None = None
+        if choice.workload:
+            with collect_problems(problems):
+                workload = load_named_plugin(plugins, "workload", choice.workload, choice.origins[0])
+            problems += plugins.default_problems() if is_default else ()
+        else:
             problems += make_no_workload_error(plugins.list_names("workload")).problems
-        elif choice.origins[0] == DEFAULT_ORIGIN:
-            problems += plugins.default_problems()
+        if workload:  # without one, every option of a workload would seem unknown
+            words = [] if swallowing_flags else values.get("words") or []
+            problems += usage.find_unknown_words(words, choice, self.options, plugins)
+            problems += usage.find_missing_program(choice, workload, values, self.options)
+            problems += usage.find_program_of_file(choice, workload, plugins) if is_default else ()
+            problems += usage.find_placeholders(values, workload, self.options)
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
-        if not choice.platform and not files:
-            problems.append(make_platform_missing_problem(plugins, read_typed_line(ctx)))
-        if parts.get("workload"):  # without one, every option of a workload would seem unknown
-            has_swallowed_flag = any(problem.code == "flag-without-value" for problem in problems)
-            words = [] if has_swallowed_flag else values.get("words") or []
-            remember_secrets(words)
-            workloads = plugins.list_names("workload")
-            workload_words = (*workloads, choice.program)
-            if len(words) > 1 or not all(is_job_file(word) or word in workload_words for word in words):
-                from robotrain.cli import program_line, unknown_words, workload_line
-
-                typed_words = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
-                typed_line = read_typed_line(ctx)
-                mistakes = list(unknown_words.find_unknown_words(words, choice, self.options, plugins, typed_line))
-                if mistakes and (spelling := workload_line.make_workload_problem(words, typed_line, plugins)):
-                    raise Rejected([spelling])
-                if mistakes and (pasted_problem := workload_line.make_pasted_line_problem(typed_words, plugins)):
-                    raise Rejected([pasted_problem])
-                if mistakes and (quoted := program_line.make_quoted_command_problem(words, typed_line, plugins)):
-                    raise Rejected([quoted])
-                interpreter_problem = program_line.make_interpreter_problem(words, choice, typed_line, plugins)
-                if mistakes and interpreter_problem:
-                    raise Rejected([interpreter_problem])
-                if mistakes and (launched := program_line.make_launcher_problem(words, typed_line, plugins)):
-                    raise Rejected([launched])
-                problems += mistakes
-        offers = [way for problem in problems if problem.code == "option-unknown" for way in problem.suggestions]
-        if any("--platform" in read_edit(way).flags for way in offers):  # a platform was chosen by a misspelt option
-            problems[:] = [problem for problem in problems if problem.code != "platform-missing"]
+        is_platform_meant = any(
+            way.text.startswith("--platform") for problem in problems for way in problem.suggestions
+        )
+        if not choice.platform:
+            problems += [make_platform_missing_problem(plugins)] if not files and not is_platform_meant else []
+        elif choice.origins[1].where not in swallowing_flags:
+            with collect_problems(problems):
+                platform = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
         messages = {problem.message for problem in problems}
-        is_other_meant = is_default and not messages.isdisjoint(OTHER_MEANT)
-        is_placed = not choice.program or Path(choice.program).expanduser().is_file() or choice.file
-        roles = parts["workload"].roles if parts.get("workload") else {}
-        code = [name for name, option in self.options.sources.items() if roles and roles[option.role].is_program]
-        if not (parts.get("platform") or is_placed or any(map(values.get, code))):
-            from robotrain.cli import unknown_words
-
-            problems.append(unknown_words.make_program_missing_problem(choice.program, read_typed_line(ctx)))
-        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in messages:
+        is_other_meant = is_default and not messages.isdisjoint(usage.OTHER_MEANT)
+        if workload is None or platform is None or is_other_meant:
             raise Rejected([*problems, *files])
-        return parts["workload"], parts["platform"]
-
-
-OTHER_MEANT = ("option-elsewhere.workload", "word-unknown.misspelt", "word-unknown.program")
-"""Messages that say that another workload is probably meant than the default."""
-
-
-def _drop_repeated(problems: Iterable[Problem]) -> list[Problem]:
-    """Return problems without what is said again of a program that is not there, in other words."""
-    is_missing = [problem for problem in problems if problem.code == PROGRAM_MISSING]
-    return [problem for problem in problems if problem.code != PROGRAM_MISSING or problem is is_missing[0]]
-
-
-PROGRAM_MISSING = "program-missing"
+        return workload, platform

@@ -4,7 +4,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from robotrain.cli.command_factory import HELP_OPTIONS
+from robotrain.cli.help_page import HELP_OPTIONS
 from robotrain.cli.options import ComposedOptions
 from robotrain.config.selection import Choice, load_or_none, read_given_parameters
 from robotrain.plugins.manager import Plugins

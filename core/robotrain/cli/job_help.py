@@ -4,9 +4,17 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from robotrain.cli.command_factory import HelpInTwoSizes, get_plugins, write_names
-from robotrain.cli.help_page import FULL_HELP_MARK, HELP_ALL, NO_REWRAP, format_examples, format_option_record
-from robotrain.cli.options import SHORT_WIDTH, ComposedOptions, Option
+from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.help_page import (
+    FULL_HELP_MARK,
+    HELP_ALL,
+    NO_REWRAP,
+    HelpInTwoSizes,
+    format_examples,
+    write_names,
+    write_sections,
+)
+from robotrain.cli.options import ComposedOptions
 from robotrain.config.selection import ARGUMENT_LAYER, Choice, load_or_none
 from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.plugins.manager import Plugins
@@ -38,50 +46,18 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options by group; Typer's own panels would import rich."""
-        panels: dict[str, list[tuple[str, str]]] = {}
-        if not ctx.meta[HELP_ALL]:
-            for option in self.options.options:
-                if option.common:
-                    panels.setdefault(option.panel, []).append(format_option_record(option.make_short_record()))
-        else:
-            for parameter in self.get_params(ctx):
-                if record := parameter.get_help_record(ctx):
-                    panel = getattr(parameter, "rich_help_panel", None) or "Options"
-                    panels.setdefault(panel, []).append(format_option_record(record))
-        for title, records in panels.items():
-            with formatter.section(title):
-                formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
+        is_short = not ctx.meta[HELP_ALL]
+        common = {option.name for option in self.options.options if option.common}
+        parameters = [parameter for parameter in self.get_params(ctx) if parameter.name in common or not is_short]
+        write_sections(formatter, parameters, ctx, is_short=is_short)
         formatter.write_paragraph()
-        if not ctx.meta[HELP_ALL]:
-            if self._write_more_names(formatter):
-                formatter.write_paragraph()
+        if is_short:
             if self.choice.origins[0] == DEFAULT_ORIGIN:
                 write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
                 formatter.write_text(f"`{ctx.command_path} WORKLOAD --help` shows the options of another workload.")
             formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
         if not self.choice.platform:
             formatter.write_text("With --platform NAME, the options of that platform are shown too.")
-
-    def _write_more_names(self, formatter: Any) -> bool:
-        """Write the names of the options of a workload and a platform that somebody chose; return whether there are
-        any.
-        """
-        has_written = False
-        chosen_names = (self.choice.workload, self.choice.platform)
-        for name, origin in zip(chosen_names, self.choice.origins, strict=True):
-            panels = {PARAMETERS_PANEL.format(name), SETTINGS_PANEL.format(name)} if origin != DEFAULT_ORIGIN else set()
-            hidden_options = [option for option in self.options.options if option.panel in panels and not option.common]
-            if hidden_options:
-                title = f"More {hidden_options[0].panel[:1].lower()}{hidden_options[0].panel[1:]}"
-                write_names(formatter, title, map(self._choose_spelling, hidden_options))
-                has_written = True
-        return has_written
-
-    def _choose_spelling(self, option: Option) -> str:
-        """Return how an option is spelt where it changes something: `--no-install` of a switch that is on."""
-        on_flag, _, off_flag = option.flags[0].partition("/")
-        parameter = self.options.declared.get(option.name)
-        return off_flag if off_flag and parameter and parameter.default is True else on_flag
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the pieces of the usage line, with what stands after `--`."""
@@ -104,8 +80,7 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
             return text
         first_paragraph, *paragraphs = text.split("\n\n")
         more_paragraphs = [paragraph for paragraph in paragraphs if not paragraph.startswith(NO_REWRAP)]
-        examples = format_examples(f"robotrain {self.name} {line}" for line in workload.example_lines)
         short_paragraphs = [first_paragraph, f"{workload.name}: {workload.summary}."]
         if workload.example_lines:
-            short_paragraphs.append(examples)
+            short_paragraphs.append(format_examples(f"robotrain {self.name} {line}" for line in workload.example_lines))
         return "\n\n".join(short_paragraphs) + "\n\n".join([FULL_HELP_MARK, *more_paragraphs])

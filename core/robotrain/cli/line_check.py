@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from robotrain.cli import unknown_words, usage
+from robotrain.cli import usage
 from robotrain.cli.command_factory import get_plugins, load_command
 from robotrain.cli.job_command import ORDER_KEY
 from robotrain.config.resolve import resolve_job
@@ -58,7 +58,7 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
         problems = [
             *usage.find_swallowed_flags(values, command.options),
             *usage.find_repeated_options(context.meta.get(ORDER_KEY, []), command.options),
-            *unknown_words.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
+            *usage.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
         ]
         request, mistakes = command.make_request(context, choice, values, workload, platform, problems)
         request = replace(request, complete=True, terraform=None)

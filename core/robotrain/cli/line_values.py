@@ -1,6 +1,5 @@
 """The values of a command line, as a layer of its job."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from robotrain_runtime.contract.parameter import UNSET, Parameter
 
 from robotrain.cli.options import OFF_TABLE, ComposedOptions
-from robotrain.config import pairs
 from robotrain.config.values import Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem
 
@@ -39,23 +37,19 @@ def read_declared(values: Mapping[str, Any], options: ComposedOptions) -> Iterat
         value, flag = values.get(name), parameter.flag
         if value is False:
             flag = f"--no-{flag[2:]}"
-        if (raw_value := _make_raw(parameter, value, Origin("flag", flag), options)) is not None:
+        if (raw_value := _make_raw(parameter, value, options)) is not None:
             yield name, Value(raw_value, Origin("flag", flag))
 
 
-def _make_raw(parameter: Parameter, value: Any, origin: Origin, options: ComposedOptions) -> Any:
-    """Return the raw value of an option: a text or a table; None if it is not given."""
+def _make_raw(parameter: Parameter, value: Any, options: ComposedOptions) -> Any:
+    """Return the raw value of an option: a text or a list of them; None if it is not given."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if parameter.param.form not in ("pairs", "texts"):
         return None if is_flag(value, options) else value
     if value and list(value) == [UNSET] and parameter.can_be_unset:
         return UNSET
-    value_texts = _drop_flags(value, options)
-    if value_texts and parameter.param.form == "pairs":
-        bare_names = parameter.param.bare_names
-        return pairs.make_table(parameter.flag, parameter.metavar, value_texts, origin, bare_names=bare_names)
-    return json.dumps(value_texts, ensure_ascii=False) if value_texts else None
+    return _drop_flags(value, options) or None
 
 
 def _read_sources(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> Iterator[SourceText]:

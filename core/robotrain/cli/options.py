@@ -18,13 +18,6 @@ Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""
 
 
-SHORT_WIDTH = 23
-"""Characters of the column of options in short help; longer ones have a line of their own."""
-
-SHORT_NOTES = ("required", "default")
-"""What the notes begin with that short help shows."""
-
-
 class Option(NamedTuple):
     """An option as help and completion show it; every value stays text until it is resolved."""
 
@@ -44,18 +37,6 @@ class Option(NamedTuple):
     """Returns completions that are not `choices`."""
     common: bool = False
     """Whether `--help` shows it, and TAB before its first letter."""
-
-    def make_short_record(self) -> tuple[str, str]:
-        """Return its main spellings and the first sentence about it, as short help shows them."""
-        main_flag, *other_flags = self.flags
-        spellings = [*(flag for flag in other_flags if not flag.startswith("--")), main_flag.replace("/", " / ")]
-        help_text, *note_groups = self.help.split("  [")
-        notes = [
-            note for group in note_groups for note in group.rstrip("]").split("; ") if note.startswith(SHORT_NOTES)
-        ]
-        sentence = format_sentence(help_text.partition(". ")[0])
-        spelling_text = ", ".join(spellings) + (f" {self.metavar}" if self.metavar else "")
-        return spelling_text.ljust(SHORT_WIDTH), sentence + (f"  [{'; '.join(notes)}]" if notes else "")
 
     def make_parameter(self) -> Any:
         """Return Typer's parameter, which is None when the option is not given, or empty if it is repeatable."""
@@ -186,10 +167,6 @@ class ComposedOptions:
     def takes_value(self, flag: str) -> bool | None:
         """Return whether a flag needs the next word as its value; None for one that is not here."""
         return flag in self._valued if flag in self.flags else None
-
-    def list_switches(self) -> frozenset[str]:
-        """Return the spellings of options that take no value."""
-        return frozenset(flag for flag in self.flags if not self.takes_value(flag))
 
     def find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""

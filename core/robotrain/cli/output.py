@@ -8,7 +8,7 @@ import re
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from robotrain.errors import Problem, Rejected, Suggestion, format_problem
@@ -45,13 +45,13 @@ def print_result(text: str) -> None:
 def print_text(text: str) -> None:
     """Print a result for people on stdout."""
     results = get_results()
-    _write_line(results, fit_text(_escape_controls(text, results), results))
+    _write_line(results, _escape_controls(text, results))
 
 
 def print_message(text: str) -> None:
     """Print a message for people on stderr, without secrets that stand in what was typed or found."""
     text = "\n".join(map(redact_if_secret, text.split("\n")))
-    _write_line(sys.stderr, fit_text(_escape_controls(text, sys.stderr), sys.stderr))
+    _write_line(sys.stderr, _escape_controls(text, sys.stderr))
 
 
 def print_platform(name: str, origin: str) -> None:
@@ -96,48 +96,6 @@ def _escape_controls(text: str, stream: TextIO | None) -> str:
     return "".join(part if index % 2 else escape_controls(part) for index, part in enumerate(parts))
 
 
-ESCAPE_CODE = "\x1b\\[[0-9;]*m"
-LABEL = r"\s*(?:\S+\s{2,})?"
-"""What stands before the text of a line: `  checkpoint  `."""
-COMMAND = r"((?:\s*(?:\S+\s{2,})?(?=robotrain )|\s*(?:use|or)\s{2,}).*?\S)(?:(?:\s{3,}| (?=\())(.+))?"
-"""A line with a command, which is pasted whole, and perhaps a remark."""
-
-
-QUOTE = "| "
-"""What stands before a line of a log, which stays as it is."""
-
-
-def fit_text(text: str, stream: TextIO | None) -> str:
-    """Return a text for people as it is; on a terminal wrapped, with `~` for the home folder."""
-    if (width := get_terminal_width(stream)) is None:
-        return text
-    return "\n".join(_wrap_line(line, width) for line in shorten_home(text).split("\n"))
-
-
-def _wrap_line(line: str, width: int) -> str:
-    if len(line) <= (width if line.isascii() else width // 2):
-        return line
-    from robotrain.cli.columns import measure_width, wrap_text
-
-    if line.lstrip().startswith(QUOTE) or measure_width(re.sub(ESCAPE_CODE, "", line)) <= width:
-        return line
-    match = re.fullmatch(COMMAND, line)
-    label = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
-    wrapped_text = match[2] or "" if match else line[len(label) :]
-    if not wrapped_text:
-        return line
-    lines = "\n".join(" " * len(label) + part for part in wrap_text(wrapped_text, max(width // 2, width - len(label))))
-    return f"{match[1]}\n{lines}" if match else label + lines[len(label) :]
-
-
-def shorten_home(text: str) -> str:
-    """Return a text with `~` for the home folder, except where no shell expands it: in quotes and after `=`."""
-    home = os.path.expanduser("~")
-    if len(home) < 2 or home not in text:
-        return text
-    return re.sub(rf"(?<![^\s(]){re.escape(home)}(?=[/\s),.;:]|$)", "~", text)
-
-
 def print_result_line(text: str) -> bool:
     """Print a line of a result on stdout; return False when the reader has gone."""
     results = get_results()
@@ -172,40 +130,10 @@ MAX_PRINTED, MAX_DUMPED = 100, 500
 """The largest number of problems that are printed, and of those in JSON: a damaged file can have thousands."""
 
 
-_EXPRESSIONS: list[Callable[[Problem], Problem]] = []
-"""What the running command makes of a problem before it is printed."""
-
-
-@contextlib.contextmanager
-def express_problems(express: Callable[[Problem], Problem]) -> Iterator[None]:
-    """Print problems as the command that runs meanwhile has its options."""
-    _EXPRESSIONS.append(express)
-    try:
-        yield
-    finally:
-        _EXPRESSIONS.pop()
-
-
-def _order_by_line(problems: Iterable[Problem]) -> list[Problem]:
-    """Return problems with those of lines of a file in the order of the lines, at the places that these have."""
-    ordered_problems = list(problems)
-    matches_by_index = {
-        index: match for index, problem in enumerate(ordered_problems) if (match := FILE_LINE.fullmatch(problem.where))
-    }
-    by_line = sorted(matches_by_index, key=lambda index: (matches_by_index[index][1], int(matches_by_index[index][2])))
-    for index, source in zip(matches_by_index, [ordered_problems[index] for index in by_line], strict=True):
-        ordered_problems[index] = source
-    return ordered_problems
-
-
-FILE_LINE = re.compile(r"(.*\.\w+):(\d+)")
-
-
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
-    expressed = map(_EXPRESSIONS[-1], problems) if _EXPRESSIONS else problems
-    ordered_problems = sorted(_order_by_line(expressed), key=lambda problem: problem.severity != "error")
+    ordered_problems = sorted(problems, key=lambda problem: problem.severity != "error")
     if len(ordered_problems) > MAX_PRINTED:
         print_message(f"{len(ordered_problems)} problems; the first {MAX_PRINTED} are:")
     for problem in sorted(ordered_problems[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):
@@ -240,11 +168,9 @@ def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows with aligned columns; the last one is wrapped to the terminal. No cell begins a row of its own."""
-    from robotrain.cli.columns import wrap_rows
+    from robotrain.cli.table import wrap_rows
 
     rows = [[*map(escape_controls, row)] for row in rows]
-    if is_terminal(get_results()):
-        rows = [[*map(shorten_home, row)] for row in rows]
     return "\n".join(wrap_rows(rows, get_table_width()))
 
 

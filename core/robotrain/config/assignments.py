@@ -2,22 +2,14 @@
 
 import dataclasses
 import json
-import re
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.secret_rules import find_secret_arguments
-
-from robotrain.config import pairs
-from robotrain.config.command_options import find_named_option, format_option
-from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.names import Names
-from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
+from robotrain.config.own_parameters import extend_for_request, list_own_names
 from robotrain.config.request import Request
 from robotrain.config.selection import split_assignment
-from robotrain.config.trainer_args import find_option_of_program, list_option_names
-from robotrain.config.validate import ValueTable
+from robotrain.config.trainer_args import list_option_names
 from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
@@ -26,12 +18,9 @@ from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
-from robotrain.redaction import can_repeat, redact
+from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
-
-KEY_PATTERN = r"[a-z][a-z0-9_.-]*"
-SET_FORM = f"{SET_FLAG} KEY=VALUE"
 
 
 def apply_assignments(
@@ -98,11 +87,7 @@ class _AssignmentParser:
         key, value = split_assignment(assignment_text)
         table, _, name = key.rpartition(".")
         if value is None or not key:
-            form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
-            if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
-                form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"
-            ways = self.replace(key, (Suggestion(form),))
-            self.problems.append(make_problem("value-invalid.assignment", *ways, where=self.format_place(key)))
+            self.problems.append(make_problem("value-invalid.assignment", where=self.format_place(key)))
         elif key in ARGUMENT_KEYS:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
@@ -114,7 +99,7 @@ class _AssignmentParser:
         elif name_pair := self.names.find_pair(key):
             self.add_pair(key, *name_pair, value)
         else:
-            self.add_unknown_key(key, value)
+            self.add_unknown_key(key)
 
     def add_field(self, key: str, full_names: Sequence[str], value_text: str) -> None:
         """Add a value.
@@ -123,7 +108,7 @@ class _AssignmentParser:
         """
         full_name, name = full_names[0], key.rpartition(".")[2]
         if len(full_names) > 1:
-            ways = self.replace(key, (Suggestion(f"{self.flag}{name}=…") for name in full_names))
+            ways = [Suggestion(f"{self.flag}{full_name}=…") for full_name in full_names]
             self.problems.append(make_problem("set-ambiguous", *ways, where=self.format_place(key), name=name))
             return
         if full_name.startswith("parameters.") and name in list_own_names(self.workload.parameters):
@@ -145,20 +130,17 @@ class _AssignmentParser:
 
     def add_pair(self, key: str, full_name: str, name: str, value_text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
-        origin = self.make_origin(key)
-        entries = list[tuple[str, Value]]()
-        for earlier_value in filter(None, (self.request.line.values.get(full_name), self.values.get(full_name))):
-            if not isinstance(earlier_value.value, ValueTable) or name in dict(earlier_value.value.entries):
-                self.add_conflict(earlier_value.origin.where, key)
-                return
-            entries += earlier_value.value.entries
-        parameter = self.names.parameters[full_name]
-        table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
-        self.values[full_name] = Value(table._replace(entries=(*entries, (name, Value(value_text, origin)))), origin)
+        earlier_value = self.values.get(full_name) or self.request.line.values.get(full_name)
+        earlier_texts = earlier_value.value if earlier_value else []
+        names = {str(text).partition("=")[0] for text in earlier_texts}
+        if earlier_value and (isinstance(earlier_texts, str) or name in names):
+            self.add_conflict(earlier_value.origin.where, key)
+        else:
+            self.values[full_name] = Value([*earlier_texts, f"{name}={value_text}"], self.make_origin(key))
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         if key not in self.names.sources:
-            self.add_unknown_key(key, text)
+            self.add_unknown_key(key)
         elif by_flag := next((source for source in self.request.line.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
@@ -171,9 +153,7 @@ class _AssignmentParser:
             arguments = None
         later_arguments = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
-            suggested_texts = ("-- --NAME=VALUE …", f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'")
-            ways = self.replace(key, map(Suggestion, suggested_texts))
-            self.problems.append(make_problem("value-invalid.arguments", *ways, where=self.format_place(key)))
+            self.problems.append(make_problem("value-invalid.arguments", where=self.format_place(key)))
         elif repeated_names := list_option_names(later_arguments, self.workload) & list_option_names(
             arguments, self.workload
         ):
@@ -186,83 +166,19 @@ class _AssignmentParser:
     def add_conflict(self, other_place: str, key: str) -> None:
         self.problems.append(make_problem("options-conflict", where=self.format_place(key), other=other_place))
 
-    def add_unknown_key(self, key: str, value: str = "") -> None:
-        """Report an unknown key, with the option of the program that it names, or the nearest key."""
-        keys = list(self.names.list_keys())
+    def add_unknown_key(self, key: str) -> None:
+        """Report an unknown key, with the nearest one."""
         table, _, key_in_table = key.partition(".")
-        is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
-        shown_value = shlex.quote(value) if is_shown and value else "VALUE"
-        key_suggestions = suggest_name(self._find_spelling(key) or key, keys, prefix=self.flag)
         reason = ""
-        ways = tuple(Suggestion(f"{way.text}={shown_value}") for way in key_suggestions)
         if key in ("workload", "platform", "profile"):
             reason = "It has an argument or option of its own."
-            ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
         elif table == "platforms" and key_in_table.partition(".")[0] != self.platform.name:
             reason = f"The job is for {self.platform.name}: only its settings can be changed."
-        elif table == "sources":
-            source_keys = [name for name in keys if name.startswith(f"sources.{key_in_table.partition('.')[0]}.")]
-            if key_in_table.count(".") == 0 and source_keys:
-                ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in source_keys)
-        elif options := self._find_options(key, value):
-            ways = options
-        elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
-            reason, ways = self._find_command_options(key, shown_value)
-        ways = self.replace(key, ways)
-        key_place = self.format_place(key)
-        self.problems.append(make_problem("value-unknown", *ways, where=key_place, key=redact(key), why=reason))
-
-    def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
-        """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
-        if self.flag != f"{SET_FLAG} " or self._find_spelling(key) or not re.fullmatch(r"[\w.-]+", key):
-            return ()
-        option = f"--{key}"
-        if find_secret_arguments([option, value]):
-            value = ""
-        if option in self.workload.managed_options:
-            _, option_texts = replace_managed_option(option, value, self.workload)
-            option_parts = [option_text.partition(" ") for option_text in option_texts if " or --" not in option_text]
-            return tuple(
-                Suggestion(f"{self.flag}{field}={filled_value}")
-                for flag, _, filled_value in option_parts
-                if filled_value and flag.startswith("--") and (field := self.names.find_short(flag, "parameters"))
-            )
-        program_option = find_option_of_program(self.workload, option, value)
-        return (Suggestion(f"-- {shlex.quote(program_option)}"),) if program_option else ()
-
-    def _find_command_options(self, key: str, shown_value: str) -> tuple[str, tuple[Suggestion, ...]]:
-        """Return what to type instead of a key that may be an option of the user's own program, and what it has."""
-        command = next((layer.arguments for layer in self.request.layers if layer.arguments), self.request.after_dashes)
-        words = [str(word.value) for word in command]
-        if any(f"{{{key}}}" in word for word in words):
-            return "", (Suggestion(f"{self.flag}params.{key}={shown_value}", f"what {{{key}}} stands for"),)
-        if self.prefix or self.flag != f"{SET_FLAG} ":
-            return "", ()
-        program_options = self._list_program_options(words)
-        if option := find_named_option(key, command, program_options or ()):
-            return "", (Suggestion(format_option(option, shown_value), "an option of the program"),)
-        if program_options is None:
-            return "", (Suggestion(f"-- --{key} {shown_value}", "if the program has that option"),)
-        return f"The options of the program: {', '.join(program_options) or 'none'}.", ()
-
-    def _list_program_options(self, words: Sequence[str]) -> Sequence[str] | None:
-        """Return the options of the user's own program; None if they are not known."""
-        own_command = self.workload.own_command
-        sources = [source for layer in self.request.layers for source in layer.sources]
-        code = next((source for source in sources if self.workload.roles[source.role].is_program), None)
-        folder = code and Path(code.base, code.text)
-        return own_command.list_options(folder, words) if own_command and folder and folder.is_dir() else None
-
-    def _find_spelling(self, key: str) -> str:
-        """Return the key that a misspelt one stands for, since it is spelt as an option; empty for none."""
-        table, dot, name = key.rpartition(".")
-        spelling = self.names.find_short(name)
-        return f"{table}{dot}{spelling}" if spelling else ""
+        meant = self.names.find_short(key) or key
+        ways = [Suggestion(f"{way.text}=VALUE") for way in suggest_name(meant, self.names.list_keys(), self.flag)]
+        where = self.format_place(key)
+        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=reason))
 
     def format_place(self, key: str) -> str:
+        """Return the place of a key on the line."""
         return f"{self.flag}{redact(key)}"
-
-    def replace(self, key: str, ways: Iterable[Suggestion]) -> tuple[Suggestion, ...]:
-        """Return the ways, each in the place of the change of a key."""
-        name = f"{self.flag.partition(' ')[0]}={self.prefix}{key}"
-        return tuple(way if way.replaces or " " in name else way._replace(replaces=name) for way in ways)

@@ -31,33 +31,21 @@ BOTH_GIVEN = {
 }
 """A job with both names of its arguments."""
 
-INTEGER_PATTERN = r"^\s*[+-]?[0-9][0-9_]*(\.0+)?\s*$"
-NUMBER_PATTERN = r"^\s*[+-]?[0-9_]*\.?[0-9_]+\.?([eE][+-]?[0-9_]+)?\s*$"
-TABLE_PATTERN = r"^[^,=]+=[^,]*(,[^,=]+=[^,]*)*$"
-_TABLE_SCHEMA = {
-    "type": "object",
-    "propertyNames": {"pattern": "^[^,=]*[^,=\\s][^,=]*$"},
-    "additionalProperties": {"type": [*SCALAR, "null"], "pattern": "^[^,]*$"},
-}
-_PAIRS_SCHEMA = {
-    "type": "object",
-    "propertyNames": {"pattern": "^[^=]*[^=\\s][^=]*$"},
-    "additionalProperties": {"type": [*SCALAR, "null"]},
-}
-SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "0", "1")
-SWITCH_PATTERN = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in SWITCH_WORDS)
+TABLE = {"type": "object", "additionalProperties": {"type": [*SCALAR, "null"]}}
 FORMS: dict[str, dict[str, Any]] = {
-    "integer": {"type": ["integer", "string", "null"], "pattern": f"{INTEGER_PATTERN}|^$"},
-    "number": {"type": ["number", "string", "null"], "pattern": f"{NUMBER_PATTERN}|^$"},
-    "boolean": {
-        "type": ["boolean", "integer", "string", "null"],
-        "pattern": f"^({SWITCH_PATTERN})$|^$",
-        "minimum": 0,
-        "maximum": 1,
-    },
+    "json": {"type": ["array", "object"]},
+    "list": {"type": "array", "items": {"type": SCALAR}},
+    "texts": {"type": "array", "items": {"type": "string"}},
+    "pairs": TABLE,
+    "table": TABLE,
 }
-"""What a file may have for a value of a type."""
-OMITTED_KEYS = ("title", "anyOf", "const")
+"""What a file may have in place of the text of several values."""
+TEXTS = {
+    "integer": {"type": "string", "pattern": r"^\s*[+-]?[0-9_]+(\.0*)?\s*$"},
+    "number": {"type": "string", "pattern": r"^\s*[+-]?[0-9_]*\.?[0-9_]*([eE][+-]?[0-9_]+)?\s*$"},
+    "boolean": {"type": ["integer", "string"], "minimum": 0, "maximum": 1, "pattern": "^([01]|[A-Za-z]{1,5})$"},
+}
+"""Values as texts: YAML 1.1 reads `3e-4` as one, and 1.2 reads `yes` so."""
 
 
 def make_job_schema(
@@ -115,24 +103,9 @@ def _make_arguments_schema(description: str) -> dict[str, Any]:
 def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:
     return {
         "sources": _make_table_schema("inputs, by role", _make_roles_schema(workload, kinds)),
-        "parameters": _make_parameters_schema(workload),
+        "parameters": _make_table_schema(f"parameters of {workload.name}", _make_fields_schema(workload.parameters)),
         "params": _make_params_schema(workload),
     }
-
-
-def _make_parameters_schema(workload: Workload) -> dict[str, Any]:
-    """Return the schema of the parameters; beside the choices of one, any word is valid with what may bring it."""
-    fields = _make_fields_schema(workload.parameters)
-    schema = _make_table_schema(f"parameters of {workload.name}", fields)
-    conditions = []
-    for parameter in get_parameters(workload.parameters):
-        if parameter.param.open_with:
-            choices = {"enum": fields[parameter.name]["enum"]}
-            open_schema = {name: value for name, value in fields[parameter.name].items() if name != "enum"}
-            schema["properties"] = {**schema["properties"], parameter.name: open_schema | {"type": ["string", "null"]}}
-            condition = {"required": [parameter.param.open_with]}
-            conditions.append({"if": condition, "else": {"properties": {parameter.name: choices}}})
-    return schema | ({"allOf": conditions} if conditions else {})
 
 
 def _make_params_schema(workload: Workload) -> dict[str, Any]:
@@ -198,34 +171,20 @@ def _make_table_schema(description: str, properties: dict[str, Any]) -> dict[str
 @functools.lru_cache(maxsize=64)
 def _make_fields_schema(declared: type) -> dict[str, Any]:
     """Return the schema of each field; cached, because the schemas of jobs and pipelines have them in common."""
+    parameters = [parameter for parameter in get_parameters(declared) if parameter.param.form != "patch"]
+    return {parameter.name: _make_value_schema(parameter) for parameter in parameters}
+
+
+def _make_value_schema(parameter: Parameter) -> dict[str, Any]:
+    """Return pydantic's schema of a parameter, with its help; a file may have no value, and a text without quotes."""
     from pydantic import TypeAdapter
 
-    schemas = TypeAdapter(declared).json_schema()["properties"]
-    declared_in_files = [parameter for parameter in get_parameters(declared) if parameter.param.form != "patch"]
-    return {parameter.name: _make_value_schema(parameter, schemas[parameter.name]) for parameter in declared_in_files}
-
-
-def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[str, Any]:
-    """Return pydantic's schema of a parameter as files take it: with its help, for its text too, and for no value."""
-    schema = generated | generated.get("anyOf", ({},))[0]  # that of `int` for `int | None`
-    kind = schema.pop("type", "")
-    pattern = schema.pop("pattern", None)
-    fields = {name: value for name, value in schema.items() if value is not None and name not in OMITTED_KEYS}
-    schema = {"description": parameter.param.help} | fields
-    if parameter.choices:
-        return schema | {"enum": [*parameter.choices, None, ""]}
-    if parameter.param.form == "json":
-        return schema | {"type": [*SCALAR, "array", "object", "null"]}
-    if parameter.param.form == "list":
-        return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": SCALAR}}
-    if parameter.param.form == "texts":
-        return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": "string"}}
-    if parameter.param.form == "pairs":
-        return schema | {"anyOf": [{"type": ["string", "null"], "pattern": r"^\s*\{|^$"}, _PAIRS_SCHEMA]}
-    if parameter.param.form == "table":
-        return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
-    text_schema = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
-    form = FORMS.get(kind, text_schema)
-    if words := parameter.param.words:
-        form = form | {"pattern": f"{form['pattern']}|^({'|'.join(words)})$"}
-    return schema | form
+    schema = TypeAdapter(parameter.annotation).json_schema()
+    kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
+    if parameter.bare_type is str and not parameter.choices:
+        kinds.append({"type": ["number", "boolean"]})
+    kinds += [TEXTS[kind["type"]] for kind in kinds if kind.get("type") in tuple(TEXTS)]
+    if parameter.param.form in FORMS:
+        kinds.append(FORMS[parameter.param.form])
+    default = {} if parameter.default is None else {"default": parameter.default}
+    return {"description": parameter.param.help, **default, "anyOf": [*kinds, UNSET]}

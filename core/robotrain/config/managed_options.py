@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import get_parameters, list_flags
 from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs
-from robotrain.config.validate import describe_expected_value, is_kind_of_value, is_refused_number
+from robotrain.config.validate import describe_expected_value, is_valid
 from robotrain.config.values import Value
 from robotrain.errors import LEAVE_OUT, Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
@@ -45,7 +45,6 @@ def find_misplaced_args(
     owner_by_flag = dict.fromkeys(request.flags, "robotrain")
     owner_by_flag |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     owner_by_flag |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
-    hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, option_value = str(argument.value).partition("=")
         if not equals and following is not None and not str(following.value).startswith("--"):
@@ -68,19 +67,6 @@ def find_misplaced_args(
             ways = [_place_option(option_text, name, request, workload, platform) for option_text in option_texts]
             yield make_problem(
                 "option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=reason
-            )
-        elif (
-            name in hints and name not in owner_by_flag and name.startswith("--")
-        ):  # a trainer may have any short option
-            owner = workload.name if name in workload.option_hints else platform.name
-            yield make_problem(
-                "option-elsewhere.hint",
-                where=argument.origin.where,
-                given=name,
-                name=name,
-                program=workload.program,
-                owner=owner,
-                hint=hints[name],
             )
         elif name in owner_by_flag:
             option_text = _move_option(name, option_value, workload, platform)
@@ -131,7 +117,7 @@ def _move_option(flag: str, value: str, workload: Workload, platform: Platform) 
     parameter = next((parameter for parameter in parameters if flag in parameter.flags), None)
     if parameter and parameter.is_switch:
         return f"--no-{flag.lstrip('-')}" if value.lower() == "false" else flag
-    if parameter and value and not is_kind_of_value(parameter, value):
+    if parameter and value and not is_valid(parameter, value):
         return f"{flag} {parameter.metavar}"
     return f"{flag} {shlex.quote(value) if _can_show(value) else 'VALUE'}" if value else flag
 
@@ -198,7 +184,7 @@ def replace_managed_option(option: str, value: str, workload: Workload) -> tuple
         return "", [f"--no-{flag[2:]}"]
     if parameter and not parameter.is_switch and not filled_value:
         return "", [f"{flag} {parameter.metavar}"]
-    if parameter and filled_value == shlex.quote(value) and is_refused_number(parameter, value):
+    if parameter and not parameter.choices and filled_value == shlex.quote(value) and not is_valid(parameter, value):
         return f"{flag} takes {describe_expected_value(parameter)}.", [f"{flag} {parameter.metavar}"]
     if not parameter or not parameter.choices or filled_value != shlex.quote(value):
         return "", [hint]

@@ -14,7 +14,7 @@ from robotrain.config import pairs
 from robotrain.config.patch_file import read_patch
 from robotrain.config.request import Request
 from robotrain.config.sources import read_variable_sources
-from robotrain.config.validate import ValueTable, convert_table
+from robotrain.config.validate import encode, make_invalid_value_problem, read_pairs
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
@@ -24,6 +24,7 @@ from robotrain.config.values import (
     Origin,
     Value,
 )
+from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -227,6 +228,8 @@ class LayerStack:
         """
         for layer in self._layers:
             value = layer.values.get(key)
+            if value and parameter.name in self._request.left_out and value.origin.layer in PROJECT_LAYERS:
+                continue
             if value and parameter.param.form == "patch" and value.value not in ("", UNSET):
                 patch_value = read_patch(parameter, value)
                 if isinstance(patch_value, Problem):
@@ -235,12 +238,8 @@ class LayerStack:
                 else:
                     yield patch_value
                 continue
-            if value and isinstance(value.value, ValueTable):
-                value = convert_table(parameter, value, self._problems)
-                self.unread.update(() if value else (parameter.name,))
+            value = self._encode(parameter, value) if value and value.value is not None else None
             if not value or (value.value == "" and not parameter.param.allow_empty):
-                continue
-            if parameter.name in self._request.left_out and value.origin.layer in PROJECT_LAYERS:
                 continue
             if parameter.is_unset_by(value.value):
                 yield value
@@ -257,6 +256,20 @@ class LayerStack:
                 self.unread.add(parameter.name)
             else:
                 yield value
+
+    def _encode(self, parameter: Parameter, value: Value) -> Value | None:
+        """Return a value as its field has it, but names of pairs as they are, which layers merge; None for one that the
+        parameter does not take, which is reported.
+        """
+        raw = value.value.read_texts() if isinstance(value.value, YamlNode) else value.value
+        try:
+            if parameter.param.form == "pairs" and isinstance(raw, Mapping | list | tuple):
+                return value._replace(value=read_pairs(raw, bare_names=parameter.param.bare_names))
+            return value._replace(value=encode(parameter, value.value))
+        except ValueError:
+            self._problems.append(make_invalid_value_problem(parameter, value))
+            self.unread.add(parameter.name)
+            return None
 
 
 def list_layers(

@@ -1,6 +1,6 @@
 """The names of the values of a job: in its file, with `--set`, as options, and in a call."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
@@ -68,18 +68,3 @@ class Names:
         for full_name in self.find(key):
             return ("true", "false") if self.parameters[full_name].is_switch else self.parameters[full_name].choices
         return ()
-
-
-def list_flag_keys(
-    workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind]
-) -> Iterator[tuple[str, str]]:
-    """Yield every flag of a job, with the key that changes the same value."""
-    for kind in kinds.values():
-        for role, flag in kind.roles.items():
-            yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
-    for declared_type in (
-        *(platform.settings for platform in platforms),
-        *(workload.parameters for workload in workloads),
-    ):
-        for parameter in get_parameters(declared_type):
-            yield from ((spelling, parameter.name) for spelling in parameter.flags)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from robotrain_runtime.contract.parameter import Param, get_parameters
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
-from robotrain.config import pairs
 from robotrain.config.request import Request
 from robotrain.config.values import PARAM_FLAG, SECRET_WAY, Layer, Origin, Value, prefix_names
 from robotrain.errors import Problem
@@ -88,9 +88,16 @@ def list_own_names(parameters: type) -> list[str]:
 
 def parse_params(param_texts: Iterable[str]) -> tuple[dict[str, Value], list[Problem]]:
     """Return the values of `--param NAME=VALUE` by name, and the problems of malformed and repeated ones."""
-    table = pairs.make_table(PARAM_FLAG, "NAME=VALUE", param_texts, Origin("flag", PARAM_FLAG))
-    values = {name: Value(value.value, Origin("flag", f"{PARAM_FLAG} {name}")) for name, value in table.entries}
-    return values, list(table.problems)
+    values: dict[str, Value] = {}
+    problems = []
+    for text in param_texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or name in values:
+            shown_text = "" if looks_like_secret(text) else text
+            problems.append(make_problem("value-invalid.param", where=PARAM_FLAG, given=shown_text))
+        else:
+            values[name] = Value(value, Origin("flag", f"{PARAM_FLAG} {name}"))
+    return values, problems
 
 
 def apply_params(

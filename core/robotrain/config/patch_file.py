@@ -7,7 +7,7 @@ from typing import Any
 from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config.values import MAX_LETTERS, Value
-from robotrain.config.yaml_nodes import MalformedYaml, convert_to_json, parse_yaml
+from robotrain.config.yaml_nodes import MalformedYaml, parse_yaml
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.store.files import read_limited_file
@@ -41,7 +41,7 @@ def read_patch(parameter: Parameter, value: Value) -> Value | Problem:
         return make_problem(
             "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{line_phrase}{error.why}"
         )
-    except ValueError as error:  # too large, no UTF-8, a repeated key, or no mapping
+    except ValueError as error:  # too large, no UTF-8, or no mapping
         return make_problem(
             "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{error}.".capitalize()
         )
@@ -50,16 +50,8 @@ def read_patch(parameter: Parameter, value: Value) -> Value | Problem:
 
 def _parse_patch(yaml_text: str) -> dict[str, Any]:
     """Return the mapping of a patch. Raise ValueError, MalformedYaml."""
-    root, unsupported_nodes = parse_yaml(yaml_text)
-    if unsupported_nodes:
-        raise MalformedYaml(*unsupported_nodes[0])
-    patch = json.loads(convert_to_json(root), object_pairs_hook=_check_keys) if root else None
+    root = parse_yaml(yaml_text)
+    patch = root.read_json() if root else None
     if not isinstance(patch, dict) or not patch:
         raise ValueError("it is not a mapping of keys")
     return patch
-
-
-def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key is repeated")
-    return dict(pairs)

@@ -39,8 +39,6 @@ class TypedProgram(NamedTuple):
     """The folder of the code."""
     path: str
     """That of the file, from there."""
-    is_missing: bool = False
-    """Whether there is no such file, and nobody named a folder of the code that may have it."""
 
 
 def add_program(
@@ -59,8 +57,7 @@ def add_program(
     program_path = Path(os.path.abspath(os.path.expanduser(file)))
     role = next((name for name, rule in workload.roles.items() if rule.is_program), "")
     source = next((source for layer in (line_layer, *files) for source in layer.sources if source.role == role), None)
-    is_missing = source is None and not program_path.is_file()
-    if source is None and role and not is_missing:
+    if source is None and role and program_path.is_file():
         folder = find_code_folder(program_path)
         kind_names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(str(folder)))
         source = SourceText(role, kind_names, str(folder), origin, folder)
@@ -68,7 +65,7 @@ def add_program(
     code = Path(source.base, os.path.expanduser(source.text)) if source else program_path.parent
     path = os.path.relpath(program_path, code) if program_path.is_relative_to(os.path.abspath(code)) else file
     words = (Value(word, origin) for word in (*find_starter(workload, file), path))
-    return TypedProgram(line_layer, (*words, *arguments), code, path, is_missing)
+    return TypedProgram(line_layer, (*words, *arguments), code, path)
 
 
 def find_code_folder(file: Path) -> Path:
@@ -97,16 +94,14 @@ def _is_project(folder: Path) -> bool:
     return any((folder / name).exists() for name in PROJECT_MARKS)
 
 
-def find_own_switches(
-    program: TypedProgram, arguments: Sequence[Value], switches: Collection[str]
-) -> Iterator[Problem]:
-    """Note the switches of robotrain's command among the arguments of a program whose text has no such option."""
+def find_own_flags(program: TypedProgram, arguments: Sequence[Value], own_flags: Collection[str]) -> Iterator[Problem]:
+    """Note the options of robotrain's command among the arguments of a program whose text has no such option."""
     try:
         program_text = read_limited_file(program.code / program.path, MAX_PROGRAM_BYTES).decode(errors="replace")
     except (OSError, ValueError):
         return
     for flag in (str(argument.value) for argument in arguments):
-        if flag in switches and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
+        if flag in own_flags and flag not in program_text and flag.strip("-").replace("-", "_") not in program_text:
             yield make_problem("switch-of-program", where=flag, file=program.path)
 
 

@@ -41,7 +41,7 @@ class Request:
     unread: frozenset[str] = frozenset()
     """The parameters and roles that were given in an invalid way."""
     left_out: frozenset[str] = frozenset()
-    """The values of the project's files that the job has no use for."""
+    """The parameters and settings whose values of the project's files this job cannot use."""
 
     @property
     def layers(self) -> tuple[Layer, ...]:

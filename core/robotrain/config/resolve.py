@@ -15,10 +15,9 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain.config import managed_options
 from robotrain.config.command_options import complete_command
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
-from robotrain.config.replaced_command import leave_out_unread
 from robotrain.config.request import Request
 from robotrain.config.source_weights import take_weights
-from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
+from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
@@ -69,18 +68,6 @@ def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
-    resolution = _resolve_values(request, workload, platform, kinds)
-    command_request, note = leave_out_unread(request, workload, resolution.job)
-    if note is None:
-        return resolution
-    resolution = _resolve_values(command_request, workload, platform, kinds)
-    return dataclasses.replace(resolution, problems=(*resolution.problems, note))
-
-
-def _resolve_values(
-    request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
-) -> Resolution:
-    request = take_upload_names(request, workload.roles, kinds, platform)
     request = complete_command(request, workload)
     own_problems: Sequence[Problem] = ()
     if any(key.startswith("params.") for layer in request.layers for key in layer.values):
@@ -135,7 +122,6 @@ def _resolve_values(
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
         *_find_secrets([*(layer.arguments or () for layer in request.files), arguments], workload),
-        *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(
             request, inputs, platform, (workload.parameters, parameters), (platform.settings, settings)
         ),
@@ -230,27 +216,6 @@ def _find_missing_sources(
             name=workload.name,
             role=role,
         )
-
-
-def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
-    """Yield a note about variables of other tools that are set, with what to use instead."""
-    source_places = [job_input.origin.where for job_input in inputs.chosen]
-    names_by_hint: dict[str, list[str]] = {}
-    for layer in request.surroundings.variables:
-        for name in sorted(hints.keys() & layer.values.keys()):
-            value = layer.values[name]
-            if str(value.value).lower() not in OFF_VALUES and not any(
-                value.origin.where in source_place for source_place in source_places
-            ):
-                names_by_hint.setdefault(hints[name], []).append(name)
-    if names_by_hint:
-        variable_names = list(
-            dict.fromkeys(name for variable_names in names_by_hint.values() for name in variable_names)
-        )
-        reason = "\n".join(
-            f"{', '.join(dict.fromkeys(variable_names))}: {hint}." for hint, variable_names in names_by_hint.items()
-        )
-        yield make_problem("variable-unused", names=", ".join(variable_names), count=len(variable_names), why=reason)
 
 
 def _find_secrets(argument_groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:

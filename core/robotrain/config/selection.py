@@ -253,7 +253,9 @@ def parse_assignments(assignment_texts: Iterable[str]) -> dict[str, str]:
 def read_given_parameters(typed_parameters: Mapping[str, str], file: Layer | None) -> dict[str, str]:
     """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
     in_file = file.select("parameters") if file else {}
-    file_parameters = {name: str(value.value) for name, value in in_file.items() if value.value}
+    file_parameters = {
+        name: value.value for name, value in in_file.items() if value.value and isinstance(value.value, str)
+    }
     return {**file_parameters, **typed_parameters}
 
 

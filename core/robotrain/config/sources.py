@@ -3,16 +3,15 @@
 import dataclasses
 import json
 import os
-import re
 import shlex
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
 
 from robotrain.config.request import Request
-from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, Value, make_variable_name
+from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, make_variable_name
 from robotrain.config.variables import VariableLayer
 from robotrain.errors import (
     Problem,
@@ -21,11 +20,10 @@ from robotrain.errors import (
 )
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
-from robotrain.nearest_name import correct_folder, suggest_name
-from robotrain.redaction import redact, value_holds_secret
+from robotrain.nearest_name import suggest_name
+from robotrain.redaction import can_repeat, redact, value_holds_secret
 
 make_problem = Messages(__file__)
 
@@ -70,29 +68,6 @@ class JobInputs:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The roles with an invalid source."""
-
-
-def take_upload_names(
-    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], platform: Platform
-) -> Request:
-    """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`)."""
-    line_layer, settings = request.line, platform.settings.__annotations__
-    for role, rule in roles.items():
-        role_sources = [source_text for source_text in line_layer.sources if source_text.role == role]
-        if rule.many or len(role_sources) != 2:
-            continue
-        for source_text in role_sources:
-            flag = (
-                kinds[source_text.kinds[0]].roles.get(role)
-                if len(source_text.kinds) == 1 and source_text.kinds[0] in kinds
-                else None
-            )
-            if flag and flag.upload_setting in settings:
-                sources = tuple(source for source in line_layer.sources if source is not source_text)
-                key = f"platforms.{platform.name}.{flag.upload_setting}"
-                line_values = {key: Value(source_text.text, source_text.origin), **line_layer.values}
-                return dataclasses.replace(request, line=line_layer._replace(sources=sources, values=line_values))
-    return request
 
 
 def collect_sources(
@@ -248,8 +223,6 @@ def parse_source(
             offered_kinds = {
                 name: kind for name, kind in offered_kinds.items() if levels[name] not in ("no", "not_yet")
             }
-        if not matches and (folder_problem := _find_missing_folder(candidates, text, offered_kinds)):
-            return folder_problem
         schemes = tuple(scheme for source_kind in kinds.values() for scheme in source_kind.schemes)
         return make_problem(
             "source-invalid.recognized" if matches else "source-invalid.value",
@@ -262,69 +235,20 @@ def parse_source(
         )
 
 
-def _find_missing_folder(
-    candidates: Sequence[SourceKind], source: SourceText, offered: Container[str]
-) -> Problem | None:
-    """Return the problem of a text that no kind recognizes, but that is the path of a folder; None for any other.
-
-    :param offered: the names of the kinds to suggest.
-    """
-    path_text = source.text
-    base = source.base
-    path = os.path.join(source.base, source.text)
-    kind = next((kind for kind in candidates if kind.recognizes(path)), None)
-    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)*/?", path_text) or os.path.exists(path):
-        return None
-    flag, near_folder = kind.roles[source.role].flag, correct_folder(path_text, base)
-    near_folder = near_folder if os.path.isdir(os.path.join(base, near_folder)) else ""
-    kinds = sorted(
-        (candidate for candidate in candidates if candidate.name in offered),
-        key=lambda candidate: candidate is not kind,
-    )
-    return make_problem(
-        "source-invalid.no-folder",
-        *(Suggestion(f"{flag} {shlex.quote(near_folder)}"),)
-        if near_folder
-        else tuple(Suggestion(f"{flag} {candidate.get_form(source.role)}", candidate.title) for candidate in kinds),
-        where=source.origin.where,
-        given=path_text,
-        flag=flag,
-        noun="file or folder" if os.path.splitext(path_text)[1] else "folder",
-        why="" if near_folder else f"A relative path starts from {base}.",
-    )
-
-
 def _suggest_sources(
     source_text: SourceText, kind: SourceKind, error: SourceError, offered_kinds: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
-    """Return what to use instead; `offered_kinds` are the possible kinds for the role."""
-    role_flag = kind.roles[source_text.role].flag
-    path = os.path.join(source_text.base, source_text.text)
-    origin_flag = source_text.origin.where if source_text.origin.where.startswith("-") else ""
-
-    def suggest(option: str) -> Suggestion:
-        return Suggestion(option, replaces=origin_flag if option.startswith("-") else "")
-
-    if source_text.text and os.path.isdir(path):
-        for other_kind in offered_kinds.values():
-            if other_kind is not kind and other_kind.recognizes(path):
-                shown_path = source_text.text if source_text.base == Path.cwd() else path
-                return (suggest(f"{other_kind.roles[source_text.role].flag} {shlex.quote(shown_path)}"),)
+    """Return what to use instead: what its kind says, the kind that recognizes it, or the forms that it can have."""
+    role = source_text.role
+    flag = kind.roles[role].flag
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
-        return (suggest(error.suggestion if is_command else f"{role_flag} {shlex.quote(error.suggestion)}"),)
-    for other_kind in offered_kinds.values():
-        if other_kind is not kind and other_kind.recognizes(source_text.text):
-            try:
-                kind_address = str(other_kind.parse(source_text.text, source_text.base))
-                return (suggest(f"{other_kind.roles[source_text.role].flag} {shlex.quote(kind_address)}"),)
-            except SourceError:
-                return (suggest(f"{other_kind.roles[source_text.role].flag} {other_kind.get_form(source_text.role)}"),)
-    sharing_kinds = [offered_kinds[name] for name in source_text.kinds if name in offered_kinds] or [kind]
-    return tuple(
-        Suggestion(f"{role_flag} {kind.get_form(source_text.role)}", kind.title if len(sharing_kinds) > 1 else "")
-        for kind in sharing_kinds
-    )
+        return (Suggestion(error.suggestion if is_command else f"{flag} {shlex.quote(error.suggestion)}"),)
+    for other_kind in offered_kinds.values() if can_repeat(source_text.text) else ():
+        if other_kind is not kind and other_kind.recognizes_as(role, source_text.text):
+            return (Suggestion(f"{other_kind.roles[role].flag} {shlex.quote(source_text.text)}"),)
+    kinds = [offered_kinds[name] for name in source_text.kinds if name in offered_kinds] or [kind]
+    return tuple(Suggestion(f"{flag} {kind.get_form(role)}", kind.title if len(kinds) > 1 else "") for kind in kinds)
 
 
 def _find_conflicts(
@@ -392,9 +316,7 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
 
 
 def _make_unknown_problem(what: str, name: str, valid_names: Sequence[str], where: str) -> Problem:
-    ways = suggest_name(name, valid_names) or tuple(
-        Suggestion(valid_name) for valid_name in valid_names if valid_name.endswith(f"_{name}")
-    )
+    ways = suggest_name(name, valid_names)
     return make_problem(
         "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
     )

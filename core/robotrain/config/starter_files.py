@@ -10,8 +10,8 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.job_writer import format_scalar
-from robotrain.config.validate import ValueTable
-from robotrain.config.values import Layer
+from robotrain.config.validate import encode
+from robotrain.config.values import DEFAULT_ORIGIN, Layer, Value
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.source import SourceKind
@@ -23,6 +23,7 @@ from robotrain.store.written_files import (
 )
 
 MAX_WIDTH = 120
+NO_VALUE = Value(None, DEFAULT_ORIGIN)
 OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# params:", "#   NAME: VALUE")
 
 
@@ -173,12 +174,10 @@ def _format_evaluation(
             evaluation, [inputs_by_source.get(job_input[:3], job_input) for job_input in job_inputs]
         )
         training_values = job.select("parameters")
-        inherited_values = {
-            name: training_values[name].value for name in evaluation.inherits if name in training_values
-        }
         parameters |= {
-            name: inherited_value.json_text if isinstance(inherited_value, ValueTable) else inherited_value
-            for name, inherited_value in inherited_values.items()
+            parameter.name: encode(parameter, training_values[parameter.name].value)
+            for parameter in get_parameters(evaluation.parameters)
+            if parameter.name in evaluation.inherits and training_values.get(parameter.name, NO_VALUE).value is not None
         }  # a list is written as its text
     inputs_by_role.pop(policy_role, None)
     for job_input in inputs_by_role.values():

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 from robotrain.config.request import Request
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem
-from robotrain.model.job import Job
 from robotrain.model.workload import OptionFinder, Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
 
@@ -70,25 +68,6 @@ def find_option_of_program(workload: Workload | None, flag: str, value: str) -> 
     return finder.find_option(flag, _hide_value(value)) if finder else ""
 
 
-def explain_option_of_program(
-    workload: Workload, flag: str, value: str, parameters: Mapping[str, object]
-) -> tuple[str, Sequence[str]] | None:
-    """Return what the workload says of a flag that nobody has, and lines to type; None if it says nothing.
-
-    :param parameters: what the job gives, by name.
-    """
-    finder = _load_finder(workload)
-    return finder.explain_option(flag, _hide_value(value), parameters) if finder else None
-
-
-def find_refused_options(workload: Workload, job: Job, reason: str) -> list[Problem]:
-    """Return the options of a job that a sentence about its failure says the program refuses, each with what the
-    workload would type instead.
-    """
-    finder = _load_finder(workload)
-    return list(finder.find_refused_options(job, reason)) if finder else []
-
-
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:
     """Return the options of the program that the parameters of a job bring; none if it gives none of those."""
     options = workload.program_options
@@ -132,23 +111,6 @@ def drop_options(arguments: Sequence[Value], names: Container[str], workload: Wo
     """Return the arguments without some options and their values."""
     options = (option for option in split_options(arguments, workload) if option.name not in names)
     return tuple(str(argument.value) for option in options for argument in option.arguments)
-
-
-def compare_options(
-    arguments_before: Sequence[str], arguments_after: Sequence[str], workload: Workload
-) -> tuple[list[str], list[str]]:
-    """Return the arguments of the options that only the first has, and of those that only the second has."""
-    options_before, options_after = (
-        [
-            [str(argument.value) for argument in option.arguments]
-            for option in split_options(read_after_dashes(arguments), workload)
-        ]
-        for arguments in (arguments_before, arguments_after)
-    )
-    removed_arguments = [argument for option in options_before if option not in options_after for argument in option]
-    return removed_arguments, [
-        argument for option in options_after if option not in options_before for argument in option
-    ]
 
 
 def list_argument_rows(arguments: Iterable[Value], workload: Workload) -> Iterator[tuple[Value, dict[str, str]]]:

@@ -35,11 +35,9 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
         for (table, declared_type), owner in zip(key_names.tables.items(), owners, strict=True):
             valid_names = [parameter.name for parameter in get_parameters(declared_type)]
             is_own = file == "job" and table == "parameters" and workload.own_command
-            for name, value in (pair for layer in layers for pair in layer.select(table, with_empty=True).items()):
+            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in valid_names:
                     reason = "Parameters of your own stand below `params:`." if is_own else ""
-                    if name.isdigit():  # {training_steps: 20,000}
-                        reason = "A comma ends a value in braces: numbers are written without."
                     ways = suggest_name(key_names.find_short(name, table) or name, valid_names)
                     value_place, redacted_name = value.origin.where, redact(name)
                     yield make_problem(
@@ -79,4 +77,11 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     for name, setting in shared_parameters.items():
         if name not in valid_names:
             ways = suggest_name(name, valid_names)
-            yield make_problem("file-unknown-key.parameter", *ways, where=setting.origin.where, name=redact(name))
+            platforms = [
+                platform.name
+                for platform in plugins.platforms().values()
+                if any(parameter.name == name for parameter in get_parameters(platform.settings))
+            ]
+            reason = f"A setting of {', '.join(platforms)} stands below [platforms.NAME]." if platforms else ""
+            where = setting.origin.where
+            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name), why=reason)

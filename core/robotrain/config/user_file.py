@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import tomllib
 
-from robotrain.config import corrected_lines
 from robotrain.config.values import Origin, Value, read_limited
 from robotrain.errors import Problem
 from robotrain.messages import Messages
@@ -54,10 +53,8 @@ def read_user_file() -> UserFile:
     except tomllib.TOMLDecodeError as error:
         line_match = re.search(r"line (\d+)", str(error))
         error_place = f"{path}:{line_match[1]}" if line_match else str(path)
-        corrected_line = corrected_lines.find_toml_line(toml_text, int(line_match[1])) if line_match else None
-        reason = corrected_line.reason if corrected_line else redact(f"{error}.")
-        ways = corrected_lines.suggest_line(corrected_line)
-        return UserFile({}, (make_problem("file-malformed.user-file", *ways, where=error_place, why=reason),))
+        reason = redact(f"{error}.")
+        return UserFile({}, (make_problem("file-malformed.user-file", where=error_place, why=reason),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
     values, problems, channels = {}, [], dict[str, Mapping[str, str]]()

@@ -30,7 +30,9 @@ class Origin(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A raw value (a text or a declared default), and the values it overrode, the strongest first."""
+    """A raw value (a text; of several values a list, a mapping or a node of YAML), and what it overrode, the strongest
+    first.
+    """
 
     value: Any
     origin: Origin
@@ -65,14 +67,11 @@ class Layer(NamedTuple):
     problems: tuple[Problem, ...] = ()
     is_shared: bool = False
     """Whether its values are for any workload, which may have no use for them."""
-    empty_values: Mapping[str, Value] = MappingProxyType({})
-    """Names that a file has without a value, which is the default then; `training_steps: 20,000` has `000`."""
 
-    def select(self, table: str, *, with_empty: bool = False) -> dict[str, Value]:
-        """Return the values of a table, by their names in it."""
+    def select(self, table: str) -> dict[str, Value]:
+        """Return the values of a table, by their names in it; None is the value of a name without one."""
         start = f"{table}."
-        values = {**self.values, **self.empty_values} if with_empty else self.values
-        return {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+        return {key.removeprefix(start): value for key, value in self.values.items() if key.startswith(start)}
 
     def find_text(self, key: str) -> str:
         """Return a value as text; empty without one."""
@@ -103,6 +102,8 @@ IMPLIED_ORIGIN = Origin("implied", "by the job")
 """The origin of a source that nobody gave: the workload says that the job needs it."""
 FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
 """The origins of a parameter with the name of the run."""
+DASHES = "--"
+"""What stands before the arguments of the job's own program."""
 SET_FLAG, PARAM_FLAG = "--set", "--param"
 """The options of a value by its name, and of a parameter of the user's own."""
 SECRET_WAY = "--secret NAME=REFERENCE"

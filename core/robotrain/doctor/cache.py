@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheEntry
 
+from robotrain.errors import Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.health import (
-    HealthFix,
     HealthResult,
     report_ok,
     report_warning,
@@ -26,9 +25,8 @@ def check_cache() -> Iterator[HealthResult]:
     cache_entries = disk_cache.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
     for entry in cache_entries:
         if not entry.complete and not entry.busy:
-            fix = HealthFix(f"remove {entry.path}", partial(_remove_entry, entry))
             text = f"{entry.name} is incomplete ({_format_sizes([entry])}); it is created again when needed"
-            yield report_warning(text, fix=fix)
+            yield report_warning(text, Suggestion("robotrain prune --cache", "removes it, and what no run uses"))
     complete_entries = [entry for entry in cache_entries if entry.complete]
     if not complete_entries:
         yield report_ok("empty: the first run builds its environment")
@@ -41,16 +39,10 @@ def check_cache() -> Iterator[HealthResult]:
         text += f"; counting stopped after {COUNT_SECONDS:g} s: `du -sh {files.get_cache_folder()}` counts all"
     if idle_entries:
         text += f"; {len(idle_entries)} not used for a month ({_format_sizes(idle_entries)}): "
-        text += "`robotrain runs --prune --cache --unused 30d` removes them"
+        text += "`robotrain prune --cache --unused 30d` removes them"
     yield report_ok(text)
 
 
 def _format_sizes(entries: Sequence[CacheEntry]) -> str:
     is_exact = all(entry.folder_size.is_complete for entry in entries)
     return ("" if is_exact else "at least ") + format_size(sum(entry.folder_size.size for entry in entries))
-
-
-def _remove_entry(entry: CacheEntry) -> str:
-    if disk_cache.remove_entry(entry):
-        return f"removed, {format_size(entry.folder_size.reclaimable)} freed"
-    return "not removed: a run uses it"

@@ -1,30 +1,24 @@
-"""The checks of `robotrain doctor`: robotrain's own, those of plugins, all run in parallel; and their safe fixes."""
+"""The checks of `robotrain doctor`: robotrain's own, those of plugins, all run in parallel."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded
 
 from robotrain import network_deadline
 from robotrain.doctor.cache import check_cache
-from robotrain.doctor.clock import check_clock
 from robotrain.doctor.environment import check_environment
 from robotrain.doctor.folders import check_configuration_folder, check_folder
 from robotrain.doctor.installation import (
     check_checker,
-    check_completion,
     check_plugins,
     check_settings_files,
     check_versions,
 )
-from robotrain.doctor.leftovers import check_leftovers
-from robotrain.doctor.run_records import check_records
-from robotrain.errors import Rejected, Suggestion
+from robotrain.errors import Suggestion
 from robotrain.model.health import (
     Check,
-    HealthFix,
     HealthResult,
     HealthState,
     find_results,
@@ -59,16 +53,6 @@ class CheckResult:
         states = {finding.state for finding in self.findings}
         return next((state for state in WORST_FIRST if state in states), "ok")
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether nothing that its platform needs is missing, as far as it answered."""
-        return self.state != "fail" and not any(finding.required for finding in self.findings)
-
-    @property
-    def fixes(self) -> list[HealthFix]:
-        """The fixes of its findings."""
-        return [finding.fix for finding in self.findings if finding.fix]
-
 
 def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
     """Run the checks in parallel and return them with their findings."""
@@ -85,23 +69,6 @@ def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult
     return finished_checks
 
 
-def apply_fixes(
-    results: Sequence[CheckResult], limit: float, on_message: Callable[[str], None]
-) -> tuple[list[CheckResult], list[str]]:
-    """Apply all fixes and run their checks again; return the results and what was done."""
-    fix_reports = []
-    for fix in (fix for result in results for fix in result.fixes):
-        on_message(f"{fix.text} …")
-        try:
-            fix_reports.append(fix.apply())
-        except (OSError, Rejected) as error:
-            on_message(f"  failed: {redact(str(error))}")
-        else:
-            on_message(f"  {fix_reports[-1]}")
-    repeated_checks = iter(run_checks([result for result in results if result.fixes], limit))
-    return [next(repeated_checks) if result.fixes else result for result in results], fix_reports
-
-
 def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
     """Return the finding of a check that failed: a warning for a plugin's check."""
     if isinstance(error, DeadlineExceeded):
@@ -115,21 +82,17 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
     """Return all checks that apply, only those of `platform` if it is given."""
     chosen_platforms = (candidate for name, candidate in plugins.platforms().items() if platform in ("", name))
     has_local_platform = any(candidate.capabilities.feature("runs_here") for candidate in chosen_platforms)
-    older_runs = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
-    unused_entries = Suggestion("robotrain runs --prune --cache --unused 30d", "removes what was not used for a month")
+    older_runs = Suggestion("robotrain prune --older-than 30d", "removes old runs")
+    unused_entries = Suggestion("robotrain prune --cache --unused 30d", "removes what was not used for a month")
     own_checks: dict[str, Callable[[], Iterable[HealthResult]]] = {
         "robotrain": check_versions,
         "plugins": partial(check_plugins, plugins, platform),
         "state folder": partial(check_folder, files.get_state_folder(), "ROBOTRAIN_STATE", older_runs),
-        "records": check_records,
-        "leftovers": check_leftovers,
         "cache folder": partial(check_folder, files.get_cache_folder(), "ROBOTRAIN_CACHE", unused_entries),
         "cache": check_cache,
         "settings files": partial(check_settings_files, plugins, platform),
         "configuration folder": check_configuration_folder,
         "checker": partial(check_checker, plugins),
-        "clock": check_clock,
-        "completion": check_completion,
     }
     results = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own_checks.items()]
     workloads = plugins.workloads() if has_local_platform else {}  # elsewhere their environment is a container's
@@ -145,31 +108,3 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
                 CheckResult(check=check, distribution=claim.distribution, platform=about, is_named_platform=is_named)
             )
     return results
-
-
-class Readiness(NamedTuple):
-    """Which platforms a job can be sent to, as far as was checked."""
-
-    ready: list[str]
-    missing: dict[str, list[str]]
-    """The names of the checks that found something missing, by platform."""
-    unknown: list[str]
-    """Platforms of which a check gave no answer."""
-
-
-def find_readiness(results: Sequence[CheckResult], platform_names: Iterable[str]) -> Readiness:
-    """Return which of these platforms are ready; none is if one of robotrain's own checks failed."""
-    failed_checks = [result.check.name for result in results if not result.distribution and result.state == "fail"]
-    readiness = Readiness([], {}, [])
-    for name in platform_names:
-        platform_results = [result for result in results if result.platform == name]
-        failing_checks = failed_checks + [
-            result.check.name for result in platform_results if not (result.is_overdue or result.is_ready)
-        ]
-        if failing_checks:
-            readiness.missing[name] = list(dict.fromkeys(failing_checks))
-        elif any(result.is_overdue for result in platform_results):
-            readiness.unknown.append(name)
-        else:
-            readiness.ready.append(name)
-    return readiness

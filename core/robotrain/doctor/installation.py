@@ -1,10 +1,9 @@
-"""Health checks of the installation: versions, plugins, settings files, the checker of options, completion."""
+"""Health checks of the installation: versions, plugins, settings files, the checker of options."""
 
 import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from robotrain import __version__
@@ -12,13 +11,12 @@ from robotrain.config import variables
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.unknown_keys import find_unknown_tables
-from robotrain.errors import Problem, Suggestion, select_errors
-from robotrain.installation import find_version, format_install_command
+from robotrain.errors import Problem, select_errors
+from robotrain.installation import find_version, suggest_install
 from robotrain.model.health import (
     HealthResult,
     convert_problem,
     report_failure,
-    report_note,
     report_ok,
     report_warning,
 )
@@ -35,7 +33,7 @@ def check_versions() -> Iterator[HealthResult]:
     versions = {name: find_version(name) for name in sorted(list_built_in_distributions())}
     other_versions = {name: number for name, number in versions.items() if number not in ("", __version__)}
     for name, number in other_versions.items():
-        suggestion = Suggestion(format_install_command(f"{name}=={__version__}"), "or upgrade all of them together")
+        suggestion = suggest_install(f"{name}=={__version__}")
         text = f"{name} is {number}, but robotrain-core is {__version__}: they must have the same version"
         yield report_failure(text, suggestion)
     if not other_versions:
@@ -47,7 +45,7 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
     for failure in installed.failures.values():
         claim, suggestions = failure.claim, [*failure.suggestions]
         if claim.built_in:
-            suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
+            suggestions.append(suggest_install(claim.package, remark="repairs it", option="--force-reinstall"))
         if platform_name and (claim.family, claim.name) == ("platform", platform_name):
             yield report_failure(str(failure), *suggestions)
             continue
@@ -123,28 +121,3 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         yield report_ok(
             f"the trainers of {trainer_names} are not on this machine; --checker build {checker.BUILD_REMARK}"
         )
-
-
-COMPLETION_FILES = {
-    "bash": (".bash_completions/robotrain.sh", ".bashrc"),
-    "zsh": (".zfunc/_robotrain", ".zshrc"),
-    "fish": (".config/fish/completions/robotrain.fish",),
-}
-"""Files with the completion of each shell, below the home folder."""
-COMPLETION_MARK = "_ROBOTRAIN_COMPLETE"
-
-
-def check_completion() -> Iterator[HealthResult]:
-    """Report whether the shell completes robotrain; a note at most."""
-    shell = Path(os.environ.get("SHELL", "")).name
-    places = COMPLETION_FILES.get(shell, ())
-    is_installed = False
-    for path in places:
-        with suppress(OSError, ValueError):
-            is_installed |= COMPLETION_MARK.encode() in files.read_state_file(Path.home() / path)
-    if is_installed:
-        yield report_ok(f"{shell} completes robotrain")
-    elif places:
-        yield report_note(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
-    else:
-        yield report_note("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")

@@ -1,4 +1,4 @@
-"""Checks of this machine and of a plan with their results and fixes."""
+"""Checks of this machine and of a plan with their results."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,16 +15,6 @@ HealthState = Literal["ok", "note", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class HealthFix:
-    """A repair that `--fix` makes. It removes only what nobody can need."""
-
-    text: str
-    """The repair in the imperative: `remove …`."""
-    apply: Callable[[], str]
-    """Repair and return what was done. Raise OSError or Rejected."""
-
-
-@dataclass(frozen=True, slots=True)
 class HealthResult:
     """The result of a check."""
 
@@ -32,7 +22,6 @@ class HealthResult:
     text: str
     """One or two sentences without the last period and without secrets."""
     suggestions: tuple[Suggestion, ...] = ()
-    fix: HealthFix | None = None
     required: bool = False
     """Whether the check's platform cannot work without it: a failure if the user named that platform."""
 
@@ -96,9 +85,9 @@ def report_note(text: str) -> HealthResult:
     return HealthResult("note", text)
 
 
-def report_warning(text: str, *suggestions: Suggestion, fix: HealthFix | None = None) -> HealthResult:
+def report_warning(text: str, *suggestions: Suggestion) -> HealthResult:
     """Return a result that does not stop a submit."""
-    return HealthResult("warn", text, suggestions, fix)
+    return HealthResult("warn", text, suggestions)
 
 
 def report_missing(text: str, *suggestions: Suggestion) -> HealthResult:
@@ -106,9 +95,9 @@ def report_missing(text: str, *suggestions: Suggestion) -> HealthResult:
     return HealthResult("warn", text, suggestions, required=True)
 
 
-def report_failure(text: str, *suggestions: Suggestion, fix: HealthFix | None = None) -> HealthResult:
+def report_failure(text: str, *suggestions: Suggestion) -> HealthResult:
     """Return a result that stops a submit."""
-    return HealthResult("fail", text, suggestions, fix)
+    return HealthResult("fail", text, suggestions)
 
 
 def convert_problem(problem: Problem) -> HealthResult:

@@ -61,12 +61,6 @@ class Platform:
     """A frozen dataclass of `Annotated[type, Param(…)]`."""
     capabilities: Capabilities = field(default_factory=Capabilities)
     """What the platform supports; what is not declared is unknown."""
-    option_hints: Mapping[str, str] = field(default_factory=dict)
-    """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
-    translate_option: Callable[[str, str], str] = field(default=lambda flag, value: "")
-    """(flag, value) → robotrain's options for an option as the engine's own command has it, also for a value of that
-    command after an option of robotrain; empty for any other.
-    """
     cancel_command: str = ""
     """The engine's own command that ends a run, with keys of its reference in braces: `scancel {job}`."""
 
@@ -151,7 +145,7 @@ class PlatformEngine(PlatformPart):
 
     It implements `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where the platform's capabilities
     include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have defaults.
-    `describe_reference` and `read_submitted_spec` are pure.
+    `describe_reference` is pure.
     """
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
@@ -256,10 +250,6 @@ class PlatformEngine(PlatformPart):
         """
         return {}
 
-    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
-        """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
-        return plan.files[plan.spec]
-
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return what users may look for of a reference, such as the engine's own id of the run, by its name."""
         return {}
@@ -267,7 +257,7 @@ class PlatformEngine(PlatformPart):
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
 
-        Called only by `runs --prune`. With dry_run, only count.
+        Called only by `prune`. With dry_run, only count.
         """
         return None
 

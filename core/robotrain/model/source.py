@@ -60,8 +60,6 @@ class RoleFlag:
     revision_env: tuple[str, ...] = ()
     """Environment variables with the revision of that default, which is added as `@REVISION`."""
     repeatable: bool = True
-    upload_setting: str = ""
-    """The platform's setting that takes the text if another source of the role is given: the name to upload that by."""
     help: str = field(default="", compare=False)
     """The help text, if not that of the kind: kinds that share a flag may describe it differently."""
     form: str = field(default="", compare=False)

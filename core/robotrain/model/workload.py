@@ -106,14 +106,6 @@ class OptionFinder(Protocol):
     def find_option(self, flag: str, value: str) -> str:
         """Return the option, with its value, that a flag nobody knows is probably meant to be; empty for none."""
 
-    def explain_option(self, flag: str, value: str, parameters: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
-        """Return a sentence about such a flag, and lines to type."""
-
-    def find_refused_options(self, job: "Job", reason: str) -> Iterable[Problem]:
-        """Yield a problem, with what to type instead, for each option after `--` that a sentence about a failed run
-        says the program refuses.
-        """
-
     def list_options(self, parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterable[Any]:
         """Yield the options that these parameters bring, each with `name`, `kind` and `default`."""
 
@@ -185,12 +177,8 @@ class UserCommand(NamedTuple):
     """
     list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
     """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
-    list_open_options: Callable[[Path, Sequence[str]], Sequence[str]] = lambda folder, words: ()
-    """Return those of its options that take all words up to the next option as their values, as far as it is known."""
     list_words: Callable[["Job"], Sequence[str]] = lambda job: job.trainer_args
     """Return the words of the command as the run starts it, with the values that are known before."""
-    list_unread: Callable[["Job"], Iterable[str]] = lambda job: ()
-    """Return the names of the job's parameters that its command certainly does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,8 +240,6 @@ class Workload:
     costs start-up.
     """
     produces: Produces = "checkpoints"
-    option_hints: Mapping[str, str] = field(default_factory=dict)
-    """Options and environment variables of other tools, each with robotrain's equivalent."""
     get_option_name: Callable[[str], str] = field(default=get_option_name)
     """Return the name of the option of `program` that an argument after `--` gives; empty for an argument that is the
     value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
@@ -305,9 +291,4 @@ class Workload:
     """Called with the job, and a function that returns what earlier runs of the workload that compared policies found,
     by run, the oldest first (`Evaluated.compared`): return defaults of parameters that the job goes on from, as
     `derive_defaults` does. Like pins they are looked up at each submit, and not part of the job's digest.
-    """
-    merge: str = ""
-    """What makes a whole policy of a checkpoint that belongs to another policy, as words after `robotrain submit`:
-    `WORKLOAD {policy} {backbone?}`. `{policy}` is the option with the checkpoint; options of sources are as in
-    `OutputProfile.evaluation`. It leaves a checkpoint. Empty if there is nothing to merge.
     """

@@ -279,10 +279,6 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         """Remove what the ended pipeline left."""
         return self.step_platform.engine.remove_outputs(reference, dry_run)
 
-    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
-        """Return the spec as the engine holds it."""
-        return self.step_platform.engine.read_submitted_spec(plan, reference)
-
     def _read_plan(self, reference: Reference) -> PipelinePlan:
         """Return the plan of a pipeline, which never changes. Raise RunGone if it is gone."""
         run = reference[REFERENCE_KEY]

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
-from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import discovery
 from robotrain.plugins.discovery import Claim
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -49,7 +48,7 @@ class PluginFailure(NamedTuple):
         """Return what to do about it, best first; the last is to continue without the plugin."""
         claim, cause, ways = self.claim, self.cause, list[Suggestion]()
         if isinstance(cause, ImportError):
-            ways.append(Suggestion(_format_install_command(claim, cause), "installs what is missing"))
+            ways.append(_suggest_requirements(claim, cause))
         if isinstance(cause, UnsuitablePlugin):
             ways += cause.suggestions
         else:
@@ -78,7 +77,7 @@ class PluginNotInstalled(PluginError):
     """A name that no installed plugin claims, or whose plugin is switched off."""
 
     def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
-        from robotrain.installation import format_install_command
+        from robotrain.installation import suggest_install
 
         matching_claims = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
         off = next((exclusion for exclusion in without for claim in matching_claims if claim.matches(exclusion)), "")
@@ -87,8 +86,8 @@ class PluginNotInstalled(PluginError):
         problem = make_problem("plugin-failed.off", family=family, name=name, off=off, installed=installed_names)
         if not off:
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-            package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
-            ways = [*_suggest_robotrain(name), package, file]
+            package = suggest_install("PACKAGE", remark=f"installs a package that brings the {family}")
+            ways = [*_suggest_robotrain(), package, file]
             redacted_name = redact(name)
             problem = make_problem(
                 "plugin-failed.missing", *ways, family=family, name=redacted_name, installed=installed_names
@@ -106,15 +105,12 @@ def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     return Rejected([make_problem("workload-missing", *ways)])
 
 
-def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
-    """Suggest an extra of robotrain of about that name, and all its plugins where there is only its core."""
-    from robotrain.installation import DISTRIBUTION, format_install_command, list_extras
+def _suggest_robotrain() -> Iterator[Suggestion]:
+    """Suggest all plugins of robotrain where there is only its core."""
+    from robotrain.installation import suggest_install
 
-    if extra and (nearest_extra := find_nearest_name(extra, list_extras())):
-        command = format_install_command(f"{DISTRIBUTION}[{nearest_extra}]")
-        yield Suggestion(command, f"installs {'it' if nearest_extra == extra else nearest_extra}")
     if not discovery.list_built_in_distributions():
-        yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
+        yield suggest_install("robotrain", remark="installs the standard plugins")
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
@@ -162,16 +158,17 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
     return Suggestion(f"robotrain --without {claim.package} …", "continues without it")
 
 
-def _format_install_command(claim: Claim, error: ImportError) -> str:
-    """Return the command that installs the plugin's missing requirements, else the package named like the module."""
-    from robotrain.installation import find_version, format_install_command
+def _suggest_requirements(claim: Claim, error: ImportError) -> Suggestion:
+    """Suggest to install the plugin's missing requirements, else the package named like the module."""
+    from robotrain.installation import find_version, suggest_install
 
     missing_module = (error.name or "").partition(".")[0]
     if missing_module in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
-        return format_install_command("robotrain-core", claim.package, change="upgrade")
+        return suggest_install("robotrain-core", claim.package, remark="upgrades both", option="--upgrade")
     if missing_module == claim.top_package:
-        return format_install_command(claim.package, change="reinstall")
+        return suggest_install(claim.package, remark="repairs it", option="--force-reinstall")
     needs = [need for need in discovery.read_requirements(claim.project) if ";" not in need]
     lacking_packages = [need for need in needs if not find_version(discovery.parse_requirement_name(need))]
     needed_packages = lacking_packages or [discovery.normalize_name(missing_module)]
-    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in needed_packages))
+    needed_texts = [re.sub(r"[\s()]", "", need) for need in needed_packages]
+    return suggest_install(*needed_texts, remark="installs what is missing")

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from robotrain_runtime.contract.document import JobSource
@@ -322,3 +323,12 @@ def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
             collected_results.append(collect(run))
     raise_if_any(problems)
     return collected_results
+
+
+def read_local_progress(record: RunRecord, plugins: Plugins) -> Progress:
+    """Return the progress of a run whose events are on this machine; of others, none: each log would be a request."""
+    with contextlib.suppress(Rejected, OSError):
+        path = plugins.platform_of(record).engine.events_file(record.reference)
+        if path and Path(path).is_file():
+            return progress_cache.read_events_file(record, path)[0]
+    return Progress()

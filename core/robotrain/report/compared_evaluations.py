@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from robotrain_runtime.comparison.decision import ComparisonPlan
-from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides
+from robotrain_runtime.comparison.observations import Observation, Side, find_repeated
 from robotrain_runtime.comparison.record import describe_verdict
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
@@ -112,21 +112,6 @@ def find_same_policies(evaluations: Sequence[tuple[str, RunFacts]]) -> Iterable[
         earlier_label = labels_by_policy.setdefault(key, label)
         if key[0] and earlier_label != label:
             yield make_problem("not-comparable.same-policy", first=earlier_label, second=label, digest=key[0][:12])
-
-
-def have_common_start(evaluations: Sequence[tuple[str, RunFacts]]) -> bool:
-    """Return whether `robotrain compare` can say which of two evaluated policies is better."""
-    if any(find_same_policies(evaluations)):
-        return False
-    try:
-        evaluation_table = make_table(evaluations)
-    except Rejected:
-        return False
-    first_side, second_side = evaluation_table.sides
-    return bool(
-        table.choose_measure(evaluation_table.episodes)
-        and pair_sides(evaluation_table.episodes, first_side.side, second_side.side).pairs
-    )
 
 
 def find_trainings(evaluations: Sequence[RunFacts]) -> list[int]:

@@ -12,7 +12,7 @@ from robotrain.model import scores
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.report import all_runs, collect, compared_evaluations
+from robotrain.report import collect, compared_evaluations
 from robotrain.report.collect import RunFacts
 from robotrain.store import listed_results, records, stored_job
 from robotrain.store.latest_run import REFERENCE_ROLE
@@ -92,7 +92,7 @@ def _list_others(compared: set[str], plugins: Plugins) -> Iterator[OtherEvaluati
             record = records.read_record(run)
             if run in compared or record.makes != "results" or REFERENCE_ROLE in record.values:
                 continue
-            progress = all_runs.read_progress(record, (), plugins)
+            progress = collect.read_local_progress(record, plugins)
             progress.evaluated = progress.evaluated or _read_listed(run)
             if other_evaluation := _describe(record, progress, stored_job.read_stored_values(run)):
                 yield other_evaluation

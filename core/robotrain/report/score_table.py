@@ -1,8 +1,5 @@
-"""The evaluations that were made from here, as tables of equal conditions: for a terminal, a paper, or a program."""
+"""The evaluations that were made from here, as tables of equal conditions."""
 
-import csv
-import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,13 +12,12 @@ from robotrain.model.workload_profile import Metric
 
 HEAD = ("policy", "type", "date", "run", "chosen")
 SHORT_DIGEST = 12
-MARKDOWN_SIGNS = re.compile(r"[\\|`*_<>]")
 DATE_FORMAT = "%Y-%m-%d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPolicy:
-    """The evaluation of a policy. The fields are the keys of JSON, and the columns of CSV."""
+    """The evaluation of a policy. The fields are the keys of JSON."""
 
     conditions: str
     """Those of its headline score; empty if they are not known."""
@@ -141,31 +137,6 @@ def list_repeated(row_groups: Iterable[Sequence[ScoredPolicy]]) -> Iterator[str]
                 )
 
 
-def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
-    """Return a table of Markdown for each group, below its conditions."""
-    return "\n\n".join(line for group in groups for line in _format_markdown_group(group))
-
-
-def _format_markdown_group(group: Sequence[ScoredPolicy]) -> Iterator[str]:
-    yield f"**{_escape(format_conditions(group))}**"
-    head, *rows = list_table(group)
-    table_rows = (head, ["---"] * len(head), *([*map(_escape, row)] for row in rows))
-    yield "\n".join(f"| {' | '.join(cells)} |" for cells in table_rows)
-    if group[0].unit == "share" and any(row.low is not None for row in group):
-        yield "In parentheses: the 95% confidence interval."
-    for sentence in list_repeated([group]):
-        yield _escape(f"{sentence[:1].upper()}{sentence[1:]}.")
-
-
-def format_csv(row_groups: Sequence[Sequence[ScoredPolicy]]) -> str:
-    """Return the rows of all groups as CSV; what is not known is empty."""
-    csv_buffer = io.StringIO()
-    writer = csv.DictWriter(csv_buffer, [*ScoredPolicy.__dataclass_fields__], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for group in row_groups for row in group)
-    return csv_buffer.getvalue().rstrip("\n")
-
-
 def dump_groups(row_groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
     """Return the groups as data; the keys are an API."""
     return {
@@ -187,7 +158,3 @@ def _format_value(row: ScoredPolicy) -> str:
         return f"{value_text} ({bounds})" if bounds else value_text
     interval = scores.format_share_bounds(row.low, row.high)
     return f"{row.value:.0%}{f' ({interval})' if interval else ''}"
-
-
-def _escape(text: str) -> str:
-    return MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

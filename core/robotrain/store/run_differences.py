@@ -4,7 +4,6 @@
 plan, from what its record keeps of it, or from a job that is about to be sent.
 """
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,8 +52,6 @@ MAX_RECORDED = 500
 """Values that the record of a pipeline keeps: of a larger one, only the plan has them."""
 STEP_PREFIX = re.compile(r"^[a-z][\w-]*[ .]")
 """The step in the name of a value; an option of the trainer follows a space."""
-MAX_CHANGES = 4
-"""How many changes are shown."""
 RunValues = Mapping[str, RunValue]
 """The values of a run by name. Those of a step are `STEP.batch_size`; an option of the trainer is `--policy.dim_model`,
 that of a step `STEP --policy.dim_model`.
@@ -247,29 +244,6 @@ def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequen
     """Return the differences between the recorded values of two runs."""
     runs = [collect_recorded_values(recorded_texts) for recorded_texts in (before, after)]
     return find_differences(runs, fills_defaults=True) if before and after else []
-
-
-def format_changes(changes: Sequence[Difference]) -> str:
-    """Return changes as a line: `batch_size 8 → 16, seed 1 → 2`."""
-    change_texts = [_format_change(change) for change in changes[:MAX_CHANGES]]
-    return ", ".join([*change_texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
-
-
-def _format_change(change: Difference) -> str:
-    """Return a change; of a source at the same address with another content, only that it changed."""
-    if None not in change.texts and len({PIN.sub("", text or "") for text in change.texts}) == 1:
-        return f"{change.name} changed"
-    return f"{change.name} {' → '.join(change._replace(texts=tuple(_shorten_sources(change.texts))).cells)}"
-
-
-def _shorten_sources(texts: Sequence[str | None]) -> list[str | None]:
-    """Return texts of sources without pins and without the folders above them, if still told apart; others whole."""
-    if not any(PIN.search(text) for text in texts if text):
-        return [*texts]
-    addresses = [text.split(", ") if text else [] for text in texts]
-    short_addresses = iter(shorten_texts([*itertools.chain(*addresses)]))
-    shortened_texts = [" + ".join(next(short_addresses) for _ in text_addresses) for text_addresses in addresses]
-    return [short_text or text for short_text, text in zip(shortened_texts, texts, strict=True)]
 
 
 def label_runs(run_records: Sequence[RunRecord]) -> dict[str, str]:

@@ -253,7 +253,7 @@ def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
         Suggestion(f"robotrain resubmit {record.run}", "does the same"),
     ]
     if not other_machine:
-        ways.append(Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record"))
+        ways.append(Suggestion("robotrain prune --state interrupted --keep 0", "removes the record"))
     return make_problem("run-not-sent", *ways, run=record.run, missing=absence_text, why=reason)
 
 

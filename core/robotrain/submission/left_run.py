@@ -32,10 +32,8 @@ class LeftRun(NamedTuple):
     record: RunRecord
     state: str
     step: int
-    resumed: PreparedJob | None
-    """Its job, continued from that checkpoint with its pins; None if its branch of the Hub is in the way."""
     problems: tuple[Problem, ...] = ()
-    """Why it is None, with what to type."""
+    """Why it cannot be continued as it is, with what to type: its branch of the Hub is in the way."""
     continued_by: str = ""
     """The run that does so already; empty for none."""
 
@@ -95,9 +93,9 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, left_run: LeftRun |
         step = checkpoint.step if checkpoint.step is not None else progress.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
             if problems := tuple(resume.check_branch(repeated_job.job, stored_plan, plugins, "resume")):
-                return LeftRun(record, status.state, step, None, problems)
+                return LeftRun(record, status.state, step, problems)
             resumed_job = resume.resume_job(repeated_job, stored_plan, checkpoint, plugins)
-            return _find_last_left(resumed_job, plugins, LeftRun(record, status.state, step, resumed_job))
+            return _find_last_left(resumed_job, plugins, LeftRun(record, status.state, step))
     return left_run
 
 

@@ -198,8 +198,7 @@ def check_request(
 ) -> tuple[Resolution, list[Problem]]:
     """Resolve a job and return it with the problems of all stages, except those that rules of a site find.
 
-    Values of the project's files that it has no use for are left out. A rule of a site refuses a value that it forbids,
-    whoever gave it: what a project says is not changed without its user.
+    Values of the project's files that it cannot use are left out.
     """
     resolution = resolve_job(request, workload, platform, kinds)
     if not request.complete and any(source.role == REFERENCE_ROLE for source in resolution.job.sources):
@@ -221,9 +220,9 @@ def check_request(
     problems += select_errors(job_problems) if select_errors(problems) else job_problems
     if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
         problems += implied
-    elif unused_by_problem := dict(unused_values.find_unused_values(problems, resolution)):
-        request = dataclasses.replace(request, left_out=request.left_out | unused_by_problem.keys())
-        earlier_problems = (*earlier_problems, *unused_by_problem.values())
+    elif unused_by_name := dict(unused_values.find_unused_values(problems, resolution)):
+        request = dataclasses.replace(request, left_out=request.left_out | unused_by_name.keys())
+        earlier_problems = (*earlier_problems, *unused_by_name.values())
         return check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
     return resolution, problems
 
@@ -257,7 +256,7 @@ def prepare_job(
 
         folder_problems = find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
         problems += place_missing_folders(folder_problems, resolution)
-    raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
+    raise_if_any(problems)
     return PreparedJob(
         job=resolution.job,
         platform=platform,

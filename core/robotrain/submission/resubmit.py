@@ -8,13 +8,12 @@ from typing import Any
 
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
 from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
-from robotrain.config.selection import parse_assignments
 from robotrain.config.trainer_args import list_argument_rows, read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
@@ -172,23 +171,6 @@ def name_job(prepared: PreparedJob, stored_plan: RenderedPlan, name: str) -> Pre
     return dataclasses.replace(
         named_job, job=dataclasses.replace(named_job.job, labels=job.labels or ((NAME_PARAMETER, earlier_name),))
     )
-
-
-def list_measuring_parameters(prepared: PreparedJob, sets: Sequence[str], workload: Workload) -> list[Parameter]:
-    """Return the parameters that have a word for a number which a run measures, without those that `sets` give."""
-    parameter_values, given_texts = dict(prepared.job.parameters), parse_assignments(sets)
-    return [
-        parameter
-        for parameter in get_parameters(workload.parameters)
-        if parameter_values[parameter.name] in parameter.param.words and parameter.name not in given_texts
-    ]
-
-
-def set_measured_numbers(prepared: PreparedJob, measured_numbers: Mapping[str, Scalar], run: str) -> PreparedJob:
-    """Return the job with the numbers that a run measured, by the names of parameters."""
-    for name, number in measured_numbers.items():
-        prepared = _set_parameter(prepared, name, number, Origin("run", run))
-    return prepared
 
 
 def _set_parameter(prepared: PreparedJob, name: str, value: Scalar, origin: Origin) -> PreparedJob:

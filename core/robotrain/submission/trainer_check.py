@@ -22,9 +22,9 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
+from robotrain.config.values import DASHES
 from robotrain.errors import Problem, Suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
-from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_age
 from robotrain.redaction import redact

@@ -8,7 +8,7 @@ from typing import Any
 from robotrain_runtime.contract.document import Dimension, Scalar
 
 from robotrain.errors import Problem, Suggestion
-from robotrain.installation import format_install_command
+from robotrain.installation import suggest_install
 from robotrain.messages import Messages
 from robotrain.pipelines.progress import StepState
 from robotrain.sweeps.results import find_metric
@@ -22,7 +22,7 @@ EXTRA = "robotrain[optuna]"
 def check_installed() -> Iterator[Problem]:
     """Yield a problem if optuna is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        ways = (Suggestion(format_install_command(EXTRA)), Suggestion("--sampler random", "needs nothing more"))
+        ways = (suggest_install(EXTRA), Suggestion("--sampler random", "needs nothing more"))
         yield make_problem("optuna-missing", *ways)
 
 

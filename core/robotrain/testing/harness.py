@@ -5,8 +5,6 @@ import json
 import os
 import sys
 import threading
-import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -91,50 +89,15 @@ T = TypeVar("T")
 SECONDS_VARIABLE = "ROBOTRAIN_TEST_SECONDS"
 DEADLINE_SECONDS = float(os.environ.get(SECONDS_VARIABLE) or 20.0)
 """For calls that should return at once."""
-ENDING_SECONDS = 2.0
-"""How long an abandoned call is waited for: a command line has to give back standard output."""
-LAST_CALLS = 3
-
-_abandoned: "dict[str, DeadlineFuture[Any]]" = {}
-"""The calls that did not return in time, by what they are."""
 
 
 def call_in_time(call_name: str, function: Callable[..., T], *arguments: Any) -> T:
-    """Return what `function` returns. Raise what it raises; fail if it does not return, and say where it is."""
-    threads: list[int] = []
-
-    def call() -> T:
-        threads.append(threading.get_ident())
-        return function(*arguments)
-
-    future = DeadlineFuture(call)
+    """Return what `function` returns. Raise what it raises; fail if it does not return in time."""
     try:
-        return future.result(DEADLINE_SECONDS)
+        return DeadlineFuture(functools.partial(function, *arguments)).result(DEADLINE_SECONDS)
     except DeadlineExceeded:
-        call_location = _describe_last_calls(*threads)
-        _abandoned[call_name] = future
         limit = f"{DEADLINE_SECONDS:g} s (set {SECONDS_VARIABLE} on a slow machine)"
-        pytest.fail(f"{call_name} did not return by itself within {limit}; it is in {call_location}", pytrace=False)
-
-
-def _describe_last_calls(thread: int) -> str:
-    """Return the innermost calls of a thread, the last one first, those of Python's own modules left out."""
-    library = os.path.dirname(os.__file__)
-    frames = traceback.extract_stack(sys._current_frames().get(thread))
-    own_frames = [
-        frame for frame in frames if not (frame.filename.startswith(library) and "site-packages" not in frame.filename)
-    ]
-    return ", called by ".join(
-        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(own_frames[-LAST_CALLS:])
-    )
-
-
-def require_no_abandoned_call() -> None:
-    """Skip a test while a call of an earlier one still runs: it shares the folder and standard output."""
-    for call_name, future in [*_abandoned.items()]:
-        if future.is_running(ENDING_SECONDS):
-            pytest.skip(f"`{call_name}` of an earlier test still runs, which failed for that")
-        del _abandoned[call_name]
+        pytest.fail(f"{call_name} did not return by itself within {limit}", pytrace=False)
 
 
 EFFECT_EVENTS = (
@@ -145,31 +108,8 @@ EFFECT_EVENTS = (
     *("shutil.copyfile", "shutil.move", "shutil.rmtree"),
 )
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-JOIN_SECONDS = 0.5
-"""For all threads started in the block together: one of them may wait forever."""
-
-_recorders: "list[SideEffectRecorder]" = []
-
-
-class SideEffectRecorder:
-    """The side effects of this thread and of those started in the block."""
-
-    def __init__(self) -> None:
-        self.effects: list[str] = []
-        self.other_threads = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
-        self.cache = str(files.get_cache_folder() / files.COMPUTED)
-
-    def record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Record an audit event, of any thread."""
-        if threading.get_ident() in self.other_threads:
-            return
-        if event == "open" and isinstance(arguments[0], int):
-            return  # a descriptor was recorded when it was opened
-        path = os.fsdecode(arguments[0]) if arguments and isinstance(arguments[0], str | bytes | os.PathLike) else ""
-        if path and (f"{path}{os.sep}".startswith(self.cache) or self.cache.startswith(f"{path}{os.sep}")):
-            return
-        if event != "open" or (isinstance(arguments[2], int) and arguments[2] & WRITE_FLAGS):
-            self.effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
+_blocks: "list[tuple[set[int | None], list[str]]]" = []
+"""For each open block: the threads that it did not start, and its side effects."""
 
 
 @contextmanager
@@ -179,19 +119,16 @@ def no_side_effects() -> Iterator[None]:
     Compiling modules is not one, and neither is the cache of `store.files.load_or_compute`.
     """
     _add_audit_hook()
-    block = SideEffectRecorder()
-    _recorders.append(block)
+    effects = list[str]()
+    block = ({thread.ident for thread in threading.enumerate()} - {threading.get_ident()}, effects)
+    _blocks.append(block)
     try:
         yield
-        deadline = time.monotonic() + JOIN_SECONDS
-        for thread in threading.enumerate():
-            if thread.ident not in block.other_threads and thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
     finally:
-        _recorders.remove(block)
-    sentence = "this must write nothing and use no network or program, but it did"
-    if block.effects:
-        pytest.fail(f"{sentence}: {', '.join(block.effects)}", pytrace=False)
+        _blocks.remove(block)
+    if effects:
+        sentence = "this must write nothing and use no network or program, but it did"
+        pytest.fail(f"{sentence}: {', '.join(effects)}", pytrace=False)
 
 
 @functools.cache
@@ -199,8 +136,20 @@ def _add_audit_hook() -> None:
     """Add the audit hook, once: it cannot be removed."""
 
     def record(event: str, arguments: tuple[Any, ...]) -> None:
-        if _recorders and (event in EFFECT_EVENTS or event == "open") and "__pycache__" not in str(arguments[:2]):
-            for block in _recorders:
-                block.record_event(event, arguments)
+        if not _blocks or not (event in EFFECT_EVENTS or (event == "open" and _opens_to_write(arguments))):
+            return
+        path = os.fsdecode(arguments[0]) if arguments and isinstance(arguments[0], str | bytes | os.PathLike) else ""
+        cache = str(files.get_cache_folder() / files.COMPUTED)
+        is_of_cache = path and (f"{path}{os.sep}".startswith(cache) or cache.startswith(f"{path}{os.sep}"))
+        if is_of_cache or "__pycache__" in str(arguments[:2]):
+            return
+        for other_threads, effects in _blocks:
+            if threading.get_ident() not in other_threads:
+                effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
 
     sys.addaudithook(record)
+
+
+def _opens_to_write(arguments: tuple[Any, ...]) -> bool:
+    """Return whether a file is opened to be written; a descriptor was recorded when it was opened."""
+    return not isinstance(arguments[0], int) and isinstance(arguments[2], int) and bool(arguments[2] & WRITE_FLAGS)

@@ -1,9 +1,6 @@
-"""The base of all kits: fixtures, and what the plugin's modules may import."""
+"""The base of all kits."""
 
-import ast
 import functools
-import importlib
-import importlib.util
 import inspect
 import io
 import os
@@ -12,16 +9,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import pytest
 from robotrain_runtime.contract.document import RoleName
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.plugins import discovery
-from robotrain.plugins.discovery import Claim
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
@@ -31,7 +25,6 @@ from robotrain.testing.harness import (
     CommandResult,
     fail_with_sentences,
     report,
-    require_no_abandoned_call,
     run_command,
 )
 
@@ -75,9 +68,6 @@ def _validate(what: str, declared: Any) -> Any:
 class KitBase:
     """The base of all kits. A test that is a generator of sentences fails with all of them."""
 
-    public_only: ClassVar[bool | None] = None
-    """Whether only public names may be imported; by default, unless robotrain comes with the plugin."""
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, test in [*vars(cls).items()]:
@@ -87,7 +77,6 @@ class KitBase:
     @pytest.fixture(autouse=True)
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Return the working folder, empty; isolate the state and variables of whoever runs it; install the sample."""
-        require_no_abandoned_call()
         for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
             if not name.startswith(OWN_PREFIXES):
                 monkeypatch.delenv(name)
@@ -97,85 +86,6 @@ class KitBase:
         monkeypatch.chdir(working_folder)
         monkeypatch.syspath_prepend(SAMPLE_SITE)
         return working_folder
-
-    @pytest.fixture
-    def kit_claim(self, kit_folders: Path) -> Claim:
-        """The claim of the plugin under test."""
-        claim_names = [("source", getattr(self, "kind", "")), ("workload", getattr(self, "workload", ""))]
-        claims = [claim for claim in Plugins().claims if (claim.family, claim.name) in claim_names]
-        return claims[0] if claims else pytest.skip("it has no claim of its own: the kit of its platform tests this")
-
-
-class ImportTests(KitBase):
-    """The modules of the plugin's distribution."""
-
-    def test_imports_only_public_names(self, kit_claim: Claim) -> Iterator[str]:
-        """Import only public names of robotrain, and on a platform only what its distribution requires."""
-        if self.public_only is False or (self.public_only is None and kit_claim.built_in):
-            pytest.skip("it is released together with robotrain")
-        top = kit_claim.top_package
-        spec = importlib.util.find_spec(top)
-        folders = spec.submodule_search_locations if spec else None
-        files = sorted(Path(next(iter(folders))).rglob("*.py")) if folders else [Path(str(spec and spec.origin))]
-        declared_modules = {top, *sys.stdlib_module_names, *list_required_modules(kit_claim.project)}
-        allowed_modules = declared_modules if kit_claim.family == "platform" else None
-        private_imports = (
-            private_import for path in files for private_import in find_private_imports(path, allowed_modules)
-        )
-        yield from report("these imports are neither in an `__all__` of robotrain nor required", private_imports)
-
-
-PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
-PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
-"""The modules whose `__all__` holds the names that plugins may import."""
-
-
-def find_private_imports(path: Path, allowed_modules: set[str] | None) -> Iterator[str]:
-    """Yield the imports of a module that are not public.
-
-    :param allowed_modules: the other top-level modules; None for all.
-    """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    used_attributes = {
-        (ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-    }
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Import, ast.ImportFrom)) or getattr(node, "level", False):
-            continue
-        for alias in node.names:
-            name = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
-            if name.partition(".")[0] not in PUBLIC_PACKAGES:
-                imports = (
-                    [name] if allowed_modules is not None and name.partition(".")[0] not in allowed_modules else []
-                )
-            elif name in PUBLIC_MODULES:
-                owner = alias.asname or alias.name
-                imports = [f"{name}.{attribute}" for user, attribute in sorted(used_attributes) if user == owner]
-            else:
-                imports = [name]
-            for used_name in imports:
-                module, _, attribute = used_name.rpartition(".")
-                is_listed = module in PUBLIC_MODULES and attribute in importlib.import_module(module).__all__
-                if not is_listed and used_name not in PUBLIC_MODULES:
-                    yield f"{path.name}:{node.lineno}: {used_name}"
-
-
-@functools.cache
-def list_required_modules(distribution: str) -> set[str]:
-    """Return the top-level modules of the distributions that one requires, and that those of robotrain require.
-
-    Extras do not count. An editable installation lists no modules, so the names of distributions count too.
-    """
-    needs = (need for need in discovery.read_requirements(distribution) if not re.search(r";.*\bextra\b", need))
-    distribution_names = {discovery.parse_requirement_name(need) for need in needs}
-    owners_by_module = metadata.packages_distributions().items()
-    module_names = {
-        module for module, owners in owners_by_module if distribution_names & {*map(discovery.normalize_name, owners)}
-    }
-    module_names |= {name.replace("-", "_") for name in distribution_names}
-    return module_names.union(
-        *(list_required_modules(name) for name in distribution_names if name.startswith("robotrain-"))
-    )
 
 
 SECRET_NAME_PATTERN = (

@@ -32,7 +32,7 @@ from robotrain.run_folder.outputs import CHECKPOINTS_FOLDER, OUTPUTS_FOLDER
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time
-from robotrain.testing.kit_base import SAMPLE_WORKLOAD, ImportTests, load_declared
+from robotrain.testing.kit_base import SAMPLE_WORKLOAD, KitBase, load_declared
 
 SAMPLE_NOTE = "sent by the kit"
 
@@ -331,11 +331,10 @@ def render_elsewhere(bench: Bench, folder: Path, **host: Any) -> dict[str, Any]:
     return plan
 
 
-class PlatformTestBase(ImportTests):
+class PlatformTestBase(KitBase):
     """The base of all test classes of PlatformKit; `platform` is the platform's name."""
 
     platform: ClassVar[str]
-    public_only: ClassVar[bool | None] = True
 
     @pytest.fixture
     def kit_claim(self, bench: Bench) -> Claim:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import source_limits
 from robotrain.model.capabilities import FEATURES, LIMITS
@@ -28,7 +27,6 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
     """The standard tests of a platform, as in docs/plugin-testing.md.
 
     `platform` is the name of an installed platform; the fixture `world` returns a `robotrain.testing.World`.
-    `public_only` is False if the plugin is released together with robotrain, and may import more than public names.
     """
 
     def test_declaration_is_complete(self, bench: Bench, kit_claim: Claim) -> Iterator[str]:
@@ -54,14 +52,6 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
                 yield f"the capabilities say yes to {name} as {role}, a role that it does not have: remove it"
         yield from report(f"the limits are {', '.join(LIMITS)}; not", {*capabilities.limits} - {*LIMITS})
         yield from find_declaration_problems(platform.settings)
-        own_flags = {flag for parameter in get_parameters(platform.settings) for flag in parameter.flags}
-        hints = platform.option_hints.items()
-        wrong_hints = (
-            flag
-            for flag, hint in hints
-            if not (flag[:1] == "-" or flag.isupper()) or flag in own_flags or not hint.strip()
-        )
-        yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong_hints)
 
     def test_workload_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
         """A workload with a yes, as `init` writes it, arrives with its plugins; any other is rejected (exit code 3)."""

@@ -32,7 +32,7 @@ from robotrain.testing.harness import compare, no_side_effects, report
 from robotrain.testing.kit_base import (
     ROLES,
     SAMPLE_WORKLOAD,
-    ImportTests,
+    KitBase,
     find_clashes,
     find_outside_imports,
     load_declared,
@@ -70,12 +70,12 @@ class Served:
     """Further fields of `ContainerContext`."""
 
 
-class SourceKit(ImportTests):
+class SourceKit(KitBase):
     """The standard tests of a source kind, as in docs/plugin-testing.md.
 
     `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
     `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be
-    fetched (`robotrain.testing.Served`); without it nothing is fetched. `public_only` is as in PlatformKit.
+    fetched (`robotrain.testing.Served`); without it nothing is fetched.
     """
 
     kind: ClassVar[str] = ""

@@ -29,7 +29,7 @@ from robotrain.submission.packing import pack_modules
 from robotrain.testing.harness import compare, report, run_command
 from robotrain.testing.kit_base import (
     ROLES,
-    ImportTests,
+    KitBase,
     find_clashes,
     find_declaration_problems,
     find_outside_imports,
@@ -48,14 +48,13 @@ PRODUCED_EVENTS: Mapping[Produces, str] = {"checkpoints": "checkpoint", "results
 Collect = Callable[[JobDocument], list[Any]]
 
 
-class WorkloadKit(ImportTests):
+class WorkloadKit(KitBase):
     """The standard tests of a workload, as in docs/plugin-testing.md.
 
     `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
     fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
     `unchanged` says, by parameter, why it alone changes nothing. The fixture `runs` returns the words of a
     small job that is run on this machine, and `tells` are the events that it must emit (`metrics`, `checkpoint`).
-    `public_only` is as in PlatformKit.
     """
 
     workload: ClassVar[str] = ""

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -122,14 +122,3 @@ def suggest_workspace_settings() -> dict[str, PlatformDefault]:
         configured_name = config.get("defaults", name, fallback="").strip()
         defaults[setting] = PlatformDefault(configured_name, "az configure --defaults" if configured_name else "")
     return defaults
-
-
-URL_HINT = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
-SPEC_HINT = "not needed: robotrain writes the job itself; `robotrain render JOB.yaml --to FOLDER` shows it"
-OPTION_HINTS: Mapping[str, str] = {
-    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-    **dict.fromkeys(("--workflow", "--job-file"), SPEC_HINT),
-    **dict.fromkeys(("--from-blob", "--blob-prefix"), URL_HINT),
-    "--mlflow-enable": "not needed: runs are tracked if a workspace is set; turn this off with --tracking-uri none",
-}
-"""Options of physical-ai-toolchain's scripts for Azure ML and OSMO, each with what to use instead."""

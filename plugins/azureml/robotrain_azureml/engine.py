@@ -16,8 +16,8 @@ from robotrain_azureml.observe import register as registration
 from robotrain_azureml.observe import status as run_status
 from robotrain_azureml.preflight import compute, run_preflight
 from robotrain_azureml.service import jobs
-from robotrain_azureml.submit import job_file, upload
 from robotrain_azureml.submit import submit as submission
+from robotrain_azureml.submit import upload
 
 
 class AzureMLEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, SharedRuns):
@@ -37,7 +37,6 @@ class AzureMLEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads
     find = staticmethod(submission.find_run)
     find_submitted = staticmethod(submitted_runs.find_submitted)
     list_submitted = staticmethod(submitted_runs.list_submitted)
-    read_submitted_spec = staticmethod(job_file.make_submitted_job_file)
 
     status = staticmethod(run_status.query_status)
     list_statuses = staticmethod(run_status.list_statuses)

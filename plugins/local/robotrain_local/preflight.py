@@ -19,7 +19,6 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.health import (
     Check,
-    HealthFix,
     HealthResult,
     report_ok,
     report_warning,
@@ -132,9 +131,9 @@ def check_run_folders() -> Iterator[Problem | HealthResult]:
     scratch = [path for ending in ("part", REMOVED_SUFFIX[1:]) for path in top.glob(f".*.{ending}") if _is_old(path)]
     if scratch:
         count = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of interrupted commands"
-        fix = HealthFix(f"remove {count} in {top}", partial(_remove_folders, scratch))
         size = sum(disk_cache.measure_folder(path).size for path in scratch)
-        yield HealthResult("ok", f"{count}, {format_size(size)}", fix=fix)
+        way = Suggestion(f"rm -r {shlex.join(map(str, scratch))}", "removes them")
+        yield HealthResult("ok", f"{count} in {top}, {format_size(size)}", (way,))
 
 
 def check_tracking_database() -> Iterator[HealthResult]:
@@ -183,9 +182,3 @@ def _is_old(path: Path) -> bool:
         return time.time() - path.stat().st_mtime > MIN_AGE_SECONDS
     except OSError:
         return False
-
-
-def _remove_folders(paths: list[Path]) -> str:
-    for path in paths:
-        shutil.rmtree(path)
-    return f"removed {len(paths)}"

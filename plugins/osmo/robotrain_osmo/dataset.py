@@ -60,9 +60,7 @@ KIND = SourceKind(
             CODE_FLAG,
             (DATASET_FLAG,),
             repeatable=False,
-            upload_setting="code_dataset",
-            help="Your own training program in an OSMO bucket (default bucket: training), as with --code; "
-            "together with it, the name that its folder is uploaded by.",
+            help="Your own training program in an OSMO bucket (default bucket: training), as with --code.",
         ),
     },
     recognizes=lambda text: False,  # any word could be a dataset's name

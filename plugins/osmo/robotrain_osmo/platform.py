@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
-from robotrain_azure.settings import OPTION_HINTS
 
 from robotrain_osmo.capabilities import CAPABILITIES
 from robotrain_osmo.settings import OsmoSettings
@@ -16,12 +15,6 @@ OSMO = Platform(
     plans_class="robotrain_osmo.plans:OsmoPlans",
     settings=OsmoSettings,
     capabilities=CAPABILITIES,
-    option_hints={
-        **OPTION_HINTS,
-        "--use-local-osmo": "use --osmo-cli PATH",
-        "--cpus": "use --cpu N",
-        "--time": "use --exec-timeout TIME",
-    },
     cancel_command="osmo workflow cancel {workflow} --force",
 )
 

@@ -23,7 +23,6 @@ class OsmoSettings(AzureSettings):
             common=True,
             env=("OSMO_PLATFORM",),
             metavar="NAME",
-            foreign_flag="--platform",
             default_note="OSMO refuses a workflow whose pool has no such platform; `osmo pool list` shows them.",
         ),
     ] = "gpu_platform"
@@ -124,7 +123,7 @@ class OsmoSettings(AzureSettings):
         str | None,
         Param(
             help="name by which the folder of --code is uploaded, as a new version for each content (default "
-            "bucket: training); --dataset-name beside --code is the same",
+            "bucket: training)",
             metavar="[BUCKET/]NAME",
             destination=True,
         ),

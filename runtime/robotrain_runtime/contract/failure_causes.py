@@ -28,8 +28,6 @@ class Cause(NamedTuple):
     """The subject where the words do not name it."""
     subject: str = ""
     """The pattern of the subject in all lines; its last match counts, with its groups joined by a space."""
-    flags: tuple[str, ...] = ()
-    """Options whose other value helps, best first; a job has some of them."""
     is_common: bool = False
     """Whether programs that go on print it too: only the failure's own line counts."""
 
@@ -60,7 +58,6 @@ CAUSES: tuple[Cause, ...] = (
         "wait until process {subject} has ended (`nvidia-smi` shows it): it holds memory of the same GPU; or use"
         " another GPU, or a smaller batch",
         subject=r"\bProcess (\d+) has [\d.]+ GiB memory in use",
-        flags=("--batch-size",),
     ),
     Cause(
         "gpu-memory",
@@ -70,7 +67,6 @@ CAUSES: tuple[Cause, ...] = (
         "use a smaller batch, or a GPU with more memory than {subject} has; `nvidia-smi` shows what else holds it",
         "this one",
         r"\b(GPU \d+) has a total capacity of",
-        ("--batch-size",),
     ),
     Cause(
         "shared-memory",
@@ -78,7 +74,6 @@ CAUSES: tuple[Cause, ...] = (
         r"insufficient shared memory|unable to (open|allocate) shared memory|out of shared memory"
         r"|killed by signal: Bus error",
         "give the container more shared memory (/dev/shm), or load data with fewer processes",
-        flags=("--shm-size", "--num-workers"),
     ),
     Cause(
         "disk-full",
@@ -87,7 +82,6 @@ CAUSES: tuple[Cause, ...] = (
         "free space where {subject} lies, or ask for a larger disk",
         "its folder",
         rf"(?:No space left on device|Disk quota exceeded): {_FILE}",
-        ("--storage",),
     ),
     Cause(
         "allocation-size",
@@ -96,14 +90,12 @@ CAUSES: tuple[Cause, ...] = (
         "use less data at once: the program asked for {subject} in one piece",
         "that much",
         r"(?:[Uu]nable|tried) to allocate (\d+(?:\.\d+)?)\.? (\w+)",
-        ("--batch-size",),
     ),
     Cause(
         "host-memory",
         "out_of_memory",
         r"^MemoryError\b|Cannot allocate memory|can't allocate memory|\b_ArrayMemoryError\b|\bstd::bad_alloc\b",
         "give the job more memory, or load data with fewer processes and a smaller batch",
-        flags=("--memory", "--num-workers", "--batch-size"),
     ),
     Cause(
         "gpu-architecture",
@@ -137,7 +129,6 @@ CAUSES: tuple[Cause, ...] = (
         "machine",
         r"invalid device ordinal",
         "use as many GPUs as the machine gives the job (`nvidia-smi` shows them there), or ask for more",
-        flags=("--num-gpus", "--gpus"),
     ),
     Cause(
         "gpu-broken",
@@ -273,7 +264,6 @@ CAUSES: tuple[Cause, ...] = (
         r"Could not load libtorchcodec|No module named 'torchcodec'|libav\w+\.so\S*: cannot open"
         r"|\bffmpeg: (command )?not found|No such file or directory: '(\S*/)?(ffmpeg|ffprobe)'",
         "install FFmpeg (versions 4 to 8) and torchcodec in its image, or decode with PyAV (`pyav`)",
-        flags=("--video-backend",),
     ),
     Cause(
         "other-model",
@@ -289,7 +279,6 @@ CAUSES: tuple[Cause, ...] = (
         "data",
         r"\bthe dataset cannot be used: the quantiles in ",
         "train with `--statistics computed`: the stored ones are not those of the frames",
-        flags=("--statistics",),
     ),
     Cause(
         "dataset",
@@ -299,7 +288,6 @@ CAUSES: tuple[Cause, ...] = (
         r"|image file is truncated",
         "leave its episodes out; `robotrain data check {subject}` looks for more",
         "DATASET",
-        flags=("--exclude-episodes",),
     ),
     Cause(
         "library-missing",
@@ -359,7 +347,6 @@ CAUSES: tuple[Cause, ...] = (
         "machine",
         r"Too many open files|can't start new thread|Resource temporarily unavailable|inotify (watch|instance)",
         "raise the limits of its machine (`ulimit -n`, `ulimit -u`), or load data with fewer processes",
-        flags=("--num-workers",),
     ),
     Cause("unknown-host", "configuration", UNKNOWN_HOST, "check the host's name, and that its machine may reach it"),
     *(
@@ -433,8 +420,3 @@ def describe_cause(cause: Cause, output: Sequence[str] = ()) -> FoundCause:
     matches = [*re.finditer(cause.subject, "\n".join(output), re.MULTILINE)] if cause.subject else []
     subject = " ".join(filter(None, (part and part.strip() for part in matches[-1].groups()))) if matches else ""
     return FoundCause(cause.name, cause.fault, subject, cause.remedy.format(subject=subject or cause.kind))
-
-
-def list_flags(name: str) -> tuple[str, ...]:
-    """Return the options whose other value helps with a cause."""
-    return next((cause.flags for cause in CAUSES if cause.name == name), ())

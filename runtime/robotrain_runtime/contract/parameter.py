@@ -8,11 +8,14 @@ import functools
 import json
 import types
 import typing
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 """The name of a registered model, as Azure ML and MLflow take it; Azure ML's data assets have such names too."""
 PAIR_FORM = "NAME=VALUE"
+OPEN_WORD = r"[A-Za-z_][A-Za-z0-9_.-]{0,99}"
+"""A value of a parameter with choices that is none of them (`Param.open_with`)."""
 UNSET = "none"
 """The value with which a parameter has none, whatever a project's file or a variable says."""
 
@@ -78,8 +81,6 @@ class Param(NamedTuple):
     values with `,` between them, in files a list. `patch`: the option names a YAML or JSON file, whose content is the
     value, as JSON; it is given on the command line only, never by a file or a variable.
     """
-    foreign_flag: str = ""
-    """A flag that other tools use for this, and that means something else here."""
     bare_value: str = ""
     """The value of the flag without a value."""
     names: Literal["", "program", "file", "secret", "account"] = ""
@@ -130,7 +131,27 @@ class Param(NamedTuple):
             inner["allow_inf_nan"] = False
         bounds = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")} | {"pattern": self.whole_pattern}
         inner.update({name: bound for name, bound in bounds.items() if bound is not None})
+        if self.words:
+            _replace_schema(inner, "union", choices=[dict(inner), {"type": "literal", "expected": [*self.words]}])
+        if self.open_with:
+            _replace_schema(inner, "union", choices=[dict(inner), {"type": "str", "pattern": f"^({OPEN_WORD})$"}])
+        if self.form in FORM_READERS:
+            check = functools.partial(_check_form, FORM_READERS[self.form])
+            function = {"type": "no-info", "function": check}
+            _replace_schema(inner, "function-after", function=function, schema=dict(inner))
         return schema
+
+
+def _replace_schema(schema: dict[str, Any], kind: str, /, **fields: Any) -> None:
+    """Put another schema of pydantic's in the place of one that others contain."""
+    schema.clear()
+    schema.update(type=kind, **fields)
+
+
+def _check_form(read: Callable[[str], object], text: str) -> str:
+    """Return a text that has the form of several values. Raise ValueError."""
+    read(text)
+    return text
 
 
 class Parameter(NamedTuple):
@@ -138,6 +159,8 @@ class Parameter(NamedTuple):
 
     name: str
     type: Any
+    annotation: Any
+    """The type with all that is declared of it, for pydantic."""
     bare_type: Any
     """The type without `None`."""
     default: Any
@@ -155,8 +178,6 @@ class Parameter(NamedTuple):
     metavar: str
     """The placeholder of the value in help."""
     required: bool = False
-    custom: bool = False
-    """Whether the annotation has more than a `Param`, which only pydantic can apply."""
 
     def is_unset_by(self, value: object) -> bool:
         """Return whether a raw value says that there is to be none."""
@@ -188,6 +209,7 @@ def get_parameters(declared: type) -> tuple[Parameter, ...]:
         parameter = Parameter(
             name=field.name,
             type=kind,
+            annotation=annotated,
             bare_type=bare_type,
             default=None if is_required else field.default,
             param=param,
@@ -198,7 +220,6 @@ def get_parameters(declared: type) -> tuple[Parameter, ...]:
             choices=choices,
             metavar=param.metavar or "|".join(choices) or _get_metavar(param, bare_type),
             required=is_required,
-            custom=type(param) is not Param or annotated.__metadata__ != (param,),
         )
         parameters.append(parameter)
     return tuple(parameters)
@@ -246,6 +267,21 @@ def load_texts(parameter_value: object) -> list[str]:
     if not isinstance(parsed_texts, list) or not all(isinstance(member, str) for member in parsed_texts):
         raise ValueError("it is no JSON list of texts")
     return parsed_texts
+
+
+def parse_pairs(pairs_text: str | None) -> dict[str, str]:
+    """Return names with values, in the order of the text. Raise ValueError, which does not repeat the text."""
+    pairs: dict[str, str] = {}
+    for part in pairs_text.split(",") if pairs_text else ():
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip() or name.strip() in pairs:
+            raise ValueError("it is not NAME=VALUE,NAME=VALUE, each name once")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+FORM_READERS: Mapping[str, Callable[[str], object]] = {"table": parse_pairs, "pairs": load_pairs, "texts": load_texts}
+"""What reads a text with several values. Raises ValueError."""
 
 
 @functools.cache

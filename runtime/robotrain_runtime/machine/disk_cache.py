@@ -235,7 +235,7 @@ class CacheLease(ExitStack):
 
 
 DATA_PREFIXES = ("data/", "frames/", "prepared/")
-"""The entries that are evicted. Environments are few and slow to build: only `runs --prune --cache` removes them."""
+"""The entries that are evicted. Environments are few and slow to build: only `prune --cache` removes them."""
 
 
 def evict_data(

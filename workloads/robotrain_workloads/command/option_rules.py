@@ -9,7 +9,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from robotrain.config.option_synonyms import find_synonym
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
@@ -108,21 +107,13 @@ def find_option(job: "Job", name: str) -> str:
     program = _read_program(job)
     words = (word.partition("=")[0] for word in job.trainer_args if word.startswith("-"))
     options = [*words, *(program.parser.list_options() if program else ())]
-    named_option = next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
-    return named_option or find_synonym(name, options, exact=True)
+    return next((option for option in options if option.lstrip("-").replace("-", "_") == name), "")
 
 
 def list_options(folder: Path, words: Sequence[str]) -> list[str] | None:
     """Return the options of the program that a command starts in a folder; None where they are not certain."""
     parser = _read_parser_of(folder, words)
     return parser.list_options() if parser else None
-
-
-def list_open_options(folder: Path, words: Sequence[str]) -> list[str]:
-    """Return the options of the program that a command starts which take any number of values."""
-    parser = _read_parser_of(folder, words)
-    options = parser.list_options() if parser else []
-    return [option for option in options if parser and parser.takes_any_number(option)]
 
 
 def _read_parser_of(folder: Path, words: Sequence[str]) -> ProgramParser | None:
@@ -225,9 +216,9 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
 
 
 def _find_meant_option(name: str, options: Sequence[str]) -> str:
-    """Return the option of a program that a name means: the nearest, or one that has another word for the same."""
+    """Return the option of a program that a name means: the nearest."""
     long_options = [option for option in options if option not in HELP_OPTIONS]
-    return find_nearest_name(name, long_options) or find_synonym(name, long_options)
+    return find_nearest_name(name, long_options) or ""
 
 
 def _move_value(mistake: Mistake, nearest_option: str, parser: ProgramParser, words: Sequence[str]) -> str:

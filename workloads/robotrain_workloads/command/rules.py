@@ -228,7 +228,7 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         if is_here or "/" in name or name != job.trainer_args[0]:
             ways = _suggest_code(name, job.trainer_args)
             message = "program-missing.no-code" if is_here else "program-missing.nowhere"
-            yield make_problem(message, *ways, given=name, name=redact(name))
+            yield make_problem(message, *ways, absent=("code",), given=name, name=redact(name))
     elif code.kind == LOCAL_KIND and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
         folder = PurePosixPath(name).parent
         glob_pattern = f"*{PurePosixPath(name).suffix or '.py'}"

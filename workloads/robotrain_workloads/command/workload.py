@@ -115,21 +115,6 @@ def list_words(job: "Job") -> Sequence[str]:
     return words if values["shell"] else [placeholders.fill_known(word, own_values) for word in words]
 
 
-def list_unread(job: "Job") -> Sequence[str]:
-    """Return the names of the parameters that the command certainly does not read."""
-    from robotrain_workloads.command import option_rules, parameter_rules
-
-    unread_names = parameter_rules.list_unread(job)
-    return [*unread_names, "resume_args"] if any(option_rules.check_resume_options(job)) else unread_names
-
-
-def list_open_options(folder: Path, words: Sequence[str]) -> Sequence[str]:
-    """Return the options of the program that take any number of values."""
-    from robotrain_workloads.command import option_rules
-
-    return option_rules.list_open_options(folder, words)
-
-
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
@@ -212,9 +197,7 @@ COMMAND = Workload(
         launchers=LAUNCHERS,
         find_needs=find_needs,
         list_options=list_options,
-        list_open_options=list_open_options,
         list_words=list_words,
-        list_unread=list_unread,
     ),
     get_option_name=lambda argument: "",
     check=check_job,

@@ -44,15 +44,6 @@ def _make_metrics(name: str, title: str) -> Iterator[Metric]:
     yield Metric(name=f"{name}/std_episode_reward", kind="score", label=f"{title}: deviation of the episode reward")
 
 
-OPTION_HINTS = {
-    "--packages": packages.HINT,
-    "--num-nodes": "a policy is exported on one machine, in one process",
-    "--checkpoint": "use --checkpoint-uri URI",
-    "--model": "use --checkpoint-uri URI: the checkpoint is exported first",
-    "--activation": "remove it: params/agent.yaml beside the checkpoint tells",
-}
-
-
 def derive_defaults(job: "Job") -> "dict[str, tuple[Any, str]]":
     """Return the length of the videos: without Isaac Sim nothing renders them."""
     return {} if job["isaac_version"] == "2.3" else {"video_length": (0, "of Isaac Lab 3.0 without Isaac Sim")}
@@ -115,7 +106,6 @@ ISAAC_EXPORT = Workload(
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
-    option_hints=OPTION_HINTS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "format": "format"}),
     load_locker=lazy_locker.load_locker,

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
-OPTION_HINTS = {
-    "--packages": packages.HINT,
-    **dict.fromkeys(("--epochs", "--num-epochs", "--max-epochs"), ITERATIONS_HINT),
-    **dict.fromkeys(("--steps", "--max-steps", "--training-steps"), ITERATIONS_HINT),
-    "--dataset-name": "only on OSMO, where it names code in a bucket: use --code FOLDER",
-    "--job-name": "use --name NAME",
-    "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
-}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -131,7 +123,6 @@ ISAAC_TRAIN = Workload(
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
-    option_hints=OPTION_HINTS,
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task", "backend"),
     load_locker=lazy_locker.load_locker,

@@ -41,12 +41,6 @@ METRICS = (
     Metric(name="rollout/avg_max_reward", kind="score", label="mean greatest reward", better="higher"),
     Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
 )
-OPTION_HINTS = {
-    "--packages": packages.HINT,
-    "--num-nodes": "a validation runs one simulator, on one machine",
-    "--checkpoint": "use --checkpoint-uri URI",
-    "--max-steps": "use --eval-episodes N",
-}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -100,7 +94,6 @@ ISAAC_VALIDATE = Workload(
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
-    option_hints=OPTION_HINTS,
     program_options=profile.ISAAC_OPTIONS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from enum import StrEnum
 from inspect import getdoc
 from typing import Annotated
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app
 from robotrain.cli.help_page import format_help
 from robotrain.cli.output import (
     SEVERITY_STYLES,
@@ -22,9 +21,7 @@ from robotrain.cli.output import (
     print_result,
 )
 from robotrain.cli.progress_bar import show_progress
-from robotrain.errors import Stage, Suggestion
-from robotrain.model.source import SourceKind
-from robotrain.redaction import can_repeat
+from robotrain.errors import Stage
 
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot_data import check_report, given_datasets, inspector
@@ -124,51 +121,6 @@ def _print_dataset(checked: CheckedDataset) -> None:
         print_message("\n".join(next_lines))
 
 
-class DataCommand(OwnCommand):
-    """A command about datasets; it knows the options that name one to a training."""
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: typer.Context) -> tuple[Suggestion, ...]:
-        """Return the line with the dataset as a word, or the command that writes a page."""
-        line = read_typed_line(ctx)
-        index = next((index for index, word in enumerate(line) if word.partition("=")[0] == flag), None)
-        flags = [spelling for kind in get_plugins(ctx).source_kinds().values() for spelling in _list_flags(kind)]
-        if index is None or near:
-            return near
-        _, equals, value = line[index].partition("=")
-        if flag in (*flags, *DATASET_FLAGS):
-            words = [*line[:index], *([value] if equals else []), *line[index + 1 :]]
-        elif flag in EPISODE_FLAGS and line[1:2] == ["view"]:
-            episode_words = [value] if equals else line[index + 1 : index + 2]
-            words = [*line[:index], *line[index + 1 + (not equals) :], *episode_words]
-        elif flag in PAGE_FLAGS and line[1:2] == ["check"]:
-            words = ["data", "view", *line[2:index], f"--to={value}" if equals else "--to", *line[index + 1 :]]
-        else:
-            return near
-        text = shlex.join(["robotrain", *words[:2], *dict.fromkeys(words[2:])])  # a dataset may be there twice
-        return (Suggestion(text),) if can_repeat(text) else ()
-
-
-DATASET_FLAGS = (
-    "--dataset",
-    "--data",
-    "--path",
-    "--folder",
-    "--repo-id",
-    "--dataset.repo_id",
-    "--dataset.root",
-    "--root",
-)
-EPISODE_FLAGS = ("--episode", "--episodes", "--episode-index", "-e")
-PAGE_FLAGS = ("--to", "--output", "--out", "--html")
-"""What people type for the page of `data view`."""
-
-
-def _list_flags(kind: SourceKind) -> list[str]:
-    """Return the options for datasets of a kind."""
-    role = kind.roles.get(given_datasets.ROLE)
-    return [role.flag, *role.aliases] if role else []
-
-
 HELP = """Look at datasets: what is wrong with them, and in which episodes.
 
   robotrain data check recordings/pick-cube
@@ -178,4 +130,4 @@ HELP = """Look at datasets: what is wrong with them, and in which episodes.
 app = make_plain_app()
 app.info.help = format_help(HELP)
 for _command in (check, view):
-    app.command(cls=DataCommand, help=format_help(getdoc(_command) or ""))(_command)
+    app.command(cls=OwnCommand, help=format_help(getdoc(_command) or ""))(_command)

@@ -14,7 +14,6 @@ from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
-from robotrain_workloads.lerobot.parameters import ID_HINTS
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
 from robotrain_workloads.package_lock import lazy_locker
 
@@ -64,18 +63,6 @@ METRICS = (
     Metric(name="aggregate_.*", pattern=True, kind="copy"),
 )
 EPISODES_HINT = "use --eval-episodes N"
-OPTION_HINTS = {
-    "--num-nodes": "an evaluation runs on one machine",
-    "--eval-n-episodes": EPISODES_HINT,
-    "--n-episodes": EPISODES_HINT,
-    "--num-episodes": EPISODES_HINT,
-    "--eval-env": "use --env NAME",
-    "--checkpoint": "use --policy-path FOLDER",
-    "--eval-seed": "use --seed N",
-    **dict.fromkeys(("--task", "--tasks", "--env-task"), "use --env-tasks NAMES"),
-    "--bs": "use --batch-size N",
-    **ID_HINTS,
-}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -264,7 +251,6 @@ LEROBOT_EVAL = Workload(
     read_results=read_results,
     managed_options=OWNED_OPTIONS,
     program_options=lerobot_declarations.LEROBOT_OPTIONS,
-    option_hints=OPTION_HINTS,
     named_by=("env",),
     check=check_job,
     logs_metric=logs_metric,

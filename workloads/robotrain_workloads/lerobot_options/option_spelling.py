@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 FLAG = re.compile(r"(?<![\w-])(--[a-z][\w-]*)(?![\w.-])")
-HINT = re.compile(r"use (--[a-z][a-z-]*) [A-Z]+")
-"""What robotrain has for an option of another trainer, with the same value."""
 REVISION_FORM = "[@REVISION]"
 
 
@@ -38,9 +36,6 @@ def list_spellings(workload: "Workload", model: str) -> dict[str, str]:
     for parameter in get_parameters(workload.parameters):
         for flag in parameter.flags if parameter.flag in spellings else ():
             spellings.setdefault(flag, spellings[parameter.flag])
-    for flag, hint in workload.option_hints.items():
-        if (match := HINT.fullmatch(hint)) and match[1] in spellings:
-            spellings.setdefault(flag, spellings[match[1]])
     return spellings
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cli.misspelt_option import find_misspelt_option
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain_workloads.lerobot import option_tree, versions
@@ -27,7 +26,8 @@ from robotrain_workloads.lerobot_options.trained_type import TrainedType
 from robotrain_workloads.option_kinds import get_suggested_text
 
 if TYPE_CHECKING:
-    from robotrain.model.workload import Workload
+    from robotrain.nearest_name import find_nearest_name
+from robotrain.model.workload import Workload
 
 TRAINING = "lerobot-train"
 DATASET, DATASET_FOLDER, ENVIRONMENT, RESUME = "dataset.repo_id", "dataset.root", "env.type", "resume"
@@ -155,10 +155,9 @@ class TranslatedOptions:
                     if meant_option
                     else True
                 )
-                hint = self.find_program_hint(name)
-                way = "" if hint or is_refused or is_unknown else f": use {meant_option}"
+                way = "" if is_refused or is_unknown else f": use {meant_option}"
                 problem_reason = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
-                self.refuse(option, f"{problem.title}{problem_reason or way or hint}", meant_option if way else "")
+                self.refuse(option, f"{problem.title}{problem_reason or way}", meant_option if way else "")
                 return
             if name in self.list_backbone_options():
                 argument, refusal = self.add_backbone(name, value)
@@ -186,14 +185,7 @@ class TranslatedOptions:
 
     def find_near_option(self, name: str, value: str) -> str:
         """Return LeRobot's option for a misspelt one of robotrain's; empty if there is none."""
-        return self.respell_option(find_misspelt_option(f"--{name}", self.spellings), value)
-
-    def find_program_hint(self, name: str) -> str:
-        """Return what is said of an option of another trainer that no option stands for; empty for others."""
-        flag = f"--{name.replace('_', '-')}"
-        hint = "" if flag in self.spellings else self.workload.option_hints.get(flag, "")
-        is_respelled = all(flag in self.spellings for flag in option_spelling.FLAG.findall(hint))
-        return f": {option_spelling.respell(hint, self.spellings)}" if hint and is_respelled else ""
+        return self.respell_option(find_nearest_name(f"--{name}", self.spellings) or "", value)
 
     def list_backbone_options(self) -> set[str]:
         """Return the options that name a repository of the type's backbone or tokenizer."""

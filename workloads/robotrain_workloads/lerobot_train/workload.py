@@ -12,7 +12,6 @@ from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
-from robotrain_workloads.lerobot.parameters import ID_HINTS, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 from robotrain_workloads.package_lock import lazy_locker
 
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
     from robotrain_runtime.contract.document import JobDocument, JobSource
-
-
-OPTION_HINTS = {
-    **ID_HINTS,
-    **TRAINING_HINTS,
-    **dict.fromkeys(("--project", "--wandb-project"), "use --experiment-name NAME"),
-}
 
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
@@ -198,7 +190,6 @@ LEROBOT_TRAIN = Workload(
     derive_defaults=derive_defaults,
     describe_unset=describe_unset,
     program_options=lerobot_declarations.LEROBOT_OPTIONS._replace(chosen_by=("policy_type", "reward_model")),
-    option_hints=OPTION_HINTS,
     named_by=("policy_type", "reward_model"),
     template=JobTemplate(
         parameters=PARAMETERS, examples=EXAMPLES, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies
@@ -214,7 +205,6 @@ LEROBOT_TRAIN = Workload(
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     evaluated_with="evaluate_checkpoints",
-    merge="lerobot-merge {policy} {backbone?}",
 )
 
 

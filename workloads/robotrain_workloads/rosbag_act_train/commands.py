@@ -15,7 +15,7 @@ from robotrain.cli.command_factory import OwnCommand, make_plain_app
 from robotrain.cli.help_page import format_help
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
-from robotrain.installation import format_install_command
+from robotrain.installation import suggest_install
 from robotrain.messages import Messages
 from robotrain.store import files
 
@@ -296,7 +296,7 @@ def _find_open_action(survey: BagSurvey) -> list[Problem]:
 def _check_packages() -> None:
     missing_packages = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing_packages:
-        way = (Suggestion(format_install_command("robotrain[rosbag]")),)
+        way = (suggest_install("robotrain[rosbag]"),)
         raise Rejected([make_problem("rosbag-packages-missing", *way, missing=", ".join(missing_packages))])
 
 

@@ -165,15 +165,13 @@ def parse_size(text: str) -> tuple[int, int]:
 def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
     """Yield every value of the file that is not null, as text, and every mistake in its form. Raise OSError."""
     try:
-        root, refused_lines = parse_yaml(read_limited(file))
+        root = parse_yaml(read_limited(file))
     except MalformedYaml as error:
         yield _make_problem(f"{file.name}:{error.line}", f"{file} is not YAML", error.why)
         return
     except ValueError as error:
         yield _make_problem(str(file), f"{file} cannot be read", str(error))
         return
-    for line_number, title in refused_lines:
-        yield _make_problem(f"{file.name}:{line_number}", f"{file}: {title}")
     if root is None or root.null:
         return
     if root.kind != "mapping":

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 RESOURCES = Resources(cpu=4, memory="16Gi")
-OPTION_HINTS = {
-    **lerobot_train.OPTION_HINTS,
-    "--accumulate": "LeRobot adds no gradients of batches up: --batch-size N has as many samples in a step",
-}
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
@@ -83,7 +79,6 @@ ROSBAG_ACT_TRAIN = replace(
     parameters=RosbagActParameters,
     profile=replace(LEROBOT_TRAIN.profile, resources=RESOURCES),
     derive_profile=derive_profile,
-    option_hints=OPTION_HINTS,
     named_by=(),
     check=check_job,
     read_config=read_config,

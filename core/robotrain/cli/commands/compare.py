@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +13,18 @@ from robotrain_runtime.comparison.decision import ComparisonPlan
 
 from robotrain.cli import usage
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, CHECKER, CHECKER_HELP, complete_run_names, find_run
-from robotrain.cli.command_factory import check_typography, get_plugins, read_typed_line, spelling_out_runs
-from robotrain.cli.commands import compare_words, compared_runs, watch
+from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands import compared_runs, watch
 from robotrain.cli.commands.submit import submit_job, waits_for_end
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_message_line, print_text
-from robotrain.cli.unknown_words import find_unknown_words
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
 from robotrain.comparison.table import Missing
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
-from robotrain.line_edits import find_placeholders, read_edit
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.plugins.manager import Plugins
@@ -135,10 +132,6 @@ class CompareCommand(JobCommand):
         reference_policy = ctx.params.get("not_worse_than") or ""
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
-
-        line = read_typed_line(ctx)
-        check_typography(ctx)
-        raise_if_any(filter(None, (compare_words.find_page_problem(line), compare_words.find_word_between(policies))))
         self._check_options(ctx, words, policies)
         plan = self._read_plan(ctx.params)
         missing: Missing | None = ctx.params.get("missing")
@@ -147,8 +140,7 @@ class CompareCommand(JobCommand):
         if file:
             record = compared_runs.compare_file(Path(file), policies, plan, reference_policy, missing)
         else:
-            with spelling_out_runs(ctx):
-                record = compared_runs.compare_runs(policies, plan, reference_policy, missing, get_plugins(ctx))
+            record = compared_runs.compare_runs(policies, plan, reference_policy, missing, get_plugins(ctx))
         show_record(ctx, record)
 
     def make_request(
@@ -184,28 +176,6 @@ class CompareCommand(JobCommand):
         self.policies = _list_policies(words[1:])
         super().execute(ctx, choice, {**values, "words": [word for word in words if word not in self.policies]})
 
-    def express(self, problem: Problem) -> Problem:
-        """Return a problem whose suggestions name policies as words: they have no options here."""
-        kinds = Plugins().source_kinds().values()
-        flags = {kind.roles[role].flag for kind in kinds for role in (POLICY, REFERENCE) if role in kind.roles}
-        first_policy = next(iter(self.policies), "RUN")
-        words = Suggestion(
-            f"robotrain compare {shlex.quote(first_policy)} POLICY", "another run, RUN@STEP, or any policy"
-        )
-        ways = list[Suggestion]()
-        for way in problem.suggestions:
-            is_policy = flags.intersection(read_edit(way).flags)
-            ways.append((self._name_policy(way, problem) or words) if is_policy else way)
-        return super().express(replace(problem, suggestions=tuple(dict.fromkeys(ways))))
-
-    def _name_policy(self, way: Suggestion, problem: Problem) -> Suggestion | None:
-        """Return the line with another policy in the place of the one of a problem; None if that is still to choose."""
-        values = [option.value for option in read_edit(way).options]
-        if len(values) != 1 or problem.given not in self.policies or find_placeholders(values[0]):
-            return None
-        words = [values[0] if text == problem.given else text for text in self.policies]
-        return Suggestion(f"robotrain compare {shlex.join(words)} …", way.remark)
-
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job; if requested, follow it to its end, and print what it found."""
         submit_job(ctx, prepared, values, finish_comparison if waits_for_end(values) else None)
@@ -236,7 +206,7 @@ class CompareCommand(JobCommand):
         problems = [*usage.find_swallowed_flags(ctx.params, self.options)]
         problems += usage.find_repeated_options(order, self.options)
         if unknown_flags := [word for word in words if word.startswith("-")]:
-            problems += find_unknown_words(
+            problems += usage.find_unknown_words(
                 [self.choice.workload, *unknown_flags], self.choice, self.options, get_plugins(ctx)
             )
         flags_by_name = {name: flag for flag, name in reversed(self.options.flags.items())}

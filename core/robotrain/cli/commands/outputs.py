@@ -19,12 +19,8 @@ from robotrain_runtime.machine import disk_cache
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_place, open_step, option
 from robotrain.cli.best_checkpoint import find_best_score
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
-from robotrain.cli.commands import merged_policy
-from robotrain.cli.named_change import find_unkept_change
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.cli.run_words import CHECKPOINT_FLAG
-from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model import amounts
@@ -48,27 +44,12 @@ PART_SUFFIX, LOCK_FILE = ".part", ".lock"
 """The end of the name of a folder into which an output is copied, and the file in it that the copying process locks."""
 
 
-class OutputsCommand(OwnCommand):
-    """The command; it knows how `register` names the best checkpoint."""
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the option that stands for `--best` and `--last` of other commands."""
-        word = flag.removeprefix("--")
-        return (Suggestion(f"--checkpoint {word}", replaces=flag),) if word in (BEST, "last") else near
-
-
 def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     step: StepOption = "",
-    checkpoint: Annotated[str, option(CHECKPOINT_FLAG, "STEP|last|best|all", CHECKPOINT_HELP)] = "",
-    merged: Annotated[
-        bool,
-        typer.Option(
-            "--merged", help="Make one policy of an adapter and its base, on this machine; --to is its folder."
-        ),
-    ] = False,
+    checkpoint: Annotated[str, option("--checkpoint", "STEP|last|best|all", CHECKPOINT_HELP)] = "",
     json: JsonOption = False,
 ) -> None:
     """List the complete checkpoints and other outputs of a run so far; with --to, download them.
@@ -78,10 +59,6 @@ def outputs(
     if to:
         check_place(to, "--to", is_folder=True)
     record, platform = open_step(ctx, run, step)
-    training = None
-    if merged:
-        training = open_training(ctx, record, platform, option="--step")
-        record, platform = training.record, training.platform
     if checkpoint == BEST:
         record, platform, checkpoint = _find_best(ctx, record, platform)
     run_outputs = list(platform.engine.outputs(record.reference))
@@ -90,15 +67,11 @@ def outputs(
         message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
         raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status, record, platform))])
-    if training:
-        return _print_merged(ctx, training, _select_outputs(run_outputs, checkpoint or "last", record), to, json)
     chosen_outputs = _select_outputs(run_outputs, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in run_outputs)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
         reason = _explain_no_outputs(platform.engine.status(record.reference), record, platform)
         print_message(f"there is no checkpoint among them: {reason}")
-        if words := find_unkept_change(record, _read_progress(record, platform)):
-            print_message(f"  robotrain resubmit {record.run} {words}    keeps those that the program saves")
     downloaded = download_outputs(chosen_outputs, platform, record, to) if to else {}
     if to:
         _leave_out_of_code(record, to, downloaded)
@@ -154,26 +127,6 @@ def select_checkpoints(
     return _select_outputs(run_outputs, checkpoint or "all", record, flag, takes_last=takes_last)
 
 
-def _print_merged(
-    ctx: typer.Context, training: TrainingRun, chosen_outputs: Sequence[Output], to: Path | None, as_json: bool
-) -> None:
-    """Merge a checkpoint, and print where the policy is."""
-    if len(chosen_outputs) > 1:
-        raise Rejected(
-            [make_problem("options-conflict.one-checkpoint", flag=merged_policy.FLAG, count=len(chosen_outputs))]
-        )
-    raise_if_any(_find_existing([to] if to else []))
-    merged_checkpoint = merged_policy.merge_checkpoint(ctx, training, chosen_outputs[0])
-    path = to or Path(merged_checkpoint.output.uri) / merged_checkpoint.output.model
-    if to:
-        merged_policy.copy_policy(merged_checkpoint, to)
-    if as_json:
-        merge, run = merged_checkpoint.record.run, training.record.run
-        print_json({"run": run, "step": chosen_outputs[0].step, "merge": merge, "path": str(path.absolute())})
-    else:
-        print_result(str(path))
-
-
 def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
     return _read_progress(record, platform).evaluated is not None
@@ -188,7 +141,7 @@ def _select_outputs(
     run_outputs: Sequence[Output],
     checkpoint: str,
     record: RunRecord,
-    flag: str = CHECKPOINT_FLAG,
+    flag: str = "--checkpoint",
     *,
     takes_last: bool = True,
 ) -> list[Output]:
@@ -357,4 +310,4 @@ def _measure_size(path: Path) -> int:
     return size
 
 
-app = make_app(outputs, cls=OutputsCommand)
+app = make_app(outputs)

@@ -25,7 +25,7 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_plain_app, read_typed_line
+from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
 from robotrain.cli.commands.submit import finish_submission, open_waiting_channels, submit_job
@@ -42,7 +42,6 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
-from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -207,7 +206,7 @@ def prepare_file(
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
-        raise Rejected([*problems, make_platform_missing_problem(plugins, read_typed_line(ctx))])
+        raise Rejected([*problems, make_platform_missing_problem(plugins)])
     chosen_platform = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
     if sends:
         print_platform(choice.platform, str(choice.origins[1]))

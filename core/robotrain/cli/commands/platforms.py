@@ -1,7 +1,6 @@
 """`robotrain platforms`: what each platform supports."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -11,13 +10,12 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.check.matrix import MatrixRow, ParityMatrix, make_matrix
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
-from robotrain.cli.columns import GAP, Column, fit_columns, wrap_text
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import format_metavar, format_option_help
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.cli.table import GAP, Column, fit_columns, wrap_text
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.platform import Platform
@@ -33,7 +31,6 @@ def platforms(
         argument("[PLATFORM]", "Show one platform, with reasons, alternatives and its settings.", complete_platforms),
     ] = "",
     json: JsonOption = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with reasons.")] = False,
 ) -> None:
     """Show what each platform supports, as it declares it.
 
@@ -49,9 +46,6 @@ def platforms(
     )
     common_lines = ("", *exclusion_lines) if matrix.exclusions else ()  # rules that hold on every platform
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
-    if json and markdown:
-        ways = (suggest_choosing("--json", "--markdown"),)
-        raise Rejected([make_problem("usage.json-and-markdown", *ways)])
     if json:
         settings = {
             platform_name: [
@@ -61,8 +55,6 @@ def platforms(
             for platform_name, platform in shown_platforms.items()
         }
         print_json({**_dump_matrix(matrix), "settings": settings})
-    elif markdown:
-        print_result(format_markdown(matrix))
     elif name:
         print_result(f"{name}: {shown_platforms[name].summary}\n")
         print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common_lines)))
@@ -206,83 +198,9 @@ def _format_remark(row: MatrixRow, support: Support) -> str:
     return f"{support.reason} Instead: {support.suggestion}." if support.suggestion else support.reason
 
 
-SECTION_TITLES: Mapping[str, str] = {
-    "sources": "Sources and publishing",
-    "combinations": "Combinations of dataset sources",
-    "workloads": "Workloads",
-    "features": "Features",
-}
-LEGEND = """\
-- **yes**: it works.
-- **not yet** and **no**: such a job is rejected before anything is sent; the number refers to the reason below.
-- **unknown**: the platform does not declare it; such a job is rejected too."""
-
-NoteNumbers = dict[tuple[str, str], int]
-"""The number of each reason with its alternative."""
-
-
-def format_markdown(matrix: ParityMatrix) -> str:
-    """Return the matrix as Markdown."""
-    notes: NoteNumbers = {}
-    parts = [LEGEND]
-    for section, head in SECTION_TITLES.items():
-        rows = [row for row in matrix.rows if row.section == section]
-        cells = [
-            [
-                _format_markdown_name(row),
-                *(_format_markdown_cell(row.cells[platform], notes) for platform in matrix.platforms),
-            ]
-            for row in rows
-        ]
-        parts += [f"## {head}", _format_markdown_table(["", *matrix.platforms], cells)]
-        parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
-    titles = [LIMITS.get(limit.name, limit.name) for limit in matrix.limits]
-    limit_rows = [*zip(titles, *(_list_limits(matrix, platform) for platform in matrix.platforms), strict=True)]
-    parts += ["## Limits", _format_markdown_table(["at most", *matrix.platforms], limit_rows)]
-    if notes:
-        parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
-    return "\n\n".join(parts)
-
-
-def _format_markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
-
-
 def _list_variables(parameter: Parameter) -> list[str]:
     """Return the variables that give a parameter; a patch is given on the line only."""
     return [] if parameter.param.form == "patch" else list(parameter.env)
-
-
-def _format_markdown_name(row: MatrixRow) -> str:
-    """Return a row's title with its names as code, and what a feature is."""
-    title = format_row_title(row)
-    for name in row.names.values():
-        title = re.sub(rf"(?<![\w`]){re.escape(name)}(?![\w`])", f"`{name}`", title)
-    means = FEATURES.get(row.names.get("feature", ""), "")
-    return f"{title.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
-
-
-def _format_markdown_cell(support: Support, notes: NoteNumbers) -> str:
-    if support or support.level == "unknown":
-        return format_level(support)
-    note = notes.setdefault((support.reason, support.suggestion), len(notes) + 1)
-    return f"{format_level(support)} ({note})"
-
-
-def _list_notes(notes: NoteNumbers) -> Iterator[str]:
-    for (reason, instead), note in notes.items():
-        can_be_typed = instead.startswith(("-", "robotrain "))
-        way = f" Instead: {f'`{instead}`' if can_be_typed else _escape_sentence(instead)}." if instead else ""
-        yield f"{note}. {_escape_sentence(reason)}{way}"
-
-
-def _escape_sentence(sentence: str) -> str:
-    """Return a sentence escaped for Markdown, its options as code."""
-    parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", sentence)
-    special_characters = r"([\\`*_<>|\[\]])"
-    return "".join(
-        f"`{part}`" if index % 2 else re.sub(special_characters, r"\\\1", part) for index, part in enumerate(parts)
-    )
 
 
 app = make_app(platforms)

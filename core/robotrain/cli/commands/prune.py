@@ -1,20 +1,26 @@
-"""`robotrain runs --prune`: show and remove one run, or old runs."""
+"""`robotrain prune`: show and remove one run, old runs, or cached environments and data."""
 
 from __future__ import annotations
 
-import re
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
-from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
-from robotrain.cli.commands import ui
+from robotrain.cli.arguments import (
+    JsonOption,
+    PruneDryRunOption,
+    YesOption,
+    argument,
+    complete_platforms,
+    complete_run_names,
+    option,
+)
+from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.commands.prune_cache import prune_cache
 from robotrain.cli.output import (
     describe_exception,
     format_table,
@@ -23,24 +29,70 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
+from robotrain.cli.run_list import run_filter
 from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
-from robotrain.cli.run_words import MAX_NAMESAKES, describe_namesake
-from robotrain.errors import Rejected, Stage
+from robotrain.errors import Rejected, Stage, raise_if_any
 from robotrain.model import amounts
-from robotrain.model.platform import Platform
+from robotrain.model.amounts import format_age
 from robotrain.model.run import RemovedInPart, RunRecord, Status
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, name_lock, progress_cache, prune, records, stored_job
+from robotrain.store import name_index, name_lock, records, scratch, stored_job
 from robotrain.store.latest_run import NEWEST_NAMES
-from robotrain.store.prune import PruneCandidate
+from robotrain.store.prune import PruneCandidate, plan_pruning, select_old_runs
 from robotrain.submission import interrupted_submit
 
-SQLITE = "sqlite:///"
-RUN_ID = re.compile("[0-9a-f]{32}")
+TIME_HELP = "Runs that ended this long ago: 30d, 12h."
+STATE_HELP = "Only runs in these states: failed,cancelled."
+CACHE_HELP = "Cached environments and data instead of runs; what a run uses stays."
+UNUSED_HELP = "With --cache: only what no run used for this long: 30d, 12h."
+LIMIT_HELP = "With --cache: only the least recently used, until this much remains: 50GB."
 
 
-def prune_runs(
+def prune(
+    ctx: typer.Context,
+    run: Annotated[str, argument("[RUN]", "The run to remove, by its whole name.", complete_run_names)] = "",
+    older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=0, metavar="INT", help="All but this many of the newest.")
+    ] = None,
+    state: Annotated[str, option("--state", "STATE", STATE_HELP, run_filter.complete_states)] = "",
+    platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
+    cache: Annotated[bool, typer.Option("--cache", help=CACHE_HELP)] = False,
+    unused: Annotated[str, option("--unused", "TIME", UNUSED_HELP)] = "",
+    limit: Annotated[str, option("--limit", "SIZE", LIMIT_HELP)] = "",
+    dry_run: PruneDryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Remove a run, old runs, or cached environments and data; asks first.
+
+    robotrain prune --older-than 30d
+
+    robotrain prune --cache --unused 30d
+    """
+    states = run_filter.parse_states(state)
+    of_runs = {"RUN": run, "--older-than": older_than, "--keep": keep is not None, "--state": state}
+    of_runs["--platform"] = platform
+    of_cache = {"--unused": unused, "--limit": limit}
+    for flag, is_given in (of_runs if cache else of_cache).items():
+        if is_given and cache:
+            raise arguments.make_usage_error(
+                f"{flag} cannot be used with --cache",
+                "It chooses runs, and --unused and --limit do cached data.",
+            )
+        if is_given:
+            raise arguments.make_usage_error(f"{flag} has no effect without --cache", "It is about the cache.")
+    if not dry_run and (count := scratch.remove_scratch()):
+        print_message(f"removed {count} temporary file{'' if count == 1 else 's'} of interrupted commands")
+    if cache:
+        prune_cache(unused, limit, yes, json, dry_run)
+        return
+    raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
+    _prune_runs(get_plugins(ctx), run, older_than, keep, states, platform, yes, json, dry_run)
+
+
+def _prune_runs(
     plugins: Plugins,
     run: str,
     older_than: str,
@@ -63,16 +115,16 @@ def prune_runs(
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
     if span is None and keep is None and not run:
         raise arguments.make_usage_error(
-            "--prune needs --older-than or --keep, or a run",
+            "`robotrain prune` needs a run, --older-than, --keep or --cache",
             "Without one of them, nothing would be removed.",
-            ("robotrain runs --prune RUN", "one run"),
-            ("robotrain runs --prune --older-than 30d", "runs that ended more than 30 days ago"),
-            ("robotrain runs --prune --keep 20", "all but the newest 20"),
+            ("robotrain prune RUN", "one run"),
+            ("robotrain prune --older-than 30d", "runs that ended more than 30 days ago"),
+            ("robotrain prune --keep 20", "all but the newest 20"),
+            ("robotrain prune --cache", "what no run uses of the cached environments and data"),
         )
     cutoff_time = None if span is None else time.time() - span
     candidates = PruneCandidates(plugins, cutoff_time, keep, states, platform, run)
     sizes = candidates.measure_sizes()
-    tracked_runs = candidates.find_tracked_runs()
     if not json:
         _print_candidates(candidates, sizes, run)
     selected_runs = candidates.plan.removed
@@ -81,37 +133,47 @@ def prune_runs(
     remove = bool(selected_runs) and not dry_run and arguments.confirm_removal(_count_runs(len(selected_runs)), yes)
     freed_by_run, in_part = candidates.remove_runs() if remove else ({}, [])
     if json:
-        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part, tracked_runs))
+        print_json(_dump_prune(candidates, sizes, freed_by_run, in_part))
     elif remove:
         freed_size = amounts.format_size(sum(size or 0 for size in freed_by_run.values()))
         print_result(f"{_count_runs(len(freed_by_run))} removed, {freed_size} freed")
-    _print_tracked([tracked_run for tracked_run in tracked_runs if tracked_run.run in freed_by_run])
     if (remove and len(freed_by_run) < len(selected_runs)) or (run and not selected_runs):
         raise typer.Exit(Stage.SUBMIT.exit_code)
+
+
+MAX_NAMESAKES = 5
+"""How many runs of one name are offered."""
+
+
+def _describe_namesake(run: str) -> str:
+    """Return what tells a run from others of its name: its name, how it ended, as far as that was seen, and its age."""
+    record = records.find_readable_record(run)
+    if record is None:
+        return ""
+    status = records.read_final_status(run)
+    age = format_age(time.time() - record.created)
+    return ", ".join(filter(None, (record.name, status.state if status else "", f"submitted {age}")))
 
 
 def _find_named_run(text: str, flags: Sequence[str]) -> str:
     """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
     run = name_index.find_run(text)
     if text not in NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
-        way = f"robotrain runs --prune {run}", "removes this run"
+        way = f"robotrain prune {run}", "removes this run"
         raise arguments.make_usage_error(
             f"{text} is not the whole name of a run", "What is removed is named in full.", way
         )
     if flags:
-        way = f"robotrain runs --prune {run}", "removes this run only"
+        way = f"robotrain prune {run}", "removes this run only"
         raise arguments.make_usage_error(
             f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way
         )
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
-        ways = [
-            (f"robotrain runs --prune {namesake}", describe_namesake(namesake))
-            for namesake in namesakes[:MAX_NAMESAKES]
-        ]
+        ways = [(f"robotrain prune {namesake}", _describe_namesake(namesake)) for namesake in namesakes[:MAX_NAMESAKES]]
         raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
     if records.is_step(run):
         pipeline = records.read_record(run).pipeline
-        way = f"robotrain runs --prune {pipeline}", "removes the pipeline with its steps"
+        way = f"robotrain prune {pipeline}", "removes the pipeline with its steps"
         raise arguments.make_usage_error(f"{run} is a step of {pipeline}", "A step goes with its pipeline.", way)
     return run
 
@@ -143,10 +205,10 @@ class PruneCandidates:
             candidates_by_run = self._query_statuses(runs)
             runs = [run for run in runs if _format_state(candidates_by_run[run]) in states]
         created = {run: record.created for run, record in self.records.items()}
-        runs = prune.select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
+        runs = select_old_runs(runs, created, cutoff_time=before, keep=keep or 0)
         candidates_by_run = candidates_by_run or self._query_statuses(runs)
         candidates = [candidates_by_run[run] for run in runs]
-        self.plan = prune.plan_pruning(candidates, {}, cutoff_time=before)
+        self.plan = plan_pruning(candidates, {}, cutoff_time=before)
         if self.plan.removed:
             finished = [
                 candidate.run
@@ -164,7 +226,7 @@ class PruneCandidates:
                 for run in records.list_runs()
                 if not (records.is_step(run) and records.read_record(run).pipeline in removed_runs)
             }
-            self.plan = prune.plan_pruning(candidates, used_sources, cutoff_time=before)
+            self.plan = plan_pruning(candidates, used_sources, cutoff_time=before)
 
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
@@ -180,13 +242,6 @@ class PruneCandidates:
             candidate.run: answers.get(candidate.run, 0 if candidate.gone else None) for candidate in self.plan.removed
         }
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
-
-    def find_tracked_runs(self) -> list[TrackedRun]:
-        """Return the runs to remove that stay in a tracking database of this machine."""
-        runs = [candidate.run for candidate in self.plan.removed if not (candidate.gone or candidate.interrupted)]
-        runs = [run for run in runs if not self.records[run].is_adopted]
-        answers = self._query_platforms(runs, _find_tracked_run)
-        return [answer for answer in answers.values() if isinstance(answer, TrackedRun)]
 
     def remove_runs(self) -> tuple[dict[str, int | None], list[str]]:
         """Remove the runs; return the bytes that each freed, without those that stay, and those removed in part."""
@@ -233,20 +288,20 @@ class PruneCandidates:
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
         if run not in self.records:
-            return prune.PruneCandidate(run=run, created=0.0, reason=self._unreadable[run])
+            return PruneCandidate(run=run, created=0.0, reason=self._unreadable[run])
         created = self.records[run].created
         if self.records[run].phase == "sending":
             if name_lock.is_being_submitted(run):
-                return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
+                return PruneCandidate(run=run, created=created, reason="it is being submitted now")
             if answer is True:  # it left no run
-                return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
+                return PruneCandidate(run=run, created=created, gone=True, interrupted=True)
             reason = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
-            return prune.PruneCandidate(run=run, created=created, reason=reason, interrupted=True)
+            return PruneCandidate(run=run, created=created, reason=reason, interrupted=True)
         if isinstance(answer, Status):
-            return prune.PruneCandidate(run=run, created=created, status=answer)
+            return PruneCandidate(run=run, created=created, status=answer)
         if not isinstance(answer, FailedQuery):
             answer = FailedQuery("its platform returned no status")
-        return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
+        return PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
     def _query_platforms(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
         return dict(
@@ -259,53 +314,6 @@ def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
     if isinstance(outputs, FailedQuery) and not outputs.gone:
         return replace(candidate, status=None, reason=f"its outputs are unknown: {outputs.why}")
     return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
-
-
-class TrackedRun(NamedTuple):
-    """What MLflow keeps of a run in a database of this machine."""
-
-    run: str
-    uri: str
-    run_id: str
-    bytes: int
-    """Of its artifacts, which removed files of the run may share."""
-    command: str
-    """How MLflow is started."""
-
-
-def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | None:
-    """Return what MLflow keeps of a run of this machine; None if its log does not tell."""
-    if not platform.capabilities.feature("runs_here"):
-        return None
-    tracking = progress_cache.read_run_log(record, platform)[0].tracking or {}
-    uri, run_id, served = (str(tracking.get(key) or "") for key in ("uri", "run_id", "ui"))
-    # the log also has whatever the job prints: only a known command is repeated
-    command = ui.make_server_command(served)
-    if not (uri.startswith(SQLITE) and RUN_ID.fullmatch(run_id) and command):
-        return None
-    database = Path(uri.removeprefix(SQLITE))
-    if not database.exists():
-        return None
-    folders = (database.parent / "artifacts").glob(f"*/{run_id}")
-    size = sum(disk_cache.measure_folder(folder).size for folder in folders)
-    return TrackedRun(record.run, uri, run_id, size, command.partition(" ui ")[0])
-
-
-def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
-    """Say what MLflow keeps of removed runs, and how that is removed: registered models may need it."""
-    for uri in dict.fromkeys(tracked_run.uri for tracked_run in tracked):
-        tracked_runs = [tracked_run for tracked_run in tracked if tracked_run.uri == uri]
-        size = amounts.format_size(sum(tracked_run.bytes for tracked_run in tracked_runs))
-        ids = [tracked_run.run_id for tracked_run in tracked_runs]
-        mlflow, address = tracked_runs[0].command, shlex.quote(uri)
-        delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
-        one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
-        print_message(
-            f"MLflow still has {_count_runs(len(tracked_runs))}, with {size} of checkpoints and files, which "
-            f"registered models may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
-            f"  {one_by_one if len(ids) > 1 else f'{delete} {ids[0]}'}\n"
-            f"  {mlflow} gc --tracking-uri {address} --backend-store-uri {address} --run-ids {','.join(ids)}"
-        )
 
 
 def _format_state(candidate: PruneCandidate) -> str:
@@ -342,7 +350,6 @@ def _dump_prune(
     sizes: dict[str, int | None],
     freed_by_run: dict[str, int | None],
     in_part: Sequence[str],
-    tracked_runs: Sequence[TrackedRun],
 ) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
     return {
@@ -359,8 +366,7 @@ def _dump_prune(
             for candidate in candidates.plan.removed
         ],
         "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
-        "tracked": [
-            {"run": tracked_run.run, "uri": tracked_run.uri, "run_id": tracked_run.run_id, "bytes": tracked_run.bytes}
-            for tracked_run in tracked_runs
-        ],
     }
+
+
+app = make_app(prune)

@@ -1,4 +1,4 @@
-"""`robotrain runs --prune --cache`: show and remove cached environments and data."""
+"""`robotrain prune --cache`: show and remove cached environments and data."""
 
 import time
 from collections.abc import Sequence

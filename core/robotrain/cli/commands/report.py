@@ -1,9 +1,8 @@
 """`robotrain report`: write an HTML page about one run or several."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,37 +10,25 @@ from robotrain.cli.arguments import (
     JsonOption,
     RunsArgument,
     find_run,
-    make_usage_error,
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import describe_fault, list_next_commands
-from robotrain.cli.output import print_json, print_message, print_problems
+from robotrain.cli.output import print_json, print_message
 from robotrain.cli.page_file import check_page_place, print_page, read_subject, write_page
-from robotrain.cli.run_list import listed_runs
-from robotrain.cli.run_list.listed_runs import ListedRun
 from robotrain.model import scores
-from robotrain.model.amounts import format_duration, format_time
-from robotrain.model.run import measure_seconds
-from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import name_index
-from robotrain.store.listed_results import ListedProgress
 
-if TYPE_CHECKING:
-    from robotrain.report.all_runs import RunRow
-
-ALL_NAME, ALL_SUBJECT = "runs", "all runs"
 MAX_NAMED = 3
 """How many runs the file of a comparison names at most."""
-TO_HELP = "A file, a folder, or - for stdout (default: NAME.html, NAME-vs-NAME.html or runs.html in this folder)."
+TO_HELP = "A file, a folder, or - for stdout (default: NAME.html or NAME-vs-NAME.html in this folder)."
 
 
 def report(
     ctx: typer.Context,
     runs: RunsArgument = None,
     to: Annotated[str, option("--to", "FILE", TO_HELP)] = "",
-    everything: Annotated[bool, typer.Option("--all", help="One page with a row for each run, newest first.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write an HTML page about a run: its loss or its scores and videos, settings and checkpoints. About several runs:
@@ -50,14 +37,8 @@ def report(
     robotrain report
 
     robotrain report RUN RUN --to pages/
-
-    robotrain report --all
     """
     check_page_place(to)
-    if everything:
-        if runs:
-            raise make_usage_error("--all takes no run", "It is about all of them.", ("robotrain report --all", ""))
-        return _report_all(get_plugins(ctx), to, json)
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
     for run_text in runs or ():
         find_run(run_text)
@@ -74,66 +55,6 @@ def report(
     else:
         print_message("\n".join(_summarize_run(facts) for facts in reported))
         print_page(target)
-
-
-def _report_all(plugins: Plugins, to: str, json: bool) -> None:
-    """Write the page of all runs, with what `robotrain runs --all` lists."""
-    from robotrain.report.all_runs import render_all_page
-
-    selected_runs, _, _ = listed_runs.list_runs(plugins, None, (), None, with_steps=False)
-    print_problems(listed_runs.find_silent_platforms(selected_runs))
-    now = time.time()
-    rows = [_make_row(listed_run, plugins, now) for listed_run in selected_runs]
-    file_names = name_index.list_file_names()
-    target = write_page(
-        to,
-        [ALL_NAME],
-        ALL_SUBJECT,
-        lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
-    )
-    if target and json:
-        print_json({"runs": [listed_run.run for listed_run in selected_runs], "path": str(target.absolute())})
-    elif target:
-        print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}")
-        print_page(target)
-
-
-def _make_row(listed_run: ListedRun, plugins: Plugins, now: float) -> "RunRow":
-    from robotrain.report.all_runs import RunRow, read_progress
-
-    record, progress = listed_run.record, listed_run.progress
-    if record is None:
-        return RunRow(listed_run.run, "", listed_run.state, reason=listed_run.reason)
-    run_progress = read_progress(record, listed_run.steps, plugins)
-    seconds = None if listed_run.status is None else measure_seconds(listed_run.status, now, run_progress.last_event)
-    cells = (
-        "" if progress.loss is None else f"{progress.loss:.4g}",
-        progress.winner or scores.format_headline_score(progress.scores, record.metrics),
-        _format_steps(progress),
-        "" if seconds is None else format_duration(seconds),
-    )
-    job_title = f"{record.workload} on {record.platform}"
-    submitted = format_time(record.created)
-    return RunRow(
-        listed_run.run,
-        record.name,
-        listed_run.state,
-        job_title,
-        submitted,
-        run_progress.curve,
-        cells,
-        listed_run.shown_reason,
-        listed_run.best_trial,
-        record,
-    )
-
-
-def _format_steps(progress: ListedProgress) -> str:
-    """Return how far a run is, with what is counted if that is not steps."""
-    if progress.step is None:
-        return ""
-    step_text = f"{progress.step} of {progress.total}" if progress.total else str(progress.step)
-    return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
 
 
 def _list_page_names(runs: Sequence[str], file_names: Mapping[str, str]) -> list[str]:

@@ -1,13 +1,11 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
-import dataclasses
 import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
@@ -27,16 +25,11 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.commands.outputs import select_checkpoints
-from robotrain.cli.named_change import find_unkept_change
 from robotrain.cli.output import print_message, print_platform
-from robotrain.cli.recorded_program import COUNTING, find_program
-from robotrain.cli.run_words import RESUME_FROM_FLAG
-from robotrain.cli.trainer_args_command import TrainerArgsCommand
 from robotrain.cli.watch.run_summary import read_run_log
-from robotrain.config.command_options import format_option
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
@@ -53,17 +46,17 @@ from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import (
     change_job,
     find_differences,
-    list_measuring_parameters,
     move_plan,
     name_job,
     read_plan_to_repeat,
     remove_plan_pins,
     repeat_job,
-    set_measured_numbers,
 )
 from robotrain.submission.resume import REPLACED_ROLES, check_branch, find_last_checkpoint, parse_checkpoint, resume_job
 
 make_problem = Messages(__file__)
+
+RESUME_FROM_FLAG = "--resume-from"
 
 SetOption = Annotated[
     list[str] | None,
@@ -133,8 +126,6 @@ def resubmit(
         repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated_pipeline, ctx.params | {"no_pin": True})
     earlier_record, stored_plan, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
-    if earlier_record.phase == "sent" and prepared.platform.name == earlier_record.platform:
-        prepared = _keep_measured_numbers(ctx, earlier_record, prepared, set or [])
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, earlier_record, stored_plan, prepared.job)
     unchanged = not any(changes.values()) and not earlier_record.is_adopted  # then sources that were not pinned stay so
@@ -185,8 +176,6 @@ def resume(
     if record := _find_pipeline(ctx, run, changes):
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
-    if steps:
-        _require_training_steps(ctx, run, str(training_steps))
     sets = [*(set or []), *steps]
     earlier_record, stored_plan, prepared = _prepare_again_from_record(
         ctx, run, sets, repin, replaced_roles=REPLACED_ROLES
@@ -201,11 +190,7 @@ def resume(
         checkpoint = parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
         earlier_record, _ = open_run(ctx, earlier_record.run)
-        try:
-            checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
-        except Rejected as rejected:
-            problems = [_name_unkept(problem, earlier_record, get_plugins(ctx)) for problem in rejected.problems]
-            raise Rejected(problems) from None
+        checkpoint = find_last_checkpoint(earlier_record, stored_plan, prepared, get_plugins(ctx), print_message)
     if not any(assignment.startswith("training_steps=") for assignment in sets):
         _require_steps_left(prepared.job, checkpoint.step, run or earlier_record.run)
     problems = list[Problem]()
@@ -217,19 +202,6 @@ def resume(
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
-
-
-def _name_unkept(problem: Problem, record: RunRecord, plugins: Plugins) -> Problem:
-    """Return the problem of a run without a checkpoint, with the line that keeps what its program had saved."""
-    if problem.code != "checkpoint-missing":
-        return problem
-    progress, _ = read_run_log(record, plugins.platform_of(record))
-    words = find_unkept_change(record, progress)
-    if not words:
-        return problem
-    way = Suggestion(f"robotrain resubmit {record.run} {words}", "starts it over, and keeps what it saves")
-    other_ways = (way for way in problem.suggestions if not way.text.startswith("robotrain resubmit"))
-    return dataclasses.replace(problem, suggestions=(*other_ways, way))
 
 
 def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) -> None:
@@ -252,24 +224,11 @@ def _find_complete(
     if plugins.workload(job.workload).own_command is None or not is_complete(record, plugins):
         return
     line = f"robotrain resume {shlex.quote(typed_run)}"
-    ways = [Suggestion(f"{line} {way.text}") for way in _suggest_steps(record.run, job, "")]
-    if not ways and finished_steps is not None:
+    ways = [Suggestion(f"{line} --set KEY=VALUE")]
+    if finished_steps is not None:
         text = f"{line} {RESUME_FROM_FLAG} {finished_steps}"
-        ways = [Suggestion(text, "starts the program with it, which may train on by itself")]
+        ways.append(Suggestion(text, "starts the program with it, which may train on by itself"))
     yield make_problem("run-complete", *ways, run=record.run, typed=typed_run, done=finished_steps)
-
-
-def _suggest_steps(run: str, job: Job, number: str) -> list[Suggestion]:
-    """Return what gives a program of the user's own another length; nothing where that is unknown.
-
-    :param number: the length; empty where it is to be chosen.
-    """
-    names = [name for name, _ in job.parameters if any(word in name for word in COUNTING)]
-    program = find_program(run)
-    options = program.list_counting_options() if program and not names else ()
-    numbers = {name: number or next(word for word in COUNTING if word in name).upper() for name in (*names, *options)}
-    ways = [Suggestion(format_option(option, numbers[option]), replaces="--training-steps") for option in options]
-    return ways or [Suggestion(f"--set {name}={numbers[name]}") for name in names]
 
 
 def _make_resume_need(plugins: Plugins, is_changed: bool) -> RunNeed:
@@ -330,32 +289,6 @@ def _check_branch(ctx: typer.Context, record: RunRecord, stored_plan: Any, job: 
         raise_if_any(check_branch(job, stored_plan, plugins, "resubmit"))
 
 
-def _keep_measured_numbers(
-    ctx: typer.Context, record: RunRecord, prepared: PreparedJob, sets: Sequence[str]
-) -> PreparedJob:
-    """Return the job with the numbers that its run measured on the same platform, and say so.
-
-    :param sets: what is to be changed: a parameter among them is measured again if they say so.
-    """
-    plugins = get_plugins(ctx)
-    measured_parameters = list_measuring_parameters(prepared, sets, plugins.workload(prepared.job.workload))
-    if not measured_parameters:
-        return prepared
-    progress, _ = read_run_log(record, plugins.platform_of(record))
-    numbers_by_name = {parameter.name: progress.params.get(parameter.name) for parameter in measured_parameters}
-    measured_numbers = {name: number for name, number in numbers_by_name.items() if isinstance(number, int | float)}
-    for parameter in measured_parameters:
-        if parameter.name in measured_numbers:
-            word = dict(prepared.job.parameters)[parameter.name]
-            measure_hint = f"--set {parameter.name}={word} measures again"
-            print_message(
-                f"{parameter.name} {measured_numbers[parameter.name]}, as {record.run} measured it ({measure_hint})"
-            )
-        else:
-            print_message(f"{parameter.name} is measured again: the log of {record.run} has no number")
-    return set_measured_numbers(prepared, measured_numbers, record.run)
-
-
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
     record = records.read_record(find_run_to_change(ctx, run))
@@ -365,21 +298,6 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
         fixed_option = "options after --" if flags[0] == "--" else flags[0]
         raise Rejected([make_problem("plan-fixed.pipeline", where=flags[0], what=fixed_option)])
     return record
-
-
-def _require_training_steps(ctx: typer.Context, run: str, typed_steps: str) -> None:
-    """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    record = records.read_record(name_index.find_run(run))
-    plugins = get_plugins(ctx)
-    adopted_plan = other_machine_run.read_adopted_run(record, plugins).stored if record.is_adopted else None
-    job = (adopted_plan or read_plan_to_repeat(record.run)).plan.job
-    declared_names = {parameter.name for parameter in get_parameters(plugins.workload(job.workload).parameters)}
-    parameter_names = [name for name, _ in job.parameters]
-    if "training_steps" in declared_names.union(parameter_names):
-        return
-    number = shlex.quote(typed_steps)
-    ways = _suggest_steps(record.run, job, number) or [Suggestion(f"--set NAME={number}")]
-    raise Rejected([make_problem("value-unknown.training-steps", *ways, given=typed_steps, workload=job.workload)])
 
 
 def _prepare_again_from_record(

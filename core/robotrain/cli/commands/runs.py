@@ -1,7 +1,5 @@
 """`robotrain runs`: list the runs submitted from this machine."""
 
-import dataclasses
-import re
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,34 +9,25 @@ import typer
 from robotrain.cli import arguments, output
 from robotrain.cli.arguments import (
     JsonOption,
-    PruneDryRunOption,
-    YesOption,
     argument,
     complete_platforms,
     complete_run_names,
     complete_workloads,
     option,
 )
-from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
-from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
-from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
-from robotrain.cli.run_list.run_filter import find_state
-from robotrain.errors import Suggestion, raise_if_any
+from robotrain.cli.run_list.listed_runs import ListedRun
+from robotrain.cli.table import GAP, Column, fit_columns, to_plain_line, truncate
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
 from robotrain.redaction import redact_sentence
-from robotrain.store import name_index, run_differences
-from robotrain.store.run_values import RESUME_ROLE
+from robotrain.store import name_index, run_values
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
-TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
-CACHE_HELP = "With --prune: cached environments and data instead of runs; what a run uses stays."
-UNUSED_HELP = "With --prune --cache: only what no run used for this long: 30d, 12h."
-LIMIT_HELP = "With --prune --cache: only the least recently used, until this much remains: 50GB."
-WORD_HELP = "A part of a name or identifier: only these runs; with --prune: the run to remove."
+WORD_HELP = "A part of a name or identifier: only these runs."
 STATE_HELP = "Only runs in these states: failed,cancelled; others are running, succeeded, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
@@ -50,30 +39,8 @@ STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole where there is no terminal."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
-MAX_CHANGES_BELOW = 3
-"""With more changes from the run before it, a run is another experiment, and a line of them tells nothing."""
-RUN_START = re.compile("^[^ ]+-(?=[0-9a-f]{8}-[0-9]+(@|$))")
-"""The workload in the name of a run, and the dash behind it."""
-MAX_KEPT_ORDER = 3
-"""The drop order up to which columns are kept by shortening names and runs: those of results."""
-MIN_NAME_WIDTH = 24
-"""The fewest columns to which a name is cut on a narrow terminal."""
 WIDTH_IN_SCRIPTS = 120
 """Columns where there is no terminal. What a program reads is --json."""
-
-
-def _complete_states(incomplete: str) -> list[str]:
-    earlier_states, comma, last_state = incomplete.rpartition(",")
-    return [f"{earlier_states}{comma}{state}" for state in LISTED_STATES if state.startswith(last_state)]
-
-
-class RunsCommand(OwnCommand):
-    """The command; it knows a state that is typed as an option."""
-
-    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
-        """Return the option for the state that a word is: `--failed`."""
-        state = find_state(flag.lstrip("-").replace("_", "-"))
-        return (Suggestion(f"--state {state}"),) if state else near
 
 
 def runs(
@@ -81,7 +48,7 @@ def runs(
     word: Annotated[str, argument("[NAME]", WORD_HELP, complete_run_names)] = "",
     everything: Annotated[bool, typer.Option("--all", help="List all runs, not only the newest.")] = False,
     number: Annotated[int, typer.Option("-n", "--number", min=1, metavar="INT", help=NUMBER_HELP)] = DEFAULT_NUMBER,
-    state: Annotated[str, option("--state", "STATE", STATE_HELP, _complete_states)] = "",
+    state: Annotated[str, option("--state", "STATE", STATE_HELP, run_filter.complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
     workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",
@@ -91,16 +58,6 @@ def runs(
     everywhere: Annotated[bool, typer.Option("--everywhere", help=EVERYWHERE_HELP)] = False,
     user: Annotated[str, option("--user", "WHO", USER_HELP, lambda incomplete: [*USERS])] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
-    older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
-    keep: Annotated[
-        int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
-    ] = None,
-    cache: Annotated[bool, typer.Option("--cache", help=CACHE_HELP)] = False,
-    unused: Annotated[str, option("--unused", "TIME", UNUSED_HELP)] = "",
-    limit: Annotated[str, option("--limit", "SIZE", LIMIT_HELP)] = "",
-    dry_run: PruneDryRunOption = False,
-    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """List the runs submitted from this machine and their states, newest first.
@@ -112,28 +69,9 @@ def runs(
     robotrain runs --set policy_type=act --set batch_size=8
 
     robotrain runs --everywhere --user all
-
-    robotrain runs --prune --older-than 30d
     """
     states = run_filter.parse_states(state)
-    run_options = {"--older-than": older_than, "--keep": keep is not None}
-    prune_options = {**run_options, "--yes": yes, "--dry-run": dry_run, "--cache": cache}
-    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
-    list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
-    list_options |= {"--everywhere": everywhere, "--user": user}
-    run_options |= {"--state": bool(states), "--platform": platform, word: word}
-    _check_cache_options(prune and cache, unused, limit, run_options)
-    _check_options(prune, prune_options, list_options)
     _check_everywhere(everywhere, user, {"--set": set, "--name": name, "--steps": steps})
-    if cache:
-        from robotrain.cli.commands.prune_cache import prune_cache
-
-        return prune_cache(unused, limit, yes, json, dry_run)
-    if prune:
-        from robotrain.cli.commands.prune import prune_runs
-
-        raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
-        return prune_runs(get_plugins(ctx), word, older_than, keep, states, platform, yes, json, dry_run)
     record_filter = run_filter.RunFilter(word, states, platform, name, workload, since, until, tuple(set or ()))
     max_runs = None if everything else number
     if everywhere:
@@ -161,40 +99,6 @@ def runs(
         print_message(f"there are older runs: robotrain runs --all {record_filter}".rstrip())
 
 
-def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any]) -> None:
-    """Raise Rejected for options of --prune without it, and for options of the list with it."""
-    for flag in [flag for flag, is_given in (of_list if prune else of_prune).items() if is_given]:
-        if not prune:
-            title, reason = f"{flag} has no effect without --prune", "Without --prune nothing is removed."
-            way = f"robotrain runs --prune {flag} …", "shows the runs, and asks"
-        else:
-            title, reason = (
-                f"{flag} cannot be used with --prune",
-                "Runs to remove are named, or chosen by age or number.",
-            )
-            way = "robotrain runs --prune --keep 20", "all but the newest 20"
-        raise arguments.make_usage_error(title, reason, way)
-
-
-def _check_cache_options(is_cache_pruned: bool, unused: str, limit: str, of_runs: dict[str, Any]) -> None:
-    """Raise Rejected for options of --prune --cache without these, and for what chooses runs with them."""
-    if is_cache_pruned:
-        for run_option in [run_option for run_option, is_given in of_runs.items() if is_given]:
-            reason = "Entries of the cache are chosen by --unused and --limit: without them, all that no run uses go."
-            way = "robotrain runs --prune --cache --unused 30d", "what no run used for 30 days"
-            raise arguments.make_usage_error(f"{run_option} cannot be used with --cache", reason, way)
-        return
-    if unused:
-        reason = "It chooses cached environments and data to remove."
-        way = f"robotrain runs --prune --cache --unused {unused}", "shows what it would remove, and asks"
-        raise arguments.make_usage_error("--unused has no effect without --prune --cache", reason, way)
-    if limit:
-        reason = "It is how much of the cache remains."
-        list_ways = [(f"robotrain runs -n {limit}", "lists so many runs")] if limit.isdigit() else []
-        pruning = f"robotrain runs --prune --cache --limit {limit}", "keeps so much of the cache"
-        raise arguments.make_usage_error("--limit has no effect without --prune --cache", reason, *list_ways, pruning)
-
-
 def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
     """Raise Rejected for options of --everywhere without it, and with it for those that only records answer."""
     if user not in ("", *USERS):
@@ -213,55 +117,37 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
 
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
-    """Return the table: names and runs are shortened, and less important columns left out, until it fits.
+    """Return the table: less important columns are left out until it fits.
 
-    The note of a run and what differs from the run before are lines of their own. So is the reason in a script, and
-    where there is too little room beside the other columns.
+    The note of a run is a line of its own. So is the reason in a script, and where there is too little room beside the
+    other columns.
     """
     colour, terminal_width = output.has_color(output.get_results()), output.get_table_width()
     is_terminal, width = terminal_width is not None, terminal_width or WIDTH_IN_SCRIPTS
     notes = [_format_note(listed_run) for listed_run in listed]
     reasons = [to_plain_line(listed_run.shown_reason) for listed_run in listed]
-    changes = [to_plain_line(_format_changes(listed_run)) for listed_run in listed]
     best_trials = [to_plain_line(listed_run.best_trial) for listed_run in listed]
     conditions = [
         "" if best_trial else to_plain_line(listed_run.progress.conditions)
         for listed_run, best_trial in zip(listed, best_trials, strict=True)
     ]
     columns = _make_columns(listed, conditions, reasons)
-    if _measure_kept(columns) > width:
-        for index, column in enumerate(columns[:2]):  # names and runs; a run without its workload is still found
-            columns[index] = dataclasses.replace(column, cells=[RUN_START.sub("", cell) for cell in column.cells])
-        excess = _measure_kept(columns) - width
-        if excess > 0 and is_terminal:  # a script reads names
-            name_width = max(MIN_NAME_WIDTH, columns[0].width - excess)
-            columns[0] = dataclasses.replace(
-                columns[0], cells=[truncate(name, name_width) for name in columns[0].cells]
-            )
     titles, *rows = fit_columns(columns if is_terminal else columns[:-1], width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
     state = [title.rstrip() for title in titles].index("STATE")
-    for listed_run, cells, best_trial, reason, note, change_text in zip(
-        listed, rows, best_trials, reasons, notes, changes, strict=True
-    ):
+    for listed_run, cells, best_trial, reason, note in zip(listed, rows, best_trials, reasons, notes, strict=True):
         style = output.STATE_STYLES.get(listed_run.state, "")
         cells[state] = output.paint_text(cells[state], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
         is_whole = not is_terminal and listed_run.state in STATES_WITH_COMMAND
         notes_below = [(best_trial, "", False)] if best_trial else []
         notes_below += [(reason, style, is_whole)] if reason and not has_reasons else []
-        notes_below += [(text, "dim", False) for text in (note, change_text) if text]
+        notes_below += [(note, "dim", False)] if note else []
         for note_text, of_text, keeps_whole in notes_below:
             line = note_text if keeps_whole else truncate(note_text, width - GAP)
             lines.append(output.paint_text(" " * GAP + line, of_text, colour))
     return lines
-
-
-def _measure_kept(columns: "Sequence[Column]") -> int:
-    """Return how wide the columns are that are kept on a narrow terminal, if they have a value."""
-    kept_columns = [column for column in columns if column.drop_order <= MAX_KEPT_ORDER]
-    return measure_columns([column for column in kept_columns if any(column.cells)])
 
 
 def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
@@ -270,7 +156,7 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     progresses = [listed_run.progress for listed_run in listed]
     metrics_by_run = [listed_run.record.metrics if listed_run.record else () for listed_run in listed]
     headlines = [
-        RUN_START.sub("", progress.winner) or scores.format_headline_score(progress.scores, metrics)
+        progress.winner or scores.format_headline_score(progress.scores, metrics)
         for progress, metrics in zip(progresses, metrics_by_run, strict=True)
     ]
     ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
@@ -304,25 +190,6 @@ def _format_note(listed_run: ListedRun) -> str:
     return f"note: {to_plain_line(redact_sentence(note))}" if note else ""
 
 
-def _format_changes(listed_run: ListedRun) -> str:
-    """Return what differs from the run before; of a run with a parent, from that, and how the result changed."""
-    resume_role = RESUME_ROLE if listed_run.is_resumed else ""  # that it continues, so not from which folder too
-    changes = run_differences.format_changes([change for change in listed_run.changes if change.name != resume_role])
-    if not listed_run.parent:
-        is_near = len(listed_run.changes) <= MAX_CHANGES_BELOW
-        return f"unlike {RUN_START.sub('', listed_run.before)}: {changes}" if changes and is_near else ""
-    parent = RUN_START.sub("", listed_run.parent)
-    result_change = listed_run.result_change
-    if listed_run.is_resumed:
-        parts = [f"continues {parent}", result_change.format_values() if result_change else "", changes]
-    else:
-        parts = [
-            result_change.format_text(parent) if result_change else f"repeats {parent}",
-            changes or "nothing changed",
-        ]
-    return "; ".join(filter(None, parts))
-
-
 def _format_steps(listed_run: ListedRun) -> str:
     progress = listed_run.progress
     if progress.step is None:
@@ -342,7 +209,6 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     from robotrain.cli.watch.run_summary import dump_step
 
     record, status, progress = listed_run.record, listed_run.status, listed_run.progress
-    result_change = listed_run.result_change
     return {
         "run": listed_run.run,
         "platform": record.platform if record else None,
@@ -365,13 +231,8 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "name": record.name if record else "",
         "note": record.note if record else "",
         "values": {name: recorded_value[0] for name, recorded_value in record.values.items()} if record else {},
-        "changed": [
-            {"name": change.name, "before": change.texts[0] or "", "after": change.texts[1] or ""}
-            for change in listed_run.changes
-        ],
-        "parent": listed_run.parent,
-        "result": result_change and {**result_change._asdict(), "metric": result_change.metric.name},
+        "parent": (record.parent or run_values.find_resumed_run(record)) if record else "",
     }
 
 
-app = make_app(runs, cls=RunsCommand)
+app = make_app(runs)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from robotrain.cli import output
-from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list.found_runs import FoundRun, PlatformOutcome, list_found_runs
 from robotrain.cli.run_list.run_filter import RunFilter
+from robotrain.cli.table import GAP, Column, fit_columns, to_plain_line
 from robotrain.model.amounts import format_short_age
 from robotrain.plugins.manager import Plugins
 

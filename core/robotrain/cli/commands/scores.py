@@ -1,6 +1,5 @@
 """`robotrain scores`: the evaluations made from this machine, those of equal conditions in one table."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -10,34 +9,25 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_run_names, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands.runs import NAME_HELP, SET_HELP, SINCE_HELP, UNTIL_HELP
-from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result, print_text
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_text
 from robotrain.cli.run_list import listed_runs, run_filter
 from robotrain.cli.run_list.listed_runs import ListedRun
-from robotrain.errors import Rejected, suggest_choosing
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.report import collect, compared_evaluations, evaluation, score_table
+from robotrain.report import collect, evaluation, score_table
 from robotrain.report.score_table import ScoredPolicy
 from robotrain.store import progress_cache, stored_job
 
 make_problem = Messages(__file__)
 
-MOST_TRIED_PAIRS = 10
-"""How many pairs of evaluations are looked at for common starts."""
-FORMATS = ("table", "markdown", "csv")
-FORMAT_HELP = "How to print it: table, markdown or csv (default: table)."
 WORD_HELP = "Only evaluations whose name, or the run itself, contains this."
-
-
-def _complete_formats(incomplete: str) -> list[str]:
-    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def scores(
     ctx: typer.Context,
     word: Annotated[str, argument("[NAME]", WORD_HELP, complete_run_names)] = "",
-    format: Annotated[str, option("--format", "FORMAT", FORMAT_HELP, _complete_formats)] = "table",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
     set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
@@ -48,14 +38,8 @@ def scores(
     """List the evaluations made from this machine: each policy with its episodes, its success and the 95 % interval.
     Only those under equal conditions stand in one table.
 
-    robotrain scores --format markdown
-
     robotrain scores --set env=pusht --since 30d
     """
-    if format not in FORMATS:
-        raise Rejected([make_problem("value-invalid.format", given=format)])
-    if json and format != "table":
-        raise Rejected([make_problem("options-conflict.format", suggest_choosing("--json", f"--format {format}"))])
     record_filter = run_filter.RunFilter(word, "", platform, name, "", since, until, tuple(set or ()))
     accept, plugins = record_filter.make_accept(get_plugins(ctx)), get_plugins(ctx)
 
@@ -72,36 +56,10 @@ def scores(
         return print_message(
             "no evaluation made from this machine has a score" + (f": {record_filter}" if str(record_filter) else "")
         )
-    if format == "markdown":
-        return print_result(score_table.format_markdown(row_groups))
-    if format == "csv":
-        return print_result(score_table.format_csv(row_groups))
     for group in row_groups:
         print_text(f"{score_table.format_conditions(group)}\n{format_table(score_table.list_table(group))}\n")
     for repeat_note in score_table.list_repeated(row_groups):
         print_message(repeat_note)
-    if pair := _find_comparable_pair(row_groups, plugins):
-        first, second = (row.name or row.run for row in pair)
-        print_message(f"robotrain compare {second} {first}   says whether one is better")
-
-
-def _find_comparable_pair(
-    row_groups: Sequence[Sequence[ScoredPolicy]], plugins: Plugins
-) -> tuple[ScoredPolicy, ScoredPolicy] | None:
-    """Return the newest two policies with episodes from common starts, whose results are on this machine."""
-    row_pairs = (
-        pair
-        for group in row_groups
-        for pair in itertools.combinations([row for row in group if not row.selection and row.conditions], 2)
-    )
-    for pair in itertools.islice(row_pairs, MOST_TRIED_PAIRS):
-        try:
-            facts = [(row.run, collect.collect_facts(row.run, plugins, print_message, complete=False)) for row in pair]
-        except (Rejected, OSError):
-            continue
-        if compared_evaluations.have_common_start(facts):
-            return pair
-    return None
 
 
 def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":

@@ -19,14 +19,12 @@ from robotrain.cli.arguments import (
     AGREE_HELP,
     CHECKER,
     CHECKER_HELP,
-    check_place,
     confirm_problem,
 )
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import (
-    describe_exception,
     print_json,
     print_message,
     print_other_views,
@@ -43,7 +41,6 @@ from robotrain.model.platform import has_own_method
 from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import files
 
 if TYPE_CHECKING:
     from robotrain.cli.dry_run_preview import DryRun
@@ -77,7 +74,6 @@ SUBMIT_SWITCHES = {
     "--stream": "show the log until the run ends, then exit as --wait does",
     "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
-    "--resume-lost": "continue the newest run of this job if it ended early and left a checkpoint",
     "--no-pin": "do not resolve branches and tags to commits now",
     AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
@@ -90,7 +86,6 @@ PLAN_OPTIONS = (
     "stream",
     "dry_run",
     "assets_only",
-    "save_spec",
     "json",
     "name",
     "note",
@@ -114,14 +109,12 @@ class SubmitCommand(JobCommand):
     shows_jobs_of_workload = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Add the switches, `--save-spec` and `--plan`."""
+        """Add the switches and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
         options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME")
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help, common=flag == "--stream")
-        save = "after submission, write the platform's spec of the run to this file"
-        options.add_own("--save-spec", "-a", help=save, metavar="FILE")
         self.add_labels(options)
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
@@ -131,7 +124,7 @@ class SubmitCommand(JobCommand):
         """Submit a plan unchanged; prepare anything else first."""
         if values.get("plan") is None:
             return super().execute(ctx, choice, values)
-        from robotrain.cli import unknown_words, usage
+        from robotrain.cli import usage
         from robotrain.store import plans
 
         words = values.get("words") or []
@@ -139,7 +132,7 @@ class SubmitCommand(JobCommand):
         mistakes = [
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(order, self.options),
-            *unknown_words.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
+            *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
         extra_words = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
@@ -192,11 +185,7 @@ def submit_job(
     from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
-    name = options.get("name") or ""
-    if options.get("resume_lost"):
-        prepared, earlier_name = _resume_left_run(prepared, get_plugins(ctx))
-        name = name or earlier_name
-    labels = make_labels(name, options.get("note") or "")
+    labels = make_labels(options.get("name") or "", options.get("note") or "")
     labels = labels._replace(parent=options.get("parent") or "", job_folder=options.get("job_folder") or "")
     print_problems(prepared.warnings)
     plugins, is_new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
@@ -230,19 +219,6 @@ def submit_job(
 def _make_confirm(options: Mapping[str, Any]) -> Callable[[Problem], bool]:
     """Return what asks the user about a problem that has a question: a dry run asks nothing."""
     return partial(confirm_problem, yes=bool(options.get("yes") or options.get("dry_run")))
-
-
-def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJob, str]:
-    """Return the job continued from what its newest run left, and that run's name; the job itself if none left any."""
-    from robotrain.submission import left_run
-
-    if resumable_run := left_run.find_left_run(prepared, plugins):
-        raise_if_any(resumable_run.problems)
-        if resumable_run.resumed:
-            print_message(f"{resumable_run.text}: resuming from it")
-            return resumable_run.resumed, resumable_run.record.name
-    print_message("no earlier run of this job can be continued: it starts from the beginning")
-    return prepared, ""
 
 
 def _choose_teller(
@@ -378,8 +354,7 @@ def finish_submission(
     native = dict(run_summary.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")
-    spec_problems = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
-    print_problems([*spec_problems, *(site.notify_run_changed(plugins, record) if is_new else ())])
+    print_problems(site.notify_run_changed(plugins, record) if is_new else ())
     if waits_for_end(options):
         from robotrain.cli.commands.watch import follow_submitted
 
@@ -398,15 +373,12 @@ def finish_submission(
 
         name = name_index.find_unique_name(run)
         print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
-    if spec_problems:
-        raise typer.Exit(spec_problems[0].stage.exit_code)
 
 
 def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
-    """Raise Rejected for switches that contradict each other, and for assets and specs that cannot be made."""
+    """Raise Rejected for switches that contradict each other, and for assets that cannot be made."""
     dry = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
-    other_flags = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
-    problems = []
+    other_flags = ["--" + name.replace("_", "-") for name in ("wait", "stream") if options.get(name)]
     if dry and other_flags:
         problem = make_problem(
             "options-conflict.no-run", suggest_leaving_out(*other_flags), where=dry[0], others=" and ".join(other_flags)
@@ -415,12 +387,7 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     if len(dry) > 1:
         raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
     if options.get("assets_only") and not has_own_method(platform.engine, Uploads, "prepare"):
-        problems.append(make_problem("feature-not-there.no-uploads", name=platform.name))
-    if options.get("save_spec"):
-        problems += _check_spec_path(Path(options["save_spec"]))
-        if not problems:
-            check_place(Path(options["save_spec"]), "--save-spec")
-    raise_if_any(problems)
+        raise Rejected([make_problem("feature-not-there.no-uploads", name=platform.name)])
 
 
 def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: bool) -> None:
@@ -436,42 +403,6 @@ def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: boo
 
 def _run_prepare(rendered_plan: RenderedPlan, platform: Platform) -> Iterator[str]:
     yield from platform.get_engine_for(Uploads).prepare(rendered_plan.plan)
-
-
-def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
-    """Write the native spec of a submitted run; return what prevented it, since the run goes on."""
-    from robotrain.store import files, plans
-
-    reason, problems = "", tuple[Problem, ...]()
-    try:
-        plan = plans.read_stored_plan(record.run).plan
-        spec_bytes = platform.engine.read_submitted_spec(plan, record.reference)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        if not to.exists():
-            files.write_atomically(to, spec_bytes)
-            print_message(f"  wrote {to}")
-            return []
-        reason = "The file exists by now."  # created since `_check_spec_path`
-    except Rejected as rejected:
-        problems = rejected.problems
-    except OSError as error:
-        reason = f"{error.strerror or describe_exception(error)}."
-    problem = make_problem("not-saved", run=record.run, to=to, why=reason)
-    return [problem, *problems]
-
-
-def _check_spec_path(to: Path) -> Iterator[Problem]:
-    """Check before submission whether a spec can be written there; existing files are not overwritten."""
-    reason = ""
-    if to.is_dir():
-        message = "file-unsuitable.folder"
-    elif to.exists() or to.is_symlink():
-        message = "file-unsuitable.exists"
-    elif reason := files.explain_uncreatable(to.absolute().parent):
-        message = "file-unsuitable.no-access"
-    else:
-        return
-    yield make_problem(message, given=str(to), why=reason)
 
 
 @contextlib.contextmanager

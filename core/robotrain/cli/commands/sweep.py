@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import AFTER_DASHES_KEY, AGREE_FLAG, AGREE_HELP, parse_count
-from robotrain.cli.command_factory import get_plugins, read_typed_line
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
-from robotrain.cli.commands.sweep_words import make_sweep_line_problem
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.cli.program_line import make_placeholder_problem
-from robotrain.cli.typed_program import read_program
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
@@ -32,7 +29,6 @@ from robotrain.errors import (
     raise_if_any,
     suggest_leaving_out,
 )
-from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
@@ -99,7 +95,6 @@ class SweepCommand(JobCommand):
 
     sends = True
     saves_job = False
-    varies_values = True
 
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
         """Return the options that every choice has; `--over` completes as `--set` does."""
@@ -150,12 +145,6 @@ class SweepCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
         raise_if_any(_find_fixed_axes(values))
-        line, plugins = read_typed_line(ctx), get_plugins(ctx)
-        workload = load_or_none(plugins.workload, choice.workload)
-        program = read_program(choice, workload, ctx.meta.get(AFTER_DASHES_KEY) or ())
-        line_problem = make_sweep_line_problem(line, self.options, program)
-        line_problem = line_problem or make_placeholder_problem(choice, line, self.options, plugins)
-        raise_if_any(filter(None, [line_problem]))
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
@@ -213,8 +202,7 @@ def _read_space(
         points = space.read_points(Path(file)) if file else []
     if file and values.get("over"):
         problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
-    suggested_edits = (read_edit(way) for problem in problems for way in problem.suggestions)
-    is_misspelt = any("--over" in edit.flags for edit in suggested_edits)
+    is_misspelt = any(way.text == "--over" for problem in problems for way in problem.suggestions)
     if not file and not values.get("over") and not is_misspelt:
         problems.append(space.make_over_problem("a sweep needs values that vary"))
     sampler_name = values.get("sampler") or "grid"

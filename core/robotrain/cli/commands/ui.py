@@ -4,14 +4,11 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import time
 import webbrowser
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from robotrain_runtime.contract import child_python
@@ -19,14 +16,14 @@ from robotrain_runtime.environments.uv_program import find_uv
 
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
-from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.output import get_results, print_json, print_message, print_result
 from robotrain.cli.run_access import find_ssh_login, make_forward_line
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform_features import RunAccess
 from robotrain.model.reference import LOGIN_KEY
-from robotrain.redaction import redact_if_secret, redact_sentence
+from robotrain.redaction import redact_if_secret
 from robotrain.store.files import get_cache_folder
 
 make_problem = Messages(__file__)
@@ -40,9 +37,6 @@ TRAINING_VIEW = "model-metrics?workflowType=machine_learning"
 """The charts of a run, in MLflow's mode for model training: without the word it shows that for language models."""
 MLFLOW_PORT = 5000
 """The port that MLflow's own command serves on."""
-POLL_SECONDS, STOP_SECONDS = 0.2, 5.0
-MAX_OUTPUT = 2000
-"""Bytes of a server's output that are shown if it does not start."""
 
 
 def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
@@ -78,8 +72,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         if has_browser:
             webbrowser.open(address)
     if server:
-        _serve(server, path, has_browser)
-        return
+        _serve(server, path)
     if command:
         print_result(command)
     host = record.reference.get(LOGIN_KEY, "") if command else ""
@@ -119,84 +112,26 @@ def make_server_command(logged_command: str) -> str:
     return uv and uv + logged_command[match.start("package") - 1 :]
 
 
-def _serve(command: str, path: str, has_browser: bool) -> None:
-    """Serve MLflow until Ctrl-C, and open one of its pages once it answers; without a browser, say how to reach it.
-
-    Raise Rejected if it ends by itself.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes less
+def _serve(command: str, path: str) -> NoReturn:
+    """Print the address of a page of MLflow, and become its server. Raise Rejected if it cannot be started."""
+    with socket.create_server(("127.0.0.1", 0)) as free_server:
+        port = free_server.getsockname()[1]
+    print_result(f"http://127.0.0.1:{port}/{path}")
+    if not _has_browser():
+        forward_line = make_forward_line(port, find_ssh_login() or "USER@HOST")
+        print_message(f"No browser on this machine. To open the address on yours, run there:\n  {forward_line}")
     is_downloaded = " mlflow@" in command
     how_long = ", which uv downloads the first time, in a minute or two" if is_downloaded else ""
-    print_message(f"starting MLflow{how_long} …")
-    with tempfile.TemporaryFile() as output:
-        try:
-            server = subprocess.Popen(
-                words,
-                cwd=child_python.NEUTRAL_FOLDER,  # the server imports from the folder in which it starts
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,
-            )
-        except OSError as error:
-            raise _make_unstarted_error(command, error.strerror or str(error)) from None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # shells start what is in the background deaf
-            signal.signal(number, signal.default_int_handler)
-        try:
-            while server.poll() is None and not _is_answering(port):
-                time.sleep(POLL_SECONDS)
-            was_stopped = server.returncode is None and _show_page(server, port, path, has_browser)
-        finally:
-            _stop_group(server)
-        if not was_stopped:
-            output.seek(max(0, output.tell() - MAX_OUTPUT))
-            raise _make_unstarted_error(command, output.read().decode(errors="replace").strip())
-
-
-def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browser: bool) -> bool:
-    """Open a page of a server, and wait; return True for Ctrl-C, False if the server ended by itself."""
-    address = f"http://127.0.0.1:{port}/{path}"
+    print_message(f"starting MLflow{how_long}; Ctrl-C stops it")
+    words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes less
+    os.chdir(child_python.NEUTRAL_FOLDER)  # the server imports from the folder in which it starts
+    get_results().flush()
     try:
-        print_result(address)
-        if has_browser:
-            webbrowser.open(address)
-        else:
-            forward_line = make_forward_line(port, find_ssh_login() or "USER@HOST")
-            print_message(f"No browser on this machine. To open the address on yours, run there:\n  {forward_line}")
-        print_message("Ctrl-C stops it")
-        server.wait()
-    except KeyboardInterrupt:
-        print_message("\nMLflow is stopped")
-        return True
-    return False
-
-
-def _is_answering(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _stop_group(server: subprocess.Popen[bytes]) -> None:
-    """Stop a process and those that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, number)
-            server.wait(STOP_SECONDS)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
-
-
-def _make_unstarted_error(command: str, reason: str) -> Rejected:
-    way = Suggestion(command, "serves it")
-    reason = redact_sentence(reason)
-    return Rejected([make_problem("ui-not-started", way, why=reason)])
+        os.execvpe(words[0], words, variables)
+    except OSError as error:
+        way = Suggestion(command, "serves it")
+        raise Rejected([make_problem("ui-not-started", way, why=f"{error.strerror}.")]) from None
 
 
 app = make_app(ui)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain_runtime.contract import failure
 
@@ -17,12 +16,10 @@ from robotrain.messages import Messages
 from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
-from robotrain.model.scores import find_headline_score, format_value
-from robotrain.model.workload_profile import Metric
+from robotrain.model.scores import find_headline_score
 from robotrain.plugins.manager import Plugins
-from robotrain.store import compared_policies, listed_results, name_lock, records, run_differences, run_values
+from robotrain.store import compared_policies, listed_results, name_lock, records
 from robotrain.store.listed_results import ListedProgress
-from robotrain.store.run_differences import Difference
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -33,8 +30,6 @@ make_problem = Messages(__file__)
 RecordFilter = Callable[[RunRecord], bool]
 MAX_LOG_WORKERS = 4
 """How many logs a platform is asked for at the same time; a log may take it two requests, each with a process."""
-MAX_OLDER = 10
-"""How many runs that are not listed are read to find those before the listed ones."""
 MAX_EXAMINED = 500
 """How many runs are asked for their state at most, unless all are listed."""
 TAIL_LINES = 200
@@ -47,32 +42,6 @@ silent.
 """
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
-
-
-class ResultChange(NamedTuple):
-    """The main result of a run and of the run that it repeats or continues."""
-
-    metric: Metric
-    before: float
-    after: float
-    is_better: bool | None
-    """None if they are equal, or the metric does not say what is better."""
-
-    def format_text(self, parent: str) -> str:
-        """Return it as `better than PARENT: loss 0.41 → 0.35`."""
-        if self.is_better is None:
-            verdict = "as good as" if self.before == self.after else "after"
-        else:
-            verdict = "better than" if self.is_better else "worse than"
-        return f"{verdict} {parent}: {self.format_values()}"
-
-    def format_values(self) -> str:
-        """Return it as `loss 0.41 → 0.35`."""
-        value_texts = dict.fromkeys(
-            format_value(self.metric, metric_value) for metric_value in (self.before, self.after)
-        )
-        name = self.metric.title if self.metric.kind == "validation" else self.metric.brief or self.metric.title
-        return f"{name} {' → '.join(value_texts)}"
 
 
 @dataclass(kw_only=True)
@@ -92,16 +61,6 @@ class ListedRun:
     """Whether it ended for good, and all this is stored."""
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
-    changes: Sequence[Difference] = ()
-    """What differs from the run that it repeats or continues, or else from the run before of the same workload."""
-    before: str = ""
-    """The run before of the same workload, if it differs from that."""
-    parent: str = ""
-    """The run that it repeats or continues, if that is still recorded."""
-    is_resumed: bool = False
-    """Whether it continues from a checkpoint of its parent: its result is later, so no better or worse."""
-    result_change: ResultChange | None = None
-    """How its result differs from that of its parent, once both have ended."""
 
     @property
     def shown_reason(self) -> str:
@@ -164,81 +123,7 @@ def list_runs(
     )
     for pipeline, answer in zip(pipelines, answers, strict=True):
         pipeline.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
-    following = list(itertools.islice(run_names, 1))
-    _add_changes(selected_runs, iter(()) if states else _read_records(itertools.chain(following, run_names), accept))
-    return selected_runs, uncertain_runs, number is not None and bool(following)
-
-
-def _add_changes(listed_runs: Sequence[ListedRun], older_runs: Iterator[ListedRun]) -> None:
-    """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
-    or continues another one, what differs from that, and whether its result is better.
-    """
-    newer_by_series: dict[tuple[object, ...], ListedRun | None] = {}
-    for number, listed_run in enumerate(itertools.chain(listed_runs, older_runs)):
-        if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer_by_series.values())):
-            break
-        if listed_run.record and listed_run.record.values:
-            series = run_differences.find_series(listed_run.record)
-            if (newer_run := newer_by_series.get(series)) and newer_run.record:
-                newer_run.changes = run_differences.find_changes(listed_run.record.values, newer_run.record.values)
-                newer_run.before = listed_run.run
-            newer_by_series[series] = listed_run if number < len(listed_runs) else None
-    by_name = {listed_run.run: listed_run for listed_run in listed_runs}
-    for listed_run in listed_runs:
-        if listed_run.record:
-            with contextlib.suppress(Rejected):  # the parent is no longer recorded
-                _compare_with_parent(listed_run, listed_run.record, by_name)
-
-
-def _compare_with_parent(listed_run: ListedRun, record: RunRecord, by_name: Mapping[str, ListedRun]) -> None:
-    resumed_run = run_values.find_resumed_run(record)
-    parent = record.parent or resumed_run
-    if not parent:
-        return
-    listed_run.changes = run_differences.find_changes(records.read_record(parent).values, record.values)
-    listed_run.parent, listed_run.is_resumed = parent, parent == resumed_run
-    parent_progress = by_name[parent].progress if parent in by_name else _read_ended_progress(parent)
-    if parent_progress and listed_run.status and listed_run.status.finished:
-        listed_run.result_change = find_result_change(record.metrics, parent_progress, listed_run.progress)
-
-
-def _read_ended_progress(run: str) -> ListedProgress | None:
-    ended_run = listed_results.read_ended_run(run)
-    return ended_run.progress if ended_run else None
-
-
-def find_result_change(
-    metrics: Sequence[Metric], progress_before: ListedProgress, progress_after: ListedProgress
-) -> ResultChange | None:
-    """Return how the main result of a run differs from that of another one; None if one of them has none.
-
-    The main score of an evaluation counts, or else the validation loss, or the loss.
-    """
-    scores_before, scores_after = (
-        find_headline_score(progress.scores, metrics) for progress in (progress_before, progress_after)
-    )
-    if scores_before and scores_after and scores_before[0] == scores_after[0]:
-        metric, old_value, new_value = *scores_before, scores_after[1]
-    else:
-        losses = (
-            ("validation", progress_before.validation, progress_after.validation),
-            ("loss", progress_before.loss, progress_after.loss),
-        )
-        changes = [
-            (metric, old_value, new_value)
-            for kind, old_value, new_value in losses
-            for metric in metrics
-            if metric.kind == kind and old_value is not None and new_value is not None
-        ]
-        if not changes:
-            return None
-        metric, old_value, new_value = changes[0]
-    is_better = (
-        None
-        if old_value == new_value or not metric.direction
-        else (new_value < old_value) == (metric.direction == "lower")
-    )
-    return ResultChange(metric, old_value, new_value, is_better)
+    return selected_runs, uncertain_runs, number is not None and next(run_names, None) is not None
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:

@@ -6,15 +6,12 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple, TypeAlias
-
-from robotrain_runtime.contract.parameter import get_parameters
+from typing import NamedTuple
 
 from robotrain.cli import arguments
 from robotrain.cli.run_list.listed_runs import LISTED_STATES, RecordFilter
-from robotrain.config.names import list_flag_keys
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -25,26 +22,13 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.model.amounts import parse_past_time
 from robotrain.model.run import RunRecord
-from robotrain.nearest_name import find_nearest_name, suggest_name
-from robotrain.plugins.discovery import read_claims
+from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import name_index, records, run_values, stored_job
-from robotrain.store.latest_run import NEWEST_NAMES
+from robotrain.store import name_index, records, run_values
 
 make_problem = Messages(__file__)
 
-STATE_WORDS = {
-    "succeeded": "done success successful complete completed ok passed finished ended",
-    "failed": "error errored failure fail crashed finished ended",
-    "running": "active started live in-progress training",
-    "pending": "active queued waiting scheduled starting submitted",
-    "cancelled": "canceled stopped killed aborted terminated",
-    "lost": "missing preempted evicted disappeared",
-    "interrupted": "unsent",
-}
-"""What people call the states of runs."""
-ReadRecords: TypeAlias = "Callable[[], Sequence[RunRecord]]"
 PATTERN_CHARACTERS = re.compile(r"[*?[]")
 
 
@@ -82,11 +66,8 @@ class RunFilter(NamedTuple):
         for assignment in self.values:
             with collect_problems(problems):
                 required_pairs.append(_parse_value(assignment))
-        read_records = functools.cache(_read_records)  # at most once, and only for a name that no plugin has
-        problems += find_unknown_names(plugins, self.platform, self.workload, read_records)
-        names = _find_value_names(plugins, [key for key, _ in required_pairs], read_records, problems)
+        problems += find_unknown_names(plugins, self.platform, self.workload)
         raise_if_any(problems)
-        required_values = [(key, names[key], wanted) for key, wanted in required_pairs]
         if not any(self._replace(states=())):
             return None
 
@@ -100,12 +81,9 @@ class RunFilter(NamedTuple):
             if not any(self.word in name or _matches(name, self.word) for name in _list_names(record)):
                 return False
             return all(
-                any(
-                    run_values.has_value(record.run, record.values, name, wanted_value)
-                    for name in (*names, *([key] if key in record.values else ()))  # a parameter of the user's own
-                )
+                run_values.has_value(record.run, record.values, key, wanted_value)
                 or run_values.has_program_value(record.values, key, wanted_value)
-                for key, names, wanted_value in required_values
+                for key, wanted_value in required_pairs
             )
 
         return accept
@@ -129,22 +107,9 @@ class RunFilter(NamedTuple):
         if next(records.iterate_runs(), None) is None:
             return "no run has been submitted from this machine"
         if self._replace(states=(), platform="") != RunFilter():
-            return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, self._list_meanings())])
+            return f"no run fits: {self}"
         on = [f"on {self.platform}"] if self.platform else []
         return " ".join(["no run is", *([" or ".join(self.states)] if self.states else []), *on])
-
-    def _list_meanings(self) -> Iterator[tuple[str, str]]:
-        """Yield what else was perhaps meant, as commands with what they show."""
-        if self.name and not self.word and not PATTERN_CHARACTERS.search(self.name):
-            yield f"robotrain runs {self._replace(word=self.name, name='')}", "the runs whose name contains it"
-        if state := find_state(self.word):
-            yield f"robotrain runs --state {state}", "the runs in this state"
-        if any((claim.family, claim.name) == ("platform", self.word) for claim in read_claims()):
-            yield f"robotrain runs --platform {self.word}", "the runs on this platform"
-        if self.word and self.word in NEWEST_NAMES:
-            yield f"robotrain status {self.word}", "the newest run"
-        count = len(list(records.iterate_runs(with_steps=False)))
-        yield "robotrain runs --all", f"all {count} runs" if count > 1 else "the only run"
 
 
 def _list_names(record: RunRecord) -> tuple[str, ...]:
@@ -159,13 +124,10 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern)
 
 
-def find_state(word: str) -> str:
-    """Return the state that a word is, or is a synonym of; empty for any other word."""
-    return next(iter(_find_states(word.lower())), "")
-
-
-def _find_states(word: str) -> list[str]:
-    return [word] if word in LISTED_STATES else [state for state, words in STATE_WORDS.items() if word in words.split()]
+def complete_states(incomplete: str) -> list[str]:
+    """Return the states that complete the last of several."""
+    earlier_states, comma, last_state = incomplete.rpartition(",")
+    return [f"{earlier_states}{comma}{state}" for state in LISTED_STATES if state.startswith(last_state)]
 
 
 def parse_states(text: str) -> tuple[str, ...]:
@@ -174,10 +136,7 @@ def parse_states(text: str) -> tuple[str, ...]:
     unknown_state = next((state for state in states if state not in LISTED_STATES), "")
     if not unknown_state:
         return tuple(dict.fromkeys(states))
-    nearest_state = find_nearest_name(unknown_state, LISTED_STATES)
-    meant_states = _find_states(unknown_state) or ([nearest_state] if nearest_state else [])
-    corrected_states = [",".join(meant_states) if state == unknown_state else state for state in states]
-    ways = [Suggestion(f"--state {','.join(corrected_states)}")] if meant_states else []
+    ways = suggest_name(unknown_state, LISTED_STATES, prefix="--state ")
     every = ", ".join(LISTED_STATES)
     raise Rejected([make_problem("value-invalid.state", *ways, name=redact(unknown_state), states=every)])
 
@@ -196,7 +155,8 @@ def _parse_value(text: str) -> tuple[str, str]:
     if not re.fullmatch("[^=]+=.*", text):
         raise Rejected([make_problem("value-invalid.set", given=text)])
     key, _, wanted_value = text.partition("=")
-    return key.strip(), wanted_value
+    name = key.strip()
+    return name if name.startswith("-") else name.replace("-", "_"), wanted_value
 
 
 def _read_records() -> list[RunRecord]:
@@ -208,15 +168,13 @@ def _read_records() -> list[RunRecord]:
     return run_records
 
 
-def find_unknown_names(
-    plugins: Plugins, platform: str, workload: str = "", read_records: ReadRecords = _read_records
-) -> Iterator[Problem]:
+def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> Iterator[Problem]:
     """Yield the problem of a platform or workload that is not installed and that no run has."""
     for family, name in (("platform", platform), ("workload", workload)):
         installed_names = plugins.list_names(family)
         if not name or name in installed_names:
             continue
-        used_names = {getattr(record, family) for record in read_records()}
+        used_names = {getattr(record, family) for record in _read_records()}
         if name not in used_names:
             all_names = sorted({*installed_names, *used_names})
             name_suggestions = suggest_name(name, all_names, prefix=f"--{family} ")
@@ -228,59 +186,3 @@ def find_unknown_names(
                 name=redact(name),
                 every=", ".join(all_names),
             )
-
-
-def _find_value_names(
-    plugins: Plugins, keys: Sequence[str], read_records: ReadRecords, problems: list[Problem]
-) -> dict[str, tuple[str, ...]]:
-    """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
-    declared_names = _list_declared_names(plugins) if keys else {}
-    names_by_key: dict[str, tuple[str, ...]] = {}
-    recorded_names: set[str] | None = None
-    for key in keys:
-        name = key if key.startswith("-") else key.replace("-", "_")
-        names_by_key[key] = tuple(declared_names.get(name) or declared_names.get(key) or (name,))
-        option = _find_trainer_option(plugins, key)
-        if name in declared_names or key in declared_names or option == key:
-            continue
-        if recorded_names is None:  # the names of all values that runs have, those of defaults included
-            recorded_names = set()
-            for record in read_records():
-                recorded_names |= {
-                    *record.values,
-                    *run_values.list_program_values(record.values),
-                    *(str(row["name"]) for row in stored_job.read_stored_values(record.run)),
-                }
-        if recorded_names.isdisjoint((name, key)):
-            nearest_name = option or find_nearest_name(name, {*declared_names, *recorded_names})
-            ways = [Suggestion(f"--set {nearest_name}=VALUE")] if nearest_name else []
-            problems.append(make_problem("value-unknown", *ways, key=redact(key)))
-    return names_by_key
-
-
-def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
-    """Return the names that plugins declare, and their flags with and without dashes, with what these mean."""
-    workloads = plugins.workloads().values()
-    platforms = plugins.platforms().values()
-    meanings: dict[str, dict[str, None]] = {}
-    for flag, key in list_flag_keys(workloads, platforms, plugins.source_kinds()):
-        name = key.split(".")[1] if key.startswith("sources.") else key
-        for spelling in (flag, flag.lstrip("-").replace("-", "_")):
-            if len(spelling.lstrip("-")) > 1:
-                meanings.setdefault(spelling, {})[name] = None
-    tables = [*(workload.parameters for workload in workloads), *(platform.settings for platform in platforms)]
-    parameter_names = [parameter.name for table in tables for parameter in get_parameters(table)]
-    return meanings | {
-        name: {name: None} for name in (*parameter_names, *(role for workload in workloads for role in workload.roles))
-    }
-
-
-def _find_trainer_option(plugins: Plugins, key: str) -> str:
-    """Return the option of a workload's program that a key is, or is like; empty for none."""
-    from robotrain.config.trainer_args import find_option_of_program  # costs start-up, and only a mistake asks
-
-    flag = f"--{key.lstrip('-')}"
-    for workload in plugins.workloads().values() if "." in key or key.startswith("-") else ():
-        if option := find_option_of_program(workload, flag, "").partition("=")[0]:
-            return option
-    return ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from robotrain.cli import output
-from robotrain.cli.columns import measure_width, to_plain_line
+from robotrain.cli.table import measure_width, to_plain_line
 from robotrain.cli.watch.follower import FollowedRun
 from robotrain.cli.watch.run_summary import format_steps
 from robotrain.model.amounts import format_duration

@@ -74,5 +74,5 @@ class LiveLines(Live):
             super().refresh()
 
     def print_above(self, text: str) -> None:
-        """Print a text that stays, wrapped between words."""
-        self.console.out(output.fit_text(text, self._stream), highlight=False)
+        """Print a text that stays."""
+        self.console.out(text, highlight=False)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli import output
-from robotrain.cli.columns import to_plain_line
 from robotrain.cli.output import print_message, print_message_line
+from robotrain.cli.table import to_plain_line
 from robotrain.cli.watch.follower import FollowedRun
 from robotrain.model.event_text import describe_event
 from robotrain.model.workload_profile import Metric

@@ -98,11 +98,6 @@ PBS = Platform(
     engine_class=PBSEngine,
     settings=Settings,
     capabilities=CAPABILITIES,
-    option_hints={
-        "--walltime": "use --time TIME",
-        **dict.fromkeys(("-q", "--partition", "--pool"), "use --queue NAME"),
-        **dict.fromkeys(("-l", "--select"), "use --cpus N, --gpus N, --memory SIZE, --resource NAME=VALUE"),
-    },
     cancel_command="qdel {job}",
 )
 

@@ -11,7 +11,7 @@ from robotrain.cluster.settings import read_configured_settings
 from robotrain.config import terraform
 from robotrain.config.selection import read_surroundings
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.installation import format_install_command
+from robotrain.installation import suggest_install
 from robotrain.model.health import (
     Check,
     HealthResult,
@@ -76,7 +76,7 @@ def list_checks() -> list[Check]:
 def check_libraries() -> Iterator[HealthResult]:
     """Check that Azure's libraries are installed, without importing them: that takes seconds."""
     if missing_libraries := [name for module, name in LIBRARIES.items() if not _is_installed(module)]:
-        suggestion = Suggestion(format_install_command("robotrain[azureml]"), "installs all of them")
+        suggestion = suggest_install("robotrain[azureml]", remark="installs all of them")
         yield report_failure(f"not installed: {', '.join(missing_libraries)}", suggestion)
     else:
         yield report_ok(", ".join(LIBRARIES.values()))

@@ -9,14 +9,13 @@ from robotrain.cluster import checks, spec_patch
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.cluster.spec_patch import ProtectedKey
-from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
-from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.parameter import load_pairs, parse_pairs
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, job_settings, submission_spec

@@ -11,9 +11,9 @@ from typing import Any
 from robotrain.cluster import spec as cluster_spec
 from robotrain.cluster.spec import drop_empty, make_start_program
 from robotrain.cluster.spec_patch import load_patch, merge_patch
-from robotrain.config.validate import parse_pairs
 from robotrain.model.job import Job
 from robotrain_azure import workspace
+from robotrain_runtime.contract.parameter import parse_pairs
 
 from robotrain_azureml import identity
 from robotrain_azureml.settings import AzureMLSettings

@@ -27,11 +27,8 @@ STAGING_FOLDER = "sending"
 """In the run's folder, while a submit works."""
 
 
-def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> dict[str, Any]:
-    """Return the content of the job file under the job's own name.
-
-    `code`: the id of the uploaded code; empty for the folder beside the file.
-    """
+def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> dict[str, Any]:
+    """Return the content of the job file under the job's own name."""
     job: dict[str, Any] = submission_spec.load_job_file(plan)
     job["name"] = name
     folders = {
@@ -41,8 +38,6 @@ def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "")
     for job_input in (job.get("inputs") or {}).values():
         if folder := folders.get(job_input.get("path")):
             job_input["path"] = inputs.make_folder_uri(spec.datastore, folder)
-    if code:
-        job["code"] = f"azureml:{code}"
     return job
 
 
@@ -121,12 +116,7 @@ def make_files(plan: Plan, name: str) -> dict[str, bytes]:
     return {plan.spec: _make_job_file(plan, name), **code}
 
 
-def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
-    """Return the job file with the name and the code that the job got. Raises Rejected."""
-    return _make_job_file(plan, reference["job"], reference.get("code", ""))
-
-
-def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
+def _make_job_file(plan: Plan, name: str) -> bytes:
     if is_pipeline(plan):
         parts = pipeline.split_plan(plan, Stage.SUBMIT)
         job = pipeline.load_document(plan)
@@ -141,7 +131,7 @@ def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
         job = sweep.make_sweep(trial, sweep.load_document(plan))
         job["trial"]["command"] = str(job["trial"]["command"])
     else:
-        job = make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name, code)
+        job = make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name)
     return submission_spec.dump_job_file(job)
 
 

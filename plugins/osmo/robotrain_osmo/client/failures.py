@@ -152,6 +152,7 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
         suggestions=(
             Suggestion("--osmo-cli /path/to/osmo", "if it is installed elsewhere"),
             Suggestion(INSTALL_URL, "explains the installation"),
+            Suggestion("robotrain render JOB.yaml --to FOLDER", "writes the workflow, which needs no service"),
         ),
     )
 

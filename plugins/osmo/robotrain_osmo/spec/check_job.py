@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from robotrain.cluster import checks, spec_patch
 from robotrain.cluster.checks import QuantityError
 from robotrain.cluster.spec_patch import ProtectedKey
-from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
+from robotrain_runtime.contract.parameter import parse_pairs
 
 from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.contract.parameter import parse_pairs
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME, SCENES
 

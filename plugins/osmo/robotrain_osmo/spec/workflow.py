@@ -7,12 +7,12 @@ from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard
 from robotrain.cluster.spec import drop_empty, dump_yaml
-from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_runtime.contract.parameter import parse_pairs
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import groups

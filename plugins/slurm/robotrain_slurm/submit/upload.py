@@ -8,7 +8,7 @@ same. The lock has another name than those of the cache's entries: so nothing th
 queued job needs.
 
 `DIGEST.runs` has a file for each run that reads the folder, with the path of its run folder. The folder goes with the
-last of these (`runs --prune`). A submit marks it before it asks whether it is there, and a removal looks for marks
+last of these (`prune`). A submit marks it before it asks whether it is there, and a removal looks for marks
 again once the folder is renamed: so one of them sees the other.
 """
 
