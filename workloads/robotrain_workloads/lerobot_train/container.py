@@ -220,8 +220,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     root = job.root or Path()
     options = trainer_options.make_options(job, root, output, workers.processes, dataset.compute_frame_tolerance(root))
-    loading = [f"--measured-workers={workers.most}"] if workers.most else []
-    loading += ["--loads-alone"] if workers.loads_alone else []
+    loading = ["--loads-alone"] if workers.loads_alone else []
     words = [*_make_launcher_arguments(job), *loading, "--", *options, *wandb_options, *user_options]
     return WorkCommand(
         arguments=(*node_launch.make_arguments(document, work, words),),

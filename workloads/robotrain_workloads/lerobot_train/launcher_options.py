@@ -28,7 +28,6 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
     parser.add_argument("--frame-cache", type=json.loads, default={}, help="of decoded frames, as JSON")
     parser.add_argument("--stop-after", type=int, default=0, help="validations without a lower loss")
-    parser.add_argument("--measured-workers", type=int, default=0, help="the most processes that load data")
     parser.add_argument("--cores-option", default="", help="what gives the job more cores, for people")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")

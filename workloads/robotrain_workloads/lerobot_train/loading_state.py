@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.lerobot.device import is_first_rank
-from robotrain_workloads.lerobot_train.random_draws import MEASURED
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 STATE_FILE = Path("training_state", "robotrain_loading.json")
@@ -113,7 +112,7 @@ class LoadingState:
         self._transforms = config.dataset.image_transforms.enable and not config.dataset.streaming
 
     def _begin_to_read(self, original: Callable[..., Any], loader: Any) -> Any:
-        if not self._transforms or getattr(loader, MEASURED, False) or self._loader not in (None, loader):
+        if not self._transforms or self._loader not in (None, loader):
             return original(loader)  # the training's is the first
         if self._loader is None:
             self._loader = loader

@@ -272,11 +272,9 @@ class TrainParameters:
     num_workers: Annotated[
         int | None,
         Param(
-            help="processes that load data, for each GPU; auto: the number that loads fastest, measured before"
-            " the first step (default: chosen for the machine, at most 4)",
-            metavar="N|auto",
+            help="processes that load data, for each GPU (default: chosen for the machine, at most 4)",
+            metavar="N",
             ge=0,
-            words=("auto",),
         ),
     ] = None
     frame_cache: Annotated[

@@ -12,8 +12,6 @@ from typing import Any
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 SAMPLER = "EpisodeAwareSampler"
-MEASURED = "robotrain_measured"
-"""An attribute of loaders that are none of the training."""
 
 
 class RandomDraws:
@@ -24,7 +22,7 @@ class RandomDraws:
 
         Where robotrain chose none for the machine, LeRobot would have some.
         """
-        self._first, self.loads_alone = first, loads_alone
+        self._first, self._loads_alone = first, loads_alone
         self._is_in_epoch = False
         """Whether the training continues within an epoch."""
         self._stays, self._eval_steps = False, 0
@@ -49,8 +47,6 @@ class RandomDraws:
 
     def _begin_to_read(self, original: Callable[..., Any], loader: Any) -> Any:
         torch = importlib.import_module("torch")
-        if getattr(loader, MEASURED, False):
-            return original(loader)
         random_state = torch.get_rng_state()
         iterator = original(loader)
         if not self._would_draw(loader):
@@ -58,7 +54,7 @@ class RandomDraws:
         return iterator
 
     def _would_draw(self, loader: Any) -> bool:
-        has_same_loaders = self._stays and (loader.num_workers > 0 or not self.loads_alone)
+        has_same_loaders = self._stays and (loader.num_workers > 0 or not self._loads_alone)
         if any(loader is begun_loader for begun_loader in self._begun):
             return not has_same_loaders
         self._begun.append(loader)

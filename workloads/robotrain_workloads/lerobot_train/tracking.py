@@ -24,8 +24,6 @@ COPIED_PARAMETERS = (
     *("system_metrics", "num_gpus", "mixed_precision", "seed", "num_workers", "eval_freq", "log_freq"),
     "image_normalization",
 )
-MEASURED_LATER = (("num_workers", "auto"),)
-"""Parameters of which the training tells the value: a tracking run takes each once."""
 TAGGED_PARAMETERS = ("job_name", "num_gpus", "mixed_precision")
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
@@ -115,7 +113,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     params = {
         "dataset_repo_id": parameters["dataset_id"],
         **name_type(parameters),
-        **{name: parameters[name] for name in COPIED_PARAMETERS if (name, parameters[name]) not in MEASURED_LATER},
+        **{name: parameters[name] for name in COPIED_PARAMETERS},
         "statistics": statistics_needs.choose_statistics(parameters, sources),
         "distributed": ranks > 1,
         "effective_batch_size": batch * ranks,

@@ -23,7 +23,6 @@ from robotrain_workloads.lerobot_train.data_wait import DataWait
 from robotrain_workloads.lerobot_train.early_stop import EarlyStop
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, choose_episode_order, parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
-from robotrain_workloads.lerobot_train.loading_speed import LoaderChoice
 from robotrain_workloads.lerobot_train.loading_state import LoadingState
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
@@ -93,11 +92,7 @@ def install_monitor(
         early_stop=_make_early_stop(launcher_options.stop_after, options, checkpoint),
     )
     monitor.install(module)
-    draws = RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone)
-    draws.install(module)
-    if launcher_options.measured_workers:
-        choice = LoaderChoice(workers, launcher_options.measured_workers, launcher_options.ranks, draws)
-        choice.install(module)
+    RandomDraws(launcher_options.first, loads_alone=launcher_options.loads_alone).install(module)
     return monitor
 
 

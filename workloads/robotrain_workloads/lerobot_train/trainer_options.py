@@ -64,10 +64,7 @@ def make_owned_options(job: LerobotJob, root: Path, output: Path, workers: int |
     yield f"--save_freq={parameters['save_freq']}"
     yield f"--log_freq={_limit_interval(parameters['log_freq'], start.step, steps)}"
     yield f"--seed={parameters['seed']}"
-    requested = parameters["num_workers"]
-    if workers is None:
-        workers = requested if isinstance(requested, int) else 0
-    yield f"--num_workers={workers}"
+    yield f"--num_workers={(parameters['num_workers'] or 0) if workers is None else workers}"
     yield model.format_option("push_to_hub", "false")
     yield "--save_checkpoint_to_hub=false"
 

@@ -14,11 +14,8 @@ from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_data_check.dataset_options import NO_LOADER, is_streamed
-from robotrain_workloads.lerobot_train.loading_speed import read_chosen_count
 
-AUTO = "auto"
 MAX_AUTO_WORKERS = 4
 """For each GPU: LeRobot's own default."""
 FEW_CORES = 2
@@ -52,10 +49,8 @@ class WorkerCount(NamedTuple):
     processes: int
     notes: tuple[Note, ...] = ()
     """Why."""
-    most: int = 0
-    """With `auto`: up to how many are tried before the first step; 0 if none is."""
     loads_alone: bool = False
-    """The user wants no process that loads data, or `auto` found none: as with LeRobot's `--num_workers=0`."""
+    """The user wants no process that loads data: as with LeRobot's `--num_workers=0`."""
 
 
 def choose_worker_count(job: LerobotJob) -> WorkerCount:
@@ -64,21 +59,7 @@ def choose_worker_count(job: LerobotJob) -> WorkerCount:
     Raise OSError if that is none, and LeRobot needs one.
     """
     requested = job.parameters["num_workers"]
-    if requested == AUTO and job.start.mode == "checkpoint":  # as before: the number changes what is drawn
-        requested = read_chosen_count(job.start.folder / TRAIN_CONFIG_FILE)
-    if requested != AUTO:
-        return _choose_count(job, requested)._replace(loads_alone=requested == 0)
-    usual_count = _choose_count(job, None)
-    if is_streamed(job):
-        return usual_count
-    ranks = int(job.parameters["num_gpus"])
-    memory_limit = (get_available_memory() or math.inf) // 2 // (ranks * _count_loaders(job) * WORKER_BYTES)
-    limit = int(max(0, min(count_cores() // ranks, memory_limit)))
-    most_workers = _choose_count(job, limit).processes
-    note = Note(
-        level="info", text=f"the speed of loading is measured with up to {most_workers} processes, in some 20 seconds"
-    )
-    return WorkerCount(min(usual_count.processes, most_workers), (note,), most_workers, loads_alone=not most_workers)
+    return _choose_count(job, requested)._replace(loads_alone=requested == 0)
 
 
 def _count_loaders(job: LerobotJob) -> int:
