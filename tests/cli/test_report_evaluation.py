@@ -38,7 +38,7 @@ PNG, MP4 = b"\x89PNG\r\n\x1a\n" + b"p" * 40, b"\0\0\0\x18ftypisom" + b"v" * 40
 FILES = {
     "plots/aggregate_summary.png": PNG,
     "plots/episode_007/summary_panel.png": PNG,
-    "plots/episode_007/error_heatmap.png": PNG,
+    "plots/episode_007/action_deltas.png": PNG,
     "videos/all.mp4": MP4,
     "videos/episode_000.mp4": MP4,
 }

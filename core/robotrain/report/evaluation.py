@@ -106,7 +106,7 @@ def find_results_file(workload: str, plugins: Plugins) -> tuple[str, ResultsRead
 MAX_MEDIA_BYTES = 30_000_000
 """The maximal size of all files together; encoded in the page, they are a third larger."""
 SUMMARY, GRID = "plots/aggregate_summary.png", "videos/all.mp4"
-PLOTS = ("summary_panel", "action_deltas", "cumulative_positions", "error_heatmap")
+PLOTS = ("summary_panel", "action_deltas")
 PLOTS_FOLDER_PATTERN, VIDEO_PATTERN = re.compile(r"episode_([0-9]{1,9})"), re.compile(r"episode_([0-9]{1,9})\.mp4")
 TYPES = {".png": "image/png", ".mp4": "video/mp4"}
 

@@ -95,54 +95,29 @@ def digest_statistics(root: Path) -> str:
 
 
 def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> None:
-    """Draw four plots for each of the first episodes, and one of all if there are several."""
+    """Draw two plots for each of the first episodes, and one of all if there are several."""
     for episode in episodes[:MOST_PLOTTED]:
         episode_folder = folder / f"episode_{episode.episode:03d}"
         episode_folder.mkdir(parents=True)
-        path = episode_folder / "action_deltas.png"
-        title = f"Episode {episode.episode}: actions"
-        _plot_curves(episode, episode.recorded, episode.predicted, fps, title, path)
-        path = episode_folder / "cumulative_positions.png"
-        title = f"Episode {episode.episode}: cumulative actions (positions, if actions are steps)"
-        _plot_curves(episode, episode.recorded.cumsum(axis=0), episode.predicted.cumsum(axis=0), fps, title, path)
-        plot_error_heatmap(episode, fps, episode_folder / "error_heatmap.png")
+        plot_actions(episode, fps, episode_folder / "action_deltas.png")
         plot_episode_summary(episode, fps, episode_folder / "summary_panel.png")
     if len(episodes) > 1:
         plot_all_episodes(episodes, folder / "aggregate_summary.png")
 
 
-def _plot_curves(
-    episode: ReplayEpisode, recorded_actions: Any, predicted_actions: Any, fps: float, title: str, path: Path
-) -> None:
+def plot_actions(episode: ReplayEpisode, fps: float, path: Path) -> None:
+    """Plot the recorded and the predicted values of each dimension of the actions."""
     action_names = list(episode.each_mae)[:MOST_NUMBERS]
+    title = f"Episode {episode.episode}: actions"
     figure, rows = make_panels(len(action_names), 1, 9, 1.2 + 1.3 * len(action_names), title, sharex=True)
     seconds = [frame / fps for frame in range(episode.steps)]
     for index, action_name in enumerate(action_names):
         panel = rows[index][0]
-        panel.plot(seconds, recorded_actions[:, index], color=RECORDED, label="recorded")
-        panel.plot(seconds, predicted_actions[:, index], color=PREDICTED, label="predicted")
+        panel.plot(seconds, episode.recorded[:, index], color=RECORDED, label="recorded")
+        panel.plot(seconds, episode.predicted[:, index], color=PREDICTED, label="predicted")
         panel.set_ylabel(shorten_label(action_name), fontsize=7)
     rows[0][0].legend(fontsize=8)
     rows[-1][0].set_xlabel("seconds")
-    figure.savefig(path, dpi=DPI)
-
-
-def plot_error_heatmap(episode: ReplayEpisode, fps: float, path: Path) -> None:
-    """Plot the error over time; dark is small."""
-    action_names = list(episode.each_mae)
-    figure, ((panel,),) = make_panels(
-        1, 1, 9, 2 + 0.2 * len(action_names), f"Episode {episode.episode}: error of each action"
-    )
-    errors = abs(episode.predicted - episode.recorded).T
-    image = panel.imshow(
-        errors, aspect="auto", interpolation="nearest", extent=(0, episode.steps / fps, len(action_names), 0)
-    )
-    ticks = choose_ticks(action_names)
-    panel.set_yticks(
-        [index + 0.5 for index in ticks], [shorten_label(action_names[index]) for index in ticks], fontsize=7
-    )
-    panel.set_xlabel("seconds")
-    figure.colorbar(image, ax=panel, label="absolute error")
     figure.savefig(path, dpi=DPI)
 
 
