@@ -63,9 +63,7 @@ def test_bags_without_the_option_are_refused_with_it(tmp_path, bags):
     check_findings(compare(document), 1, "--bags")
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--action-topic", "/action"), ("--fps", "10"), ("--task", "push"), ("--salvage", None)]
-)
+@pytest.mark.parametrize(("option", "value"), [("--action-topic", "/action"), ("--fps", "10"), ("--task", "push")])
 def test_options_of_bags_are_refused_without_bags(robotrain, option, value):
     words = (option, value) if value else (option,)
     answer = robotrain("render", "lerobot-train", "-d", "lerobot/pusht", *words, "--platform", "local")
@@ -195,7 +193,7 @@ def test_every_option_reaches_the_settings_of_the_bags():
 def test_bags_of_several_folders_keep_their_order_and_refused_ones_are_named(tmp_path, bags):
     other = Recording(steps=20).write(tmp_path / "more/a")
     folders = [other.parent, bags]
-    survey = survey_bags(folders, {}, min_steps=2, salvage=False, report=str)
+    survey = survey_bags(folders, {}, min_steps=2, report=str)
     assert [reading.bag.name for reading in survey.usable] == ["a", "ep0", "ep1", "ep2"]
     (tmp_path / "made/meta").mkdir(parents=True)
     dataset_conversion.write_origins(tmp_path / "made", survey)
@@ -203,7 +201,7 @@ def test_bags_of_several_folders_keep_their_order_and_refused_ones_are_named(tmp
     sizes = json.loads((tmp_path / "made/meta/robotrain.json").read_text())["made_of"]
     assert [size["episodes"] for size in sizes] == [1, 4]
     Recording(without=("/action",)).write(bags / "ep3")
-    survey = survey_bags(folders, {}, min_steps=2, salvage=False, report=str)
+    survey = survey_bags(folders, {}, min_steps=2, report=str)
     (problem,) = dataset_conversion.find_problems(survey)
     assert "no topic /action" in problem
     assert problem.endswith("(--exclude-bags ep3)")

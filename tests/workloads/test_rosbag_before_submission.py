@@ -66,7 +66,7 @@ def read(folder, document):
     """Read a folder of bags as the conversion does; return why it stops, else nothing."""
     settings = make_settings(list_given(document.parameters))
     try:
-        survey = survey_bags([folder], settings, min_steps=2, salvage=False, report=str)
+        survey = survey_bags([folder], settings, min_steps=2, report=str)
     except BagError as error:
         return str(error)
     return "\n".join(find_problems(survey))
@@ -126,14 +126,6 @@ def test_a_damaged_file_is_named(compare, tmp_path, storage, damage):
     file.write_bytes(damage(file.read_bytes()))
     check_findings(compare(whole.parent)[0])
     assert compare(whole.parent, exclude_bags="broken") == ([], [])
-
-
-def test_an_mcap_file_that_is_salvaged_is_left_to_the_job(compare, tmp_path):
-    folder = Recording().write(tmp_path / "bags" / "one", "mcap")
-    (file,) = folder.glob("*.mcap")
-    file.write_bytes(file.read_bytes()[:-9])
-    assert "\n--salvage" in compare(folder.parent)[0][0]
-    assert compare(folder.parent, salvage=True) == ([], [])
 
 
 @pytest.mark.parametrize(("storage", "compression"), [("mcap", "message"), ("sqlite3", "file")])

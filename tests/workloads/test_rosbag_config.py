@@ -30,7 +30,6 @@ data:
   on_clock_jump: split
   exclude_bags: [ep003, day two/ep004]
   val_split: 0.2
-  salvage: true
 model:
   chunk_size: 50
   n_action_steps: 25
@@ -75,7 +74,6 @@ EXPECTED = {
     "exclude_bags": "ep003,day two/ep004",
     "tolerance_s": 0.02,
     "use_vae": False,
-    "salvage": True,
     "chunk_size": 50,
     "output_dir": "outputs/train-rosbag-act",
 }
@@ -103,7 +101,7 @@ def test_every_key_sets_its_parameter(explain, tmp_path):
     values = read_values(explain(WHOLE))
     assert values["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
     assert {name: values[name]["value"] for name in EXPECTED} == EXPECTED
-    assert values["training_steps"]["origin"] == "config file config.yaml:39"
+    assert values["training_steps"]["origin"] == "config file config.yaml:38"
     content = yaml.safe_load(WHOLE)
     pairs = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
     sections = config_file.SECTIONS
@@ -124,7 +122,7 @@ def test_the_keys_are_all_parameters_of_the_training():
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
     values = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
     assert (values["chunk_size"]["value"], values["dataset"]["value"]) == (60, f"local_path {tmp_path}")
-    assert values["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:22"}
+    assert values["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:21"}
     job = tmp_path / "project" / "job.yaml"
     job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
     values = read_values(robotrain("explain", job, "--platform", "local", "--json"))
@@ -183,7 +181,7 @@ def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, whe
 def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     bags, config = tmp_path / "project" / "recordings", tmp_path / "project" / "written.yaml"
     Recording().write(bags / "ep000")
-    words = ("--image-size", "24x32", "--salvage", "--write-config", config)
+    words = ("--image-size", "24x32", "--write-config", config)
     assert robotrain("bags", "inspect", bags, *words).exit_code == 0
     values = read_values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
     assert values["dataset"]["value"] == f"local_path {bags}"
@@ -191,9 +189,9 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     assert settings["image_size"] == [24, 32]
     faster = robotrain("bags", "inspect", "--config", config, "--fps", 5, "--json").json
     assert (faster["settings"]["fps"], faster["bags"][0]["steps"]) == (5, 20)
-    parameters = list_given({name: values[name]["value"] for name in NAMES} | {"salvage": False})
+    parameters = list_given({name: values[name]["value"] for name in NAMES})
     assert DataSettings(**make_settings(parameters)).dump() == settings
-    assert (values["chunk_size"]["value"], values["salvage"]["value"]) == (None, True)
+    assert values["chunk_size"]["value"] is None
     assert values["joint_names"]["value"] == "pusher_x,pusher_y"
 
 

@@ -1,7 +1,6 @@
 """Episodes from ROS 2 bags: encodings, joints by name, time, gaps, clock jumps, and damaged bags."""
 
 import json
-import re
 import sqlite3
 import subprocess
 from dataclasses import replace
@@ -182,14 +181,6 @@ def test_damage_is_named_with_its_file(tmp_path, damage, storage):
     folder = Recording(size=(96, 128)).write(tmp_path / "ep", storage)
     damage(folder)
     assert str(folder) in str(refuse(decode, folder))
-
-
-def test_salvage_reads_whole_chunks(tmp_path):
-    folder = Recording(size=(240, 320)).write(tmp_path / "ep", "mcap")
-    cut_short(folder)
-    reading = read(folder, salvage=True)
-    assert 10 < reading.episodes[0].steps < 40
-    assert re.fullmatch(r"\d+ messages, until 2023-11-14T22:13:2\d\.\d{3}Z", reading.salvaged)
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,3 @@ def test_a_compressed_file_that_is_damaged_is_named(tmp_path, storage, metadata)
             count_steps(folder)
         assert caught.value.file == file
         check_findings([str(caught.value)])
-
-
-def test_salvage_reads_whole_chunks_of_a_compressed_file(tmp_path):
-    import numpy as np
-    from recorded_bags import RGB, START, image
-
-    noise = np.random.default_rng(0).integers(0, 255, (40, 240, 320, 3), np.uint8)
-    messages = [("/noise", RGB, START + step, image(START, picture, "rgb8")) for step, picture in enumerate(noise)]
-    folder, file = record_compressed(tmp_path / "ep", "mcap", messages=messages)
-    file.write_bytes(file.read_bytes()[:-2_000_000])
-    assert count_steps(folder, salvage=True) == 40

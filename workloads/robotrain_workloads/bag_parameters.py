@@ -82,10 +82,9 @@ IMAGE_SIZE = Param(
     pattern_help="HEIGHTxWIDTH in pixels, such as 480x640",
     metavar="HEIGHTxWIDTH",
 )
-SALVAGE = Param(help="read the whole chunks of MCAP files that end too early")
 NAMES = (
     *("image_topics", *TOPIC_PARAMETERS, "joint_names", "action_joint_names", "units", "fps", "sync", "tolerance_s"),
-    *("timestamp", "max_gap_s", "on_clock_jump", "exclude_bags", "image_size", "salvage"),
+    *("timestamp", "max_gap_s", "on_clock_jump", "exclude_bags", "image_size"),
 )
 """The parameters above, as every workload that reads bags calls them."""
 

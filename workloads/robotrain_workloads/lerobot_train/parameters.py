@@ -136,7 +136,6 @@ class TrainParameters:
     on_clock_jump: Annotated[ClockJump | None, _of_bags(bag_parameters.ON_CLOCK_JUMP, "refuse")] = None
     exclude_bags: Annotated[str | None, _of_bags(bag_parameters.EXCLUDE_BAGS)] = None
     image_size: Annotated[str | None, _of_bags(bag_parameters.IMAGE_SIZE)] = None
-    salvage: Annotated[bool, _of_bags(bag_parameters.SALVAGE)] = False
     task: Annotated[
         str | None,
         _of_bags(Param(help="the task that every episode shows", metavar="TEXT"), repr(bag_parameters.DEFAULT_TASK)),

@@ -91,7 +91,7 @@ class BagCheck:
             ]
         except (BagError, OSError) as error:
             return [make_data_problem(str(error))]
-        unreadable_bags = self._check_files(bags) if not self._values["salvage"] else []
+        unreadable_bags = self._check_files(bags)
         deadline = time.monotonic() + BUDGET_SECONDS
         for number, bag in enumerate([bag for bag in bags if bag not in unreadable_bags]):
             if number and time.monotonic() > deadline:
@@ -99,7 +99,7 @@ class BagCheck:
             try:
                 self._check_bag(bag, deadline)
             except BagError as error:
-                self._add_problem(error.file, error.why, error.way)
+                self._add_problem(error.file, error.why)
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
@@ -121,7 +121,7 @@ class BagCheck:
             try:
                 check_files(bag)
             except BagError as error:
-                self._add_problem(error.file, error.why, error.way)
+                self._add_problem(error.file, error.why)
                 unreadable_bags.append(bag)
             except OSError:  # the job says it
                 continue
@@ -132,7 +132,7 @@ class BagCheck:
 
     def _check_bag(self, bag: Bag, deadline: float) -> None:
         sampled_topics = (*self._cameras, *self._topics.values())
-        topics = bag_probe.probe_bag(bag, sampled_topics, deadline, salvage=bool(self._values["salvage"]))
+        topics = bag_probe.probe_bag(bag, sampled_topics, deadline)
         if topics is None:
             return
         self._probed.append(topics)

@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.problem import Suggestion
-
 from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
 from robotrain_workloads.rosbag.file_checks import (
     METADATA,
@@ -28,7 +26,6 @@ from robotrain_workloads.rosbag.file_checks import (
 )
 from robotrain_workloads.rosbag.storage import (
     RawMessage,
-    SalvagedReader,
     decompress_file,
     iterate_messages,
     tolerate_other_encodings,
@@ -37,16 +34,14 @@ from robotrain_workloads.rosbag.storage import (
 _PART = re.compile(r"^(?P<name>.+)_(?P<part>\d+)$")
 _NANOSECONDS = 1_000_000_000
 _MAX_LISTED = 12
-SALVAGE_HINT = "; --salvage reads the chunks that are whole"
+RECOVER_HINT = "; `mcap recover FILE -o NEW_FILE` keeps the chunks that are whole"
 
 
 class BagError(ValueError):
     """A bag, or a message in it, that cannot be used."""
 
-    def __init__(self, file: Path, reason: str, time_ns: int | None = None, *, way: Suggestion | str = "") -> None:
+    def __init__(self, file: Path, reason: str, time_ns: int | None = None) -> None:
         self.file, self.why, self.time_ns = file, reason, time_ns
-        self.way = way
-        """An option with which the bag can be used; empty if there is none."""
         time_text = "" if time_ns is None else f" at {format_time(time_ns)}"
         super().__init__(f"{file}{time_text}: {reason}")
 
@@ -158,12 +153,9 @@ class OpenBag:
         topics: Mapping[str, Topic],
         iterate: Callable[[Collection[str]], Iterator[RawMessage]],
         deserialize: Callable[[bytes, str], Any],
-        salvaged: str,
     ) -> None:
         self.bag, self.topics = bag, topics
         self._iterate, self._deserialize = iterate, deserialize
-        self.salvaged = salvaged
-        """How much of a damaged file was read; empty for a whole one."""
 
     def read(self, topics: Collection[str]) -> Iterator[Message]:
         """Yield the messages of some topics in the order of recording.
@@ -186,12 +178,8 @@ class OpenBag:
 
 
 @contextlib.contextmanager
-def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
+def open_bag(bag: Bag) -> Iterator[OpenBag]:
     """Open a bag for reading.
-
-    Args:
-        bag: The bag.
-        salvage: Read the whole chunks of an MCAP file that ends too early.
 
     Raises:
         BagError: it cannot be opened, or holds no message.
@@ -201,11 +189,9 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
 
     if not bag.files:
         raise BagError(bag.path, f"has {METADATA} but no file that ends in {' or '.join(STORAGE_SUFFIXES)}")
-    if not salvage:
-        check_files(bag)
+    check_files(bag)
     store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
-        salvage_text = ""
         try:
             if bag.folder and not has_other_formats(bag.folder):
                 paths = [bag.folder]
@@ -214,17 +200,10 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
                 paths = [decompress_file(file, scratch) for file in bag.files]
             with tolerate_other_encodings():
                 reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
-            iterate = partial(iterate_messages, reader)
         except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
-            files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
-            if not salvage or not files:
-                named_files = [file for file in bag.files if get_plain_path(file).name in str(error)]
-                damaged_path = named_files[0] if named_files else bag.files[0] if len(bag.files) == 1 else bag.path
-                raise BagError(damaged_path, _explain_unreadable(bag, error)) from error
-            reader = SalvagedReader(files, store)
-            iterate, salvage_text = reader.iterate_messages, "nothing: no chunk is whole"
-            if reader.last_ns is not None:
-                salvage_text = f"{reader.count} messages, until {format_time(reader.last_ns)}"
+            named_files = [file for file in bag.files if get_plain_path(file).name in str(error)]
+            damaged_path = named_files[0] if named_files else bag.files[0] if len(bag.files) == 1 else bag.path
+            raise BagError(damaged_path, _explain_unreadable(bag, error)) from error
         topics = {
             name: Topic(topic_info.msgtype or "", topic_info.msgcount) for name, topic_info in reader.topics.items()
         }
@@ -233,7 +212,7 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
             if any(Path(f"{file}-journal").exists() for file in bag.files) or bag.folder is None:
                 reason += ": the recorder was stopped before it closed the file"
             raise BagError(bag.path, reason)
-        yield OpenBag(bag, topics, iterate, reader.deserialize, salvage_text)
+        yield OpenBag(bag, topics, partial(iterate_messages, reader), reader.deserialize)
 
 
 def check_files(bag: Bag) -> None:
@@ -255,7 +234,7 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
     if "end magic" in error_text or isinstance(error, EOFError):
         reason = "the file ends too early: it is cut off, or its recorder was killed"
         if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
-            reason += SALVAGE_HINT
+            reason += RECOVER_HINT
         return reason
     if type(error).__name__ == "ZstdError":
         return "the compressed file is damaged; record it again, or leave it out"

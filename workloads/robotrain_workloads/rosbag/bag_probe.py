@@ -16,10 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-from robotrain_runtime.contract.problem import Suggestion
-
 from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX
-from robotrain_workloads.rosbag.bag_files import Bag, BagError
+from robotrain_workloads.rosbag.bag_files import RECOVER_HINT, Bag, BagError
 from robotrain_workloads.rosbag.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
 from robotrain_workloads.rosbag.number_types import JOINT_TYPE, STAMPED_TYPES
 
@@ -75,15 +73,12 @@ class ProbedTopic:
         return 1e9 / statistics.fmean(regular_gaps)
 
 
-def probe_bag(
-    bag: Bag, sampled_topics: Collection[str], deadline: float, *, salvage: bool = False
-) -> Mapping[str, ProbedTopic] | None:
+def probe_bag(bag: Bag, sampled_topics: Collection[str], deadline: float) -> Mapping[str, ProbedTopic] | None:
     """Return the topics of a bag, with samples of some; None if only rosbags can read it, or if that takes too long.
 
     Raise BagError if it is cut off or damaged.
 
     :param deadline: by `time.monotonic`.
-    :param salvage: an MCAP file that ends too early is read as far as it goes.
     """
     topics: dict[str, ProbedTopic] = {}
     is_compressed = bag.folder is not None and _is_compressed(bag.folder / METADATA)
@@ -91,7 +86,7 @@ def probe_bag(
         if file.suffix == COMPRESSED_SUFFIX or is_compressed:
             return None
         file_topics = (
-            _probe_mcap(file, sampled_topics, salvage)
+            _probe_mcap(file, sampled_topics)
             if file.suffix == ".mcap"
             else _probe_sqlite(file, sampled_topics, deadline)
         )
@@ -215,7 +210,7 @@ def _sample_rows(connection: Any, topic: int) -> list[tuple[int, bytes]]:
     return [(time, bytes(message_bytes)) for _, time, message_bytes in sorted(set(rows))]
 
 
-def _probe_mcap(file: Path, sampled_topics: Collection[str], salvage: bool) -> dict[str, ProbedTopic] | None:
+def _probe_mcap(file: Path, sampled_topics: Collection[str]) -> dict[str, ProbedTopic] | None:
     size = file.stat().st_size
     if size == 0:
         raise BagError(file, "the file is empty")
@@ -223,10 +218,8 @@ def _probe_mcap(file: Path, sampled_topics: Collection[str], salvage: bool) -> d
         is_whole = stream.read(len(MCAP_MAGIC)) == MCAP_MAGIC and size >= FOOTER_BYTES
         footer = _read_at(stream, max(size - FOOTER_BYTES, 0), FOOTER_BYTES)
         if not is_whole or not footer.endswith(MCAP_MAGIC):
-            if salvage:
-                return None
             reason = "the file ends too early: it is cut off, or its recorder was killed"
-            raise BagError(file, reason, way=Suggestion("--salvage", "reads the chunks that are whole"))
+            raise BagError(file, reason + RECOVER_HINT)
         (start,) = struct.unpack_from("<Q", footer, 9)
         if not 0 < start < size or size - start > LARGEST_READ:
             return None

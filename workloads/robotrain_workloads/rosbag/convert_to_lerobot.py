@@ -43,7 +43,6 @@ def convert_bags(
     task: str,
     robot: str,
     video: bool,
-    salvage: bool,
     find_python: Callable[[], Path],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -55,7 +54,6 @@ def convert_bags(
         task: The text that every episode has as its task.
         robot: The kind of robot; may be empty.
         video: Store pictures as video, else as images.
-        salvage: Read the whole chunks of MCAP files that end too early.
         find_python: Returns the interpreter of LeRobot's environment.
         say: Takes lines of progress.
 
@@ -81,13 +79,13 @@ def convert_bags(
         }
         with _start_writer(find_python(), say) as writer:
             writer.send(dataset)
-            _send_bags(survey, work, writer, salvage, say)
+            _send_bags(survey, work, writer, say)
         shutil.move(work / "dataset", to)
     steps = [episode.steps for reading in survey.usable for episode in reading.episodes]
     return {"episodes": len(steps), "frames": sum(steps), "fps": settings.fps, "path": str(to)}
 
 
-def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, salvage: bool, say: Callable[[str], None]) -> None:
+def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, say: Callable[[str], None]) -> None:
     """Decode the bags one after another, and have each written. Raise ConversionFailed."""
     first_shapes: Mapping[str, Any] | None = None
     writing: Path | None = None
@@ -96,7 +94,7 @@ def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, salvage: bool, sa
         say(f"decoding {reading.bag.name}")
         folder = work / str(number)
         try:
-            episodes = _decode(reading, survey, folder, salvage)
+            episodes = _decode(reading, survey, folder)
         except BagError as error:
             raise ConversionFailed(str(error)) from error
         for episode in episodes:
@@ -113,10 +111,10 @@ def _send_bags(survey: BagSurvey, work: Path, writer: _Writer, salvage: bool, sa
     writer.wait()
 
 
-def _decode(reading: BagReading, survey: BagSurvey, work: Path, salvage: bool) -> list[dict[str, Any]]:
+def _decode(reading: BagReading, survey: BagSurvey, work: Path) -> list[dict[str, Any]]:
     """Write the values and pictures of a bag's episodes as arrays; return what LeRobot's side needs of each."""
     work.mkdir()
-    episode_pictures = read_episode_pictures(reading, work, size=survey.settings.image_size, salvage=salvage)
+    episode_pictures = read_episode_pictures(reading, work, size=survey.settings.image_size)
     written_episodes = []
     for number, (episode, pictures) in enumerate(zip(reading.episodes, episode_pictures, strict=True)):
         arrays: dict[str, str] = {}

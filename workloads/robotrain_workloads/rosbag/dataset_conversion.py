@@ -66,8 +66,6 @@ def describe_reading(survey: BagSurvey) -> Iterator[str]:
         uses.append(bag_parameters.NEXT_STATE)
     yield f"{', '.join(uses)}, at {settings.fps:g} steps per second"
     for reading in survey.usable:
-        if reading.salvaged:
-            yield f"{reading.bag.name}: salvaged {reading.salvaged}"
         if reading.unused:
             yield f"{reading.bag.name}: no episode has {reading.unused}"
         if reading.dropped:
@@ -87,9 +85,8 @@ def write_origins(folder: Path, survey: BagSurvey) -> None:
 
 def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: Path) -> None:
     """Fill the folder `out` with the dataset. Raise BagError, ConversionFailed or OSError."""
-    salvage = bool(values.get("salvage"))
-    settings = make_settings({name: value for name, value in values.items() if name != "salvage"})
-    survey = survey_bags(folders, settings, min_steps=SHORTEST_EPISODE, salvage=salvage, report=say)
+    settings = make_settings(values)
+    survey = survey_bags(folders, settings, min_steps=SHORTEST_EPISODE, report=say)
     if problems := [*find_problems(survey)]:
         raise ConversionFailed("\n".join(problems))
     for line in describe_reading(survey):
@@ -101,7 +98,6 @@ def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: 
         task=task,
         robot="",
         video=True,
-        salvage=salvage,
         find_python=lambda: Path(os.environ[RUN_PYTHON_VARIABLE]),
         say=say,
     )

@@ -70,8 +70,6 @@ class BagReading:
     """The steps of pieces that are too short."""
     topics: dict[str, TopicTimes] = field(default_factory=dict)
     """The times of each topic that was read."""
-    salvaged: str = ""
-    """How much of a damaged file was read; empty for a whole one."""
     unused: str = ""
     """How many seconds are in no piece, and which topics lack them; empty for less than a second."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -88,7 +86,6 @@ def read_bag(
     settings: DataSettings,
     *,
     min_steps: int = 2,
-    salvage: bool = False,
     joints: Mapping[str, tuple[str, ...]] | None = None,
 ) -> BagReading:
     """Read a bag's values and times; pictures are not decoded.
@@ -97,20 +94,18 @@ def read_bag(
         bag: The bag.
         settings: Which topics are read, and how.
         min_steps: Pieces with fewer steps are dropped and counted; the chunk size of the policy.
-        salvage: Read the whole chunks of an MCAP file that ends too early.
         joints: The joint names by topic, in the order of an earlier bag; default the settings', else the bag's own.
 
     Raises:
         BagError: the bag is damaged or does not have what the settings say; names the file and the time.
     """
-    with open_bag(bag, salvage=salvage) as opened_bag:
+    with open_bag(bag) as opened_bag:
         settings = settings.select_cameras(opened_bag.topics)
         check_topics(opened_bag, settings)
         messages = _read_messages(opened_bag, settings, dict(joints or {}))
         times, values_by_topic = messages.times, messages.values
         _check_counts(opened_bag, times)
-        salvage_text = opened_bag.salvaged
-    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvage_text, joints=messages.joints)
+    reading = BagReading(bag, settings.image_topics, topics=times, joints=messages.joints)
     stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
@@ -289,5 +284,4 @@ def dump_counts(reading: BagReading) -> dict[str, Any]:
         "dropped_pieces": len(reading.dropped),
         "clock_jumps": reading.jumps,
         "unused": reading.unused,
-        "salvaged": reading.salvaged,
     }

@@ -29,7 +29,6 @@ def read_pictures(
     folder: Path,
     *,
     size: tuple[int, int] | None = None,
-    salvage: bool = False,
     workers: int = 0,
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures of some topics, shape (pictures, height, width, 3), mapped from files of a folder.
@@ -39,7 +38,6 @@ def read_pictures(
         wanted: For each topic, the positions of the pictures among its messages, ascending and each once.
         folder: The folder of the files.
         size: (height, width) to scale to; None: the pictures' own.
-        salvage: Read the whole chunks of an MCAP file that ends too early.
         workers: Threads that decode; 0: one for each core.
 
     Raises:
@@ -47,7 +45,7 @@ def read_pictures(
     """
     files = {topic: folder / f"pictures-{number}.npy" for number, topic in enumerate(wanted)}
     if wanted:
-        _decode(bag, wanted, files, size, salvage, workers or count_cores())
+        _decode(bag, wanted, files, size, workers or count_cores())
     return {topic: np.load(file, mmap_mode="r") for topic, file in files.items()}
 
 
@@ -62,7 +60,7 @@ class EpisodePictures:
 
 
 def read_episode_pictures(
-    reading: BagReading, folder: Path, *, size: tuple[int, int] | None, salvage: bool, workers: int = 0
+    reading: BagReading, folder: Path, *, size: tuple[int, int] | None, workers: int = 0
 ) -> list[dict[str, EpisodePictures]]:
     """Return the pictures of each episode of a bag, by feature; the arguments are those of `read_pictures`.
 
@@ -73,7 +71,7 @@ def read_episode_pictures(
         topic: np.unique(np.concatenate([episode.pictures[camera] for episode in reading.episodes])).tolist()
         for topic, camera in reading.image_topics.items()
     }
-    pictures = read_pictures(reading.bag, wanted_positions, folder, size=size, salvage=salvage, workers=workers)
+    pictures = read_pictures(reading.bag, wanted_positions, folder, size=size, workers=workers)
     return [
         {
             f"{IMAGES}.{camera}": EpisodePictures(
@@ -90,7 +88,6 @@ def _decode(
     wanted: Mapping[str, Sequence[int]],
     files: Mapping[str, Path],
     size: tuple[int, int] | None,
-    salvage: bool,
     workers: int,
 ) -> None:
     """Decode into files."""
@@ -116,7 +113,7 @@ def _decode(
 
     try:
         with ThreadPoolExecutor(workers) as pool:
-            for topic, slot, log_ns, message_content in _iterate_wanted(bag, wanted, salvage):
+            for topic, slot, log_ns, message_content in _iterate_wanted(bag, wanted):
                 running_tasks.append((pool.submit(decode_picture, message_content, size), topic, slot, log_ns))
                 if len(running_tasks) >= 4 * workers:  # so that memory stays flat
                     store(*running_tasks.pop(0))
@@ -129,15 +126,13 @@ def _decode(
             task[0].cancel()
 
 
-def _iterate_wanted(
-    bag: Bag, wanted_positions: Mapping[str, Sequence[int]], salvage: bool
-) -> Iterator[tuple[str, int, int, object]]:
+def _iterate_wanted(bag: Bag, wanted_positions: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, int, int, object]]:
     slots = {
         topic: {int(position): slot for slot, position in enumerate(topic_positions)}
         for topic, topic_positions in wanted_positions.items()
     }
     seen_counts = dict.fromkeys(wanted_positions, 0)
-    with open_bag(bag, salvage=salvage) as opened_bag:
+    with open_bag(bag) as opened_bag:
         for message in opened_bag.read(tuple(wanted_positions)):
             slot = slots[message.topic].get(seen_counts[message.topic])
             seen_counts[message.topic] += 1

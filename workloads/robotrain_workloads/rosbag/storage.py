@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -111,63 +109,6 @@ def iterate_mcap(stream: IO[bytes]) -> Iterator[tuple[RawMessage, Any]]:
         elif isinstance(record, Message):
             channel = channels[record.channel_id]
             yield RawMessage(channel.topic, record.log_time, record.data), schemas.get(channel.schema_id)
-
-
-@dataclass
-class SalvagedTopic:
-    """What is known of a topic, with the names that rosbags uses."""
-
-    msgtype: str
-    msgcount: int = 0
-
-
-class SalvagedReader:
-    """The whole chunks of MCAP files that end too early. All messages are in memory."""
-
-    def __init__(self, files: Sequence[Path], store: Any) -> None:
-        from mcap.exceptions import McapError
-        from rosbags.typesys import get_types_from_msg
-
-        self._store = store
-        self._messages: list[RawMessage] = []
-        self.topics: dict[str, SalvagedTopic] = {}
-        damage_errors = (
-            McapError,
-            EOFError,
-            OSError,
-            struct.error,
-            ValueError,
-            RuntimeError,
-            LookupError,
-            _zstd().ZstdError,
-        )
-        for file in files:
-            with suppress(*damage_errors), open_storage(file) as stream:
-                for message, schema in iterate_mcap(stream):
-                    if schema is None:
-                        continue
-                    if schema.name not in store.types:
-                        store.register(get_types_from_msg(schema.data.decode(), schema.name))
-                    self._messages.append(message)
-                    self.topics.setdefault(message.topic, SalvagedTopic(schema.name)).msgcount += 1
-
-    @property
-    def last_ns(self) -> int | None:
-        """The log time of the last message; None without one."""
-        return self._messages[-1].log_ns if self._messages else None
-
-    @property
-    def count(self) -> int:
-        """How many messages were read."""
-        return len(self._messages)
-
-    def iterate_messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """Yield the messages of some topics in the order of recording."""
-        return (message for message in self._messages if message.topic in topics)
-
-    def deserialize(self, raw: bytes, msgtype: str) -> Any:
-        """Return a message from its bytes."""
-        return self._store.deserialize_cdr(raw, msgtype)
 
 
 def _zstd() -> Any:

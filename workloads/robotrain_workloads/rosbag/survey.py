@@ -106,7 +106,6 @@ def survey_bags(
     given_settings: Mapping[str, Any],
     *,
     min_steps: int,
-    salvage: bool,
     report: Callable[[str], None],
 ) -> BagSurvey:
     """Read every bag in some folders.
@@ -115,7 +114,6 @@ def survey_bags(
         folders: The folders, in the order of their episodes.
         given_settings: The settings that the user gave, in place of those that are guessed from the topics.
         min_steps: Shorter pieces do not train: the chunk size.
-        salvage: Read the whole chunks of MCAP files that end too early.
         report: Takes a line before each bag.
 
     Raises:
@@ -127,7 +125,7 @@ def survey_bags(
     facts = []
     for number, (source, bag) in enumerate(numbered_bags, 1):
         report(f"reading {bag.name} ({number} of {len(numbered_bags)})")
-        facts.append(_read_topics(bag, source, salvage))
+        facts.append(_read_topics(bag, source))
     settings = replace(_suggest(facts), **given_settings)
     is_open = settings.action_topic is None and "action_topic" not in given_settings
     joints: Mapping[str, tuple[str, ...]] = {}
@@ -136,7 +134,7 @@ def survey_bags(
         if bag_facts.problem:
             continue
         try:
-            bag_facts.reading = read_bag(bag_facts.bag, settings, min_steps=min_steps, salvage=salvage, joints=joints)
+            bag_facts.reading = read_bag(bag_facts.bag, settings, min_steps=min_steps, joints=joints)
         except BagError as error:
             bag_facts.problem = str(error)
             continue
@@ -201,10 +199,10 @@ def _dump_topic(facts: TopicFacts) -> dict[str, Any]:
     return fields
 
 
-def _read_topics(bag: Bag, source: int, salvage: bool) -> BagFacts:
+def _read_topics(bag: Bag, source: int) -> BagFacts:
     facts = BagFacts(bag, source)
     try:
-        with open_bag(bag, salvage=salvage) as opened_bag:
+        with open_bag(bag) as opened_bag:
             read_topics = [name for name, topic in opened_bag.topics.items() if topic.type in READABLE_TYPES]
             stamps: dict[str, list[tuple[int, int, int]]] = {name: [] for name in read_topics}
             for number, message in enumerate(opened_bag.read(read_topics)):

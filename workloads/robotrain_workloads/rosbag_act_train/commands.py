@@ -22,7 +22,7 @@ from robotrain.store import files
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
 from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
-from robotrain_workloads.rosbag.bag_files import SALVAGE_HINT, BagError, UnknownBag
+from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
 
@@ -82,9 +82,6 @@ TimestampOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, option("--exclude-bag", "NAME", "A bag that is left out, as `inspect` names it.  [repeatable]")
 ]
-SalvageOption = Annotated[
-    bool, typer.Option("--salvage", help="Read the whole chunks of MCAP files that end too early.")
-]
 
 
 def inspect(
@@ -104,7 +101,6 @@ def inspect(
     on_clock_jump: JumpOption = None,
     timestamp: TimestampOption = None,
     exclude_bag: ExcludeOption = None,
-    salvage: SalvageOption = False,
     save_config: Annotated[
         Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
     ] = None,
@@ -119,11 +115,10 @@ def inspect(
     """
     _check_packages()
     bag_config = _read_given(config, folder, locals())
-    salvage = salvage or bag_config.salvage
-    survey = _survey(bag_config, salvage)
+    survey = _survey(bag_config)
     rows = _make_rows(survey)
     if save_config:
-        write_config(save_config, survey.folder, survey.settings, salvage=salvage)
+        write_config(save_config, survey.folder, survey.settings)
     if json:
         from robotrain_workloads.rosbag.survey import dump_survey
 
@@ -154,7 +149,6 @@ def convert(
     on_clock_jump: JumpOption = None,
     timestamp: TimestampOption = None,
     exclude_bag: ExcludeOption = None,
-    salvage: SalvageOption = False,
     task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = DEFAULT_TASK,
     robot: Annotated[str, option("--robot", "NAME", "The kind of robot.")] = "",
     images: Annotated[bool, typer.Option("--images", help="Store pictures as images, not as video.")] = False,
@@ -174,8 +168,7 @@ def convert(
         raise Rejected([make_problem("usage.exists", to=to)])
     check_place(to, "--to", is_folder=True)
     bag_config = _read_given(config, folder, locals())
-    salvage = salvage or bag_config.salvage
-    survey = _survey(bag_config, salvage)
+    survey = _survey(bag_config)
     excluded_names = survey.settings.exclude_bags
     raise_if_any(_find_open_action(survey))
     raise_if_any(_make_bag_problem(facts.problem, (*excluded_names, facts.bag.name)) for facts in survey.refused)
@@ -190,7 +183,6 @@ def convert(
             task=task,
             robot=robot,
             video=not images,
-            salvage=salvage,
             find_python=_find_lerobot_python,
             say=print_message,
         )
@@ -223,7 +215,7 @@ def _find_lerobot_python() -> Path:
 
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
-    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, False)
+    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {})
     settings = dict(configured.settings)
     bag_folder = folder or configured.folder
     if bag_folder is None:
@@ -261,15 +253,13 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     return configured._replace(folder=bag_folder, settings=settings)
 
 
-def _survey(bag_config: BagConfig, salvage: bool) -> BagSurvey:
+def _survey(bag_config: BagConfig) -> BagSurvey:
     from robotrain_workloads.rosbag.survey import survey_bags
 
     assert bag_config.folder is not None
 
     try:
-        return survey_bags(
-            [bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, salvage=salvage, report=print_message
-        )
+        return survey_bags([bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, report=print_message)
     except UnknownBag as error:
         nearest_ways = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
         raise Rejected([make_problem("usage.bags", *nearest_ways, title=str(error))]) from None
@@ -357,9 +347,6 @@ def _print_summary(survey: BagSurvey, config: Path | None) -> None:
     elif survey.settings.action_topic is None:
         summary_lines.append(f"no topic of actions: {bag_parameters.NEXT_STATE}")
     summary_lines += [
-        f"salvaged of {reading.bag.name}: {reading.salvaged}" for reading in survey.usable if reading.salvaged
-    ]
-    summary_lines += [
         f"no episode has, of {reading.bag.name}, {reading.unused}" for reading in survey.usable if reading.unused
     ]
     use_by_topic = {topics[0]: use for use, topics in survey.settings.uses.items()}
@@ -372,8 +359,6 @@ def _print_summary(survey: BagSurvey, config: Path | None) -> None:
     if survey.refused and survey.usable:
         excluded_names = (*survey.settings.exclude_bags, *(bag_facts.bag.name for bag_facts in survey.refused))
         summary_lines.append(f"leave them out with {_format_exclusion(excluded_names)}")
-    if any(SALVAGE_HINT in str(bag_facts.problem) for bag_facts in survey.refused):
-        summary_lines.append("read what is whole of them with --salvage")
     if config:
         summary_lines.append(f"settings written: {config}")
     print_message("\n".join(summary_lines))

@@ -49,7 +49,7 @@ _TRAIN_KEYS = (
     *("log_freq", "seed", "num_workers", "device", "output_dir"),
 )
 SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "data": {**_PLACES, **{name: name for name in (*_BAG_KEYS, "val_split", "salvage")}},
+    "data": {**_PLACES, **{name: name for name in (*_BAG_KEYS, "val_split")}},
     "model": {"n_obs_steps": "", BACKBONE: "backbone.local_path", **{name: name for name in _MODEL_KEYS}},
     "train": {
         "steps": "training_steps",
@@ -86,7 +86,6 @@ class BagConfig(NamedTuple):
     folder: Path | None
     settings: Mapping[str, Any]
     """Fields of DataSettings."""
-    salvage: bool
 
 
 def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
@@ -107,7 +106,6 @@ def read_bag_settings(file: Path) -> BagConfig:
     problems: list[Problem] = []
     settings: dict[str, Any] = {}
     folders: list[Path] = []
-    salvage = False
     try:
         entries = list(_read_entries(file))
     except OSError as error:
@@ -121,23 +119,21 @@ def read_bag_settings(file: Path) -> BagConfig:
                 folders.append(file.parent / entry.text)
             elif entry.key in _BAG_KEYS:
                 settings[entry.key] = _parse_setting(entry.key, entry.text)
-            elif entry.key == "salvage":
-                salvage = entry.text.lower() in ("true", "yes", "on", "1")
         except ValueError as error:
             problems.append(_make_invalid(file, entry.section, entry.key, entry.where, str(error)))
     if len(folders) > 1:
         problems.append(_make_problem(str(file), f"{file} names several folders of bags", "Name one as an argument."))
     if problems:
         raise Rejected(problems)
-    return BagConfig(folders[0] if folders else None, settings, salvage)
+    return BagConfig(folders[0] if folders else None, settings)
 
 
-def write_config(file: Path, folder: Path, settings: DataSettings, *, salvage: bool) -> None:
+def write_config(file: Path, folder: Path, settings: DataSettings) -> None:
     """Write a file that `--config` reads; the folder of bags is relative to it where it can be."""
     import yaml
 
     target = os.path.relpath(folder.resolve(), file.resolve().parent)
-    bag_settings = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
+    bag_settings = {FOLDER: target, **settings.dump()}
     if settings.is_action_open:
         del bag_settings["action_topic"]  # null is an answer
     config_text = HEADER.format(name=file.name) + yaml.safe_dump(
