@@ -173,8 +173,10 @@ def find_doubts(
     device = dict(job.parameters).get(DEVICE, "auto")
     if gpu_row and job.used_gpus == 1 and device == "auto" and run_place.lacks_gpu():  # preflight refuses the others
         way = Suggestion("--device cpu" if DEVICE in dict(job.parameters) else "--num-gpus 0", "does without")
-        kind = "typed" if gpu_row["origin"].startswith("flag ") else "chosen"
-        yield make_problem(f"gpu-unavailable.{kind}", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
+        if gpu_row["origin"].startswith("flag "):
+            yield make_problem("gpu-unavailable.typed", way, given=str(gpu_row["value"]))
+        else:
+            yield make_problem("gpu-unavailable.chosen", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
     parameter_values, rows = dict(job.parameters), workload.preview.rows
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))

@@ -306,7 +306,7 @@ def check_ignored_arguments(job: "Job", content: CodeContent) -> Iterator[Proble
         if here.is_dir():
             data_way = f"--dataset-path {shlex.quote(str(here))}"
             ways.insert(0, Suggestion(data_way, f"and {option}{equals}{{dataset}} in the command"))
-        message = "command-path-ignored" if here.is_file() else "command-path-ignored.folder"
+        message = "command-path-ignored.file" if here.is_file() else "command-path-ignored.folder"
         reason = f"{file} leaves it out." if file else "Names with a dot at their start stay here."
         reason = reason if file or is_hidden else "robotrain wrote it."
         yield make_problem(message, *ways, given=word, name=redact(path), why=redact(reason))
