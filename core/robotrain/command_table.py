@@ -35,7 +35,6 @@ GROUPS = {
     },
     EXPERT: {
         "shell": ("shell", "Open a shell where a run works, or run a command there."),
-        "forward": ("forward", "Reach a port of a run, such as that of TensorBoard, from here."),
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "adopt": ("adopt", "Make a run of another machine, or of a colleague, one of this machine's."),
         "prune": ("prune", "Remove old runs, or cached environments and data."),

@@ -44,7 +44,7 @@ from robotrain.model.source import (
 )
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain.model.support import ANY, YES, Support, no, not_yet
-from robotrain.model.terminal import Forwarding, TerminalCommand
+from robotrain.model.terminal import TerminalCommand
 from robotrain.model.workload import (
     ConfigValue,
     FoundInput,
@@ -92,7 +92,6 @@ __all__ = [
     "FactFile",
     "FolderFacts",
     "FollowingDecision",
-    "Forwarding",
     "FoundInput",
     "FoundJob",
     "HealthResult",

@@ -1,4 +1,4 @@
-"""A shell of a local run: its folder, its Python, its variables and secrets; and its ports, which are here."""
+"""A shell of a local run: its folder, its Python, its variables and secrets."""
 
 import json
 import subprocess
@@ -53,7 +53,3 @@ def test_run_that_cannot_be_read_has_a_shell_that_says_what_it_lacks(runs: Runs)
     command = runs.local.make_shell(reference, ("true",), has_terminal=False)
     assert (command.folder, command.environ) == (reference["folder"], None)
     assert "cannot be read" in command.note
-
-
-def test_port_is_one_of_this_machine(runs: Runs) -> None:
-    assert runs.local.make_forwarding({}, 8080, 6006) == ("127.0.0.1:6006", None)

@@ -208,12 +208,6 @@ ROWS = [
         "platform-refused",
         "Unknown URI scheme: https",
     ),
-    (
-        10,
-        print_server_error(500, '{"message": "Internal server error: Backend default has no router"}'),
-        "osmo-no-router",
-        "no router",
-    ),
     (10, print_server_error(500, '{"message":"Internal server error: boom"}'), "platform-busy", "boom.", UNKNOWN),
     (10, print_server_error(502, "<html><title>502</title></html>"), "platform-busy", "(HTTP 502)", UNKNOWN),
     (75, print_failure("slow down", 429), "platform-busy", "too many requests"),

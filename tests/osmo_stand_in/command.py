@@ -5,11 +5,9 @@ import json
 import os
 import select
 import shlex
-import socket
 import subprocess
 import sys
 import termios
-import threading
 import time
 import traceback
 import tty
@@ -252,18 +250,6 @@ class Call:
             program.wait()
         termios.tcsetattr(0, termios.TCSADRAIN, former)
 
-    def workflow_port_forward(self) -> None:
-        """From a port of this machine to one of the task, which is on this machine, too; until Ctrl-C."""
-        self._check_running()
-        here, there = map(int, self.args.port.split(":"))
-        with socket.create_server(("localhost", here)) as server:
-            print(f"Starting port forwarding from {self.args.workflow_id}/{self.args.task} to {here}.", flush=True)
-            while True:
-                line, _ = server.accept()
-                task = socket.create_connection(("localhost", there))
-                for source, other in ((line, task), (task, line)):
-                    threading.Thread(target=_pump, args=(source, other), daemon=True).start()
-
     def _check_running(self) -> None:
         name = self.args.workflow_id
         status = self.ask(lambda: rows.fetch(self.state, name))["status"]
@@ -307,12 +293,6 @@ class Call:
         print(f"No entries found for prefix {self.store.place(self.args.remote_uri).prefix}.", file=sys.stderr)
 
 
-def _pump(source: socket.socket, other: socket.socket) -> None:
-    while content := source.recv(1 << 16):
-        other.sendall(content)
-    other.shutdown(socket.SHUT_WR)
-
-
 def _finish(done: str, failed: list[str]) -> None:
     """A bar, with ANSI, as tqdm draws it; then the rest. All on stderr."""
     print("\x1b[A\r100%|██████████| 1.0/1.0 [00:00<00:00]\x1b[K", file=sys.stderr)
@@ -353,7 +333,6 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
         "workflow spec": [workflow],
         "workflow cancel": [workflow, (("--message", "-m"), {}), FORMAT],
         "workflow exec": [workflow, (("task",), {}), (("--entry",), {"default": "/bin/bash"})],
-        "workflow port-forward": [workflow, (("task",), {}), (("--port",), {"required": True})],
         "data upload": [place, (("local_path",), {}), regex],
         "data download": [place, (("local_path",), {"type": _parse_existing}), regex],
         "data list": [place, (("--recursive", "-r"), switch), (("--no-pager",), switch)],

@@ -13,7 +13,6 @@ ASKED_OTHERWISE: Mapping[str, str] = {
     "stream_logs": "of a run that was sent: the kit follows a log on each platform",
     "cancel": "of a run that was sent: the kit cancels one on each platform",
     "shell": "of a run that is running: the tests of each platform enter one",
-    "forward": "of a run that is running: the tests of each platform reach a port of one",
     "tracking": "of sources that are looked up where the run is tracked: the tests of sources",
     "native_dag": "of a pipeline: without it, this machine starts the steps",
     "native_sweep": "of a sweep: without it, this machine submits the trials",

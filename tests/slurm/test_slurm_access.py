@@ -1,17 +1,12 @@
-"""A shell on the node of a job, and its ports, through a login node: a real sshd, and an `srun` that runs here."""
+"""A shell on the node of a job, through a login node: a real sshd, and an `srun` that runs here."""
 
 import subprocess
 import sys
 
 import pytest
-from free_ports import find_free_port
-from local_server import QuietHandler, serve, wait_for_answer
 from login_node import HOST
 from recorded_slurm import RUN
 from robotrain.model.run import RunGone
-from robotrain.run_folder.transport import Transport
-from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe.node_access import make_forwarding
 from robotrain_slurm.platform import SLURM
 
 SRUN = """\
@@ -22,15 +17,14 @@ exec "$@"
 """
 STARTER = """\
 import sys
-from robotrain.cli.terminal import run_on_terminal
+from robotrain.cli.commands.shell import become_program
 from robotrain.model.terminal import TerminalCommand
-sys.exit(run_on_terminal(TerminalCommand(sys.argv[1:])))
+become_program(TerminalCommand(sys.argv[1:]))
 """
-NODES = {"n1": "n1", "n[01-03,7]": "n01", "n[3,5]-ib,x1": "n3-ib", "gpu-a,gpu-b": "gpu-a"}
 
 
 def start(words, **streams) -> "subprocess.Popen[bytes]":
-    """A command of a run, as `robotrain shell` and `forward` run it."""
+    """A command of a run, as `robotrain shell` runs it."""
     return subprocess.Popen([sys.executable, "-c", STARTER, *words], stdout=subprocess.PIPE, **streams)
 
 
@@ -71,21 +65,3 @@ def test_job_that_has_ended_meanwhile_is_gone(reference, slurm):
     slurm.set_state("1", "COMPLETED")
     with pytest.raises(RunGone, match="no job of Slurm"):
         SLURM.engine.make_shell(reference, (), has_terminal=False)
-
-
-def test_port_of_the_node_is_reached_through_the_login_node_until_it_is_ended(reference):
-    here = find_free_port()
-    with serve(QuietHandler) as address:
-        forwarding = SLURM.engine.make_forwarding(reference, here, int(address.rpartition(":")[2]))
-        assert forwarding.address == f"127.0.0.1:{here}"
-        assert forwarding.command
-        with start(forwarding.command.words) as process:
-            assert wait_for_answer(f"http://{forwarding.address}") == 501
-            process.terminate()
-            process.wait(timeout=30)
-
-
-@pytest.mark.parametrize("nodes", NODES)
-def test_first_node_is_reached_from_the_login_node_itself(nodes):
-    job = QueuedJob(id="1", name=RUN, comment="", state="RUNNING", reason="", nodes=nodes)
-    assert make_forwarding(Transport(), job, 8080, 6006) == (f"{NODES[nodes]}:6006", None)

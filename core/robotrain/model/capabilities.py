@@ -16,7 +16,6 @@ FEATURES: Mapping[str, str] = {
     "stream_logs": "follow the log while the job runs",
     "cancel": "stop a run",
     "shell": "open a shell where a run works",
-    "forward": "reach a port of a run from this machine",
     "notify": "let a run tell a channel how it ended",
     "adopt": "record a run that another machine submitted",
     "runs_here": "do the work on this very machine",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain.model.reference import Reference
     from robotrain.model.run import Status, StepStatus
     from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
-    from robotrain.model.terminal import Forwarding, TerminalCommand
+    from robotrain.model.terminal import TerminalCommand
 
 
 class FollowingDecision(NamedTuple):
@@ -175,7 +175,7 @@ class SharedRuns(PlatformPart):
 
 
 class RunAccess(PlatformPart):
-    """Ways to a run where it works: the features `shell` and `forward`, and its page."""
+    """Ways to a run where it works: the feature `shell`, and its page."""
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         """Return the command that runs words where a run works, or a shell without any. Raise RunGone or Rejected.
@@ -185,15 +185,6 @@ class RunAccess(PlatformPart):
         :param has_terminal: whether it gets the user's terminal, as it always does without words.
         """
         raise make_feature_error(self.platform, "shell")
-
-    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
-        """Return how a port `there` of a running run is reached from this machine. Raise RunGone or Rejected.
-
-        Called where the feature `forward` is supported.
-
-        :param here: the port of this machine that is to lead there, if one must.
-        """
-        raise make_feature_error(self.platform, "forward")
 
     def find_page(self, reference: Reference) -> str:
         """Return the address of the run's page in a browser; empty for none. By default one of what is shown of it."""

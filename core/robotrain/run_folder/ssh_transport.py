@@ -68,14 +68,8 @@ class SshTransport(Transport):
         """Return the ssh that runs words there. The shell of the user reads only letters, digits, `+`, `/` and `=`."""
         script = base64.b64encode(RUN_WORDS.replace("{words}", shlex.join(words)).encode()).decode()
         remote_command = f"exec /bin/sh -c 'eval \"$(echo {script} | base64 -d)\"'"
-        options = OPTIONS | _share_connection(self.host) | QUIET
+        options = OPTIONS | QUIET  # on a connection of its own: that of this process ends with it
         return ("ssh", "-t" if has_terminal else "-T", *_format_options(options), "--", self.host, remote_command)
-
-    def make_forward_words(self, here: int, target: str) -> Sequence[str]:
-        """Return the ssh that forwards a port to one that this host reaches, on a connection of its own."""
-        options = {name: value for name, value in OPTIONS.items() if name != "ClearAllForwardings"} | QUIET
-        options |= {"ControlPath": "none", "ExitOnForwardFailure": "yes"}
-        return ("ssh", "-N", "-T", *_format_options(options), f"-L127.0.0.1:{here}:{target}", "--", self.host)
 
 
 def _format_options(options: Mapping[str, str]) -> list[str]:

@@ -192,10 +192,6 @@ class Transport:
         """
         return words
 
-    def make_forward_words(self, here: int, target: str) -> Sequence[str]:
-        """Return the command that leads from a port of this machine to `HOST:PORT` there; nothing if none is needed."""
-        return ()
-
     def read(self, paths: Mapping[str, int]) -> dict[str, FileState | None]:
         """Return files from an offset on, at most CHUNK_BYTES of each; None for one that cannot be read.
 

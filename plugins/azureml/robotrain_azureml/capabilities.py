@@ -40,10 +40,6 @@ CAPABILITIES = Capabilities(
             " `az ml job connect-ssh`.",
             "robotrain logs -f RUN",
         ),
-        "forward": no(
-            "Azure ML shows a port of a job only as a service of that job, which robotrain does not add.",
-            "robotrain ui RUN",
-        ),
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
             "A job's disk is deleted when it ends; its declared output is always kept.", f"--publish-url {BLOB}"

@@ -25,7 +25,7 @@ CAPABILITIES = Capabilities(
     workloads={ANY: YES},
     features={
         "multi_node": no("A job runs on this one machine.", "--num-nodes 1"),
-        **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel", "shell", "forward", "notify", "adopt"), YES),
+        **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel", "shell", "notify", "adopt"), YES),
         "native_dag": no("A background process of this machine starts each step.", "leave out --native-only"),
         "native_sweep": no("A background process of this machine starts each trial.", "leave out --native-only"),
     },

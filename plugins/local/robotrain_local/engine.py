@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.platform_features import RunAccess, SourceVersions
 from robotrain.model.reference import Reference
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
-from robotrain.model.terminal import Forwarding, TerminalCommand
+from robotrain.model.terminal import TerminalCommand
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.parts import JudgedRun
 from robotrain.run_folder.status import RunFolderEngine
@@ -88,6 +88,3 @@ class LocalEngine(RunFolderEngine, SourceVersions, RunAccess):
         from robotrain_local import shell  # costs start-up of `status`
 
         return shell.make_shell(reference, words, self.find_other_writer(reference))
-
-    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
-        return Forwarding(f"127.0.0.1:{there}")

@@ -51,7 +51,6 @@ class OsmoEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, S
     follow_log = staticmethod(log_follower.follow_log)
     has_ended = staticmethod(workflow_state.has_ended)
     request_cancel = staticmethod(workflow_state.request_cancel)
-    make_forwarding = staticmethod(task_access.make_forwarding)
     outputs = staticmethod(run_outputs.list_outputs)
     expect_output = staticmethod(run_outputs.expect_output)
     fetch_output = staticmethod(run_outputs.fetch_output)
@@ -63,4 +62,4 @@ class OsmoEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, S
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         """Return OSMO's own command, which always has the user's terminal. Raise RunGone or Rejected."""
-        return task_access.make_shell(reference, words)
+        return task_access.make_shell(reference, bool(words), has_terminal)

@@ -23,7 +23,7 @@ CAPABILITIES = Capabilities(
     },
     workloads={ANY: YES},
     features={
-        **dict.fromkeys((*FEATURES.split(), "shell", "forward"), YES),
+        **dict.fromkeys((*FEATURES.split(), "shell"), YES),
         "tracking": Support("yes", "With --tracking-uri."),
         "register_model": Support("yes", "With --tracking-uri."),
         "runs_here": no("It runs on a node of the cluster.", "--platform local"),

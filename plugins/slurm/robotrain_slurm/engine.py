@@ -45,7 +45,6 @@ class SlurmEngine(PlatformEngine, PipelineRuns, Uploads, SharedRuns, RunAccess):
     logs = route_to_scheduler(SlurmScheduler.logs)
     events_file = route_to_scheduler(SlurmScheduler.events_file)
     make_shell = route_to_scheduler(SlurmScheduler.make_shell)
-    make_forwarding = route_to_scheduler(SlurmScheduler.make_forwarding)
     cancel = route_to_scheduler(SlurmScheduler.cancel)
     outputs = route_to_scheduler(SlurmScheduler.outputs)
     download = route_to_scheduler(SlurmScheduler.download)

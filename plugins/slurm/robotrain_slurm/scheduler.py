@@ -17,7 +17,7 @@ from robotrain.model.plan import Plan
 from robotrain.model.platform_features import RunAccess, Uploads
 from robotrain.model.reference import Reference
 from robotrain.model.run import RunGone, Status
-from robotrain.model.terminal import Forwarding, TerminalCommand
+from robotrain.model.terminal import TerminalCommand
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun
@@ -179,9 +179,6 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         return node_access.make_shell(
             self.at, self._find_running_job(reference), reference["folder"], words, has_terminal
         )
-
-    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
-        return node_access.make_forwarding(self.at, self._find_running_job(reference), here, there)
 
     def _find_running_job(self, reference: Reference) -> QueuedJob:
         """Return the job that works on a run now. Raise RunGone if there is none."""

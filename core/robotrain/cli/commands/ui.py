@@ -1,5 +1,6 @@
 """`robotrain ui`: open the pages of a run in a browser: its tracking, and the platform's own."""
 
+import getpass
 import os
 import re
 import shlex
@@ -17,7 +18,6 @@ from robotrain_runtime.environments.uv_program import find_uv
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import get_results, print_json, print_message, print_result
-from robotrain.cli.run_access import find_ssh_login, make_forward_line
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
@@ -77,7 +77,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         print_result(command)
     host = record.reference.get(LOGIN_KEY, "") if command else ""
     if host:
-        print_message(f"Run the command on {host}, and here:\n  {make_forward_line(MLFLOW_PORT, host)}")
+        print_message(f"Run the command on {host}, and here:\n  {_make_forward_line(MLFLOW_PORT, host)}")
         print_message(f"then open {served_address}")
     elif command and runs_here:
         print_message("This machine has no uv to serve MLflow with: install it (https://docs.astral.sh/uv).")
@@ -112,13 +112,31 @@ def make_server_command(logged_command: str) -> str:
     return uv and uv + logged_command[match.start("package") - 1 :]
 
 
+def _find_ssh_login() -> str:
+    """Return the options and the login of `ssh` to this machine, as the server sees it; empty outside of SSH."""
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    if len(words) != 4:
+        return ""
+    host, port = words[2:]
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        user = "USER"
+    return f"{f'-p {port} ' if port != '22' else ''}{user}@{host}"
+
+
+def _make_forward_line(port: int, login: str) -> str:
+    """Return the command with which another machine reaches a port of this one."""
+    return f"ssh -N -L {port}:127.0.0.1:{port} {login}"
+
+
 def _serve(command: str, path: str) -> NoReturn:
     """Print the address of a page of MLflow, and become its server. Raise Rejected if it cannot be started."""
     with socket.create_server(("127.0.0.1", 0)) as free_server:
         port = free_server.getsockname()[1]
     print_result(f"http://127.0.0.1:{port}/{path}")
     if not _has_browser():
-        forward_line = make_forward_line(port, find_ssh_login() or "USER@HOST")
+        forward_line = _make_forward_line(port, _find_ssh_login() or "USER@HOST")
         print_message(f"No browser on this machine. To open the address on yours, run there:\n  {forward_line}")
     is_downloaded = " mlflow@" in command
     how_long = ", which uv downloads the first time, in a minute or two" if is_downloaded else ""
