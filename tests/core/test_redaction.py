@@ -235,6 +235,7 @@ TOKENS = {
     "dp.": "dp.pt." + "aB1c" * 10 + "aB1",
     "sg.": f"SG.{'aB1c' * 5}ab.{'aB1c' * 10}abc",
     "hv": "hvs.CAES" + "aB1c" * 22,
+    "sig=": "sig=" + "aB1c" * 11 + "%3D",
     "-----begin": "-----BEGIN RSA PRIVATE KEY-----\naB1c",
 }
 

@@ -16,7 +16,7 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.source import REMOTE_KIND
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import value_holds_secret
+from robotrain_runtime.contract.secret_rules import file_holds_secret
 from robotrain_sources.local_path.remote_folder import is_same_host, parse_remote_folder
 from robotrain_sources.local_path.remote_kind import KIND as REMOTE_FOLDERS
 
@@ -244,7 +244,7 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
         reason = f"{error.strerror or error}."
         yield _make_invalid_value_problem("--prologue", path, "a file that can be read", reason)
     else:
-        if any(map(value_holds_secret, script_lines)):
+        if file_holds_secret("\n".join(script_lines), ".sh"):
             yield make_problem("secret-in-job", given=path)
 
 
