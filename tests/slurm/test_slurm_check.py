@@ -162,8 +162,9 @@ def test_all_problems_are_found_at_once():
         (b"\xff\xfe\n", "value-invalid"),
         (b"x" * (1 << 17), "value-invalid"),
         (f"export HF_TOKEN={TOKEN}\n".encode(), "secret-in-job"),
+        (b"export HF_TOKEN=$(cat ~/.hf_token)\n", ""),
     ],
-    ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token"],
+    ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token", "file"],
 )
 def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code):
     path = tmp_path / "prologue.sh"
