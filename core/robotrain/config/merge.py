@@ -56,12 +56,6 @@ def _find_unused_values(
     )
 
 
-def _make_other_place_problem(parameter: Parameter, value: Value, place: str) -> Problem:
-    """Return the note of a joint value that does not count because another place gives the others."""
-    way = Suggestion(f"{parameter.flag} {parameter.metavar}", "replaces it alone")
-    return make_problem("found-in-part.elsewhere", way, where=str(value.origin), flag=parameter.flag, place=place)
-
-
 def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Problem:
     """Return the problem of a program that a project's file names, or of one of its texts that names code."""
     layer = value.origin.layer
@@ -168,15 +162,22 @@ class LayerStack:
         place = next((place for place in order if place in places.difference(LINE_LAYERS)), "")
         for parameter in joint if place else ():
             layer_values = values_by_name.pop(parameter.name, [])
-            kept = [value for value in layer_values if value.origin.layer in (*LINE_LAYERS, place)]
-            if parameter.param.lookup and not kept:
-                kept = layer_values
+            own = [value for value in layer_values if value.origin.layer in (*LINE_LAYERS, place)]
+            kept = own or (layer_values if parameter.param.lookup else [])
             if kept:
                 values_by_name[parameter.name] = kept
-            if layer_values and kept != layer_values:
-                replaced = next(value for value in layer_values if value not in kept)
-                self._problems.append(_make_other_place_problem(parameter, replaced, place))
+            if layer_values and layer_values[0] not in kept:
+                self._report_other_place(parameter, layer_values[0], place, kept)
         return {parameter.name for parameter in joint} if place else set()
+
+    def _report_other_place(self, parameter: Parameter, value: Value, place: str, kept: Sequence[Value]) -> None:
+        """Report the strongest value of a joint name, which does not count: an error if the place has another one."""
+        if kept and kept[0].value == value.value:
+            return
+        message = "found-in-part.other" if kept else "found-in-part.elsewhere"
+        flag, way = parameter.flag, Suggestion(f"{parameter.flag} {parameter.metavar}", "decides")
+        problem = make_problem(message, way, where=str(value.origin), given=str(value.value), flag=flag, place=place)
+        self._problems.append(problem)
 
     def _settle_joint_values(
         self, joint: Sequence[Parameter], values_by_name: dict[str, list[Value]], fallbacks: Mapping[str, Value]
@@ -194,8 +195,7 @@ class LayerStack:
             output_value = terraform.find_value(parameter, True) if terraform and has_outputs else None
             if layer_values and value and output_value:
                 values_by_name[parameter.name] = [output_value]
-                if output_value.value != value.value:
-                    self._problems.append(_make_other_place_problem(parameter, value, TERRAFORM_LAYER))
+                self._report_other_place(parameter, value, TERRAFORM_LAYER, [output_value])
                 value = output_value
             if value and value.origin.layer != LOOKUP_LAYER:
                 others[parameter.flag] = value.origin.layer
