@@ -187,7 +187,7 @@ def test_the_value_of_an_unknown_option_that_names_a_secret_is_not_repeated(robo
 
 ON_LOCAL = ("submit", "--platform", "local", "-d", "lab/cups")
 REFUSED = (
-    ("submit", "--platform", "osmo", "--blob-url", f"https://acc.blob.core.windows.net/c/p#{WORD}"),
+    ("submit", "--platform", "osmo", "--blob-url", f"https://acc.blob.core.windows.net/box/p#{WORD}"),
     ("submit", "--platform", "local", "-d", f"https://hf_{WORD}abcdefgh@huggingface.co/datasets/u/d"),
     ("submit", "--platform", "azureml", "--dataset-asset", f"azureml:a:1?token={WORD}"),
     (*ON_LOCAL, "--batch-size", f"https://h/x?sig={WORD}"),

@@ -19,7 +19,7 @@ TEXTS = {
     "settings.py": f'HF_TOKEN = "{HUB_TOKEN}"\n',
     "deploy_file": "-----BEGIN OPENSSH PRIVATE KEY-----\nabcdefgh\n",
     "notes.md": f"curl https://discord.com/api/webhooks/123456789012345678/{'aB1c' * 17}",
-    "data.yaml": "url: https://a.blob.core.windows.net/c?sv=1&sig=" + "aB1%2F" * 8,
+    "data.yaml": "url: https://a.blob.core.windows.net/box?sv=1&sig=" + "aB1%2F" * 8,
 }
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"
 NAMED_SECRETS = [
