@@ -82,7 +82,7 @@ def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, reaso
         ("https://acc.blob.core.windows.net/box/a/", "https://acc.blob.core.windows.net/box/a"),
         ("https://acc.blob.core.windows.net/box/a?sig=x", None),
         ("https://example.com/a", None),
-        ("wasbs://box@acc.blob.core.windows.net/a", None),
+        ("wasbs://box@acc.blob.core.windows.net/aox", None),
         ("", None),
     ],
 )

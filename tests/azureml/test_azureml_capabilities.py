@@ -7,7 +7,7 @@ ON_AZUREML = (
     *("--compute", "k8s-a"),
 )
 HUB = ("-d", "lerobot/pusht")
-A = "https://acc.blob.core.windows.net/c/p"
+A = "https://acc.blob.core.windows.net/box/p"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from azure_stand_in.ml.azureml import AzureML
 from azureml_workspace_plans import COMPUTE, add_dataset, prepare_workspace
 
 REGISTRY = "azureml://registries/robots/environments/trainer/versions/7"
-BUILD = {"build": {"contextUri": "https://x.blob.core.windows.net/c/d/", "dockerfilePath": "Dockerfile"}}
+BUILD = {"build": {"contextUri": "https://x.blob.core.windows.net/box/d/", "dockerfilePath": "Dockerfile"}}
 CONDA = {"condaFile": "dependencies: [python=3.12]"}
 SUBMIT = ("submit", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--json")
 NAMED = ("--environment-name", "trainer", "--environment-version", "7")

@@ -86,7 +86,7 @@ POLICIES = st.one_of(
     asset_names("model_asset", "models", "policy"),
     asset_names("model_asset", "models", "init_policy"),
     st.sampled_from(BLOB_TAILS).map(
-        lambda tail: source("blob_url", f"https://account1.blob.core.windows.net/m/{tail}", "init_policy")
+        lambda tail: source("blob_url", f"https://account1.blob.core.windows.net/mox/{tail}", "init_policy")
     ),
     TEXT.map(lambda name: source("local_path", f"/c/{name}", "resume")),
 )

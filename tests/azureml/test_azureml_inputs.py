@@ -49,7 +49,7 @@ def test_a_path_in_a_datastore_reads_back_as_it_was_printed(text):
         "azureml://datastores/d/paths/a?sig=s",
         "azureml://datastores/d-e/paths/a",
         "azureml://jobs/datastores/d/paths/a",
-        "https://acc.blob.core.windows.net/c/p",
+        "https://acc.blob.core.windows.net/box/p",
     ],
 )
 def test_what_is_no_such_path_is_refused(text):

@@ -1,6 +1,7 @@
 """A pipeline as one pipeline job: what is sent, what its steps say, and what is left to do after a failure."""
 
 import hashlib
+import json
 import re
 
 import pytest
@@ -208,7 +209,9 @@ OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
     ],
 )
 def test_steps_of_two_workspaces_are_refused(pipeline_words, robotrain, workspace, setting, value, flag, position):
-    pipeline_words[0].write_text(STEPS.replace("{compute: k8s-eval}", f"{{compute: k8s-eval, {setting}: {value}}}"))
+    names = dict(zip(("subscription_id", "resource_group", "workspace_name"), workspace.names, strict=True))
+    settings = json.dumps({"compute": "k8s-eval", **names, setting: value})
+    pipeline_words[0].write_text(STEPS.replace("{compute: k8s-eval}", settings))
     answer = robotrain("pipeline", "render", *pipeline_words)
     assert (answer.exit_code, "steps-differ" in answer.stderr) == (3, True)
     assert f"{flag} {workspace.names[position]}, {value}" in answer.stderr

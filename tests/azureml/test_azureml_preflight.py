@@ -80,7 +80,7 @@ def test_damaged_plan_is_reported(azureml):
 
 def test_signed_out_user_is_reported_once(ready_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
+    blob = source("blob_url", "https://one.blob.core.windows.net/box/p")
     [problem] = run_preflight(make_plan(ready_workspace, blob, *assets("azureml:a:3")))
     assert (problem.code, problem.severity, list_suggestions(problem)) == ("platform-signed-out", "error", ["az login"])
 
@@ -330,7 +330,7 @@ def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
     problem = find_problem("nothing-kept", make_plan(ready_workspace, **words))
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
-    blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/c/p"}
+    blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/box/p"}
     plans = (
         make_plan(ready_workspace, **words | {"output_mode": "rw_mount"}),
         make_plan(ready_workspace, **words, parameters=blob),

@@ -133,7 +133,7 @@ def test_the_secret_of_what_folders_are_uploaded_to_is_read_as_who_submits(ready
 def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(ready_workspace):
     data = ready_workspace.manager.account("account1")
     problems = check_storage(
-        ready_workspace, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/c/out"}
+        ready_workspace, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/box/out"}
     )
     assert [problem.severity for problem in problems] == ["warning", "warning"]
     assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{data}"' in format_problem(problems[0])
@@ -181,18 +181,18 @@ def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_s
 
 
 def test_accounts_are_those_of_blobs_and_of_what_is_written():
-    assert datastore.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
-    assert datastore.get_account_name("https://two.dfs.core.windows.net/c") == "two"
+    assert datastore.get_account_name("https://one.blob.core.windows.net/box/p") == "one"
+    assert datastore.get_account_name("https://two.dfs.core.windows.net/box") == "two"
     assert datastore.get_account_name("lerobot/pusht") == ""
     for host in ("Acct", "acct-secondary", "acct.z12"):
-        assert datastore.get_account_name(f"https://{host}.blob.core.windows.net/c/p") == "acct"
+        assert datastore.get_account_name(f"https://{host}.blob.core.windows.net/box/p") == "acct"
 
 
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("https://Acct.blob.core.windows.net/c/log?sig=x", "acct"),
-        ("https://acct-secondary.blob.core.windows.net/c/log?sig=x", "acct"),
+        ("https://Acct.blob.core.windows.net/box/log?sig=x", "acct"),
+        ("https://acct-secondary.blob.core.windows.net/box/log?sig=x", "acct"),
         ("https://logs.example.com/c/log?sig=x", "logs.example.com"),
     ],
 )
@@ -241,7 +241,7 @@ def test_one_that_is_a_blob_address_is_looked_at_as_well(workspace):
 
 
 def test_a_data_asset_that_cannot_be_read_from_here_is_no_error(workspace):
-    workspace.data("hidden", 1, "https://elsewhere.blob.core.windows.net/c/hidden")
+    workspace.data("hidden", 1, "https://elsewhere.blob.core.windows.net/box/hidden")
     workspace.data("odd", 1, "wasbs://c@elsewhere.blob.core.windows.net/odd")
     [problem] = run_preflight(make_plan(workspace, *assets("azureml:hidden:1", "azureml:odd:1")))
     assert (problem.code, problem.severity) == ("not-checked-here", "warning")  # as that of a --blob-url is told
@@ -250,8 +250,8 @@ def test_a_data_asset_that_cannot_be_read_from_here_is_no_error(workspace):
 
 def test_the_job_s_identity_needs_a_role_on_the_accounts_that_its_assets_lie_in(workspace):
     account = workspace.manager.account("elsewhere")
-    workspace.data("far", 1, "https://elsewhere.blob.core.windows.net/c/far")
-    workspace.model("act", 1, "https://elsewhere.blob.core.windows.net/c/act")
+    workspace.data("far", 1, "https://elsewhere.blob.core.windows.net/box/far")
+    workspace.model("act", 1, "https://elsewhere.blob.core.windows.net/box/act")
     workspace.model("near", 1, "act")
     workspace.datastore("other", "c", account="elsewhere")
     folder = source("datastore_path", "azureml://datastores/other/paths/run/000400", role="resume")

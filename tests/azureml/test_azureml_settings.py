@@ -1,5 +1,6 @@
 """Where Azure ML's settings come from: the command line, the names of the contract, Terraform, this machine."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,46 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     assert "[value-missing]" in answer.stderr
     assert "the workspace is incomplete: --subscription-id is missing" in answer.stderr
     assert "does not count" not in answer.stderr
+
+
+TERRAFORM = {
+    "subscription_id": ONE,
+    "resource_group": {"name": "rg-tf"},
+    "azureml_workspace": {"name": "ws-tf"},
+}
+SHELL_SUBSCRIPTION = {"AZURE_SUBSCRIPTION_ID": OTHER}
+SHELL_WORKSPACE = {"AZURE_RESOURCE_GROUP": "rg-sh", "AZUREML_WORKSPACE_NAME": "ws-sh"}
+FILE_WORKSPACE = {"AZURE_RESOURCE_GROUP": "rg-env", "AZUREML_WORKSPACE_NAME": "ws-env"}
+FILE_SUBSCRIPTION = {"AZURE_SUBSCRIPTION_ID": ONE}
+
+
+@pytest.mark.parametrize(
+    ("line", "shell", "file", "names"),
+    [
+        ("", SHELL_WORKSPACE, {}, (None, "rg-sh", "ws-sh")),
+        ("", {"AZURE_RESOURCE_GROUP": "rg-sh"}, {}, (None, "rg-sh", None)),
+        ("", SHELL_SUBSCRIPTION, {}, (None, "rg-tf", "ws-tf")),
+        ("", {"AZURE_SUBSCRIPTION_ID": ONE}, {}, (ONE, "rg-tf", "ws-tf")),
+        ("", {"AZURE_RESOURCE_GROUP": "rg-sh"}, FILE_WORKSPACE, (None, "rg-sh", None)),
+        ("", SHELL_SUBSCRIPTION, FILE_WORKSPACE, (OTHER, "rg-env", "ws-env")),
+        ("", SHELL_SUBSCRIPTION, FILE_WORKSPACE | FILE_SUBSCRIPTION, (None, "rg-env", "ws-env")),
+        ("--resource-group g", {}, {}, (ONE, "g", "ws-tf")),
+        ("--resource-group g", SHELL_WORKSPACE | SHELL_SUBSCRIPTION, {}, (OTHER, "g", "ws-sh")),
+    ],
+)
+def test_the_names_of_a_workspace_come_from_one_place(outputs, robotrain, monkeypatch, line, shell, file, names):
+    outputs(**TERRAFORM)
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in file.items()))
+    words = ("explain", "--platform", "azureml", "-d", "lerobot/pusht", "--compute", "c-a", "--json", *line.split())
+    answer = robotrain(*words)
+    errors = re.findall(r"^error: .*\[(?:value-missing|found-in-part)\]", answer.stderr, re.MULTILINE)
+    assert (answer.exit_code, len(errors)) == ((2, 1) if None in names else (0, 0)), answer.stderr
+    values = {row["name"]: row["value"] for row in answer.json.get("values", [])}
+    if None not in names:
+        assert tuple(values[name] for name in ("subscription_id", "resource_group", "workspace_name")) == names
+    assert ("--resource-group is used with" in answer.stderr) is bool(line)
 
 
 def test_explain_shows_derived_defaults(outputs, explain_settings, robotrain) -> None:

@@ -118,7 +118,7 @@ FAILURES = {
         (CLIENT, "CLIENT id (not the object id)", "--workload-identity", "--query identity"),
     ),
     "an output that may not be written": (
-        "ScriptExecution.WriteStreams.Authentication: PermissionDenied(None) https://robots1.blob.core.windows.net/c",
+        "ScriptExecution.WriteStreams.Authentication: PermissionDenied(None) https://robots1.blob.core.windows.net/box",
         (
             "may not write its output",
             f'az role assignment create --assignee {CLIENT} --role "Storage Blob Data Contributor"',
@@ -294,7 +294,7 @@ def test_outcome_of_an_earlier_attempt_is_ignored(run):
 
 
 def test_no_secret_of_a_failure_message_is_shown(run):
-    run.fails("at https://a.blob.core.windows.net/c?sv=1&sig=c2VjcmV0 with hf_abcdefghijklmnopqrst")
+    run.fails("at https://a.blob.core.windows.net/box?sv=1&sig=c2VjcmV0 with hf_abcdefghijklmnopqrst")
     reason = run.status().reason
     assert "a.blob.core.windows.net" in reason
     assert "c2VjcmV0" not in reason

@@ -143,7 +143,7 @@ def test_a_sentence_of_the_sdk_about_a_role_is_reported_by_the_answer_behind_it(
         status_code, reason, headers = 403, "Forbidden", {"x-ms-error-code": "AuthorizationPermissionMismatch"}
 
         class request:
-            url = "https://acc.blob.core.windows.net/c/b"
+            url = "https://acc.blob.core.windows.net/box/b"
 
     error = ValueError("You don't have permission to alter this storage account. Ensure that you have been assigned")
     behind = HttpResponseError("x")

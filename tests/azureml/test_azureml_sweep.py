@@ -147,7 +147,10 @@ def test_the_objective_is_logged_by_every_trial(render):
     ("options", "reason"),
     [
         (("--over", "seed=1,2", "--set", "datastore=workspaceartifactstore"), "goes to workspaceblobstore"),
-        (("--over", "seed=1,2", "--publish-url", "https://rtmemory.blob.core.windows.net/c/p"), "publish to one place"),
+        (
+            ("--over", "seed=1,2", "--publish-url", "https://rtmemory.blob.core.windows.net/box/p"),
+            "publish to one place",
+        ),
         (("--over", "num_gpus=1,2"), "resources of the job changes"),
         (("--over", "shm_size=8g,9g"), "shm_size is no parameter of lerobot-train"),
         (("--over", "job_name=a b,c"), "is not of letters, digits"),

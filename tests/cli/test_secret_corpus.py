@@ -24,6 +24,8 @@ SHAPES = {
     "user and password": f"https://user:{WORD}@host.example/x",
     "one-part userinfo": f"https://{WORD}@host.example/x",
     "SAS": f"https://acc.blob.core.windows.net/box/one?sv=2024-01-01&sig={WORD}",
+    "signature": f"sig={WORD}{WORD}{WORD}%3D",
+    "login": f'python -c wandb.login(key="{WORD}")',
     "connection string": f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={WORD}==",
     "storage key": (WORD * 6)[:86] + "==",
     "JWT": f"eyJhbGciOiJI{WORD}.eyJzdWIi{WORD}.{WORD}",
@@ -65,7 +67,15 @@ SETTINGS = {
         *("--tracking-uri", "--pool", "--gpu-platform", "--image", "--labels", "--buckets", "--storage-account"),
         *("--workspace-name", "--work-dir", "--hf-credential", "--blob-credential"),
     ),
-    "azureml": ("--compute", "--image", "--environment", "--workspace-name", "--resource-group", "--datastore"),
+    "azureml": (
+        "--compute",
+        "--image",
+        "--environment",
+        "--workspace-name",
+        "--resource-group",
+        "--datastore",
+        "--labels",
+    ),
 }
 SOURCES = ("--blob-url", "--dataset-asset", "--dataset-repo-id", "--dataset-path", "--policy-model", "--resume-from")
 PLACES = [(platform, flag) for platform, flags in SETTINGS.items() for flag in (*TEXTS, *flags, *SOURCES)]
@@ -177,7 +187,7 @@ def test_the_value_of_an_unknown_option_that_names_a_secret_is_not_repeated(robo
 
 ON_LOCAL = ("submit", "--platform", "local", "-d", "lab/cups")
 REFUSED = (
-    ("submit", "--platform", "osmo", "--blob-url", f"https://acc.blob.core.windows.net/c/p#{WORD}"),
+    ("submit", "--platform", "osmo", "--blob-url", f"https://acc.blob.core.windows.net/box/p#{WORD}"),
     ("submit", "--platform", "local", "-d", f"https://hf_{WORD}abcdefgh@huggingface.co/datasets/u/d"),
     ("submit", "--platform", "azureml", "--dataset-asset", f"azureml:a:1?token={WORD}"),
     (*ON_LOCAL, "--batch-size", f"https://h/x?sig={WORD}"),
@@ -240,6 +250,7 @@ def test_a_harmless_trainer_argument_passes(robotrain):
     arguments = (
         "--policy.pad_token=abcdefgh12",
         "--token=$HF_TOKEN",
+        "--token=$(cat ~/.hf_token)",
         "--password=",
         "--policy.use_token=true",
         "--max_token=128",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from problem_assertions import check_problems
 
-BLOB = "https://acc.blob.core.windows.net/c/p"
+BLOB = "https://acc.blob.core.windows.net/box/p"
 
 
 def render(robotrain, *args):

@@ -8,7 +8,7 @@ from robotrain.store import plans
 
 @pytest.mark.parametrize(("platform", "is_offered"), [("fake", True), ("plain", False)])
 def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, fake_platform, plain_platform, platform, is_offered):
-    job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
+    job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/box/p")
     answer = robotrain("submit", "--platform", platform, *job)
     answer.check_problems(2, "source-invalid --policy-path")
     assert ("--policy-url" in answer.stderr) == is_offered

@@ -17,10 +17,10 @@ SAFE = (
     "nvidia/GR00T-N1.5-3B",
     "user/ds@feature/x",
     "user/ds@v1.0",
-    "https://acc.blob.core.windows.net/c/p/q r",
-    "https://acc.blob.core.windows.net/c/@p",
+    "https://acc.blob.core.windows.net/box/p/q r",
+    "https://acc.blob.core.windows.net/box/@p",
     "https://acc.blob.core.windows.net/$root/é",
-    "https://acc.blob.core.windows.net/c/p&q=1",
+    "https://acc.blob.core.windows.net/box/p&q=1",
     "azureml:pusht-episodes:3",
     "azureml:api-key:3",
     "azureml:a@latest",
@@ -41,9 +41,9 @@ SAFE = (
 )
 
 SHOWN = (
-    ("https://acc.blob.core.windows.net/c/p?sv=1&sig=x", "https://acc.blob.core.windows.net/c/p?<redacted>"),
-    ("https://acc.blob.core.windows.net/c/p#f", "https://acc.blob.core.windows.net/c/p#<redacted>"),
-    ("https://u:p@acc.blob.core.windows.net/c/p", "https://<redacted>@acc.blob.core.windows.net/c/p"),
+    ("https://acc.blob.core.windows.net/box/p?sv=1&sig=x", "https://acc.blob.core.windows.net/box/p?<redacted>"),
+    ("https://acc.blob.core.windows.net/box/p#f", "https://acc.blob.core.windows.net/box/p#<redacted>"),
+    ("https://u:p@acc.blob.core.windows.net/box/p", "https://<redacted>@acc.blob.core.windows.net/box/p"),
     ("https://u:p/w@host.com/c", "https://<redacted>@host.com/c"),
     ("u:p@host.com/c", "<redacted>@host.com/c"),
     ("https://h.com?x=a@rest", "https://<redacted>@<redacted>"),
@@ -235,6 +235,7 @@ TOKENS = {
     "dp.": "dp.pt." + "aB1c" * 10 + "aB1",
     "sg.": f"SG.{'aB1c' * 5}ab.{'aB1c' * 10}abc",
     "hv": "hvs.CAES" + "aB1c" * 22,
+    "sig=": "sig=" + "aB1c" * 11 + "%3D",
     "-----begin": "-----BEGIN RSA PRIVATE KEY-----\naB1c",
 }
 
@@ -243,7 +244,7 @@ def test_every_known_token_is_hidden_wherever_it_stands():
     assert TOKENS.keys() == secret_rules.TOKENS.keys()
     for token in TOKENS.values():
         assert redaction.holds_secret(f"see {token}")
-        for text in (token, f"see {token}, which", f"https://acc.blob.core.windows.net/c/{token}/x"):
+        for text in (token, f"see {token}, which", f"https://acc.blob.core.windows.net/box/{token}/x"):
             assert token[-12:] not in redact(text, max_length=500)
 
 

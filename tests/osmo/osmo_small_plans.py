@@ -7,6 +7,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_osmo.spec import submission_spec as orders
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+from robotrain_osmo.submit.submit import SUBMIT_VARIABLE
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, Placement
 
@@ -14,6 +15,7 @@ RUN = "lerobot-train-fab69e8c-1"
 TASK = "lerobot-train"
 RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
 MARK = "5e" * 32
+SUBMIT_MARK = "b7" * 16
 SUBMISSION_SPEC = OsmoSubmissionSpec(
     run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform"
 )
@@ -50,6 +52,6 @@ def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=
     return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW_FILE, files={**own, **dict(files)})
 
 
-def add_workflow(osmo, mark: str = MARK, run: str = RUN) -> str:
-    """Add such a workflow to the service; return its id."""
-    return osmo.submit(make_workflow(mark, run))
+def add_workflow(osmo, mark: str = SUBMIT_MARK, run: str = RUN) -> str:
+    """Add such a workflow to the service, of a submit with a mark; return its id."""
+    return osmo.submit(make_workflow(run=run), f"{SUBMIT_VARIABLE}={mark}")

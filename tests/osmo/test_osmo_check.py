@@ -323,7 +323,7 @@ def test_workload_without_a_device_is_offered_no_processor(robotrain) -> None:
     assert [suggestion["text"] for suggestion in problem["instead"]] == ["--gpus 1"]
 
 
-@pytest.mark.parametrize("wrong", [("--gpus", "x"), ("--publish-url", "https://a.blob.core.windows.net/c/p?sig=abc")])
+@pytest.mark.parametrize("wrong", [("--gpus", "x"), ("--publish-url", "https://a.blob.core.windows.net/box/p?sig=abc")])
 def test_refused_value_causes_no_further_warning(wrong, robotrain):
     answer = robotrain("render", "--platform", "osmo", "--pool", "default", "-d", "lerobot/pusht", *wrong)
     assert answer.exit_code == 2

@@ -5,7 +5,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from osmo_small_plans import RUN, add_workflow, make_plan
+from osmo_small_plans import RUN, SUBMIT_MARK, add_workflow, make_plan
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain.store import records
 from robotrain_osmo.platform import OSMO
@@ -17,7 +17,7 @@ OTHER = "0d" * 32
 
 def make_interrupted_plan(*before: str):
     """A plan with a note of a submit, before which these workflows existed."""
-    submit.NOTE.write(make_plan(), {"before": before, "active": (), "workflow": ""})
+    submit.NOTE.write(make_plan(), {"mark": SUBMIT_MARK, "before": before, "active": (), "workflow": ""})
     return make_plan()
 
 
@@ -48,7 +48,7 @@ def test_workflow_in_the_note_is_found_without_a_search(osmo, note, workflow):
     add_workflow(osmo)
     osmo.forget()
     if note is not None:
-        submit.NOTE.write(make_plan(*note), {"before": (), "active": (), "workflow": f"{RUN}-7"})
+        submit.NOTE.write(make_plan(*note), {"mark": SUBMIT_MARK, "before": (), "active": (), "workflow": f"{RUN}-7"})
     reference = OSMO.engine.find(make_plan())
     assert (reference and reference["workflow"]) == workflow
     assert osmo.calls == []
@@ -103,31 +103,24 @@ def test_workflow_of_this_plan_is_found_among_others(osmo):
     add_workflow(osmo, run=f"{RUN}1")
     add_workflow(osmo, OTHER)
     ours = add_workflow(osmo)
+    add_workflow(osmo, OTHER)
     reference = OSMO.engine.find(make_interrupted_plan())
     assert reference is not None
     assert (reference["workflow"], reference["run"], reference["cli"]) == (ours, RUN, "osmo")
 
 
 @pytest.mark.slow
-def test_only_workflow_of_the_name_is_found_without_its_text(osmo, monkeypatch):
+@pytest.mark.parametrize("count", [1, 2])
+def test_workflow_without_visible_text_may_be_anothers(osmo, monkeypatch, count):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
-    ours = add_workflow(osmo)
+    names = [add_workflow(osmo) for _ in range(count)]
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
     )
-    assert find_workflow() == ours
-
-
-@pytest.mark.slow
-def test_several_equal_workflows_are_named(osmo, monkeypatch):
-    monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
-    add_workflow(osmo)
-    add_workflow(osmo)
-    osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     with pytest.raises(Rejected) as raised:
-        OSMO.engine.find(make_interrupted_plan())
+        find_workflow()
     [problem] = raised.value.problems
-    assert (problem.code, problem.given) == ("osmo-several-workflows", f"{RUN}-1, {RUN}-2")
+    assert (problem.code, problem.given) == ("osmo-unseen-workflow", ", ".join(names))
 
 
 @pytest.mark.slow
@@ -137,7 +130,7 @@ def test_long_list_is_read_completely(osmo, monkeypatch):
     for _ in range(3):
         add_workflow(osmo, run=f"{RUN}-1")
     assert find_workflow() == ours
-    assert [call[call.index("-c") + 1] for call in osmo.calls if "-c" in call] == ["1", "10"]
+    assert [call[call.index("-c") + 1] for call in osmo.calls if "-c" in call] == ["1", "10", "1", "10"]
 
 
 @pytest.mark.slow

@@ -188,7 +188,7 @@ def test_missing_retries_are_reported_to_administrators(osmo):
     assert find_problems(make_plan()) == []
 
 
-BLOB = "https://one.blob.core.windows.net/c/p"
+BLOB = "https://one.blob.core.windows.net/box/p"
 
 
 PLACEMENT = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
@@ -341,18 +341,18 @@ def test_credential_of_another_type_is_refused(monkeypatch):
 
 def test_identity_is_checked_on_every_storage_account_of_the_job():
     sources = [
-        JobSource(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
+        JobSource(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/box/p"),
         JobSource(role="dataset", kind="huggingface", uri="a/b"),
     ]
     wanted = make_plan(
         sources=sources,
         inputs=(OsmoInput(url="azure://two/c/x"),),
-        publishes="https://three.blob.core.windows.net/c/out",
+        publishes="https://three.blob.core.windows.net/box/out",
     )
     order = dataclasses.replace(
         SUBMISSION_SPEC,
         inputs=(OsmoInput(url="azure://two/c/x"),),
-        publishes="https://three.blob.core.windows.net/c/out",
+        publishes="https://three.blob.core.windows.net/box/out",
     )
     parsed = document.parse_document(wanted.files["job.json"].decode())
     assert run_preflight.find_storage_accounts(parsed, order) == {"one": False, "two": False, "three": True}

@@ -68,21 +68,10 @@ def resource_table(*reasons: str) -> str:
 UNKNOWN = False  # OSMO may have the workflow all the same
 # message, code of the problem, words in it
 SUBMIT_REFUSALS = [
-    ("Pool p is undergoing maintenance. Users will have to wait", "pool-closed", "pool p"),
     (
         "Platform gpu_platform does not exist in pool default!",
         "resource-unknown",
         "the pool default has no platform gpu_platform",
-    ),
-    (
-        "Task with platform: gpu does not allow mount: /dev/shm. Task train",
-        "osmo-mount-refused",
-        "--shared-memory none",
-    ),
-    (
-        "Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts.",
-        "option-without-effect",
-        "/dev/shm",
     ),
     ("Could not find the credential: nope.", "osmo-credential-missing", "credential nope"),
     (
@@ -96,17 +85,10 @@ SUBMIT_REFUSALS = [
         "--type DATA --payload-file",
     ),
     (
-        "Unable to authenticate for pulling image nvcr.io/x/y:1. Please create a credential matching nvcr.io/x "
-        "or check if the image exists.",
-        "osmo-image-refused",
-        "--type REGISTRY --payload-file",
-    ),
-    (
         "Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs.",
         "osmo-quota",
         "--priority LOW",
     ),
-    ("Backend b does not support priority. Workflows must", "osmo-priority-refused", "--priority"),
     (
         resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU"),
         "machines-too-small",
@@ -122,18 +104,6 @@ SUBMIT_REFUSALS = [
         "machines-too-small",
         "Value 9000Gi breaks a rule of this pool.",
     ),
-    (
-        "Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>",
-        "osmo-image-refused",
-        "registry nvcr.io does not give OSMO the image nvidia/x",
-    ),
-    (
-        "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
-        "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere",
-        "osmo-image-refused",
-        "--image",
-    ),
-    ("Resource memory field has invalid unit: GB", "machines-too-small", "--memory\n"),
     (PYDANTIC, "platform-refused", "image: Field required; imagex: Extra inputs are not permitted."),
 ]
 OTHER_REFUSALS = [
@@ -252,14 +222,22 @@ ROWS = [
         UNKNOWN,
     ),
     (2, print_failure('{"detail":"Not Found"}', 404), "client-version", "osmo version"),
-    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "run-gone", "nope-1"),
+    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "run-gone", "nope-1", UNKNOWN),
     (2, "Error message: NoCredentialsError: Unable to locate credentials\n", "osmo-storage-signed-out", "az login"),
     (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", "Contributor"),
     (3, "", "osmo-interrupted", "interrupted", UNKNOWN),
     (-9, "", "client-failed", "signal 9", UNKNOWN),
     (1, print_failure("a rule that nobody foresaw"), "client-failed", "a rule that nobody foresaw"),
     (1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "client-failed", "no access with"),
-    (2, print_failure("another rule", 409), "client-failed", "another rule"),
+    (2, print_failure("another rule", 409), "client-failed", "another rule", UNKNOWN),
+    (2, print_failure("Error: server closed the connection unexpectedly", 400), "client-failed", "closed", UNKNOWN),
+    (
+        10,
+        print_server_error(500, '{"message": "Internal server error: 1 validation error for SubmitResponse"}'),
+        "platform-busy",
+        "SubmitResponse",
+        UNKNOWN,
+    ),
     (2, print_failure("boom\nTraceback (most recent call last):\nKeyError: 'a'", 1), "client-failed", "boom", UNKNOWN),
 ]
 

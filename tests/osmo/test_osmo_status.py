@@ -147,7 +147,7 @@ FAILURES = [
     (
         "FAILED_START_ERROR",
         None,
-        "https://a.blob.core.windows.net/c?sig=c2VjcmV0 hf_abcdefghijklmnopqrst",
+        "https://a.blob.core.windows.net/box?sig=c2VjcmV0 hf_abcdefghijklmnopqrst",
         ("--image",),
     ),
 ]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import osmo_small_plans
 import pytest
-from osmo_small_plans import MARK, RUN, add_workflow, make_plan, make_workflow
+from osmo_small_plans import MARK, RUN, SUBMIT_MARK, add_workflow, make_plan, make_workflow
 from osmo_stand_in import platform, pool
 from osmo_stand_in.service.submission import OVERDUE
 from robotrain.errors import Rejected, Stage, Unanswered, format_problem
@@ -61,10 +61,13 @@ def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, m
     [workflow] = osmo.workflows.values()
     assert (workflow.pool, workflow.priority) == ("default", "LOW")
     [call] = list_submits(osmo)
-    assert call[3:] == ["-t", "json", "-p", "default", "--priority", "LOW"]
+    assert call[5:] == ["-t", "json", "-p", "default", "--priority", "LOW"]
     assert call[2].endswith("/workflow.yaml")
     assert not list(tmp_path.glob("robotrain-*"))
-    assert workflow.task["environment"] == {"ROBOTRAIN_PLAN": MARK}
+    assert workflow.task["environment"] == {
+        "ROBOTRAIN_PLAN": MARK,
+        "ROBOTRAIN_SUBMIT": submit.NOTE.read(wanted)["mark"],
+    }
     count = len(osmo.calls)
     assert OSMO.engine.find(wanted) == reference
     assert len(osmo.calls) == count  # the answer was heard, and is remembered
@@ -117,11 +120,12 @@ def test_render_timeout_is_retried_once(osmo, capsys, times):
     assert len(list_submits(osmo)) == 2
 
 
+@pytest.mark.parametrize("form", ["lost", "database"])
 @pytest.mark.parametrize("earlier", [0, 1])
-def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, earlier):
+def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, earlier, form):
     for _ in range(earlier):
         osmo.set_state(add_workflow(osmo), task_status="FAILED")
-    osmo.fail("workflow submit", "lost")
+    osmo.fail("workflow submit", form)
     assert OSMO.engine.submit(make_plan())["workflow"] == f"{RUN}-{earlier + 1}"
     assert len(osmo.workflows) == earlier + 1
     assert f"accepted {RUN}-{earlier + 1}" in capsys.readouterr().err
@@ -131,7 +135,7 @@ def test_slow_service_is_asked_for_the_workflow_as_long_again(osmo, monkeypatch,
     """It stores a workflow after the command has given up."""
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.0)
     plan = make_plan()
-    submit.NOTE.write(plan, {"before": [], "active": [], "workflow": ""})
+    submit.NOTE.write(plan, {"mark": SUBMIT_MARK, "before": [], "active": [], "workflow": ""})
     workflow = add_workflow(osmo)
     osmo.fail("workflow list", "answer", stdout='{"workflows": []}', times=2)
     spec = submission_spec.load_submission(plan, Stage.SUBMIT)

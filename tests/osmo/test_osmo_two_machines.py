@@ -1,5 +1,8 @@
 """Two machines of one user that send the same job: OSMO takes both, and the second one is warned."""
 
+import json
+import os
+import subprocess
 import time
 
 import pytest
@@ -35,7 +38,7 @@ def test_second_machine_is_warned_of_the_workflow_of_the_first(osmo, robotrain, 
     assert f"robotrain adopt {run}-1" in answer.stderr
     assert records.read_record(run).reference["workflow"] == f"{run}-2"
     listed = [words for words in osmo.calls if words[:2] == ["workflow", "list"]]
-    assert len(listed) == 2, "each submit lists the workflows of its name once"
+    assert len(listed) == 4, "each submit lists the workflows of its name before and after"
 
 
 @pytest.mark.parametrize("has_ended", [True, False], ids=["it has ended", "--new"])
@@ -61,6 +64,31 @@ def test_pipeline_of_another_machine_is_named_too(osmo, robotrain, other_machine
     assert "[run-sent-elsewhere]" in answer.stderr
     assert f"{run}-1" in answer.stderr
     assert "robotrain adopt" not in answer.stderr, "a pipeline cannot be recorded"
+
+
+@pytest.mark.slow
+def test_of_two_machines_that_submit_at_the_same_moment_the_second_is_warned(osmo, command, tmp_path):
+    osmo.fail("workflow submit", "slow", times=2, seconds=2.0)
+    homes = [dict(os.environ, ROBOTRAIN_STATE=str(tmp_path / name)) for name in ("one", "two")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    submits = [subprocess.Popen([*command, *JOB, "--json"], env=home, **pipes) for home in homes]
+    answers = [process.communicate(timeout=60) for process in submits]
+    workflows = [json.loads(stdout)["reference"]["workflow"] for stdout, _ in answers]
+    warned = {name: "[run-sent-elsewhere]" in stderr for name, (_, stderr) in zip(workflows, answers, strict=True)}
+    first, second = sorted(osmo.workflows)
+    assert warned == {first: False, second: True}, answers
+
+
+def test_interrupted_submit_never_takes_the_workflow_of_another_machine(osmo, robotrain, other_machine):
+    osmo.fail("workflow submit", "html")  # and OSMO has nothing
+    assert robotrain(*JOB).exit_code == 1
+    here = os.environ["ROBOTRAIN_STATE"]
+    other_machine()
+    first = robotrain(*JOB, "--json").json["reference"]["workflow"]
+    os.environ["ROBOTRAIN_STATE"] = here
+    answer = robotrain(*JOB, "--json")
+    assert answer.json["reference"]["workflow"] != first
+    assert f"as {first}, which has not ended" in answer.stderr
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ REFUSED = CONNECTION.format(
     "connection: [Errno 111] Connection refused'))"
 )
 LOST = CONNECTION.format("('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))")
+DATABASE = "Error: server closed the connection unexpectedly"
 PAGE = '<!DOCTYPE html><html><head><title>Sign in to OSMO</title></head><body id="keycloak-bg"></body></html>'
 NOT_JSON = "\nError decoding JSON: Expecting value: line 1 column 1 (char 0)\nOriginal text: {}\nTraceback: …\n\n"
 FROM_SERVER = "Status Code: {}\nHeader:\n  server: uvicorn\n  content-type: application/json\nBody:\n{}"
@@ -96,6 +97,8 @@ class Call:
             raise Failed(refusal.message, refusal.status) from refusal
         if writes and self.meets("lost"):
             raise Failed(LOST, code=10)
+        if writes and self.meets("database"):
+            raise Failed(DATABASE, 400)
         return result
 
     def show(self, answer: Any) -> None:
@@ -181,7 +184,10 @@ class Call:
             print(self.ask(submission.submit, self.state, self.args.pool, text, *priority, True)["spec"])
             return
         text = submission.dump_yaml(yaml.load(text, Loader=submission.LOADER))
-        self.show(self.ask(submission.submit, self.state, self.args.pool, text, *priority, writes=True))
+        variables = self.args.set_env
+        self.show(
+            self.ask(submission.submit, self.state, self.args.pool, text, *priority, False, variables, writes=True)
+        )
 
     def workflow_query(self) -> None:
         """One workflow."""
@@ -319,6 +325,7 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
             (("--pool", "-p"), {}),
             PRIORITY,
             (("--dry-run",), switch),
+            (("--set-env",), {"nargs": "+", "default": [], "action": "extend" if version >= (6, 4, 0) else "store"}),
         ],
         "workflow query": [workflow, FORMAT],
         "workflow list": [

@@ -80,7 +80,7 @@ class Fault:
     """
 
     on: str
-    form: Literal["answer", "hang", "slow", "refused", "server_error", "html", "lost", "broken"]
+    form: Literal["answer", "hang", "slow", "refused", "server_error", "html", "lost", "database", "broken"]
     times: int | None = 1
     after: int = 0
     seconds: float = 0.0

@@ -118,9 +118,9 @@ class OsmoStandIn:
             faults = config.read(self.state)["faults"]
             config.change(self.state, faults=[*faults, asdict(config.Fault(on, form, **how))])
 
-    def submit(self, text: str) -> str:
+    def submit(self, text: str, *variables: str) -> str:
         """Submit a workflow's text to the pool `default`, without the command; return its id. Raises Refusal."""
-        return str(submission.submit(self.state, "default", text)["name"])
+        return str(submission.submit(self.state, "default", text, variables=variables)["name"])
 
     @property
     def workflows(self) -> dict[str, Workflow]:

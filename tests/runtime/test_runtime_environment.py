@@ -187,6 +187,12 @@ SAID = {
     "Failed to fetch: https://x/arm/ / cause: HTTP status client error (429 Too Many Requests) for url": "network",
     "Failed to fetch: https://x/arm/ / cause: HTTP status client error (403 Forbidden) for url": "",
     "Failed to download `arm==1` / cause: error decoding response body / cause: unexpected end of file": "network",
+    "Failed to fetch: https://x/a/ / cause: client error (Connect) / cause: invalid peer certificate: UnknownIssuer": (
+        "machine"
+    ),
+    "Could not fetch URL https://x/arm/: Max retries exceeded (Caused by SSLError(SSLCertVerificationError(1, 'x')))": (
+        "machine"
+    ),
     "Failed to download `arm==1` / cause: Hash mismatch for `arm==1`": "",
 }
 

@@ -162,8 +162,9 @@ def test_all_problems_are_found_at_once():
         (b"\xff\xfe\n", "value-invalid"),
         (b"x" * (1 << 17), "value-invalid"),
         (f"export HF_TOKEN={TOKEN}\n".encode(), "secret-in-job"),
+        (b"export HF_TOKEN=$(cat ~/.hf_token)\n", ""),
     ],
-    ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token"],
+    ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token", "file"],
 )
 def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code):
     path = tmp_path / "prologue.sh"
@@ -172,3 +173,24 @@ def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code)
     check_problems(problems, *filter(None, [code]))
     assert len(problems) == bool(code)
     assert TOKEN not in repr(problems)
+
+
+@pytest.mark.parametrize(
+    ("platform", "script", "words", "is_warned"),
+    [
+        ("slurm", "#SBATCH --nodes=2\n#SBATCH --time=2-0\n", ("bash", "train.sh"), True),
+        ("slurm", "#SBATCH --nodes=2\n", ("--shell", "A=1 bash ./train.sh"), True),
+        ("slurm", "# no #SBATCH line\n", ("bash", "train.sh"), False),
+        ("local", "#SBATCH --nodes=2\n", ("bash", "train.sh"), False),
+    ],
+)
+def test_options_of_sbatch_in_a_script_of_the_job_are_warned_of(
+    robotrain, tmp_path, platform, script, words, is_warned
+):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/train.sh").write_text(f"#!/bin/bash\n{script}python train.py\n")
+    switches, program = [word for word in words if word.startswith("--")], [word for word in words if word[:2] != "--"]
+    line = ("render", "command", "--platform", platform, "--runs-dir", tmp_path, "--code", tmp_path / "code", *switches)
+    answer = robotrain(*line, "--", *program)
+    assert ("[sbatch-lines-unused]" in answer.stderr) is is_warned, answer.stderr
+    assert "--nodes=2" in answer.stderr or not is_warned

@@ -25,7 +25,7 @@ to = pathlib.Path(words[3])
 placement = json.loads(pathlib.Path(words[1]).read_text())["placement"]
 assert str(to) not in placement["work"]
 {acts}
-mount = {{"role": "dataset", "uri": "https://a.blob.core.windows.net/c/p?sig=SECRET", "folder": "/cache/data/1"}}
+mount = {{"role": "dataset", "uri": "https://a.blob.core.windows.net/box/p?sig=SECRET", "folder": "/cache/data/1"}}
 (to / "staged.json").write_text(json.dumps({{"mounts": [mount]}}))
 """
 EVENT = """
@@ -72,7 +72,7 @@ def test_login_node_fetches_and_says_what(make_plan, login_node, capfd):
 
 def test_assets_only_shows_each_source_without_its_secret(make_plan, tmp_path):
     (line,) = SLURM.engine.prepare(make_plan())
-    assert line.endswith("/c/p?<redacted> /cache/data/1")
+    assert line.endswith("/box/p?<redacted> /cache/data/1")
     assert not (tmp_path / "runs").exists()
 
 

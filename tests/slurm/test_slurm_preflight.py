@@ -368,7 +368,8 @@ def test_locks_that_hold_on_one_machine_only_are_reported(
 def list_python_problems(find_problems, monkeypatch):
     """Those of a machine without Python 3.12, of jobs that build an environment."""
     monkeypatch.setattr(survey, "SCRIPT", survey.SCRIPT.replace("{versions}", ""))
-    return lambda **settings: find_problems(CLUSTER, plugins=PLUGIN_MODULES, **settings)
+    plugins = {**PLUGIN_MODULES, "workload.command": "robotrain_workloads.command.container"}
+    return lambda **settings: find_problems(CLUSTER, plugins=plugins, **settings)
 
 
 def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list_python_problems, make_plan, tmp_path):
@@ -381,6 +382,16 @@ def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list
     assert list_python_problems() == []
 
 
+@pytest.mark.parametrize(("version", "is_needed"), [("3.13", True), ("", False)])
+def test_python_of_an_own_program_with_packages_is_told_too(list_python_problems, monkeypatch, version, is_needed):
+    monkeypatch.setattr(survey, "SCRIPT", survey.SCRIPT.replace("for version", "printf '3.12 '; for version"))
+    lock = "numpy==2.2.0 --hash=sha256:0\n" if version else ""
+    program = dataclasses.replace(
+        job(workload="command", trainer_args=("python3", "train.py")), program_lock=lock, program_python=version
+    )
+    assert ("slurm-python-missing" in [problem.code for problem in list_python_problems(of=program)]) == is_needed
+
+
 @pytest.mark.parametrize(
     ("settings", "is_needed"),
     [
@@ -389,11 +400,13 @@ def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list
         ({"stage": True}, False),
         ({"container": "apptainer", "image": "/images/lerobot.sif"}, False),
         ({"prologue": "lines.sh"}, False),
+        ({"prologue": "variables.sh"}, True),
     ],
     ids=str,
 )
 def test_python_that_comes_from_elsewhere_is_not_looked_for(list_python_problems, settings, is_needed):
     Path("lines.sh").write_text("export PATH=/opt/python-3.12/bin:$PATH\n")
+    Path("variables.sh").write_text("# of this site\nexport NCCL_DEBUG=INFO\nexport HF_HOME=/scratch/hf\n")
     assert ("slurm-python-missing" in [problem.code for problem in list_python_problems(**settings)]) == is_needed
 
 

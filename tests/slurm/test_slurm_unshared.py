@@ -73,6 +73,25 @@ def test_the_copy_goes_with_the_last_run_that_reads_it(robotrain, slurm, disks, 
     assert not list_copied(tmp_path / "shared/cache")
 
 
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_copy_of_which_the_cluster_purged_a_file_is_repaired_or_refused(
+    robotrain, slurm, disks, words, episodes, tmp_path, is_here
+):
+    (episodes / "data.bin").write_bytes(b"12345")
+    run = robotrain("submit", *words, "--dataset-path", episodes, "--json", *PROGRAM).json["run"]
+    (copy,) = list_copied(tmp_path / "shared/cache")
+    stamp = (copy / "data.bin").stat().st_ino
+    (copy / "meta/info.json").unlink()
+    if not is_here:
+        episodes.rename(tmp_path / "elsewhere")
+    answer = robotrain("resubmit", run, "--new", "--json")
+    assert (answer.exit_code == 0) is is_here, answer.stderr
+    assert (copy / "meta/info.json").exists() is is_here
+    assert (list_copied(tmp_path / "shared/cache"), (copy / "data.bin").stat().st_ino) == ([copy], stamp)
+    assert len(slurm.read_jobs()) == (2 if is_here else 1)
+    assert is_here or "[upload-unreadable]" in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("data", "cache", "more"),
     [

@@ -69,8 +69,12 @@ class TestHuggingface(SourceKit):
 
 class TestBlobUrl(SourceKit):
     kind = "blob_url"
-    good: ClassVar = {"https://acc.blob.core.windows.net/c/p/": "https://acc.blob.core.windows.net/c/p"}
-    bad = (f"https://acc.blob.core.windows.net/c/p{SAS}", "https://acc.blob.core.windows.net/c", "http://example.com/c")
+    good: ClassVar = {"https://acc.blob.core.windows.net/box/p/": "https://acc.blob.core.windows.net/box/p"}
+    bad = (
+        f"https://acc.blob.core.windows.net/box/p{SAS}",
+        "https://acc.blob.core.windows.net/box",
+        "http://example.com/c",
+    )
 
     @pytest.fixture(**AFAR)
     def served(self, azure, azure_identity, data_python, monkeypatch) -> Served:

@@ -68,7 +68,7 @@ def robotrain_workloads():
     return (FLIGHT,)
 """
 
-BLOB = "https://acc.blob.core.windows.net/c/p"
+BLOB = "https://acc.blob.core.windows.net/box/p"
 RUN = "flight-1a2b3c4d-1"
 
 

@@ -130,9 +130,9 @@ def test_a_checkpoint_has_its_step_and_the_run_that_made_it(make_evaluation, sav
 @pytest.mark.parametrize(
     ("uri", "step"),
     [
-        ("https://a.blob.core.windows.net/c/run/checkpoints/000400/pretrained_model", 400),
+        ("https://a.blob.core.windows.net/box/run/checkpoints/000400/pretrained_model", 400),
         ("runs:/0123/policy/000250", 250),
-        ("https://a.blob.core.windows.net/c/20240101", 0),
+        ("https://a.blob.core.windows.net/box/20240101", 0),
     ],
 )
 def test_the_step_is_read_from_the_name_where_nothing_else_has_it(make_evaluation, policy, uri, step):
@@ -199,7 +199,7 @@ def test_the_environment_and_the_gpus_are_those_that_the_job_needs(make_evaluati
 
 
 def test_results_are_copied_to_a_folder_or_an_address(make_evaluation):
-    addresses = ["https://a.blob.core.windows.net/c/p", "file:///results/", "/results"]
+    addresses = ["https://a.blob.core.windows.net/box/p", "file:///results/", "/results"]
     destinations = [
         target.to for url in addresses for target in container.targets(make_evaluation(publish_url=url), {})
     ]

@@ -11,7 +11,7 @@ from robotrain_runtime.preflight import run_preflight
 from robotrain_workloads.lerobot_train import container
 
 ASSET = JobSource(role="dataset", kind="data_asset", uri="azureml:pusht:3")
-BLOB = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+BLOB = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/box/more")
 MODEL = JobSource(role="init_policy", kind="model_asset", uri="azureml:act-pusht:7")
 DATASET_0 = "AZURE_ML_INPUT_dataset_asset_0"
 

@@ -190,7 +190,7 @@ def hub_source(uri, pin=""):
         (hub_source("lab/vlm@main"), "lab/vlm"),
         (JobSource(role="backbone", kind="local_path", uri="/data/models/lab/vlm"), "lab/vlm"),
         (JobSource(role="backbone", kind="local_path", uri=f"/c/models--lab--vlm/snapshots/{COMMIT}"), "lab/vlm"),
-        (JobSource(role="backbone", kind="blob_url", uri="https://a.blob.core.windows.net/c/x/lab/vlm"), "lab/vlm"),
+        (JobSource(role="backbone", kind="blob_url", uri="https://a.blob.core.windows.net/box/x/lab/vlm"), "lab/vlm"),
     ],
 )
 def test_repository_that_a_backbone_stands_for(source, name):

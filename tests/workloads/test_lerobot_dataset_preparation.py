@@ -173,7 +173,7 @@ def test_a_frame_may_be_a_quarter_of_the_interval_off(training):
 
 
 def test_a_model_describes_each_dataset_with_its_own_size(training, tmp_path):
-    blob = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+    blob = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/box/more")
     document = training([MINI, blob])
     (tmp_path / "meta").mkdir()
     each = [{"episodes": 50, "frames": 2000}, {"episodes": 20, "frames": 800}]

@@ -160,7 +160,7 @@ def test_published_files_name_no_folder_of_the_machine(training, saved):
 
 
 def test_an_address_is_left_to_the_kinds_that_write_there(training, pusht):
-    url = "https://acc.blob.core.windows.net/c/p"
+    url = "https://acc.blob.core.windows.net/box/p"
     assert check_url(url) == []
     document = training(pusht, publish_url=url, keep=3)
     assert find_problems(document) == []
@@ -244,7 +244,7 @@ def test_a_model_names_its_data_and_its_commit(training, pusht):
 
 
 def test_the_lineage_file_has_in_full_what_the_tags_shorten(training):
-    urls = [f"https://a.blob.core.windows.net/c/{n}" for n in range(3)]
+    urls = [f"https://a.blob.core.windows.net/box/{n}" for n in range(3)]
     blobs = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
     publishing = make_publishing(training([asset, *blobs], dataset_id="pusht"))
@@ -277,7 +277,7 @@ def test_the_lineage_digest_changes_with_the_commit_and_the_order_alone(training
 
 
 def test_many_blobs_are_counted_and_named_by_one_digest(training):
-    url = "https://a.blob.core.windows.net/c"
+    url = "https://a.blob.core.windows.net/box"
     blobs = [JobSource(role="dataset", kind="blob_url", uri=f"{url}/{number}") for number in range(64)]
     tags = make_publishing(training(blobs)).tags
     assert (tags["blob_url_count"], tags["dataset_uri_count"]) == ("64", "64")

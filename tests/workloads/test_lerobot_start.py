@@ -195,11 +195,11 @@ def test_each_backbone_stands_for_another_repository(backbones, codes):
 @pytest.mark.parametrize(
     ("uri", "steps", "done"),
     [
-        ("https://acc.blob.core.windows.net/c/ck/000004", 4, 4),
+        ("https://acc.blob.core.windows.net/box/ck/000004", 4, 4),
         ("/work/outputs/checkpoints/000400", 300, 400),
         ("/work/outputs/checkpoints/000400", 401, None),
-        ("https://acc.blob.core.windows.net/c/of-day/202411", 100_000, None),
-        ("https://acc.blob.core.windows.net/c/checkpoints/20241105", 100_000, None),
+        ("https://acc.blob.core.windows.net/box/of-day/202411", 100_000, None),
+        ("https://acc.blob.core.windows.net/box/checkpoints/20241105", 100_000, None),
     ],
 )
 def test_a_checkpoint_after_which_no_steps_are_left_is_refused_before_submission(uri, steps, done):

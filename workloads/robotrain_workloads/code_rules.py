@@ -13,7 +13,7 @@ from robotrain.redaction import redact
 from robotrain.slow_notice import SlowNotice
 from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent, CodePart
-from robotrain.store.secret_files import find_files_with_tokens
+from robotrain.store.secret_files import find_files_with_secrets
 from robotrain_runtime.contract.parameter import load_texts
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
     except ValueError:  # reported where values are converted
         allowed_files = set[str]()
     notice = SlowNotice(f"looking for secrets in the folder of code {folder}")
-    suspected = {*content.secrets, *find_files_with_tokens(content.files, content.sizes, notice.update)} - allowed_files
+    suspected = {
+        *content.secrets,
+        *find_files_with_secrets(content.files, content.sizes, notice.update),
+    } - allowed_files
     if suspected_names := sorted(suspected):
         listed_names = suspected_names[:MAX_NAMES]
         ignore = _suggest_ignoring(folder, listed_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here")

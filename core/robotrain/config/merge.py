@@ -11,9 +11,10 @@ from typing import Any
 from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameters, load_texts
 
 from robotrain.config import pairs
-from robotrain.config.patch_file import read_patch
+from robotrain.config.patch_file import LINE_LAYERS, read_patch
 from robotrain.config.request import Request
 from robotrain.config.sources import read_variable_sources
+from robotrain.config.terraform import TERRAFORM_LAYER
 from robotrain.config.validate import encode, make_invalid_value_problem, read_pairs
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
@@ -126,9 +127,11 @@ class LayerStack:
         ]
         unset_values = {name: values_by_name.pop(name) for name in unset}
         self.unset.update(unset)
-        fallbacks = self._find_fallbacks(
-            [parameter for parameter in parameters if parameter.name not in unset_values], values_by_name
-        )
+        unset_free = [parameter for parameter in parameters if parameter.name not in unset_values]
+        joint = [] if self._request.complete else [parameter for parameter in unset_free if parameter.param.is_joint]
+        decided = self._keep_one_place(joint, values_by_name)
+        fallbacks = self._find_fallbacks(unset_free, values_by_name, decided)
+        self._settle_joint_values(joint, values_by_name, fallbacks)
         merged = {}
         for parameter in parameters:
             name = parameter.name
@@ -168,14 +171,71 @@ class LayerStack:
         if self._request.terraform and not self._request.complete:
             yield from self._request.terraform.problems()
 
-    def _find_fallbacks(self, parameters: Sequence[Parameter], set_names: Collection[str]) -> dict[str, Value]:
-        """Return, by name, Terraform outputs and lookups for parameters not in `set_names`; lookups for pairs."""
+    def _keep_one_place(self, joint: Sequence[Parameter], values_by_name: dict[str, list[Value]]) -> set[str]:
+        """Keep joint values of one place and of the line; return the names for which Terraform is not asked then.
+
+        The strongest place with a value that cannot be looked up decides. What can be may stand elsewhere.
+        """
+        leading = [parameter.name for parameter in joint if not parameter.param.lookup]
+        places = {value.origin.layer for name in leading for value in values_by_name.get(name, ())}
+        order = [value.origin.layer for layer in self._layers for value in layer.values.values()]
+        place = next((place for place in order if place in places.difference(LINE_LAYERS)), "")
+        for parameter in joint if place else ():
+            layer_values = values_by_name.pop(parameter.name, [])
+            own = [value for value in layer_values if value.origin.layer in (*LINE_LAYERS, place)]
+            kept = own or (layer_values if parameter.param.lookup else [])
+            if kept:
+                values_by_name[parameter.name] = kept
+            if layer_values and layer_values[0] not in kept:
+                self._report_other_place(parameter, layer_values[0], place, kept)
+        return {parameter.name for parameter in joint} if place else set()
+
+    def _report_other_place(self, parameter: Parameter, value: Value, place: str, kept: Sequence[Value]) -> None:
+        """Report the strongest value of a joint name, which does not count: an error if the place has another one."""
+        if kept and kept[0].value == value.value:
+            return
+        message = "found-in-part.other" if kept else "found-in-part.elsewhere"
+        flag, way = parameter.flag, Suggestion(f"{parameter.flag} {parameter.metavar}", "decides")
+        problem = make_problem(message, way, where=str(value.origin), given=str(value.value), flag=flag, place=place)
+        self._problems.append(problem)
+
+    def _settle_joint_values(
+        self, joint: Sequence[Parameter], values_by_name: dict[str, list[Value]], fallbacks: Mapping[str, Value]
+    ) -> None:
+        """Let Terraform's own value win where its other joint ones count, unless the line gives one; note that then."""
+        terraform = self._request.terraform
+        has_outputs = any(p.name in fallbacks and fallbacks[p.name].origin.layer == TERRAFORM_LAYER for p in joint)
+        typed, others = list[str](), dict[str, str]()
+        for parameter in joint:
+            layer_values = values_by_name.get(parameter.name)
+            value = layer_values[0] if layer_values else fallbacks.get(parameter.name)
+            if value and value.origin.layer in LINE_LAYERS:
+                typed.append(parameter.flag)
+                continue
+            output_value = terraform.find_value(parameter, True) if terraform and has_outputs else None
+            if layer_values and value and output_value:
+                values_by_name[parameter.name] = [output_value]
+                self._report_other_place(parameter, value, TERRAFORM_LAYER, [output_value])
+                value = output_value
+            if value and value.origin.layer != LOOKUP_LAYER:
+                others[parameter.flag] = value.origin.layer
+        if typed and others:
+            flags, other_flags, places = (", ".join(dict.fromkeys(names)) for names in (typed, others, others.values()))
+            self._problems.append(make_problem("found-in-part.typed", flags=flags, others=other_flags, place=places))
+
+    def _find_fallbacks(
+        self, parameters: Sequence[Parameter], set_names: Collection[str], decided: Collection[str]
+    ) -> dict[str, Value]:
+        """Return, by name, Terraform outputs and lookups for parameters not in `set_names`; lookups for pairs.
+
+        :param decided: the names for which Terraform is not asked.
+        """
         if self._request.complete:
             return {}
         unset_parameters = [
             parameter for parameter in parameters if parameter.name not in set_names or parameter.param.form == "pairs"
         ]
-        outputs = {p.name: output for p in unset_parameters if (output := p.param.terraform)}
+        outputs = {p.name: output for p in unset_parameters if (output := p.param.terraform) and p.name not in decided}
         optional = {name for name, output in outputs.items() if output.is_optional or output.optional_with in set_names}
         fallbacks, layer = {}, self._request.terraform
         for parameter in sorted(unset_parameters, key=lambda parameter: parameter.name in optional):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 
-from robotrain_runtime.contract.secret_rules import has_token
+from robotrain_runtime.contract.secret_rules import file_holds_secret
 
 _SERVICE = (
     r"(?:access|api|auth|aws|azure|bot|ci|client|deploy|gh|git(?:hub|lab)?|hf|hub|huggingface|mlflow|ngc|npm|nvapi"
@@ -61,8 +61,8 @@ def has_secret_name(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
 
 
-def holds_token(path: str, size: int) -> bool:
-    """Return whether a small text file has a token of a known shape; of one that cannot be read, no."""
+def holds_secret(path: str, size: int) -> bool:
+    """Return whether a small text file has a secret as a literal; of one that cannot be read, no."""
     if size <= MAX_TEXT_BYTES and PurePath(path).suffix.lower() in TEXT_SUFFIXES:
         with suppress(OSError):
             status = os.stat(path)
@@ -72,16 +72,17 @@ def holds_token(path: str, size: int) -> bool:
 
 @functools.lru_cache(maxsize=1 << 15)
 def _search_file(path: str, state: tuple[int, ...]) -> bool:
-    """Return whether a file has a token; kept, as a command checks its job for each suggestion. Raise OSError."""
+    """Return whether a file has a secret; kept, as a command checks its job for each suggestion. Raise OSError."""
     with open(path, "rb") as file:
         file_bytes = file.read(MAX_TEXT_BYTES)
-    return b"\0" not in file_bytes and has_token(file_bytes.decode(errors="replace"))
+    suffix = PurePath(path).suffix.lower()
+    return b"\0" not in file_bytes and file_holds_secret(file_bytes.decode(errors="replace"), suffix)
 
 
-def find_files_with_tokens(
+def find_files_with_secrets(
     paths: Mapping[str, str], sizes: Mapping[str, int], watch: Callable[[int], object] = lambda count: None
 ) -> list[str]:
-    """Return the names of those files that have a token.
+    """Return the names of those files that have a secret.
 
     :param paths: where each is.
     :param watch: is called before each file, with how many were searched.
@@ -89,6 +90,6 @@ def find_files_with_tokens(
     names = list[str]()
     for count, (name, path) in enumerate(paths.items()):
         watch(count)
-        if holds_token(path, sizes[name]):
+        if holds_secret(path, sizes[name]):
             names.append(name)
     return names

@@ -29,6 +29,7 @@ RESOURCE_GROUP = Param(
     ),
     metavar="NAME",
     destination=True,
+    is_joint=True,
 )
 WORKSPACE_NAME = Param(
     help="Azure ML workspace for tracked runs and registered models",
@@ -41,6 +42,7 @@ WORKSPACE_NAME = Param(
     ),
     metavar="NAME",
     destination=True,
+    is_joint=True,
 )
 
 
@@ -58,6 +60,7 @@ class AzureSettings(ClusterSettings):
             lookup="robotrain_azure.workspace:find_default_subscription",
             metavar="ID",
             destination=True,
+            is_joint=True,
         ),
     ] = None
     resource_group: Annotated[str | None, RESOURCE_GROUP] = None

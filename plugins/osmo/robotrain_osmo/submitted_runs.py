@@ -33,10 +33,12 @@ from robotrain_osmo.spec.inputs import find_publish_url
 from robotrain_osmo.spec.render import ARCHIVE_PATH, TaskBuilder
 from robotrain_osmo.spec.resources import fill_settings
 from robotrain_osmo.spec.submission_spec import make_submission_spec
-from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_job_reference
+from robotrain_osmo.submit.submit import SPEC_SECONDS, make_job_reference
 
 make_problem = Messages(__file__)
 
+PLAN_MARK_PATTERN = r"ROBOTRAIN_PLAN:\s*['\"]?[0-9a-f]{16,64}"
+"""What only workflows have that robotrain made."""
 MAX_ARCHIVE_BYTES = 64 << 20
 """Of the archive in a workflow, unpacked: somebody else may have made it."""
 WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"

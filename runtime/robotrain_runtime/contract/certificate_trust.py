@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from robotrain_runtime.contract.failure_causes import UNTRUSTED
 from robotrain_runtime.contract.problem import Suggestion
 
-UNTRUSTED = r"(?i:certificate.verify.failed)|SSLCertVerificationError|invalid peer certificate"
-"""In the messages of OpenSSL's and of Rust's clients. Not compiled: few processes need it."""
 _REASON = r"(?:certificate verify failed|invalid peer certificate): ([\w' -]*[\w'])"
 _OF_ANOTHER_HOST = r"(?i)hostname mismatch|NotValidForName|not valid for"
 _OF_ANOTHER_TIME = r"(?i)expired|not yet valid|NotValidYet"

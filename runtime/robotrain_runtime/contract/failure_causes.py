@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Fault
 
 
+UNTRUSTED = r"(?i:certificate.verify.failed)|SSLCertVerificationError|invalid peer certificate"
+"""What the clients of OpenSSL and of Rust say of a certificate that they do not trust."""
+
+
 class Cause(NamedTuple):
     """A row: what a failure's words mean."""
 
@@ -349,6 +353,13 @@ CAUSES: tuple[Cause, ...] = (
         "raise the limits of its machine (`ulimit -n`, `ulimit -u`), or load data with fewer processes",
     ),
     Cause("unknown-host", "configuration", UNKNOWN_HOST, "check the host's name, and that its machine may reach it"),
+    Cause(
+        "certificate",
+        "machine",
+        UNTRUSTED,
+        "set SSL_CERT_FILE and REQUESTS_CA_BUNDLE where the job runs, to a file with the certificates of that network,"
+        " or correct the machine's clock",
+    ),
     *(
         Cause("network", "network", pattern, is_common=True)
         for pattern in (

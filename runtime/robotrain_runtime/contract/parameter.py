@@ -94,6 +94,8 @@ class Param(NamedTuple):
     """It says where data, results or metrics go, or who pays: a submit names it if a file of a project set it."""
     own_folder: bool = False
     """It names the folder of one run: the trials of a sweep cannot share an absolute one."""
+    is_joint: bool = False
+    """It counts only with the other joint fields of its class, from one place; the line may replace it alone."""
     default_note: str = ""
     """A sentence about the default, which is noted with each job that nobody gave another value."""
     trainer_default: str = ""

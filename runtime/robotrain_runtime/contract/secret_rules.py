@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from robotrain_runtime.contract.secret_literals import MIN_CHARACTERS, find_secret_literal, has_secret_literal
+
 CHANNEL_PREFIX = "ROBOTRAIN_NOTIFY_"
 """Secrets of a job whose names begin so are addresses of channels, which the run itself tells how it ended."""
 AT = r"(?:@|＠|%(?:25)*40)"
@@ -49,6 +51,7 @@ TOKENS = {
     "dckr_": r"dckr_pat_[\w-]{20,}",
     "k_": r"(?<![a-z0-9])[sr]k_(?:live|test|prod)_\w{10,}",
     "q~": r"(?<![\w~.-])[\w~.-]{3}\d(?-i:Q)~[\w~.-]{31,34}",
+    "sig=": r"(?<![a-z0-9_-])sig=[\w%+/-]{30,}",
     "-----begin": r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----.*",
 }
 """Tokens by their shape, each with lower-case text in it, wider than gitleaks has them in `gitleaks_shapes`."""
@@ -85,8 +88,6 @@ WORD = re.compile(r"[A-Za-z0-9_+/=~.:%?&-]+")
 MIN_WORD = 16
 HEADER = "-----BEGIN"
 ENCODED = re.compile(r"[A-Za-z0-9+/=]{200,}")
-MIN_CHARACTERS = 8
-"""Different characters in a token: an example such as `hf_xxxxxxxx` has fewer."""
 
 
 def has_token(text: str) -> bool:
@@ -98,9 +99,17 @@ def has_token(text: str) -> bool:
     text = ENCODED.sub(" ", "\n".join(words))  # names of a program are mostly small letters
     vague = {TOKENS[marker] for marker in VAGUE_TOKENS}
     patterns = [pattern for pattern in list_possible_shapes(text) if pattern not in vague]
-    patterns += [r"[?&]sig=[\w%+/-]{30,}", r"(?:account|sharedaccess)key=[\w+/]{40,}"]
+    patterns.append(r"(?:account|sharedaccess)key=[\w+/]{40,}")
     tokens = (match[0] for pattern in patterns for match in compile_pattern(pattern).finditer(text))
     return any(len({*token}) >= MIN_CHARACTERS for token in tokens)
+
+
+def file_holds_secret(text: str, suffix: str) -> bool:
+    """Return whether the text of a file has a token, or a literal that is a secret.
+
+    :param suffix: of its name, in lower case.
+    """
+    return has_token(text) or has_secret_literal(text, suffix)
 
 
 def holds_secret(text: str) -> bool:
@@ -130,7 +139,7 @@ _USER = (
 """A user with a password, as curl has it, also if it is misspelt: `---u me:word`, `–u me:word`, `--proxy-user me:word`;
 `-u 1000:1000` is a user with a group."""
 _NO_SECRET = (
-    r"(?:none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|\.\.\.|…"
+    r"(?:none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\w+|(?:\$[{(]|`).*|\*+|x+|<[^>]*>|\{\w*\}|\.\.\.|…"
     r"|(?-i:NAME|FILE|VALUE|TOKEN|KEY|TEXT|PATH|URI|URL|FOLDER))[.)`]*"
 )
 MODEL_TOKENS = frozenset([
@@ -157,6 +166,8 @@ def find_named_secret(text: str) -> int | None:
         starts += [match.start(4) for match in (next(assignments, None),) if match]
     if ":" in text and any(marker in lowercase_text for marker in ("-u", "–u", "—u")):
         starts += [match.start(1) for match in (compile_pattern(_USER).search(text),) if match]
+    if "(" in text and any(marker in lowercase_text for marker in ("login", *NAME_MARKERS)):
+        starts += [start for start in (find_secret_literal(text),) if start is not None]
     return min(starts, default=None)
 
 

@@ -20,13 +20,8 @@ _FILE_SUFFIX = (
 
 def find_warnings(source: Source) -> list[str]:
     """Return warnings about a valid URL that is probably a mistake."""
-    *_, container, prefix = str(source).split("/", 4)
-    warnings = []
-    if re.search(_FILE_SUFFIX, prefix):
-        warnings.append("This looks like a single file; a blob URL names the folder of the files.")
-    if len(container) < 3:
-        warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")
-    return warnings
+    is_file = re.search(_FILE_SUFFIX, str(source).split("/", 4)[-1])
+    return ["This looks like a single file; a blob URL names the folder of the files."] if is_file else []
 
 
 def load_pin() -> PinModule:

@@ -12,7 +12,7 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.store import code_folder
-from robotrain.store.secret_files import find_files_with_tokens
+from robotrain.store.secret_files import find_files_with_secrets
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_sources.local_path import folder_content
@@ -210,7 +210,7 @@ def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
 def _list_files_with_secrets(folder: Path) -> Iterator[str]:
     with contextlib.suppress(OSError):  # `check_upload` reports it
         sizes = scan_folder(folder).files
-        yield from find_files_with_tokens({name: str(folder / name) for name in sizes}, sizes)
+        yield from find_files_with_secrets({name: str(folder / name) for name in sizes}, sizes)
 
 
 def make_mixed_problem(upload: LocalUpload, address: str, other_names: Collection[str], command: str) -> Problem:

@@ -25,8 +25,18 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def submit(state: State, pool: str, text: str, priority: str = "NORMAL", dry: bool = False) -> dict[str, Any]:
-    """The answer to a workflow's text. dry: it is rendered, and no more. Raises Refusal."""
+def submit(
+    state: State,
+    pool: str,
+    text: str,
+    priority: str = "NORMAL",
+    dry: bool = False,
+    variables: Collection[str] = (),
+) -> dict[str, Any]:
+    """The answer to a workflow's text. dry: it is rendered, and no more. Raises Refusal.
+
+    variables: `NAME=VALUE` for the environment of every task; a value ends before a second `=`.
+    """
     there = config.read(state)
     if pool not in there["pools"]:
         raise Refusal("USER", f"Pool {pool} not found.")
@@ -39,6 +49,7 @@ def submit(state: State, pool: str, text: str, priority: str = "NORMAL", dry: bo
         if dry:
             return _answer(name, spec=dump_yaml(document))
         workflow = read_workflow(document, config.numbers(there["service"]))
+        _set_variables(workflow, variables)
         _admit(state, there, pool, workflow)
     except yaml.YAMLError as error:
         rows.insert(state, name, rows.make_row(there, pool, priority, "FAILED_SUBMISSION"))
@@ -49,6 +60,15 @@ def submit(state: State, pool: str, text: str, priority: str = "NORMAL", dry: bo
     row = rows.insert(state, name, rows.make_workflow_row(workflow, there, pool, priority))
     state.write(f"texts/{row['name']}", redact(dump_yaml({"version": 2, "workflow": row["spec"]}), workflow))
     return _answer(row["name"], overview=f"/api/workflow/{row['name']}", logs=f"/api/workflow/{row['name']}/logs")
+
+
+def _set_variables(workflow: WorkflowSpec, variables: Collection[str]) -> None:
+    for variable in variables:
+        name, *values = variable.split("=")
+        if not values:
+            raise Refusal("USAGE", f"Environment variable {variable} is incorrectly formatted")
+        for task in (task for group in workflow.groups for task in group.tasks):
+            task.environment[name] = values[0]
 
 
 def _answer(name: str, **values: str) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def diagnose_failure(result: ProcessResult, words: Sequence[str] = ()) -> Comman
         if message_line
         else "the `osmo` command failed without a message",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
-        certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),  # the service did nothing
+        certain=exit_code == 1 and bool(result.stdout.strip()),  # so it reports a workflow that OSMO did not take
     )
 
 

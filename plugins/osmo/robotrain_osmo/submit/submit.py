@@ -1,18 +1,20 @@
 """Submit a workflow exactly once, after its inputs are uploaded, and find the workflow of an interrupted submit.
 
-A lock tells whether a command may still submit the run, and a note says which workflows were there before: name and
-text do not identify a submit, as an equal job of another state folder has the same ones.
+A lock tells whether a command may still submit the run. A mark, which OSMO keeps in the environment of the tasks, and a
+note of it identify the submit: an equal job of another state folder has the same name and text.
 """
 
 import contextlib
 import dataclasses
 import fcntl
 import re
+import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
@@ -40,10 +42,11 @@ SUBMIT_SECONDS = 300.0
 """The command makes two requests, each of which it gives up after `service.REQUEST_SECONDS`."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
-NOTE = SubmitNote("osmo-sent.json", ("before", "active", "workflow"), "OSMO", "workflow")
-"""`before`: ids of earlier workflows of the run; `active`: those of them that had not ended; `workflow`: its own, once
-OSMO has reported it.
+NOTE = SubmitNote("osmo-sent.json", ("mark", "before", "active", "workflow"), "OSMO", "workflow")
+"""`mark`: that of this submit; `before`: ids of the workflows of the run that were there before it; `active`: those
+before its own that had not ended, None until they are listed; `workflow`: its own, once it is known.
 """
+SUBMIT_VARIABLE = "ROBOTRAIN_SUBMIT"
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -58,12 +61,12 @@ def submit_plan(plan: Plan) -> Reference:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
         priority = ("--priority", submission.priority) if submission.priority else ()
-        words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
+        mark = secrets.token_hex(16)
+        variable = ("--set-env", f"{SUBMIT_VARIABLE}={mark}")  # several values follow it: the file stands before
+        words = ("workflow", "submit", str(file), *variable, "-t", "json", "-p", submission.pool, *priority)
         with hold_lock(submission.run) as handles:
             earlier_workflows = _list_workflows(submission)
-            active_workflows = [name for name, state in earlier_workflows.items() if not state.is_finished]
-            note = {"before": [*earlier_workflows], "active": active_workflows, "workflow": ""}
-            NOTE.write(plan, note)
+            NOTE.write(plan, {"mark": mark, "before": [*earlier_workflows], "active": None, "workflow": ""})
             start_time = time.monotonic()
             result, failure = service.call_command(
                 submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
@@ -80,15 +83,28 @@ def submit_plan(plan: Plan) -> Reference:
     workflow = as_text(submit_answer.get("name"))
     if not workflow:
         raise Unanswered([make_problem("submit-unsure")])
-    with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
-        NOTE.write(plan, {**note, "workflow": workflow})
+    _note_workflow(plan, submission, workflow)
     return make_reference(plan, submission, workflow)
 
 
+def _note_workflow(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> None:
+    """Note the workflow of a plan, and those that OSMO accepted before: another machine may submit at the same moment.
+
+    OSMO numbers them, so of two machines the second one, and only it, is warned.
+    """
+    with contextlib.suppress(Rejected, ValueError):  # without the note, the workflow is found by its mark
+        note = NOTE.read(plan) or {}
+        NOTE.write(plan, {**note, "workflow": workflow})
+        workflows = _list_workflows(submission, seconds=QUERY_SECONDS)
+        active_names = [name for name, state in workflows.items() if not state.is_finished]
+        earlier_names = [name for name in active_names if _get_number(name) < _get_number(workflow)]
+        NOTE.write(plan, {**note, "workflow": workflow, "active": earlier_names})
+
+
 def list_workflows_beside(plan: Plan) -> Sequence[str]:
-    """Return the workflows of the plan's name that had not ended when its own was sent. Raise Rejected."""
+    """Return the workflows of the plan's name that OSMO had before its own and that had not ended. Raise Rejected."""
     note = NOTE.read(plan)
-    return note["active"] if note else ()
+    return (note and note["active"]) or ()
 
 
 LOCK_FILE = "osmo.sending"
@@ -236,7 +252,6 @@ SETTLE_SECONDS = 5.0
 PAGE_SIZE = 200
 SPEC_SECONDS = (0.0, 0.5, 1.5)
 """Delays of the attempts: OSMO stores the text of a workflow some time after accepting it."""
-PLAN_MARK_PATTERN = r"ROBOTRAIN_PLAN:\s*['\"]?([0-9a-f]{16,64})"
 
 
 def find_workflow(plan: Plan) -> Reference | None:
@@ -249,27 +264,37 @@ def find_workflow(plan: Plan) -> Reference | None:
     note = NOTE.read(plan)
     if note is None:
         return None
-    mark = read_plan_mark(plan)
-    workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
+    if workflow := note["workflow"]:
+        if note["active"] is None:
+            _note_workflow(plan, submission, workflow)
+        return make_reference(plan, submission, workflow)
     tasks = sum(part_submission.nodes or 1 for _, part_submission in submission_spec.list_parts(plan, Stage.SUBMIT))
     end = _get_settle_end(submission.run, tasks)
+    workflow, unknown_names = _find_marked_workflow(submission, note)
     if not workflow and (seconds_left := end - time.time()) > SLOW_SECONDS:
         print(f"looking for the workflow for up to {seconds_left:.0f} s: OSMO may list it late", file=sys.stderr)
     while not workflow and (seconds_left := end - time.time()) > 0:
         time.sleep(min(seconds_left, SETTLE_SECONDS))
-        workflow = _find_workflow_of_plan(submission, mark, note["before"])
-    return make_reference(plan, submission, workflow) if workflow else None
+        workflow, unknown_names = _find_marked_workflow(submission, note)
+    if workflow:
+        _note_workflow(plan, submission, workflow)
+        return make_reference(plan, submission, workflow)
+    if unknown_names:
+        names, newest_name = ", ".join(unknown_names), unknown_names[-1]
+        raise Rejected([make_problem("osmo-unseen-workflow", given=names, run=submission.run, unknown=newest_name)])
+    return None
 
 
-def _list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
+def _list_workflows(submission: OsmoSubmissionSpec, **options: Any) -> dict[str, WorkflowState]:
     """Return this user's workflows of the run by id, the oldest first. Raise CommandFailed.
 
-    OSMO lists those whose name contains the run's; an answer shorter than requested is complete.
+    OSMO lists those whose name contains the run's; an answer shorter than requested is complete. `options`: as for
+    `service.query_json`.
     """
     count = PAGE_SIZE
     while True:
         words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
-        rows = as_mapping(service.query_json(submission.cli, *words)).get("workflows")
+        rows = as_mapping(service.query_json(submission.cli, *words, **options)).get("workflows")
         if not isinstance(rows, list):  # a missing list is not an empty one
             raise CommandFailed(failures.INVALID_JSON)
         if len(rows) < count:
@@ -281,13 +306,12 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
         for workflow in workflows
         if re.fullmatch(rf"{re.escape(submission.run)}-\d+", workflow.name)
     }
-    return dict(sorted(workflow_by_name.items(), key=lambda pair: int(pair[0].rpartition("-")[2])))
+    return {name: workflow_by_name[name] for name in sorted(workflow_by_name, key=_get_number)}
 
 
-def read_plan_mark(plan: Plan) -> str:
-    """Return what tells the workflows of a plan from those of others."""
-    match = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
-    return match[1] if match else ""
+def _get_number(workflow: str) -> int:
+    """Return the number of a workflow in its id: OSMO counts those of a name."""
+    return int(workflow.rpartition("-")[2])
 
 
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
@@ -316,37 +340,28 @@ def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str,
     return {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
 
 
-def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, earlier_names: Sequence[str]) -> str | None:
-    """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
-
-    Of several with the mark, the first one is this machine's: another machine sent the same plan later. Raise Rejected
-    if there are several whose text is not visible.
-    """
-    new_names = [name for name in _list_workflows(submission) if name not in earlier_names]
-    unknown = list[str]()
-    for name in new_names:
-        has_mark = _has_plan_mark(submission.cli, name, mark)
+def _find_marked_workflow(submission: OsmoSubmissionSpec, note: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the id of the workflow with the mark of a submit, or "", and those whose text is not visible."""
+    unknown_names = list[str]()
+    for name in _list_workflows(submission):
+        has_mark = name not in note["before"] and _has_mark(submission.cli, name, note["mark"])
         if has_mark:
-            return name  # the texts of the others cost the service a second each
+            return name, []  # the texts of the others cost the service a second each
         if has_mark is None:
-            unknown.append(name)
-    if len(unknown) > 1:
-        raise Rejected(
-            [make_problem("osmo-several-workflows", given=", ".join(unknown), run=submission.run, unknown=unknown[-1])]
-        )
-    return next(iter(unknown), None)
+            unknown_names.append(name)
+    return "", unknown_names
 
 
-def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
+def _has_mark(cli: str, workflow: str, mark: str) -> bool | None:
     """Return whether a workflow contains the mark, or None if its text is not visible.
 
     Raise CommandFailed if OSMO is unreachable.
     """
-    for pause in SPEC_SECONDS if mark else ():
+    for pause in SPEC_SECONDS:
         time.sleep(pause)
         try:
             spec_text = service.query_text(cli, "workflow", "spec", workflow)
-            return mark in spec_text if re.search(PLAN_MARK_PATTERN, spec_text) else None
+            return mark in spec_text if SUBMIT_VARIABLE in spec_text else None
         except CommandFailed as error:
             if error.failure.code in UNREACHABLE_CODES:
                 raise

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +32,7 @@ from robotrain_slurm.preflight import folders, node_visibility
 from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.preflight.wandb_key import check_wandb_key
-from robotrain_slurm.spec.script import has_prologue, read_options
+from robotrain_slurm.spec.script import may_bring_python, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
 from robotrain_slurm.submit.upload import check_uploads
 
@@ -206,19 +207,22 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     for job in () if read_own(spec.jobs[0]).is_staged else spec.jobs:
         script = plan.files[get_script(job)].decode()
-        if read_own(job).container.tool or has_prologue(script):  # which may bring a Python
+        if read_own(job).container.tool or may_bring_python(script):
             continue
-        try:
-            document = parse_document(plan.files[job.documents[0]].decode())
-            placement = plugin_loader.get_run_placement(document)
-            python_environment = plugin_loader.load_workload_plugin(document).environment(document)
-        except Exception:  # of a plugin that is written for the node alone
-            continue
-        if not placement.environment:
-            folder = environment.get_environment_folder(
-                python_environment.lock, Path(placement.cache), placement.torch_backend
-            )
-            versions_by_file[str(folder / COMPLETE)] = python_environment.python
+        with tempfile.TemporaryDirectory() as work:
+            try:
+                document = parse_document(plan.files[job.documents[0]].decode())
+                run_placement = plugin_loader.get_run_placement(document)
+                environments = [(plugin_loader.load_workload_plugin(document).environment(document), run_placement)]
+                if program_environment := plugin_loader.get_program_environment(document, Path(work)):
+                    environments.append((program_environment, document.placement))
+            except Exception:  # of a plugin that is written for the node alone
+                continue
+            for python_environment, placement in environments:
+                if not placement.environment:
+                    lock, cache, torch_backend = python_environment.lock, placement.cache, placement.torch_backend
+                    folder = environment.get_environment_folder(lock, Path(cache), torch_backend)
+                    versions_by_file[str(folder / COMPLETE)] = python_environment.python
     return versions_by_file
 
 

@@ -4,7 +4,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
@@ -13,10 +14,11 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.pipeline import PipelineStep
-from robotrain.model.source import REMOTE_KIND
+from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
+from robotrain.redaction import redact
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import value_holds_secret
+from robotrain_runtime.contract.secret_rules import file_holds_secret
 from robotrain_sources.local_path.remote_folder import is_same_host, parse_remote_folder
 from robotrain_sources.local_path.remote_kind import KIND as REMOTE_FOLDERS
 
@@ -42,6 +44,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     yield from check_container(job, settings)
     yield from check_mounts(job, settings)
     yield from check_prologue(settings)
+    yield from check_directives(job)
     yield from check_staging(job, settings)
     yield from check_nodes(job, settings)
     yield from check_remote_folders(job, settings)
@@ -244,8 +247,28 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
         reason = f"{error.strerror or error}."
         yield _make_invalid_value_problem("--prologue", path, "a file that can be read", reason)
     else:
-        if any(map(value_holds_secret, script_lines)):
+        if file_holds_secret("\n".join(script_lines), ".sh"):
             yield make_problem("secret-in-job", given=path)
+
+
+MAX_SCRIPT_BYTES = 64 << 10
+MAX_DIRECTIVES = 6
+
+
+def check_directives(job: Job) -> Iterator[Problem]:
+    """Warn about options of sbatch in a script that the job starts: its batch script has others."""
+    code = next((source.uri for source in job.sources if source.role == "code" and source.kind == LOCAL_KIND), "")
+    for word in shlex.join(job.trainer_args).replace("'", "").split() if code else ():
+        path, directives = Path(code, word), list[str]()
+        with suppress(OSError, ValueError):
+            if path.is_file():
+                with path.open("rb") as file:
+                    script_text = file.read(MAX_SCRIPT_BYTES).decode(errors="replace")
+                directives = re.findall(r"^#SBATCH[ \t]+(\S[^\n]*)", script_text, re.MULTILINE)
+        if directives:
+            lines = ", ".join(map(redact, directives[:MAX_DIRECTIVES]))
+            more = f" and {len(directives) - MAX_DIRECTIVES} more" if directives[MAX_DIRECTIVES:] else ""
+            yield make_problem("sbatch-lines-unused", given=word, lines=f"{lines}{more}")
 
 
 def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

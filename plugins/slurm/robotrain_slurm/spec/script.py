@@ -29,6 +29,12 @@ def has_prologue(script: str) -> bool:
     return not re.match(r"export .*\nexec /bin/sh ", script.partition(CLEAN_ENVIRONMENT)[2])
 
 
+def may_bring_python(script: str) -> bool:
+    """Return whether lines of the user in a batch script do more than set variables other than PATH."""
+    user_lines = script.partition(CLEAN_ENVIRONMENT)[2].partition("\nexec /bin/sh ")[0].splitlines()[:-1]
+    return not all(re.fullmatch(r"\s*(?:#.*|(?:export\s+)?(?!PATH=)\w+=.*|)", line) for line in user_lines)
+
+
 def make_script(options: Iterable[Option], prologue: Sequence[str] = (), top: str = "") -> str:
     """Return a batch script, which becomes the program of the node.
 

@@ -5,7 +5,6 @@ One that is not pinned (`--no-pin`) is copied for its run alone, and has the nam
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from robotrain.errors import Stage
 from robotrain.model.plan import Plan
 from robotrain.model.source import LOCAL_KIND
 from robotrain_runtime.contract.document import JobSource, Mount, parse_document
-from robotrain_sources.local_path import folder_content
+from robotrain_sources.local_path.folder_content import FolderDigest, parse_pin
 from robotrain_sources.local_path.kind import KIND
 
 from robotrain_slurm.settings import SlurmSettings
@@ -22,7 +21,6 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 UPLOADS_FOLDER = "uploads"
 """In the cache of the cluster."""
-DIGEST = re.compile(f"[0-9a-f]{{{folder_content.DIGEST_LENGTHS[0]}}}")
 OWN_DIGITS = 12
 """Digits that tell the folders of one run apart that are not pinned."""
 
@@ -36,8 +34,13 @@ class FolderUpload:
     """The option that gives it."""
     to: str
     """The folder there, which ends with the digest."""
-    is_pinned: bool
-    """Whether the folder there has the name of its content: then it is the same for all runs."""
+    content: FolderDigest | None
+    """What is pinned, whose digest is the folder's name there: then it is the same for all runs."""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the content is known."""
+        return self.content is not None
 
 
 def is_uploaded(source: JobSource) -> bool:
@@ -59,7 +62,7 @@ def list_mounts(sources: Iterable[JobSource], settings: SlurmSettings, cache: st
     login = settings.login or ""
     for source in sources:
         if is_uploaded(source) and (login or is_unshared(source, settings.unshared)):
-            pin = folder_content.parse_pin(source.pin)
+            pin = parse_pin(source.pin)
             of_run = hashlib.sha256(f"{source.role} {source.uri}".encode()).hexdigest()[:OWN_DIGITS]
             to = os.path.join(cache, UPLOADS_FOLDER, pin.hex if pin else f"{run}-{of_run}")
             yield Mount(role=source.role, uri=source.uri, folder=to, origin=f"{login}:{to}" if login else to)
@@ -74,7 +77,9 @@ def list_uploads(plan: Plan) -> dict[FolderUpload, Plan]:
         folder = os.path.join(document.placement.cache, UPLOADS_FOLDER)
         for mount in document.placement.mounts:
             if os.path.dirname(mount.folder) == folder:
-                is_pinned = bool(DIGEST.fullmatch(os.path.basename(mount.folder)))
-                upload = FolderUpload(mount.uri, KIND.roles[mount.role].flag, mount.folder, is_pinned)
+                contents = [parse_pin(source.pin) for source in document.sources if source.uri == mount.uri]
+                name = os.path.basename(mount.folder)
+                content = next((content for content in contents if content and content.hex == name), None)
+                upload = FolderUpload(mount.uri, KIND.roles[mount.role].flag, mount.folder, content)
                 uploads.setdefault(upload, part)
     return uploads

@@ -29,6 +29,7 @@ from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
 from robotrain.run_folder.transport import Transport, parse_count
+from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_runtime.contract.document import DOCUMENT_FILE, DocumentError, JobSource, parse_document
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path import upload as local_upload
@@ -48,8 +49,12 @@ LATER = "The files that have come stay; the same command copies the rest."
 BUSY = 75
 """The exit code of a script where another submit copies the same folder."""
 ASK = """\
-for folder in {folders}; do if [ -d "$folder" ]; then echo yes; else echo no; fi; done
+for folder in {folders}; do
+  [ ! -d "$folder" ] || (cd "$folder" && find . -type f ! -path ./{manifest} -printf '%s\\n')
+  echo end
+done | awk '/end/ { printf "%d %.0f\\n", files, size; files = size = 0; next } { files++; size += $1 }'
 """
+"""Print how many files of how many bytes are in each folder: a cluster may purge some that nobody read for long."""
 LOCK = """\
 folder={folder}
 part=$folder.part
@@ -64,6 +69,9 @@ CREATE = 'mkdir -p "$part"'
 BEGIN_AGAIN = 'rm -rf "$part" "$folder" && mkdir -p "$part"'
 REMOVE_PART = 'rm -rf "$part"'
 RECEIVE = 'tar -xmf - -C "$part" --no-same-permissions'
+REPAIR = 'rm -rf "$part" && cp -al "$folder" "$part"'
+"""Jobs may read what is left of a folder while the rest is copied."""
+REPLACE = 'rm -rf "$folder.gone"; mv -T "$folder" "$folder.gone" || exit\n'
 FINISH = """\
 [ "$(find "$part" -type f | wc -l)" -ge {count} ] || { echo 'not all files have come' >&2; exit 1; }
 if [ {count} -le 1000 ]; then find "$part" -type f -exec sync {} +; else sync -f "$part"; fi 2>/dev/null || sync
@@ -131,8 +139,16 @@ def find_complete(transport: Transport, uploads: Collection[FolderUpload]) -> li
     pinned_uploads = [upload for upload in uploads if upload.is_pinned]
     if not pinned_uploads:
         return []
-    output = transport.query(ASK.replace("{folders}", shlex.join(upload.to for upload in pinned_uploads))).text
-    return [upload for upload, state in zip(pinned_uploads, output.split(), strict=True) if state == "yes"]
+    script = ASK.replace("{folders}", shlex.join(upload.to for upload in pinned_uploads)).replace(
+        "{manifest}", MANIFEST
+    )
+    lines = transport.query(script).text.splitlines()
+    contents = [(upload.content.files, upload.content.size) for upload in pinned_uploads if upload.content]
+    return [
+        upload
+        for upload, content, line in zip(pinned_uploads, contents, lines, strict=True)
+        if content == tuple(map(int, line.split()))
+    ]
 
 
 def check_uploads(transport: Transport, plan: Plan) -> Iterator[Problem]:
@@ -203,8 +219,12 @@ def _copy_folder(transport: Transport, upload: FolderUpload, part: Plan) -> None
     folder = local_upload.select_uploaded_part(part, upload.path)
     scanned_folder = local_upload.scan_folder(folder)
     lock = LOCK.replace("{folder}", shlex.quote(upload.to)).replace("{busy}", str(BUSY))
-    _run(transport, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
-    lock += SKIP_COMPLETE
+    is_purged = upload.is_pinned and transport.has_folder(upload.to)
+    if is_purged:
+        _run(transport, upload, lock + REPAIR)
+    else:
+        _run(transport, upload, lock + (SKIP_COMPLETE + CREATE if upload.is_pinned else BEGIN_AGAIN))
+        lock += SKIP_COMPLETE
     present_files = {
         remote_file.path
         for remote_file in transport.list(f"{upload.to}.part")
@@ -218,7 +238,8 @@ def _copy_folder(transport: Transport, upload: FolderUpload, part: Plan) -> None
         if change_problems := [*local_upload.find_changes(part, upload, "while it was copied")]:
             _run(transport, upload, lock + REMOVE_PART)
             raise Rejected(change_problems)
-        _run(transport, upload, lock + FINISH.replace("{count}", str(len(scanned_folder.files))))
+        finish = FINISH.replace("{count}", str(len(scanned_folder.files)))
+        _run(transport, upload, lock + (f'{REPLACE}{finish}rm -rf "$folder.gone"\n' if is_purged else finish))
     except KeyboardInterrupt:  # what has come stays, and the next try goes on with it
         raise NotSubmitted from None
 
