@@ -274,7 +274,7 @@ def test_what_cannot_be_added_is_named_before_anything_is_sent(submit, shelf, ro
 
 def test_a_password_in_an_address_is_not_repeated(submit):
     answer = submit("--with", f"x @ https://me:{PASSWORD}@example.com/x-1-py3-none-any.whl", *TINY)
-    answer.check_problems(2, "secret-in-job", "value-invalid")
+    answer.check_problems(2, "secret-in-job", "type-not-trainable")
     assert PASSWORD not in answer.stdout + answer.stderr
 
 

@@ -182,7 +182,6 @@ def test_only_options_of_the_policy_and_the_environment_follow_the_dashes(argume
 def test_an_environment_has_options_that_are_known_here():
     problems_by_code = check_rules(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])
     check_problems(problems_by_code["option-unknown"], "option-unknown -- --env.obs_tpe=state")
-    assert set(check_rules(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
     assert set(check_rules(POLICY, env="aloha", args=["--env.fps=0"])) == {"script-option-invalid"}
 
 

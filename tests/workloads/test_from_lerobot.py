@@ -310,25 +310,6 @@ def test_true_and_false_are_read_as_lerobot_reads_them(translate: Any, value: st
         assert [problem["where"] for problem in answer["problems"]] == ["--wandb.enable"]
 
 
-def test_options_of_other_trainers_are_answered_with_those_of_lerobot(translate: Any) -> None:
-    expected = {
-        "--num-train-steps=5": "use --steps=5",
-        "--max_steps=5": "use --steps=5",
-        "--train-steps=5": "use --steps=5",
-        "--batch-sise=5": "use --batch_size=5",
-        "--eval-steps=5": "use --eval_steps=5",
-        "--epochs=5": "not epochs: --steps N",
-        "--wandb=true": "use --wandb.enable=true",
-        "--max-steps=many": "has no option --max-steps.",
-        "--precision=bf16": "has no option --precision.",
-        "--checkpoint=last": "has no option --checkpoint.",
-    }
-    problems = translate("from-lerobot", *BASE.split(), *expected).json["problems"]
-    reasons = {problem["where"]: problem["why"] for problem in problems}
-    for option, text in expected.items():
-        assert text in reasons[option.partition("=")[0]]
-
-
 def test_a_line_as_it_stands_in_a_script_or_a_notebook_is_read(translate: Any) -> None:
     for line in (
         f"!{BASE} 2>&1 | tee train.log",
@@ -376,12 +357,6 @@ def test_a_line_that_edits_a_dataset_is_answered_with_what_a_training_takes(
     else:
         words = expected.replace("-d ", "--dataset-repo-id ").split()
         assert answer.json["command"] == ["robotrain", "submit", "--platform", "PLATFORM", *words]
-
-
-def test_a_line_that_edits_a_dataset_is_answered_where_it_is_pasted(robotrain: Any) -> None:
-    line = "lerobot-edit-dataset --repo_id a/b --operation.type recompute_stats"
-    for answer in (robotrain(*line.split()), robotrain("submit", *line.split())):
-        assert f"robotrain from-lerobot -- {line}" in answer.stderr
 
 
 SCRIPT = """#!/bin/bash
@@ -532,7 +507,6 @@ def test_a_value_that_robotrain_refuses_is_named_as_it_was_typed(translate: Any)
     line = ("lerobot-train", "--policy.type=act", "--dataset.repo_id=~/cups")
     (problem,) = translate("from-lerobot", *line).json["problems"]
     assert (problem["where"], problem["given"]) == ("--dataset.repo_id", "~/cups")
-    assert [way["text"].partition("=")[0] for way in problem["instead"]] == ["--dataset.root"]
 
 
 def test_options_of_a_type_that_is_refused_are_not_answered_with_those_of_others(translate: Any) -> None:

@@ -305,20 +305,14 @@ def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("uri", "code", "instead"),
-    [
-        ("runs:/0123/", "source-invalid", "--checkpoint-uri runs:/0123/PATH"),
-        ("https://example.org/m.pt?sig=S3CRET", "source-invalid", "--checkpoint-uri https://example.org/m.pt"),
-        ("https://me:S3CRET@example.org/m.pt", "source-invalid", "--checkpoint-uri https://example.org/m.pt"),
-    ],
+    "uri", ["runs:/0123/", "https://example.org/m.pt?sig=S3CRET", "https://me:S3CRET@example.org/m.pt"]
 )
-def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str, code: str, instead: str) -> None:
+def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str) -> None:
     line = ("isaac-train", "--platform", "local", "--checkpoint-mode", "warm-start", "--checkpoint-uri", uri)
     answer = robotrain("render", *line, "--json")
     problem = answer.json["problems"][0]
-    assert (problem["code"], answer.exit_code) == (code, 2)
+    assert (problem["code"], answer.exit_code) == ("source-invalid", 2)
     assert "S3CRET" not in answer.stdout + answer.stderr
-    assert [way["text"] for way in problem["instead"]] == [instead]
 
 
 def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None:

@@ -72,8 +72,7 @@ def parse_asset_name(asset_text: str, family: AssetFamily) -> tuple[str, int, st
     raise SourceError(
         f"A {family.noun} is {ASSET_FORM} (a name is letters, digits, `_`, `.` and `-`, a version a whole number), or "
         f"azureml://SCOPE/{family.folder}/NAME/versions/VERSION, where SCOPE is registries/R, locations/L/workspaces/W "
-        "or subscriptions/S/resourcegroups/G/workspaces/W.",
-        ASSET_FORM,
+        "or subscriptions/S/resourcegroups/G/workspaces/W."
     )
 
 

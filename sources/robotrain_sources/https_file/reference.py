@@ -45,7 +45,6 @@ def parse_https_file(text: str) -> HttpsFile:
     if match is None:
         raise SourceError(
             f"The URL of a file has the form {FORM}, without a password, a query (it can hold a signature, and a job "
-            "must not contain secrets) or a fragment; signs such as spaces are written as %20.",
-            FORM,
+            "must not contain secrets) or a fragment; signs such as spaces are written as %20."
         )
     return HttpsFile(match[1].lower(), match[2].lower(), match[3])

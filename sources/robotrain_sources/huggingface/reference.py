@@ -45,7 +45,7 @@ def parse_repository(text: str) -> Repository:
     address = re.fullmatch(r"hf://([^/?#@]+/[^/?#@]+(?:@[^?#]*)?)", text)
     name, separator, revision = (address[1] if address else text).partition("@")
     if not is_repository_id(name) or re.fullmatch(_JOINED, name):
-        raise SourceError(f"A repository of the Hub is {FORM}. {ID_RULE}", "OWNER/NAME")
+        raise SourceError(f"A repository of the Hub is {FORM}. {ID_RULE}")
     if separator and (len(revision) > 255 or not revision.isprintable() or re.search(_NOT_IN_REF, revision)):
         raise SourceError("The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION")
     if separator and not revision:

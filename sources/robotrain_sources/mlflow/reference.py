@@ -51,8 +51,7 @@ def parse_registered_model(text: str) -> RegisteredModel:
         raise SourceError(
             f"A registered model is {MODEL_FORM}, models:/NAME/VERSION or models:/NAME/{LATEST}: a name is letters, "
             "digits, `_`, `.` and `-`, 255 at most, and a version a whole number; an alias or a stage would change "
-            "under the job.",
-            MODEL_FORM,
+            "under the job."
         )
     return RegisteredModel(match[1] or match[3], match[2] or match[4] or LATEST)
 
@@ -84,7 +83,6 @@ def parse_run_artifact(artifact_text: str) -> RunArtifact:
     if match is None:
         raise SourceError(
             f"The artifacts of a tracking run have the form {RUN_FORM}: the id of a run is letters, digits, `_` and "
-            "`-`, and a part of the path letters, digits and `._=+~!(),-`.",
-            RUN_FORM,
+            "`-`, and a part of the path letters, digits and `._=+~!(),-`."
         )
     return RunArtifact(match[1], match[2])
