@@ -22,7 +22,7 @@ HEAD = """
 import os, sys, time
 from pathlib import Path
 from robotrain.plugin import Check, Suggestion, hook, report_failure, report_ok, report_warning
-from robotrain.model.health import HealthFix, report_missing
+from robotrain.model.health import report_missing
 
 def check(name, look, **more):
     return Check(name=name, run=look, **more)

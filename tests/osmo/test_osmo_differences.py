@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.pipelines import driven_engine
 
 OSMO_FLAGS = ("--platform", "osmo", "--pool", "default", "--tracking-uri", "none", "--no-pin", "--json")
 JOB = """\
@@ -33,20 +32,6 @@ def submit_pipeline(robotrain: Any, osmo: Any, tmp_path: Path) -> Any:
         settings = {"pool": "default", "tracking_uri": "none"}
         sets = [f"--set={step}.{name}={text}" for step in ("train", "evaluate") for name, text in settings.items()]
         answer = robotrain("pipeline", "submit", file, "--platform", "osmo", "--no-pin", "--json", *sets)
-        assert answer.exit_code == 0, answer.stderr
-        return str(answer.json["run"])
-
-    return submit
-
-
-@pytest.fixture
-def submit_sweep(robotrain: Any, osmo: Any, monkeypatch: Any) -> Any:
-    monkeypatch.setattr(driven_engine, "start_driver", lambda run, plugins: None)
-
-    def submit(*words: str) -> str:
-        own, _, trainer = " ".join(words).partition(" -- ")
-        base = ("--dataset-repo-id", "me/episodes", "--training-steps", "20")
-        answer = robotrain("sweep", "lerobot-train", *OSMO_FLAGS, *base, *own.split(), "--", *trainer.split())
         assert answer.exit_code == 0, answer.stderr
         return str(answer.json["run"])
 

@@ -89,7 +89,7 @@ def become_program(command: TerminalCommand) -> NoReturn:
         os.chdir(command.folder or ".")
         os.execvpe(command.words[0], [*command.words], command.environ or os.environ)
     except OSError as error:
-        print_message(f"{error.filename or command.words[0]}: {error.strerror or error}")
+        print_message(f"{os.fsdecode(error.filename or command.words[0])}: {error.strerror or error}")
         raise typer.Exit(NOT_FOUND if error.errno == errno.ENOENT else NOT_STARTED) from None
 
 
