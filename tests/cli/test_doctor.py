@@ -1,10 +1,9 @@
-"""`robotrain doctor`: what would stop a submit is found and said with what to type; what is safe to mend is mended."""
+"""`robotrain doctor`: what would stop a submit is found and said with what to type."""
 
 import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from robotrain import network_deadline
 from robotrain.cli.commands.doctor import summarize_results
 from robotrain.doctor.health_checks import CheckResult, run_checks
 from robotrain.model.health import Check, report_failure
-from robotrain.model.run import RunRecord
-from robotrain.store import records
 from virtual_terminal import VirtualTerminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each looks at the whole machine
@@ -63,31 +60,20 @@ def check_result(check: dict, state: str, *facts: str) -> None:
     """Assert the state of a check, and facts in what it says or offers to type."""
     assert check["state"] == state
     ways = [way["text"] for finding in check["findings"] for way in finding["instead"]]
-    fixes = [finding["fix"] or "" for finding in check["findings"]]
-    shown = "\n".join([*(finding["says"] for finding in check["findings"]), *ways, *fixes])
+    shown = "\n".join([*(finding["says"] for finding in check["findings"]), *ways])
     assert [fact for fact in facts if fact not in shown] == [], shown
 
 
 def summarize(answer) -> str:
     """Return the summary without what differs between machines: how many checks there are, and warnings."""
-    text, _, verdict = answer.stderr.strip().rpartition("\n")
-    assert verdict.startswith("ready for: ")
-    parts = re.sub(r"of \d+", "of N", text).split("; ")
+    parts = re.sub(r"of \d+", "of N", answer.stderr.strip()).split("; ")
     return "; ".join(part for part in parts if not re.fullmatch(r"\d+ warnings?", part))
-
-
-def record(run: str, **changes: object) -> None:
-    fields: dict = {"run": run, "platform": "plain", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
-    fields |= {"created": time.time(), "workload": "lerobot-train", "settings": {}, "reference": {}}
-    (records.get_run_folder(run)).mkdir(parents=True)
-    (records.get_run_folder(run) / "claimed").touch()
-    records.write_record(RunRecord(**(fields | changes)))
 
 
 def test_machine_without_a_fault_passes(robotrain):
     answer = robotrain("doctor", "--platform", "local")
     answer.check(0, "found nothing that would stop a submit")
-    harmless = ("ok", "note", "ready for: local", " ")
+    harmless = ("ok", "note", " ")
     assert not [line for line in answer.stdout.splitlines() if not line.startswith(harmless)]
 
 
@@ -228,7 +214,7 @@ def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, insta
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", f"def look():\n    {body}"))
     results = checks()
     check_result(results["odd"], "warn", fact)
-    assert results["records"]["state"] == "ok"
+    assert results["robotrain"]["state"] == "ok"
 
 
 @pytest.mark.parametrize(("more", "exit_code"), [("", 0), ("check('bad', fail), ", 4)])
@@ -249,7 +235,7 @@ def test_check_without_an_answer_is_reported_and_hides_no_failure(install, robot
 def test_failed_check_of_one_platform_fails_only_submits_to_it(name, verdict):
     check = Check(name="account", run=lambda: [report_failure("no account")])
     results = run_checks([CheckResult(check=check, distribution="acme", platform=name)], 60)
-    assert f"checks failed: {verdict}" in summarize_results(results, "", fixed=False)
+    assert f"checks failed: {verdict}" in summarize_results(results, "")
 
 
 @pytest.mark.parametrize(
@@ -295,15 +281,15 @@ def test_checks_of_other_platforms_are_left_out(checks, install):
 
 def test_json_of_the_checks(robotrain):
     answer = robotrain("doctor", "--json", "--platform", "local").json
-    assert list(answer) == ["platform", "healthy", "checks", "fixed", "unanswered", "ready"]
-    assert (answer["platform"], answer["healthy"], answer["fixed"]) == ("local", True, [])
+    assert list(answer) == ["platform", "healthy", "checks", "unanswered"]
+    assert (answer["platform"], answer["healthy"]) == ("local", True)
     for check in answer["checks"]:
         assert list(check) == ["name", "by", "state", "findings"]
-        assert all(list(finding) == ["state", "says", "instead", "fix"] for finding in check["findings"])
+        assert all(list(finding) == ["state", "says", "instead"] for finding in check["findings"])
     names = [check["name"] for check in answer["checks"] if check["by"] is None]
     assert names == [
-        *("robotrain", "plugins", "state folder", "records", "leftovers", "cache folder", "cache", "settings files"),
-        *("configuration folder", "checker", "clock", "completion"),
+        *("robotrain", "plugins", "state folder", "cache folder", "cache", "settings files"),
+        *("configuration folder", "checker"),
     ]
 
 
@@ -311,16 +297,6 @@ def test_distributions_of_different_versions_fail(checks, monkeypatch):
     versions = {"robotrain-sources": "0.0.9"}
     monkeypatch.setattr("robotrain.doctor.installation.find_version", lambda name: versions.get(name, "0.1.0"))
     check_result(checks()["robotrain"], "fail", "pip install robotrain-sources==0.1.0", "robotrain-core is 0.1.0")
-
-
-def test_completion_of_the_shell_is_recognised(checks, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SHELL", "/usr/bin/fish")
-    check_result(checks()["completion"], "note", "robotrain --install-completion")
-    file = tmp_path / "home/.config/fish/completions/robotrain.fish"
-    file.parent.mkdir(parents=True)
-    file.write_text("complete --command robotrain --arguments '(env _ROBOTRAIN_COMPLETE=complete_fish robotrain)'")
-    check_result(checks()["completion"], "ok", "fish completes robotrain")
 
 
 def test_text_of_a_hanging_check_is_not_in_the_json(command, install, tmp_path):
