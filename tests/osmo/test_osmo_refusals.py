@@ -68,26 +68,11 @@ def resource_table(*reasons: str) -> str:
 UNKNOWN = False  # OSMO may have the workflow all the same
 # message, code of the problem, words in it
 SUBMIT_REFUSALS = [
-    (
-        "Platform gpu_platform does not exist in pool default!",
-        "resource-unknown",
-        "the pool default has no platform gpu_platform",
-    ),
     ("Could not find the credential: nope.", "osmo-credential-missing", "credential nope"),
-    (
-        "y is not a valid credential key please choose from dict_keys(['hf_token'])",
-        "osmo-credential-key",
-        "--payload-file y=/path/to/file",
-    ),
     (
         "No credentials configured for s3://b (user me) and the backend does not support environment …",
         "osmo-credential-missing",
         "--type DATA --payload-file",
-    ),
-    (
-        "Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs.",
-        "osmo-quota",
-        "--priority LOW",
     ),
     (
         resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU"),
@@ -114,7 +99,6 @@ OTHER_REFUSALS = [
         "dataset pusht in the bucket b",
     ),
     ("Access token ci has expired.", "platform-signed-out", "osmo login URL"),
-    ("Pool zzz not found.", "resource-unknown", "no pool zzz"),
     ("User me cannot submit more than 3 ongoing workflows.", "runs-over-limit", "3 concurrent workflows"),
     (
         "Resource validation failed for task: train\n"
@@ -149,7 +133,6 @@ ROWS = [
     ),
     (2, print_failure(CORRUPT, 1), "platform-signed-out", "osmo login URL"),
     (2, print_failure("RBAC: access denied", 403), "platform-forbidden", "profile list"),
-    (2, print_failure("No default pool set. Set a default pool using …", 1), "value-missing", "--pool NAME"),
     (
         1,
         print_failure("Workflow submit failed:\na rule of the submit"),

@@ -13,7 +13,6 @@ from robotrain.errors import Rejected, Stage, Unanswered, format_problem
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.platform import OSMO
 from robotrain_osmo.spec import submission_spec
-from robotrain_osmo.spec.environment import parse_secret
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
 from robotrain_osmo.submit import submit
 
@@ -94,21 +93,6 @@ def test_missing_credential_suggests_the_command_that_creates_it(osmo):
 
 
 @pytest.mark.slow
-def test_missing_key_of_a_credential_shows_the_existing_keys(osmo):
-    osmo.credentials["hf_token"] = {"token": "x"}
-    refusal = submit_refused(make_plan(credentials=(HF,)))
-    assert "It has 'token'." in refusal
-    assert "--hf-credential hf_token:KEY" in refusal
-
-
-def test_missing_key_of_a_programs_secret_is_answered_with_its_own_option(osmo):
-    osmo.credentials["team"] = {"token": "x"}
-    refusal = submit_refused(make_plan(credentials=(parse_secret("WANDB_API_KEY", "team"),)))
-    assert "--secret WANDB_API_KEY" in refusal
-    assert "--secret NAME=team:KEY" in refusal
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, None])
 def test_render_timeout_is_retried_once(osmo, capsys, times):
     osmo.fail("workflow submit", "answer", times=times, code=1, stdout=json.dumps({"message": OVERDUE, "code": 400}))
@@ -157,20 +141,6 @@ def test_silence_is_that_of_a_slow_service_or_of_the_storage(osmo, monkeypatch, 
     with pytest.raises(service.CommandFailed) as raised:
         service.query_text("osmo", *words, seconds=1.0)
     assert (raised.value.failure.code, "OSMO is slow" in raised.value.failure.title) == (code, slow)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "suggestion"),
-    [
-        ({"pool": "trainin"}, "--pool training (existing: training, default)"),
-        ({"gpu_platform": "h200"}, "(existing: a100, h100)"),
-    ],
-)
-def test_unknown_pool_or_platform_is_refused_with_the_existing_ones(osmo, wanted, suggestion):
-    osmo.pools["training"] = pool()
-    osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
-    assert suggestion in submit_refused(make_plan(**wanted))
-    assert all(workflow.status == "FAILED_SUBMISSION" for workflow in osmo.workflows.values())
 
 
 def test_earlier_workflow_is_never_adopted(osmo):

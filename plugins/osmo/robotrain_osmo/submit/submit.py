@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
-from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.outputs import print_progress
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
@@ -207,44 +206,14 @@ SLOW_SECONDS = 10.0
 
 
 def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
-    """Return the problem of a refused submit, suggesting the pools or platforms that OSMO lists."""
+    """Return the problem of a refused submit."""
     problem = failure.to_problem()
     for credential in submission.credentials:
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
-        if failure.code == "osmo-credential-key" and credential.key == failure.name:
-            other_key = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
-            fixes = (other_key, Suggestion(environment.make_credential_command(credential)))
-            return make_problem(
-                "osmo-credential-key",
-                *fixes,
-                where=credential.flag,
-                given=credential.name,
-                name=credential.name,
-                key=credential.key,
-                why=failure.why,
-            )
-    if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
-        fewer_gpus = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
-        return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer_gpus))
     if failure.code == "platform-away":
         return dataclasses.replace(problem, why="Nothing was sent.")
-    if failure.code not in ("resource-unknown.pool", "resource-unknown.gpu-platform"):
-        return problem
-    try:
-        pools = service.list_pools(submission.cli, QUERY_SECONDS)
-    except CommandFailed:
-        return problem
-    if failure.code == "resource-unknown.pool":
-        flag = "--pool {}"
-        wrong_name = submission.pool
-        available_names = [pool.name for pool in pools]
-    else:
-        available_names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
-        flag, wrong_name = "--gpu-platform {}", submission.gpu_platform
-    return dataclasses.replace(
-        problem, suggestions=suggest_names(flag, wrong_name, available_names, service.LIST_POOLS)
-    )
+    return problem
 
 
 SETTLE_SECONDS = 5.0
