@@ -241,36 +241,6 @@ def test_a_folder_that_this_machine_does_not_have_is_said_with_the_one_that_is_m
     assert find_problems(CLUSTER, job(source("local_path", str(tmp_path / "episodes")))) == []
 
 
-LOGIN = "machine api.wandb.ai login user password " + "0" * 40
-# a file of the home folder with its text, the settings, and whether the job finds a key
-KEYS = [
-    (".bashrc", "", {}, False),
-    (".netrc", LOGIN, {}, True),
-    (".netrc", LOGIN, {"container": "pyxis"}, False),
-    (".netrc", "machine github.com login me password x", {}, False),
-    (".bashrc", "", {"secrets": '{"WANDB_API_KEY": "~/.bashrc"}'}, True),
-    (".bashrc", "", {"secrets": '{"OTHER_KEY": "~/.bashrc"}'}, False),
-    ("lines.sh", "export WANDB_MODE=offline\n", {"prologue": "~/lines.sh"}, True),
-    ("lines.sh", "export OMP_NUM_THREADS=1\n", {"prologue": "~/lines.sh"}, False),
-]
-
-
-@pytest.mark.parametrize(("name", "text", "settings", "has_key"), KEYS)
-def test_a_job_with_wandb_finds_a_key_on_its_node(
-    find_problems, recorded, tmp_path, monkeypatch, name, text, settings, has_key
-):
-    recorded.answer("srun", "--container-image")
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / name).write_text(text)
-    (home / name).chmod(0o600)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)  # which no node sees
-    problems = find_problems(CLUSTER, job(wandb=True), **settings)
-    check_problems(problems, *[] if has_key else ["wandb-key-missing --wandb"])
-    assert find_problems(CLUSTER, job(wandb=False), **settings) == []
-
-
 def test_machine_without_slurm_says_that_it_was_not_asked(without_slurm, make_plan):
     (problem,) = problems = preflight(make_plan())
     check_problems(problems, "submit-command-missing")

@@ -31,7 +31,6 @@ from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders, node_visibility
 from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
-from robotrain_slurm.preflight.wandb_key import check_wandb_key
 from robotrain_slurm.spec.script import may_bring_python, read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
 from robotrain_slurm.submit.upload import check_uploads
@@ -113,7 +112,6 @@ def check_machine(
     yield from slurm.check_run_folder(plan)
     yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
     yield from folders.check_files(jobs, survey)
-    yield from check_wandb_key(transport, spec, jobs, plan.files)
     yield from check_containers(transport, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
     yield from folders.check_locks(jobs[0].placement.cache, survey)

@@ -24,11 +24,6 @@ node. What stays is the list, and what Slurm and the cluster set for a job.
 """
 
 
-def has_prologue(script: str) -> bool:
-    """Return whether a batch script has lines of the user before its body."""
-    return not re.match(r"export .*\nexec /bin/sh ", script.partition(CLEAN_ENVIRONMENT)[2])
-
-
 def may_bring_python(script: str) -> bool:
     """Return whether lines of the user in a batch script do more than set variables other than PATH."""
     user_lines = script.partition(CLEAN_ENVIRONMENT)[2].partition("\nexec /bin/sh ")[0].splitlines()[:-1]
