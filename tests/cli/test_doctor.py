@@ -169,7 +169,7 @@ def test_checks_of_plugins_are_run(robotrain, install):
             {
                 "state": "fail",
                 "says": "the proxy is down",
-                "instead": [{"text": "systemctl start proxy", "remark": "as root", "replaces": ""}],
+                "instead": [{"text": "systemctl start proxy", "remark": "as root"}],
             }
         ],
     }

@@ -41,7 +41,7 @@ def find_broken(problems: Iterable[Problem], typed: list[str]) -> list[str]:
         for way in problem.suggestions:
             words = shlex.split(way.text) if SECOND in way.text or FIRST in way.text else way.text.split()
             is_split = any(SECOND in word and FIRST not in word for word in words)
-            is_same = words == typed and way.replaces in ("", typed[0])
+            is_same = words == typed
             broken += [f"{problem.message}: {way.text}"] if is_split or is_same else []
     return broken
 

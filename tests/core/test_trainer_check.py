@@ -20,7 +20,7 @@ def test_refusal_names_the_option_and_what_to_do_and_sends_nothing(ask, fake_pla
     answer = ask(*REFUSED, words=("submit",))
     answer.check_problems(4, "options-refused -- --pitch=h")
     (problem,) = answer.json["problems"]
-    assert problem["instead"] == [{"text": "leave out --pitch", "remark": "", "replaces": "--pitch"}]
+    assert problem["instead"] == [{"text": "leave out --pitch", "remark": ""}]
     assert list(fake_platform.iterdir()) == []
     assert ask(*REFUSED).exit_code == 4
     assert ask(*REFUSED, words=("explain", "--check")).exit_code == 4

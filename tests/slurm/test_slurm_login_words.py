@@ -26,7 +26,7 @@ def test_problem_of_a_login_node_speaks_of_it_by_its_name():
 
 def test_what_options_do_on_the_machine_of_the_user_is_not_said_of_the_login_node():
     ways = [
-        Suggestion("--platform local", "runs the job on this machine", "--login"),
+        Suggestion("--platform local", "runs the job on this machine"),
         Suggestion("--dataset-path /a", "if it is of this machine: it is copied there"),
         Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh"),
         Suggestion("uv python install 3.12", "on this machine"),

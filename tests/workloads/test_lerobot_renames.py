@@ -293,8 +293,3 @@ def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
         [way] if way else [],
         False,
     )
-
-
-def test_leaving_an_option_out_is_a_suggestion_that_changes_the_line():
-    (finding,) = feature_renames.find_rename_problems({"image": "observation.image"}, RECORDED, None)
-    assert [way.replaces for way in finding.suggestions] == ["--rename"]

@@ -12,13 +12,9 @@ NAMES = {"int": "a whole number", "number": "a number", "bool": "true or false",
 
 
 def make_option_problem(
-    given: str, title: str, why: str, suggestion: str = "", severity: Severity = "error", replaces: str = ""
+    given: str, title: str, why: str, suggestion: str = "", severity: Severity = "error"
 ) -> Problem:
-    """Return what is wrong with an argument after `--`, which the trainer would find only on the machine of the job.
-
-    :param replaces: options, separated by spaces, that are left out with the suggestion: those of other names than it
-        has.
-    """
+    """Return what is wrong with an argument after `--`, which the trainer would find only on the machine of the job."""
     return Problem(
         code="script-option-invalid" if severity == "error" else "script-option-doubtful",
         stage=Stage.USAGE,
@@ -26,7 +22,7 @@ def make_option_problem(
         where="--",
         given=redact(given),
         why=why,
-        suggestions=(Suggestion(redact(suggestion, max_length=MAX_SENTENCE), replaces=replaces),) if suggestion else (),
+        suggestions=(Suggestion(redact(suggestion, max_length=MAX_SENTENCE)),) if suggestion else (),
         severity=severity,
     )
 

@@ -96,7 +96,7 @@ def _place_option(option_text: str, name: str, request: Request, workload: Workl
     if stated_option := _find_given(flag, request, workload, platform):
         return suggest_leaving_out(name, remark=f"{stated_option} stays")
     way = _suggest_override(flag, option_value, request, workload, platform)
-    return (way or Suggestion(option_text))._replace(replaces=name)
+    return way or Suggestion(option_text)
 
 
 def _find_given(flag: str, request: Request, workload: Workload, platform: Platform) -> str:

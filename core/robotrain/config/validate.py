@@ -172,8 +172,7 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     choice = dict(parameter.param.foreign_values).get(shown_value.strip().lower())  # as other tools call it
     ways = suggest_name(shown_value, parameter.choices, prefix=f"{parameter.flag} ")
     if choice:
-        is_flag = choice.startswith("--")
-        ways = (Suggestion(choice if is_flag else f"{parameter.flag} {choice}", "", parameter.flag if is_flag else ""),)
+        ways = (Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}"),)
     return make_problem(
         "value-invalid.takes",
         *ways,

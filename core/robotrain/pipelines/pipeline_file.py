@@ -226,9 +226,7 @@ def change_steps(
             else f".{redact(change.partition('=')[0])}=VALUE"
         )
         nearest = suggest_name(name, step_names, f"{SET_FLAG} ") if dot else ()
-        ways = tuple(
-            Suggestion(suggestion.text + shlex.quote(change_suffix), replaces=f"--set={key}") for suggestion in nearest
-        )
+        ways = tuple(Suggestion(suggestion.text + shlex.quote(change_suffix)) for suggestion in nearest)
         steps_known = ", ".join(map(redact, step_names))
         problems.append(make_problem(message, *ways, where=SET_FLAG, key=redact(key), names=steps_known))
 

@@ -148,7 +148,7 @@ def _find_run_of_step(text: str) -> records.UnknownRun | None:
         return None
     return records.UnknownRun(
         f"a run is meant here, without a step: {redact(text)!r} is a policy, for `compare` and `--policy-run`",
-        Suggestion(name, replaces=text),
+        Suggestion(name),
         Suggestion(f"robotrain outputs {name} --checkpoint {step}", "the checkpoint of that step"),
         text=text,
     )

@@ -152,8 +152,6 @@ def suggest_copies(refusal: Rejected, prepared: PreparedJob) -> Rejected:
 def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:
     """Yield the options for the copies that the job's workload finds."""
     copies = prepared.workload.template.find_copies(source.role, source.uri) if prepared.workload else ()
-    typed_kind = prepared.kinds.get(source.kind)
-    replaced_flag = typed_kind.roles[source.role].flag if typed_kind and source.role in typed_kind.roles else ""
     for copy in copies:
         kind = prepared.kinds.get(copy.kind)
         if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
@@ -163,4 +161,4 @@ def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Sugg
             for name, value in copy.parameters.items():
                 flag = f"--{name.replace('_', '-')}"
                 words.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
-            yield Suggestion(" ".join(words), copy.summary, replaced_flag)
+            yield Suggestion(" ".join(words), copy.summary)

@@ -29,7 +29,7 @@ from robotrain.model.job import TRAINER_ARGS, Job
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import Metric
-from robotrain.nearest_name import suggest_name
+from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
@@ -220,20 +220,19 @@ class _SweepPreparer:
         if not ways and options and all(options):  # of the trainer: each trial gets its arguments
             arguments = ",".join(json.dumps([option]) for option in options)
             text = f"{OVER_FLAG} {shlex.quote(f'{TRAINER_ARGS}={arguments}')}"
-            ways = [Suggestion(text, "an option of the trainer", f"{OVER_FLAG}={axis.name}")]
+            ways = [Suggestion(text, "an option of the trainer")]
         return dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _vary_values(self, problem: Problem) -> Problem:
         """Return the problem with suggestions for a parameter of the user's own that vary its values."""
-        texts = {f"{PARAM_FLAG}={axis.name}": axis for axis in self.request.axes if can_repeat(axis.text)}
+        texts = {axis.name: axis.text for axis in self.request.axes if can_repeat(axis.text)}
         ways = list[Suggestion]()
         for way in problem.suggestions:
-            axis = texts.get(way.replaces)
-            if axis:
-                name = way.text.removeprefix(f"{PARAM_FLAG} ").partition("=")[0]
-                text = f"{OVER_FLAG} {shlex.quote(f'{name}={axis.text}')}"
-                way = way._replace(text=text, replaces=f"{OVER_FLAG}={axis.name}")
-            ways.append(way)
+            flag, _, assignment = way.text.partition(" ")
+            name = assignment.partition("=")[0]
+            misspelt_name = find_nearest_name(name, texts) if flag == PARAM_FLAG else ""
+            text = f"{OVER_FLAG} {shlex.quote(f'{name}={texts[misspelt_name]}')}" if misspelt_name else way.text
+            ways.append(way._replace(text=text))
         return dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:

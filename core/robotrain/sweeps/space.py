@@ -96,9 +96,8 @@ def parse_axes(assignments: Sequence[str]) -> list[Axis]:
 
 def make_over_problem(title: str, text: str = "", reason: str = "", ways: Sequence[str] = ()) -> Problem:
     """Return the problem of values that cannot be read."""
-    name = f"{OVER_FLAG}={text.partition('=')[0]}" if text and not re.search(r"\s", text) else ""
     option_lines = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
-    suggestions = (Suggestion(text, replaces=name) for text in option_lines)
+    suggestions = map(Suggestion, option_lines)
     return make_problem("value-invalid", *suggestions, given=text, title=title, why=reason)
 
 

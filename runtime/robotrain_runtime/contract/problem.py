@@ -25,8 +25,6 @@ class Suggestion(NamedTuple):
     the place of the given one; or `leave out --flag`. What the user has to choose stands there in capitals.
     """
     remark: str = ""
-    replaces: str = ""
-    """Options of the line, separated by spaces, that are left out with it: those of other names than the text has."""
 
     def __str__(self) -> str:
         return f"{self.text}   {self.remark}" if self.remark else self.text
@@ -34,7 +32,7 @@ class Suggestion(NamedTuple):
 
 def suggest_leaving_out(*options: str, remark: str = "") -> Suggestion:
     """Return the suggestion of a line without some options."""
-    return Suggestion(f"{LEAVE_OUT}{' and '.join(options)}", remark, " ".join(options))
+    return Suggestion(f"{LEAVE_OUT}{' and '.join(options)}", remark)
 
 
 class Stage(IntEnum):
@@ -134,12 +132,12 @@ def format_problem(problem: Problem, width: int = 100) -> str:
     column = max(
         (
             len(suggestion_text)
-            for suggestion_text, remark, _ in suggestions
+            for suggestion_text, remark in suggestions
             if remark and len(suggestion_text) <= MAX_ALIGNED
         ),
         default=0,
     )
-    for index, (suggestion_text, remark, _) in enumerate(suggestions):
+    for index, (suggestion_text, remark) in enumerate(suggestions):
         aligned = f"{'':{max(0, column - len(suggestion_text))}} ({remark})" if remark else ""
         label = "or" if index else "" if suggestion_text.startswith(LEAVE_OUT) else "use"
         report_lines.append(f"  {label:<5} {suggestion_text}{aligned}")

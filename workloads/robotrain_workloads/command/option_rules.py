@@ -205,11 +205,7 @@ def _make_problem(mistake: Mistake, program: _ParsedProgram, job: "Job") -> Prob
             "option-unknown.word", given=mistake.text, file=file, word=redact(mistake.text), options=shown_text
         )
     meant_option = _find_meant_option(mistake.option, options)
-    ways = (
-        [Suggestion(_move_value(mistake, meant_option, parser, program.words), replaces=mistake.option)]
-        if meant_option
-        else []
-    )
+    ways = [Suggestion(_move_value(mistake, meant_option, parser, program.words))] if meant_option else []
     return make_problem(
         "option-unknown", *ways, given=mistake.option, file=file, name=redact(mistake.option), options=shown_text
     )

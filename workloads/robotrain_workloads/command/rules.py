@@ -118,7 +118,7 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         if name not in (*placeholders.NAMES, *own_names):
             yield _make_unknown_problem(name, job, own_names, used_names)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
-            way = Suggestion(parameters.RESUME_LINE, replaces=f"{{{name}}}")
+            way = Suggestion(parameters.RESUME_LINE)
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
         elif empty := _explain_empty(name, job, counts):
             input_name = "dataset" if name == placeholders.DATASETS else name
@@ -168,7 +168,7 @@ def suggest_param(name: str, misspelt_name: str, job: "Job") -> Suggestion:
     """Return the option that gives the value of a misspelt parameter to the one that is meant."""
     value_text = parameters.format_value(dict(job.parameters)[misspelt_name])
     assignment = f"{name}={value_text}" if can_repeat(value_text) and value_text.isprintable() else f"{name}=VALUE"
-    return Suggestion(f"--param {shlex.quote(assignment)}", replaces=f"--param={misspelt_name}")
+    return Suggestion(f"--param {shlex.quote(assignment)}")
 
 
 def _make_unknown_problem(name: str, job: "Job", own_names: list[str], used_names: list[str]) -> Problem:

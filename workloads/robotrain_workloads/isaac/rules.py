@@ -251,7 +251,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
                 f"{name} has no effect",
                 f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0.",
             )
-            way = Suggestion(f"-- {DEVICE_OPTION} {device or 'DEVICE'}", replaces=argument.partition("=")[0])
+            way = Suggestion(f"-- {DEVICE_OPTION} {device or 'DEVICE'}")
         elif number and int(number[1]) >= count:
             title = f"{device} is none of the job's GPUs: it asks for {count}"
             reason = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."

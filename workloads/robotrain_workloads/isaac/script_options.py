@@ -138,26 +138,26 @@ def _explain_unknown(name: str, script: Script, version: str, value: str = "") -
         suggestion = _fill_in(script.owned.get(longer_options[0], ""), value) or _format_option(
             longer_options[0], value
         )
-        return make_option_problem(name, f"{name} is an abbreviation", reason, suggestion, replaces=name)
+        return make_option_problem(name, f"{name} is an abbreviation", reason, suggestion)
     for backend in get_args(Backend):
         if script.backend not in ("", backend) and name in script._replace(backend=backend).list_options(version):
             title, reason = f"{script.backend} has no option {name}", f"It belongs to --backend {backend}."
-            return make_option_problem(name, title, reason, f"leave out {name}", replaces=name)
+            return make_option_problem(name, title, reason, f"leave out {name}")
     if (key := name.lstrip("-")).partition(".")[0] in ROOTS and "." in key:
         way = _fill_in(script.owned[key], value) if key in script.owned else f"{key}={value or 'VALUE'}"
         reason = f"Hydra's overrides have no dashes: {key}=VALUE."
-        return make_option_problem(name, title, reason, way, replaces=name)
+        return make_option_problem(name, title, reason, way)
     for other_version in VERSIONS:
         if other_version != version and name in script.list_options(other_version):
             way = f"leave out {name}" if name in REPLACED_OPTIONS else f"--isaac-version {other_version}"
             reason = REPLACED_OPTIONS.get(name, f"It is one of {other_version}.")
-            return make_option_problem(name, title, reason, way, replaces=name if name in REPLACED_OPTIONS else "")
+            return make_option_problem(name, title, reason, way)
     if script.pass_unknown:
         return make_option_problem(name, f"{name} is not known here and handed on", PASSED_ON, severity="warning")
     reason = f"The script would fail, but only once the simulator has started; {PASS_UNKNOWN} hands the option on."
     nearest_option = find_near_option(name, options)
     suggestion = _format_option(nearest_option, value) if nearest_option else ""
-    return make_option_problem(name, title, reason, suggestion, replaces=name)
+    return make_option_problem(name, title, reason, suggestion)
 
 
 def _fill_in(hint: str, value: str) -> str:
@@ -176,7 +176,7 @@ def _check_override(override: str, script: Script, version: str) -> Iterator[Pro
     match = OVERRIDE.fullmatch(override)
     if match is None or (match["value"] is None and match["mark"] != "~"):
         yield make_option_problem(
-            override, f"{override!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=override
+            override, f"{override!r} is neither an option nor an override", form, "agent.NAME=VALUE"
         )
         return
     root = match["root"]
@@ -194,8 +194,7 @@ def _check_override(override: str, script: Script, version: str) -> Iterator[Pro
         suggestion = _correct_key(override, root, nearest_roots[0], script) if nearest_roots else ""
         title = f"there is no {root!r} to override in Isaac Lab {version}"
         reason = f"{form} {PASS_UNKNOWN} hands on what is none of them."
-        replaced_key = override.partition("=")[0]
-        yield make_option_problem(override, title, reason, suggestion, replaces=replaced_key)
+        yield make_option_problem(override, title, reason, suggestion)
     elif fault := _find_value_fault(value):
         yield make_option_problem(override, f"the value of {root}{path} cannot be read", fault)
     elif match["mark"] is None and (type_problem := _find_type_problem(override, match, script, version)):
@@ -238,8 +237,7 @@ def _check_field(override: str, path: str, script: Script, version: str) -> Iter
             "Isaac Lab 3.0 would take it, without any effect." if version == "3.0" else "Hydra refuses other keys."
         )
         title = f"agents of {backend} usually have no {name}"
-        replaced_key = override.partition("=")[0]
-        yield make_option_problem(override, title, suggestion_text + effect_text, suggestion, "warning", replaced_key)
+        yield make_option_problem(override, title, suggestion_text + effect_text, suggestion, "warning")
         return
 
 

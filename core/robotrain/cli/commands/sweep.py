@@ -185,7 +185,7 @@ def _find_fixed_axes(values: dict[str, Any]) -> Iterator[Problem]:
             with contextlib.suppress(Rejected):
                 (axis,) = space.parse_axes([text])
                 if len(axis.values) > 1 and can_repeat(text):
-                    way = Suggestion(f"--over {shlex.quote(text)}", replaces=f"{flag}={text.partition('=')[0]}")
+                    way = Suggestion(f"--over {shlex.quote(text)}")
                     yield make_problem("value-invalid.fixed", way, where=flag, given=text)
 
 

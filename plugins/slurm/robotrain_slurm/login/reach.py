@@ -143,7 +143,7 @@ def translate_problem(problem: Problem, login: str) -> Problem:
             text, remark = f"ssh {login} {_quote_command(text)}", remark.replace(THIS_MACHINE, login)
         elif text.startswith(f"{FLAG} "):
             remark = f"another host than {login}: a login node of the cluster"
-        ways.append(Suggestion(text, remark, way.replaces))
+        ways.append(Suggestion(text, remark))
     title, reason = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
     return replace(problem, title=title, why=reason, suggestions=tuple(ways))
 

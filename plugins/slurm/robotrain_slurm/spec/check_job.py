@@ -126,9 +126,7 @@ def _make_managed_option_problem(
         repeated_option if repeated_option and suggestion_text.startswith(option_prefix) else suggestion_text
         for suggestion_text in _list_ways(substitute)
     ]
-    ways = [Suggestion(suggestion_text, replaces=replaced_text) for suggestion_text in suggestion_texts] or [
-        suggest_leaving_out(SBATCH_FLAG)
-    ]
+    ways = [*map(Suggestion, suggestion_texts)] or [suggest_leaving_out(SBATCH_FLAG)]
     return make_problem("option-owned", *ways, given=option_text, title=title, substitute=substitute)
 
 
