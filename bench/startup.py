@@ -40,7 +40,7 @@ class Model(BaseModel):
 Model(steps="3")
 """
 
-MOST, MOST_FOR_A_PLAN = 2.5, 1.6
+MOST, MOST_FOR_A_PLAN = 2.5, 2.0
 """Ceilings: of helps, lists and TAB over a bare Typer app; of `render` and `explain` over their libraries."""
 TORCHX_NAME = "torchx run --dryrun"
 TORCHX = ["torchx", "run", "--dryrun", "-s", "local_cwd", "utils.echo", "--msg", "hello"]

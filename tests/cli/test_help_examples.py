@@ -65,9 +65,13 @@ def is_understood(robotrain, example):
         ]
     elif result[0] in ("submit", "resubmit", "resume"):
         result = [*result[:1], "--dry-run", *(word for word in result[1:] if word != "--dry-run")]
-    answer = robotrain(*result) if result[0] in ("render", "explain", "submit") else robotrain(result[0], "--help", *result[1:])
+    answer = (
+        robotrain(*result)
+        if result[0] in ("render", "explain", "submit")
+        else robotrain(result[0], "--help", *result[1:])
+    )
     words = r"option-(?!elsewhere)\w+|word-unknown|command-unknown|usage|flag-without-value|value-unknown"
-    text = re.sub(r"\[option-unknown\]\n.*\n  It is an option of", "", answer.stderr)  # of a submit, or another workload
+    text = re.sub(r"\[option-unknown\]\n.*\n  It is an option of", "", answer.stderr)
     unknown = re.search(rf"\[({words})\]", text)
     assert records.list_runs() == []
     return unknown is None
