@@ -77,8 +77,7 @@ def _check_adapter(option_values: Mapping[str, str | None], model: TrainedModel)
         reason = "A reward model trains all its weights."
         option_names = {option.partition("=")[0] for option in adapter}
         suggestion = f"leave out {' '.join(sorted(option_names))}"
-        replaces = " ".join(sorted(option_names))
-        yield make_option_problem(" ".join(adapter), title, reason, suggestion, replaces=replaces)
+        yield make_option_problem(" ".join(adapter), title, reason, suggestion)
 
 
 def _check_action_steps(

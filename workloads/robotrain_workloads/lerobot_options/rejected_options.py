@@ -58,9 +58,7 @@ def find_option_problems(
             argument_text, _, given_value = (value or "").partition("=")
             suggestion = find_option(f"--{argument_text}", given_value) if argument_text and given_value else ""
             reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
-            yield make_option_problem(
-                value or "", f"{value!r} is not an option", reason, suggestion, replaces=argument_text
-            )
+            yield make_option_problem(value or "", f"{value!r} is not an option", reason, suggestion)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             as_json = bool(json_prefix) and name.startswith(json_prefix)
             yield from _check_option(tree, name, value, types, owned, as_json=as_json)
@@ -187,7 +185,7 @@ def _explain_unknown(
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
     chosen_type = types.get("policy", "")
     if replacement := other_versions.replace_newer(f"--{name}", value or "", publishes=False):
-        return make_option_problem(argument, title, replacement[0], replacement[1][0], replaces=f"--{name}")
+        return make_option_problem(argument, title, replacement[0], replacement[1][0])
     if explanation := other_versions.find_version(name, lambda other: has_option(name, types, other)):
         title += f" for {chosen_type}" if owners and prefix == "policy." and chosen_type else ""
         return make_option_problem(argument, title, *explanation)
@@ -198,9 +196,7 @@ def _explain_unknown(
             format_name for format_name, dtype in precision.DTYPES.items() if part == precision.DTYPE and value == dtype
         ]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
-        return make_option_problem(
-            argument, title, f"These policies have it: {reason}.", suggestion, replaces=f"--{name}"
-        )
+        return make_option_problem(argument, title, f"These policies have it: {reason}.", suggestion)
     kind = types.get(prefix.rstrip("."), "")
     is_of_type = prefix.startswith(("policy.", "reward_model."))
     reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
@@ -208,22 +204,20 @@ def _explain_unknown(
     policy_option = name.replace("-", "_")
     policy_class = _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and policy_option in tree.classes[policy_class]:
-        return make_option_problem(
-            argument, title, reason, _format(f"policy.{policy_option}", value), replaces=f"--{name}"
-        )
+        return make_option_problem(argument, title, reason, _format(f"policy.{policy_option}", value))
     if (flag := f"--{name.replace('_', '-')}") in owned and not prefix:
-        return make_option_problem(argument, title, reason, f"{flag} {value}" if value else flag, replaces=f"--{name}")
+        return make_option_problem(argument, title, reason, f"{flag} {value}" if value else flag)
     nearest_name = find_near_option(part, {field for fields in option_place.level for field in fields})
     if not nearest_name:
         own_flags = {hint for hint in owned.values() if OWN_FLAG.fullmatch(hint)}
         own_flag = "" if prefix else find_near_option(f"--{name.replace('_', '-')}", own_flags)
         suggestion = _fill_in(own_flag, value) if own_flag else ""
-        return make_option_problem(argument, title, reason, suggestion, replaces=f"--{name}")
+        return make_option_problem(argument, title, reason, suggestion)
     option = f"{prefix}{nearest_name}{name_rest}"
     suggestion = _format(option, value)
     if hint := owned.get(f"--{option}", ""):
         suggestion = _fill_in(hint, value)
-    return make_option_problem(argument, title, reason, suggestion, replaces=f"--{name}")
+    return make_option_problem(argument, title, reason, suggestion)
 
 
 def _fill_in(hint: str, value: str | None) -> str:
@@ -249,9 +243,7 @@ def _explain_group(name: str, value: str, option_place: OptionPlace, owned: Mapp
     hint = owned.get(f"--{option}", "")
     suggestion = (_fill_in(hint, value.lower()) if hint else f"--{option}={value}") if is_meant else ""
     reason = f"It is a group of options: --{name}.NAME=VALUE."
-    return make_option_problem(
-        _format(name, value), f"--{name} does not take {value!r}", reason, suggestion, "error", f"--{name}"
-    )
+    return make_option_problem(_format(name, value), f"--{name} does not take {value!r}", reason, suggestion)
 
 
 def _list_policies(tree: OptionTree) -> Mapping[str, str]:

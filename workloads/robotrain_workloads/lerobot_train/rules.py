@@ -291,7 +291,7 @@ def check_keep(job: LerobotJob) -> Iterator[Problem]:
             "option-without-effect.keep",
             suggest_leaving_out("--keep"),
             Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER"),
-            Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
+            Suggestion("--save-freq STEPS", "saves fewer checkpoints"),
             given=str(job.parameters["keep"]),
             absent=("publish_url",),
         )
@@ -344,7 +344,7 @@ def check_scored_checkpoints(job: LerobotJob) -> Iterator[Problem]:
         nearest_interval = max(round(scored_interval / saved_interval), 1) * saved_interval
         ways = (
             Suggestion(f"{flag} {nearest_interval}"),
-            Suggestion(f"--save-freq {scored_interval}", "saves checkpoints at these steps", "--save-freq"),
+            Suggestion(f"--save-freq {scored_interval}", "saves checkpoints at these steps"),
         )
         yield make_problem(
             "checkpoints-not-scored.not-saved",
@@ -378,7 +378,7 @@ def find_idle_options(job: LerobotJob) -> "Iterator[Problem]":
         title = f"{', '.join(simulation_options)}: no effect on a training"
         flags = " ".join(simulation_options)
         way = f"leave out {' and '.join(simulation_options)}"
-        yield make_option_problem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
+        yield make_option_problem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning")
     preset_options = find_names("optimizer", "scheduler")
     is_replaced = job.parameters["lr_warmup_steps"] is not None and WARM_UP_OPTION not in job.model.options
     is_off = job.option_values.get(PRESET) is False or is_replaced
