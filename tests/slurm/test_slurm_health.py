@@ -1,9 +1,6 @@
 """`robotrain doctor` looks for Slurm's commands here, and asks the cluster only with `--online`."""
 
-import os
-
 import pytest
-from robotrain.doctor.health_checks import CheckResult
 from robotrain_slurm.preflight import setup
 
 
@@ -55,18 +52,3 @@ def test_controller_that_is_away_is_a_failure(slurm, configured):
     (result,) = run_check(online=True)
     assert result.state == "fail"
     assert "does not answer" in result.text
-
-
-@pytest.mark.slow  # needs ssh
-def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkeypatch):
-    monkeypatch.setattr("robotrain.cli.commands.doctor.list_checks", list_checks_of_the_platform)
-    (check,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
-    assert "me@host" in check["findings"][0]["says"]
-    assert "ROBOTRAIN_LOGIN" not in os.environ
-    robotrain("doctor", "--platform", "slurm", "--storage", "cloud").check_problems(2, "value-invalid --storage cloud")
-    robotrain("doctor", "--login", "me@host").check_problems(2, "usage --login")
-
-
-def list_checks_of_the_platform(plugins, platform, online):
-    own = [check for check in setup.list_checks() if not check.online]
-    return [CheckResult(check=check, distribution="", is_named_platform=True) for check in own]
