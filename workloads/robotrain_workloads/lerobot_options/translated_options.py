@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from robotrain.model.workload import Workload
+from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain_workloads.lerobot import option_tree, versions
@@ -24,10 +25,6 @@ from robotrain_workloads.lerobot_options.program_line import ProgramLine
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY
 from robotrain_workloads.lerobot_options.trained_type import TrainedType
 from robotrain_workloads.option_kinds import get_suggested_text
-
-if TYPE_CHECKING:
-    from robotrain.nearest_name import find_nearest_name
-from robotrain.model.workload import Workload
 
 TRAINING = "lerobot-train"
 DATASET, DATASET_FOLDER, ENVIRONMENT, RESUME = "dataset.repo_id", "dataset.root", "env.type", "resume"
