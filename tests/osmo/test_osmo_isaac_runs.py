@@ -86,7 +86,7 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
     saved.mkdir()
     (saved / "model_4.pt").write_text("weights")
     start = ("--checkpoint-uri", saved, "-M", "warm-start", "--storage-account", "acct", "--tracking-uri", "none")
-    named = ("--dataset-bucket", "custom", "--dataset-name", "my-training-v1")
+    named = ("--dataset-bucket", "custom", "--code-dataset", "my-training-v1")
     code = ("--training-path", folder, *(named if delivery == "named" else ("--delivery", delivery)))
     run, workflow, _ = submit("isaac-train", *WORDS, *start, *code, "--", "agent.seed=1", "--own", "a b")
     assert len(osmo.workflows[workflow].task.get("inputs", [])) == (1 if delivery == "inline" else 2)
@@ -111,7 +111,7 @@ def test_the_program_of_a_training_folder_runs_with_its_arguments_and_variables(
 @pytest.mark.parametrize("name", ["mine", ""])
 def test_training_folder_is_uploaded_once_for_each_content(osmo, pod, submit, folder, robotrain, name):
     place = ("--storage-account", "acct", "--tracking-uri", "none")
-    code = ("--training-path", folder, *(("--dataset-name", name) if name else ("--delivery", "dataset")), *place)
+    code = ("--training-path", folder, *(("--code-dataset", name) if name else ("--delivery", "dataset")), *place)
     (folder / "scripts/train.sh").write_text('cat "$TRAINING_ROOT/agent.txt"; exit 7\n')
     _, first, _ = submit("isaac-train", *code)
     sent = uploads(osmo)
