@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             monkeypatch.setenv(name, value)
         for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(urllib.request, "_opener", None)  # of an earlier test, without the proxy
         yield indexes
 
 
