@@ -15,8 +15,6 @@ from robotrain.store import name_index
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
-RUN_FIELD = "{run}"
-"""What stands for the run in a line that a workload declares."""
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data")

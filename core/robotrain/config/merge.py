@@ -154,8 +154,8 @@ class LayerStack:
 
         def find_layer(name: str) -> int:
             key, origin = f"{table}.{name}", values_by_name[name][0].origin
-            ranks = (rank for rank, layer in enumerate(self._layers) if key in layer.values)
-            return next(rank for rank in ranks if self._layers[rank].values[key].origin == origin)
+            values = (layer.values.get(key) for layer in self._layers)
+            return next(rank for rank, value in enumerate(values) if value and value.origin == origin)
 
         for switch in parameters:
             opposite = switch.param.opposite_of

@@ -219,7 +219,7 @@ def describe_expected_value(parameter: Parameter) -> str:
         words += f" of the form {param.pattern}"
     bounds = {phrase: getattr(param, name) for name, phrase in BOUNDS.items()}
     limits = [f"{phrase} {bound:.12g}" for phrase, bound in bounds.items() if bound is not None]
-    return " ".join([words, " and ".join(limits)]).strip() + "".join(f", or {word}" for word in param.words)
+    return " ".join([words, " and ".join(limits)]).strip()
 
 
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:

@@ -29,7 +29,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
 
-WORST_FIRST: tuple[HealthState, ...] = ("fail", "warn", "note")
+WORST_FIRST: tuple[HealthState, ...] = ("fail", "warn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain.errors import Problem, Suggestion, collect_problems
 from robotrain.redaction import redact
 
-HealthState = Literal["ok", "note", "warn", "fail"]
-"""`fail`: a submit would fail. `warn`: a submit would work, but the user should know. `note`: something to gain."""
+HealthState = Literal["ok", "warn", "fail"]
+"""`fail`: a submit would fail. `warn`: a submit would work, but the user should know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,6 @@ def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
 def report_ok(text: str) -> HealthResult:
     """Return the result of a check that found nothing wrong."""
     return HealthResult("ok", text)
-
-
-def report_note(text: str) -> HealthResult:
-    """Return a result that says what could be better, and harms nothing."""
-    return HealthResult("note", text)
 
 
 def report_warning(text: str, *suggestions: Suggestion) -> HealthResult:

@@ -114,8 +114,6 @@ class Param(NamedTuple):
     """Of texts: a regular expression for those that name code to run: files of a project may not give them."""
     takes_none: bool = False
     """`none` is a value of its own. Of any other parameter whose default is None it unsets what weaker layers say."""
-    words: tuple[str, ...] = ()
-    """Of a number: words that are values too, such as `auto`."""
     open_with: str = ""
     """Of a parameter with choices: the one with which any other word is a value too, since it may bring it."""
 
@@ -133,8 +131,6 @@ class Param(NamedTuple):
             inner["allow_inf_nan"] = False
         bounds = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")} | {"pattern": self.whole_pattern}
         inner.update({name: bound for name, bound in bounds.items() if bound is not None})
-        if self.words:
-            _replace_schema(inner, "union", choices=[dict(inner), {"type": "literal", "expected": [*self.words]}])
         if self.open_with:
             _replace_schema(inner, "union", choices=[dict(inner), {"type": "str", "pattern": f"^({OPEN_WORD})$"}])
         if self.form in FORM_READERS:

@@ -25,7 +25,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Download as DownloadEvent
+from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import Cancelled, JobFailed
 from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -37,7 +37,7 @@ from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.fetching.quiet import call_cancellable, silence_libraries
 from robotrain_sources.transfer import fetch as transfer_fetch
 from robotrain_sources.transfer.cache import CacheFolder
-from robotrain_sources.transfer.fetch import Download, SourceData
+from robotrain_sources.transfer.fetch import DataDownload, SourceData
 from robotrain_sources.transfer.origin import STOPPED, OriginModule, Patience, compute_data_digest
 
 __all__ = ["ENVIRONMENT", "deliver"]
@@ -117,12 +117,12 @@ class Transfer:
         self._surveys = self._call(self._survey_sources)
         return self._surveys
 
-    def fetch(self, progress: Callable[[DownloadEvent], None]) -> Mapping[JobSource, Path]:
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
 
         def report(done: int, total: int, rate: float) -> None:
             if not self._stopped.is_set():
-                progress(DownloadEvent(done=done, total=total, rate=rate))
+                progress(Download(done=done, total=total, rate=rate))
 
         folders = self._call(lambda: self._fetch_folders(report))
         return {source: folders[self._data[source].folder.path] for source in self._sources}
@@ -202,7 +202,7 @@ class Transfer:
         try:
             if missing:
                 mib = self._context.download_mib
-                Download(missing, PATIENCE, mib, report, log_line, self._stopped).run()
+                DataDownload(missing, PATIENCE, mib, report, log_line, self._stopped).run()
             for data in missing:
                 ready[data.folder.path] = data.folder.finish(data.name, data.pin, data.files, data.digests)
                 data.folder.share()

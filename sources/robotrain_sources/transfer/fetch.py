@@ -218,7 +218,7 @@ class FileDownload:
             self._verified += 1
 
 
-class Download:
+class DataDownload:
     """The download of all files of several folders, whose locks are held."""
 
     def __init__(

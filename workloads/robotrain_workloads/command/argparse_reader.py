@@ -69,11 +69,6 @@ class ProgramParser(argparse.ArgumentParser):
         """Return the argument that an option sets."""
         return next((action for action in self._actions if option in action.option_strings), None)
 
-    def takes_any_number(self, option: str) -> bool:
-        """Return whether an option takes all words up to the next one as its values."""
-        action = self.find_action(option)
-        return action is not None and action.nargs in (argparse.ONE_OR_MORE, argparse.ZERO_OR_MORE)
-
     def find_mistakes(self, words: Sequence[str]) -> list[Mistake]:
         """Return what it refuses in the words of a command, all at once. Raise UnclearError for what only it knows."""
         mistakes = list[Mistake]()

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
 
-ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
-
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""

@@ -62,7 +62,6 @@ METRICS = (
     Metric(name=rf"{EPISODE_PREFIX}\w+", pattern=True, kind="episode"),
     Metric(name="aggregate_.*", pattern=True, kind="copy"),
 )
-EPISODES_HINT = "use --eval-episodes N"
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":

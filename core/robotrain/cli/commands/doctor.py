@@ -22,7 +22,7 @@ from robotrain.doctor.health_checks import (
 from robotrain.errors import Stage
 from robotrain.model.health import HealthResult
 
-STATE_STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
+STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(

@@ -67,9 +67,8 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
     sbatch_options = load_pairs(settings.sbatch)
     option_names = [name for name in sbatch_options if not variables.is_variable(name)]
-    replaced_flag = SBATCH_FLAG if len(option_names) == 1 else ""
     for name in option_names:
-        yield from _check_option(name, sbatch_options[name], replaced_flag)
+        yield from _check_option(name, sbatch_options[name])
     for name in sbatch_options:
         if variables.is_variable(name):
             yield from _check_variable(name, sbatch_options[name])
@@ -89,8 +88,7 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
             )
 
 
-def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
-    """Check an option. `replaced`: what a suggestion takes the place of."""
+def _check_option(name: str, value: str) -> Iterator[Problem]:
     bare_name = name.lstrip("-")
     option_text = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
@@ -100,12 +98,12 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
         yield make_problem("value-invalid.sbatch-name", fix, given=option_text)
     elif managed_options.find_substitute(name):
         title = f"robotrain sets the option {name} of sbatch"
-        yield _make_managed_option_problem(title, name, option_text, value, replaced)
+        yield _make_managed_option_problem(title, name, option_text, value)
     elif option := managed_options.find_abbreviated(name):
         title = f"sbatch reads {name} as {option}, which robotrain sets"
-        yield _make_managed_option_problem(title, option, option_text, value, replaced)
+        yield _make_managed_option_problem(title, option, option_text, value)
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
-        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", option_text, "", replaced)
+        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", option_text, "")
     elif re.search(_CONTROL, value):
         yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, option_text)
 
@@ -114,9 +112,7 @@ def _make_control_problem(subject: str, flag: str, option_text: str) -> Problem:
     return make_problem("value-invalid.control-character", where=flag, given=option_text, what=subject)
 
 
-def _make_managed_option_problem(
-    title: str, option: str, option_text: str, option_value: str, replaced_text: str
-) -> Problem:
+def _make_managed_option_problem(title: str, option: str, option_text: str, option_value: str) -> Problem:
     substitute = managed_options.find_substitute(option)
     option_prefix = f"--{option} "
     repeated_option = (
@@ -256,7 +252,7 @@ MAX_DIRECTIVES = 6
 def check_directives(job: Job) -> Iterator[Problem]:
     """Warn about options of sbatch in a script that the job starts: its batch script has others."""
     code = next((source.uri for source in job.sources if source.role == "code" and source.kind == LOCAL_KIND), "")
-    for word in shlex.join(job.trainer_args).replace("'", "").split() if code else ():
+    for word in " ".join(job.trainer_args).replace("'", "").split() if code else ():
         path, directives = Path(code, word), list[str]()
         with suppress(OSError, ValueError):
             if path.is_file():
