@@ -50,9 +50,10 @@ BUSY = 75
 """The exit code of a script where another submit copies the same folder."""
 ASK = """\
 for folder in {folders}; do
-  [ ! -d "$folder" ] || (cd "$folder" && find . -type f ! -path ./{manifest} -printf '%s\\n')
-  echo end
-done | awk '/end/ { printf "%d %.0f\\n", files, size; files = size = 0; next } { files++; size += $1 }'
+  sizes=
+  [ ! -d "$folder" ] || sizes=$(cd "$folder" && find . -type f ! -path ./{manifest} -printf '+%s')
+  echo $(printf %s "$sizes" | tr -dc + | wc -c) $((0$sizes))
+done
 """
 """Print how many files of how many bytes are in each folder: a cluster may purge some that nobody read for long."""
 LOCK = """\
