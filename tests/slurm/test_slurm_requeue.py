@@ -249,9 +249,7 @@ def test_process_on_a_lost_node_ends_when_the_job_starts_elsewhere(submit, lab):
     lab.set_down(node)
     run.wait_for_attempt(2)
     wait_until(lambda: not is_running(orphan), "the process on the lost node to end")
-    assert f"process {orphan} on" in (run.folder / "log.txt").read_text()
-    step = run.read_step()
-    run.wait_for_step(step + 5)
+    run.wait_for_step(run.read_step() + 5)
     assert run.attempts[1].node != node
     assert run.attempts[0].end is None, "the lost batch program decides nothing"
     steps = [*map(int, re.findall(r'"metrics".*"step": (\d+)', (run.folder / "events.jsonl").read_text()))]
