@@ -62,7 +62,6 @@ def workspace(observing, name_workspace):
 
 TRAINING = ("--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--num-nodes", "2")
 PIPELINE = ("pipeline", "train-eval", *TRAINING, "--env", "pusht", "-r", "pusht-act", "--json")
-SWEEP = ("sweep", "lerobot-train", *TRAINING, "--over", "seed=1..2", "--native-only", "--json")
 SENT = {"distributionType": "PyTorch", "processCountPerInstance": 1}
 
 
@@ -77,17 +76,9 @@ def test_a_step_of_a_pipeline_may_have_several_nodes(workspace, robotrain):
     assert rows["train", "tracking"].startswith("the workspace ")
 
 
-def test_the_trials_of_a_sweep_may_have_several_nodes(workspace, robotrain):
-    answer = robotrain(*SWEEP, "--dry-run")
-    assert answer.exit_code == 0, answer.stderr
-    sweep = yaml.safe_load(answer.json["files"]["sweep-job.yaml"]["text"])
-    assert (sweep["resources"]["instance_count"], sweep["trial"]["distribution"]) == (2, ONE_EACH)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [PIPELINE, SWEEP], ids=["pipeline", "sweep"])
-def test_azure_ml_gets_the_nodes_of_steps_and_trials_from_the_sdk(workspace, robotrain, words):
-    answer = robotrain(*words)
+def test_azure_ml_gets_the_nodes_of_steps_from_the_sdk(workspace, robotrain):
+    answer = robotrain(*PIPELINE)
     assert answer.exit_code == 0, answer.stderr
     first, *_ = workspace.steps(answer.json["reference"]["job"]).values()
     assert (first.body["resources"]["instanceCount"], first.body["distribution"]) == (2, SENT)

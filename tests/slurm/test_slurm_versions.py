@@ -93,6 +93,6 @@ def test_end_is_known_by_its_first_word(recorded, run, state, meaning, page):
 
 def test_job_that_was_cancelled_before_it_started_has_no_start(recorded, run):
     """As https://github.com/neilmunday/slurm-mail/issues/63 shows it, of 22.05.2; `SLURM_TIME_FORMAT` is ours."""
-    recorded.answer("sacct", "31178|31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n")
+    recorded.answer("sacct", "31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n")
     status = ENGINE.status(run.reference | {"job": "31178", "run": "vada"})
     assert (status.state, status.started, status.ended, status.exit_code) == ("cancelled", None, 1667381824.0, 0)

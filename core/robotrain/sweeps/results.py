@@ -90,7 +90,7 @@ def read_results(run: str) -> SweepResults | None:
             trial,
             step.run,
             step.shown_state,
-            step.values or dict(plan.points.get(trial, {})),
+            plan.points.get(trial, {}),
             step.scores.get(name) if step.state == "succeeded" else None,
             step.has_policy,
         )

@@ -122,7 +122,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
             _, name, token = queued_job.comment.split(":", 2) if queued_job.comment.count(":") == 2 else ("", "", "")
             if not queued_job.is_refused:
                 yield FoundJob(
-                    job=queued_job.array,
+                    job=queued_job.id,
                     name=name,
                     token=token,
                     is_waiting=queued_job.state == "PENDING",
@@ -137,10 +137,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the first job that began: others continue it."""
         attempts = parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines())
-        return attempts[0].job.partition("_")[0] if attempts else ""
-
-    def format_trial(self, array: str, number: int | str) -> str:
-        return f"{array}_{number}"
+        return attempts[0].job if attempts else ""
 
     def query_jobs(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> QueueAnswer:
         """Return what Slurm knows of the jobs of these runs, unless their own records say all.

@@ -30,7 +30,7 @@ from robotrain_runtime.contract.event import Outcome
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, is_sweep_reference, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, parse_steps
 
 
 def query_status(reference: Reference) -> Status:
@@ -82,11 +82,10 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
         )
         is_open = status is None or not status.finished
         if (status is None or status.started is None) and (blocking_step or (has_ended and is_open)):
-            parent_noun = "sweep" if is_sweep_reference(reference) else "pipeline"
             reason = (
                 f"step {blocking_step} {steps_by_name[blocking_step][0].state}"
                 if blocking_step
-                else f"the {parent_noun} ended before"
+                else "the pipeline ended before"
             )
             steps_by_name[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
         elif status is None:
@@ -95,7 +94,6 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
             step = StepStatus(
                 name=name,
                 state=status.state,
-                run=facts.key if is_sweep_reference(reference) else "",
                 reason=status.reason,
                 started=status.started,
                 ended=status.ended,

@@ -155,22 +155,12 @@ def suggest_times(transport: Transport, flag_value: str, options: Options) -> It
             yield Suggestion(f"--time {cluster.format_limit(partition.limit)}", f"the limit of {partition.name}")
 
 
-def suggest_array_sizes(transport: Transport, flag_value: str, options: Options) -> Iterator[Suggestion]:
-    """Yield how many trials of a sweep the cluster takes: indices from 1 to one less than its MaxArraySize."""
-    match = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(transport, "scontrol", "show", "config"))
-    max_trials = int(match[1]) - 1 if match else 0
-    if max_trials > 0:
-        yield Suggestion(f"--sampler random --samples {max_trials}", "tries some of the combinations")
-    yield Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")
-
-
 QUESTIONS = {
     "accounts": Question(suggest_accounts, LIST_ACCOUNTS),
     "qualities": Question(suggest_qualities, LIST_ACCOUNTS),
     "partitions": Question(suggest_partitions, cluster.LIST_PARTITIONS),
     "features": Question(suggest_features, cluster.LIST_FEATURES),
     "times": Question(suggest_times, cluster.LIST_PARTITIONS),
-    "array size": Question(suggest_array_sizes, "scontrol show config"),
 }
 """By the word in `asks` of a refusal; `nodes` asks for what the nodes have."""
 
