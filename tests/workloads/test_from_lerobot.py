@@ -170,6 +170,10 @@ REFUSED = {
     f"CUDA_VISIBLE_DEVICES=0 {BASE}": ["CUDA_VISIBLE_DEVICES=0"],
     f"srun {BASE}": ["srun"],
     f"{BASE} --batch_size=0": ["value-invalid --batch-size"],
+    f"{BASE} --seed --steps=x": ["--seed", "value-invalid --training-steps"],
+    "lerobot-train --dataset.repo_id=me/cups --policy.type=smolvla --policy.vlm_model_name=./vlm": [
+        "--policy.vlm_model_name"
+    ],
 }
 
 

@@ -123,10 +123,13 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
 
     Raise Rejected with the reasons for a line that would mean something else, or that no platform accepts.
     """
-    raise_if_any(
-        [make_problem("option-not-translated", where=option, why=reason) for option, reason in line.refused.items()]
-    )
-    raise_if_any(check_line(ctx, line.words[1:]).problems if HELP not in line.flags else [])
+    refusals = [
+        make_problem("option-not-translated", where=option, why=reason) for option, reason in line.refused.items()
+    ]
+    problems = check_line(ctx, line.words[1:]) if HELP not in line.flags else []
+    if refusals:  # what they were is missing in the line
+        problems = [problem for problem in problems if problem.where in ("--", *line.flags)]
+    raise_if_any([*refusals, *problems])
     if as_json:
         print_json({"command": line.words, "left_out": line.left_out, "notes": line.notes})
         return

@@ -37,13 +37,12 @@ class OptionList(NamedTuple):
             return [self.options[name]] if name in self.options else []
         return [fields[part] for fields in self._list_types(group, types) if part in fields]
 
-    def list_names(self, group: str, types: Mapping[str, str]) -> Iterator[str]:
-        """Yield the names of the options that begin with a group: all below `policy`, or those of every training."""
-        if group in self.choices:
+    def list_names(self, types: Mapping[str, str]) -> Iterator[str]:
+        """Yield the names of all options; `types` is as in `list_fields`."""
+        yield from self.options
+        for group in self.choices:
             for fields in self._list_types(group, types):
                 yield from (f"{group}.{part}" for part in fields)
-        else:
-            yield from self.options
 
     def _list_types(self, group: str, types: Mapping[str, str]) -> list[Mapping[str, Field]]:
         choices = self.choices[group]
@@ -56,9 +55,7 @@ class OptionList(NamedTuple):
 
     def is_group(self, name: str, types: Mapping[str, str]) -> bool:
         """Return whether a name has options below it alone."""
-        return name in self.choices or any(
-            other.startswith(f"{name}.") for other in self.list_names(name.partition(".")[0], types)
-        )
+        return name in self.choices or any(other.startswith(f"{name}.") for other in self.list_names(types))
 
     def has_option(self, name: str, types: Mapping[str, str]) -> bool:
         """Return whether there is an option of this name, or a mapping that may have it."""

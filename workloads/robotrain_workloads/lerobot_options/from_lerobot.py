@@ -78,6 +78,8 @@ SPEED, AMP, PRECISION_FLAG = "eval.use_async_envs", "policy.use_amp", "--mixed-p
 EVAL_STEPS, SPLIT = "eval_steps", "dataset.eval_split"
 DECAY = "policy.scheduler_decay_steps"
 TYPE_OPTIONS = ("policy.type", "policy.path", "reward_model.type", "reward_model.path")
+FOLDER_VALUE = re.compile(r"[/~]|\.\.?/")
+"""How the path of a folder begins, and no name of a repository."""
 DRAWS = ("dataset.streaming", "dataset.image_transforms.enable")
 """What draws random numbers in the processes that load data: then their number decides what is learned."""
 FORMAT_REASON = "LeRobot trains the type {} in a number format of its own options, whatever the launcher says"
@@ -132,6 +134,8 @@ def translate_options(options: Mapping[str, str], workload: Workload, line: Tran
     """Add LeRobot's options to a line, and its defaults that are not robotrain's."""
     hints = {option.removeprefix("--"): hint for option, hint in workload.managed_options.items()}
     is_training = workload.name == TRAINING
+    types = versions.get_version().types.values()
+    backbones = {part for facts in types for named in facts.repositories.values() for part in named.options}
     for name, text in options.items():
         option, value = f"--{name}", read_known(text)
         group = f"{name.partition('.')[0]}."
@@ -160,6 +164,8 @@ def translate_options(options: Mapping[str, str], workload: Workload, line: Tran
             line.refused[option] = f"LeRobot takes it with --{SPLIT} alone"
         elif name == DATASET and FOLDER in options:
             line.add_flag(option, "--dataset-id", text)
+        elif name.partition(".")[2] in backbones and FOLDER_VALUE.match(text):
+            line.refused[option] = "it names a folder: give the repository's name, and --backbone-path to robotrain"
         elif (hint := hints.get(name, hints.get(name.replace("reward_model.", "policy.")))) is None:
             line.rest.append(f"{option}={text}")
         elif words := _fill_in(hint, text, _find_revision(name, options)):

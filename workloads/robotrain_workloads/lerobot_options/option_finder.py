@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from robotrain.nearest_name import find_nearest_name
+
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options_list import list_scalars, load_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
-from robotrain_workloads.option_kinds import find_near_option
 
 __all__ = ["complete_options", "find_option", "list_options"]
 
@@ -38,11 +39,11 @@ def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) ->
         return
     options = load_options(model.lerobot.name)
     is_chosen = any(parameters.get(name) for name in ("policy_type", "reward_model"))
-    names = {f"{group}.type" for group in options.choices if group not in versions.PREFIXES.values()}
-    for group in options.choices:
-        if not is_chosen or group == model.prefix or group not in versions.PREFIXES.values():
-            names |= {*options.list_names(group, {model.prefix: model.kind} if is_chosen else {})}
-    yield from sorted({f"--{name}" for name in (*options.options, *names)} - owned.keys())
+    prefixes = versions.PREFIXES.values()
+    unused = tuple(f"{prefix}." for prefix in prefixes if is_chosen and prefix != model.prefix)
+    types = {f"{group}.type" for group in options.choices if group not in prefixes}
+    names = {*options.list_names({model.prefix: model.kind} if is_chosen else {}), *types}
+    yield from sorted({f"--{name}" for name in names if not name.startswith(unused)} - owned.keys())
 
 
 def find_option(flag: str, value: str) -> str:
@@ -52,7 +53,7 @@ def find_option(flag: str, value: str) -> str:
     names = (flag.removeprefix("--"), name, f"policy.{name}")
     meant_name = next((option for option in names if options.list_fields(option, {})), "")
     if not meant_name and "." in name:
-        meant_name = find_near_option(name, options.list_names(name.partition(".")[0], {}))
+        meant_name = find_nearest_name(name, {*options.list_names({})}) or ""
     return f"--{meant_name}={value}" if meant_name and value else f"--{meant_name}" if meant_name else ""
 
 

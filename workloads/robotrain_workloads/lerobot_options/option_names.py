@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract.problem import Problem
 
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.options_list import PLUGINS, OptionList, list_scalars, load_options
-from robotrain_workloads.option_kinds import describe_kinds, find_near_option, make_option_problem
+from robotrain_workloads.option_kinds import describe_kinds, make_option_problem
 
 
 def check_names(
@@ -53,7 +54,7 @@ def _check_option(
     if options.is_choice(name):
         choices = options.choices[group]
         if part == "type" and value is not None and value not in choices:
-            nearest_choice = find_near_option(value, choices)
+            nearest_choice = find_nearest_name(value, choices)
             suggestion = f"--{name}={nearest_choice}" if nearest_choice else ""
             yield make_option_problem(_format(name, value), title, describe_kinds(["|".join(choices)]), suggestion)
     elif options.is_group(name, types):
@@ -103,7 +104,7 @@ def _explain_unknown(
     elif not part and options.list_fields(meant_name, types):
         suggestion = _format(meant_name, value)
     else:
-        nearest_name = find_near_option(name, options.list_names(group, types))
+        nearest_name = find_nearest_name(name, {*options.list_names(types)})
         suggestion = _format(nearest_name, value) if nearest_name else ""
         suggestion = owned.get(f"--{nearest_name}", suggestion)
     title = f"{subject} has no option --{name}"
