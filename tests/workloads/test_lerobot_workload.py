@@ -13,7 +13,7 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "local_datasets", "profile"),
     *("lerobot_declarations", "lerobot_preview"),
-    *("from_lerobot", "from_isaaclab", "translated_line", "policies", "option_rules", "option_names"),
+    *("from_lerobot", "from_isaaclab", "translated_line", "policies", "option_finder", "option_rules", "option_names"),
     *("lazy_locker", "checkpoint_rules", "environ_rules", "package_rules", "simulation_rules"),
     *("parameter_rules", "syntax_rules"),
     "code_rules",

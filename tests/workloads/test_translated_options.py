@@ -186,7 +186,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def test_lerobot_itself_makes_the_same_configuration_of_both(
     translate: Any, train_options: Any, policy: Any, training_environment: str
 ) -> None:
-    lines = [*PLAIN, *LINES[::2]]  # a second each
+    lines = [line for line in (*PLAIN, *LINES[::2]) if not any(kind in line for kind in RUNS_CODE)]  # a second each
     lines += [f"{BASE} --policy.path={policy(kind, type=kind, **values)}" for kind, values in STARTS.items()]
     lists = []
     for line in lines:
