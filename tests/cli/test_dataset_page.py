@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 from parsed_page import Page
-from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
-from robotrain_workloads.lerobot_data_check.findings import make_data_finding
+from robotrain_workloads.dataset_check.dataset_page import render_dataset_page
+from robotrain_workloads.dataset_check.findings import make_finding
 from snapshots import check_snapshot
 
 FPS = 10.0
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
 HOSTILE = "<script>alert('積み木')</script>"
-FROZEN = make_data_finding(
+FROZEN = make_finding(
     "camera-frozen", "the picture of front stays the same: episode 2", [2], feature=FRONT, spans=[(2, 10, 30)]
 )
-IDLE = make_data_finding("idle-end", "2 episodes end without motion", [2, 5], spans=[(2, 30, 40), (5, 1, 9)])
-CONSTANT = make_data_finding("dimension-constant", "action has a dimension that never changes: gripper")
+IDLE = make_finding("idle-end", "2 episodes end without motion", [2, 5], spans=[(2, 30, 40), (5, 1, 9)])
+CONSTANT = make_finding("dimension-constant", "action has a dimension that never changes: gripper")
 
 
 def make_score(episode, codes=(), task="push", idle=0.0, jump=10.0):
@@ -89,7 +89,7 @@ def test_names_and_texts_of_a_dataset_are_escaped():
     curves = {"action": [make_dimension(HOSTILE, [0, 1])], HOSTILE: [make_dimension("", [0, 1])]}
     scores = [make_score(0, task=HOSTILE), make_score(1)]
     view = make_view(scores, [make_strip(HOSTILE)], curves, robot=HOSTILE, name=HOSTILE)
-    finding = make_data_finding("idle-end", HOSTILE, [0], feature=HOSTILE, spans=[(0, 1, 9)])
+    finding = make_finding("idle-end", HOSTILE, [0], feature=HOSTILE, spans=[(0, 1, 9)])
     text = render_dataset_page(view, [finding], 0.0, label=HOSTILE, dataset=HOSTILE, viewer=HOSTILE)
     assert "<script" not in text
     assert Page(text).texts.count(HOSTILE) >= 4
@@ -145,7 +145,7 @@ def test_episodes_that_are_not_listed_are_counted():
 
 def test_scores_that_are_missing_are_explained():
     view = make_view([make_score(0, jump=None, idle=None)])
-    error = make_data_finding("value-not-finite", "episode 0 has a value that is not finite", [0])
+    error = make_finding("value-not-finite", "episode 0 has a value that is not finite", [0])
     for findings, reason in (((), "datasets on this machine"), ((error,), "once the errors are corrected")):
         (text,) = [text for text in Page(render(view, findings)).texts if text.startswith("Idle seconds")]
         assert reason in text
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_is_said():
 
 
 def test_numbers_of_episodes_are_short_and_are_ready_to_be_left_out():
-    many = make_data_finding("idle-end", "30 episodes end without motion", range(0, 60, 2))
+    many = make_finding("idle-end", "30 episodes end without motion", range(0, 60, 2))
     page = Page(render(make_view(episodes=100), [FROZEN, many], excluded=[2, 3, 4, 9]))
     assert "idle-end, episodes 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and more" in page.text
     assert "--exclude-episodes 2-4,9" in page.texts

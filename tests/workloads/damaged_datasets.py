@@ -264,8 +264,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 def main(good: Path, out: Path) -> None:
     """Make each dataset, and print what the comparison of its tables says: titles and ways, as JSON."""
-    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-    from robotrain_workloads.lerobot_data_check.dataset_tables import list_table_problems
+    from robotrain_workloads.dataset_check.checks import check_tables
+    from robotrain_workloads.dataset_check.load import Training
+
+    def list_table_problems(folder: Path, **training: Any) -> list[Any]:
+        return check_tables(folder, Training(**training))[1]
 
     texts_by_name = {}
     for name, damage in DAMAGES.items():
@@ -273,11 +276,11 @@ def main(good: Path, out: Path) -> None:
         shutil.copytree(good, folder)
         damage(folder)
         texts_by_name[name] = [
-            [problem.text, *filter(None, [problem.suggestion])] for problem in list_table_problems(LocalFiles(folder))
+            [problem.text, *filter(None, [problem.suggestion])] for problem in list_table_problems(folder)
         ]
-    chosen = LocalFiles(out / "not-a-number")
+    chosen = out / "not-a-number"
     texts_by_name["not a number, not chosen"] = [
-        [problem.text] for problem in list_table_problems(chosen, chosen_episodes=[1, 2])
+        [problem.text] for problem in list_table_problems(chosen, episodes=[1, 2])
     ]
     texts_by_name["not a number, allowed"] = [
         [problem.text] for problem in list_table_problems(chosen, allow_non_finite=True)
@@ -285,11 +288,9 @@ def main(good: Path, out: Path) -> None:
     shutil.copytree(good, out / "reward")
     add_infinite_reward(out / "reward", episode=1)
     for name, reads in {"reward, read": ["next.reward"], "reward, not read": []}.items():
-        texts_by_name[name] = [
-            [problem.text] for problem in list_table_problems(LocalFiles(out / "reward"), reads=reads)
-        ]
+        texts_by_name[name] = [[problem.text] for problem in list_table_problems(out / "reward", reads=reads)]
     several = ("video shifted", "video that begins late", "video of half the rate", "pictures of another size")
-    problems = {name: list_table_problems(LocalFiles(out / name.replace(" ", "-"))) for name in several}
+    problems = {name: list_table_problems(out / name.replace(" ", "-")) for name in several}
     episodes = {name: [[*problem.episodes] for problem in said] for name, said in problems.items()}
     (out / "episodes.json").write_text(json.dumps(episodes))
     print(json.dumps(texts_by_name))

@@ -728,21 +728,18 @@ DEFECTS = {**QUALITY, **TABLES, **FOLLOWING}
 
 def check_dataset(folder: Path) -> list[Any]:
     """Return the findings about a dataset, as `robotrain data check` finds them."""
-    import importlib
+    from robotrain_workloads.dataset_check.findings import load_finding
+    from robotrain_workloads.dataset_check.inspection import answer_request
 
-    from robotrain_workloads.lerobot_data.inspection import QUESTIONS
-    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-    from robotrain_workloads.lerobot_data_check.findings import DataFinding
+    told = list[Any]()
 
-    options, findings = {"quality": {"val_split": 0.1, "left_out": []}}, list[DataFinding]()
-    for question in ("tables", "quality"):
-        answers = importlib.import_module(QUESTIONS[question]).answer_question(
-            LocalFiles(folder), options.get(question, {}), lambda done, total: None
-        )
-        findings += [answer for answer in answers if isinstance(answer, DataFinding)]
-        if any(finding.severity == "error" for finding in findings):
-            break
-    return findings
+    def emit(event: str, **values: Any) -> None:
+        if event == "finding":
+            told.append(load_finding(values["finding"]))
+
+    questions = {"tables": {}, "quality": {"val_split": 0.1}}
+    answer_request({"dataset": {"folder": str(folder)}, "questions": questions}, emit)
+    return told
 
 
 def try_defect(name: str, seed: int) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from damaged_datasets import VIDEO
+from robotrain_workloads.dataset_check.videos import find_unreadable
 from robotrain_workloads.lerobot import data_errors
-from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
 
 DECODER = {"video_backend": "pyav", "tolerance_s": 0.025}
@@ -37,9 +37,7 @@ def read_frames(root: Path, cache: Path | None, workers: int = 0) -> str:
             for batch in torch.utils.data.DataLoader(data, batch_size=8, num_workers=workers):
                 digest.update(batch["observation.image"].numpy().tobytes())
         except Exception as error:
-            return data_errors.explain_reading_error(
-                error, root, find_unreadable=lambda: find_unreadable_episodes(root, None)
-            )
+            return data_errors.explain_reading_error(error, root, find_unreadable=lambda: find_unreadable(root, None))
     return digest.hexdigest()
 
 

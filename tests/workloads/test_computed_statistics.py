@@ -3,19 +3,15 @@
 import json
 import os
 import subprocess
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_datasets import QUANTILES
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.problem import make_data_problem
+from robotrain_workloads.dataset_check import data_needs, data_report, statistics_needs
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data import data_report
-from robotrain_workloads.lerobot_data_check import data_needs, number_statistics, statistics_needs
-from robotrain_workloads.lerobot_train import computed_statistics, container
-from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +42,17 @@ def read_columns(folders, without):
             table = pq.read_table(Path(folder, DATA), columns=[name, "episode_index"])
             rows = ~np.isin(table["episode_index"].to_numpy(), without)
             parts.append(np.array(table[name].to_pylist(), float)[rows])
-        yield name, compute_statistics(np.concatenate(parts))
+        rows = np.concatenate(parts)
+        yield name, compute_statistics(rows[np.isfinite(rows).all(axis=1)])
 """
 EXPECT = READ_COLUMNS + "show(dict(read_columns(arguments[1:], [int(arguments[0])])))"
 COMPUTE = (
     READ_COLUMNS
     + """
 from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+from damaged_datasets import change_column, put
 root, found = Path(arguments[0]), []
+change_column(root / DATA, "action", lambda values: put(5, [float("nan")] * len(values[5]))(values))
 for chosen, without in ((None, []), ([1, 3], [0, 2])):
     computed = ComputedStatistics(root, chosen).compute()
     expected = dict(read_columns([root], without))
@@ -100,38 +99,26 @@ def datasets(tmp_path, run_program) -> list[Path]:
     return [tmp_path / "near", tmp_path / "far"]
 
 
-def test_quantiles_of_many_values_are_off_by_a_thousandth_of_the_range_at_most(monkeypatch):
-    draw = np.random.default_rng(3)
-    rows = np.concatenate([draw.normal(0, 1, (5000, 3)), draw.normal(90, 5, (5000, 3))])
-    rows[:, 2] = rows[:, 2] > 45  # a gripper, whose median is between its two values
-    whole = np.delete(rows, 7, 0)
-    rows[7, 0] = np.nan
-    for most, off in ((number_statistics.MOST_EXACT, 1e-12), (100, 1e-3)):
-        monkeypatch.setattr(number_statistics, "MOST_EXACT", most)
-        statistics = number_statistics.compute_statistics(lambda: iter(np.array_split(rows, 7)))
-        expected = np.quantile(whole, [*QUANTILES.values()], axis=0)
-        differences = np.abs([statistics[name] for name in QUANTILES] - expected) / np.ptp(whole, axis=0)
-        assert differences.max() <= off, differences
-        for name in ("mean", "std", "min", "max"):
-            np.testing.assert_allclose(statistics[name], getattr(whole, name)(axis=0), rtol=1e-9)
+INSTALL = """
+from types import SimpleNamespace
+from robotrain_workloads.lerobot_train.computed_statistics import ComputedStatistics
+made = SimpleNamespace(meta=SimpleNamespace(stats={"camera": 1, "action": "stored"}))
+trainer = SimpleNamespace(make_train_eval_datasets=lambda config: (made, None))
+ComputedStatistics(Path(arguments[0]), [0]).install(trainer)
+trainer.make_train_eval_datasets(SimpleNamespace(trainable_config=None))
+show([made.meta.stats["camera"], made.meta.stats["action"]["count"].tolist()])
+"""
 
 
-def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(monkeypatch):
-    notes = []
-    monkeypatch.setattr(computed_statistics, "emit_event", notes.append)
-    monkeypatch.setattr(ComputedStatistics, "compute", lambda self, policy: {ACTION: {"count": [7]}})
-    made = types.SimpleNamespace(meta=types.SimpleNamespace(stats={"camera": 1, ACTION: "stored"}))
-    trainer = types.SimpleNamespace(make_train_eval_datasets=lambda config: (made, None))
-    ComputedStatistics(ROOT / "examples/pusht-mini/dataset", [0]).install(trainer)
-    assert trainer.make_train_eval_datasets(types.SimpleNamespace(trainable_config=None)) == (made, None)
-    assert made.meta.stats == {"camera": 1, ACTION: {"count": [7]}}
-    assert [note.ways for note in notes] == [(("--statistics stored",),)]
+@pytest.mark.slow
+def test_the_datasets_of_a_trainer_keep_the_statistics_of_their_cameras(run_program):
+    assert run_program(INSTALL, ROOT / "examples/pusht-camera/dataset") == [1, [40]]
 
 
 QUANTILES_OF_MINI = """
-from robotrain_workloads.lerobot_data_check import dataset_tables
-from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-findings = dataset_tables.list_table_problems(LocalFiles(Path(arguments[0])), quantiles=["action", "observation.state"])
+from robotrain_workloads.dataset_check.checks import check_tables
+from robotrain_workloads.dataset_check.load import Training
+_, findings = check_tables(Path(arguments[0]), Training(quantiles=["action", "observation.state"]))
 show([[finding.code, finding.feature, finding.text, finding.suggestion] for finding in findings])
 """
 

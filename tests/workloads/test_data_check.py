@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from robotrain_workloads.lerobot import episode_numbers
-from robotrain_workloads.lerobot_data.check_report import (
+from robotrain_workloads.dataset_check.check_report import (
     CheckedDataset,
     format_heading,
     list_next_lines,
     list_rows,
 )
-from robotrain_workloads.lerobot_data_check.findings import load_data_finding, make_data_finding
+from robotrain_workloads.dataset_check.findings import load_finding, make_finding
+from robotrain_workloads.lerobot import episode_numbers
 
 COUNTS = {"tables": {"episodes": 10, "frames": 12040, "cameras": 2}, "quality": {}}
 
@@ -29,20 +29,20 @@ def test_episodes_are_printed_as_ranges_that_the_option_takes(episodes, text):
 
 
 def test_a_finding_is_the_same_after_json():
-    finding = make_data_finding("idle-end", "text", [2, 1], feature="action", number=2.5, unit="s", spans=[(1, 0, 9)])
-    assert load_data_finding(json.loads(json.dumps(finding.dump()))) == finding
+    finding = make_finding("idle-end", "text", [2, 1], feature="action", number=2.5, unit="s", spans=[(1, 0, 9)])
+    assert load_finding(json.loads(json.dumps(finding.dump()))) == finding
 
 
 def test_a_finding_of_an_unknown_code_is_refused():
     with pytest.raises(ValueError, match="no code"):
-        load_data_finding({**make_data_finding("idle-end", "text").dump(), "code": "idle"})
+        load_finding({**make_finding("idle-end", "text").dump(), "code": "idle"})
 
 
 def test_errors_come_first_and_then_what_most_episodes_have():
     findings = (
-        make_data_finding("idle-end", "short", [1]),
-        make_data_finding("idle-start", "long", [1, 2, 3]),
-        make_data_finding("video-short", "ends", [4]),
+        make_finding("idle-end", "short", [1]),
+        make_finding("idle-start", "long", [1, 2, 3]),
+        make_finding("video-short", "ends", [4]),
     )
     checked = make_checked(*findings)
     assert [row[1] for row in list_rows(checked)] == ["video-short", "idle-start", "idle-end"]
@@ -52,11 +52,11 @@ def test_errors_come_first_and_then_what_most_episodes_have():
 
 def test_only_episodes_are_left_out_of_which_that_cures_the_dataset():
     findings = (
-        make_data_finding("camera-black", "black", [3, 7]),
-        make_data_finding("episode-repeated", "copy", [8, 9]),
-        make_data_finding("idle-end", "idle", [1]),  # cutting its end cures it
-        make_data_finding("timestamps-irregular", "uneven", range(10)),
-        make_data_finding("camera-frozen", "frozen", range(6)),  # in most: the camera, not the episodes
+        make_finding("camera-black", "black", [3, 7]),
+        make_finding("episode-repeated", "copy", [8, 9]),
+        make_finding("idle-end", "idle", [1]),  # cutting its end cures it
+        make_finding("timestamps-irregular", "uneven", range(10)),
+        make_finding("camera-frozen", "frozen", range(6)),  # in most: the camera, not the episodes
     )
     checked = make_checked(*findings)
     assert checked.excluded == [3, 7, 8, 9]
@@ -72,7 +72,7 @@ def test_nothing_is_suggested_where_nothing_was_found():
 
 
 def test_what_was_not_looked_at_is_said():
-    broken = CheckedDataset("name", (make_data_finding("video-short", "ends", [4]),), {"tables": COUNTS["tables"]})
+    broken = CheckedDataset("name", (make_finding("video-short", "ends", [4]),), {"tables": COUNTS["tables"]})
     assert "once the errors are corrected" in broken.explain_unchecked()
     assert "4 of 10 episodes" in make_checked(quality={"pictured_episodes": 4}).explain_unchecked()
     assert make_checked(quality={"pictured_episodes": 10}).explain_unchecked() == ""

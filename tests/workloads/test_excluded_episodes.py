@@ -96,14 +96,6 @@ def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
         check_findings(findings, is_wrong, "there is no episode 53")
 
 
-def test_a_single_task_that_keeps_no_episode_is_warned_of(training, dataset):
-    document = training(dataset(total_episodes=3, total_tasks=1), exclude_episodes="0,2")
-    check_findings(
-        container.list_warnings(document, job_documents.folders(document)),
-        fact="--val-split 0.1 of 1 episode leaves none",
-    )
-
-
 @pytest.fixture
 def emitted(monkeypatch):
     events = []

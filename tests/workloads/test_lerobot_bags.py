@@ -13,8 +13,8 @@ from robotrain.errors import format_problem
 from robotrain.model.data_report import DataReading, RemoteFiles
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.dataset_check.data_report import describe_dataset
 from robotrain_workloads.lerobot.dataset_preparation import read_bag_episodes, write_source_sizes
-from robotrain_workloads.lerobot_data.data_report import describe_dataset
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, hold_out_whole_bags
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN

@@ -22,15 +22,9 @@ SUBMIT_SIDE = (
 )
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
-    "lerobot_data_check/number_statistics": {"numpy"},
-    "lerobot_data_check/quantile_check": {"numpy"},
-    "lerobot_data_check/counted_pictures": {"numpy"},
-    "lerobot_data_check/decoding": {"numpy"},
-    "lerobot_data_check/recording": {"numpy"},
-    "lerobot_data_check/remote_sample": {"numpy"},
     "lerobot_train/computed_statistics": {"numpy"},
     "lerobot_mixture/": {"numpy"},
-    "lerobot_data/": {"robotrain", "numpy", "PIL", "typer"},
+    "dataset_check/": {"robotrain", "numpy", "pandas", "pyarrow", "av", "PIL", "typer"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag/": {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL", "lerobot"},
     "rosbag_act_train/": {"robotrain", "typer", "yaml"},

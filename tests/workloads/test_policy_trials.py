@@ -8,9 +8,9 @@ import tiny_backbones
 import tiny_large_backbones  # noqa: F401 adds its repositories
 from policy_datasets import SHAPES, describe_features
 from policy_trials import TRIALS, PolicyTrial, Stage
+from robotrain_workloads.dataset_check import comparison
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_options.option_names import check_names
 
 REPOSITORY = Path(__file__).parents[2]

@@ -2,15 +2,15 @@
 
 import ctypes
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from robotrain_runtime.contract import child_python
 from robotrain_workloads.lerobot import ffmpeg_libraries
-from robotrain_workloads.lerobot_data_check.counted_pictures import CountedVideo
 from robotrain_workloads.lerobot_train import video_decoder
 from small_training import SMALL, read_tensors
 
@@ -66,21 +66,30 @@ def test_the_name_that_is_asked_for(tmp_path, file, name) -> None:
     assert [library for library, _ in ffmpeg_libraries._list_libraries(tmp_path)] == ([name] if name else [])
 
 
-@pytest.mark.parametrize(
-    ("offsets", "misread"),
-    [
-        ([0, 0, 0, 0, 0], []),
-        ([0, 3, 3, 3, 3], []),  # a little late: counted from the first one on
-        ([0, 0, -3, 0, 0], [2]),  # a little early: the next one is read
-        ([0, 0, -3, 0, -3], [2, 4]),  # of which the last one has none
-        ([300, 300, 300, 300, 300], [1, 2, 3, 4]),
-    ],
-)
-def test_pictures_are_counted_and_not_compared_by_time(offsets, misread) -> None:
+OFFSETS = [
+    ([0, 0, 0, 0, 0], []),
+    ([0, 3, 3, 3, 3], []),  # a little late: counted from the first one on
+    ([0, 0, -3, 0, 0], [2]),  # a little early: the next one is read
+    ([0, 0, -3, 0, -3], [2, 4]),  # of which the last one has none
+    ([300, 300, 300, 300, 300], [1, 2, 3, 4]),
+]
+LIST_MISREAD = """
+import json, sys
+import numpy as np
+from robotrain_workloads.dataset_check.videos import list_misread
+times = np.arange(5) * 512
+read = [list_misread(times + np.array(row), 1 / 5120, 10.0, np.arange(5) / 10) for row in json.loads(sys.argv[1])]
+print(json.dumps([places.tolist() for places in read]))
+"""
+
+
+@pytest.mark.slow
+def test_pictures_are_counted_and_not_compared_by_time(training_python) -> None:
     """As measured with torchcodec 0.10."""
-    times = np.arange(5) * 512 + np.array(offsets)
-    video = CountedVideo(times, 1 / 5120, 10.0)
-    assert video.list_misread(np.arange(5) / 10).tolist() == misread
+    environ = child_python.make_import_environ([ROOT / "workloads", ROOT / "runtime"], os.environ)
+    command = [training_python, "-c", LIST_MISREAD, json.dumps([offsets for offsets, _ in OFFSETS])]
+    printed = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE).stdout
+    assert json.loads(printed) == [misread for _, misread in OFFSETS]
 
 
 def choose(capsys, folder: Path, *options: str) -> tuple[str, str]:

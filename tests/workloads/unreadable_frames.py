@@ -93,8 +93,8 @@ def read_all(folder: Path, processes: int, episodes: list[int] | None = None) ->
 def main(good: Path, out: Path) -> None:
     """Make each dataset, and print why it cannot be read, as JSON."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+    from robotrain_workloads.dataset_check.videos import find_unreadable
     from robotrain_workloads.lerobot import data_errors, episode_numbers
-    from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes
 
     data_errors.guard_frames()
     sentences = {}
@@ -107,7 +107,7 @@ def main(good: Path, out: Path) -> None:
                 sentences[f"{name}, {processes}"] = ""
             except Exception as error:
                 sentence = data_errors.explain_reading_error(
-                    error, folder, find_unreadable=lambda folder=folder: find_unreadable_episodes(folder, None)
+                    error, folder, find_unreadable=lambda folder=folder: find_unreadable(folder, None)
                 )
                 sentences[f"{name}, {processes}"] = sentence or repr(error)
     for name in REPAIRED:

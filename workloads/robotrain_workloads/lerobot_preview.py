@@ -11,11 +11,11 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.files import format_size
 
+from robotrain_workloads.dataset_check import statistics_needs
+from robotrain_workloads.dataset_check.dataset_options import list_trained
 from robotrain_workloads.lerobot import dataset, dataset_shares, options
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check import statistics_needs
-from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
 from robotrain_workloads.lerobot_train import trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
 

@@ -16,11 +16,11 @@ from robotrain.redaction import redact
 from robotrain_runtime.comparison.continuation import load_comparisons
 from robotrain_runtime.comparison.record import name_runs
 
+from robotrain_workloads.dataset_check import comparison
 from robotrain_workloads.lerobot import episode_numbers, versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_eval import references
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS

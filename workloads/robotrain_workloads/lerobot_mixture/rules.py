@@ -6,9 +6,9 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
+from robotrain_workloads.dataset_check.dataset_options import STREAMING
 from robotrain_workloads.lerobot.dataset_shares import EXAMPLE, MIXTURE, MIXTURE_FLAG, list_shares
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check.dataset_options import STREAMING
 
 make_problem = Messages(__file__)
 

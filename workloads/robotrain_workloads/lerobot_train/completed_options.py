@@ -7,12 +7,11 @@ from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
+from robotrain_workloads.dataset_check import statistics_needs
+from robotrain_workloads.dataset_check.findings import Finding
 from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import data_errors, dataset, device
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_data_check import statistics_needs
-from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-from robotrain_workloads.lerobot_data_check.findings import DataFinding
 from robotrain_workloads.lerobot_train import video_decoder
 from robotrain_workloads.lerobot_train.episode_options import (
     SPLIT_OPTION,
@@ -73,19 +72,19 @@ def remove_empty_output(options: Sequence[str]) -> None:
             output.rmdir()
 
 
-def find_problems(launcher_options: argparse.Namespace, options: Sequence[str], root: Path) -> list[DataFinding]:
+def find_problems(launcher_options: argparse.Namespace, options: Sequence[str], root: Path) -> list[Finding]:
     """Return why the tables of the dataset do not agree, for a training with these options. Raise as the comparison."""
-    from robotrain_workloads.lerobot_data_check import dataset_tables  # numpy starts threads
+    from robotrain_workloads.dataset_check import checks  # numpy starts threads
+    from robotrain_workloads.dataset_check.load import Training
 
     tolerance = get_option_value(options, TOLERANCE)
-    chosen_episodes = parse_episodes(options)
-    return dataset_tables.list_table_problems(
-        LocalFiles(root),
+    training = Training(
+        parse_episodes(options),
         float(tolerance) if tolerance else None,
-        None if chosen_episodes is None else {*chosen_episodes},
-        allow_non_finite=launcher_options.allow_non_finite,
+        launcher_options.allow_non_finite,
         **launcher_options.read_numbers,
     )
+    return checks.check_tables(root, training)[1]
 
 
 def _check_tables(launcher_options: argparse.Namespace, options: Sequence[str], root: Path) -> None:

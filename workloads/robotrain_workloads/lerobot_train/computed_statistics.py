@@ -3,9 +3,9 @@
 Cameras keep those of the file: no picture is decoded.
 """
 
-import functools
 import importlib
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from robotrain_runtime.contract.event import Note, emit_event
 
+from robotrain_workloads.dataset_check import statistics as number_statistics
+from robotrain_workloads.dataset_check.load import Array
 from robotrain_workloads.lerobot import dataset, device
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE
-from robotrain_workloads.lerobot_data_check import number_statistics
-from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-from robotrain_workloads.lerobot_data_check.number_statistics import Array
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
 
 DATASET_FACTORY = "make_train_eval_datasets"
@@ -31,7 +30,7 @@ class ComputedStatistics:
     """
 
     def __init__(self, root: Path, chosen: Collection[int] | None, *, are_relative: bool = False) -> None:
-        self._root, self._files, self._chosen = root, LocalFiles(root), chosen
+        self._root, self._chosen = root, chosen
         self._are_relative = are_relative
         self._features = dataset.get_features(dataset.load_dataset_info(root))
 
@@ -55,24 +54,22 @@ class ComputedStatistics:
         return datasets
 
     def compute(self, policy: Any = None) -> dict[str, dict[str, Array]]:
-        """Return the statistics of each feature of numbers. Raise UnreadableTable, ValueError.
+        """Return the statistics of each feature of numbers. Raise Unreadable, ValueError.
 
         :param policy: its configuration, which says how actions are relative.
         """
         statistics = {}
         for name, feature in self._features.items():
             if dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype"))):
+                rows, _ = self._read_column(name)
+                computed = number_statistics.compute_statistics(rows[np.isfinite(rows).all(axis=1)].T)
                 shape = feature.get("shape") or [1]
-                feature_statistics = number_statistics.compute_statistics(functools.partial(self._read_rows, name))
                 statistics[name] = {
-                    key: array if key == "count" else array.reshape(shape) for key, array in feature_statistics.items()
+                    key: array if key == "count" else array.reshape(shape) for key, array in computed.items()
                 }
         if self._are_relative and getattr(policy, "use_relative_actions", False):
             statistics[ACTION] = self._compute_relative_actions(policy)
-        return {name: feature_statistics for name, feature_statistics in statistics.items() if feature_statistics}
-
-    def _read_rows(self, column: str) -> Iterator[Array]:
-        return (frame_values for _, frame_values in number_statistics.read_rows(self._files, column, self._chosen))
+        return {name: computed for name, computed in statistics.items() if computed}
 
     def _compute_relative_actions(self, policy: Any) -> dict[str, Array]:
         """Return the statistics of actions less the state at the beginning of their chunk, of all whole chunks.
@@ -93,14 +90,20 @@ class ComputedStatistics:
         mask = np.array(
             step(enabled=True, exclude_joints=excluded_joints, action_names=action_names)._build_mask(actions.shape[1])
         )
-        start_states = states[starts, : len(mask)] * mask
+        start_states = states[starts, : len(mask)].astype(float) * mask
+        is_finite, is_start = np.isfinite(actions).all(axis=1), np.isfinite(start_states).all(axis=1)
+        used = [is_start & is_finite[starts + offset] for offset in range(policy.chunk_size)]
         return number_statistics.compute_statistics(
-            lambda: (actions[starts + offset] - start_states for offset in range(policy.chunk_size))
+            np.concatenate(
+                [
+                    actions[starts[is_used] + offset, dimension] - start_states[is_used, dimension]
+                    for offset, is_used in enumerate(used)
+                ]
+            )
+            for dimension in range(len(mask))
         )
 
     def _read_column(self, name: str) -> tuple[Array, Array]:
         """Return all rows of a column, and the episode of each."""
-        column_parts = [*number_statistics.read_rows(self._files, name, self._chosen)]
-        return np.concatenate([column_values for _, column_values in column_parts]), np.concatenate(
-            [owners for owners, _ in column_parts]
-        )
+        size = math.prod(self._features[name].get("shape") or [1])
+        return number_statistics.read_rows(self._root, name, self._chosen, size)

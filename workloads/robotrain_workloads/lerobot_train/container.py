@@ -23,6 +23,7 @@ from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.problem import Problem, summarize_problem
 from robotrain_runtime.machine import hardware
 
+from robotrain_workloads.dataset_check import comparison, statistics_needs
 from robotrain_workloads.lerobot import (
     backbones,
     dataset,
@@ -47,7 +48,6 @@ from robotrain_workloads.lerobot import (
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
-from robotrain_workloads.lerobot_data_check import comparison, statistics_needs
 from robotrain_workloads.lerobot_train import (
     adapter_options,
     card,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
+from robotrain_workloads.dataset_check import dataset_options
 from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import dataset, dataset_preparation, device, episode_numbers, file_formats
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_data_check import dataset_options
 from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
 
 SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"

@@ -209,7 +209,7 @@ def _explain_trainer_error(
     error: Exception, launcher_options: argparse.Namespace, options: Sequence[str], root: Path
 ) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
-    from robotrain_workloads.lerobot_data_check.decoding import find_unreadable_episodes  # numpy starts threads
+    from robotrain_workloads.dataset_check.videos import find_unreadable  # numpy starts threads
 
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
@@ -217,7 +217,7 @@ def _explain_trainer_error(
         error,
         root,
         lambda: find_problems(launcher_options, options, root),
-        lambda: find_unreadable_episodes(root, parse_episodes(options)),
+        lambda: find_unreadable(root, parse_episodes(options)),
     )
 
 

@@ -31,7 +31,7 @@ from robotrain_workloads.lerobot.trained_model import (
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
 from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
-from robotrain_workloads.option_kinds import get_suggested_text, make_option_problem
+from robotrain_workloads.option_kinds import make_option_problem
 from robotrain_workloads.packages import WITH_FLAG
 
 OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
@@ -187,8 +187,8 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, list_own=list_own
     ):
         if problem.severity == "error":
-            suggested_text = get_suggested_text(problem)
-            yield make_data_problem(f"{problem.title}. {problem.why}", f"-- {suggested_text}" if suggested_text else "")
+            way = f"-- {problem.suggestions[0].text}" if problem.suggestions else ""
+            yield make_data_problem(f"{problem.title}. {problem.why}", way)
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":

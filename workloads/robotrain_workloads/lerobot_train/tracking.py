@@ -9,11 +9,11 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
 from robotrain_workloads import packages
+from robotrain_workloads.dataset_check import statistics_needs
 from robotrain_workloads.lerobot import dataset_preparation, episode_numbers, lineage, start
 from robotrain_workloads.lerobot.dataset_shares import MIXTURE
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
-from robotrain_workloads.lerobot_data_check import statistics_needs
 from robotrain_workloads.lerobot_train import adapter_options
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}

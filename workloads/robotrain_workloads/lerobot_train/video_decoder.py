@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Note, emit_event
 
+from robotrain_workloads.dataset_check.dataset_options import is_streamed_by
 from robotrain_workloads.exit_status import end_as_preflight
 from robotrain_workloads.lerobot import dataset, ffmpeg_libraries, file_formats
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.start import get_dataset_settings
-from robotrain_workloads.lerobot_data_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot_train.episode_options import parse_episodes
 from robotrain_workloads.lerobot_train.frames.frame_options import is_kept
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, PYAV, TOLERANCE
@@ -105,29 +105,20 @@ def _find_failure() -> str:
 
 def _find_unread(root: Path, options: Sequence[str]) -> str:
     """Return why torchcodec does not read the videos of a dataset; empty if it does."""
-    from robotrain_workloads.lerobot_data_check.counted_pictures import find_miscounted  # numpy starts threads
-    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-    from robotrain_workloads.lerobot_data_check.recording import RecordedDataset
+    from robotrain_workloads.dataset_check import load, videos  # numpy starts threads
 
     try:
-        recording = RecordedDataset(LocalFiles(root))
-        chosen_episodes = parse_episodes(options)
-        episodes = [
-            number
-            for number in recording.episodes.numbers.tolist()
-            if chosen_episodes is None or number in chosen_episodes
-        ]
-        for miscounted in find_miscounted(recording, episodes, trusts_headers=True):
-            return f"it reads other pictures of {miscounted.camera}, whose times are uneven ({miscounted.describe()})"
+        recorded = load.load_episodes(root, load.Training(parse_episodes(options)))
+        for camera, episode, frames in videos.find_misread(recorded, trusts_headers=True):
+            return f"it reads other pictures of {camera}, whose times are uneven (episode {episode}, frame {frames[0]})"
         tolerance = float(get_option_value(options, TOLERANCE) or LEROBOT_TOLERANCE)
         deadline = time.monotonic() + TRIAL_SECONDS
-        for camera in filter(lambda name: is_kept(recording.features[name]), recording.videos):
-            for episode in episodes[:: max(1, len(episodes) // (TRIED_EPISODES - 1))]:
-                video = recording.episodes.find_video(camera, episode)
-                frames = range(recording.episodes.get_length(episode))
-                tried_frames = random.Random(0).sample(frames, min(TRIED_FRAMES, len(frames)))
-                moments = (video.start + frame / recording.fps for frame in tried_frames if time.monotonic() < deadline)
-                _try_video(root / video.path, moments, tolerance)
+        for camera in filter(lambda name: is_kept(recorded.features[name]), recorded.videos):
+            for episode in recorded.kept[:: max(1, len(recorded.kept) // (TRIED_EPISODES - 1))].tolist():
+                times = videos.get_frame_times(recorded, camera, episode).tolist()
+                tried = random.Random(0).sample(times, min(TRIED_FRAMES, len(times)))
+                moments = (moment for moment in tried if time.monotonic() < deadline)
+                _try_video(root / recorded.episodes[f"{camera}/path"].iloc[episode], moments, tolerance)
     except Exception as error:  # of which decoders have many
         if type(error).__name__ == OTHER_TIME:
             return "it reads pictures of other times than those that are asked for"

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 
+from robotrain_workloads.dataset_check.dataset_options import NO_LOADER, is_streamed
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check.dataset_options import NO_LOADER, is_streamed
 
 MAX_AUTO_WORKERS = 4
 """For each GPU: LeRobot's own default."""

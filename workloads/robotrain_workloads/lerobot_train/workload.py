@@ -32,7 +32,7 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
 
 def describe_unset(job: "Job") -> dict[str, tuple[Any, str]]:
     """Return the statistics that a job reads."""
-    from robotrain_workloads.lerobot_data_check import statistics_needs
+    from robotrain_workloads.dataset_check import statistics_needs
 
     choice = statistics_needs.choose_statistics(dict(job.parameters), job.sources)
     reason = "with several datasets or --exclude-episodes" if choice == statistics_needs.COMPUTED else "of one dataset"
@@ -117,7 +117,7 @@ def describe_data(
     job: "Job", source: "JobSource", files: "Path | RemoteFiles", reading: "DataReading"
 ) -> "DataReport | None":
     """Return the report on a dataset, whose tables are compared."""
-    from robotrain_workloads.lerobot_data.data_report import describe_dataset
+    from robotrain_workloads.dataset_check.data_report import describe_dataset
 
     if job["bags"]:  # their tables are compared once the run has made a dataset of them
         return None

@@ -16,9 +16,9 @@ from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_pr
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
+from robotrain_workloads.dataset_check.data_needs import DataNeeds
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check.data_needs import DataNeeds
 from robotrain_workloads.rosbag.bag_check import BagCheck
 from robotrain_workloads.rosbag.settings import DataSettings
 

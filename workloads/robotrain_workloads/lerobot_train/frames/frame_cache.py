@@ -21,10 +21,10 @@ from robotrain_runtime.contract.files import format_size
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
 
+from robotrain_workloads.dataset_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot_data_check.dataset_options import is_streamed_by
 from robotrain_workloads.lerobot_train.frames import frame_options, frame_plan
 from robotrain_workloads.lerobot_train.frames.frame_file import FrameFile, Slot, identify_file
 from robotrain_workloads.lerobot_train.frames.frame_plan import FramePlan, PlannedVideo

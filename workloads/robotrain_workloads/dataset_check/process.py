@@ -1,0 +1,153 @@
+"""Ask questions about a dataset: in a Python with pandas and pyarrow, as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain.external_command import CommandStartError, open_dialogue
+from robotrain.model.data_report import RemoteFiles
+from robotrain.redaction import redact
+from robotrain.store import files
+from robotrain.submission.packing import pack_payload
+from robotrain.submission.trainer_check import KEPT_VARIABLES, OFFLINE
+from robotrain_runtime.contract import child_python
+
+from robotrain_workloads.dataset_check.findings import Finding, load_finding
+
+CHILD = "robotrain_workloads.dataset_check.inspection"
+FORMAT = 1
+"""Changes with what a cached answer means."""
+TABLES, MOST_DOWNLOADED = ("meta/", "data/"), 1_000_000_000
+"""What is downloaded of a dataset that is elsewhere, at most, in bytes."""
+FOLDER, MOST_KEPT, LARGEST_KEPT = "inspected", 200, 1 << 20
+"""The folder of answers in the cache, and how many and how large ones it keeps."""
+
+
+class InspectionFailed(Exception):
+    """Questions about a dataset got no answer; the message is a sentence without a full stop."""
+
+
+class InspectedDataset(NamedTuple):
+    """A dataset, and what is said about it."""
+
+    findings: tuple[Finding, ...]
+    results: Mapping[str, Mapping[str, Any]]
+    """By question, what its answer holds beside findings."""
+
+
+def inspect_dataset(
+    dataset: Path | RemoteFiles,
+    questions: Mapping[str, Mapping[str, Any]],
+    find_python: Callable[[], Path],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    seconds: float | None = None,
+) -> InspectedDataset:
+    """Return the answers to questions about a dataset, each with its options; an error ends them.
+
+    They are kept in the cache until the dataset changes. Raise InspectionFailed, and what reading files elsewhere
+    raises.
+
+    :param find_python: return a Python with numpy, pyarrow, PyAV and Pillow; called only if the answers are unknown.
+    :param seconds: how long it may take.
+    """
+    archive = pack_payload({"data": CHILD})
+    identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
+    key_parts = [FORMAT, archive.digest, identity, questions]
+    key = hashlib.sha256(json.dumps(key_parts).encode()).hexdigest()
+    if (stored_json := files.load_computed(key, FOLDER)) is not None:
+        return _load_inspected(json.loads(stored_json))
+    inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
+    inspected_json = json.dumps(
+        {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
+    ).encode()
+    if len(inspected_json) <= LARGEST_KEPT:
+        files.load_or_compute(key, lambda: inspected_json, FOLDER, MOST_KEPT)
+    return inspected
+
+
+def _load_inspected(inspected: Mapping[str, Any]) -> InspectedDataset:
+    return InspectedDataset(tuple(map(load_finding, inspected["findings"])), inspected["results"])
+
+
+def _list_files(folder: Path) -> list[list[str]]:
+    """Return each file below a folder with its size and time: what changes with its content."""
+    rows = [[str(folder.absolute())]]
+    for parent, _, file_names in os.walk(folder):
+        for file_name in file_names:
+            path = os.path.join(parent, file_name)
+            with contextlib.suppress(OSError):
+                state = os.stat(path)
+                rows.append([os.path.relpath(path, folder), str(state.st_size), str(state.st_mtime_ns)])
+    return sorted(rows)
+
+
+def _ask_process(
+    dataset: Path | RemoteFiles,
+    questions: Mapping[str, Mapping[str, Any]],
+    python: Path,
+    code: bytes,
+    progress: Callable[[int, int], None],
+    seconds: float | None,
+) -> InspectedDataset:
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder, tempfile.TemporaryFile() as errors:
+        with zipfile.ZipFile(io.BytesIO(code)) as code_archive:
+            code_archive.extractall(folder)
+        if isinstance(dataset, Path):
+            described: dict[str, Any] = {"folder": str(dataset.absolute())}
+        else:
+            described = {"folder": f"{folder}/dataset", "name": dataset.name, "has_videos": False}
+            _download_tables(dataset, Path(folder, "dataset"))
+        inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environ = child_python.make_import_environ([folder], inherited) | OFFLINE
+        options = {"env": environ, "cwd": child_python.NEUTRAL_FOLDER, "stderr": errors}
+        findings, results, failure = list[Finding](), dict[str, dict[str, Any]](), ""
+        try:
+            with open_dialogue(str(python), "-m", CHILD, seconds=seconds, **options) as (process, is_late):
+                assert process.stdin
+                assert process.stdout
+                with contextlib.suppress(BrokenPipeError):  # it ended
+                    process.stdin.write(json.dumps({"dataset": described, "questions": questions}).encode() + b"\n")
+                    process.stdin.flush()
+                for event in map(json.loads, process.stdout):
+                    match event["event"]:
+                        case "progress":
+                            progress(*event["parts"])
+                        case "finding":
+                            findings.append(load_finding(event["finding"]))
+                        case "result":
+                            results.setdefault(event["question"], {}).update(event["result"])
+                        case "failed":
+                            failure = event["why"]
+                        case "end":
+                            return InspectedDataset(tuple(findings), results)
+        except CommandStartError as error:
+            raise InspectionFailed(f"{python} does not start: {error}") from error
+        if is_late.is_set():
+            raise InspectionFailed(f"reading them took longer than {seconds:g} s")
+        errors.seek(0)
+        last_line = next((line for line in reversed(errors.read().decode("utf-8", "replace").splitlines()) if line), "")
+        reason = failure or last_line or f"exit code {process.returncode}"
+        raise InspectionFailed(redact(f"{python} ended without an answer: {reason}".rstrip("."), max_length=400))
+
+
+def _download_tables(dataset: RemoteFiles, folder: Path) -> None:
+    """Download the description and the tables of a dataset that is elsewhere. Raise SourceError, InspectionFailed."""
+    sizes = {path: size for path, size in dataset.list_sizes().items() if path.startswith(TABLES)}
+    if (total := sum(sizes.values())) > MOST_DOWNLOADED:
+        raise InspectionFailed(f"its tables have {total / 1e9:.1f} GB: copy the dataset into a folder")
+    for path, size in sizes.items():
+        place = folder / path
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise InspectionFailed(f"{path} is outside of the dataset")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(dataset.read_ranges([(path, 0, size)])[0])

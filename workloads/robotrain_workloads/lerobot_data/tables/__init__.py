@@ -1,1 +1,0 @@
-"""Whether the tables of a dataset agree, and what they show at once."""
