@@ -26,6 +26,7 @@ WORKSPACE = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE
 BLOBS = ("datasets/day-1", "datasets/day-2", "train/set1", "train/set2", "extra/pusht")
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"\x02\0\0\0\0\0\0\0{}"}
 MODELS = (("my-act-policy", "7"), ("pusht-act", "3"), ("isaac-ant", "3"), ("anymal", "3"))
+PATH = os.environ["PATH"]
 
 
 def read_dataset() -> dict[str, bytes]:
@@ -104,7 +105,7 @@ def open_shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
             variables = {name: value for environ in environs for name, value in environ.items() if name != "PATH"}
             commands = [environ.get("PATH", "").partition(os.pathsep)[0] for environ in environs]
             first = [*commands, Path(sys.executable).parent]
-            path = os.pathsep.join([*map(str, filter(None, first)), os.environ["PATH"]])
+            path = os.pathsep.join([*map(str, filter(None, first)), PATH])
             folder, cache = tmp_path / "reader", tmp_path / "cache"
             folder.mkdir()
             cache.mkdir()

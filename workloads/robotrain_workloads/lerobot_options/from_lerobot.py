@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from robotrain.cli.arguments import JsonOption, argument
 from robotrain.cli.command_factory import get_plugins
-from robotrain.config.managed_options import ALTERNATIVE, REMOVAL, fill_in_value
+from robotrain.config.managed_options import REMOVAL
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain_runtime.contract.parameter import get_parameters
@@ -48,6 +48,7 @@ DATASET, FOLDER, ENVIRONMENT, TASK, TASK_NUMBERS = (
 REVISIONS = {"dataset.revision": DATASET, "policy.pretrained_revision": "policy.path"}
 """Options with the revision of a repository, each with the one that names the repository."""
 REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+PAIRS = " KEY=KEY"
 USUAL_VALUES: Mapping[str, tuple[object, str]] = {
     "save_checkpoint": (True, "robotrain always saves checkpoints: --save_freq=N says how often"),
     "dataset.repo_type": ("dataset", "robotrain reads datasets of the Hub, not its storage buckets"),
@@ -196,14 +197,25 @@ def _join_tasks(options: Mapping[str, str]) -> str:
 
 
 def _fill_in(hint: str, text: str, revision: str) -> Sequence[str]:
-    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
-    ways = hint.split(ALTERNATIVE)
+    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag.
+
+    `--flag` takes any value; of two hints one is for a truth and one for its opposite, or one for a repository of the
+    Hub and one for a folder; `--flag KEY=KEY` takes the pairs of a JSON object.
+    """
+    ways = hint.split(", or ")
     value = read_known(text, "bool")
     if isinstance(value, bool):
         return shlex.split(ways[0 if value else 1]) if len(ways) == 2 else ()
-    filled_ways = fill_in_value(hint, text).split(ALTERNATIVE)
-    way = next((filled for filled, way in zip(filled_ways, ways, strict=True) if filled != way), "")
-    return shlex.split(f"{way}@{revision}" if revision else way)
+    if hint.endswith(PAIRS):
+        pairs = read_known(text, as_json=True)
+        if not isinstance(pairs, dict):
+            return ()
+        return [hint.removesuffix(PAIRS), ",".join(f"{key}={name}" for key, name in pairs.items())]
+    placeholder = " OWNER/NAME" if REPOSITORY.fullmatch(text) else " FOLDER"
+    for way in ways:
+        if way.endswith(placeholder) or (len(ways) == 1 and " " not in way):
+            return [way.removesuffix(placeholder), f"{text}@{revision}" if revision else text]
+    return ()
 
 
 def _add_defaults(options: Mapping[str, str], workload: Workload, line: TranslatedLine) -> None:
