@@ -10,7 +10,6 @@ import tracemalloc
 import pytest
 import yaml
 from osmo_pipelines import plan, steps
-from problem_assertions import check_rejected
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
@@ -170,39 +169,3 @@ def test_text_of_an_older_workflow_is_read_once(osmo, monkeypatch, storing_secon
 def submit_named(osmo, run: str, user: str = "") -> str:
     osmo.configure(user=user or "ann")
     return osmo.submit(TEXT.replace("NAME", run))
-
-
-def test_a_run_is_found_by_the_name_that_the_list_shows(osmo):
-    run = "lerobot-train-0123abcd-1"
-    workflow = submit_named(osmo, run)
-    assert adopt_refused(run) == f"{run} is no run of robotrain: it has no job document, or not yet"
-    assert list_asked(osmo) == [workflow]
-    other = submit_named(osmo, run)
-    with pytest.raises(Rejected) as raised:
-        adopt_submitted_run(run, get_plugins())
-    (problem,) = raised.value.problems
-    assert problem.message == "run-not-adopted.same-name"
-    assert [(way.text, way.remark) for way in problem.suggestions] == [
-        (other, "pending, ann, on osmo"),
-        (workflow, "pending, ann, on osmo"),
-    ]
-
-
-def test_the_own_run_of_a_name_comes_before_that_of_others(osmo):
-    run = "lerobot-train-0123abcd-1"
-    theirs = submit_named(osmo, run, "bob")
-    osmo.configure(user="ann")
-    adopt_refused(run)
-    assert list_asked(osmo) == [theirs], "nobody else has one"
-    mine = submit_named(osmo, run, "ann")
-    adopt_refused(run)
-    assert list_asked(osmo) == [mine]
-
-
-def test_a_name_that_nobody_has_is_not_called_removed(osmo):
-    with check_rejected("run-not-adopted"):
-        adopt_submitted_run("lerobot-train-0123abcd-1", get_plugins(), "osmo")
-    osmo.fail("workflow list", "refused", times=None)
-    with pytest.raises(Rejected) as raised:
-        adopt_submitted_run("lerobot-train-0123abcd-1", get_plugins(), "osmo")
-    assert "run-not-adopted" not in [problem.code for problem in raised.value.problems], "it did not list"

@@ -35,7 +35,7 @@ def test_second_machine_is_warned_of_the_workflow_of_the_first(osmo, robotrain, 
     answer = robotrain(*JOB, "--json")
     assert (answer.json["run"], answer.json["new"]) == (run, True)
     check_problems(answer.stderr, "run-sent-elsewhere")
-    assert f"robotrain adopt {run}-1" in answer.stderr
+    assert f"robotrain adopt --platform osmo {run}-1" in answer.stderr
     assert records.read_record(run).reference["workflow"] == f"{run}-2"
     listed = [words for words in osmo.calls if words[:2] == ["workflow", "list"]]
     assert len(listed) == 4, "each submit lists the workflows of its name before and after"
