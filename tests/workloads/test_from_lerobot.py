@@ -171,6 +171,9 @@ REFUSED = {
     f"srun {BASE}": ["srun"],
     f"{BASE} --batch_size=0": ["value-invalid --batch-size"],
     f"{BASE} --seed --steps=x": ["--seed", "value-invalid --training-steps"],
+    "lerobot-train --policy=act --dataset.repo_id=me/cups --batch-size=8 --steps=0": [
+        *("--policy.type", "script-option-invalid --", "value-invalid --training-steps"),
+    ],
     "lerobot-train --dataset.repo_id=me/cups --policy.type=smolvla --policy.vlm_model_name=./vlm": [
         "--policy.vlm_model_name"
     ],

@@ -15,7 +15,7 @@ from robotrain.cli.command_factory import make_plain_app
 from robotrain.cli.help_page import HelpPage, format_help
 from robotrain.cli.line_check import check_line
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Rejected, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from typer.core import TyperCommand
@@ -59,6 +59,8 @@ class TranslatedLine:
     """Options that mean something else here, each with the difference."""
     refused: dict[str, str] = field(default_factory=dict)
     """Options without which the line would not mean the same, each with the reason why they are not translated."""
+    problems: list[Problem] = field(default_factory=list)
+    """Other mistakes in it."""
 
     @property
     def words(self) -> list[str]:
@@ -123,13 +125,14 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
 
     Raise Rejected with the reasons for a line that would mean something else, or that no platform accepts.
     """
-    refusals = [
+    mistakes = [
         make_problem("option-not-translated", where=option, why=reason) for option, reason in line.refused.items()
     ]
+    mistakes += line.problems
     problems = check_line(ctx, line.words[1:]) if HELP not in line.flags else []
-    if refusals:  # what they were is missing in the line
-        problems = [problem for problem in problems if problem.where in ("--", *line.flags)]
-    raise_if_any([*refusals, *problems])
+    if mistakes:  # what they are about is missing in the line
+        problems = [problem for problem in problems if problem.where in line.flags]
+    raise_if_any([*mistakes, *problems])
     if as_json:
         print_json({"command": line.words, "left_out": line.left_out, "notes": line.notes})
         return

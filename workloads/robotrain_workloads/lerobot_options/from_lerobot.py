@@ -25,6 +25,7 @@ from robotrain_workloads.lerobot.option_values import is_true, read_known
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.options_list import find_default, load_options
 from robotrain_workloads.lerobot.trained_model import LEARNING_RATES
+from robotrain_workloads.lerobot_options.option_names import check_names
 from robotrain_workloads.translated_line import (
     LINE_HELP,
     SECRET_REASON,
@@ -115,7 +116,7 @@ def from_lerobot(
             if name and text is not None:
                 options[name] = text
             else:
-                translated.refused[f"--{name}" if name else str(text)] = "it needs a value" if name else WORD_REASON
+                translated.refused[f"--{name}" if name else text or "--"] = "it needs a value" if name else WORD_REASON
         translate_options(options, workload, translated)
     else:
         translated.flags = {"--help": ("--help",)}
@@ -177,6 +178,10 @@ def translate_options(options: Mapping[str, str], workload: Workload, line: Tran
             line.left_out[option] = hint.removeprefix(REMOVAL)
     _add_defaults(options, workload, line)
     if is_training:
+        chosen_types = {
+            group: options[f"{group}.type"] for group in versions.PREFIXES.values() if f"{group}.type" in options
+        }
+        line.problems += check_names(line.rest, chosen_types, {})
         if options.keys().isdisjoint(TYPE_OPTIONS):
             line.refused["--policy.type"] = "the line names no policy to train: give it, or --policy.path"
         _check_precision(options, line)

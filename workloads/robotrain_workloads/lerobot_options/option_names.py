@@ -98,15 +98,14 @@ def _explain_unknown(
     subject = f"LeRobot {options.version}'s {kind}" if kind else f"LeRobot {options.version}"
     reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if kind else "TAB lists them after --."
     owners = [owner for owner, fields in options.choices.get(group, {}).items() if part in fields]
-    meant_name = f"policy.{name.replace('-', '_')}"
+    plain_name = name.replace("-", "_")
+    names = [option for option in (plain_name, f"policy.{plain_name}") if options.list_fields(option, types)]
     if owners:
         suggestion, reason = f"leave out --{name}", f"These have it: {', '.join(owners)}."
-    elif not part and options.list_fields(meant_name, types):
-        suggestion = _format(meant_name, value)
+    elif meant_name := next(iter(names), "") or find_nearest_name(name, {*options.list_names(types)}):
+        suggestion = owned.get(f"--{meant_name}", _format(meant_name, value))
     else:
-        nearest_name = find_nearest_name(name, {*options.list_names(types)})
-        suggestion = _format(nearest_name, value) if nearest_name else ""
-        suggestion = owned.get(f"--{nearest_name}", suggestion)
+        suggestion = ""
     title = f"{subject} has no option --{name}"
     return make_option_problem(_format(name, value), title, reason, suggestion)
 
