@@ -21,7 +21,6 @@ SIZES = {STATE: 8, ACTION: 7}
 MOST_CAMERAS = 8
 """A type that takes so many cameras takes any number."""
 OWN_SIZE = re.compile(r"resize_with_pad|\w*Processor\.from_pretrained|AutoProcessor|ImageProcessor")
-FIRST_CAMERAS = re.compile(r"camera_keys\)\[: self\.config\.(\w+)\]")
 RESIZE = re.compile(r"\bResize\(|\.resize\(|\binterpolate\(")
 ABSENT = re.compile(r"for key in self\.config\.image_features if key in batch")
 
@@ -69,7 +68,6 @@ class DataNeeds:
             with contextlib.suppress(Exception):  # it needs what its class computes
                 found[name] = probe()
         found["largest_sizes"] = dict(self._list_limits())
-        found["views_option"] = next(iter(FIRST_CAMERAS.findall(self.code)), "")
         found["resizes"] = self._resizes()
         found["takes_absent_cameras"] = ABSENT.search(self.code) is not None
         return {name: value for name, value in found.items() if value}

@@ -59,8 +59,6 @@ class ModelType(NamedTuple):
     """Whether it trains without some of the cameras that its configuration names."""
     camera_options: Mapping[str, str | Sequence[str]] = {}
     """The options that name a camera of the dataset, or several, with those that they name by default."""
-    views_option: str = ""
-    """The option with the most cameras that it uses: it ignores the others. Empty if it uses all."""
     camera_prefix: str = ""
     """What the names of its cameras must begin with; empty if any name will do."""
     same_pictures: bool = False
