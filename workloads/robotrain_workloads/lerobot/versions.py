@@ -91,8 +91,6 @@ class ModelType(NamedTuple):
     """Whether it reads the text of the task."""
     adapter_modules: bool = False
     """Whether LeRobot knows which of its modules an adapter changes, if nobody names them."""
-    weighs_samples: bool = False
-    """Whether it trains with samples of different weights: LeRobot's `sample_weighting`."""
     optimizer: Mapping[str, Any] = {}
     """LeRobot's optimizer for it, as options without the learning rate, if LeRobot trains it without a schedule."""
     training_options: Mapping[str, Any] = {}
