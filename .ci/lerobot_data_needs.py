@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import importlib
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +20,6 @@ SIZES = {STATE: 8, ACTION: 7}
 MOST_CAMERAS = 8
 """A type that takes so many cameras takes any number."""
 OWN_SIZE = re.compile(r"resize_with_pad|\w*Processor\.from_pretrained|AutoProcessor|ImageProcessor")
-FIRST_CAMERAS = re.compile(r"camera_keys\)\[: self\.config\.(\w+)\]")
 RESIZE = re.compile(r"\bResize\(|\.resize\(|\binterpolate\(")
 ABSENT = re.compile(r"for key in self\.config\.image_features if key in batch")
 
@@ -64,12 +62,10 @@ class DataNeeds:
             ("frames", self._count_frames),
             ("normalization", self._list_normalization),
             ("action_sizes", self._list_action_sizes),
-            ("weighs_samples", self._weighs_samples),
         ):
             with contextlib.suppress(Exception):  # it needs what its class computes
                 found[name] = probe()
         found["largest_sizes"] = dict(self._list_limits())
-        found["views_option"] = next(iter(FIRST_CAMERAS.findall(self.code)), "")
         found["resizes"] = self._resizes()
         found["takes_absent_cameras"] = ABSENT.search(self.code) is not None
         return {name: value for name, value in found.items() if value}
@@ -207,10 +203,6 @@ class DataNeeds:
         registry = importlib.import_module(f"{self.config.__module__.rpartition('.')[0]}.action_hub").ACTION_REGISTRY
         sizes = {name: getattr(space, "REAL_DIM", space.dim_action) for name, space in sorted(registry.items())}
         return {name: size for name, size in sizes.items() if isinstance(size, int) and size}
-
-    def _weighs_samples(self) -> bool:
-        """Return whether it tells the loss of each sample, which weights need."""
-        return "reduction" in inspect.signature(get_policy_class(self.name).forward).parameters
 
     def _list_limits(self) -> Iterator[tuple[str, str]]:
         """Yield features that the code pads to a size, with the options of the size."""

@@ -124,11 +124,12 @@ def test_a_service_that_takes_too_long_is_not_waited_for(azure, container, monke
         resolve_pin(azure.url(container, "p"))
 
 
-def test_parts_of_the_blobs_are_read_where_a_job_is_sent_from(azure, container):
+def test_blobs_are_downloaded_where_a_job_is_sent_from(azure, container, tmp_path):
     source = KIND.parse(azure.url(container, "p"), Path("/"))
     pin = resolve_pin(azure.url(container, "p"))
-    assert KIND.pinning.list_files(source, "dataset", pin) == {name: len(text) for name, text in FILES.items()}
-    ranges = [("sub/a b é.txt", 2, 6), ("model.safetensors", 0, 7), ("model.safetensors", 70, 77)]
-    assert KIND.pinning.read_ranges(source, "dataset", pin, ranges) == [b"note", b"weights", b"weights"]
+    sizes = KIND.pinning.list_files(source, "dataset", pin)
+    assert sizes == {name: len(text) for name, text in FILES.items()}
+    KIND.pinning.download(source, "dataset", pin, [*sizes], tmp_path, 20.0)
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == FILES
     with pytest.raises(SourceError, match="deleted"):
-        KIND.pinning.read_ranges(source, "dataset", pin, [("nothing", 0, 1)])
+        KIND.pinning.download(source, "dataset", pin, ["nothing"], tmp_path, 20.0)

@@ -383,13 +383,13 @@ def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub, monkeypat
         KIND.pinning.read_files(KIND.parse("u/d", Path("/")), "dataset", MAIN, ("meta/info.json",))
 
 
-def test_parts_of_the_files_of_a_commit_are_read(hub):
-    hub.repositories["datasets/u/d"].commits[MAIN].update({"data/a.parquet": bytes(range(256)) * 400})
+def test_files_of_a_commit_are_downloaded(hub, tmp_path):
+    content = bytes(range(256)) * 400
+    hub.repositories["datasets/u/d"].commits[MAIN].update({"data/a.parquet": content})
     source, pinning = KIND.parse("u/d", Path("/")), KIND.pinning
-    assert pinning.list_files(source, "dataset", MAIN) == {"meta/info.json": 2, "data/a.parquet": 102_400}
-    hub.requests.clear()
-    ranges = [("data/a.parquet", 102_000, 102_003), ("data/a.parquet", 0, 2), ("data/a.parquet", 300, 301)]
-    assert pinning.read_ranges(source, "dataset", MAIN, ranges) == [bytes([112, 113, 114]), b"\0\1", bytes([44])]
-    assert sum("/resolve/" in path for path in list_paths(hub)) == 2  # near ones are one request
+    sizes = pinning.list_files(source, "dataset", MAIN)
+    assert sizes == {"meta/info.json": 2, "data/a.parquet": 102_400}
+    pinning.download(source, "dataset", MAIN, [*sizes], tmp_path, 20.0)
+    assert (tmp_path / "data/a.parquet").read_bytes() == content
     with pytest.raises(SourceError):
-        pinning.read_ranges(source, "dataset", MAIN, [("no-such", 0, 1)])
+        pinning.download(source, "dataset", MAIN, ["no-such"], tmp_path, 20.0)

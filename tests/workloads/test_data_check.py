@@ -1,8 +1,11 @@
 """What `robotrain data check` says about a dataset, and what it suggests to type."""
 
 import json
+from pathlib import Path
 
 import pytest
+from robotrain.model.data_report import RemoteFiles
+from robotrain_workloads.dataset_check import process
 from robotrain_workloads.dataset_check.check_report import (
     CheckedDataset,
     format_heading,
@@ -143,3 +146,14 @@ def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):
 def test_a_page_is_made_of_a_folder_of_this_machine_only(robotrain, dataset):
     (problem,) = robotrain("data", "view", dataset, "--json").json["problems"]
     assert (problem["code"], problem["where"], problem["given"]) == ("source-invalid", "DATASET", dataset)
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "reason"),
+    [("data/a.parquet", 3_000_000_000, "3.0 GB"), ("data/../../../a", 1, "outside of the dataset")],
+)
+def test_of_a_dataset_elsewhere_only_tables_of_some_size_are_downloaded(monkeypatch, tmp_path, path, size, reason):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path))
+    files = RemoteFiles("u/d", "1", lambda: {path: size, "videos/a.mp4": 1 << 40}, pytest.fail)
+    with pytest.raises(process.InspectionFailed, match=reason):
+        process.inspect_dataset(files, {"tables": {}}, lambda: Path("python"))

@@ -114,10 +114,7 @@ def test_bags_elsewhere_are_known_by_the_names_of_their_files(bags, description)
     parameters = tuple(dataclasses.asdict(LEROBOT_TRAIN.parameters(policy_type="act")).items())
     job = Job(workload="lerobot-train", parameters=parameters, sources=(source,))
 
-    def refuse_reading(ranges):
-        raise AssertionError(ranges)
-
-    files = RemoteFiles(source.uri, "1", lambda: sizes, refuse_reading)
+    files = RemoteFiles(source.uri, "1", lambda: sizes, pytest.fail)
     report = describe_dataset(job, source, files, DataReading("none", print, 1.0, may_build=False))
     if description:
         assert report is None, "no Python here reads it"

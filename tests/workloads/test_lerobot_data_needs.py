@@ -104,12 +104,8 @@ def test_following_a_remedy_leads_to_no_other_refusal_of_the_kind(training, reco
     (problem, *_) = job_documents.find_data_problems(training(folder, options, policy_type=kind))
     if "\n" not in problem:
         return
-    first, *words = split_way(problem)
-    changed = {"policy_type": words[0]} if first == "--policy-type" else {"policy_type": kind}
-    more = () if first == "--policy-type" else tuple(words)
-    problems = job_documents.find_data_problems(training(folder, (*options, *more), **changed))
-    assert problem not in problems
-    assert not problems or first != "--policy-type"
+    _, *words = split_way(problem)
+    assert problem not in job_documents.find_data_problems(training(folder, (*options, *words), policy_type=kind))
 
 
 MEAN = {"mean": [0.0] * 6, "std": [1.0] * 6}
@@ -173,23 +169,6 @@ def test_a_trained_policy_is_compared_by_its_own_sizes(training, record, policy)
     )  # without a remedy: no option changes weights
 
 
-def test_actions_that_are_padded_are_a_warning(training, record):
-    document = training(record({**ROBOT, **ONE}), policy_type="xvla")
-    job_documents.check_findings(
-        container.list_warnings(document, job_documents.folders(document)), fact="--policy.action_mode=auto"
-    )
-
-
-def test_cameras_that_are_not_used_are_a_warning(training, record):
-    folder = record({**ROBOT, **{f"observation.images.view{number}": camera(96, 96) for number in range(5)}})
-    document = training(folder, policy_type="evo1")
-    job_documents.check_findings(
-        container.list_warnings(document, job_documents.folders(document)), fact="--policy.max_views=5"
-    )
-    more = training(folder, ["--policy.max_views=5"], policy_type="evo1")
-    assert not list(container.list_warnings(more, job_documents.folders(more)))
-
-
 def test_a_reward_model_needs_the_reward(training, record):
     document = training(record({**ROBOT, **ONE}), policy_type=None, reward_model="reward_classifier")
     findings = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
@@ -200,7 +179,7 @@ def test_a_reward_model_reads_the_camera_that_its_option_names(training, record)
     folder = record({**ROBOT, **ONE})
     needs = training(folder, policy_type=None, reward_model="sarm")
     (problem,) = job_documents.find_data_problems(needs)
-    assert problem.endswith(f"-- --reward_model.image_key={LEFT}")
+    assert "--reward_model.image_key" in problem
     chosen = training(folder, [f"--reward_model.image_key={LEFT}"], policy_type=None, reward_model="sarm")
     assert job_documents.find_data_problems(chosen) == []
 

@@ -192,34 +192,27 @@ def feature(kind, *shape):
 
 TWO, PICTURE = feature("STATE", 2), feature("VISUAL", 3, 64, 64)
 INPUTS = [
-    # what the user lets a new policy read; the type; whether it cannot, and the features of the remedy
-    ({STATE: TWO, IMAGE: PICTURE}, "act", False, None),
-    ({STATE: TWO}, "act", True, None),
-    ({WORLD: feature("ENV", 2)}, "act", False, None),
-    ({WORLD: feature("ENV", 4)}, "act", True, {WORLD: feature("ENV", 2)}),
-    ({STATE: feature("STATE", 3), IMAGE: PICTURE}, "act", True, {STATE: TWO, IMAGE: PICTURE}),
-    ({STATE: TWO, "observation.images.image": PICTURE}, "act", True, {STATE: TWO, IMAGE: PICTURE}),
-    ({STATE: TWO, IMAGE: PICTURE, "observation.images.top": PICTURE}, "act", True, None),
-    ({STATE: feature("VISUAL", 2), IMAGE: PICTURE}, "act", True, None),
-    ({STATE: TWO, IMAGE: feature("VISUAL", 64, 64, 3)}, "act", False, None),
-    ({STATE: TWO, IMAGE: feature("VISUAL", 3, 32, 32)}, "act", False, None),
-    ({STATE: TWO, IMAGE: feature("VISUAL", 64, 64, 3)}, "diffusion", True, {STATE: TWO, IMAGE: PICTURE}),
-    ({STATE: TWO, IMAGE: PICTURE, WORLD: feature("ENV", 2), "observation.other": TWO}, "act", False, None),
-    ({}, "act", False, None),
-    ({STATE: feature("state", 2), IMAGE: PICTURE}, "act", True, {STATE: TWO, IMAGE: PICTURE}),
-    ({STATE: {"type": "STATE"}, IMAGE: PICTURE}, "act", True, None),
-    (["observation.state"], "act", True, None),
+    # what the user lets a new policy read; the type; whether it cannot
+    ({STATE: TWO, IMAGE: PICTURE}, "act", False),
+    ({STATE: TWO}, "act", True),
+    ({WORLD: feature("ENV", 2)}, "act", False),
+    ({WORLD: feature("ENV", 4)}, "act", True),
+    ({STATE: feature("STATE", 3), IMAGE: PICTURE}, "act", True),
+    ({STATE: TWO, "observation.images.image": PICTURE}, "act", True),
+    ({STATE: TWO, IMAGE: PICTURE, "observation.images.top": PICTURE}, "act", True),
+    ({STATE: feature("VISUAL", 2), IMAGE: PICTURE}, "act", True),
+    ({STATE: TWO, IMAGE: feature("VISUAL", 64, 64, 3)}, "act", False),
+    ({STATE: TWO, IMAGE: feature("VISUAL", 3, 32, 32)}, "act", False),
+    ({STATE: TWO, IMAGE: feature("VISUAL", 64, 64, 3)}, "diffusion", True),
+    ({STATE: TWO, IMAGE: PICTURE, WORLD: feature("ENV", 2), "observation.other": TWO}, "act", False),
+    ({}, "act", False),
 ]
 
 
-@pytest.mark.parametrize(("inputs", "kind", "is_wrong", "corrected"), INPUTS)
-def test_features_that_a_new_policy_shall_read(compare, inputs, kind, is_wrong, corrected):
+@pytest.mark.parametrize(("inputs", "kind", "is_wrong"), INPUTS)
+def test_features_that_a_new_policy_shall_read(compare, inputs, kind, is_wrong):
     problems, _ = compare([f"--policy.input_features={json.dumps(inputs)}"], PICTURES, policy_type=kind)
     check_findings(problems, is_wrong, "--policy.input_features")
-    if corrected:
-        (word,) = shlex.split(problems[0].partition("\n-- ")[2])
-        assert json.loads(word.partition("=")[2]) == corrected
-        assert compare([word], PICTURES, policy_type=kind)[0] == []
 
 
 OWN = {STATE: TWO, IMAGE: PICTURE}

@@ -3,22 +3,16 @@
 import itertools
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import job_documents
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from robotrain_runtime.contract.problem import make_data_problem
-from robotrain_workloads.lerobot import feature_renames, file_formats, policy_features
-from robotrain_workloads.lerobot.versions import ModelType
+from robotrain_workloads.lerobot import feature_renames, file_formats
 from robotrain_workloads.lerobot_train import container
 
 SHAPE = [48, 64, 3]
 CLOUD = (*job_documents.PLATFORMS["osmo"], "--dry-run")
-NAMES = ("image", "images.top", "images.wrist", "images.camera1", "images.camera2", "images.camera3", "images.left")
-Cameras = st.lists(st.sampled_from([f"observation.{name}" for name in NAMES]), max_size=4, unique=True)
 
 
 def inputs(*cameras, state=2):
@@ -56,63 +50,6 @@ def compare(training, policy, make_dataset):
 
 
 TOP, WRIST, FIRST, SECOND = "images.top", "images.wrist", "images.camera1", "images.camera2"
-
-
-@pytest.mark.parametrize(
-    ("read", "recorded", "kind", "likely"),
-    [
-        ([FIRST], ["image"], "act", "observation.image=observation.images.camera1"),
-        (
-            [FIRST, SECOND],
-            [TOP, WRIST],
-            "act",
-            "observation.images.top=observation.images.camera1,observation.images.wrist=observation.images.camera2",
-        ),
-        (
-            ["images.wrist_left", "images.front"],
-            ["images.front_view", "images.left_wrist"],
-            "act",
-            "observation.images.front_view=observation.images.front,"
-            "observation.images.left_wrist=observation.images.wrist_left",
-        ),
-        ([FIRST, TOP], [TOP, "image"], "act", "observation.image=observation.images.camera1"),
-        ([FIRST, SECOND, "images.camera3"], ["image"], "smolvla", "observation.image=observation.images.camera1"),
-        ([FIRST, SECOND], ["image"], "act", ""),  # ACT needs both
-        ([FIRST], ["images.left", "images.right"], "act", ""),  # which one?
-        ([FIRST], ["images.left", "images.cam1"], "act", "observation.images.cam1=observation.images.camera1"),
-    ],
-)
-def test_the_likely_renames_are_offered_and_lead_to_a_job_that_fits(
-    compare, training, make_dataset, read, recorded, kind, likely
-):
-    document, (problem,) = compare(read, recorded, kind=kind)
-    sentence, _, way = problem.partition("\n")
-    assert all(f"observation.{name}" in sentence for name in recorded)
-    assert way == (f"--rename {likely}" if likely else "")
-    if likely:
-        renamed = training(make_dataset(record(*recorded), folder="again"), rename=likely, policy_type=kind)
-        starts = [source for source in document.sources if source.role == "policy"]
-        again = replace(renamed, sources=(*renamed.sources, *starts))
-        assert job_documents.find_data_problems(again) == []
-        options = job_documents.read_options(job_documents.get_work(again).arguments)
-        pairs = dict(pair.split("=") for pair in likely.split(","))
-        assert json.loads(options["--rename_map"]) == pairs
-
-
-@given(read=Cameras, recorded=Cameras, may_be_absent=st.booleans())
-def test_after_the_likely_renames_nothing_is_missing(read, recorded, may_be_absent):
-    info = {"features": {name: {"dtype": "image", "shape": SHAPE} for name in recorded}}
-    settings = {"input_features": {name: {"type": "VISUAL", "shape": [3, 48, 64]} for name in read}}
-    model = ModelType(takes_absent_cameras=may_be_absent)
-    problems = list(policy_features.find_feature_mismatches(settings, info, {}, model))
-    assert len(problems) <= 1
-    for way in ("".join(way.text for way in make_data_problem(problem).suggestions) for problem in problems):
-        if way:
-            renames = feature_renames.parse_renames({"rename": way.removeprefix("--rename ")})
-            assert list(policy_features.find_feature_mismatches(settings, info, renames, model)) == []
-            assert list(feature_renames.find_rename_problems(renames, recorded, read)) == []
-        else:
-            assert len(read) != len(recorded)
 
 
 @pytest.mark.parametrize(
@@ -184,24 +121,19 @@ def test_a_type_that_trains_without_some_cameras_may_be_given_one_of_several(com
 
 
 @pytest.mark.parametrize(
-    ("read", "recorded", "kind", "is_wrong", "is_told"),
+    ("read", "recorded", "kind", "is_wrong"),
     [
-        ([FIRST, SECOND], [FIRST], "smolvla", False, True),
-        ([FIRST, SECOND], [FIRST], "act", True, False),
-        ([FIRST, SECOND], [], "smolvla", True, False),
-        ([FIRST], [FIRST, TOP], "act", False, True),
-        ([FIRST, "images.empty_camera_0"], [FIRST], "act", False, False),
-        ([FIRST], [FIRST], "act", False, False),
+        ([FIRST, SECOND], [FIRST], "smolvla", False),
+        ([FIRST, SECOND], [FIRST], "act", True),
+        ([FIRST, SECOND], [], "smolvla", True),
+        ([FIRST], [FIRST, TOP], "act", False),
+        ([FIRST, "images.empty_camera_0"], [FIRST], "act", False),
+        ([FIRST], [FIRST], "act", False),
     ],
 )
-def test_cameras_that_only_one_of_both_has(compare, read, recorded, kind, is_wrong, is_told):
-    document, problems = compare(read, recorded, kind=kind)
+def test_cameras_that_only_one_of_both_has(compare, read, recorded, kind, is_wrong):
+    _, problems = compare(read, recorded, kind=kind)
     job_documents.check_findings(problems, is_wrong)
-    warnings = list(container.list_warnings(document, job_documents.folders(document)))
-    if not is_wrong:
-        job_documents.check_findings(warnings, is_told)
-        notes = [note.text for note in job_documents.get_work(document).notes if note.level == "warning"]
-        assert all(warning in notes for warning in warnings)
 
 
 def test_states_of_another_size_fit_a_type_that_pads_them(training, policy, make_dataset):
@@ -280,16 +212,14 @@ def test_from_lerobot_translates_the_option(robotrain, policy):
 RECORDED = ["observation.state", "observation.image", "action"]
 UNKNOWN_NAMES = [
     # the rename, the features of the dataset; the remedy
-    ({"image": "observation.images.top"}, RECORDED, "--rename observation.image=observation.images.top"),
-    ({"image": "observation.image"}, RECORDED, "leave out --rename"),
-    ({"image": "observation.image"}, ["action"], ""),
+    ({"observation.imag": "observation.images.top"}, RECORDED, ["--rename observation.image=observation.images.top"]),
+    ({"wrist": "observation.images.top"}, RECORDED, []),
+    ({"image": "observation.image"}, ["action"], []),
 ]
 
 
-@pytest.mark.parametrize(("renames", "recorded", "way"), UNKNOWN_NAMES)
-def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
+@pytest.mark.parametrize(("renames", "recorded", "ways"), UNKNOWN_NAMES)
+def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, ways):
     finding = make_data_problem(*feature_renames.find_rename_problems(renames, recorded, None))
-    assert ([suggestion.text for suggestion in finding.suggestions], finding.title.endswith("only ")) == (
-        [way] if way else [],
-        False,
-    )
+    assert [suggestion.text for suggestion in finding.suggestions] == ways
+    assert not finding.title.endswith("only ")

@@ -96,14 +96,6 @@ def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht):
     assert "[data-unusable]" not in robotrain(*words, "--policy-type", "act").stderr
 
 
-def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset):
-    image = {"dtype": "image", "shape": [48, 64, 3]}
-    data = dataset(features={"observation.state": STATE_FEATURE, "action": STATE_FEATURE, "observation.image": image})
-    start = policy("blind", input_features=STATE, output_features=NARROW)
-    answer = robotrain("submit", "lerobot-train", "--policy-path", start, "--dataset-path", data, *CLOUD)
-    check_problems(answer.stderr, "data-unexpected", *NO_OSMO)
-
-
 def test_a_list_that_the_weights_need_is_one_word():
     place = {"work": "/work", "cache": "/cache"}
     start = Start(mode="policy", settings={"type": "diffusion", "down_dims": [32, 64]})

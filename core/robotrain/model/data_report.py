@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.model.source import FileRange
-
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.problem import Problem
@@ -24,8 +22,8 @@ class RemoteFiles(NamedTuple):
     """Changes with the content."""
     list_sizes: Callable[[], Mapping[str, int]]
     """Return the size of each file, by path. Raise SourceError."""
-    read_ranges: Callable[[Sequence[FileRange]], Sequence[bytes]]
-    """Return parts of files. Raise SourceError."""
+    download: Callable[[Sequence[str], Path, float], None]
+    """Write files below a folder, within so many seconds. Raise SourceError."""
 
 
 class DataReading(NamedTuple):

@@ -76,10 +76,6 @@ class RoleFlag:
     """What to type for a copy of a repository: OWNER/NAME in it is the repository's name. Empty if it takes none."""
 
 
-FileRange = tuple[str, int, int]
-"""Path, first byte, last byte + 1."""
-
-
 class Pinning(NamedTuple):
     """How a kind pins a source to its current content.
 
@@ -96,17 +92,17 @@ class Pinning(NamedTuple):
     read_files: Callable[[Source, str, str, Sequence[str]], Mapping[str, bytes]] = lambda source, role, pin, paths: {}
     """(source, role, pin, paths) → the content of those of `paths`, a few small files, that the pinned source has."""
     list_files: Callable[[Source, str, str], Mapping[str, int]] | None = None
-    """(source, role, pin) → the size of each file of the pinned source, by path; None if `read_ranges` cannot read."""
-    read_ranges: Callable[[Source, str, str, Sequence[FileRange]], Sequence[bytes]] = lambda *_: ()
-    """(source, role, pin, ranges) → parts of files of the pinned source."""
+    """(source, role, pin) → the size of each file of the pinned source, by path; None if `download` cannot read."""
+    download: Callable[[Source, str, str, Sequence[str], Path, float], None] = lambda *_: None
+    """(source, role, pin, paths, folder, seconds): write files of the pinned source below a folder, in that time."""
     read_tags: Callable[[Source, str, str], Sequence[str]] = lambda source, role, pin: ()
     """(source, role, pin) → `NAME=VALUE`: what a run records of the pinned source, such as the commit of code."""
 
     @classmethod
-    def from_module(cls, load: "Callable[[], PinModule]", *, has_ranges: bool = False) -> "Pinning":
+    def from_module(cls, load: "Callable[[], PinModule]", *, has_files: bool = False) -> "Pinning":
         """Return the functions of a module that is loaded when one is called; `read_files` and `read_tags` may lack.
 
-        With `has_ranges` the module has `list_files` and `read_ranges`.
+        With `has_files` the module has `list_files` and `download`.
         """
 
         def call_optional(name: str, *arguments: Any) -> Any:
@@ -119,8 +115,8 @@ class Pinning(NamedTuple):
             find_missing=lambda source, role, paths: load().find_missing_paths(source, role, paths),
             read_files=functools.partial(call_optional, "read_files"),
             read_tags=functools.partial(call_optional, "read_tags"),
-            list_files=functools.partial(call_optional, "list_files") if has_ranges else None,
-            read_ranges=functools.partial(call_optional, "read_ranges"),
+            list_files=functools.partial(call_optional, "list_files") if has_files else None,
+            download=functools.partial(call_optional, "download"),
         )
 
 

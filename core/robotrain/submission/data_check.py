@@ -58,7 +58,7 @@ def make_remote_files(source: JobSource, kinds: Mapping[str, SourceKind]) -> Rem
         source.uri,
         f"{source.kind} {source.uri} {source.pin}",
         partial(pinning.list_files, parsed_source, source.role, source.pin),
-        partial(pinning.read_ranges, parsed_source, source.role, source.pin),
+        partial(pinning.download, parsed_source, source.role, source.pin),
     )
 
 

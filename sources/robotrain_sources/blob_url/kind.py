@@ -62,7 +62,7 @@ KIND = SourceKind(
     container_plugin="robotrain_sources.blob_url.fetch",
     target="robotrain_sources.blob_url.target",
     warn=find_warnings,
-    pinning=Pinning.from_module(load_pin, has_ranges=True),
+    pinning=Pinning.from_module(load_pin, has_files=True),
 )
 
 

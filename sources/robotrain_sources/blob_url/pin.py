@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
-from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 
-from robotrain_sources import file_ranges, parallel
+from robotrain_sources import parallel, remote_files
 from robotrain_sources.blob_url import errors, fetch, identity
 from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
@@ -50,12 +51,12 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
 def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
     """Return the size of each blob below the prefix. Raise SourceError."""
-    return file_ranges.list_sizes(partial(fetch.open, str(source), pin, role, ""), THIS_MACHINE)
+    return remote_files.list_sizes(partial(fetch.open, str(source), pin, role, ""), THIS_MACHINE)
 
 
-def read_ranges(source: Source, role: str, pin: str, ranges: Sequence[FileRange]) -> Sequence[bytes]:
-    """Return parts of blobs below the prefix. Raise SourceError."""
-    return file_ranges.read_ranges(partial(fetch.open, str(source), pin, role, ""), ranges, THIS_MACHINE)
+def download(source: Source, role: str, pin: str, paths: Sequence[str], folder: Path, seconds: float) -> None:
+    """Write blobs below the prefix below a folder. Raise SourceError."""
+    remote_files.download(partial(fetch.open, str(source), pin, role, ""), paths, folder, seconds, THIS_MACHINE)
 
 
 def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:

@@ -95,7 +95,7 @@ KIND = SourceKind(
         parse=reference.parse_branch,
         takes_results=False,
     ),
-    pinning=Pinning.from_module(load_pin, has_ranges=True),
+    pinning=Pinning.from_module(load_pin, has_files=True),
 )
 
 

@@ -11,17 +11,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion
 from robotrain.model.health import Check, HealthResult, report_ok, report_warning
-from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
-from robotrain_sources import file_ranges, parallel
+from robotrain_sources import parallel, remote_files
 from robotrain_sources.fetching.errors import explain, repeat_if_busy
 from robotrain_sources.huggingface import fetch, layout
 from robotrain_sources.huggingface.errors import (
@@ -186,12 +187,12 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
 def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
     """Return the size of each file of the commit `pin`. Raise SourceError."""
-    return file_ranges.list_sizes(partial(fetch.open, str(source), pin, role, ""), "The Hub")
+    return remote_files.list_sizes(partial(fetch.open, str(source), pin, role, ""), "The Hub")
 
 
-def read_ranges(source: Source, role: str, pin: str, ranges: Sequence[FileRange]) -> Sequence[bytes]:
-    """Return parts of files of the commit `pin`. Raise SourceError."""
-    return file_ranges.read_ranges(partial(fetch.open, str(source), pin, role, ""), ranges, "The Hub")
+def download(source: Source, role: str, pin: str, paths: Sequence[str], folder: Path, seconds: float) -> None:
+    """Write files of the commit `pin` below a folder. Raise SourceError."""
+    remote_files.download(partial(fetch.open, str(source), pin, role, ""), paths, folder, seconds, "The Hub")
 
 
 def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, str]:

@@ -13,9 +13,9 @@ from robotrain_workloads.dataset_check.findings import (
     make_finding,
     make_span_finding,
 )
-from robotrain_workloads.dataset_check.load import Array
 from robotrain_workloads.dataset_check.motion import Motion, find_runs
 from robotrain_workloads.dataset_check.picture_sample import Sample
+from robotrain_workloads.dataset_check.table_files import Array
 
 DARKEST, BLACK, ONE_COLOR = 8, 24, 1.5
 """The brightest part of a black picture whatever the scene is, and in a bright one; and the standard deviation of a

@@ -22,6 +22,7 @@ from robotrain_workloads.dataset_check.findings import Finding, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded, Training
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.picture_sample import SampledPictures
+from robotrain_workloads.dataset_check.table_files import Unreadable
 
 TABLE_CHECKS: tuple[Callable[[Recorded], Iterator[Finding]], ...] = (
     tables.find_episode_problems,
@@ -59,7 +60,7 @@ def check_tables(root: Path, training: Training, *, has_videos: bool = True) -> 
         recorded = load.load(root, training)
         recorded.has_videos = has_videos
         return recorded, [finding for check in TABLE_CHECKS for finding in check(recorded)]
-    except load.Unreadable as error:
+    except Unreadable as error:
         return None, [error.finding]
     except OSError as error:
         return None, [make_finding("file-unreadable", f"the tables of {root} cannot be read: {error}")]

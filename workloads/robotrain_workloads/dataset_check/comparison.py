@@ -28,7 +28,5 @@ def find_policy_problems(job: LerobotJob) -> Iterator[Problem | str]:
 def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence for what LeRobot accepts of a dataset, though it is probably not what is meant."""
     if needs := data_needs.find_needs(job):
-        yield from needs.list_view_warnings()
-        yield from needs.list_space_warnings()
         yield from statistics_needs.list_warnings(needs)
     yield from source_units.list_warnings(job)

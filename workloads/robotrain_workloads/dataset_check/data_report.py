@@ -21,7 +21,8 @@ from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot.dataset_preparation import make_bags_problem
 from robotrain_workloads.lerobot.job import LerobotJob
 
-TABLES = "tables"
+TABLES, MOST_BYTES = "tables", 200_000_000
+"""The question, and how large the tables of a dataset elsewhere may be."""
 
 
 class NoPython(Exception):
@@ -45,7 +46,7 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
         if isinstance(files, RemoteFiles) and _are_bags(files.list_sizes()):
             return DataReport(errors=(make_bags_problem(lerobot_job, source),))
         questions = {TABLES: {**make_table_options(lerobot_job), "warns": True}}
-        inspected = inspect_dataset(files, questions, find_python, seconds=reading.seconds)
+        inspected = inspect_dataset(files, questions, find_python, seconds=reading.seconds, most_bytes=MOST_BYTES)
     except NoPython:
         return None
     except InspectionFailed as error:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
-from robotrain_workloads.dataset_check.load import ACTION, STATE, Array
+from robotrain_workloads.dataset_check.load import ACTION, STATE
 from robotrain_workloads.dataset_check.motion import Motion
+from robotrain_workloads.dataset_check.table_files import Array
 
 FOLLOWS, AGAINST = 0.9, -0.6
 """The correlation of a joint's state with its action: in most episodes, and if its sign is inverted."""

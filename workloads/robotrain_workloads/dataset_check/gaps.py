@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from robotrain_workloads.dataset_check.findings import Finding, Span, make_finding, make_span_finding
-from robotrain_workloads.dataset_check.load import Array, Recorded
+from robotrain_workloads.dataset_check.load import Recorded
 from robotrain_workloads.dataset_check.motion import Motion, find_runs
+from robotrain_workloads.dataset_check.table_files import Array
 
 DROPPED = 2.8
 """How many times as far as in the frames around it a robot moves where frames are missing."""

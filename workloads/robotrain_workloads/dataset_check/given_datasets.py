@@ -136,7 +136,7 @@ def inspect_given(
     questions: Mapping[str, Mapping[str, Any]],
     progress: Callable[[int, int], None],
 ) -> InspectedDataset:
-    """Return the answers to questions about a dataset, by parts of files elsewhere. Raise InspectionFailed."""
+    """Return the answers to questions about a dataset. Raise InspectionFailed."""
     if dataset.folder is not None:
         return process.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
     try:

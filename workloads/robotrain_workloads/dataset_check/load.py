@@ -5,7 +5,6 @@ LeRobot v2.1 and v3.0 have the same columns here. Needs numpy, pandas and pyarro
 
 import json
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-from robotrain_runtime.contract.files import open_regular_file, read_limited_file
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
+from robotrain_workloads.dataset_check.table_files import (
+    DATA_FILES,
+    Array,
+    Unreadable,
+    list_files,
+    may_hold,
+    open_table,
+    read_batches,
+    read_table,
+    read_text,
+    require_sizes,
+    to_numbers,
+)
 from robotrain_workloads.lerobot import dataset, file_formats
 
 ACTION, STATE, REWARD = "action", "observation.state", "next.reward"
@@ -28,7 +38,7 @@ NUMBER_PREFIXES = (ACTION, "observation.")
 FRAME_COLUMNS = ("index", "episode_index", "frame_index", "timestamp", "task_index")
 RANGE_COLUMNS = ("episode_index", "length", "dataset_from_index", "dataset_to_index")
 VIDEO_COLUMNS = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
-DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
+EPISODE_FILES, TASK_FILE = "meta/episodes/*/*.parquet", "meta/tasks.parquet"
 EPISODES_V21, TASKS_V21 = "meta/episodes.jsonl", "meta/tasks.jsonl"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA_PATH_V21 = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
@@ -37,21 +47,6 @@ FOLDER_FILES = 1000
 """Files of v2.1 in a folder, if info.json does not say it."""
 MOST_VALUES = 20_000_000
 """Numbers that are kept in memory; of a larger dataset, those of evenly spread episodes."""
-BATCH_ROWS = 65_536
-SMALL_GROUP, LARGEST_ROW, NUMBER_BYTES = 1 << 26, 1 << 16, 8
-"""Bytes of columns of numbers: more of a row group than of that many rows is a lie that would fill the memory."""
-LARGEST_TEXT = 100_000_000
-
-Array = Any
-"""An array of numpy."""
-
-
-class Unreadable(Exception):
-    """A file of a dataset cannot be read."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.text)
-        self.finding = finding
 
 
 @dataclass(frozen=True)
@@ -249,7 +244,7 @@ def _load_frames(recorded: Recorded) -> None:
             problems = [*_find_column_problems(file.schema_arrow, features, path)]
             recorded.findings += problems
             present = [name for name in (*FRAME_COLUMNS, *names) if name in file.schema_arrow.names]
-            _require_sizes(file, path, present)
+            require_sizes(file, path, present)
             if any(problem.feature in needed for problem in problems):
                 recorded.is_read = False
                 break
@@ -282,11 +277,18 @@ def _load_frames(recorded: Recorded) -> None:
 
 def _place_frames(recorded: Recorded, batch: Any, first_row: int) -> pd.DataFrame:
     """Return the columns of frames, with the episode and the frame that they are by the lengths of episodes."""
-    frames = pd.DataFrame({name: batch.column(name).to_numpy(zero_copy_only=False) for name in FRAME_COLUMNS})
+    columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in FRAME_COLUMNS}
+    frames = pd.DataFrame({name: _shorten(values) for name, values in columns.items()})
     rows = np.arange(first_row, first_row + len(frames))
     frames["episode"] = np.searchsorted(recorded.episodes["end"], rows, "right").astype(np.int32)
     frames["frame"] = (rows - recorded.episodes["start"].to_numpy()[frames["episode"]]).astype(np.int32)
     return frames
+
+
+def _shorten(values: Array) -> Array:
+    """Return whole numbers with 32 bits; those that need more become the largest ones."""
+    limits = np.iinfo(np.int32)
+    return values.clip(limits.min, limits.max).astype(np.int32) if values.dtype.kind == "i" else values
 
 
 def _note_wrong(recorded: Recorded, name: str, column: Any, size: int, first_row: int) -> Array:
@@ -303,30 +305,6 @@ def _note_wrong(recorded: Recorded, name: str, column: Any, size: int, first_row
             rows = np.flatnonzero(is_wrong)
             recorded.wrong_values.append((name, reason.format(lengths[rows[0]]), rows + first_row))
     return values
-
-
-def to_numbers(column: Any, size: int, dtype: Any = np.float32) -> tuple[Array, Array]:
-    """Return a column as rows of numbers, NaN for other lengths; and their lengths, -1 without a value."""
-    count = len(column)
-    is_there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
-    lengths = np.where(is_there, size, -1)
-    if pa.types.is_list(column.type) and not hasattr(column.type.value_type, "value_type"):
-        lengths = np.where(is_there, column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), -1)
-        is_there = lengths == size
-        if not is_there.all():
-            column = column.filter(pa.array(is_there))
-    while hasattr(column.type, "value_type"):
-        column = column.flatten()
-    flat = column.to_numpy(zero_copy_only=False)
-    flat = flat.astype(dtype or (flat.dtype if flat.dtype.kind == "f" else np.float64), copy=False)
-    if is_there.all() and len(flat) == count * size:
-        return flat.reshape(count, size), lengths
-    values = np.full((count, size), np.nan, flat.dtype)
-    if len(flat) == is_there.sum() * size:
-        values[is_there] = flat.reshape(-1, size)
-    else:
-        values[is_there] = flat.reshape(-1, 1)[:count] if size == 1 else np.nan
-    return values, lengths
 
 
 def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], path: str) -> Iterator[Finding]:
@@ -361,82 +339,6 @@ def _compare_type(arrow_type: Any, feature: Mapping[str, Any]) -> tuple[str, str
     return (f"{count} values a frame", str(size)) if is_known and count != size else None
 
 
-def list_files(root: Path, pattern: str) -> list[str]:
-    """Return the files of a dataset that match a pattern, sorted."""
-    return [path.relative_to(root).as_posix() for path in sorted(root.glob(pattern)) if path.is_file()]
-
-
-def read_text(root: Path, path: str, most_bytes: int = LARGEST_TEXT) -> bytes:
-    """Return the content of a file of text. Raise Unreadable, OSError."""
-    if not (root / path).is_file():
-        raise Unreadable(make_finding("file-missing", f"{path} does not exist"))
-    try:
-        return read_limited_file(root / path, most_bytes)
-    except ValueError as error:
-        text = f"{path} is too large to be read: more than {most_bytes:,} bytes"
-        raise Unreadable(make_finding("file-unreadable", text)) from error
-
-
-def find_damage(root: Path, path: str, subject: str = "") -> Finding | None:
-    """Return why a file cannot be read; None if its form is right."""
-    if not (root / path).is_file():
-        return make_finding("file-missing", f"{path}{subject} does not exist")
-    with open_regular_file(root / path) as file:
-        damage = file_formats.explain_form(file, (root / path).stat().st_size, (root / path).suffix)
-    code = "file-is-pointer" if damage == file_formats.LFS_POINTER else "file-unreadable"
-    return make_finding(code, f"{path}{subject} {damage}") if damage else None
-
-
-def open_table(root: Path, path: str) -> Any:
-    """Return an open Parquet file. Raise Unreadable."""
-    if finding := find_damage(root, path):
-        raise Unreadable(finding)
-    try:
-        return pq.ParquetFile(root / path)
-    except (OSError, pa.ArrowException) as error:
-        raise _explain_failure(path, error) from error
-
-
-def read_table(root: Path, path: str, needed: Sequence[str], others: Sequence[str] | None) -> pd.DataFrame:
-    """Return a whole table: the needed columns, and of others those that it has (None: all). Raise Unreadable."""
-    file = open_table(root, path)
-    names = file.schema_arrow.names
-    for name in needed:
-        if name not in names:
-            raise Unreadable(make_finding("column-missing", f"{path} has no column {name}"))
-    columns = names if others is None else [*needed, *(name for name in others if name in names)]
-    _require_sizes(file, path, columns)
-    try:
-        return file.read(columns=columns).to_pandas(ignore_metadata=True)
-    except (OSError, pa.ArrowException) as error:
-        raise _explain_failure(path, error) from error
-
-
-def _require_sizes(file: Any, path: str, columns: Sequence[str]) -> None:
-    """Raise Unreadable if an open file claims bytes of columns that would fill the memory."""
-    for group in map(file.metadata.row_group, range(file.num_row_groups)):
-        chunks = map(group.column, range(group.num_columns))
-        chosen = [chunk for chunk in chunks if chunk.path_in_schema.split(".list")[0] in columns]
-        size = sum(max(chunk.total_uncompressed_size, chunk.num_values * NUMBER_BYTES) for chunk in chosen)
-        if size > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
-            text = f"{path} claims {size:,} bytes of numbers in {group.num_rows:,} rows"
-            raise Unreadable(make_finding("file-unreadable", text))
-
-
-def read_batches(file: Any, path: str, columns: Sequence[str]) -> Iterator[Any]:
-    """Yield the rows of an open file, some at a time. Raise Unreadable."""
-    try:
-        for group in range(file.num_row_groups):  # pyarrow keeps what it read until its iterator ends
-            yield from file.iter_batches(BATCH_ROWS, [group], columns)
-    except (OSError, pa.ArrowException) as error:
-        raise _explain_failure(path, error) from error
-
-
-def _explain_failure(path: str, error: Exception) -> Unreadable:
-    reason = re.sub(r"[\s\x00-\x1f]+", " ", str(error)).strip()
-    return Unreadable(make_finding("file-unreadable", f"{path} is damaged: {reason}"))
-
-
 def read_episode(recorded: Recorded, episode: int, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
     """Yield the rows of one episode in batches of pyarrow; only row groups that may have it are read."""
     named = recorded.episodes["data_path"].iloc[episode] if "data_path" in recorded.episodes else ""
@@ -448,13 +350,3 @@ def read_episode(recorded: Recorded, episode: int, columns: Sequence[str], batch
             rows = batch.filter(pa.compute.equal(batch.column("episode_index"), episode))
             if rows.num_rows:
                 yield rows
-
-
-def may_hold(file: Any, group: int, episodes: Collection[int]) -> bool:
-    """Return whether a row group may have a frame of one of these episodes."""
-    meta = file.metadata.row_group(group)
-    for column in map(meta.column, range(meta.num_columns)):
-        limits = column.statistics if column.path_in_schema == "episode_index" else None
-        if limits and limits.has_min_max:
-            return any(limits.min <= episode <= limits.max for episode in episodes)
-    return True

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.dataset_check.findings import Span
-from robotrain_workloads.dataset_check.load import ACTION, STATE, Array, Recorded
+from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded
 from robotrain_workloads.dataset_check.statistics import measure_spread
+from robotrain_workloads.dataset_check.table_files import Array
 
 STILL = 0.012
 """How far a robot at rest moves, of a dimension's range: noise of sensors."""

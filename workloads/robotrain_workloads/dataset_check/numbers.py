@@ -7,8 +7,9 @@ import numpy as np
 
 from robotrain_workloads.dataset_check import tables
 from robotrain_workloads.dataset_check.findings import Finding, make_finding, make_span_finding
-from robotrain_workloads.dataset_check.load import ACTION, REWARD, STATE, Array, Recorded
+from robotrain_workloads.dataset_check.load import ACTION, REWARD, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import GRIP, Motion, take_quantile
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 SHORT_SECONDS, SHORT_PART = 0.5, 0.2

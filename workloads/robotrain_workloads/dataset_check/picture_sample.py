@@ -12,8 +12,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from robotrain_workloads.dataset_check import load, videos
-from robotrain_workloads.dataset_check.load import Array, Recorded
+from robotrain_workloads.dataset_check import table_files, videos
+from robotrain_workloads.dataset_check.load import Recorded
+from robotrain_workloads.dataset_check.table_files import Array
 
 SIZE, COLOR_SIZE = 32, 8
 """Width and height of a small picture in pixels: of gray, and of one in red, green and blue."""
@@ -118,9 +119,9 @@ class SampledPictures:
         kept = {*self._recorded.kept.tolist()}
         decoded: dict[tuple[str, int], dict[int, tuple[Array, Array]]] = defaultdict(dict)
         columns = ["episode_index", "frame_index", *cameras]
-        for path in load.list_files(self._recorded.root, load.DATA_FILES):
-            file = load.open_table(self._recorded.root, path)
-            groups = [group for group in range(file.num_row_groups) if load.may_hold(file, group, kept)]
+        for path in table_files.list_files(self._recorded.root, table_files.DATA_FILES):
+            file = table_files.open_table(self._recorded.root, path)
+            groups = [group for group in range(file.num_row_groups) if table_files.may_hold(file, group, kept)]
             for batch in file.iter_batches(videos.PICTURE_ROWS, groups, columns) if groups else ():
                 rows = [
                     row

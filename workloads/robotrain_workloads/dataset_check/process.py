@@ -26,8 +26,8 @@ from robotrain_workloads.dataset_check.findings import Finding, load_finding
 CHILD = "robotrain_workloads.dataset_check.inspection"
 FORMAT = 1
 """Changes with what a cached answer means."""
-TABLES, MOST_DOWNLOADED = ("meta/", "data/"), 1_000_000_000
-"""What is downloaded of a dataset that is elsewhere, at most, in bytes."""
+TABLES, MOST_BYTES, MOST_SECONDS = ("meta/", "data/"), 1_000_000_000, 3600.0
+"""What is downloaded of a dataset that is elsewhere, and how much."""
 FOLDER, MOST_KEPT, LARGEST_KEPT = "inspected", 200, 1 << 20
 """The folder of answers in the cache, and how many and how large ones it keeps."""
 
@@ -51,6 +51,7 @@ def inspect_dataset(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
     seconds: float | None = None,
+    most_bytes: int = MOST_BYTES,
 ) -> InspectedDataset:
     """Return the answers to questions about a dataset, each with its options; an error ends them.
 
@@ -59,6 +60,7 @@ def inspect_dataset(
 
     :param find_python: return a Python with numpy, pyarrow, PyAV and Pillow; called only if the answers are unknown.
     :param seconds: how long it may take.
+    :param most_bytes: how large the tables of a dataset elsewhere may be.
     """
     archive = pack_payload({"data": CHILD})
     identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
@@ -66,7 +68,7 @@ def inspect_dataset(
     key = hashlib.sha256(json.dumps(key_parts).encode()).hexdigest()
     if (stored_json := files.load_computed(key, FOLDER)) is not None:
         return _load_inspected(json.loads(stored_json))
-    inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
+    inspected = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds, most_bytes)
     inspected_json = json.dumps(
         {"findings": [finding.dump() for finding in inspected.findings], "results": inspected.results}
     ).encode()
@@ -98,6 +100,7 @@ def _ask_process(
     code: bytes,
     progress: Callable[[int, int], None],
     seconds: float | None,
+    most_bytes: int,
 ) -> InspectedDataset:
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder, tempfile.TemporaryFile() as errors:
         with zipfile.ZipFile(io.BytesIO(code)) as code_archive:
@@ -106,7 +109,7 @@ def _ask_process(
             described: dict[str, Any] = {"folder": str(dataset.absolute())}
         else:
             described = {"folder": f"{folder}/dataset", "name": dataset.name, "has_videos": False}
-            _download_tables(dataset, Path(folder, "dataset"))
+            _download_tables(dataset, Path(folder, "dataset"), most_bytes, seconds or MOST_SECONDS)
         inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environ = child_python.make_import_environ([folder], inherited) | OFFLINE
         options = {"env": environ, "cwd": child_python.NEUTRAL_FOLDER, "stderr": errors}
@@ -140,14 +143,11 @@ def _ask_process(
         raise InspectionFailed(redact(f"{python} ended without an answer: {reason}".rstrip("."), max_length=400))
 
 
-def _download_tables(dataset: RemoteFiles, folder: Path) -> None:
+def _download_tables(dataset: RemoteFiles, folder: Path, most_bytes: int, seconds: float) -> None:
     """Download the description and the tables of a dataset that is elsewhere. Raise SourceError, InspectionFailed."""
     sizes = {path: size for path, size in dataset.list_sizes().items() if path.startswith(TABLES)}
-    if (total := sum(sizes.values())) > MOST_DOWNLOADED:
-        raise InspectionFailed(f"its tables have {total / 1e9:.1f} GB: copy the dataset into a folder")
-    for path, size in sizes.items():
-        place = folder / path
-        if not place.resolve().is_relative_to(folder.resolve()):
-            raise InspectionFailed(f"{path} is outside of the dataset")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(dataset.read_ranges([(path, 0, size)])[0])
+    if (total := sum(sizes.values())) > most_bytes:
+        raise InspectionFailed(f"its tables have {total / 1e9:.1f} GB, and at most {most_bytes / 1e9:.1f} GB are read")
+    if strange := [path for path in sizes if not (folder / path).resolve().is_relative_to(folder.resolve())]:
+        raise InspectionFailed(f"{strange[0]} is outside of the dataset")
+    dataset.download([*sizes], folder, seconds)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
-from robotrain_workloads.dataset_check.load import Array, Recorded
+from robotrain_workloads.dataset_check.load import Recorded
 from robotrain_workloads.dataset_check.motion import Motion
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 CONSECUTIVE = 4

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robotrain_workloads.dataset_check import load
-from robotrain_workloads.dataset_check.load import Array
+from robotrain_workloads.dataset_check import table_files
+from robotrain_workloads.dataset_check.table_files import Array
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 """By LeRobot's name."""
@@ -86,15 +86,15 @@ def compute_statistics(dimensions: Iterable[Array]) -> dict[str, Array]:
 
 
 def read_rows(root: Path, column: str, chosen: Collection[int] | None, size: int) -> tuple[Array, Array]:
-    """Return the rows of a column of numbers in data/, and the episode of each. Raise load.Unreadable.
+    """Return the rows of a column of numbers in data/, and the episode of each. Raise table_files.Unreadable.
 
     :param chosen: the episodes that are read; None for all.
     """
     parts, owners = list[Array](), list[Array]()
-    for path in load.list_files(root, load.DATA_FILES):
-        for batch in load.read_batches(load.open_table(root, path), path, ["episode_index", column]):
+    for path in table_files.list_files(root, table_files.DATA_FILES):
+        for batch in table_files.read_batches(table_files.open_table(root, path), path, ["episode_index", column]):
             episodes = batch.column("episode_index").to_numpy(zero_copy_only=False)
             is_used = np.ones(len(episodes), bool) if chosen is None else np.isin(episodes, [*chosen])
-            parts.append(load.to_numbers(batch.column(column), size, dtype=None)[0][is_used])
+            parts.append(table_files.to_numbers(batch.column(column), size, dtype=None)[0][is_used])
             owners.append(episodes[is_used])
     return np.concatenate(parts), np.concatenate(owners)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
-from robotrain_workloads.dataset_check.load import ACTION, STATE, Array, Recorded
+from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.statistics import Spread
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 COMPUTED_WAY = "--statistics computed"

@@ -10,9 +10,10 @@ import av
 import numpy as np
 from PIL import Image
 
-from robotrain_workloads.dataset_check import load
-from robotrain_workloads.dataset_check.load import Array, Recorded
+from robotrain_workloads.dataset_check import load, table_files
+from robotrain_workloads.dataset_check.load import Recorded
 from robotrain_workloads.dataset_check.picture_sample import VideoDecoder, choose_evenly
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 PICTURES = 16
@@ -74,7 +75,7 @@ def make_strip(recorded: Recorded, episode: int, camera: str, room: int) -> Came
                     pictures[frame] = picture
     except FileNotFoundError:
         strip.problem = f"{strip.part.path if strip.part else camera} does not exist"
-    except (OSError, ValueError, LookupError, av.error.FFmpegError, load.Unreadable) as error:
+    except (OSError, ValueError, LookupError, av.error.FFmpegError, table_files.Unreadable) as error:
         reason = getattr(error, "strerror", "") or error
         strip.problem = f"{strip.part.path if strip.part else camera} cannot be read: {reason}"
     missing = len(frames) - len(pictures)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
-from robotrain_workloads.dataset_check.load import TASK_FILE, TRAINED, Array, Recorded
+from robotrain_workloads.dataset_check.load import TASK_FILE, TRAINED, Recorded
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 TOLERANCE_OPTION = "--tolerance_s"

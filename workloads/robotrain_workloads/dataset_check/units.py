@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
-from robotrain_workloads.dataset_check.load import ACTION, STATE, Array
+from robotrain_workloads.dataset_check.load import ACTION, STATE
 from robotrain_workloads.dataset_check.motion import GRIP, Motion
 from robotrain_workloads.dataset_check.source_units import AGREED, FACTORS, GAP, NEAR_MOTION, NEAR_SIZE
 from robotrain_workloads.dataset_check.statistics import Spread
+from robotrain_workloads.dataset_check.table_files import Array
 
 NEAR_FACTOR = np.array([NEAR_SIZE, NEAR_MOTION])
 """How far the factor of an episode may be from one of `FACTORS`: of its numbers' size, and of their motion."""

@@ -14,9 +14,10 @@ import pandas as pd
 from av.bitstream import BitStreamFilterContext, bitstream_filters_available
 from PIL import Image
 
-from robotrain_workloads.dataset_check import load
+from robotrain_workloads.dataset_check import load, table_files
 from robotrain_workloads.dataset_check.findings import Finding, Span, make_finding, make_span_finding
-from robotrain_workloads.dataset_check.load import Array, Recorded
+from robotrain_workloads.dataset_check.load import Recorded
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.data_errors import UnreadableEpisodes
 
@@ -105,7 +106,7 @@ def _open_video(recorded: Recorded, camera: str, path: str, episode: int, *, is_
     subject = f", the video of episode {episode},"
     if not is_opened and (recorded.root / path).is_file():
         return Video()
-    if damage := load.find_damage(recorded.root, path, subject):
+    if damage := table_files.find_damage(recorded.root, path, subject):
         code = "video-unreadable" if damage.code == "file-unreadable" else damage.code
         return Video(damage._replace(code=code, feature=camera))
     try:
@@ -160,8 +161,8 @@ def find_picture_problems(recorded: Recorded) -> Iterator[Finding]:
     if not cameras or not recorded.is_read:
         return
     groups = list[tuple[str, int, int]]()
-    for path in load.list_files(recorded.root, load.DATA_FILES):
-        meta = load.open_table(recorded.root, path).metadata
+    for path in table_files.list_files(recorded.root, table_files.DATA_FILES):
+        meta = table_files.open_table(recorded.root, path).metadata
         for number in range(meta.num_row_groups):
             columns = map(meta.row_group(number).column, range(meta.num_columns))
             sizes = [
@@ -199,7 +200,7 @@ def read_pictures(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield episode, frame and the picture of each camera of the rows of some row groups."""
     columns = ["episode_index", "frame_index", *cameras]
-    file = load.open_table(recorded.root, path)
+    file = table_files.open_table(recorded.root, path)
     for batch in file.iter_batches(PICTURE_ROWS, groups, columns) if len(groups) else ():
         yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
 
@@ -264,7 +265,7 @@ class DamagedPictures:
 
     def scan_tables(self, recorded: Recorded, path: str, cameras: Sequence[str], episodes: Collection[int]) -> None:
         """Add the pictures of a table that cannot be decoded, by decoding each."""
-        groups = range(load.open_table(recorded.root, path).num_row_groups)
+        groups = range(table_files.open_table(recorded.root, path).num_row_groups)
         for episode, frame, *pictures in read_pictures(recorded, path, groups, cameras):
             for camera, picture in zip(cameras, pictures, strict=True) if episode in episodes else ():
                 if not is_whole(picture, decodes=True):
@@ -368,7 +369,7 @@ def find_unreadable(root: Path, chosen: Collection[int] | None) -> UnreadableEpi
     for camera, path in list_videos(recorded):
         damaged.scan_video(recorded, camera, path, is_suspect=True)
     images = [name for name in recorded.cameras if name not in recorded.videos]
-    for path in load.list_files(recorded.root, load.DATA_FILES) if images else ():
+    for path in table_files.list_files(recorded.root, table_files.DATA_FILES) if images else ():
         damaged.scan_tables(recorded, path, images, kept)
     episodes = {episode for spans in damaged.spans.values() for episode, *_ in spans}
     return UnreadableEpisodes(sorted(episodes), len(kept), are_all=True)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from robotrain_workloads.dataset_check import load
+from robotrain_workloads.dataset_check import load, table_files
 from robotrain_workloads.dataset_check.findings import Finding
-from robotrain_workloads.dataset_check.load import ACTION, FRAME_COLUMNS, STATE, Array, Recorded
+from robotrain_workloads.dataset_check.load import ACTION, FRAME_COLUMNS, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import Motion
 from robotrain_workloads.dataset_check.strips import LARGEST_CLIPS, make_strip
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 
 MOST_TASKS = 20
@@ -92,7 +93,7 @@ def _describe_episode(recorded: Recorded, shown: EpisodeScores) -> dict[str, Any
     curves, problem = {}, ""
     try:
         curves = _read_curves(recorded, shown.episode)
-    except (OSError, ValueError, KeyError, load.Unreadable) as error:
+    except (OSError, ValueError, KeyError, table_files.Unreadable) as error:
         problem = f"the numbers of the episode cannot be read: {error}"
     return {**shown._asdict(), "strips": strips, "curves": curves, "problem": problem}
 
@@ -159,7 +160,7 @@ def _read_curves(recorded: Recorded, episode: int) -> dict[str, list[dict[str, A
     curves = {}
     for name in sorted(features, key=lambda name: (name != ACTION, name != STATE)):
         size = int(np.prod(features[name].get("shape") or [1]))
-        values, _ = load.to_numbers(table.column(name).combine_chunks(), size)
+        values, _ = table_files.to_numbers(table.column(name).combine_chunks(), size)
         names = _name_curves(features[name], size)
         curves[name] = [_make_curve(*column) for column in zip(names, values.T, strict=True)]
     return curves

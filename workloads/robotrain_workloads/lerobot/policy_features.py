@@ -3,10 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.problem import Problem, make_data_problem
-
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
-from robotrain_workloads.lerobot.feature_renames import find_likely_renames, format_flag
 from robotrain_workloads.lerobot.versions import ModelType
 
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
@@ -38,7 +35,7 @@ def find_feature_mismatches(
     origin: FeatureOrigin = DATASET_ORIGIN,
     *,
     is_trained: bool = True,
-) -> Iterator[Problem | str]:
+) -> Iterator[str]:
     """Yield one sentence for each feature that does not match.
 
     renames: features of the dataset that have another name for the policy.
@@ -54,7 +51,7 @@ def find_feature_mismatches(
             name, model, settings, sum(_get_shape(recorded_features[name])), None if is_trained else sum(inputs[name])
         ):
             yield from _compare_sizes(name, inputs[name], recorded_features[name], origin)
-    yield from _find_missing_cameras(inputs, info, renames, model, origin, is_trained)
+    yield from _find_missing_cameras(inputs, info, renames, model, origin)
     for name in (name for name in inputs if name in recorded_features and name not in (STATE, WORLD)):
         available_shape = get_image_shape(recorded_features[name])
         yield from _compare_images(name, inputs[name], available_shape, settings, model, origin, is_trained)
@@ -97,56 +94,18 @@ def _find_missing_cameras(
     renames: Mapping[str, str],
     model: ModelType,
     origin: FeatureOrigin,
-    is_trained: bool,
-) -> Iterator[Problem | str]:
-    """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
-    missing_cameras, unused_cameras, available_cameras = _match_cameras(inputs, info, renames)
-    may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
-    is_any_known = any(name in available_cameras for name in inputs)
-    if not missing_cameras or (
-        may_be_absent and is_any_known and (renames or not unused_cameras)
-    ):  # who renames some means it
-        return
-    reads_text = f"the policy reads the camera{'s' * (len(missing_cameras) > 1)} {', '.join(missing_cameras)}"
-    cameras = f"only {', '.join(available_cameras)}" if available_cameras else "no camera"
-    original_names = {renames.get(name, name): name for name in list_cameras(info)}
-    likely_renames = find_likely_renames(missing_cameras, unused_cameras, may_be_absent=may_be_absent)
-    likely_renames = {original_names[name]: renamed for name, renamed in likely_renames.items()}
-    way = format_flag({**renames, **likely_renames}) if likely_renames and is_trained else ""
-    yield make_data_problem(f"{reads_text}, but {origin.name} has {cameras}", way)
-
-
-def _match_cameras(
-    inputs: Mapping[str, Any], info: Mapping[str, Any], renames: Mapping[str, str]
-) -> tuple[list[str], list[str], list[str]]:
-    """Return the policy's cameras that the dataset lacks, those of the dataset that the policy does not read, and all
-    of the dataset, by their new names."""
+) -> Iterator[str]:
+    """Yield a sentence if cameras that the policy reads are missing."""
     available_cameras = [renames.get(name, name) for name in list_cameras(info)]
     policy_cameras = [name for name in inputs if name not in (STATE, WORLD)]
-    return (
-        [name for name in policy_cameras if name not in available_cameras],
-        [name for name in available_cameras if name not in policy_cameras],
-        available_cameras,
-    )
-
-
-def list_camera_warnings(
-    settings: Mapping[str, Any], info: Mapping[str, Any], renames: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield a sentence on cameras that only the dataset has, and one on those that only the policy has."""
-    inputs = get_policy_inputs(settings)
-    missing_cameras, unused_cameras, _ = _match_cameras(inputs, info, renames) if inputs else ([], [], [])
-    if unused_cameras:
-        yield f"the policy was trained without {', '.join(unused_cameras)}, and ignores {_refer_to(unused_cameras)}"
-    if missing_cameras:
-        yield (
-            f"the dataset has no {', '.join(missing_cameras)}: the policy is trained without "
-            f"{_refer_to(missing_cameras)}"
-        )
-
-
-def _refer_to(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
+    missing_cameras = [name for name in policy_cameras if name not in available_cameras]
+    unused_cameras = [name for name in available_cameras if name not in policy_cameras]
+    may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
+    is_meant = renames or not unused_cameras  # who renames some means it
+    if missing_cameras and not (may_be_absent and len(missing_cameras) < len(policy_cameras) and is_meant):
+        plural = "s" * (len(missing_cameras) > 1)
+        cameras = f"only {', '.join(available_cameras)}" if available_cameras else "no camera"
+        yield f"the policy reads the camera{plural} {', '.join(missing_cameras)}, but {origin.name} has {cameras}"
 
 
 def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:

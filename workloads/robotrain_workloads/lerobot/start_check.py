@@ -55,10 +55,7 @@ def _compare_features(job: LerobotJob) -> Iterator[Problem | str]:
     if not problems:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
         settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
-        mismatches = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
-        yield from (
-            mismatches if is_policy else (make_data_problem(mismatch).title for mismatch in mismatches)
-        )  # only policies rename
+        yield from policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
 
 
 def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
@@ -102,9 +99,7 @@ def _list_changed(job: LerobotJob, option_names: Iterable[str]) -> Iterator[tupl
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
-    """Yield a sentence for each option with which a fine-tune leaves weights out or has new ones, and for cameras that
-    only the dataset or only the policy has.
-    """
+    """Yield a sentence for each option with which a fine-tune leaves weights out or has new ones."""
     model, start = job.model, job.start
     network_parts = model.lerobot.get_network_options(model.kind).parts if start.mode in ("policy", "weights") else ()
     for option, typed_text, saved_text in _list_changed(job, network_parts):
@@ -112,5 +107,3 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
             f"{option}={typed_text} is another network than that of the {model.noun}, which has {saved_text}"
         )
         yield f"{option_change}: weights that do not fit are left out, and new parts start with random ones"
-    if start.mode != "scratch" and job.root:
-        yield from policy_features.list_camera_warnings(start.settings, job.info, job.renames)

@@ -61,8 +61,6 @@ class ModelType(NamedTuple):
     """Whether it trains without some of the cameras that its configuration names."""
     camera_options: Mapping[str, str | Sequence[str]] = {}
     """The options that name a camera of the dataset, or several, with those that they name by default."""
-    views_option: str = ""
-    """The option with the most cameras that it uses: it ignores the others. Empty if it uses all."""
     camera_prefix: str = ""
     """What the names of its cameras must begin with; empty if any name will do."""
     same_pictures: bool = False
@@ -95,8 +93,6 @@ class ModelType(NamedTuple):
     """Whether it reads the text of the task."""
     adapter_modules: bool = False
     """Whether LeRobot knows which of its modules an adapter changes, if nobody names them."""
-    weighs_samples: bool = False
-    """Whether it trains with samples of different weights: LeRobot's `sample_weighting`."""
     optimizer: Mapping[str, Any] = {}
     """LeRobot's optimizer for it, as options without the learning rate, if LeRobot trains it without a schedule."""
     training_options: Mapping[str, Any] = {}

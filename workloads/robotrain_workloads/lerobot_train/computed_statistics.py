@@ -14,7 +14,7 @@ import numpy as np
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.dataset_check import statistics as number_statistics
-from robotrain_workloads.dataset_check.load import Array
+from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset, device
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE
 from robotrain_workloads.lerobot_train.wrapped_attribute import wrap_attribute
