@@ -23,7 +23,7 @@ def adopt(
 ) -> None:
     """Make a run of another machine, or of a colleague, one of this machine's: then every command takes it.
 
-    robotrain adopt --platform slurm HOST:/shared/runs/pick-v3-folder
+    robotrain adopt --platform NAME HOST:/shared/runs/pick-v3-folder
 
     Nothing of the run changes, and nothing is sent: what `robotrain runs` needs is read from its platform.
     """
