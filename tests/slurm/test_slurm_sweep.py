@@ -99,7 +99,7 @@ def test_sweep_is_one_sbatch(slurm, runs):
     slurm.set_state("1", "PENDING", "Priority")
     status, trials = ENGINE.query_pipeline(reference)
     assert (status.state, trials) == ("pending", [])
-    assert "priority" in status.reason
+    assert "Priority" in status.reason
     assert [call[0] for call in slurm.read_calls()] == ["squeue"]
 
 
@@ -107,7 +107,7 @@ def test_sweep_is_one_sbatch(slurm, runs):
 def test_array_above_the_limit_of_the_cluster_is_refused(slurm, runs, size, most):
     slurm.configure(array_size=size)
     problems = [problem for problem in ENGINE.preflight(make_sweep(runs)) if problem.severity == "error"]
-    check_problems(problems, *([] if most is None else ["sweep-too-large"]))
+    check_problems(problems, *([] if most is None else ["platform-refused"]))
 
 
 def begin_trial(runs: Path, number: int, **outcome: object) -> None:
