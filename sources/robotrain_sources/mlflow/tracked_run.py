@@ -7,7 +7,6 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.document import TRACKED_RUN_TAG
 from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
@@ -96,7 +95,5 @@ def _ask_server(address: str, what: str, path: str, signs_in: bool = True, **que
         if isinstance(cause, HTTPError) and cause.code == 404:
             raise SourceNotFound(f"The tracking server {host} has no {what}.") from None
         if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
-            bad_certificate = find_untrusted_certificate(cause)
-            reason = f": {bad_certificate}" if bad_certificate else ""
-            raise SourceUnreachable(f"The tracking server {host} cannot be reached from here{reason}.") from None
+            raise SourceUnreachable(error.why) from None
         raise
