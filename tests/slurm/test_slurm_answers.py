@@ -26,12 +26,12 @@ ACCOUNTS = """\
 # of a command's answer: a run, its job, its state, start and end, exit code, and a word of its reason
 TOLD = [
     ("squeue", QUEUE, "count-1", "12", "pending", None, None, None, "it starts"),
-    ("squeue", QUEUE, "count-6", "36", "pending", None, None, None, "job 29 must end"),
+    ("squeue", QUEUE, "count-6", "36", "pending", None, None, None, "Dependency"),
     ("squeue", QUEUE, "count-9", "53", "pending", None, None, None, "scontrol release 53"),
     ("squeue", QUEUE, "a", "90", "pending", None, None, None, "UnavailableNodes:n[1-3]"),
     ("squeue", QUEUE, "a name", "11", "lost", None, None, None, "no longer knows"),
     ("squeue", EARLIER, "old", "5", "running", 1795491290.0, None, None, "on n1"),
-    ("squeue", EARLIER, "old", "6", "pending", None, None, None, "higher priority"),
+    ("squeue", EARLIER, "old", "6", "pending", None, None, None, "Priority"),
     ("sacct", ACCOUNTS, "count-1", "1", "failed", 1795493632.0, 1795493632.0, 3, "exit code 3"),
     ("sacct", ACCOUNTS, "count-2", "2", "failed", 1795493632.0, 1795493633.0, 137, "killed"),
     ("sacct", ACCOUNTS, "count-3", "5", "running", 1795493633.0, None, None, "on n2"),
@@ -61,7 +61,7 @@ def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(recorded, run):
     recorded.answer("squeue", error="squeue: error: Munge encode failed: Failed to access munge.socket", code=1)
     with pytest.raises(Rejected) as failed:
         ENGINE.status(run.reference)
-    check_problems(failed.value.problems, "slurm-authentication")
+    check_problems(failed.value.problems, "platform-away")
     assert failed.value.transient
 
 

@@ -1,4 +1,4 @@
-"""A server whose certificate this machine does not trust: what is wrong, and what helps, whoever asks it."""
+"""A server whose certificate this machine does not trust: it is quoted, whoever asks."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def say_file(address: str) -> str:
 def say_tracking(address: str) -> str:
     (finding,) = find_address_problems(address)
     assert (finding.code, finding.fault) == ("tracking-unreachable", "machine")
-    return f"{finding.why} {finding.suggestions}"
+    return finding.why
 
 
 def say_channel(address: str) -> str:
@@ -66,6 +66,4 @@ def test_whoever_asks_names_the_certificate(say: Callable[[str], str], address, 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", address)
     text = say(address)
-    assert "ertificate is not trusted (" in text
-    assert "REQUESTS_CA_BUNDLE" in text
-    assert "SSL_CERT_FILE" in text
+    assert "certificate verify failed" in text

@@ -40,10 +40,8 @@ from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.preflight import checks, setup
 from robotrain_slurm.spec.plans import SlurmPlans
-from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_VARIABLE,
-    get_script,
     read_own,
 )
 from robotrain_slurm.submit import prefetch, upload
@@ -131,8 +129,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
                 )
 
     def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
-        options = read_options(plan.files[get_script(job)].decode())
-        return explain_refusal(self.at, answer, options, plan.job)[0]
+        return explain_refusal(answer)
 
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the first job that began: others continue it."""

@@ -1,6 +1,7 @@
 """The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
 import functools
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -49,8 +50,6 @@ class PreflightContext:
     spec: AzureMLSubmissionSpec
     workspace: Answer = field(default_factory=Answer)
     """The workspace's resource; empty if it is not known."""
-    nodes: int = 1
-    """How many nodes the job trains on together."""
 
     def get(self, path: str) -> Answer:
         """Return a part of the workspace by its path. Raises ArmError."""
@@ -64,10 +63,6 @@ class PreflightContext:
     def region(self) -> str:
         """The workspace's region as in URLs; empty if it is not known. Raises ArmError."""
         return self.workspace.get_text("location").replace(" ", "").lower()
-
-    def get_property(self, name: str) -> str:
-        """Return a text property of the workspace; empty if it is not known."""
-        return self.workspace.get_object("properties").get_text(name)
 
 
 def suggest_existing(
@@ -89,9 +84,6 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
-    if diagnosis.kind == "untrusted":
-        reason, ways = _redact_reason(diagnosis), diagnosis.suggestions
-        return make_problem("platform-untrusted", *ways, title=diagnosis.title, why=reason)
     if error.is_transient:
         return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":
@@ -125,56 +117,12 @@ def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Probl
     )
 
 
-def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Turn a denied or missing resource that submitters need not see into a note. Raises ArmError for other errors."""
-    try:
-        yield from problems
-    except ArmError as error:
-        if error.status not in (403, 404):
-            raise
-        reason = redact(f"{error}.", max_length=MAX_SENTENCE)
-        yield make_problem("not-checked-here.denied", subject=subject, why=reason)
-
-
-class UncheckedParts:
-    """The subjects of checks that failed, grouped by reason."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._errors: list[tuple[str, ArmError]] = []
-
-    def collect_errors(self, subject: str, check: Callable[[], Iterable[Problem]]) -> Callable[[], Iterator[Problem]]:
-        """Wrap a check so that its ArmError is collected. `subject`: what it checks, in words."""
-
-        def run_check() -> Iterator[Problem]:
-            try:
-                yield from check()
-            except ArmError as error:
-                self._errors.append((subject, error))
-
-        return run_check
-
-    def make_problems(self) -> Iterator[Problem]:
-        """Yield one problem for each reason."""
-        errors_by_reason: dict[object, list[tuple[str, ArmError]]] = {}
-        for subject, error in sorted(self._errors, key=lambda item: item[0]):
-            errors_by_reason.setdefault((error.status, error.code), []).append((subject, error))
-        for group in errors_by_reason.values():
-            subjects = dict.fromkeys(subject for subject, _ in group)
-            error = group[0][1]
-            diagnosis = errors.diagnose_workspace_error(error, self._workspace)
-            if error.is_transient:
-                yield make_no_answer_problem(subjects, error, diagnosis)
-            else:
-                yield make_unchecked_problem(subjects, diagnosis)
-
-
 def check_workspace(
-    preflight: PreflightContext, list_parts: Callable[[PreflightContext, UncheckedParts], Iterable[RunCheck]]
+    preflight: PreflightContext, list_parts: Callable[[PreflightContext], Iterable[tuple[str, RunCheck]]]
 ) -> Iterator[Problem | HealthResult]:
     """Check the workspace first, so that a denied access is reported once, then its parts.
 
-    :param list_parts: returns the checks of the parts that matter.
+    :param list_parts: returns the parts that matter, in words, and the check of each.
     """
     workspace = preflight.spec.target_workspace
     try:
@@ -185,9 +133,25 @@ def check_workspace(
         yield problem
         if problem.severity == "error":
             return
-    unchecked = UncheckedParts(workspace)
-    yield from find_problems(list_parts(preflight, unchecked))
-    yield from unchecked.make_problems()
+    failed: list[tuple[str, ArmError]] = []
+
+    def check_part(subject: str, check: RunCheck) -> Iterator[Problem | HealthResult]:
+        try:
+            yield from check()
+        except ArmError as error:
+            failed.append((subject, error))
+
+    yield from find_problems(functools.partial(check_part, *part) for part in list_parts(preflight))
+    by_reason: dict[object, dict[str, ArmError]] = {}
+    for subject, failure in sorted(failed, key=operator.itemgetter(0)):
+        by_reason.setdefault((failure.status, failure.code), {})[subject] = failure
+    for failures in by_reason.values():
+        failure = next(iter(failures.values()))
+        diagnosis = errors.diagnose_workspace_error(failure, workspace)
+        if failure.is_transient:
+            yield make_no_answer_problem(failures, failure, diagnosis)
+        else:
+            yield make_unchecked_problem(failures, diagnosis)
 
 
 def _redact_reason(diagnosis: Diagnosis) -> str:
