@@ -10,8 +10,6 @@ from azureml_workspace_plans import COMPUTE, add_dataset, list_codes, make_plan,
 from robotrain.errors import format_problem
 from robotrain_azureml.submit import sdk
 
-DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
-
 
 @pytest.fixture
 def ready_workspace(azureml):

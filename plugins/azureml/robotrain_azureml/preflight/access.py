@@ -6,7 +6,7 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import ArmError
-from robotrain_azure.storage import Datastore, StorageError, diagnose_storage_error
+from robotrain_azure.storage import Datastore, StorageError, diagnose_storage_error, get_datastore
 
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
@@ -20,7 +20,7 @@ def check_storage(preflight: PreflightContext) -> Iterator[Problem]:
     spec = preflight.spec
     command = spec.make_az_command("datastore list")
     try:
-        store = preflight.get_datastore()
+        store = get_datastore(preflight.arm, spec.target_workspace, spec.datastore)
     except StorageError as error:
         fix = Suggestion(command, "lists the others")
         yield make_problem("resource-unsuitable.datastore", fix, given=spec.datastore, error=str(error))

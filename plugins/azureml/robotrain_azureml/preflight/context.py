@@ -2,7 +2,6 @@
 
 import functools
 import operator
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -11,35 +10,16 @@ from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.health import HealthResult, RunCheck, find_problems, report_ok
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain_azure import errors, storage
-from robotrain_azure.arm import API_VERSION, UNREACHABLE, Answer, ArmClient, ArmError
+from robotrain_azure import errors
+from robotrain_azure.arm import UNREACHABLE, Answer, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
-from robotrain_azure.lookup import PATIENCE_SECONDS, LookupClient
-from robotrain_azure.storage import Datastore
+from robotrain_azure.lookup import PATIENCE_SECONDS
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
-
-
-class CachingArmClient(LookupClient):
-    """A client that requests each resource once, for all checks of a preflight. Thread-safe."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._answers: dict[object, DeadlineFuture[Answer]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, path: str, version: str = API_VERSION, **query: str) -> Answer:
-        """Return one resource."""
-        key = (path, version, *sorted(query.items()))
-        with self._lock:
-            if key not in self._answers:
-                self._answers[key] = DeadlineFuture(functools.partial(super().get, path, version, **query))
-        return self._answers[key].result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +34,6 @@ class PreflightContext:
     def get(self, path: str) -> Answer:
         """Return a part of the workspace by its path. Raises ArmError."""
         return self.arm.get(f"{self.spec.target_workspace.resource}/{path}")
-
-    def get_datastore(self) -> Datastore:
-        """Return the job's datastore. Raises ArmError, and StorageError if it holds no blobs."""
-        return storage.get_datastore(self.arm, self.spec.target_workspace, self.spec.datastore)
 
     @property
     def region(self) -> str:

@@ -9,13 +9,14 @@ from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.health import Check, HealthResult, RunCheck, find_problems
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks
+from robotrain_azure.lookup import LookupClient
 from robotrain_azure.models import registry
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import PROBLEM_CODES
 from robotrain_azureml.preflight import access, assets, compute, context, setup
-from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
@@ -80,4 +81,4 @@ def _check_azure(spec: AzureMLSubmissionSpec) -> Iterator[Problem | HealthResult
             *((asset.format_value(), partial(assets.check_asset, preflight, asset)) for asset in spec.assets),
         ]
 
-    return context.check_workspace(PreflightContext(CachingArmClient(), spec), list_parts)
+    return context.check_workspace(PreflightContext(LookupClient(), spec), list_parts)

@@ -133,18 +133,6 @@ def read_tags(source: JobSource, settings: OsmoSettings) -> Mapping[str, str]:
     return models.read_tags(source, workspace.parse_tracking_uri(environment.get_tracking_uri(settings)))
 
 
-def drop_consequences(problems: Iterable[Problem]) -> Sequence[Problem]:
-    """Drop missing datasets if the service has another version, which looks for them elsewhere."""
-    all_problems = [*problems]
-    if not any(problem.code == "osmo-server-other" and problem.severity == "error" for problem in all_problems):
-        return all_problems
-    return [
-        problem
-        for problem in all_problems
-        if (problem.message, problem.where) != ("source-missing.empty", dataset.DATASET_FLAG)
-    ]
-
-
 def check_patched_workflow(plan: Plan, submission: OsmoSubmissionSpec) -> Iterator[Problem]:
     """Have OSMO read the workflow in a dry run. What else is wrong with the service other checks say."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
