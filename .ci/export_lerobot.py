@@ -107,15 +107,30 @@ class Tree:
         return [value] if type(value) in (int, float, bool, str) and type(kind) in (str, dict) else []
 
 
-def format_tree(version: str) -> str:
-    """Return `options.json`, a class on each line."""
-    tree = Tree()
-    root = tree.add(TrainPipelineConfig)
-    classes = [
-        f"{json.dumps(name)}: {json.dumps(fields, sort_keys=True)}" for name, fields in sorted(tree.classes.items())
-    ]
-    head = f'"lerobot": "{version}",\n"root": "{root}",\n"classes": {{\n'
-    return "{" + head + ",\n".join(classes) + "\n}}\n"
+def format_options(version: str) -> str:
+    """Return `options.json`: the options of every training by name, and those that each choice of a group adds."""
+    tree, options, choices = Tree(), dict[str, list[Any]](), dict[str, dict[str, dict[str, list[Any]]]]()
+
+    def add_options(name: str, prefix: str, into: dict[str, list[Any]]) -> None:
+        for option, field in tree.classes[name].items():
+            kinds = field[0]["any of"] if isinstance(field[0], dict) and "any of" in field[0] else [field[0]]
+            nested = next((kind for kind in kinds if isinstance(kind, dict) and {"fields", "choices"} & {*kind}), {})
+            if "fields" in nested:
+                add_options(nested["fields"], f"{prefix}{option}.", into)
+            elif "choices" in nested:
+                choices[prefix + option] = {choice: {} for choice in nested["choices"]}
+                for choice, choice_class in nested["choices"].items():
+                    add_options(choice_class, "", choices[prefix + option][choice])
+            else:
+                into[prefix + option] = field
+
+    def format_lines(lines: dict[str, Any]) -> str:
+        return ",\n".join(f"{json.dumps(name)}: {json.dumps(lines[name], sort_keys=True)}" for name in sorted(lines))
+
+    add_options(tree.add(TrainPipelineConfig), "", options)
+    groups = ",\n".join(f"{json.dumps(group)}: {{\n{format_lines(choices[group])}}}" for group in sorted(choices))
+    head = f'"lerobot": "{version}",\n"options": {{\n{format_lines(options)}}},\n'
+    return "{" + head + f'"choices": {{\n{groups}\n}}}}\n'
 
 
 class TypeDescription:
@@ -261,7 +276,7 @@ def main(folder: Path) -> None:
     version = importlib.metadata.version("lerobot")
     path = folder / "notes.json"
     notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    (folder / "options.json").write_text(format_tree(version), encoding="utf-8")
+    (folder / "options.json").write_text(format_options(version), encoding="utf-8")
     envs = Path(lerobot.envs.__file__).parent
     (folder / "tasks.json").write_text(format_tasks(version, envs), encoding="utf-8")
     (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")

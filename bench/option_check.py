@@ -18,13 +18,13 @@ CEILING = 20.0
 """Milliseconds."""
 PROGRAM = """
 import sys, time
-from robotrain_workloads.lerobot_options import option_rules, rejected_options
+from robotrain_workloads.lerobot_options import option_names, option_rules
 from robotrain_workloads.lerobot.trained_model import choose_model
 
 arguments, parameters = sys.argv[2:], {"lerobot_version": None, "policy_type": "smolvla"}
 before = time.perf_counter()
 model = choose_model(parameters, {})
-found = [*rejected_options.find_option_problems(arguments, {"policy": model.kind}, {})]
+found = [*option_names.check_names(arguments, {"policy": model.kind}, {})]
 found += option_rules.find_problems(arguments, model, {}, starts=False)
 print(1000 * (time.perf_counter() - before))
 assert len(found) == int(sys.argv[1]), found

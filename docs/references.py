@@ -136,7 +136,7 @@ def _format_default(value: object) -> str:
 
 SCHEDULER_METHODS = (
     *("make_submit_words", "search_jobs", "make_refusal", "get_engine_state", "get_engine_states", "explain_state"),
-    *("stop_jobs", "ask_scheduler", "check", "format_trial", "find_sweep_obstacle", "make_node_launcher"),
+    *("stop_jobs", "ask_scheduler", "check", "make_node_launcher"),
     *("find_begun_job", "make_start_script", "make_own_values"),
 )
 """What a plugin for a scheduler writes, beside attributes."""

@@ -44,6 +44,6 @@ def compare_adopted(
     run = re.findall(r"^\S+-[0-9a-f]{8}-1$", sent.stdout, re.M)[-1]
     before = robotrain("status", run, "--json").json
     monkeypatch.setenv("ROBOTRAIN_STATE", str(other))
-    adopted = robotrain("adopt", name_run(before))
+    adopted = robotrain("adopt", "--platform", before["platform"], name_run(before))
     assert adopted.exit_code == 0, adopted.stderr
     assert {**robotrain("status", run, "--json").json, **NOT_KEPT} == {**before, **NOT_KEPT}

@@ -18,13 +18,12 @@ from robotrain.plugin import (
     Plan,
     Registered,
     Status,
-    SweepPlans,
     hook,
     make_job_document,
 )
 
 
-class DagEngine(FakeEngine, PipelineRuns, SweepPlans):
+class DagEngine(FakeEngine, PipelineRuns):
     def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
         documents = {}
         for step in steps:
@@ -50,26 +49,6 @@ class DagEngine(FakeEngine, PipelineRuns, SweepPlans):
         spec = {"steps": documents, "finished": {name: dict(finished_step) for name, finished_step in finished.items()}}
         files = {"dag.json": json.dumps(spec, indent=1).encode()}
         return Plan(platform=self.platform.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
-
-    def find_sweep_obstacle(self, sweep: Any) -> str:
-        return "too many slots" if sweep.settings.slots > 100 else ""
-
-    def render_sweep(self, sweep: Any, job: Any, run: str) -> Plan:
-        placement = Placement(work="/dag", cache="/dag/cache")
-        body = make_job_document(
-            sweep.jobs[0],
-            run=run,
-            platform=self.platform.name,
-            container_plugins=sweep.container_plugins,
-            placement=placement,
-        )
-        names = ("trials", "sampler", "sampler_seed", "at_most", "metric", "better")
-        spec = {name: getattr(sweep, name) for name in names}
-        spec["job"] = json.loads(replace(body, space=sweep.space).to_json())
-        files = {"sweep.json": json.dumps(spec, indent=1).encode()}
-        return Plan(
-            platform=self.platform.name, run=run, job=job, spec="sweep.json", files=files, shown=("sweep.json",)
-        )
 
     def _steps(self, reference: Any) -> dict[str, Any]:
         path = engine() / f"{reference['id']}.steps.json"
@@ -110,7 +89,7 @@ DAG = replace(
     engine_class=DagEngine,
     capabilities=replace(
         FAKE.capabilities,
-        features={**FAKE.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
+        features={**FAKE.capabilities.features, "native_dag": YES, "cancel": YES},
     ),
 )
 

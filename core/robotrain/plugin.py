@@ -1,7 +1,7 @@
 """The public names for plugins on the machine that submits."""
 
 from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
+from robotrain_runtime.contract.document import JobDocument, JobSource, Mount, Placement
 from robotrain_runtime.contract.event import Checkpoint, Registered
 from robotrain_runtime.contract.parameter import Param, TerraformOutput, load_pairs, parse_pairs
 
@@ -16,7 +16,7 @@ from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
 from robotrain.model.health import Check, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
-from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform, PlatformDefault, PlatformEngine, PlatformPart, PlatformPlans
 from robotrain.model.platform_features import (
@@ -26,7 +26,6 @@ from robotrain.model.platform_features import (
     RunAccess,
     SharedRuns,
     SourceVersions,
-    SweepPlans,
     Uploads,
 )
 from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
@@ -88,7 +87,6 @@ __all__ = [
     "Container",
     "DataReading",
     "DataReport",
-    "Dimension",
     "FactFile",
     "FolderFacts",
     "FollowingDecision",
@@ -163,8 +161,6 @@ __all__ = [
     "SubmittedRun",
     "Suggestion",
     "Support",
-    "SweepPlans",
-    "SweepSpec",
     "TargetForm",
     "TerminalCommand",
     "TerraformOutput",

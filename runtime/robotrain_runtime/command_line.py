@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime.contract import document, trial_values
+from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.document_limits import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
@@ -20,7 +20,6 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     run.add_argument("job", type=Path, metavar="JOB.json")
     run.add_argument("--once", metavar="NAME", help="do nothing if a job of another name started the run")
     run.add_argument("--log", type=Path, metavar="FILE", help="append the output to FILE")
-    run.add_argument("--set", action="append", metavar="NAME=VALUE", help="a value of a trial of a sweep")
     fetch = commands.add_parser("fetch", help="fetch what a job needs into its cache, and do none of its work")
     fetch.add_argument("job", type=Path, metavar="JOB.json")
     fetch.add_argument("--to", type=Path, metavar="FOLDER", help="the run's folder: write where the data is")
@@ -50,19 +49,11 @@ def _get_default_cache() -> Path:
 
 
 def read_document(options: argparse.Namespace) -> JobDocument:
-    """Return the job document, with the values of a trial. Raise JobFailed."""
+    """Return the job document. Raise JobFailed."""
     try:
-        job_document = document.parse_document(read_limited_file(options.job, MAX_DOCUMENT_BYTES).decode())
+        return document.parse_document(read_limited_file(options.job, MAX_DOCUMENT_BYTES).decode())
     except (OSError, ValueError) as error:
         raise JobFailed(f"{options.job} is not a valid job document: {error}", EXIT_REFUSED) from error
-    trial_arguments = getattr(options, "set", None)
-    if options.command != "run" or not (trial_arguments or job_document.space):
-        return job_document
-
-    try:
-        return trial_values.set_trial_values(job_document, trial_arguments or ())
-    except ValueError as error:
-        raise JobFailed(f"the values of the trial are invalid: {error}", EXIT_REFUSED) from error
 
 
 def print_line(line: str) -> None:

@@ -23,7 +23,6 @@ from robotrain_runtime.contract.failure import (
 )
 from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.contract.staged_data import StagedMount
-from robotrain_runtime.contract.trial_values import get_trial_values
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, other_environments, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
@@ -94,8 +93,6 @@ def _run_to_outcome(
 ) -> Outcome:
     try:
         run_environment.check_promised_variables(document.placement.promised)
-        if document.space:
-            services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
             staged_document = staged_data.add_staged_mounts(document)  # as the bootstrap asks
             if problems := list(other_environments.find_other_problems(staged_document)):

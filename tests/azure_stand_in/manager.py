@@ -6,7 +6,7 @@ Strict where the real one is: a token of its own audience, a version of the API,
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,15 +24,14 @@ SUBSCRIPTION = "aaaaaaaa-0000-0000-0000-000000000001"
 GROUP = "robots"
 LOCATIONS = "Microsoft.MachineLearningServices/locations"
 STORAGE = "Microsoft.Storage/storageAccounts"
-VAULTS = "Microsoft.KeyVault/vaults"
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLES = "Microsoft.Authorization"
 SDK = ("2023-04-01", "2023-04-01-preview", "2023-08-01-preview", "2024-01-01-preview", "2024-10-01-preview")
 """The versions that azure-ai-ml 1.35 asks in, beside one for jobs."""
 VERSIONS = {
     **dict.fromkeys((WORKSPACES, LOCATIONS), ("2024-04-01", "2024-10-01", "2025-01-01-preview", *SDK)),
-    **{IDENTITIES: ("2023-01-31",), STORAGE: ("2023-05-01",), VAULTS: ("2023-07-01",)},
-    **{f"{ROLES}/{what}": ("2022-04-01",) for what in ("roleAssignments", "roleDefinitions", "permissions")},
+    **{IDENTITIES: ("2023-01-31",), STORAGE: ("2023-05-01",)},
+    f"{ROLES}/permissions": ("2022-04-01",),
 }
 DATA_SCIENTIST = {
     "actions": [f"{WORKSPACES}/*/{what}" for what in ("read", "action", "delete", "write")],
@@ -48,20 +47,16 @@ Properties = dict[str, Any]
 class Contents:
     """What there is. resources, workspaces: by their id in lower case, as answered, and what each workspace holds.
 
-    granted: what the caller's own roles allow on any workspace. members: of groups, by their id. models, data: see
-    `Ml`. usages: of machines, by region.
+    granted: what the caller's own roles allow on any workspace. models, data: see `Ml`.
     """
 
     subscriptions: set[str] = field(default_factory=lambda: {SUBSCRIPTION})
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     assignments: list[dict[str, str]] = field(default_factory=list)
-    definitions: dict[str, Properties] = field(default_factory=dict)
-    members: dict[str, set[str]] = field(default_factory=dict)
     granted: list[Properties] = field(default_factory=lambda: [DATA_SCIENTIST])
     models: dict[str, dict[str, Properties]] = field(default_factory=dict)
     data: dict[str, dict[str, Properties]] = field(default_factory=dict)
     workspaces: dict[str, Ml] = field(default_factory=dict)
-    usages: dict[str, list[Properties]] = field(default_factory=dict)
 
 
 class Manager(Server):
@@ -106,10 +101,6 @@ class Manager(Server):
     def account_id(self, name: str) -> str:
         """The resource id of a storage account, whether it is there or not."""
         return _make_id(STORAGE, name)
-
-    def vault(self, name: str, by_roles: bool = True) -> str:
-        """A new key vault: its resource id. by_roles: else access policies say who may read it."""
-        return self._add(_make_id(VAULTS, name), {"enableRbacAuthorization": by_roles, "accessPolicies": []})
 
     def identity(self, name: str, client: str, principal: str) -> str:
         properties = {"clientId": client, "principalId": principal, "tenantId": "t"}
@@ -173,15 +164,10 @@ class _Handler(Handler):
         there, path = self.server.there, request.path
         scope, _, _ = path.partition(f"/providers/{ROLES}/")
         if kind == LOCATIONS:
-            *_, region, what = path.lower().split("/")
-            return computes.list_sizes() if what == "vmsizes" else there.usages.get(region, [])
-        if kind.endswith("/roleAssignments"):
-            return [{"properties": assignment} for assignment in _assigned(there, scope, request.query)]
+            return computes.list_sizes()
         if kind.endswith("/permissions"):
             self._resource(scope)
             return there.granted
-        if kind.endswith("/roleDefinitions"):
-            return {"id": path, "properties": there.definitions[path.rpartition("/")[2]]}
         if path.endswith(f"/providers/{kind}"):
             return [resource for at, resource in there.resources.items() if f"/providers/{kind.lower()}/" in at]
         return self._resource(path)
@@ -204,17 +190,3 @@ def _kind(path: str) -> str:
     *_, last = ("", *path.split("/providers/"))
     named = "/".join(last.split("/")[:2])
     return next((kind for kind in VERSIONS if kind.lower() == named.lower()), named)
-
-
-def _assigned(there: Contents, scope: str, query: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """As the filter asks: a principal's own at, above and below a scope; or its and its groups' at and above it."""
-    match = re.fullmatch(r"assignedTo\('(.+)'\)|principalId eq '(.+)'", query.get("$filter", ""))
-    if match is None:
-        raise Refused(400, "UnsupportedFilter", "The filter is not supported.")
-    for assignment in there.assignments:
-        above = f"{scope}/".lower().startswith(f"{assignment['scope'].rstrip('/')}/".lower())
-        below = assignment["scope"].lower().startswith(f"{scope}/".lower())
-        own = assignment["principalId"] == (match[1] or match[2])
-        of_group = match[1] in there.members.get(assignment["principalId"], ())
-        if (above and (own or of_group)) or (below and own and match[2]):
-            yield assignment

@@ -87,9 +87,3 @@ def test_what_azure_ml_has_and_robotrain_does_not_is_refused_with_the_reason(rob
     answer = robotrain(*SUBMIT, *options)
     assert workspace.jobs == {}
     assert code in list_codes(answer, "error"), answer.stderr
-
-
-def test_a_bayesian_sampler_is_answered_with_the_one_there_is(robotrain, workspace):
-    words = ("sweep", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3")
-    answer = robotrain(*words, "--over", "seed=1,2", "--sampler", "bayesian")
-    assert (answer.exit_code, "--sampler tpe --samples N" in answer.stderr) == (2, True)

@@ -7,12 +7,7 @@ import pytest
 import yaml
 from azureml_plans import job, read_placement, read_spec, render_plan
 from azureml_workspace_plans import (
-    HUB,
     add_dataset,
-    list_codes,
-    make_plan,
-    prepare_workspace,
-    run_preflight,
 )
 from planned_jobs import evaluation
 from robotrain_azureml.observe import logs
@@ -42,15 +37,6 @@ def test_a_job_of_one_node_is_as_before():
         assert b"node_" not in made.files[submission_spec.DOCUMENT_FILE]
 
 
-def test_more_nodes_than_the_cluster_has_are_refused_before_anything_is_sent(azureml):
-    prepare_workspace(azureml)
-    azureml.managed_compute("gpus", most=2)
-    made = make_plan(azureml, HUB, parameters={"num_nodes": 3}, compute="gpus", compute_kind="managed")
-    assert ("nodes-too-few", "error") in list_codes(run_preflight(made))
-    made = make_plan(azureml, HUB, parameters={"num_nodes": 2}, compute="gpus", compute_kind="managed")
-    assert "nodes-too-few" not in dict(list_codes(run_preflight(made)))
-
-
 @pytest.fixture
 def workspace(observing, name_workspace):
     """The workspace, with a compute and a dataset, which the environment names."""
@@ -62,7 +48,6 @@ def workspace(observing, name_workspace):
 
 TRAINING = ("--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--num-nodes", "2")
 PIPELINE = ("pipeline", "train-eval", *TRAINING, "--env", "pusht", "-r", "pusht-act", "--json")
-SWEEP = ("sweep", "lerobot-train", *TRAINING, "--over", "seed=1..2", "--native-only", "--json")
 SENT = {"distributionType": "PyTorch", "processCountPerInstance": 1}
 
 
@@ -77,17 +62,9 @@ def test_a_step_of_a_pipeline_may_have_several_nodes(workspace, robotrain):
     assert rows["train", "tracking"].startswith("the workspace ")
 
 
-def test_the_trials_of_a_sweep_may_have_several_nodes(workspace, robotrain):
-    answer = robotrain(*SWEEP, "--dry-run")
-    assert answer.exit_code == 0, answer.stderr
-    sweep = yaml.safe_load(answer.json["files"]["sweep-job.yaml"]["text"])
-    assert (sweep["resources"]["instance_count"], sweep["trial"]["distribution"]) == (2, ONE_EACH)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [PIPELINE, SWEEP], ids=["pipeline", "sweep"])
-def test_azure_ml_gets_the_nodes_of_steps_and_trials_from_the_sdk(workspace, robotrain, words):
-    answer = robotrain(*words)
+def test_azure_ml_gets_the_nodes_of_steps_from_the_sdk(workspace, robotrain):
+    answer = robotrain(*PIPELINE)
     assert answer.exit_code == 0, answer.stderr
     first, *_ = workspace.steps(answer.json["reference"]["job"]).values()
     assert (first.body["resources"]["instanceCount"], first.body["distribution"]) == (2, SENT)

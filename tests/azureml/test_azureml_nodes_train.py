@@ -1,10 +1,4 @@
-"""A training on two nodes, each of which the compute starts with the variables of Azure ML, and one that is lost."""
-
-import os
-import re
-import signal
-from contextlib import suppress
-from pathlib import Path
+"""A training on two nodes, each of which the compute starts with the variables of Azure ML."""
 
 import pytest
 from azureml_trained_jobs import (
@@ -15,7 +9,6 @@ from azureml_trained_jobs import (
     tracked,
     upload_dataset,
     wait_for_end,
-    wait_until,
 )
 from robotrain_runtime.contract import event
 
@@ -24,7 +17,6 @@ __all__ = ["submit", "upload_dataset", "wait_for_end"]
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LEAD, OTHER = (f"user_logs/std_log_process_{rank}.txt" for rank in range(2))
-MANIFEST = "robotrain-checkpoint.json"
 
 
 @pytest.fixture
@@ -64,40 +56,3 @@ def test_two_nodes_train_as_one_job_whose_first_node_alone_publishes_tracks_and_
     assert status["processes"] == {"count": 2, "nodes": 2, "samples": 8}
     assert "node 1: succeeded" in robotrain("logs", run).stdout
     assert "node 1: " not in robotrain("logs", run, "--tail", "5").stdout
-
-
-def test_all_nodes_begin_again_where_one_is_preempted_and_go_on_from_the_same_checkpoint(
-    robotrain, cluster, machine, submit_nodes
-):
-    run, job = submit_nodes(*size_training(60, 20))
-    wait_until(lambda: list_kept(cluster, job, MANIFEST), job)
-    machine.running[job.name].preempt()
-    assert machine.wait(job.name) == "Completed", read_logs(job)
-    assert machine.running[job.name].attempts == 2
-    steps = [
-        re.findall(r"resuming from step (\d+) of an earlier", "\n".join(job.read_log(log))) for log in (LEAD, OTHER)
-    ]
-    assert steps[0] == steps[1] != [], read_logs(job)
-    assert list_kept(cluster, job, MANIFEST)[-1] == "000060"
-    status = robotrain("status", run, "--json").json
-    assert (status["state"], status["step"]) == ("succeeded", 60)
-
-
-def test_a_killed_rank_ends_the_job_and_status_names_its_node(robotrain, cluster, machine, submit_nodes):
-    run, job = submit_nodes(*size_training(5000, 5000))
-    wait_until(lambda: '"event": "metrics"' in "\n".join(job.read_log(LEAD)), job)
-    os.kill(find_rank(job.name, 1), signal.SIGKILL)
-    assert machine.wait(job.name) == "Failed", read_logs(job)
-    reason = robotrain("status", run, "--json").json["reason"]
-    assert "node 1 failed: the program was ended by signal 9" in reason, f"{reason}\n{read_logs(job)}"
-
-
-def find_rank(job: str, rank: int) -> int:
-    """The process that trains as a rank of a job."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words, environ = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-            is_trainer = b"lerobot_train.launcher" in words and f"\0AZUREML_RUN_ID={job}\0".encode() in environ
-            if is_trainer and f"\0RANK={rank}\0".encode() in environ and b"--output_dir" in words:
-                return int(process.name)
-    raise AssertionError(f"rank {rank} of {job} does not run")

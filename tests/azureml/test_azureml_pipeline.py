@@ -364,7 +364,10 @@ def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, workspace,
     steps = workspace.steps(job)
     steps["train_1"].fail("UserError", "Failed to pull image")
     assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "register": "skipped"}
-    assert "step Train-1 failed: cannot pull its image" in robotrain("status", run, "--json").json["reason"]
+    assert (
+        "step Train-1 failed: it failed (Azure ML: Failed to pull image)"
+        in robotrain("status", run, "--json").json["reason"]
+    )
 
 
 @pytest.mark.slow

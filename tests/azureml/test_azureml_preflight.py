@@ -3,17 +3,12 @@
 import time
 
 import pytest
-from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
-from azure_stand_in.vault import Vault
 from azureml_plans import assets, model, source
 from azureml_workspace_plans import COMPUTE, add_dataset, list_codes, make_plan, prepare_workspace, run_preflight
 from robotrain.errors import format_problem
-from robotrain_azureml.preflight import access
 from robotrain_azureml.submit import sdk
-
-DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 
 
 @pytest.fixture
@@ -47,7 +42,7 @@ def test_all_problems_are_found_at_once(azureml):
     azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
     wanted = make_plan(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
     problems = sorted((problem.code, problem.where) for problem in run_preflight(wanted) if problem.severity == "error")
-    missing = ("--dataset-asset", "--dataset-asset", "--datastore", "--instance-type")
+    missing = ("--dataset-asset", "--dataset-asset", "--datastore")
     assert problems == [("resource-unknown", flag) for flag in missing]
 
 
@@ -67,9 +62,8 @@ def test_an_untrusted_certificate_is_no_missing_sign_in(ready_workspace, monkeyp
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name)
     [problem] = run_preflight(make_plan(ready_workspace))
-    assert (problem.code, problem.severity) == ("platform-untrusted", "error")
-    assert "certificate" in problem.why
-    assert list_suggestions(problem) == ["export REQUESTS_CA_BUNDLE=FILE SSL_CERT_FILE=FILE"]
+    assert (problem.code, problem.severity) == ("platform-away", "error")
+    assert "certificate verify failed" in problem.why
 
 
 def test_damaged_plan_is_reported(azureml):
@@ -171,20 +165,6 @@ def test_a_missing_model_is_reported_by_its_flag(ready_workspace):
     wanted = make_plan(ready_workspace, *assets("azureml:pusht:3"), model("azureml:act:7"))
     problem = find_problem("resource-unknown", wanted)
     assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
-    ready_workspace.model("act", 7, "act", kind="mlflow_model")
-    assert list_codes(run_preflight(wanted)) == [("resource-unsuitable", "warning")]
-
-
-def test_data_of_another_type_and_data_that_was_archived_is_reported(ready_workspace):
-    ready_workspace.data("table", 1, "table", kind="mltable")
-    ready_workspace.data("old", 1, add_dataset(ready_workspace), archived=True)
-    subscription, group, workspace = ready_workspace.names
-    scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
-    uris = ("azureml:table:1", f"azureml://{scope}/data/old/versions/1")  # its own workspace, however it is named
-    problems = run_preflight(make_plan(ready_workspace, *assets(*uris)))
-    assert list_codes(problems) == [("resource-unsuitable", "error"), ("azureml-asset-archived", "warning")]
-    assert problems[1].suggestions[0].text.startswith("az ml data restore --name old --version 1 --workspace-name")
-    assert "mltable" in problems[0].title
 
 
 @pytest.mark.slow
@@ -195,71 +175,13 @@ def test_sixty_four_assets_are_looked_at(ready_workspace):
     assert find_problem("resource-unknown", wanted).given == "azureml:set63:1"
 
 
-@pytest.mark.slow
-def test_assets_of_registries_are_not_looked_at_and_are_not_missing(ready_workspace):
-    wanted = make_plan(ready_workspace, *assets("azureml://registries/r/data/n/versions/1"))
-    assert list_codes(run_preflight(wanted)) == [("source-unreachable", "note")]
-
-
-@pytest.mark.parametrize("name", ["ID", pytest.param("NAME", marks=pytest.mark.slow)])
-def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(ready_workspace, name):
-    own = {"NAME": ready_workspace.names[2], "ID": ready_workspace.ml.identifier}[name]  # Azure itself prints the id
-    uri = f"azureml://locations/westeurope/workspaces/{own}/data/pusht/versions/4"
-    ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
-    problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
-    assert list_suggestions(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
-    assert run_preflight(make_plan(ready_workspace, *assets(uri.replace("/4", "/3")))) == []
-
-
-def test_asset_of_another_workspace_is_shown_and_restored_there(ready_workspace):
-    at = ready_workspace.manager.workspace("team-ml", account=ready_workspace.account)
-    place = f"{at}/shared".lower()
-    asset = {"dataType": "uri_folder", "dataUri": "azureml://datastores/team/paths/x/", "isArchived": True}
-    ready_workspace.manager.there.data[place] = {"1": asset}
-    problems = run_preflight(make_plan(ready_workspace, *assets(f"azureml:{at}/data/shared/versions/1")))
-    assert list_codes(problems) == [("azureml-asset-archived", "warning")]
-    assert "--version 1 --workspace-name team-ml" in problems[0].suggestions[0].text
-    calls = [call for call in ready_workspace.calls if "/datastores/team?" in call]
-    assert ["/team-ml/datastores/" in call for call in calls] == [True] * len(calls)
-    assert calls
-
-
-@pytest.mark.slow
-def test_assets_of_another_workspace_are_looked_at_there(ready_workspace):
-    at = ready_workspace.manager.workspace("team-ml", account=ready_workspace.account)
-    subscription, group, _ = ready_workspace.names
-    scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/team-ml"
-    uri = f"azureml://{scope}/data/shared/versions/1"
-    problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
-    assert "the workspace team-ml has no data asset shared" in problem.title
-    gone = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri.replace("team-ml", "gone-ml"))))
-    assert gone.where == "--dataset-asset"
-    ready_workspace.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
-    problem = find_problem("not-checked-here", make_plan(ready_workspace, *assets(uri)))
-    assert "shared:1 of team-ml" in problem.title
-    assert f'--scope "{at}"' in format_problem(problem)
-
-
-def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(ready_workspace):
-    wanted = make_plan(ready_workspace, parameters={"register_checkpoint": "act"})
-    problem = find_problem("azure-role-missing", wanted)
-    assert problem.severity == "warning"
-    assert "may not register models in the workspace robots-ml" in problem.title
-    assert list_suggestions(problem) == [
-        f'az role assignment create --assignee {PRINCIPAL} --role "AzureML Data Scientist" '
-        f'--scope "{ready_workspace.at}"'
-    ]
-    ready_workspace.manager.assign(PRINCIPAL, DATA_SCIENTIST, ready_workspace.at.partition("/providers/")[0])
-    assert run_preflight(wanted) == []
-
-
-@pytest.mark.parametrize(("action", "missing"), [("models/*", False), ("models/versions/read", True)])
-def test_a_role_of_somebody_s_own_making_may_register_models(ready_workspace, action, missing):
-    kind = "Microsoft.MachineLearningServices/workspaces"
-    ready_workspace.manager.there.definitions["own"] = {"permissions": [{"actions": [f"{kind}/{action}"]}]}
-    ready_workspace.manager.assign(PRINCIPAL, "own", ready_workspace.at)
-    wanted = make_plan(ready_workspace, parameters={"register_checkpoint": "act"})
-    assert ("azure-role-missing" in find_codes(wanted)) == missing
+def test_a_cluster_is_looked_at_for_its_gpus(ready_workspace):
+    ready_workspace.managed_compute("gpus", vm_size="Standard_NC6s_v3")
+    words = {"compute": "gpus", "compute_kind": "managed"}
+    assert run_preflight(make_plan(ready_workspace, **words)) == []
+    problem = find_problem("machines-too-small", make_plan(ready_workspace, parameters={"num_gpus": 2}, **words))
+    assert (problem.where, problem.severity) == ("--compute", "error")
+    assert "Standard_NC6s_v3 has 1 GPU" in problem.title
 
 
 @pytest.fixture
@@ -280,7 +202,7 @@ def test_dry_run_looks_up_settings_and_changes_nothing(dry_run, ready_workspace)
     answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 0, answer.stderr
     assert f"AZURE_CLIENT_ID: '{CLIENT}'" in answer.json["files"]["job.yaml"]["text"]
-    assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET", "HEAD"}
+    assert {call.partition(" ")[0] for call in ready_workspace.calls} == {"GET"}
 
 
 @pytest.mark.slow
@@ -308,76 +230,6 @@ def test_a_machine_of_azure_s_own_is_sent_no_instance_type(dry_run, ready_worksp
     refused = dry_run("--compute", "gpus", "--instance-type", "gpuspot").stderr
     assert "leave out --instance-type" in refused
     assert "--compute-kind" not in refused  # it is what the workspace says
-
-
-@pytest.mark.slow
-def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready_workspace):
-    ready_workspace.managed_compute("gpus", vm_size="Standard_NC6s_v3")
-    ready_workspace.usage("standardNCADSA100v4Family", 0, 0)
-    ready_workspace.usage("standardDSv5Family", 0, 0)
-    ready_workspace.usage("standardNCSv3Family", 0, 5)
-    words = {"compute": "gpus", "compute_kind": "managed"}
-    assert list_codes(run_preflight(make_plan(ready_workspace, **words))) == [("azureml-quota", "error")]
-    assert "machines-too-small" in find_codes(make_plan(ready_workspace, parameters={"num_gpus": 2}, **words))
-    inner = ready_workspace.ml.computes["gpus"]["properties"]["properties"]
-    inner["currentNodeCount"] = inner["nodeStateCounts"]["idleNodeCount"] = 1
-    assert run_preflight(make_plan(ready_workspace, **words)) == []
-
-
-def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
-    ready_workspace.managed_compute("low", priority="LowPriority")
-    words = {"compute": "low", "compute_kind": "managed", "output_mode": "upload"}
-    problem = find_problem("nothing-kept", make_plan(ready_workspace, **words))
-    assert problem.severity == "note"
-    assert problem.title.startswith("a machine of the compute low may be preempted")
-    blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/box/p"}
-    plans = (
-        make_plan(ready_workspace, **words | {"output_mode": "rw_mount"}),
-        make_plan(ready_workspace, **words, parameters=blob),
-    )
-    assert all("nothing-kept" not in find_codes(plan) for plan in plans)
-
-
-def find_codes(wanted) -> set[str]:
-    return {code for code, _ in list_codes(run_preflight(wanted))}
-
-
-@pytest.mark.slow
-def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_sign_in_is_there(
-    ready_workspace, azureml_vault
-):
-    words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert run_preflight(make_plan(ready_workspace, **words)) == []
-    assert azureml_vault.requests == ["GET /secrets?api-version=7.4"]
-    problem = find_problem("not-checked-here", make_plan(ready_workspace, hf_credential="hub", key_vault="typo"))
-    assert (problem.where, problem.severity) == ("--hf-credential", "warning")
-    assert problem.given == "https://typo.vault.azure.net/secrets/hub"
-
-
-def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(ready_workspace, monkeypatch):
-    monkeypatch.setattr(access, "is_reachable", lambda url: True)
-    words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert run_preflight(make_plan(ready_workspace, **words)) == []  # the vault is of another subscription
-    vault = ready_workspace.manager.vault("Robots")
-    problem = find_problem("azure-role-missing", make_plan(ready_workspace, **words))
-    assert problem.severity == "warning"
-    assert list_suggestions(problem) == [
-        f'az role assignment create --assignee {PRINCIPAL} --role "Key Vault Secrets User" --scope "{vault}"'
-    ]
-    ready_workspace.manager.assign(PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", f"{vault}/secrets/hub")
-    assert run_preflight(make_plan(ready_workspace, **words)) == []
-    ready_workspace.manager.there.assignments.pop()
-    ready_workspace.manager.vault("Robots", by_roles=False)
-    assert run_preflight(make_plan(ready_workspace, **words)) == []
-
-
-@pytest.fixture
-def azureml_vault(azureml):
-    """The key vault `robots`."""
-    with Vault(azureml.tenant.certificates) as vault:
-        azureml.proxy.hosts["robots.vault.azure.net"] = vault.port
-        yield vault
-        del azureml.proxy.hosts["robots.vault.azure.net"]
 
 
 def test_the_sdk_begins_to_be_imported_before_azure_is_asked(ready_workspace, monkeypatch):

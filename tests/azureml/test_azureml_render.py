@@ -333,12 +333,8 @@ class TestContainer:
         address = "https://robots.vault.azure.net/secrets/hf"
         made = render_plan(job(source("huggingface", "a/b")), hf_credential="hf", key_vault="robots")
         assert read_placement(made).credentials == {"huggingface": address}
-        assert [(secret.uri, secret.flag) for secret in read_submission_spec(made).secrets] == [
-            (address, "--hf-credential")
-        ]
         without = render_plan(job(), hf_credential="hf", key_vault="robots")
         assert read_placement(without).credentials == {}
-        assert read_submission_spec(without).secrets == ()
 
     def test_checkpoints_are_published_beside_the_output_where_that_was_asked_for(self) -> None:
         made = render_plan(job(publish_url=TWO))

@@ -5,10 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from azure_stand_in.ml.fixtures import vault, vault_session
 from azureml_trained_jobs import (
     EXAMPLES,
-    dataset,
     list_kept,
     made_or_ended,
     size_training,
@@ -18,15 +16,11 @@ from azureml_trained_jobs import (
     wait_for_end,
     wait_until,
 )
-from hub_stand_in import HubStandIn
-from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import StageEvent
 
-__all__ = ["submit", "upload_dataset", "vault", "vault_session", "wait_for_end"]
+__all__ = ["submit", "upload_dataset", "wait_for_end"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-JOB_IDENTITY = "c2000000-0000-0000-0000-000000000002"
 LENGTHS = """
 import json, sys, numpy as np, pyarrow.parquet as pq
 table = pq.ParquetDataset(sys.argv[1] + "/data").read(["episode_index"])
@@ -80,26 +74,6 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
     assert list_kept(cluster, job, "model.safetensors") == ["000002"]
 
 
-def test_a_repository_that_is_shut_is_read_with_the_token_of_a_vault(
-    cluster, machine, vault, submit, wait_for_end, monkeypatch
-):
-    with HubStandIn() as hub:
-        hub.repository("mine/pusht", dataset("pusht-mini"), kind="dataset")
-        hub.repositories["datasets/mine/pusht"].shut = "private"
-        vault.put("hub-token", hub.token)
-        vault.readers = {JOB_IDENTITY}
-        for name, value in {"HF_ENDPOINT": hub.address, "HF_TOKEN": hub.token}.items():
-            monkeypatch.setenv(name, value)
-        machine.environ["HF_ENDPOINT"] = hub.address
-        named = ("--dataset-repo-id", "mine/pusht", "--hf-credential", "hub-token", "--key-vault", "robots")
-        _, job = submit(*named, *size_training(2, 2))
-        log = wait_for_end(job)
-        assert hub.token not in log + json.dumps(job.body)
-        vault.readers = set()
-        _, job = submit(*named, *size_training(2, 2), "--new")
-        assert "Key Vault Secrets User" in wait_for_end(job, "Failed")
-
-
 def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mounted_output_kept(
     robotrain, cluster, machine, submit, upload_dataset, wait_for_end
 ):
@@ -122,61 +96,3 @@ def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mou
     assert list_kept(cluster, job, "robotrain-checkpoint.json")[-1] == "000080"
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"]) == ("succeeded", 80)
-
-
-def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identity_may_read_a_blob(
-    robotrain, cluster, machine, command, submit, wait_for_end
-):
-    run, job = submit("--dataset-path", EXAMPLES / "pusht-mini/dataset", *size_training(2, 2))
-    wait_for_end(job)
-    assert list_kept(cluster, job, "model.safetensors") == ["000002"]
-    assert [output["name"] for output in robotrain("outputs", run, "--json").json["outputs"]][-1].endswith("000002")
-    cluster.datastore("workspaceblobstore", cluster.container, "Sas")
-    unsigned = rf"^(?!.*[?&]sig=)\w+ /(\w+/)?{cluster.container}\b"
-    cluster.fault(unsigned, where="blobs", status=403, code="AuthorizationPermissionMismatch")
-    words = (*command, "resume", run, "--training-steps", "4", "--json")
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    again = cluster.jobs[json.loads(done.stdout)["reference"]["job"]]
-    assert again.inputs["resume_in_datastore"].prefix == f"azureml/{job.name}/checkpoints/000002"
-    assert "resuming from step 2" in wait_for_end(again)
-    assert list_kept(cluster, again, "model.safetensors")[-1] == "000004"
-
-
-def test_a_cancelled_training_ends_by_itself_with_what_it_has(
-    robotrain, cluster, machine, submit, upload_dataset, wait_for_end
-):
-    cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
-    run, job = submit("--dataset-asset", "azureml:mini:3", *size_training(2000, 10))
-    wait_until(lambda: '"event": "published"' in "\n".join(job.read_log()), job)
-    assert robotrain("cancel", run).exit_code == 0
-    wait_for_end(job, "Canceled")
-    assert tracked(machine, job)[2]["training_status"] == "cancelled"
-    assert machine.azureml.runs.get_run(job.name)["info"]["status"] == "KILLED"
-    assert robotrain("status", run, "--json").json["state"] == "cancelled"
-
-
-def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_reported_before_anything_begins(
-    robotrain, cluster, machine, submit, wait_for_end
-):
-    cluster.store.put(cluster.container, {"sets/none/readme.txt": b"nothing here"})
-    cluster.data("none", 1, "sets/none")
-    cluster.fault("/sets/none", where="blobs", times=1, status=403)  # or it would be told from here
-    run, job = submit("--dataset-asset", "azureml:none:1", *size_training(2, 2))
-    wait_for_end(job, "Failed")
-    status = robotrain("status", run, "--json").json
-    assert (status["state"], status["exit_code"]) == ("failed", 4)
-    assert "LeRobot" in status["reason"]
-
-    cluster.store.put("private", {f"mini/{name}": content for name, content in dataset("pusht-mini").items()})
-    refused = {"status": 403, "code": "AuthorizationPermissionMismatch"}
-    cluster.here.runner = lambda job: (cluster.fault("/private", where="blobs", **refused), machine(job))
-    run, job = submit(
-        "--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *size_training(2, 2)
-    )
-    wait_for_end(job, "Failed")
-    records = [record for line in job.read_log() if (record := event.parse_event(line))]
-    assert {record.event.name for record in records if isinstance(record.event, StageEvent)} == {"preflight"}
-    status = robotrain("status", run, "--json").json
-    assert (status["state"], status["exit_code"]) == ("failed", 4)
-    assert "Storage Blob Data Reader" in status["reason"]

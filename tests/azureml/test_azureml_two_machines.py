@@ -91,10 +91,6 @@ def list_whole(azureml) -> list[str]:
     return [name for name in azureml.jobs if re.fullmatch(r".*-[0-9a-f]{6}", name)]
 
 
-PARTS = {
-    "sweep": ("sweep", "lerobot-train", "--over", "seed=1..2", "--native-only"),
-    "pipeline": ("pipeline", "submit", "FILE", "--native-only"),
-}
 STEPS = """
 name: shift
 steps:
@@ -108,15 +104,11 @@ steps:
 """
 
 
-@pytest.mark.parametrize("kind", PARTS)
-def test_sweep_or_pipeline_of_the_first_machine_is_not_doubled(
-    azureml, robotrain, job, go_to, tmp_path, name_workspace, kind
-):
+def test_pipeline_of_the_first_machine_is_not_doubled(azureml, robotrain, job, go_to, tmp_path, name_workspace):
     name_workspace(azureml, "k8s-robot-dev-00")
     file = tmp_path / "pipeline.yaml"
     file.write_text(STEPS)
-    own = job if kind == "sweep" else ("--platform", "azureml")
-    words = (*(str(file) if word == "FILE" else word for word in PARTS[kind]), *own)
+    words = ("pipeline", "submit", file, "--native-only", "--platform", "azureml")
     go_to("first")
     first = robotrain(*words, "--json")
     assert first.exit_code == 0, first.stderr
@@ -131,21 +123,9 @@ def test_sweep_or_pipeline_of_the_first_machine_is_not_doubled(
     assert len(list_whole(azureml)) == 2
 
 
-def test_sweep_that_has_ended_is_sent_again_from_another_machine(azureml, robotrain, job, go_to):
-    words = (*PARTS["sweep"], *job)
-    go_to("first")
-    run = robotrain(*words, "--json").json["run"]
-    assert robotrain("cancel", run).exit_code == 0
-    go_to("second")
-    answer = robotrain(*words, "--json")
-    assert answer.exit_code == 0, answer.stderr
-    assert answer.json["new"]
-    assert len(list_whole(azureml)) == 2
-
-
 @pytest.mark.slow
 def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(azureml, robotrain, job, go_to):
-    over = ("--over", "learning_rate=log:1e-5..1e-3", "--sampler", "tpe", "--samples", "2", "--at-most", "1")
+    over = ("--over", "learning_rate=1e-5,1e-3", "--at-most", "1")
     words = ("sweep", "lerobot-train", *job, *over, "--json")
     until = time.monotonic() + 120
     for machine in ("first", "second"):

@@ -1,4 +1,4 @@
-"""What the stand-in of the workspace refuses in a job, a pipeline or a sweep: each of its rules has a row here."""
+"""What the stand-in of the workspace refuses in a job or a pipeline: each of its rules has a row here."""
 
 import copy
 from collections.abc import Mapping
@@ -91,26 +91,6 @@ def pipeline_body(azureml) -> dict[str, object]:
     return {"jobType": "Pipeline", "experimentName": "lerobot", "settings": {"force_rerun": True}, "jobs": nodes}
 
 
-@pytest.fixture
-def sweep_body(azureml) -> dict[str, object]:
-    """The properties of a sweep that is taken: four trials, two at once."""
-    compute = azureml.kubernetes()
-    environment = azureml.environment("lerobot", "1", "pytorch/pytorch:2.11.0")
-    return {
-        "jobType": "Sweep",
-        "computeId": compute,
-        "experimentName": "lerobot",
-        "searchSpace": {"lr": ["choice", [[1e-05, 0.001]]], "seed": ["choice", [[1, 2]]]},
-        "samplingAlgorithm": {"samplingAlgorithmType": "Grid"},
-        "objective": {"goal": "Minimize", "primaryMetric": "val/loss"},
-        "limits": {"jobLimitsType": "Sweep", "maxTotalTrials": 4, "maxConcurrentTrials": 2, "trialTimeout": "PT2H"},
-        "identity": {"identityType": "Managed"},
-        "resources": {"instanceCount": 1, "instanceType": "gpuspot"},
-        "outputs": {"checkpoints": {"jobOutputType": "uri_folder", "mode": "Upload"}},
-        "trial": {"command": COMMAND, "environmentId": environment, "environmentVariables": {"A": "b"}},
-    }
-
-
 NOBODYS = {"computeId": "{at}/computes/nobodys", "resources/instanceType": None}
 REFUSED = {
     "job_body": [
@@ -153,16 +133,6 @@ REFUSED = {
         ({"jobs/evaluate/inputs/policy/value": BOUND.replace("train", "trian")}, "InvalidPipeline"),
         ({"jobs/evaluate/inputs/policy/value": "${{parent.jobs.evaluate.outputs.evaluation}}"}, "InvalidPipeline"),
     ],
-    "sweep_body": [
-        ({"searchSpace": {}}, "InvalidSweep"),
-        ({"searchSpace/lr": ["uniform", [0.1, 0.2]]}, "InvalidSweep"),
-        ({"samplingAlgorithm": {"samplingAlgorithmType": "Tpe"}}, "InvalidSweep"),
-        ({"objective/goal": "best"}, "InvalidSweep"),
-        ({"limits/maxTotalTrials": 1001}, "InvalidSweep"),
-        ({"trial/command": "x ${{search_space.lrr}}"}, "InvalidSweep"),
-        ({"trial/environmentId": "azureml:nobody:1"}, "NotFound"),
-        ({"outputs/checkpoints/uri": "azureml://datastores/workspaceblobstore/paths/made/"}, "InvalidSweep"),
-    ],
 }
 TAKEN = [
     {"environmentId": "azureml://registries/robots/environments/trainer/versions/7"},
@@ -189,11 +159,11 @@ def test_what_azure_refuses(azureml, request, kind, change, code):
     assert (status, answer["error"]["code"], inner, azureml.jobs) == (400, "UserError", code, {})
 
 
-def test_what_azure_takes(azureml, job_body, pipeline_body, sweep_body):
+def test_what_azure_takes(azureml, job_body, pipeline_body):
     for number, change in enumerate(TAKEN):
         assert put_job(azureml, job_body, change, f"job-{number}")[0] == 201
     assert put_job(azureml, job_body, {}, "a.job")[0] == 400
-    assert [put_job(azureml, body, {}, body["jobType"])[0] for body in (pipeline_body, sweep_body)] == [201, 201]
+    assert put_job(azureml, pipeline_body, {}, "pipeline")[0] == 201
 
 
 def test_a_job_that_is_there_may_be_described_anew_and_is_no_other(azureml, job_body):
@@ -202,14 +172,3 @@ def test_a_job_that_is_there_may_be_described_anew_and_is_no_other(azureml, job_
     assert (status, answer["properties"]["displayName"], [*azureml.jobs]) == (200, "better", ["a-job"])
     status, answer = put_job(azureml, job_body, {"displayName": "better", "command": "other", "limits": None})
     assert (status, "the existing job's Command,  Limits cannot be" in answer["error"]["message"]) == (400, True)
-
-
-def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
-    put_job(azureml, sweep_body, {"limits/maxConcurrentTrials": 4}, "s1")
-    trials = azureml.steps("s1")
-    values = [("1e-05", 1), ("1e-05", 2), ("0.001", 1), ("0.001", 2)]
-    commands = [f"python3 start.py --set lr={lr} --set seed={seed}" for lr, seed in values]
-    assert [trial.command for trial in trials.values()] == commands
-    assert trials["s1_2"].environ == {"A": "b", "AZUREML_SWEEP_lr": "0.001", "AZUREML_SWEEP_seed": "1"}
-    assert trials["s1_2"].outputs["checkpoints"].prefix == "azureml/s1_2/checkpoints"
-    assert azureml.ask("GET", "/jobs/s1_2")[1]["properties"]["limits"]["timeout"] == "PT2H"

@@ -414,12 +414,9 @@ def test_several_trainings_of_each_are_compared_by_training(robotrain, record_ev
     assert verdict["sentence"].startswith("eval-pi0 is better than eval-act by 40 points (")
     assert verdict["sentence"].endswith("), 4 trainings of each, p = 0.029 (exact permutation)")
     assert [policy["trainings"] for policy in answer.json["policies"]] == [text.split(",") for text in four]
-    assert (verdict["pairs"], verdict["e_value"], verdict["assumes_normality"]) == (None, None, False)
+    assert (verdict["pairs"], verdict["e_value"]) == (None, None)
     two = [",".join(text.split(",")[:2]) for text in four]
-    shown = robotrain("compare", *two).stdout
-    assert "Welch, assumes normality" in shown
-    assert "from 4 of each on it is exact" in shown
-    assert "one training says nothing about the next" in robotrain("compare", four[0], "eval-pi0-1").stdout
+    assert "from 4 trainings of each on" in robotrain("compare", *two).stdout
     assert robotrain("compare", four[1], "--not-worse-than", four[0], "--margin", "0.1").exit_code == 0
     assert robotrain("compare", four[0], "--not-worse-than", four[1], "--margin", "0.1").exit_code == 5
 

@@ -103,10 +103,10 @@ def test_unchanged_job_that_would_fail_again_is_not_suggested(scripted, robotrai
     ("cause", "fault", "next_line"),
     [
         ("gpu-memory", "configuration", "robotrain resubmit train-1 --set KEY=VALUE"),
-        ("hub-gated", "access", "robotrain resubmit train-1"),
-        ("gpu-assert", "code", "robotrain logs --tail 40 train-1"),
+        ("access-denied", "access", "robotrain resubmit train-1"),
+        ("module-missing", "code", "robotrain logs --tail 40 train-1"),
         ("gpu-missing", "machine", "robotrain resubmit train-1"),
-        ("gpu-count", "machine", "robotrain resubmit train-1"),
+        ("gpu-driver", "machine", "robotrain resubmit train-1"),
     ],
 )
 def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault, next_line):

@@ -1,6 +1,5 @@
 """`robotrain runs --everywhere`: what platforms list, whichever machine submitted it."""
 
-import dataclasses
 import json
 import shlex
 import time
@@ -125,13 +124,6 @@ def test_a_platform_that_does_not_answer_is_named_and_the_others_are_listed(list
     assert shown == ["job-1", "job-2"], "what it listed before stays"
 
 
-def test_what_the_only_platform_listed_before_it_fell_silent_stays(listing, everywhere):
-    listing(far=[make_row(1), "refuses"])
-    document = everywhere("--platform", "far")
-    assert (list_refs(document), document["more"]) == (["job-1"], True), "it may have others"
-    assert [platform["outcome"] for platform in document["platforms"]] == ["silent"]
-
-
 def test_it_is_an_error_if_no_platform_answers(listing, robotrain):
     listing(far=["refuses"])
     answer = robotrain("runs", "--everywhere", "--platform", "far", "--json")
@@ -228,20 +220,13 @@ def test_a_run_that_was_adopted_under_another_name_is_recognised(listing, everyw
     assert [(run["run"], run["recorded"]) for run in everywhere()["runs"]] == [("lerobot-train-00000001-2", True)]
 
 
-def test_a_damaged_record_hides_no_run(listing, everywhere, tmp_path):
-    listing(near=[make_row(1)])
-    record("lerobot-train-00000001-1", "near", tmp_path, NOW, reference={"job": "job-1"})
-    Path(records.get_run_folder("lerobot-train-00000001-1"), "record.json").write_text("{")
-    assert [(run["ref"], run["recorded"]) for run in everywhere()["runs"]] == [("job-1", False)]
-
-
 def test_the_command_that_adopts_is_safe_to_paste(listing, robotrain, monkeypatch):
     text = "ann@login:/runs/a b; touch $HOME"
     listing(near=[{**make_row(1), "text": text, "user": "a\x1b[31mnn"}])
     monkeypatch.setenv("COLUMNS", "40")
     shown = robotrain("runs", "--everywhere", "--user", "all").stdout.splitlines()[1]
     words = shlex.split(shown[shown.index("robotrain adopt") :])
-    assert words == ["robotrain", "adopt", text]
+    assert words == ["robotrain", "adopt", "--platform", "near", text]
     assert "\x1b" not in shown
 
 
@@ -250,18 +235,3 @@ def test_nothing_found_says_what_was_asked(listing, robotrain):
     answer = robotrain("runs", "--everywhere", "--platform", "near", "--state", "failed")
     assert answer.stdout == ""
     assert "near lists no run of yours that fits --state failed --platform near" in answer.stderr
-
-
-def test_many_recorded_runs_are_recognised_quickly(listing, everywhere, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda handle: None)  # nothing here must last
-    listing(near=[make_row(number) for number in range(300)])
-    record("lerobot-train-00000000-1", "near", tmp_path, NOW, reference={"job": "job-0"})
-    first = records.read_record("lerobot-train-00000000-1")
-    for number in range(1, 300):
-        run, job = f"lerobot-train-{number:08x}-1", {"job": f"job-{number}"}
-        records.write_record(dataclasses.replace(first, run=run, reference=job))
-    begin = time.process_time()
-    document = everywhere("--all")
-    assert time.process_time() - begin < 1.5
-    assert len(document["runs"]) == 300
-    assert all(row["recorded"] for row in document["runs"])

@@ -1,9 +1,9 @@
-"""Several trainings of two policies: exact from four a side, Welch's interval below; equal to scipy."""
+"""Several trainings of two policies: exact from four a side, equal to scipy; fewer decide nothing."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain.comparison.trainings import compare_trainings, compute_t_tails, compute_training_means
+from robotrain.comparison.trainings import compare_trainings, compute_training_means
 from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain_runtime.comparison.observations import Observation, Side
 
@@ -22,7 +22,6 @@ RATES = st.lists(st.integers(0, 20).map(lambda count: count / 20), min_size=1, m
 )
 def test_four_trainings_a_side_are_compared_by_permutation(first, second, p_value):
     comparison = compare_trainings(first, second, PLAN)
-    assert (comparison.method, comparison.assumes_normality) == ("permutation", False)
     assert comparison.p_value == pytest.approx(p_value)
     assert comparison.verdict == ("better" if p_value < 0.05 else "not decided")
 
@@ -36,37 +35,8 @@ def test_the_interval_of_the_permutation_test_holds_the_shifts_that_it_does_not_
             assert (moved.p_value <= 0.05) == is_refuted
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "p_value", "low", "high"),
-    [
-        # scipy 1.17: ttest_ind(first, second, equal_var=False), and its confidence_interval(0.95)
-        ([0.7, 0.8, 0.75], [0.5, 0.6, 0.4], 0.03156223162567844, 0.042230024840874875, 0.4577699751591251),
-        ([0.9, 0.8], [0.5, 0.6, 0.55], 0.04969146055234225, 0.0011501275870815508, 0.5988498724129183),
-    ],
-)
-def test_fewer_trainings_are_compared_by_welchs_interval(first, second, p_value, low, high):
-    comparison = compare_trainings(first, second, PLAN)
-    assert (comparison.method, comparison.assumes_normality, comparison.verdict) == ("welch", True, "better")
-    assert (comparison.p_value, comparison.low, comparison.high) == pytest.approx((p_value, low, high), abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("value", "freedom", "tails"),
-    [
-        # scipy 1.17: 2 * t.sf(value, freedom)
-        (0.3, 1.2, 0.8077728113170465),
-        (2, 3, 0.13932596855884305),
-        (60, 1, 0.010609347265246543),
-        (5, 200, 1.2501981277715207e-06),
-        (0, 3, 1.0),
-    ],
-)
-def test_tails_of_students_distribution(value, freedom, tails):
-    assert compute_t_tails(value, freedom) == pytest.approx(tails, rel=1e-9)
-
-
-@pytest.mark.parametrize(("first", "second"), [([0.9], [0.1]), ([0.9], [0.1, 0.2]), ([1.0, 1.0], [0.0, 0.0])])
-def test_one_training_or_trainings_without_spread_decide_nothing(first, second):
+@pytest.mark.parametrize(("first", "second"), [([0.9], [0.1]), ([0.9, 0.8, 0.9], [0.1] * 8), ([1.0] * 13, [0.0] * 13)])
+def test_few_or_too_many_trainings_decide_nothing(first, second):
     comparison = compare_trainings(first, second, PLAN)
     assert (comparison.verdict, comparison.low, comparison.high, comparison.p_value) == (
         "not decided",

@@ -137,10 +137,6 @@ def test_command_without_the_option_names_the_variable(ask, robotrain, fake_plat
     assert "--checker" not in answer.stderr
 
 
-def test_misspelt_choice_is_suggested(ask):
-    ask(words=("submit", "--dry-run", "--checker", "noen")).check_problems(2, "checker-unusable --checker")
-
-
 def test_built_environment_whose_python_is_gone_is_none(ask, built, tmp_path):
     (built / "bin/python").unlink()
     (built / "bin/python").symlink_to(tmp_path / "gone")

@@ -19,13 +19,12 @@ from robotrain.model.platform_features import (
     RunAccess,
     SharedRuns,
     SourceVersions,
-    SweepPlans,
     Uploads,
 )
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
 
-FEATURES = (PipelinePlans, PipelineRuns, RunAccess, SharedRuns, SourceVersions, SweepPlans, Uploads)
+FEATURES = (PipelinePlans, PipelineRuns, RunAccess, SharedRuns, SourceVersions, Uploads)
 PARTS = (PlatformPlans, PlatformEngine, *FEATURES)
 REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
 

@@ -8,7 +8,6 @@ import pytest
 import quick_command
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.support import YES
-from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.testing import PlatformKit, platform_features
 from robotrain.testing.platform_features import EngineFeatureTests
 
@@ -20,9 +19,8 @@ LEAST, FORGOTTEN, WAITING = (
     "test_forgotten_run_has_ended",
     "test_job_that_waits_again_is_stopped",
 )
-STEPS, SWEEP, NODES = (
+STEPS, NODES = (
     "test_steps_of_a_scheduler_wait",
-    "test_sweep_is_one_submission",
     "test_several_nodes_are_asked_for",
 )
 
@@ -35,12 +33,6 @@ def ask_for_nodes(make_words):
         return [*nodes, *make_words(platform, job, settings, sent)]
 
     return make
-
-
-def ask_for_no_array(make_words):
-    return lambda platform, job, settings, sent: make_words(
-        platform, job, settings, dataclasses.replace(sent, trials=(), at_most=0)
-    )
 
 
 def ask_for_one_node(make_words):
@@ -72,14 +64,6 @@ LIES = (
     (STEPS, {"search_jobs": tell_less(is_held=False)}, ("`is_held`",)),
     (STEPS, {"search_jobs": tell_less(is_waiting=False)}, ("2 jobs of step first, not 1",)),
     (STEPS, {"search_jobs": tell_less(needs=())}, ("2 jobs of step second, not 1",)),
-    (
-        SWEEP,
-        {"array_variable": replace_with(""), "array_index": replace_with("")},
-        ("set `array_variable`", "set `array_index`"),
-    ),
-    (SWEEP, {"format_trial": replace_with(SchedulerEngine.format_trial)}, ("write `format_trial`",)),
-    (SWEEP, {"format_trial": replace_with(lambda platform, array, number: array)}, ("trials share one job",)),
-    (SWEEP, {"make_submit_words": ask_for_no_array}, ("do not ask for as many jobs", "do not ask for at most")),
     (
         NODES,
         {"make_node_launcher": replace_with(lambda *args: ()), "make_submit_words": ask_for_one_node},

@@ -1,6 +1,5 @@
 """Sweeps over parameters of the user's own: texts, whose ranges are of whole numbers if both ends are."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import pytest
 import yaml
 from plugin_sources import make_workload
 from robotrain.pipelines import driven_engine, driver
-from robotrain.store import records
-from robotrain.store.plans import read_stored_plan
 
 WORKLOAD = make_workload(
     "mine",
@@ -125,32 +122,3 @@ def test_trials_that_report_no_metric_of_the_workload_are_compared_by_a_usual_on
 def test_metric_whose_better_value_nobody_knows_is_refused(robotrain, fake_platform):
     words = ("sweep", "job.yaml", "--platform", "fake", "--over", "lr=1,2")
     robotrain(*words, "--compare-by", "grasps").check_problems(2, "sweep-metric-unknown --compare-by")
-
-
-def test_engine_of_a_platform_chooses_from_their_texts(dag_platform, sweep):
-    words = ("--over", "lr=1e-4,1e-3", "--over", "layers=2..3", "--native-only")
-    spec = json.loads(read_stored_plan(sweep("dag", *words)["run"]).plan.files["sweep.json"])
-    space = spec["job"]["space"]
-    assert [space[name]["choices"] for name in ("lr", "layers")] == [["1e-4", "1e-3"], ["2", "3"]]
-    words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--sampler", "random", "--samples", "3")
-    spec = json.loads(read_stored_plan(sweep("dag", *words)["run"]).plan.files["sweep.json"])
-    space = spec["job"]["space"]
-    assert (space["lr"]["low"], space["lr"]["log"], space["layers"]["integer"]) == (1e-5, True, True)
-    assert spec["job"]["parameters"]["lr"] == "1e-5", "a text, so that the values of trials become texts"
-
-
-@pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
-def test_sampler_that_learns_gives_texts(install, fake_platform, sweep, monkeypatch):
-    source = (Path(__file__).parents[1] / "instant_platform.py").read_text()
-    install("robotrain-instant", {"platform.instant": "instant_plugin"}, instant_plugin=source)
-    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(driven_engine, "start_driver", driver.drive_pipeline)
-    words = ("--over", "lr=log:1e-5..1e-1", "--over", "kind=a,b", "--over", "layers=uniform:1..3")
-    run = sweep("instant", *words, "--sampler", "tpe", "--samples", "3", "--wait")["run"]
-    trials = [other for other in records.list_runs() if other != run]
-    jobs = [dict(read_stored_plan(trial).plan.job.parameters) for trial in trials]
-    assert len(jobs) == 3
-    for job in jobs:
-        assert all(isinstance(job[name], str) for name in ("lr", "layers", "kind"))
-        assert 1e-5 <= float(job["lr"]) <= 1e-1
-        assert (job["kind"] in "ab", job["layers"] in "123") == (True, True)

@@ -22,7 +22,7 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Check Checkpoint ClusterEngine ConfigValue Container DataReading DataReport Dimension
+    ANY Capabilities Check Checkpoint ClusterEngine ConfigValue Container DataReading DataReport
     FactFile FolderFacts FollowingDecision FoundInput FoundJob HealthResult Job JobDocument
     JobFacts JobSource JobTemplate JudgedRun ListedSubmission LockedProgram Messages Metric Mount NotSubmitted
     OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
@@ -34,7 +34,6 @@ PUBLIC_NAMES = {
     SchedulerCommands SchedulerJob SchedulerEngine SchedulerSettings SchedulerSpec SharedRuns
     Source SourceError SourceKind
     SourceNotFound SourceUnreachable SourceVersions Stage Status StepStatus SubmitReport SubmittedRun Suggestion Support
-    SweepPlans SweepSpec
     TargetForm TerminalCommand TerraformOutput Unanswered Uploads UserCommand WorkPreview Workload WorkloadProfile YES
     check_secrets find_refusal format_memory format_time holds_secret hook load_pairs load_refusals
     make_job_document make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure

@@ -185,7 +185,7 @@ def test_run_on_a_full_disk_is_stopped(reference, impatient, monkeypatch):
 
 
 def test_waiting_jobs_are_stopped_before_those_that_run(impatient):
-    """Else the next trial of a sweep begins when the one before it ends."""
+    """Else one of them begins when another ends."""
     stopped = []
     answers = iter([{"1": "running", "2": "waiting", "3": "for good", "4": "waiting"}, {}])
     cancel.stop_all(lambda: next(answers), lambda jobs, how: stopped.append((jobs, how)) or "")

@@ -14,7 +14,7 @@ from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.platform import Platform
-from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerEngine, SchedulerJob, SchedulerSettings
+from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerEngine, SchedulerSettings
 from robotrain.run_folder import submit_script
 from robotrain.run_folder.facts import read_facts
 from robotrain.testing.submit_cuts import CUT, SubmitScript, list_cuts
@@ -330,14 +330,6 @@ def test_job_that_is_started_for_ever_without_a_checkpoint_ends(engine, plan, tm
     assert (outcome.state, "without a new checkpoint" in outcome.reason) == ("failed", True)
     (folder / "events.jsonl").write_text(event.format_event(event.Checkpoint(step=1, path="x", model="")) + "\n")
     assert start().stdout == "it runs\n"
-
-
-def test_each_trial_of_an_array_has_a_name_of_its_own(tmp_path):
-    """Some engines have one number for all of them."""
-    engine = SendEngine(tmp_path)
-    engine.array_variable, engine.format_trial = "INDEX", "{}[{}]".format
-    script = engine.make_start_script(job(), None, SchedulerJob(name="s", folder="/r/s", trials=("a", "b")))
-    assert '--once "${JOB}[${INDEX}]"' in script
 
 
 @pytest.mark.slow

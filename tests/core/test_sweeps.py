@@ -1,6 +1,5 @@
 """Sweeps: the trials that values make, what is refused before anything starts, and the table of results."""
 
-import importlib.util
 import json
 import re
 import shlex
@@ -68,9 +67,9 @@ def test_each_combination_is_a_run_and_their_results_a_table(sweep, instant_plat
         best = next(row for row in rows if row[:1] == ["trial-4"])
         assert best[1:5] == ["1e-3", "1", "succeeded", "0.01"]
         assert [row[:4] for row in rows if row[1:2] == ["3"] and len(row) == 6] == [
-            ["1e-2", "3", "1.02", "0.9952"],
-            ["1e-3", "3", "0.02", "-0.004843"],
-        ]  # the mean of 0.01, 0.02 and 0.03, and ± 4.303 · 0.01 / √3
+            ["1e-2", "3", "1.02", "1.01"],
+            ["1e-3", "3", "0.02", "0.01"],
+        ]  # the mean and the lowest of 0.01, 0.02 and 0.03
         assert ["robotrain", "register", best[-1], "MODEL"] in rows
         assert "trial-4  learning_rate=1e-3 seed=1  val/loss 0.01" in output
     row = robotrain("runs").stdout.splitlines()[1]
@@ -198,7 +197,7 @@ REFUSED = {
     "--over learning_rate=log:1e-5..1e-2": "value-invalid --over",  # without a sampler
     "--over seed=1 --over --seed=2": "value-invalid --over seed, flag-without-value --over",
     "--over learning_rate=uniform:1..1e999 --sampler random --samples 2": "value-invalid --over 1..1e999",
-    "--over depth=1,2 --sampler tpe --samples 2": "value-invalid --over depth",
+    "--over seed=1,2 --sampler tpe --samples 2": "value-invalid --sampler",
     "--over seed=1,2 --seed 3": "options-conflict --over seed",
     "--over seed=1,2 --points points.csv": "options-conflict --points, file-malformed points.csv",
     "--over seed=1,2 --samples 3": "options-conflict --samples",
@@ -260,7 +259,7 @@ def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(
 def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, instant_platform):
     words = f"robotrain sweep {JOB} --platform instant"
     monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_bash")
-    for typed, expected in (("--over dep", "depth="), ("--metric v", "val/loss"), ("--sampler t", "tpe")):
+    for typed, expected in (("--over dep", "depth="), ("--metric v", "val/loss"), ("--sampler r", "random")):
         monkeypatch.setenv("COMP_WORDS", f"{words} {typed}")
         monkeypatch.setenv("COMP_CWORD", str(len(f"{words} {typed}".split()) - 1))
         with pytest.raises(SystemExit):
@@ -281,7 +280,7 @@ def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     assert page.count('series-1">trial-3 (learning_rate=1e-3 seed=1)</span>') == 2, "training and validation loss"
     assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
     assert "<td>learning_rate</td>" not in page
-    assert ("mean val/loss</th>" in page, "95% interval" in page) == (True, False), "two seeds make no interval"
+    assert "mean val/loss</th>" in page
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
 
 
@@ -332,28 +331,3 @@ def test_a_trial_is_named_by_its_sweep_and_its_place(sweep, robotrain, instant_p
     answer = robotrain("status", f"rates{separator}trial-3", "--json")
     answer.check_problems(2, "run-unknown")
     assert "its steps: trial-1, trial-2" in answer.json["problems"][0]["title"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
-def test_tpe_chooses_by_earlier_results(sweep, instant_platform):
-    answer = sweep(
-        *("--over", "learning_rate=log:1e-5..1e-1", "--over", "batch_size=2,4", "--over", "seed=uniform:1..3"),
-        *("--sampler", "tpe", "--samples", "25", "--wait"),
-    )
-    assert answer.exit_code == 0, answer.stderr
-    rates = [step["rate"] for step in list_sent(instant_platform)]
-    run = next(records.iterate_runs(with_steps=False))
-    chosen = [step.values for step in progress.read_progress(run).steps.values()]
-    assert len(chosen) == len(rates) == 25
-    assert all(point["batch_size"] in (2, 4) and point["seed"] in (1, 2, 3) for point in chosen)
-
-    def distance(values: list[dict[str, float]]) -> float:
-        return sum(abs(point["learning_rate"] / 1e-3 - 1) for point in values)
-
-    assert distance(chosen[-8:]) < distance(chosen[:8])
-
-
-def test_tpe_without_optuna_is_refused_with_the_way_to_install_it(check_refused, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    check_refused("--over learning_rate=log:1e-5..1e-1 --sampler tpe --samples 3", 4, "optuna-missing")

@@ -103,7 +103,7 @@ def test_accepted_options_are_asked_in_isolation_without_secrets_and_offline(ask
     assert not any(path.startswith(str(Path.cwd())) for path in seen["path"])
 
 
-def test_same_question_is_answered_from_the_cache(ask, robotrain, score, tmp_path, song_folder):
+def test_same_question_is_answered_from_the_cache(ask, score, tmp_path, song_folder):
     log = tmp_path / "log"
     options = (f"--log={log}", *REFUSED)
 
@@ -112,22 +112,18 @@ def test_same_question_is_answered_from_the_cache(ask, robotrain, score, tmp_pat
 
     first, second = (ask(*options).json["problems"] for _ in range(2))
     assert (first, count()) == (second, 1)
-    (verdict,) = (tmp_path / "cache/verdicts").iterdir()
+    (verdict,) = (tmp_path / "cache/computed").glob("verdicts-*")
     verdict.write_text("::robotrain:: {")
     ask(*options)
     assert count() == 2  # a damaged answer
-    removed = robotrain("prune", "--cache", "--yes", "--json").json["entries"]
-    assert [entry["name"] for entry in removed] == ["verdicts"]
-    ask(*options)
-    assert count() == 3
     (score / "score.txt").write_text("c d f")
     ask(*options)
-    assert count() == 4  # other data
+    assert count() == 3  # other data
     ask(*options[:2], "--pitch=fis")
-    assert count() == 5  # another option
+    assert count() == 4  # another option
     (song_folder / "song_check.py").write_text(f"{PROGRAM}\n# changed\n")
     ask(*options[:2], "--pitch=fis")
-    assert count() == 6  # other code
+    assert count() == 5  # other code
 
 
 @pytest.mark.parametrize("answer", ["crash", "garbage"])
@@ -155,10 +151,6 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
     assert "ROBOTRAIN_CHECKER_SECONDS=7.5" in answer.stderr
     for pid in pids.read_text().split():
         assert is_gone(int(pid))
-    again = ask("--answer=hang", f"--pids={pids}")
-    again.check_problems(0, "checker-unusable --checker")
-    assert "no answer within 1.5 s, just now" in again.stderr
-    assert "waiting for typer" not in again.stderr, "each line would wait anew"
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def folder(robotrain, tmp_path) -> Path:
 
 
 def adopt(robotrain, text: object) -> tuple[str, bool]:
-    answer = robotrain("adopt", text, "--json")
+    answer = robotrain("adopt", "--platform", "local", text, "--json")
     assert answer.exit_code == 0, answer.stderr
     return answer.json["run"], answer.json["is_new"]
 
@@ -103,25 +103,25 @@ def test_values_that_somebody_edited_are_refused(robotrain, folder, values):
     document = json.loads((folder / "job.json").read_text())
     document["record"]["values"] = values
     (folder / "job.json").write_text(json.dumps(document))
-    robotrain("adopt", folder).check(1, f"the job document of {folder} is not the one that robotrain wrote")
-    robotrain("resubmit", folder).check(2, "Its name does not fit its job")
+    robotrain("adopt", "--platform", "local", folder).check(
+        1, f"the job document of {folder} is not the one that robotrain wrote"
+    )
 
 
 def test_a_document_that_is_nested_too_deeply_is_none(robotrain, folder):
     (folder / "job.json").write_text("[" * 100_000)
-    for command in ("adopt", "resubmit"):
-        robotrain(command, folder).check(1, "has no job document, or not yet")
+    robotrain("adopt", "--platform", "local", folder).check(1, "has no job document, or not yet")
 
 
 def test_a_home_folder_that_nobody_has_is_a_sentence(robotrain):
-    robotrain("adopt", "~nosuchuser/x").check(2, "~nosuchuser/x names no run")
+    robotrain("adopt", "--platform", "local", "~nosuchuser/x").check(2, "~nosuchuser/x names no run")
     robotrain("resubmit", "~nosuchuser/x").check(2, "~nosuchuser/x is no run of this machine")
 
 
 @pytest.mark.parametrize("address", [GCS, "https://x.lab/a?auth=hush-hush", "https://[x.lab/a?auth=hush-hush"])
-@pytest.mark.parametrize("command", ["adopt", "resubmit"])
+@pytest.mark.parametrize("command", [("adopt", "--platform", "local"), ("resubmit",)])
 def test_the_signature_of_an_address_is_not_repeated(robotrain, command, address):
     for words in ((), ("--json",)):
-        refused = robotrain(command, address, *words)
+        refused = robotrain(*command, address, *words)
         assert refused.exit_code in (1, 2)
         assert "hush-hush" not in refused.stdout + refused.stderr

@@ -3,14 +3,12 @@
 import base64
 import bz2
 import io
-import json
 import tarfile
 import tracemalloc
 
 import pytest
 import yaml
 from osmo_pipelines import plan, steps
-from problem_assertions import check_rejected
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
@@ -128,26 +126,12 @@ def test_without_the_command_osmo_is_not_set_up():
     settings = OsmoSettings(osmo_cli="no-such-osmo")
     assert OSMO.engine.list_submitted(settings, everyone=False) is None
     assert OSMO.engine.find_submitted("pick-7", settings) is None
-    for text in ("lerobot-train-0123abcd-1-7", "https://osmo.lab/workflows/pick-7"):
-        with pytest.raises(Rejected, match="cannot start the `osmo` command"):
-            OSMO.engine.find_submitted(text, settings)
+    with pytest.raises(Rejected, match="cannot start the `osmo` command"):
+        OSMO.engine.find_submitted("lerobot-train-0123abcd-1-7", settings)
 
 
-@pytest.mark.parametrize("page", ["https://osmo.lab/workflows/ID", "https://osmo.lab/api/workflow/ID?view=tasks#top"])
-def test_the_page_of_a_workflow_is_that_workflow(run, osmo, page):
-    page = page.replace("ID", run.id)
-    shown = page.partition("?")[0]
-    assert adopt_refused(page) == f"{shown} is no run of robotrain: it has no job document, or not yet"
-    answer = {"name": run.id, "status": "RUNNING", "overview": f"https://OSMO.lab/workflows/{run.id}"}
-    osmo.fail("workflow query", "answer", stdout=json.dumps(answer))
-    assert OSMO.engine.find_submitted(page, OsmoSettings()).document == b""
-    osmo.fail("workflow query", "answer", stdout=json.dumps({**answer, "overview": f"https://other.lab/{run.id}"}))
-    assert "is a page of osmo.lab, and the `osmo` command of this machine asks other.lab" in adopt_refused(page)
-
-
-@pytest.mark.parametrize("text", ["https://osmo.lab/", "https://osmo.lab/pools/x-7", "ftp://osmo.lab/workflows/x-7"])
-def test_other_addresses_are_no_workflows(osmo, text):
-    assert OSMO.engine.find_submitted(text, OsmoSettings()) is None
+def test_addresses_are_no_workflows(osmo):
+    assert OSMO.engine.find_submitted("https://osmo.lab/workflows/x-7", OsmoSettings()) is None
     assert osmo.calls == []
 
 
@@ -170,39 +154,3 @@ def test_text_of_an_older_workflow_is_read_once(osmo, monkeypatch, storing_secon
 def submit_named(osmo, run: str, user: str = "") -> str:
     osmo.configure(user=user or "ann")
     return osmo.submit(TEXT.replace("NAME", run))
-
-
-def test_a_run_is_found_by_the_name_that_the_list_shows(osmo):
-    run = "lerobot-train-0123abcd-1"
-    workflow = submit_named(osmo, run)
-    assert adopt_refused(run) == f"{run} is no run of robotrain: it has no job document, or not yet"
-    assert list_asked(osmo) == [workflow]
-    other = submit_named(osmo, run)
-    with pytest.raises(Rejected) as raised:
-        adopt_submitted_run(run, get_plugins())
-    (problem,) = raised.value.problems
-    assert problem.message == "run-not-adopted.same-name"
-    assert [(way.text, way.remark) for way in problem.suggestions] == [
-        (other, "pending, ann, on osmo"),
-        (workflow, "pending, ann, on osmo"),
-    ]
-
-
-def test_the_own_run_of_a_name_comes_before_that_of_others(osmo):
-    run = "lerobot-train-0123abcd-1"
-    theirs = submit_named(osmo, run, "bob")
-    osmo.configure(user="ann")
-    adopt_refused(run)
-    assert list_asked(osmo) == [theirs], "nobody else has one"
-    mine = submit_named(osmo, run, "ann")
-    adopt_refused(run)
-    assert list_asked(osmo) == [mine]
-
-
-def test_a_name_that_nobody_has_is_not_called_removed(osmo):
-    with check_rejected("run-not-adopted"):
-        adopt_submitted_run("lerobot-train-0123abcd-1", get_plugins(), "osmo")
-    osmo.fail("workflow list", "refused", times=None)
-    with pytest.raises(Rejected) as raised:
-        adopt_submitted_run("lerobot-train-0123abcd-1", get_plugins(), "osmo")
-    assert "run-not-adopted" not in [problem.code for problem in raised.value.problems], "it did not list"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from problem_assertions import check_problems
-from robotrain_osmo.platform import OSMO
 
 JOB = (
     *("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}"),
@@ -20,12 +19,9 @@ def channel():
     configuration.write_text('[notify]\non-call = {file = "~/on-call", osmo = "webhooks"}\n')
 
 
-@pytest.mark.parametrize("has_preflight", [True, False], ids=["preflight", "submit"])
-def test_missing_credential_is_that_of_the_channel(osmo, robotrain, monkeypatch, has_preflight):
-    if not has_preflight:
-        monkeypatch.setattr(OSMO.engine, "preflight", lambda plan: iter(()))
+def test_missing_credential_is_that_of_the_channel(osmo, robotrain):
     answer = robotrain(*JOB, "--notify", "on-call")
-    assert answer.exit_code == (4 if has_preflight else 1)
+    assert answer.exit_code == 4
     check_problems(answer.stderr, "osmo-credential-missing --notify on-call")
     assert "It must hold the address of on-call under the key on_call." in answer.stderr
     assert "osmo credential set webhooks" in answer.stderr

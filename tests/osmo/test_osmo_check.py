@@ -77,8 +77,6 @@ REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
         (job(), {"labels": labels}, "value-invalid", "--labels")
         for labels in ("a=", "a=b c", "a/b/c=d", "-a=b", "a={{b}}", f"a={'x' * 64}", "ä=b")
     ),
-    (job(), {"labels": ",".join(f"a{n}=b" for n in range(17))}, "value-invalid", "--labels"),
-    (job(), {"labels": "a=b", "server": "6.3"}, "feature-not-there", "--labels"),
     *(
         (job(), {"hf_credential": name}, "value-invalid", "--hf-credential")
         for name in ("a b", "1a", "a.b", "{{a}}", "a:", "a:b c", "-a", "a:{{b}}")
@@ -94,7 +92,6 @@ REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
     ),
     (CODE, {}, "resource-unknown", "--training-dataset"),
     (FOLDER, {}, "value-missing", "--dataset-path"),
-    (job(publish_url="s3://robots/runs", keep=3), {}, "option-without-effect", "--keep"),
     (job(publish_url="s3://robots/runs", output_dir="/a{{b}}"), {}, "value-invalid", "--output-dir"),
     (REGISTERED, {"tracking_uri": None}, "value-missing", "--register-checkpoint"),
     (evaluation(register_model="arm"), {"tracking_uri": None}, "value-missing", "--register-model"),
@@ -174,12 +171,6 @@ SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
         "value-missing",
         ["--tracking-uri azureml-workspace://S/rg/ws-1", "--tracking-uri https://HOST"],
     ),
-    (
-        job(),
-        {"tracking_uri": STUDIO_URI},
-        "value-invalid",
-        ["--subscription-id S --resource-group rg --workspace-name ws-1"],
-    ),
 ]
 
 # the job, its settings, the code of a problem that stops nobody, and its severity; None: there is no such problem
@@ -196,7 +187,6 @@ NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
     (job(device="cpu"), {"gpus": 0}, "gpus-unused", None),
     (job(), {"tracking_uri": None, "subscription_id": "S"}, "osmo-untracked", "warning"),
     (job(), {"tracking_uri": "none"}, "osmo-untracked", None),
-    (job(), WORKSPACE | {"tracking_uri": "none"}, "option-without-effect", "warning"),
 ]
 
 
@@ -245,16 +235,16 @@ def test_all_problems_are_found_at_once() -> None:
 
 def test_stage_of_a_problem_gives_the_exit_code() -> None:
     assert find_problem("value-missing", job(), pool=None).stage is Stage.RESOLVE
-    assert find_problem("option-without-effect", job(publish_url="s3://robots/runs", keep=3)).stage is Stage.CHECK
 
 
 def test_reason_names_what_is_wrong() -> None:
     assert "`{{`" in find_problem("value-invalid", job(), image="x:{{tag}}").why
     partial = find_problem("value-missing", job(), tracking_uri=None, resource_group="rg")
     assert "--subscription-id, --workspace-name" in partial.title
-    switched_off = WORKSPACE | {"tracking_uri": "none"}
-    for code, result in (("value-missing", REGISTERED), ("option-without-effect", job())):
-        assert "tracking_uri is `none`" in find_problem(code, result, **switched_off).why
+    assert (
+        "tracking_uri is `none`"
+        in find_problem("value-missing", REGISTERED, **WORKSPACE | {"tracking_uri": "none"}).why
+    )
 
 
 @pytest.mark.parametrize(

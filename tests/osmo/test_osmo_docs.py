@@ -1,4 +1,4 @@
-"""docs/osmo.md: its commands render (tests/pages types them), and it lists every setting and problem."""
+"""docs/osmo.md: its commands render, and it lists every setting and problem."""
 
 import re
 from pathlib import Path

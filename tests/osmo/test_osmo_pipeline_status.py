@@ -151,8 +151,8 @@ def test_step_of_a_removed_workflow_is_refused(osmo):
     with pytest.raises(Rejected) as rejected:
         ENGINE.submit(plan(steps(settings={"pool": "default"})[1:], finished))
     (problem,) = rejected.value.problems
-    assert problem.code == "osmo-step-gone"
-    assert "task train of the workflow gone-1" in problem.title
+    assert problem.code == "platform-refused"
+    assert "Task train of workflow gone-1 is not found" in problem.why
 
 
 def test_outputs_of_a_step_are_what_it_published(osmo, reference):

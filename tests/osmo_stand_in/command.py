@@ -122,11 +122,9 @@ class Call:
         print(json.dumps(self.ask(lambda: {"profile": named, "roles": [], "pools": [], "token": None}), indent=2))
 
     def pool_list(self) -> None:
-        """With their use."""
-        used = dict.fromkeys(("quota_used", "quota_free", "quota_limit"), "0")
-        used |= dict.fromkeys(("total_usage", "total_capacity", "total_free"), "0")
-        pools = [{"name": name, **pool, "resource_usage": used} for name, pool in self.there["pools"].items()]
-        self.show(self.ask(lambda: {"node_sets": [{"pools": pools}], "resource_sum": used}))
+        """Without their use."""
+        pools = [{"name": name, **pool} for name, pool in self.there["pools"].items()]
+        self.show(self.ask(lambda: {"node_sets": [{"pools": pools}]}))
 
     def resource_list(self) -> None:
         """The machines of a pool, which must exist."""
@@ -152,15 +150,6 @@ class Call:
         }
         rows = [{"cred_name": name, "cred_type": kind, "profile": None} for name, kind in held.items()]
         self.show(self.ask(lambda: {"credentials": rows}))
-
-    def config_show(self) -> None:
-        """For administrators: the role `osmo-user` has no `config:Read`."""
-        self.ask(self._check_administrator)
-        print(json.dumps({"max_retry_per_task": self.there["max_retry_per_task"]}[self.args.name]))
-
-    def _check_administrator(self) -> None:
-        if not self.there["administrator"]:
-            raise Refusal("DENIED", "access denied")
 
     def dataset_info(self) -> None:
         """Of how many objects a dataset of a bucket is."""
@@ -348,7 +337,6 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
         "profile list": [FORMAT],
         "pool list": [FORMAT],
         "resource list": [FORMAT, (("--pool", "-p"), {"required": True})],
-        "config show": [(("config",), {"choices": ["WORKFLOW"]}), (("name",), {})],
     }
     top = argparse.ArgumentParser(prog="osmo")
     modules = top.add_subparsers(required=True)

@@ -19,15 +19,12 @@ def platform(
     return {"description": "", "host_network_allowed": False, "privileged_allowed": False, **mounts, "node": node}
 
 
-def pool(
-    platforms: dict[str, Values] | None = None, status: str = "ONLINE", guarantee: int = -1, max_exec_timeout: str = ""
-) -> Values:
+def pool(platforms: dict[str, Values] | None = None, status: str = "ONLINE", max_exec_timeout: str = "") -> Values:
     """A pool."""
     kinds = {"gpu_platform": platform()} if platforms is None else platforms
     return {
         **{"description": "d", "status": status, "backend": "default", "default_platform": next(iter(kinds), None)},
         **{"max_exec_timeout": max_exec_timeout, "max_queue_timeout": ""},
-        "resources": {"gpu": {"guarantee": guarantee, "maximum": -1, "weight": 1}},
         "platforms": kinds,
     }
 
@@ -42,7 +39,6 @@ DEFAULT: Values = {
     "client": "6.4.0",
     "service": "6.4.0",
     "user": "testuser",
-    "administrator": False,
     "profile_pool": None,
     "pools": {"default": pool({"gpu_platform": platform(), "gpu": platform()})},
     "credentials": {},

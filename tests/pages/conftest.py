@@ -1,7 +1,6 @@
 """A shell for a page: in an empty folder, with robotrain on its path and the stand-ins that the page uses."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -27,7 +26,6 @@ WORKSPACE = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE
 BLOBS = ("datasets/day-1", "datasets/day-2", "train/set1", "train/set2", "extra/pusht")
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"\x02\0\0\0\0\0\0\0{}"}
 MODELS = (("my-act-policy", "7"), ("pusht-act", "3"), ("isaac-ant", "3"), ("anymal", "3"))
-PAGE = (ROOT / "docs/azureml.md").read_text() + (ROOT / "docs/cli.md").read_text()
 PATH = os.environ["PATH"]
 
 
@@ -54,9 +52,6 @@ def workspace(azureml: AzureML) -> Environ:
     for container, folder in (place.split("/") for place in BLOBS):
         azureml.store.put(container, {f"{folder}/{name}": content for name, content in read_dataset().items()})
     azureml.store.put("models", {f"pusht-act/{name}": content for name, content in POLICY.items()})
-    for name, version in re.findall(r"--dataset-asset azureml:([\w-]+):(\d+)", PAGE):
-        azureml.store.put(azureml.container, {f"{name}/{at}": content for at, content in read_dataset().items()})
-        azureml.data(name, version, name)
     for name, version in MODELS:
         azureml.store.put(azureml.container, {f"{name}/{at}": content for at, content in POLICY.items()})
         azureml.model(name, version, name)
@@ -92,16 +87,6 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmStandIn:
 def slurm_cluster(slurm: SlurmStandIn) -> Environ:
     """What leads a program to that cluster."""
     return {"PATH": str(slurm.folder / "bin")}
-
-
-@pytest.fixture
-def login_node(slurm: SlurmStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environ]:
-    """What leads a program to a login node of that cluster by ssh."""
-    monkeypatch.syspath_prepend(ROOT / "tests/slurm")
-    from login_node import start_login_node
-
-    for node in start_login_node(tmp_path / "node", monkeypatch, PATH=f"{slurm.folder}/bin:/usr/bin:/bin"):
-        yield {"PATH": str(node.bin)}
 
 
 @pytest.fixture

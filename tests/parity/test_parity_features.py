@@ -15,7 +15,6 @@ ASKED_OTHERWISE: Mapping[str, str] = {
     "shell": "of a run that is running: the tests of each platform enter one",
     "tracking": "of sources that are looked up where the run is tracked: the tests of sources",
     "native_dag": "of a pipeline: without it, this machine starts the steps",
-    "native_sweep": "of a sweep: without it, this machine submits the trials",
     "runs_here": "of nobody: it says where to look for the machine",
 }
 """Features that no option of a job needs by itself."""

@@ -39,8 +39,8 @@ class RecordedSlurm:
     ) -> None:
         """Put a job into the queue: `squeue` prints it from now on."""
         comment = values.get("comment", f"robotrain:{name}:aa{':' * bool(continues)}{continues}")
-        own, dependency = number.replace("_", ""), values.get("dependency", "(null)")
-        fields = (number, own, state, reason, start, end, nodes, dependency, name, comment)
+        dependency = values.get("dependency", "(null)")
+        fields = (number, state, reason, start, end, nodes, dependency, name, comment)
         self._jobs[number] = "|".join(f"{field:.0f}" if isinstance(field, float) else field for field in fields) + "\n"
         self.set_away(False)
 
@@ -51,7 +51,7 @@ class RecordedSlurm:
 
     def set_account(self, state, code="0:0", number=JOB, name=RUN, start="900", end="1100") -> None:
         """Put a job into the accounting, which `sacct` prints."""
-        self._accounts.append(f"{number}|{number}|{state}|{code}|{start}|{end}|n1|{name}|robotrain:{name}:aa\n")
+        self._accounts.append(f"{number}|{state}|{code}|{start}|{end}|n1|{name}|robotrain:{name}:aa\n")
         self.answer("sacct", "".join(self._accounts))
 
     def read_calls(self) -> list[str]:

@@ -1,19 +1,18 @@
-"""Pipelines and sweeps without a command line: their steps, trials and plans."""
+"""Pipelines without a command line: their steps and plans."""
 
 from pathlib import Path
 from typing import Any
 
 from planned_jobs import PLUGIN_MODULES, evaluation, job, source
 from robotrain.model.job import Job
-from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import Dimension, JobDocument
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
 
 RUN = "train-eval-aa4c8800-1"
-SWEEP = "sweep-bb4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
 PAYLOAD = Payload.from_files({"robotrain_runtime/__main__.py": b"print('here')"})
 ENGINE = SLURM.engine
@@ -51,23 +50,6 @@ def make_steps(runs: Path, **options: Any) -> list[PipelineStep]:
 
 def make_pipeline(runs: Path, steps: list[PipelineStep] | None = None, finished: Any = None) -> Plan:
     return SLURM.plans.render_pipeline(steps or make_steps(runs), WHOLE, RUN, finished or {})
-
-
-def make_sweep_spec(runs: Path, count: int = 3, **options: Any) -> SweepSpec:
-    """A grid of seeds, unless more is given."""
-    own = settings(runs, **options.pop("settings", {}))
-    values: dict[str, Any] = {
-        "jobs": (job(),),
-        "trials": tuple(f"trial-{number + 1}" for number in range(count)),
-        "space": {"seed": Dimension(choices=tuple(range(count)))},
-        "sampler": "grid",
-    }
-    compared: dict[str, Any] = {"metric": "loss", "better": "lower"}
-    return SweepSpec(settings=own, payload=PAYLOAD, container_plugins=PLUGIN_MODULES, **compared, **values | options)
-
-
-def make_sweep(runs: Path, count: int = 3, **options: Any) -> Plan:
-    return SLURM.plans.render_sweep(make_sweep_spec(runs, count, **options), WHOLE, SWEEP)
 
 
 def read_document(plan: Plan, path: str) -> JobDocument:

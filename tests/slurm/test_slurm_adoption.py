@@ -2,17 +2,11 @@
 
 import dataclasses
 import json
-import os
-import random
-import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from local_server import QuietHandler, serve
 from login_node import HOST
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
@@ -47,7 +41,7 @@ def adopt(robotrain):
     """Adopt, and return the answer; of one that fails, its problem."""
 
     def run(text: object, exit_code: int = 0) -> dict:
-        answer = robotrain("adopt", text, "--json")
+        answer = robotrain("adopt", "--platform", "slurm", text, "--json")
         assert answer.exit_code == exit_code, answer.stderr
         return answer.json if exit_code == 0 else answer.json["problems"][0]
 
@@ -91,7 +85,7 @@ def test_names_that_somebody_wrote_into_a_job_are_none_of_a_command(submit, adop
     assert adopt(folder)["name"] == "x-touch-pwn"
     adopted = records.read_record(folder.name)
     assert (adopted.note, adopted.parent) == ("n" * 1000, "")
-    answer = robotrain("resubmit", folder, "--new", "--json")
+    answer = robotrain("resubmit", folder.name, "--new", "--json")
     assert records.read_record(answer.json["run"]).name == "x-touch-pwn"
 
 
@@ -100,7 +94,7 @@ def test_two_that_adopt_at_once_make_one_record(submit):
     plugins = get_plugins()
 
     def adopt_it() -> None:
-        adopted.append(adoption.adopt_submitted_run(str(folder), plugins))
+        adopted.append(adoption.adopt_submitted_run(str(folder), plugins, "slurm"))
 
     threads = [threading.Thread(target=adopt_it) for _ in range(4)]
     for thread in threads:
@@ -123,26 +117,9 @@ def test_an_adoption_that_is_cut_off_leaves_nothing_that_the_next_one_stumbles_o
     with monkeypatch.context() as patched:
         patched.setattr(f"robotrain.submission.adoption.{at}", cut)
         with pytest.raises(Cut):
-            adoption.adopt_submitted_run(str(folder), get_plugins())
+            adoption.adopt_submitted_run(str(folder), get_plugins(), "slurm")
     assert records.list_runs() == []
     assert adopt(folder) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_an_adoption_that_is_killed_at_a_random_moment_and_repeated_makes_one_record(submit, adopt, command, tmp_path):
-    folder, draws, killed = submit(), random.Random(52), 0
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    for _ in range(50):
-        process = subprocess.Popen([*command, "adopt", str(folder)], env=dict(os.environ), **quiet)
-        time.sleep(draws.uniform(0.1, 1.2))
-        process.kill()
-        killed += process.wait() < 0
-        assert adopt(folder)["run"] == folder.name
-        assert records.list_runs() == [folder.name]
-        assert records.read_record(folder.name).reference["folder"] == str(folder)
-        shutil.rmtree(tmp_path / "mine")
-    assert killed > 10
 
 
 def test_a_job_of_another_tool_is_no_run(adopt, slurm, tmp_path):
@@ -158,7 +135,7 @@ def test_what_cannot_be_adopted_says_why_in_a_sentence(submit, adopt, robotrain,
     assert "no job 99" in adopt("99", 1)["title"]
     assert "names no run" in adopt("https://[osmo.lab/workflows/x-7", 2)["title"]
     signed = "https://account1.blob.core.windows.net/runs/pick?sv=2021&sig=aHVzaGh1c2g%3D"
-    refused = robotrain("adopt", signed, "--json")
+    refused = robotrain("adopt", "--platform", "slurm", signed, "--json")
     assert refused.exit_code == 2
     assert "aHVzaGh1c2g" not in refused.stdout + refused.stderr
     assert "signature" in refused.json["problems"][0]["title"]
@@ -216,27 +193,7 @@ def test_a_run_folder_is_enough_where_slurm_does_not_answer(submit, adopt, slurm
     slurm.configure(away=True)
     assert adopt(folder)["run"] == folder.name, "the folder says all"
     with pytest.raises(Rejected):
-        adoption.adopt_submitted_run("1", get_plugins())
-
-
-def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit, robotrain, slurm, tmp_path):
-    (code := tmp_path / "colleagues-code").mkdir()
-    (code / "train.py").write_text("print(1)\n")
-    folder = submit("colleague", "--code", code)
-    answer = robotrain("resubmit", folder, "--dry-run", "--json")
-    assert answer.exit_code == 0, answer.stderr
-    assert records.list_runs() == []
-    answer = robotrain("resubmit", "1", "--platform", "slurm", "--set", f"runs_dir={tmp_path / 'runs-mine'}", "--json")
-    assert answer.exit_code == 0, answer.stderr
-    (record,) = map(records.read_record, records.list_runs())
-    assert (record.parent, record.name, record.job) == (folder.name, "pick", answer.json["job"])
-    sent, before = (json.loads(Path(at, "job.json").read_text()) for at in (record.reference["folder"], folder))
-    keys = ("job", "parameters", "sources", "trainer_args")
-    assert {key: sent[key] for key in keys} == {key: before[key] for key in keys}
-    assert (record.settings["gpus"], record.settings["time"]) == (0, "10m"), "what its user asked the cluster for"
-    assert str(tmp_path / "runs-mine") in record.reference["folder"]
-    shutil.rmtree(code)
-    robotrain("resubmit", folder, "--new").check_problems(3, "not-on-this-machine code")
+        adoption.adopt_submitted_run("1", get_plugins(), "slurm")
 
 
 def test_a_job_that_a_folder_open_to_others_names_is_not_cancelled(submit, adopt, robotrain, slurm):
@@ -255,15 +212,7 @@ def test_a_folder_of_another_home_is_not_taken_for_one_of_this_machine(submit, a
     assert "her-runs" not in str(settings)
 
 
-def test_a_run_without_tracking_offers_one_with_it_in_place_of_a_registration(submit, adopt, robotrain):
-    run = adopt(submit())["run"]
-    answer = robotrain("register", run, "arm")
-    answer.check_problems(2, "run-untracked")
-    assert f"robotrain resubmit {run} --set tracking_uri=VALUE" in answer.stderr
-
-
-@pytest.mark.parametrize("is_adopted", [False, True], ids=["by its address", "adopted"])
-def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrain, tmp_path, monkeypatch, is_adopted):
+def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrain, tmp_path, monkeypatch):
     def give(setting: str, code: Path) -> tuple[str, ...]:
         return ("resubmit", run, "--set", setting, "--set", f"sources.code.local_path={code}", "--new")
 
@@ -276,7 +225,7 @@ def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrai
     own = {"account": "bob", "runs_dir": str(tmp_path / "runs-mine"), "cache_dir": str(tmp_path / "cache-mine")}
     lines = "".join(f'{name} = "{value}"\n' for name, value in own.items())
     Path("robotrain.toml").write_text(f"[platforms.slurm]\n{lines}")
-    run = adopt(folder)["name"] if is_adopted else str(folder)
+    run = adopt(folder)["name"]
     code.rename(tmp_path / "gone")
     robotrain("resubmit", run, "--new").check_problems(3, "not-on-this-machine code", "not-on-this-machine modules")
     robotrain(*give("modules=none", tmp_path / "other")).check_problems(4, "pin-gone code")
@@ -286,50 +235,6 @@ def test_a_colleagues_job_has_what_this_machine_gives_it(submit, adopt, robotrai
     assert (record.parent, record.name) == (folder.name, "pick")
     expected = {**own, "modules": "gcc", "time": "10m"}
     assert {name: record.settings[name] for name in expected} == expected
-
-
-class Mlflow(QuietHandler):
-    """A tracking server whose runs are what `tags` says by their ids; the first made each model."""
-
-    tags: ClassVar[dict[str, str]] = {}
-
-    def do_GET(self) -> None:
-        if "/model-versions/get?" in self.path:
-            return self.answer(json.dumps({"model_version": {"run_id": "a" * 32}}).encode())
-        run = self.path.rpartition("run_id=")[2]
-        tags = [{"key": "robotrain_ref", "value": self.tags[run]}] if run in self.tags else []
-        self.answer(json.dumps({"run": {"data": {"tags": tags}}}).encode())
-
-
-def test_the_page_of_a_tracked_run_is_adopted_as_the_run_of_its_platform(submit, adopt, monkeypatch):
-    folder = submit()
-    monkeypatch.setattr(Mlflow, "tags", {"a" * 32: f"slurm:{folder}", "b" * 32: "slurm:evil.example:/runs/x"})
-    with serve(Mlflow) as server:
-        page = f"{server}/#/experiments/1/runs/"
-        assert adopt(page + "a" * 32) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-        assert not adopt(f"runs:/{'a' * 32}/checkpoints/000400")["is_new"]
-        untold = "the tracking run does not say which run it is of: another tool made it, or an older robotrain"
-        assert untold in adopt(page + "c" * 32, 1)["title"]
-        assert untold in adopt(page + "b" * 32, 1)["title"], "a server chooses no host that ssh connects to"
-    problem = adopt("d" * 32, 1)
-    assert problem["title"] == "which run the tracking run is of cannot be found out"
-    assert "cannot be reached from here" in problem["why"]
-
-
-def test_a_registered_model_stands_for_the_run_that_made_it(submit, robotrain, monkeypatch):
-    folder = submit()
-    job = json.loads((folder / "job.json").read_text())["job"]
-    monkeypatch.setattr(Mlflow, "tags", {"a" * 32: f"slurm:{folder}"})
-    with serve(Mlflow) as server:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-        answer = robotrain("resubmit", "models:/arm/7", "--dry-run", "--json")
-    assert answer.exit_code == 0, answer.stderr
-    assert (answer.json["run"], json.loads(answer.json["files"]["job.json"]["text"])["job"]) == (
-        f"{folder.name[:-1]}2",
-        job,
-    )
-    robotrain("resubmit", "models:/arm/7", "--dry-run").check_problems(1, "run-not-adopted")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +248,7 @@ def test_a_registered_model_stands_for_the_run_that_made_it(submit, robotrain, m
 )
 def test_an_address_with_a_secret_is_refused_and_not_repeated(robotrain, address):
     for words in ((), ("--json",)):
-        refused = robotrain("adopt", address, *words)
+        refused = robotrain("adopt", "--platform", "slurm", address, *words)
         assert refused.exit_code == 2
         assert "hush-hush" not in refused.stdout + refused.stderr
         assert "signature, a password or a token" in refused.stdout + refused.stderr
@@ -422,12 +327,6 @@ def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit
     assert answer.exit_code == 0, answer.stderr
     own = Path(records.read_record(answer.json["run"]).reference["folder"])
     assert read_secrets(own) == {"MY_TOKEN": str(secret)}
-
-
-@pytest.mark.parametrize("address", ["models:/arm/3", "runs:/0123/model"])
-def test_an_address_of_a_tracking_server_is_no_login_node(adopt, address):
-    problem = adopt(address, exit_code=2)
-    assert (problem["code"], "tracking" in problem["why"] or "models" in problem["why"]) == ("run-not-adopted", True)
 
 
 def test_the_list_says_of_an_end_what_the_status_says(submit, adopt, robotrain, slurm):

@@ -13,7 +13,7 @@ test -e ../count-1/cancelled || echo "a job that begins now must see the mark" >
 case "$*" in
     --state*) sed -i 's/|PENDING|/|CANCELLED|/' squeue ;;
     --batch*) sed -i 's/|RUNNING|/|FAILED|/' squeue ;;
-    *) sed -i -E 's/^(12\\|12\\|)[A-Z_]+/\\1CANCELLED/' squeue ;;
+    *) sed -i -E 's/^(12\\|)[A-Z_]+/\\1CANCELLED/' squeue ;;
 esac
 """
 

@@ -1,4 +1,4 @@
-"""docs/slurm.md: its commands render (tests/pages types them), and it lists every setting."""
+"""docs/slurm.md: its commands render, and it lists every setting."""
 
 import re
 from pathlib import Path

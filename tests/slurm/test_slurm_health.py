@@ -37,14 +37,8 @@ def test_cluster_shows_its_partitions_and_disks_that_nodes_may_not_see(slurm, co
     slurm.add_node("n3", "batch", gres="gpu:a100:4")
     slurm.add_partition("late", "n1", state="down")
     cluster, disks = run_check(online=True)
-    assert cluster.text == ("partitions: batch (3 nodes up, the default, a100), short (2 nodes up), late (0 nodes up)")
+    assert cluster.text == "partitions: batch, short, late"
     assert (disks.state, "--runs-dir" in disks.text) == ("warn", True)
-
-
-def test_cluster_without_a_default_partition_asks_for_one(slurm, configured):
-    slurm.cluster["partitions"]["batch"]["default"] = False
-    slurm.configure()
-    assert "--partition" in run_check(online=True)[0].text
 
 
 def test_controller_that_is_away_is_a_failure(slurm, configured):

@@ -32,27 +32,27 @@ def refuse(login_node):
 
 def test_host_that_ssh_does_not_know(refuse, login_node):
     (login_node.folder / "known_hosts").unlink()
-    refuse("slurm-login-host-unknown")
+    refuse("slurm-login-failed")
 
 
 def test_host_with_another_key_than_before(refuse, login_node):
     login_node.make_key("another")
     login_node.trust("another")
-    refuse("slurm-login-host-changed")
+    refuse("slurm-login-failed")
 
 
 def test_host_that_asks_for_a_password(refuse, login_node):
     (login_node.folder / "authorized_keys").unlink()
-    refuse("slurm-login-denied")
+    refuse("slurm-login-failed")
 
 
 def test_key_whose_passphrase_no_agent_has(refuse, login_node):
     os.system(f"ssh-keygen -q -p -f {login_node.folder}/user -P '' -N secret >/dev/null")
-    refuse("slurm-login-denied")
+    refuse("slurm-login-failed")
 
 
 def test_host_that_does_not_exist(refuse):
-    refuse("slurm-login-no-host", "user@no-such-host.invalid")
+    refuse("slurm-login-failed", "user@no-such-host.invalid")
 
 
 def test_host_that_does_not_listen(refuse, login_node):
@@ -80,7 +80,7 @@ def make_bin(login_node) -> str:
 
 def test_machine_without_ssh(refuse, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    refuse("slurm-login-no-ssh")
+    refuse("slurm-login-failed")
 
 
 @pytest.mark.parametrize("login", ["-oProxyCommand=touch hacked", "$(touch hacked)"])
@@ -116,11 +116,11 @@ def test_settings_of_the_cluster_do_not_depend_on_this_machine(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "exit_code", "code"),
     [
-        ("~/.bashrc: line 3: /opt/x: Permission denied", 1, "slurm-login-shell"),
+        ("~/.bashrc: line 3: /opt/x: Permission denied", 1, "slurm-login-failed"),
         ("Load key k: Permission denied\nconnect to host h: Connection timed out", 255, "slurm-login-away"),
-        ("me@h: Permission denied (publickey).", 255, "slurm-login-denied"),
-        ("Host key for h has changed\nHost key verification failed.", 255, "slurm-login-host-changed"),
-        ("j: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535", 255, "slurm-login-denied"),
+        ("me@h: Permission denied (publickey).", 255, "slurm-login-failed"),
+        ("Host key for h has changed\nHost key verification failed.", 255, "slurm-login-failed"),
+        ("j: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535", 255, "slurm-login-failed"),
         ("....", 255, "slurm-login-failed"),  # no word, which is not quoted
         ("\n.\n . ", 255, "slurm-login-failed"),
         ("", 255, "slurm-login-failed"),
@@ -134,4 +134,4 @@ def test_failure_is_that_of_ssh_not_of_a_key_or_of_the_shell(text, exit_code, co
 @pytest.mark.parametrize("line", ["exit 0", "echo Closed for repairs; exit 3"])
 def test_shell_that_ends_before_the_command(refuse, login_node, line):
     (login_node.home / ".bashrc").write_text(f"{line}\n")
-    refuse("slurm-login-shell")
+    refuse("slurm-login-failed")

@@ -1,4 +1,4 @@
-"""Pipelines and sweeps on a real Slurm, from the command line: who starts what, after failures, kills and requeues."""
+"""Pipelines on a real Slurm, from the command line: who starts what, after failures, kills and requeues."""
 
 import itertools
 import json
@@ -136,39 +136,6 @@ def test_killed_submit_is_continued_by_the_same_command(cluster, sent):
     (first,), (second,), (third,) = steps
     assert first.end.time <= second.began
     assert second.end.time <= third.began
-
-
-def test_sweep_is_an_array_with_a_trial_that_fails_and_one_that_is_requeued(cluster):
-    job = cluster.write_job()
-    options = ("--over", "how=ends,fails", "--over", "value=1,2", "--set", "nap=5", "--compare-by", "loss:lower")
-    cluster.run("sweep", str(job), "--platform", "slurm", "--native-only", "--at-most", "2", *options)
-    folder = cluster.find_run()
-    number = cluster.list_jobs()[0][2].partition("_")[0]
-    wait_until(lambda: (folder / "trials/2/events.jsonl").exists(), "the second trial to begin", END_SECONDS)
-    cluster.lab.run("scontrol", "requeue", f"{number}_2")
-    said = cluster.run("wait", code=5)
-    assert re.findall(r"(trial-\d) +(\w+) +(\d) +(\w+)", said) == [
-        ("trial-1", "ends", "1", "succeeded"),
-        ("trial-2", "ends", "2", "succeeded"),
-        ("trial-3", "fails", "1", "failed"),
-        ("trial-4", "fails", "2", "failed"),
-    ], said
-    assert "best        trial-1" in said
-    attempts = [len(read_attempts(folder / "trials" / str(trial_number))) for trial_number in range(1, 5)]
-    assert attempts == [1, 2, 1, 1]
-    assert {name for name, _, _ in cluster.list_jobs()} == {folder.name}
-
-
-def test_cancelled_sweep_begins_no_more_trials(cluster):
-    job = cluster.write_job()
-    options = ("--over", "value=1,2,3", "--set", "nap=60", "--compare-by", "loss:lower")
-    cluster.run("sweep", str(job), "--platform", "slurm", "--native-only", "--at-most", "1", *options)
-    folder = cluster.find_run()
-    wait_until(lambda: (folder / "trials/1/events.jsonl").exists(), "the first trial to begin", END_SECONDS)
-    cluster.run("cancel")  # returns when the trial has its outcome; its job ends a moment later
-    wait_until(lambda: cluster.lab.run("squeue", "--noheader") == "", "the job of the trial to end", END_SECONDS)
-    assert cluster.read_status()["state"] == "cancelled"
-    assert not (folder / "trials/2/taken").is_symlink()
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ import pytest
 from lab import SlurmLab, wait_until
 from planned_jobs import evaluation, job, source
 from robotrain_runtime.contract.document import parse_document
-from slurm_pipelines import make_pipeline, make_sweep, read_document, read_options, step
+from slurm_pipelines import make_pipeline, read_document, read_options, step
 
 ROOT = Path(__file__).parents[2]
 JOB = ROOT / "examples/pusht-mini/job.yaml"
@@ -64,12 +64,6 @@ def test_plan_of_two_nodes_whose_checkpoints_are_scored_is_sent_as_two_batch_job
     sent = robotrain("submit", "--plan", tmp_path / "plan", "--json")
     assert sent.exit_code == 0, sent.stderr
     assert [job["options"]["nodes"] for job in slurm.read_jobs()] == ["2", "1"]
-
-
-def test_each_trial_of_a_sweep_has_its_nodes(tmp_path):
-    plan = make_sweep(tmp_path, jobs=(job(num_nodes=2),))
-    assert {"array=1-3", "nodes=2", "ntasks-per-node=1"} <= {*read_options(plan, "job.sbatch")}
-    assert all("--nodes=2" in read_document(plan, f"trials/{number}").placement.node_launcher for number in (1, 2, 3))
 
 
 @pytest.fixture

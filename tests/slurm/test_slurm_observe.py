@@ -42,12 +42,12 @@ def test_waiting_run_says_why_and_leaves_the_queue_when_cancelled(runs, lab):
     blocker = block_nodes(lab)
     folder = runs.submit(3)
     job = runs.find_job(folder)
-    wait_until(lambda: "no node has free" in runs.read_status(folder)["reason"], "Slurm's reason")
+    wait_until(lambda: "Resources" in runs.read_status(folder)["reason"], "Slurm's reason")
     wait_until(lambda: "; expected start " in runs.read_status(folder)["reason"], "the expected start", 60)
     follower = runs.start("logs", "-f", folder.name)
     assert follower.stdout
-    assert "[slurm] waiting: no node has free what it asks for (Resources)" in follower.stdout.readline()
-    for command, fact in (("uhold", "scontrol release"), ("release", "no node has free")):
+    assert "[slurm] waiting: Slurm says Resources" in follower.stdout.readline()
+    for command, fact in (("uhold", "scontrol release"), ("release", "Resources")):
         lab.run("scontrol", command, job)
         wait_until(lambda fact=fact: fact in runs.read_status(folder)["reason"], f"the reason after {command}")
     assert runs.run("cancel", folder.name)[0] == 0
@@ -70,7 +70,7 @@ def test_requeued_run_goes_on_and_saves_a_checkpoint_when_cancelled(runs, lab):
     assert seen <= {"running"}
     assert "it starts again" in status["reason"]
     assert [follower.poll() for follower in followers] == [None, None]
-    wait_until(lambda: "for the second time" in runs.read_status(folder)["reason"], "the second start")
+    wait_until(lambda: "attempt 2" in runs.read_status(folder)["reason"], "the second start")
     runs.wait_for_number(folder, status["step"] + 5)
     code, output = runs.run("cancel", folder.name)
     assert code == 0, output

@@ -142,9 +142,9 @@ def test_any_value_is_one_word_for_sbatch_and_for_preflight(find_problems):
     assert {"#SBATCH --partition=gpu,spare", "#SBATCH --hold"} <= {*lines}
     odd = "a b \"c\" 'd'"
     refusal = "allocation failure: Invalid partition name specified"
-    cluster = "gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|(null)|(null)\n"
+    cluster = "gpu|gpu*|up|1:00:00|mixed|4|64|512000|gpu[01-04]|(null)\n"
     (problem,) = find_problems(cluster, refusal=refusal, partition=odd)
-    assert (problem.code, problem.given) == ("resource-unknown", odd)
+    assert problem.code == "platform-refused"
 
 
 def write_script(folder: Path, names: str, **settings) -> Path:

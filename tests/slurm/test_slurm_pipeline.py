@@ -214,7 +214,7 @@ def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     made = make_pipeline(runs, steps)
     with pytest.raises(Rejected) as rejected:
         ENGINE.submit(made)
-    check_problems(rejected.value.problems, "resource-unknown --partition secret")
+    check_problems(rejected.value.problems, "platform-refused")
     assert {job["state"] for job in slurm.read_jobs()} == {"CANCELLED"}
     assert not (runs / RUN).exists()
     assert ENGINE.find(made) is None

@@ -1,4 +1,4 @@
-"""Why a run waits and why it ended, in words: Slurm's own word is kept for administrators."""
+"""Why a run waits and why it ended, in Slurm's own words."""
 
 import time
 
@@ -30,40 +30,18 @@ def explain(recorded, run):
 
 
 @pytest.mark.parametrize(
-    ("reason", "facts"),
+    ("reason", "told"),
     [
-        ("", "not looked"),
-        ("Priority", "higher priority"),
-        ("Resources", "no node has free"),
-        ("Dependency", "job 11 must end"),
-        ("DependencyNeverSatisfied", "job 11 did not succeed"),
-        ("JobHeldUser", "scontrol release 12"),
-        ("JobHeldAdmin", "administrator"),
-        ("launch failed requeued held", "could not be started"),
-        ("job_requeued_in_held_state", "scontrol release 12"),
-        ("PartitionTimeLimit", "--time"),
-        ("PartitionDown", "starts no jobs"),
-        ("PartitionInactive", "--partition"),
-        ("BadConstraints", "never starts"),
-        ("ReqNodeNotAvail, UnavailableNodes:n[1-3]", "UnavailableNodes:n[1-3]"),
-        ("QOSMaxGRESPerUser", "its QOS allows a user no more GPUs"),
-        ("QOSMaxJobsPerUserLimit", "its QOS allows a user no more jobs"),
-        ("AssocGrpCpuLimit", "its account allows no more CPU cores"),
-        ("AssocGrpCPUMinutesLimit", "budget of its account"),
-        ("AssocMaxWallDurationPerJobLimit", "more time than its account allows"),
-        ("QOSMinGRES", "less than its QOS requires"),
-        ("MaxGRESPerAccount", "its QOS allows an account no more GPUs"),
-        ("AssociationJobLimit", "limit of its account"),
-        ("InvalidQOS", "--qos"),
-        ("AccountNotAllowed", "--account"),
-        ("Licenses", "license"),
-        ("SolarFlare", "Slurm says SolarFlare"),
+        ("", "Slurm says nothing yet"),
+        ("Priority", "Slurm says Priority"),
+        ("ReqNodeNotAvail, UnavailableNodes:n[1-3]", "Slurm says ReqNodeNotAvail, UnavailableNodes:n[1-3]"),
+        ("DependencyNeverSatisfied", "Slurm says DependencyNeverSatisfied: it never starts; cancel it"),
+        ("JobHeldUser", "Slurm says JobHeldUser: `scontrol release 12` lets it start"),
+        ("job_requeued_in_held_state", "Slurm says job_requeued_in_held_state: `scontrol release 12` lets it start"),
     ],
 )
-def test_reason_is_told_in_words(explain, reason, facts):
-    told = explain("PENDING", reason, dependency="afterok:11(unfulfilled)")
-    assert facts in told
-    assert reason in told or reason in ("", "Priority", "Dependency")
+def test_reason_is_quoted(explain, reason, told):
+    assert explain("PENDING", reason) == told
 
 
 def test_start_is_told_in_steps_and_with_what_was_before(explain, run):
@@ -84,8 +62,8 @@ def test_start_is_told_in_steps_and_with_what_was_before(explain, run):
     assert explain("PENDING", "BeginTime", start=NOON + 130) == "it starts again at 12:03"
     assert explain("PENDING", "BeginTime", start=NOON - 1) == "it starts again soon"
     assert explain("PENDING", "Priority").startswith("it waits to start again: ")
-    assert explain("RUNNING", nodes="n2") == "on n2, for the 4th time"
-    assert "suspended" in explain("SUSPENDED", nodes="n2")
+    assert explain("RUNNING", nodes="n2") == "on n2, attempt 4"
+    assert explain("SUSPENDED", nodes="n2") == "Slurm says SUSPENDED"
 
 
 @pytest.mark.parametrize(
@@ -95,13 +73,13 @@ def test_start_is_told_in_steps_and_with_what_was_before(explain, run):
         ("OUT_OF_MEMORY", "OutOfMemory", "--memory"),
         ("TIMEOUT", "TimeLimit", "time limit"),
         ("PREEMPTED", "", "higher priority"),
-        ("CANCELLED", "DependencyNeverSatisfied", "did not succeed"),
+        ("CANCELLED", "DependencyNeverSatisfied", "DependencyNeverSatisfied"),
         ("CANCELLED", "Priority", "cancelled in Slurm (CANCELLED)"),
         ("CANCELLED by 0", "", "root cancelled it"),
-        ("FAILED", "NonZeroExitCode", "batch script failed"),
+        ("FAILED", "NonZeroExitCode", "its job ended (FAILED)"),
         ("FAILED", "JobLaunchFailure", "killed"),
-        ("BOOT_FAIL", "", "could not be started"),
-        ("DEADLINE", "DeadLine", "deadline"),
+        ("BOOT_FAIL", "", "BOOT_FAIL"),
+        ("DEADLINE", "DeadLine", "DEADLINE, DeadLine"),
     ],
 )
 def test_end_is_told_in_words(explain, run, state, reason, fact):
@@ -117,4 +95,4 @@ def test_exit_code_is_told_by_accounting(recorded, run, code, fact):
 
 
 def test_job_that_could_not_be_launched_is_told_apart_from_a_killed_one(explain):
-    assert "cannot be read on the node" in explain("FAILED", "JobLaunchFailure")
+    assert explain("FAILED", "JobLaunchFailure") == "its job ended (FAILED, JobLaunchFailure)"

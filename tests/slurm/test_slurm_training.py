@@ -110,10 +110,3 @@ def test_checkpoints_are_scored_by_one_job_after_the_training(
     assert [row["step"] for row in table["checkpoints"]] == [4, 5]
     errors = {row["step"]: row["scores"]["replay/mse"] for row in table["checkpoints"]}
     assert (table["metric"], table["best"]) == ("replay/mse", min(errors, key=errors.__getitem__))
-
-
-def test_sweep_is_one_array(lab: SlurmLab, robotrain: Command, folders: tuple[object, ...], tmp_path: Path) -> None:
-    words = ("sweep", JOB, "--platform", "slurm", *folders, *NODE, *SIZES)
-    robotrain(*words, "--over", "seed=1,2", "--at-most", 2, "--wait")
-    jobs = list_ended_jobs(lab, tmp_path / "runs")
-    assert (len(jobs), len({array for *_, array in jobs})) == (2, 1)

@@ -137,9 +137,9 @@ def older_folder(tmp_path_factory) -> Path:
     """The folder of a version 0.6.0, as the newest one but that diffusion has no option gradient_checkpointing."""
     folder = tmp_path_factory.mktemp("versions") / "v0_6_0"
     shutil.copytree(versions.get_version().folder, folder)
-    tree = json.loads((folder / versions.TREE_FILE).read_text())
-    del tree["classes"]["policies.diffusion.configuration_diffusion.DiffusionConfig"]["gradient_checkpointing"]
-    (folder / versions.TREE_FILE).write_text(json.dumps(tree))
+    options = json.loads((folder / versions.OPTIONS_FILE).read_text())
+    del options["choices"]["policy"]["diffusion"]["gradient_checkpointing"]
+    (folder / versions.OPTIONS_FILE).write_text(json.dumps(options))
     return folder
 
 

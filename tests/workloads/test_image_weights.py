@@ -4,18 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
 from job_documents import PLATFORMS, check_findings, format_finding, get_work, read_job
-from local_server import QuietHandler, serve
-from problem_assertions import check_problems
-from robotrain.model.source import SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.torchvision import pin as torchvision_pin
 from robotrain_sources.torchvision import weights_table
 from robotrain_workloads.lerobot import image_weights
 from robotrain_workloads.lerobot_train import container
@@ -112,48 +106,6 @@ def test_what_a_dataset_of_the_hub_has_decides(bring, monkeypatch, tmp_path):
         assert bring("-d", "lab/states")[0] == []
         assert bring("-d", "lab/pictures", platform=OSMO)[0] == [(RESNET18, DIGEST, True)]
         assert bring("-d", "lab/states", pin="")[0] == [(RESNET18, "", True)], "nobody looked: the job decides"
-
-
-@pytest.fixture
-def host_answer(monkeypatch):
-    """The host of the weights answers with a status: `with host_answer(503):`; 0: there is no host."""
-
-    @contextmanager
-    def answer(status: int):
-        class Handler(QuietHandler):
-            def do_HEAD(self: BaseHTTPRequestHandler) -> None:
-                self.answer(status=status)
-
-        with serve(Handler) as host:
-            address = f"{host if status else 'http://127.0.0.1:1'}/resnet18-f37072fd.pth"
-            monkeypatch.setattr(weights_table, "WEIGHTS", {RESNET18: (address, DIGEST)})
-            yield
-
-    return answer
-
-
-def test_a_submit_says_at_once_that_weights_cannot_be_had(robotrain, host_answer):
-    with host_answer(404):
-        answer = robotrain("submit", "lerobot-train", *OSMO, *FOLDER, "--dry-run")
-    check_problems(answer.stderr, "source-missing", "submit-command-missing")
-
-
-@pytest.mark.parametrize(
-    ("dataset", "is_named"), [(FOLDER, True), (("--blob-url", "https://acct.blob.core.windows.net/set/a"), False)]
-)
-def test_weights_that_cannot_be_seen_are_named_once_it_is_known_that_they_are_needed(
-    robotrain, host_answer, dataset, is_named
-):
-    with host_answer(0):
-        answer = robotrain("submit", "lerobot-train", *OSMO, *dataset, "--dry-run")
-    assert (f"cannot check from here that {RESNET18}" in answer.stderr) is is_named
-
-
-@pytest.mark.parametrize("status", [503, 0])
-def test_host_that_does_not_answer_leaves_the_digest_of_the_table(host_answer, status):
-    with host_answer(status), pytest.raises(SourceUnreachable) as refused:
-        torchvision_pin.resolve_pin(RESNET18, "backbone")
-    assert refused.value.pin == DIGEST
 
 
 def test_a_given_file_stands_for_the_weights(bring, robotrain, tmp_path):

@@ -227,21 +227,21 @@ def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, .
 
 
 SPELLINGS = [
-    # what is given, for whose effect robotrain passes an option of its own; what to type instead
-    ("isaac-train", ("--", "env.scene.num_envs=64"), "--num-envs 64"),
-    ("isaac-train", ("--num-envs", "32", "--", "env.scene.num_envs=64"), "leave out env.scene.num_envs"),
-    ("isaac-train", ("-b", "rsl_rl", "--", "++agent.max_iterations=20"), "--max-iterations 20"),
+    # what is given, for whose effect robotrain passes an option of its own; that option
+    ("isaac-train", ("--", "env.scene.num_envs=64"), "--num-envs"),
+    ("isaac-train", ("--num-envs", "32", "--", "env.scene.num_envs=64"), "--num-envs"),
+    ("isaac-train", ("-b", "rsl_rl", "--", "++agent.max_iterations=20"), "--max-iterations"),
     ("isaac-train", ("--", "agent.trainer.timesteps=100"), "--max-iterations N"),
-    ("isaac-train", ("--", "agent.seed=3"), "--seed 3"),
-    ("isaac-train", ("--", "env.seed=3"), "--seed 3"),
+    ("isaac-train", ("--", "agent.seed=3"), "--seed"),
+    ("isaac-train", ("--", "env.seed=3"), "--seed"),
     ("isaac-train", ("-b", "rsl_rl", "--", "agent.load_run=x"), "--checkpoint-uri URI --checkpoint-mode MODE"),
-    ("isaac-train", ("--", "--distributed"), "--num-gpus INT"),
-    ("isaac-train", ("--num-gpus", "2", "--", "--distributed"), "leave out --distributed"),
+    ("isaac-train", ("--", "--distributed"), "--num-gpus"),
+    ("isaac-train", ("--num-gpus", "2", "--", "--distributed"), "--num-gpus"),
     ("isaac-train", ("--", "--device", "cuda:1"), "leave out --device"),
     ("isaac-train", ("--num-gpus", "2", "--", "--device=cuda:1"), "leave out --device"),
     ("isaac-train", ("--", "env.sim.device=cpu"), "-- --device cpu"),
-    ("isaac-export", (*BLOB, "--", "env.scene.num_envs=64"), "--num-envs 64"),
-    ("isaac-validate", (*BLOB, "--", "agent.resume=true"), "leave out agent.resume"),
+    ("isaac-export", (*BLOB, "--", "env.scene.num_envs=64"), "--num-envs"),
+    ("isaac-validate", (*BLOB, "--", "agent.resume=true"), "--checkpoint-uri URI"),
     ("isaac-validate", (*BLOB, "--", "--device", "cuda:1"), "leave out --device"),
 ]
 

@@ -13,6 +13,7 @@ from robotrain.errors import format_problem
 from robotrain.model.data_report import DataReading, RemoteFiles
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.bag_parameters import make_settings
 from robotrain_workloads.dataset_check.data_report import describe_dataset
 from robotrain_workloads.lerobot.dataset_preparation import read_bag_episodes, write_source_sizes
 from robotrain_workloads.lerobot_train import container
@@ -179,7 +180,7 @@ def test_every_option_reaches_the_settings_of_the_bags():
         **{"image_topics": "/camera/top=top", "state_topic": "none", "action_topic": "/action", "fps": 5.0},
         **{"joint_names": "a,b", "units": "/joint_states=deg", "image_size": "48x64", "exclude_bags": "ep0"},
     }
-    settings = dataset_conversion.make_settings(parameters)
+    settings = make_settings(parameters)
     assert settings == {
         **{"image_topics": {"/camera/top": "top"}, "state_topic": None, "action_topic": "/action", "fps": 5.0},
         **{"joint_names": ("a", "b"), "units": {"/joint_states": "deg"}, "image_size": (48, 64)},

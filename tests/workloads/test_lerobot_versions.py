@@ -66,17 +66,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name == "index.json":
             content["policies"][NEW_TYPE] = content["policies"]["act"]
         else:
-            policies = find_choices(content["classes"][content["root"]]["policy"][0])
+            policies = content["choices"]["policy"]
             policies[NEW_TYPE] = policies["act"]
         (added / name).write_text(json.dumps(content))
     return folder
-
-
-def find_choices(kind: dict[str, Any]) -> dict[str, str]:
-    """The classes by the choice, of a kind of `options.json` that may have none."""
-    kinds = kind.get("any of", [kind])
-    choices: dict[str, str] = next(kind["choices"] for kind in kinds if "choices" in kind)
-    return choices
 
 
 def read_document(shown: str) -> JobDocument:

@@ -83,7 +83,7 @@ def test_a_text_means_what_it_means_to_lerobot(name: str) -> None:
             if not is_same(value, expected):
                 differences.append((text, as_json, value, expected))
     assert differences == []
-    assert read >= 2 * len(TEXTS) - 4, "few texts are left to LeRobot"
+    assert read >= 1.7 * len(TEXTS), "few texts are left to LeRobot"
 
 
 @settings(max_examples=300, deadline=None)
@@ -115,8 +115,6 @@ def test_beside_a_configuration_options_are_json(robotrain: Any, policy: Any) ->
         return robotrain("render", "--json", "--platform", "local", "lerobot-train", *start, "--", option)
 
     assert render("--policy.use_vae=false").exit_code == 0
-    for option, meant in (("--policy.use_vae=no", "false"), ("--policy.chunk_size=0x10", "16")):
-        refused = render(option)
-        assert refused.exit_code == 2
-        name = option.partition("=")[0]
-        assert refused.json["problems"][0]["instead"][0]["text"].endswith(f"{name}={meant}")
+    refused = render("--policy.use_vae=no")
+    assert refused.exit_code == 2
+    assert refused.json["problems"][0]["instead"][0]["text"].endswith("--policy.use_vae=false")

@@ -11,7 +11,7 @@ from policy_trials import TRIALS, PolicyTrial, Stage
 from robotrain_workloads.dataset_check import comparison
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_options.rejected_options import find_option_problems
+from robotrain_workloads.lerobot_options.option_names import check_names
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = {"pusht-camera", "pusht-mini"}
@@ -28,7 +28,7 @@ def test_options_of_a_trial_are_those_of_its_type_in_every_version(trial):
     for version in versions.list_versions():
         assert trial.type in get_types(trial, version)
         options = [option for option in trial.options if option.startswith(f"--{prefix}.")]
-        assert not list(find_option_problems(options, {prefix: trial.type}, {}, version.name))
+        assert not list(check_names(options, {prefix: trial.type}, {}, version.name))
 
 
 @pytest.mark.parametrize("trial", [trial for trial in TRIALS if trial.stages], ids=lambda trial: trial.type)

@@ -158,7 +158,7 @@ def test_a_topic_whose_name_says_so_is_the_guess(tmp_path, inspect):
     answer = inspect("--unit", "/joint_states=deg")
     assert (answer.exit_code, answer.json["settings"]["action_topic"]) == (0, "/cmd_vel")
     assert answer.json["settings"]["units"] == {"/joint_states": "deg"}
-    inspect("--unit", "/joint_states=grad").check_problems(2, "usage")
+    inspect("--unit", "/joint_states=grad").check_problems(2, "value-invalid --units")
 
 
 @pytest.mark.parametrize(("action", "is_asked"), [(None, True), ("none", False), ("/wheels", False)])

@@ -9,10 +9,10 @@ import pytest
 import recorded_bags
 from job_documents import check_findings, format_finding
 from recorded_bags import COMPRESSED, SECOND, START, Recording, header
-from robotrain_workloads.bag_parameters import list_given
+from robotrain_workloads.bag_parameters import list_given, make_settings
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.rosbag.bag_files import BagError
-from robotrain_workloads.rosbag.dataset_conversion import find_problems, make_settings
+from robotrain_workloads.rosbag.dataset_conversion import find_problems
 from robotrain_workloads.rosbag.survey import survey_bags
 
 CAMERA = "/camera/top"

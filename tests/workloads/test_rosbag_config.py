@@ -4,9 +4,8 @@ import pytest
 import yaml
 from recorded_bags import Recording
 from robotrain_runtime.contract.parameter import get_parameters
-from robotrain_workloads.bag_parameters import NAMES, list_given
+from robotrain_workloads.bag_parameters import NAMES, list_given, make_settings
 from robotrain_workloads.lerobot import policy_parameters
-from robotrain_workloads.rosbag.dataset_conversion import make_settings
 from robotrain_workloads.rosbag.settings import DataSettings
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters

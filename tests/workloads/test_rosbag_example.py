@@ -57,7 +57,7 @@ def test_inspect_guesses_the_settings_of_the_example(robotrain, tmp_path):
     for name in ("state_topic", "environment_state_topic", "action_topic", "fps"):
         assert guessed[name] == job[name]
     assert ",".join(guessed["joint_names"]) == job["joint_names"]
-    folder, settings, *_ = read_bag_settings(EXAMPLE / "config.yaml")
+    folder, settings, *_ = read_bag_settings(EXAMPLE / "config.yaml", {})
     assert folder == EXAMPLE / "bags"
     assert {**guessed, "image_topics": {}} == DataSettings(**settings).dump()
 
@@ -130,7 +130,7 @@ def test_the_example_recorded_again_has_the_same_messages(tmp_path, training_pyt
 
     command = [training_python, "-c", READ, ROOT / "examples/pusht-mini/dataset/data"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    settings = read_bag_settings(EXAMPLE / "config.yaml").settings
+    settings = read_bag_settings(EXAMPLE / "config.yaml", {}).settings
     bags = [read_bag(bag, DataSettings(**settings)) for bag in find_bags(tmp_path / "again/bags")]
     for name, values in json.loads(done).items():
         taken = np.concatenate([bag.episodes[0].values[name] for bag in bags])

@@ -126,6 +126,19 @@ def read_topic(topic_text: str | None) -> str | None:
     return None if topic_text in (None, NO_TOPIC) else topic_text
 
 
+def make_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of DataSettings that parameters name: the others are guessed from the bags."""
+    name_readers = dict.fromkeys(("exclude_bags", "joint_names", "action_joint_names"), parse_names)
+    readers: Mapping[str, Any] = {
+        **dict.fromkeys(TOPIC_PARAMETERS, read_topic),
+        "image_topics": lambda text: parse_cameras(read_topic(text) or ""),
+        "units": parse_units,
+        "image_size": parse_size,
+        **name_readers,
+    }
+    return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
+
+
 NEXT_STATE = "the action of a step is the next state"
 ACTION_IS_STATE = "the topic of the action is that of the state: the action would be what the policy sees"
 

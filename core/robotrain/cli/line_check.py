@@ -1,8 +1,8 @@
-"""Check of a line that another tool's line was translated to, before it is printed, and the job that it means."""
+"""Check of a line that another tool's line was translated to, before it is printed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain.cli import usage
 from robotrain.cli.command_factory import get_plugins, load_command
@@ -11,19 +11,9 @@ from robotrain.config.resolve import resolve_job
 from robotrain.config.selection import load_or_none
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.job import Job
 from robotrain.model.platform import NoSettings, Platform, PlatformEngine, PlatformPlans
 from robotrain.model.support import ANY, YES
 from robotrain.plugins.manager import Plugins
-
-
-class CheckedLine(NamedTuple):
-    """A line, as `render` would read it for any platform."""
-
-    job: Job | None
-    """The job that it means; None if it cannot be read."""
-    problems: list[Problem]
-    """The errors that `render` would report on every platform."""
 
 
 def _make_any_platform(name: str, plugins: Plugins, roles: Sequence[str]) -> Platform:
@@ -38,8 +28,8 @@ def _make_any_platform(name: str, plugins: Plugins, roles: Sequence[str]) -> Pla
     )
 
 
-def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
-    """Return the job of a line, and the errors that `render` would report for it on every platform.
+def check_line(ctx: Any, words: Sequence[str]) -> list[Problem]:
+    """Return the errors that `render` would report for a line on every platform.
 
     What Terraform or a lookup may give is not asked for, and what a platform refuses is not looked for.
 
@@ -47,8 +37,6 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
     """
     name, *remaining_words = words
     command = load_command(name)
-    if members := getattr(command, "commands", None):
-        command, remaining_words = members[remaining_words[0]], remaining_words[1:]
     try:
         context = command.make_context(name, remaining_words, parent=ctx)
         command, plugins, values = context.command, get_plugins(context), dict(context.params)
@@ -64,7 +52,6 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
         request = replace(request, complete=True, terraform=None)
         resolution = resolve_job(request, workload, platform, plugins.source_kinds())
         problems += [*mistakes, *(problem for problem in resolution.problems if problem.message != "value-missing")]
-        errors = select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
-        return CheckedLine(resolution.job, errors)
+        return select_errors([*problems, *(() if select_errors(problems) else workload.check(resolution.job))])
     except Rejected as rejected:
-        return CheckedLine(None, select_errors(rejected.problems))
+        return select_errors(rejected.problems)

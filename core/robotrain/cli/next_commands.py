@@ -62,8 +62,6 @@ def _suggest_after_steps(record: RunRecord, progress: Progress) -> list[tuple[st
         report = (f"robotrain report {record.run}", "write a page about it: episodes, plots, videos")
         return [report, (change, "change it: the same policy would fail again")]
     repeat = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
-    if record.is_sweep and record.native:
-        repeat = (f"robotrain resubmit {record.run}", "run all trials again")
     return [repeat, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
 
 

@@ -41,7 +41,7 @@ def split_step(text: str) -> tuple[str, str]:
     for index, character in enumerate(text):
         if character == "-" and not records.has_record(text) and records.has_record(text[:index]):
             record = records.read_record(text[:index])
-            if record.native and not record.is_sweep and text[index + 1 :] in record.steps:
+            if record.native and text[index + 1 :] in record.steps:
                 return record.run, text[index + 1 :]
     return text, ""
 

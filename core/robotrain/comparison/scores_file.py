@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from robotrain_runtime.comparison.observations import Observation
 
-from robotrain.errors import Problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
-from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
@@ -33,45 +32,92 @@ def read_scores(file_bytes: bytes, file: str) -> list[Observation]:
 
     :param file: its name, for messages.
     """
-    problems: list[Problem] = []
     try:
         csv_text = file_bytes.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line_number = file_bytes.count(b"\n", 0, error.start) + 1
-        problems.append(make_problem("scores-invalid.not-text", where=_place(file, line_number)))
-    raise_if_any(problems)
-    head = csv_text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=head.count)
-    reader = csv.reader(io.StringIO(csv_text, newline=""), delimiter=delimiter)
-    rows = list[tuple[int, dict[str, str]]]()
+        raise Rejected([make_problem("scores-invalid.not-text", where=_place(file, line_number))]) from error
+    delimiter = max(DELIMITERS, key=csv_text.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(csv_text, newline=""), delimiter=delimiter, strict=True)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    raise_if_any(_find_wrong_columns(reader.fieldnames, file))
+    problems: list[Problem] = []
+    rows: list[tuple[str, dict[str, str]]] = []
     try:
-        column_names = [cell.strip().lower() for cell in next(reader, [])]
-        problems += _find_missing_columns(column_names, file)
-        raise_if_any(problems)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                if len(cells) != len(column_names):
-                    location = _place(file, reader.line_num)
-                    problems.append(
-                        make_problem("scores-invalid.cells", where=location, count=len(cells), of=len(column_names))
-                    )
-                else:
-                    row = dict(zip(column_names, (cell.strip() for cell in cells), strict=True))
-                    rows.append((reader.line_num, row))
+        for row in reader:
+            where = _place(file, reader.line_num)
+            if None in row or None in row.values():
+                problems.append(make_problem("scores-invalid.cells", where=where, of=len(reader.fieldnames)))
+            elif any(cells := {name: cell.strip() for name, cell in row.items()}.values()):
+                rows.append((where, dict(zip(row, cells, strict=True))))
     except csv.Error as error:
-        location = _place(file, reader.line_num)
-        problems.append(make_problem("scores-invalid.not-csv", where=location, error=str(error)))
-    has_comma = delimiter == ";"
-    _hide_secrets(rows)
-    parsed_rows = [
-        (line_number, _read_row(row, _place(file, line_number), has_comma, problems)) for line_number, row in rows
-    ]
-    episodes = [(line_number, episode) for line_number, episode in parsed_rows if episode]
-    problems += _find_repeated(episodes, file)
+        problems.append(make_problem("scores-invalid.not-csv", where=_place(file, reader.line_num), error=str(error)))
+    _hide_secrets([row for _, row in rows])
+    episodes: dict[tuple[str, ...], Observation] = {}
+    for where, row in rows:
+        try:
+            episode = _read_row(row, has_comma=delimiter == ";")
+        except ValueError as error:
+            problems.append(make_problem("scores-invalid.value", where=where, reason=str(error)))
+            continue
+        key = (episode.policy, episode.training, episode.condition, episode.start)
+        if key in episodes:
+            policy, start = redact(episode.policy), redact(episode.start)
+            problems.append(make_problem("scores-invalid.start-twice", where=where, policy=policy, start=start))
+        episodes[key] = episode
     if not rows and not problems:
         problems.append(make_problem("scores-invalid.empty", where=_place(file, 1)))
     raise_if_any(problems)
-    return _mark_repetitions([episode for _, episode in episodes])
+    return _mark_repetitions([*episodes.values()])
+
+
+def _place(file: str, line_number: int) -> str:
+    return f"{redact(file)}:{line_number}"
+
+
+def _find_wrong_columns(names: Sequence[str], file: str) -> Iterator[Problem]:
+    missing = [name for name in REQUIRED if name not in names]
+    if not {*MEASURED}.intersection(names):
+        missing.append(" or ".join(MEASURED))
+    if missing:
+        found = redact(", ".join(names)) or "none"
+        yield make_problem("scores-invalid.columns", where=_place(file, 1), missing=", ".join(missing), found=found)
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            yield make_problem("scores-invalid.column-twice", where=_place(file, 1), name=name)
+
+
+def _hide_secrets(rows: Sequence[dict[str, str]]) -> None:
+    """Put words in the place of cells that are secrets: names are shown, and different ones stay different."""
+    label_by_secret: dict[str, str] = {}
+    for row in rows:
+        for column in NAMES.intersection(row):
+            if (cell_text := row[column]) != (redacted_text := redact_if_secret(cell_text)):
+                row[column] = label_by_secret.setdefault(cell_text, f"{redacted_text} {len(label_by_secret) + 1}")
+
+
+def _read_row(row: Mapping[str, str], has_comma: bool) -> Observation:
+    """Return the episode of a row. Raise ValueError with what is wrong with it."""
+    success, score = row.get("success", ""), row.get("score", "")
+    absent = [name for name in REQUIRED if not row[name]] + ([] if success or score else [" or ".join(MEASURED)])
+    if absent:
+        raise ValueError(f"there is no {absent[0]}")
+    if success and success.lower() not in ANSWERS:
+        raise ValueError(f"the success {redact(success)!r} is neither 1 nor 0")
+    try:
+        number = float(score.replace(",", ".") if has_comma else score) if score else None
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"the score {redact(score)!r} is not a number")
+    return Observation(
+        policy=row["policy"],
+        start=row["start"],
+        success=float(ANSWERS[success.lower()]) if success else None,
+        score=number,
+        condition=row.get("condition", ""),
+        training=row.get("training", ""),
+    )
 
 
 def _mark_repetitions(episodes: Sequence[Observation]) -> list[Observation]:
@@ -84,87 +130,3 @@ def _mark_repetitions(episodes: Sequence[Observation]) -> list[Observation]:
         return replace(episode, start=start, repetition=repetition) if is_repetition else episode
 
     return [mark(episode) for episode in episodes]
-
-
-def _hide_secrets(rows: Sequence[tuple[int, dict[str, str]]]) -> None:
-    """Put words in the place of cells that are secrets: names are shown, and different ones stay different."""
-    label_by_secret: dict[str, str] = {}
-    for _, row in rows:
-        for column in NAMES.intersection(row):
-            if (cell_text := row[column]) != (redacted_text := redact_if_secret(cell_text)):
-                row[column] = label_by_secret.setdefault(cell_text, f"{redacted_text} {len(label_by_secret) + 1}")
-
-
-def _place(file: str, line_number: int) -> str:
-    return f"{redact(file)}:{line_number}"
-
-
-def _find_missing_columns(column_names: Sequence[str], file: str) -> Iterator[Problem]:
-    has_measure = any(name in column_names for name in MEASURED)
-    absent_columns = [name for name in (*REQUIRED, *(() if has_measure else MEASURED)) if name not in column_names]
-    missing_columns = [name for name in absent_columns if name in REQUIRED] + (
-        [] if has_measure else [" or ".join(MEASURED)]
-    )
-    similar_columns = (
-        (find_nearest_name(name, absent_columns), name) for name in column_names if name and name not in COLUMNS
-    )
-    hint_text = "; ".join(
-        f"{redact(column)!r} is perhaps {meant_column!r}" for meant_column, column in similar_columns if meant_column
-    )
-    if missing_columns:
-        yield make_problem(
-            "scores-invalid.columns",
-            where=_place(file, 1),
-            missing=", ".join(missing_columns),
-            found=redact(", ".join(column_names)) or "none",
-            near=f"{hint_text[:1].upper()}{hint_text[1:]}." if hint_text else None,
-        )
-    for name in sorted({name for name in column_names if name in COLUMNS and column_names.count(name) > 1}):
-        yield make_problem("scores-invalid.column-twice", where=_place(file, 1), name=name)
-
-
-def _read_row(row: Mapping[str, str], where: str, has_comma: bool, problems: list[Problem]) -> Observation | None:
-    """Return the episode of a row; None, with its problem, if it is none."""
-    problem_count = len(problems)
-    for name in REQUIRED:
-        if not row[name]:
-            problems.append(make_problem("scores-invalid.no-value", where=where, name=name))
-    success = row.get("success", "")
-    score = row.get("score", "")
-    if success and success.lower() not in ANSWERS:
-        problems.append(make_problem("scores-invalid.success", where=where, given=success))
-    number: float | None = None
-    try:
-        number = float(score.replace(",", ".") if has_comma else score) if score else None
-        if number is not None and not math.isfinite(number):
-            raise ValueError
-    except ValueError:
-        problems.append(make_problem("scores-invalid.score", where=where, given=score))
-    if not success and not score:
-        problems.append(make_problem("scores-invalid.no-value", where=where, name=" or ".join(MEASURED)))
-    if len(problems) > problem_count:
-        return None
-    return Observation(
-        policy=row["policy"],
-        start=row["start"],
-        success=float(ANSWERS[success.lower()]) if success else None,
-        score=number,
-        condition=row.get("condition", ""),
-        training=row.get("training", ""),
-    )
-
-
-def _find_repeated(episodes: Sequence[tuple[int, Observation]], file: str) -> Iterator[Problem]:
-    line_by_episode: dict[tuple[str, ...], int] = {}
-    for line_number, episode in episodes:
-        first_line = line_by_episode.setdefault(
-            (episode.policy, episode.training, episode.condition, episode.start), line_number
-        )
-        if first_line != line_number:
-            yield make_problem(
-                "scores-invalid.start-twice",
-                where=_place(file, line_number),
-                policy=redact(episode.policy),
-                start=redact(episode.start),
-                first=first_line,
-            )

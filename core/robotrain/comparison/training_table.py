@@ -9,9 +9,13 @@ from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, p
 from robotrain_runtime.comparison.observations import Observation
 
 from robotrain.comparison.table import ComparedSide, list_pairs
-from robotrain.comparison.trainings import FEWEST, TrainingVerdict, compare_trainings, compute_training_means
-
-METHODS = {"permutation": "exact permutation", "welch": "Welch, assumes normality"}
+from robotrain.comparison.trainings import (
+    FEWEST,
+    TrainingVerdict,
+    compare_trainings,
+    compute_training_means,
+    is_counted,
+)
 
 
 def has_trainings(episodes: Sequence[Observation]) -> bool:
@@ -54,8 +58,6 @@ def dump_trainings(
             "high": verdict.high,
             "p_value": verdict.p_value,
             "withheld": verdict.withheld,
-            "method": verdict.method,
-            "assumes_normality": verdict.assumes_normality,
             "means": [[*verdict.first], [*verdict.second]],
             "sentence": describe_trainings(verdict, labels[first_index], labels[second_index], plan),
         }
@@ -85,11 +87,7 @@ def describe_trainings(verdict: TrainingVerdict, first_label: str, second_label:
         [
             difference_text,
             trained,
-            *(
-                [f"{record.format_p_value(verdict.p_value)} ({METHODS[verdict.method]})"]
-                if verdict.p_value is not None
-                else []
-            ),
+            *([f"{record.format_p_value(verdict.p_value)} (exact permutation)"] if verdict.p_value is not None else []),
         ]
     )
     evidence += record.format_confidence(plan)
@@ -101,11 +99,7 @@ def describe_trainings(verdict: TrainingVerdict, first_label: str, second_label:
 
 
 def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:
-    fewest_trainings = min(min(len(verdict.first), len(verdict.second)) for verdict in verdicts)
     notes = [f"all {len(verdicts)} pairs together have the confidence (Bonferroni)"] if len(verdicts) > 1 else []
-    if fewest_trainings == 1:
-        notes.append("one training says nothing about the next: at least two of each are needed")
-    elif any(verdict.assumes_normality for verdict in verdicts):
-        exact_note = f"; from {FEWEST} of each on it is exact" if fewest_trainings < FEWEST else ""
-        notes.append(f"the interval assumes that trainings are distributed normally{exact_note}")
+    if not all(is_counted(len(verdict.first), len(verdict.second)) for verdict in verdicts):
+        notes.append(f"a difference is tested from {FEWEST} trainings of each on, up to twelve of each")
     return notes

@@ -9,7 +9,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from robotrain_runtime.comparison.decision import ComparisonPlan, Verdict, Withheld, decide, find_floor
 from robotrain_runtime.comparison.observations import Measure, Observation, Side, get_value
@@ -35,14 +34,8 @@ class TrainingVerdict:
     """The lower end of the interval of the difference; None if so few trainings do not have one."""
     high: float | None
     p_value: float | None
-    method: Literal["permutation", "welch"]
     withheld: Withheld | None = None
     """Why it is not decided although the interval would decide it."""
-
-    @property
-    def assumes_normality(self) -> bool:
-        """Whether it holds only if the means of trainings are normally distributed."""
-        return self.method == "welch"
 
 
 def compute_training_means(observations: Sequence[Observation], side: Side, measure: Measure) -> dict[str, float]:
@@ -54,15 +47,21 @@ def compute_training_means(observations: Sequence[Observation], side: Side, meas
     return {training: statistics.fmean(training_values) for training, training_values in values_by_training.items()}
 
 
+def is_counted(first_count: int, second_count: int) -> bool:
+    """Return whether the splits of so many trainings a side say something, and are few enough to be counted."""
+    return (
+        min(first_count, second_count) >= FEWEST and math.comb(first_count + second_count, first_count) <= MOST_SPLITS
+    )
+
+
 def compare_trainings(first: Sequence[float], second: Sequence[float], plan: ComparisonPlan) -> TrainingVerdict:
-    """Return what the means of trainings say, exactly from four a side, below by Welch's interval.
+    """Return what the means of trainings say, by the exact test; nothing is decided where splits are not counted.
 
     :param plan: its confidence and question; the numbers of pairs do not count.
     """
-    has_few = min(len(first), len(second)) < FEWEST or math.comb(len(first) + len(second), len(first)) > MOST_SPLITS
-    lower_bound, upper_bound, p_value = (_compute_welch if has_few else _compute_permutation)(
-        first, second, plan.confidence
-    )
+    lower_bound = upper_bound = p_value = None
+    if is_counted(len(first), len(second)):
+        lower_bound, upper_bound, p_value = _compute_permutation(first, second, plan.confidence)
     difference = statistics.fmean(first) - statistics.fmean(second)
     is_different = p_value is not None and p_value <= 1 - plan.confidence
     bounds = (-math.inf if lower_bound is None else lower_bound, math.inf if upper_bound is None else upper_bound)
@@ -79,7 +78,6 @@ def compare_trainings(first: Sequence[float], second: Sequence[float], plan: Com
         low=lower_bound,
         high=upper_bound,
         p_value=p_value,
-        method="welch" if has_few else "permutation",
     )
 
 
@@ -105,73 +103,3 @@ def _compute_permutation(
     p_value = min(1.0, 2 * (min(sides) + 1) / total)
     rank = math.floor((1 - confidence) / 2 * total + ROUNDING)
     return (shifts[rank - 1], shifts[-rank], p_value) if rank else (None, None, p_value)
-
-
-def _compute_welch(
-    first_means: Sequence[float], second_means: Sequence[float], confidence: float
-) -> tuple[float | None, float | None, float | None]:
-    """Return Welch's interval and two-sided p-value; None of one training a side, and of trainings without spread."""
-    if min(len(first_means), len(second_means)) < 2:
-        return None, None, None
-    errors = [statistics.variance(means) / len(means) for means in (first_means, second_means)]
-    error = math.sqrt(sum(errors))
-    if error <= ROUNDING:
-        return None, None, None
-    training_counts = (len(first_means), len(second_means))
-    freedom = error**4 / sum(
-        side_error**2 / (count - 1) for side_error, count in zip(errors, training_counts, strict=True)
-    )
-    difference = statistics.fmean(first_means) - statistics.fmean(second_means)
-    margin = error * _compute_t_quantile(1 - confidence, freedom)
-    return difference - margin, difference + margin, compute_t_tails(abs(difference) / error, freedom)
-
-
-def _compute_t_quantile(tails: float, freedom: float) -> float:
-    """Return the value whose two tails together have a probability, for Student's distribution."""
-    lower_bound, upper_bound = 0.0, 1.0
-    while compute_t_tails(upper_bound, freedom) > tails:
-        lower_bound, upper_bound = upper_bound, 2 * upper_bound
-    for _ in range(80):
-        middle = (lower_bound + upper_bound) / 2
-        lower_bound, upper_bound = (
-            (middle, upper_bound) if compute_t_tails(middle, freedom) > tails else (lower_bound, middle)
-        )
-    return upper_bound
-
-
-def compute_t_tails(t_value: float, freedom: float) -> float:
-    """Return the probability of a value at least so far from 0 for Student's distribution.
-
-    That is the regularized incomplete beta function at freedom / (freedom + value²), by its continued fraction.
-    """
-    half = freedom / 2
-    share = freedom / (freedom + t_value**2)
-    remaining_share = t_value**2 / (freedom + t_value**2)
-    if not remaining_share:
-        return 1.0
-    scale = math.exp(
-        math.lgamma(half + 0.5)
-        - math.lgamma(half)
-        - math.lgamma(0.5)
-        + half * math.log(share)
-        + 0.5 * math.log(remaining_share)
-    )
-    if share < (half + 1) / (half + 2.5):
-        return scale * _expand_beta(half, 0.5, share) / half
-    return 1 - scale * _expand_beta(0.5, half, remaining_share) / 0.5
-
-
-def _expand_beta(a: float, b: float, x: float) -> float:
-    """Return the continued fraction of the incomplete beta function, by Lentz's method."""
-    numerator, fraction = 1.0, 1 / (1 - (a + b) * x / (a + 1))
-    denominator = fraction
-    for step in range(1, 500):
-        even_term = step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step))
-        odd_term = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))
-        for part in (even_term, odd_term):
-            denominator = 1 / (1 + part * denominator)
-            numerator = 1 + part / numerator
-            fraction *= numerator * denominator
-        if abs(numerator * denominator - 1) < ROUNDING:
-            break
-    return fraction

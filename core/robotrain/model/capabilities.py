@@ -23,7 +23,6 @@ FEATURES: Mapping[str, str] = {
     "wandb": "log to Weights & Biases",
     "tracking": "track a run with MLflow",
     "native_dag": "run a pipeline on its own, without this machine",
-    "native_sweep": "run a sweep on its own, without this machine",
 }
 """The features core knows; a workload or a platform may declare others."""
 

@@ -1,12 +1,12 @@
-"""Pipelines and sweeps as passed to a platform whose engine runs them."""
+"""Pipelines as passed to a platform whose engine runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.document import Dimension, Mount
+from robotrain_runtime.contract.document import Mount
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 if TYPE_CHECKING:
@@ -44,26 +44,3 @@ class PipelineStep:
             for source in self.job.sources
             if source.kind == STEP_KIND
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepSpec:
-    """A sweep: one job, of which the engine gives each trial values of some parameters."""
-
-    jobs: tuple[Job, ...]
-    """Checked jobs, which differ in these parameters only; the first one is that of the trials."""
-    settings: Any
-    """The platform's."""
-    payload: Payload
-    container_plugins: Mapping[str, str]
-    trials: tuple[str, ...]
-    """The name of each trial, in the order in which the engine begins them."""
-    space: Mapping[str, Dimension]
-    """What is chosen from, by parameter. Put it into the job document too, with `dataclasses.replace`."""
-    sampler: Literal["grid", "random"]
-    """Every combination, or random ones."""
-    sampler_seed: int = 0
-    at_most: int | None = None
-    """How many trials may run at the same time; None for all."""
-    metric: str
-    better: Literal["lower", "higher"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
     from robotrain.model.job import Job
-    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Plan
     from robotrain.model.reference import Reference
     from robotrain.model.run import Status, StepStatus
@@ -70,29 +70,11 @@ class PipelinePlans(PlatformPart):
         return FollowingDecision(False)
 
 
-class SweepPlans(PlatformPart):
-    """Plans of sweeps that the engine runs on its own: the feature `native_sweep`."""
-
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
-        return ""
-
-    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        """Return exactly what `submit` will send to run a sweep, where the feature `native_sweep` is supported.
-
-        The plan's reference names the whole sweep; with the key `step`, a trial of it, as for `render_pipeline`. The
-        engine gives the values of a trial to the runtime as arguments `--set NAME=VALUE`.
-
-        :param job: the job that stands for the whole.
-        """
-        raise make_feature_error(self.platform, "native_sweep")
-
-
 class PipelineRuns(PlatformPart):
-    """Runs of such pipelines and sweeps."""
+    """Runs of such pipelines."""
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, or the trials of a sweep that have begun, in any order. Raise as `status`."""
+        """Return the steps of a pipeline, in any order. Raise as `status`."""
         return ()
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:

@@ -194,10 +194,6 @@ class SourceKind:
     """
     find_job: Callable[[str], Any] = field(default=lambda text: None)
     """(text) → the job (`robotrain.model.job.Job`) of the run that a looked-up text stands for; None for none."""
-    find_tracked_run: Callable[[str, Sequence[str]], str | None] = field(default=lambda text, servers: None)
-    """(text, tracking addresses) → `PLATFORM:REF`, what `adopt` takes of the run that a text such as a page of a
-    tracking server names, empty if that does not say; None for another text. Raise SourceError.
-    """
     requires: str = ""
     """A feature of the platform that `container_plugin` needs, such as `tracking`."""
     unsupported: Mapping[str, Support] = field(default_factory=dict)

@@ -175,8 +175,6 @@ class UserCommand(NamedTuple):
     """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
     words of the command, and the parameters and settings that somebody gave, with their texts.
     """
-    list_options: Callable[[Path, Sequence[str]], Sequence[str] | None] = lambda folder, words: None
-    """Return the options of the program that a command starts in the folder of its code; None if they are not known."""
     list_words: Callable[["Job"], Sequence[str]] = lambda job: job.trainer_args
     """Return the words of the command as the run starts it, with the values that are known before."""
 

@@ -177,9 +177,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         """
         status, step_statuses = self.step_platform.get_engine_for(PipelineRuns).query_pipeline(reference)
         steps = self._complete_steps(reference, step_statuses)
-        is_sweep = bool(self._read_plan(reference).sweep)  # its engine may end one before all trials began
-        judged_steps = {step.name: step for step in steps if not (is_sweep and step.state == "skipped")}
-        if status.state == "succeeded" and (failure := find_first_failure(judged_steps)):
+        if status.state == "succeeded" and (failure := find_first_failure({step.name: step for step in steps})):
             status = dataclasses.replace(status, state=failure.state, reason=failure.reason, exit_code=None)
         if status.finished and status.state != "succeeded":
             with contextlib.suppress(Rejected, OSError):  # the next query records it

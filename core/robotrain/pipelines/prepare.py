@@ -163,8 +163,7 @@ def prepare_pipeline(
             reported = {(problem.code, problem.given) for problem in problems}
             problems += label_problems(by_name[name], _leave_out(folder_problems, reported))
     raise_if_any(deduplicate_problems(problems))
-    is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
-    pipeline_platform = plugins.make_pipeline_platform(platform, is_native, bool(request.sweep))
+    pipeline_platform = plugins.make_pipeline_platform(platform, _is_native(platform, request), bool(request.sweep))
     by_name = {
         name: settle_following(step_request, prepared, pipeline_platform, problems)
         for name, step_request in by_name.items()
@@ -263,8 +262,6 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
     steps = {step.name: step for step in settled_pipeline.steps}
     job_by_step = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
     jobs = {name: job for name, job in job_by_step.items() if job}
-    if prepared.sweep:  # the engine gets the job of the first trial
-        jobs = dict(list(jobs.items())[:1])
     for name, (job, new_problems) in zip(
         jobs, query_in_parallel(query_platform_settings, list(jobs.values())), strict=True
     ):

@@ -26,7 +26,7 @@ class StepState:
 
     state: StepStateName = "waiting"
     run: str = ""
-    """Its run, from before it is submitted; of a trial that an engine ran, the run of that sweep."""
+    """Its run, from before it is submitted."""
     reason: str = ""
     note: str = ""
     """What is to be known of how it was sent: the run of another machine that had its name."""
@@ -35,8 +35,6 @@ class StepState:
     ended: float | None = None
     registered: dict[str, Any] | None = None
     """The model version that it registered."""
-    values: dict[str, Any] = field(default_factory=dict)
-    """Of a trial of a sweep: the values that a sampler chose for it."""
     scores: dict[str, float] = field(default_factory=dict)
     """Of a trial that ended: its last values of the sweep's metrics."""
     has_policy: bool = True

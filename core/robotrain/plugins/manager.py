@@ -42,13 +42,12 @@ PluginMode = Literal["all", "none"]
 """Which plugins run: all, or only built-in ones."""
 DECLARING = ("platform", "source", "workload")
 """The families whose hooks declare something under a name."""
-PIPELINE_ENGINES = {
-    (False, False): "robotrain.pipelines.driven_engine:DrivenEngine",
-    (True, False): "robotrain.pipelines.native_engine:NativeEngine",
-    (False, True): "robotrain.sweeps.sweep_engine:SweepEngine",
-    (True, True): "robotrain.sweeps.sweep_engine:NativeSweepEngine",
-}
-"""What runs a pipeline or a sweep, by whether its engine does, and whether it is a sweep."""
+DRIVEN, NATIVE, SWEEP = (
+    "robotrain.pipelines.driven_engine:DrivenEngine",
+    "robotrain.pipelines.native_engine:NativeEngine",
+    "robotrain.sweeps.sweep_engine:SweepEngine",
+)
+"""What runs a pipeline: a driver of this machine, or its platform's engine; and a sweep."""
 
 
 class Plugins:
@@ -126,7 +125,7 @@ class Plugins:
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
         """Return a platform for a pipeline as one run: its engine starts the steps, or a driver of this machine."""
-        engine_class = resolve_name(PIPELINE_ENGINES[is_native, is_sweep])
+        engine_class = resolve_name(NATIVE if is_native else SWEEP if is_sweep else DRIVEN)
         return Platform(
             name=platform.name,
             summary=platform.summary,

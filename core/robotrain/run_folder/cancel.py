@@ -22,7 +22,7 @@ NeededStop = Literal[Stop, "ending"]
 """How one is to be stopped that has not ended; one that is `ending` does so by itself, or is started again."""
 
 ORDER: Sequence[Stop] = ("waiting", "running", "for good")
-"""Waiting jobs first: one may begin when another ends, as the next trial of a sweep."""
+"""Waiting jobs first: one may begin when another ends."""
 
 
 SIGNALLED_FILE = "signalled"

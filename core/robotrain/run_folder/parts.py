@@ -1,4 +1,4 @@
-"""The steps of a pipeline and the trials of a sweep, each as a run of its own, and the status of the whole. Pure."""
+"""The steps of a pipeline, each as a run of its own, and the status of the whole. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,14 +15,12 @@ STOPPED_STATES = ("failed", "cancelled", "lost", "skipped")
 
 
 class RunPart(NamedTuple):
-    """A step or a trial."""
+    """A step."""
 
     reference: Reference
     """As that of a run."""
     needs: tuple[str, ...] = ()
     """The names of the steps that must succeed before."""
-    is_trial: bool = False
-    """Whether it is one of a sweep, which the engine begins when it is its turn."""
 
 
 class JudgedRun(NamedTuple):
@@ -44,14 +42,14 @@ class JudgedRun(NamedTuple):
 def judge_parts(
     run: str, parts: Mapping[str, RunPart], facts: Mapping[str, FolderFacts], judged_parts: Mapping[str, JudgedRun]
 ) -> tuple[Status, list[StepStatus]]:
-    """Return the status of the whole, and those of its parts, except trials of a sweep that wait for their turn.
+    """Return the status of the whole, and those of its parts.
 
     :param facts: those of each part.
     :param judged_parts: each part as a run by itself.
     """
     states: dict[str, StepState] = {}
     for name, part in parts.items():
-        has_turn = not part.is_trial and all(states[need].state == "succeeded" for need in part.needs)
+        has_turn = all(states[need].state == "succeeded" for need in part.needs)
         states[name] = _judge_part(facts[name], judged_parts[name], has_turn)
         blocker = next((need for need in part.needs if states[need].state in STOPPED_STATES), "")
         if blocker and facts[name].owner is None:
@@ -60,7 +58,7 @@ def judge_parts(
         name: replace(state, reason="") if state.shown_state == "running" else state for name, state in states.items()
     }
     whole_status = PipelineProgress(steps=waiting_states, folder="").compute_status(run, has_driver=True)
-    if whole_status.state == "pending" and not whole_status.reason:  # no trial has begun: all of them wait for the same
+    if whole_status.state == "pending" and not whole_status.reason:  # no step has begun
         whole_status = replace(
             whole_status,
             reason=next(
@@ -70,7 +68,6 @@ def judge_parts(
     return whole_status, [
         StepStatus(name=name, state=state.shown_state, reason=state.reason, started=state.started, ended=state.ended)
         for name, state in states.items()
-        if not (parts[name].is_trial and state.state == "waiting")
     ]
 
 

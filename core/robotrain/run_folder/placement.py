@@ -23,14 +23,11 @@ CREDENTIAL_SETTINGS = {"blob_url": "blob_credential_file", "huggingface": "hub_t
 """By the kind of source, the setting of the file that opens it."""
 
 
-def make_placement(
-    job: Job, settings: Any, folder: str, *, cache: str, tracking_uri: str | None, code_folder: str = ""
-) -> Placement:
+def make_placement(job: Job, settings: Any, folder: str, *, cache: str, tracking_uri: str | None) -> Placement:
     """Return where a job works. Of credentials and secrets it has the paths only.
 
     :param settings: those of `SchedulerSettings`, but for the folders.
     :param tracking_uri: None and `none` for no tracking.
-    :param code_folder: the run's copy of the user's code, if it is not below `folder`.
     """
     credentials = {kind: getattr(settings, name) for kind, name in CREDENTIAL_SETTINGS.items()}
     return Placement(
@@ -45,7 +42,7 @@ def make_placement(
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
         ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
-        mounts=_make_code_mounts(job.sources, code_folder or os.path.join(folder, CODE_FOLDER)),
+        mounts=_make_code_mounts(job.sources, os.path.join(folder, CODE_FOLDER)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The plans of a scheduler: of one job, of a pipeline whose jobs wait for each other, of a sweep as an array. Pure."""
+"""The plans of a scheduler: of one job, and of a pipeline whose jobs wait for each other. Pure."""
 
 import json
 import os
@@ -6,35 +6,33 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.document import DOCUMENT_FILE, Dimension, Mount, format_document
+from robotrain_runtime.contract.document import DOCUMENT_FILE, Mount, format_document
 
 from robotrain.cluster.spec import make_python_search
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import PlatformPlans
-from robotrain.model.platform_features import PipelinePlans, SweepPlans
+from robotrain.model.platform_features import PipelinePlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 from robotrain.run_folder import file_names
-from robotrain.run_folder.placement import CODE_FOLDER, make_placement
+from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.scheduler_plan import (
     PAYLOAD_FILE,
     SEARCH_FILE,
     START_FILE,
     STEPS_FOLDER,
-    TRIALS_FOLDER,
     SchedulerJob,
     SchedulerSpec,
     format_become_python,
     make_spec_file,
     make_token,
 )
-from robotrain.run_folder.scheduler_settings import fill_settings, list_needed_resources
+from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.settings import NO_TRACKING
-from robotrain.sweeps.space import fit_values, list_trial_values
 
 make_problem = Messages(__file__)
 
@@ -43,7 +41,7 @@ MAX_STARTS = 5
 TOO_OFTEN = f"the job was started {MAX_STARTS} times without a new checkpoint: it may need a longer time limit (--time)"
 START_SCRIPT = """\
 # The first process of the job: it becomes the runtime, which gets the signals of the scheduler.
-cd "$(dirname "$0")"{below} || exit 1
+cd "$(dirname "$0")" || exit 1
 saved=$(grep -c '"event": "checkpoint"' {events} 2>/dev/null)
 echo "saved $saved" >>starts
 if [ "$(grep -cx "saved $saved" starts)" -gt {most} ]; then
@@ -63,20 +61,14 @@ class _RenderedJob(NamedTuple):
     """Without gaps."""
     scheduler_job: SchedulerJob
     """Without its token and words."""
-    documents: Sequence[bytes]
-    """As `scheduler_job.documents` has their paths."""
+    document: bytes
 
 
-class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
+class SchedulerPlans(PlatformPlans, PipelinePlans):
     """The plans of a scheduler: what it describes of itself, and what follows from that."""
 
     job_variable: str
     """The environment variable with the name of a job, where it runs."""
-    array_variable = ""
-    """That with the number of a trial, where it runs; empty for a scheduler without arrays."""
-    array_index = ""
-    """What stands for that number in `scheduler_job.output`: what the scheduler replaces in the name of a file, or the
-    variable, `$LSB_JOBINDEX`, where a shell writes the file."""
     output_file = ""
     """In the run folder: what a job prints before its log begins."""
     start_file = START_FILE
@@ -104,32 +96,20 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
 
     def make_start_script(self, job: Job, settings: Any, scheduler_job: SchedulerJob) -> str:
         """Return the script that the program of a job is: it becomes the runtime in the job's folder. Pure."""
-        top = "../../" if scheduler_job.step or scheduler_job.trials else ""
-        trial_folder = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if scheduler_job.trials else ""
+        top = "../../" if scheduler_job.step else ""
         name = f"${{{self.job_variable}}}"
-        if scheduler_job.trials:  # some engines have one number for all elements of an array
-            name = self.format_trial(name, f"${{{self.array_variable}}}")
         runtime = ("-m robotrain_runtime run", DOCUMENT_FILE, f'--once "{name}"', f"--log {file_names.LOG_FILE}")
         become_words = format_become_python(top + SEARCH_FILE, top + file_names.PAYLOAD_FOLDER, *runtime, "</dev/null")
         outcome_json = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
         guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": outcome_json, "file": file_names.OUTCOME_FILE}
-        return START_SCRIPT.format(below=trial_folder, become=become_words, events=file_names.EVENTS_FILE, **guard)
-
-    def format_trial(self, array: str, number: int | str) -> str:
-        """Return the name of the job of a trial; for `native_sweep`. Pure.
-
-        It is what the scheduler calls that job, `get_engine_states` names it by, and its run folder is claimed with. It
-        is called with the job of the sweep and a number from 1 (`7` and `2` give `7[2]`), and for the start script with
-        what a shell replaces there, `${LSB_JOBID}` and `${LSB_JOBINDEX}`.
-        """
-        raise NotImplementedError
+        return START_SCRIPT.format(become=become_words, events=file_names.EVENTS_FILE, **guard)
 
     def make_own_values(
         self, job: Job, settings: Any, scheduler_job: SchedulerJob, document: bytes
     ) -> Mapping[str, Any]:
         """Return what only this platform has of a job, for `scheduler_job.own`. Pure.
 
-        :param document: its job document; of an array, that of the first trial.
+        :param document: its job document.
         """
         return {}
 
@@ -157,7 +137,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         """Return the file of a plan that is its native spec, and those that `render` shows."""
         spec = make_spec_file(self.platform.name).name
-        return spec, (spec, *(job.documents[0] for job in jobs))
+        return spec, (spec, *(job.document for job in jobs))
 
     def place(self, job: Job, settings: Any) -> tuple[Job, Any]:
         """Return a job and its settings with all folders as its nodes see them. Raise Rejected."""
@@ -171,14 +151,6 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
                 values_text, (first_step, second_step, *_) = ", ".join(map(str, step_by_value)), step_by_value.values()
                 yield make_problem("steps-differ", where=flag, given=values_text, first=first_step, second=second_step)
 
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        """Return why an array cannot run a sweep: what its jobs ask for is that of all trials."""
-        trial_settings = [fill_settings(job, sweep.settings) for job in sweep.jobs]
-        for name in list_needed_resources(sweep.jobs[0]):
-            if len({getattr(filled_settings, name) for filled_settings in trial_settings}) > 1:
-                return f"--{name} of the job changes with the values"
-        return ""
-
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
         """Return the plan: how the job is sent, its document, the payload and the start script."""
         placed_job, placed_settings = self.place(job, settings)
@@ -189,7 +161,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         )
         scheduler_job = SchedulerJob(name=run, folder=folder)
         return self._make_plan(
-            [self._make_part(placed_job, placed_settings, scheduler_job, [document])], job, run, payload, settings
+            [self._make_part(placed_job, placed_settings, scheduler_job, document)], job, run, payload, settings
         )
 
     def render_pipeline(
@@ -248,43 +220,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         )
         needs = tuple(need for need in step.needs if need in names)
         scheduler_job = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
-        return self._make_part(step.job, step.settings, scheduler_job, [document])
-
-    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        """Return the plan of an array, in which each trial has a folder of its own, `trials/NUMBER`.
-
-        The values of all trials are chosen here, and stand in their job documents.
-        """
-        first_job, settings = self.place(sweep.jobs[0], sweep.settings)
-        folder = os.path.join(settings.runs_dir, run)
-        count = len(sweep.trials)
-        at_most = sweep.at_most if sweep.at_most and sweep.at_most < count else 0
-        scheduler_job = SchedulerJob(name=run, folder=folder, trials=sweep.trials, at_most=at_most)
-        documents = [*self._render_trials(sweep, first_job, settings, scheduler_job)]
-        return self._make_plan(
-            [self._make_part(first_job, settings, scheduler_job, documents)], job, run, sweep.payload, sweep.settings
-        )
-
-    def _render_trials(self, sweep: SweepSpec, job: Job, settings: Any, scheduler_job: SchedulerJob) -> Iterator[bytes]:
-        """Yield the job document of each trial."""
-        parameters = dict(job.parameters)
-        as_given = sweep.jobs[0]
-        mounts = [*self.list_mounts(as_given, sweep.settings, settings.cache_dir, scheduler_job.name)]
-        chosen_values = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
-        for number, (trial, sampled_values) in enumerate(zip(sweep.trials, chosen_values, strict=True), start=1):
-            trial_values = fit_values(sampled_values, parameters)
-            trial_parameters = tuple({**parameters, **trial_values}.items())
-            yield self._render_document(
-                replace(job, parameters=trial_parameters),
-                settings,
-                f"{scheduler_job.name}-{trial}",
-                os.path.join(scheduler_job.folder, TRIALS_FOLDER, str(number)),
-                sweep.container_plugins,
-                replace(as_given, parameters=trial_parameters).digest,
-                code_folder=os.path.join(scheduler_job.folder, CODE_FOLDER),
-                mounts=mounts,
-                space={name: Dimension(choices=(value,)) for name, value in trial_values.items()},
-            )
+        return self._make_part(step.job, step.settings, scheduler_job, document)
 
     def _render_document(
         self,
@@ -295,7 +231,6 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         container_plugins: Mapping[str, str],
         digest: str,
         *,
-        code_folder: str = "",
         mounts: Iterable[Mount] = (),
         handover: str = "",
         **parts: Any,
@@ -303,13 +238,12 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         """Return the job document of a job that works in `folder`.
 
         :param digest: that of the job as it was given: its folders may have other addresses on its nodes.
-        :param code_folder: the run's copy of the user's code, if it is not below `folder`.
         :param mounts: what it reads beside the code: what the submit brings, and outputs of earlier steps.
         :param handover: the folder that later steps read; empty for none.
         :param parts: other fields of the document, such as `registers`.
         """
         cache, uri = settings.cache_dir, settings.tracking_uri
-        placement = make_placement(job, settings, folder, cache=cache, tracking_uri=uri, code_folder=code_folder)
+        placement = make_placement(job, settings, folder, cache=cache, tracking_uri=uri)
         launcher = tuple(self.make_node_launcher(job, settings)) if job.training_nodes > 1 else ()
         document = make_job_document(
             job,
@@ -327,21 +261,13 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         )
         return format_document(replace(document, job=digest, **parts)).encode()
 
-    def _make_part(
-        self, job: Job, settings: Any, scheduler_job: SchedulerJob, documents: Sequence[bytes]
-    ) -> _RenderedJob:
+    def _make_part(self, job: Job, settings: Any, scheduler_job: SchedulerJob, document: bytes) -> _RenderedJob:
         """Return a job with the program that starts it."""
         filled_settings = fill_settings(job, settings)
-        trial_folder = os.path.join(TRIALS_FOLDER, self.array_index) if scheduler_job.trials else ""
-        scheduler_job = replace(
-            scheduler_job,
-            program=("/bin/sh", os.path.join(scheduler_job.folder, self.start_file)),
-            output=os.path.join(trial_folder, self.output_file),
-        )
-        scheduler_job = replace(
-            scheduler_job, own=self.make_own_values(job, filled_settings, scheduler_job, documents[0])
-        )
-        return _RenderedJob(job, filled_settings, scheduler_job, documents)
+        program = ("/bin/sh", os.path.join(scheduler_job.folder, self.start_file))
+        scheduler_job = replace(scheduler_job, program=program, output=self.output_file)
+        own = self.make_own_values(job, filled_settings, scheduler_job, document)
+        return _RenderedJob(job, filled_settings, replace(scheduler_job, own=own), document)
 
     def _make_plan(self, parts: Sequence[_RenderedJob], job: Job, run: str, payload: Payload, settings: Any) -> Plan:
         """Return the plan of a run of these jobs.
@@ -352,14 +278,12 @@ class SchedulerPlans(PlatformPlans, PipelinePlans, SweepPlans):
         interpreters = dict.fromkeys(name for part in parts for name in part.job.profile.container.interpreters)
         search = make_python_search([*interpreters], *self.python_search)
         unmarked_jobs, scripts = self._render_jobs(parts, "")
-        token = make_token(unmarked_jobs, scripts, [part.documents for part in parts], search, payload.digest)
+        token = make_token(unmarked_jobs, scripts, [part.document for part in parts], search, payload.digest)
         jobs, scripts = self._render_jobs(parts, token)
         login = getattr(settings, "login", "") or ""
         spec = SchedulerSpec(run=run, folder=jobs[0].root, jobs=tuple(jobs), login=login)
         spec_file = make_spec_file(self.platform.name)
-        documents = dict[str, bytes]()
-        for part in parts:
-            documents |= zip(part.scheduler_job.documents, part.documents, strict=True)
+        documents = {part.scheduler_job.document: part.document for part in parts}
         files = {
             **scripts,
             spec_file.name: spec_file.dump(spec),

@@ -16,15 +16,13 @@ from robotrain.run_folder.placement import list_code_folders
 PAYLOAD_FILE, START_FILE, SEARCH_FILE = "payload.zip", "start.sh", "find-python.sh"
 STEPS_FOLDER = "steps"
 """In the run folder and the plan of a pipeline: a folder for each step, by its name."""
-TRIALS_FOLDER = "trials"
-"""In the run folder and the plan of a sweep: a folder for each trial, by its number in the array, from 1."""
 SCHEMA = 1
 TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerJob:
-    """A job as a scheduler gets it: that of a run, a step of a pipeline, or an array with the trials of a sweep."""
+    """A job as a scheduler gets it: that of a run, or a step of a pipeline."""
 
     name: str
     """Its name: the run, or RUN-STEP."""
@@ -34,10 +32,6 @@ class SchedulerJob:
     """The step that it is."""
     needs: tuple[str, ...] = ()
     """The steps that must succeed before."""
-    trials: tuple[str, ...] = ()
-    """The names of the trials, of an array."""
-    at_most: int = 0
-    """How many of them may run at the same time; 0 for all."""
     program: tuple[str, ...] = ()
     """The program that the scheduler starts on the node, and its words."""
     output: str = ""
@@ -60,10 +54,9 @@ class SchedulerJob:
         return self.folder.removesuffix(f"/{self.path}") if self.step else self.folder
 
     @property
-    def documents(self) -> list[str]:
-        """The paths of its job documents in the plan: of an array, one for each trial, in their order."""
-        folders = [os.path.join(TRIALS_FOLDER, str(number + 1)) for number in range(len(self.trials))]
-        return [os.path.join(folder, DOCUMENT_FILE) for folder in folders or [self.path]]
+    def document(self) -> str:
+        """The path of its job document in the plan."""
+        return os.path.join(self.path, DOCUMENT_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +102,11 @@ def make_spec_file(platform: str, engine: str = "") -> SubmissionSpecFile[Schedu
 
 
 def read_placements(plan: Plan) -> list[Placement]:
-    """Return where each job of a plan works; of an array, its first trial. Raise Rejected if the plan is damaged."""
+    """Return where each job of a plan works. Raise Rejected if the plan is damaged."""
     spec_file = make_spec_file(plan.platform)
     try:
         jobs = spec_file.load(plan, Stage.PREFLIGHT).jobs
-        return [parse_document(plan.files[job.documents[0]].decode()).placement for job in jobs]
+        return [parse_document(plan.files[job.document].decode()).placement for job in jobs]
     except (LookupError, ValueError) as error:
         raise Rejected([spec_file.make_damaged_plan_problem(Stage.PREFLIGHT, f"{error}.")]) from None
 
@@ -121,6 +114,6 @@ def read_placements(plan: Plan) -> list[Placement]:
 def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[SchedulerJob]) -> Iterator[tuple[JobSource, str]]:
     """Yield the folders of code on this machine that a run has a copy of, each with the folder of the copy."""
     for job in jobs:
-        document = parse_document(files[job.documents[0]].decode())  # trials share the code
+        document = parse_document(files[job.document].decode())
         sources = {source.uri: source for source in list_code_folders(document.sources)}
         yield from ((sources[mount.uri], mount.folder) for mount in document.placement.mounts if mount.uri in sources)

@@ -168,7 +168,7 @@ class RunFolderEngine(PlatformEngine, PipelineRuns, SharedRuns):
         return judge_parts(reference["run"], parts, facts, judged_parts)
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, or the trials of a sweep that have begun. Raise RunGone or Rejected."""
+        """Return the steps of a pipeline. Raise RunGone or Rejected."""
         return self.query_pipeline(reference)[1] if self.list_parts(reference) else []
 
     def read_all_facts(self, references: Sequence[Reference]) -> list[FolderFacts]:

@@ -17,7 +17,7 @@ from robotrain.model.plan import Plan
 from robotrain.model.reference import LOGIN_KEY, Reference
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.run_archive import pack_run_folder
-from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
+from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec, make_spec_file
 from robotrain.run_folder.submit_script import ENDED, UNSURE_CODES, SubmitReport, SubmitScripts
 from robotrain.run_folder.transport import LostAnswer, Unreached
@@ -74,8 +74,7 @@ class SchedulerRuns(SubmitScripts):
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the submitted job that has begun in a run folder; empty for none. Pure.
 
-        The claim there, `facts.owner.name`, is the value of `job_variable`: that is enough without arrays. Of a trial
-        it is what `format_trial` returned, and this returns the array: `7` for `7[2]`.
+        The claim there, `facts.owner.name`, is the value of `job_variable`.
         """
         return facts.owner.name if facts.owner else ""
 
@@ -255,7 +254,7 @@ class SchedulerRuns(SubmitScripts):
         """Return a job that the scheduler has now or in a moment, or that has begun in its folder. Raise Rejected."""
         if queued_jobs := self._search([job]):
             return queued_jobs[0].job
-        folders = [os.path.dirname(os.path.join(job.root, document)) for document in job.documents]
+        folders = [os.path.dirname(os.path.join(job.root, job.document))]
         if begun_job := next(
             filter(None, (self.find_begun_job(facts) for facts in self.find_facts(folders) if facts)), ""
         ):
@@ -305,14 +304,12 @@ class SchedulerRuns(SubmitScripts):
 
     def make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], cluster: str) -> Reference:
         """Return what finds a run again. `jobs`: by step. `cluster`: the value of `cluster_variable` where it is."""
-        first_job = spec.jobs[0]
-        job_keys = {JOB_KEY: jobs[first_job.step]}
+        job_keys = {JOB_KEY: jobs[spec.jobs[0].step]}
         if spec.is_pipeline:
             job_keys = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
-        trials = {TRIALS_KEY: str(len(first_job.trials))} if first_job.trials else {}
         named_cluster = {CLUSTER_KEY: cluster} if self.cluster_variable else {}
         login = {LOGIN_KEY: spec.login} if spec.login else {}
-        return {"run": spec.run, "folder": spec.folder, **job_keys, **trials, **named_cluster, **login}
+        return {"run": spec.run, "folder": spec.folder, **job_keys, **named_cluster, **login}
 
 
 def _split_answer(answer: str) -> tuple[str, int | None]:
@@ -344,8 +341,7 @@ def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stag
     folder_suggestion = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
     problem = make_problem("run-folder-taken", folder_suggestion, remove, given=folder, stage=stage, why=reason)
-    is_single = not spec.is_pipeline and not spec.jobs[0].trials
-    return dataclasses.replace(problem, taken_by=_format_address(spec) if is_single else "")
+    return dataclasses.replace(problem, taken_by="" if spec.is_pipeline else _format_address(spec))
 
 
 def _format_address(spec: SchedulerSpec) -> str:

@@ -42,13 +42,12 @@ def find_submitted_run(scheduler: SchedulerRuns, folder: str) -> SubmittedRun | 
         raise _make_unreadable_error(folder, str(error)) from None
     if not spec.jobs:
         raise _make_unreadable_error(folder, f"{spec_file.name} has no job")
-    first_job = spec.jobs[0]
-    if spec.is_pipeline or first_job.trials:
+    if spec.is_pipeline:
         raise Rejected([make_problem("run-not-adopted.parts", given=folder)])
     if not scheduler.folders.exists(spec.folder):  # seen under another path from here
         spec = replace(spec, folder=folder)
     job = _find_sent_job(scheduler, spec)
-    document = _read_document(transport, folder, first_job.documents[0])
+    document = _read_document(transport, folder, spec.jobs[0].document)
     digest_file = os.path.join(folder, DIGEST_FILE)
     digest_state = transport.read({digest_file: 0})[digest_file]
     variable = scheduler.cluster_variable

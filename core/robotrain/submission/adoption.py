@@ -4,30 +4,26 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.document import JobDocument, parse_document
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain import __version__, network_deadline
+from robotrain import __version__
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.platform_features import SharedRuns
 from robotrain.model.reference import Reference
-from robotrain.model.run import RUN_PATTERN, RunGone, RunRecord
-from robotrain.model.source import SourceError
-from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
+from robotrain.model.run import RunRecord
+from robotrain.model.submitted_run import SubmittedRun
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_lock, plans, records, run_differences, stored_job
@@ -49,16 +45,13 @@ class Adoption(NamedTuple):
     notes: Sequence[Problem] = ()
 
 
-def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") -> Adoption:
-    """Record the run that a text names on its platform, or return its record. Raise Rejected.
-
-    :param platform_name: the platform to ask; empty for those that know the text for a name of theirs.
-    """
+def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str) -> Adoption:
+    """Record the run that a platform calls so, or return its record. Raise Rejected."""
     if value_holds_secret(text):
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
-    platform, submitted_run = find_submitted_run(text, plugins, platform_name)
-    return record_found_run(read_found_run(text, submitted_run, platform, plugins))
+    platform = plugins.platform(platform_name)
+    return record_found_run(read_found_run(text, find_submitted_run(text, platform), platform, plugins))
 
 
 class AdoptableRun(NamedTuple):
@@ -105,120 +98,16 @@ def record_found_run(adoptable_run: AdoptableRun, *, is_locked: bool = False) ->
         return _record_run(adoptable_run)
 
 
-def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
-    """Return the platform and its name of the run that a tracking run is of; None for another text. Raise Rejected."""
-    try:
-        urlsplit(text)
-    except ValueError:  # such as a bracket without the other one
-        raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text))]) from None
-    servers = [os.environ.get("MLFLOW_TRACKING_URI")]
-    for declared_platform in plugins.platforms().values():
-        settings: Any = read_configured_settings(declared_platform.settings, declared_platform.name)
-        servers.append(getattr(settings, "tracking_uri", None))
-    for kind in plugins.source_kinds().values():
-        try:
-            tag = kind.find_tracked_run(text, [server for server in servers if server])
-        except SourceError as error:
-            raise Rejected([make_problem("run-not-adopted.tracking", error.suggestion, why=error.why)]) from None
-        if tag is not None:
-            platform, _, ref = tag.partition(":")
-            if not ref or (":" in ref and not ref.startswith("/")):  # a host that the server chose is not asked
-                raise Rejected([make_problem("run-not-adopted.untold")])
-            return platform, ref
-    return None
-
-
-def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
-    """Return the run, and its platform. Raise Rejected if none has it, or several."""
-    if tracked_run := _find_tracked_run(text, plugins):
-        platform_name, text = platform_name or tracked_run[0], tracked_run[1]
-    platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
-    adopting_platforms = [platform for platform in platforms.values() if platform.capabilities.feature("adopt")]
-    replies = _ask_platforms(adopting_platforms, partial(_ask_platform, text=text))
-    matches = [
-        (platform, reply.value)
-        for platform, reply in zip(adopting_platforms, replies, strict=True)
-        if reply.value is not None
-    ]
-    errors = [reply.error for reply in replies if reply.error is not None]
-    if (
-        adopting_platforms and not matches and RUN_PATTERN.fullmatch(text)
-    ):  # not what an engine calls it, but what `runs` shows
-        errors = [error for error in errors if not isinstance(error, RunGone)]
-        matches, silent_errors = _find_named_run(text, adopting_platforms)
-        platform_names = ", ".join(platform.name for platform in adopting_platforms)
-        errors += silent_errors or [
-            Rejected([make_problem("run-not-adopted.not-listed", given=text, names=platform_names)])
-        ]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        platform_names = ", ".join(platform.name for platform, _ in matches)
-        raise Rejected([make_problem("run-not-adopted.several", given=format_address(text), names=platform_names)])
-    failures = [error for error in errors if not isinstance(error, RunGone)] or errors
-    problems = [problem for error in failures if isinstance(error, Rejected) for problem in error.problems]
-    scheme, _, path = text.partition(":")
-    kinds = [source_kind for source_kind in plugins.source_kinds().values() if scheme in source_kind.schemes]
-    if (
-        kinds and path[:1] == "/" != path[1:2] and not platform_name
-    ):  # `models:/arm/3`: whoever asked that host is wrong
-        address = format_address(text)
-        raise Rejected([make_problem("run-not-adopted.of-server", given=address, title=kinds[0].title)])
-    if problems:
-        raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in failures))
-    if failures:
-        raise failures[0]
-    if platform_name and not adopting_platforms:
-        raise make_feature_error(platforms[platform_name], "adopt")
-    raise Rejected([make_problem("run-not-adopted.unknown", given=format_address(text) or "''")])
-
-
-def _ask_platforms(platforms: Sequence[Platform], ask: Callable[[Platform], Any]) -> list[network_deadline.Reply]:
-    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
-    return [reply for [reply] in network_deadline.ask_all([[partial(ask, platform)] for platform in platforms], limit)]
-
-
-def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
+def find_submitted_run(text: str, platform: Platform) -> SubmittedRun:
+    """Return the run that a platform calls so. Raise Rejected, RunGone."""
+    if not platform.capabilities.feature("adopt"):
+        raise make_feature_error(platform, "adopt")
     settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return platform.get_engine_for(SharedRuns).find_submitted(text, settings)
-
-
-def _find_named_run(
-    run: str, platforms: Sequence[Platform]
-) -> tuple[list[tuple[Platform, SubmittedRun]], list[BaseException]]:
-    """Return the only run that platforms list under a name, the user's own before those of others, and their errors.
-
-    It has that name where it was submitted; an engine may list several of it. Raise Rejected if one does.
-    """
-    errors: list[BaseException] = []
-    for everyone in (False, True):
-        replies = _ask_platforms(platforms, partial(_list_named, run=run, everyone=everyone))
-        platform_rows = [
-            (platform, row) for platform, reply in zip(platforms, replies, strict=True) for row in reply.value or ()
-        ]
-        errors = [reply.error for reply in replies if reply.error is not None]
-        if len(platform_rows) > 1:
-            ways = [
-                Suggestion(shlex.quote(row.text), ", ".join(filter(None, (row.state, row.user, f"on {platform.name}"))))
-                for platform, row in platform_rows[:MAX_NAMED]
-            ]
-            raise Rejected([make_problem("run-not-adopted.same-name", *ways, given=run, count=len(platform_rows))])
-        if platform_rows:
-            [(platform, row)] = platform_rows
-            submitted = _ask_platform(platform, row.text)
-            return ([(platform, submitted)] if submitted else []), errors
-    return [], errors
-
-
-MAX_NAMED = 8
-"""How many runs of a name are named."""
-
-
-def _list_named(platform: Platform, run: str, everyone: bool) -> list[ListedSubmission]:
-    settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
-    return [
-        row for row in platform.get_engine_for(SharedRuns).list_submitted(settings, everyone) or () if row.run == run
-    ]
+    submitted_run = platform.get_engine_for(SharedRuns).find_submitted(text, settings)
+    if submitted_run is None:
+        given = format_address(text) or "''"
+        raise Rejected([make_problem("run-not-adopted.unknown", given=given, platform=platform.name)])
+    return submitted_run
 
 
 def read_submitted_document(text: str, document_bytes: bytes) -> JobDocument:

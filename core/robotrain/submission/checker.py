@@ -22,10 +22,9 @@ from robotrain_runtime.process.stop import StopSignal
 from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
-from robotrain.errors import Problem, Rejected, Severity, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.container_plugins import load_workload_container
@@ -122,37 +121,30 @@ def find_checker(
     if choice is None and own_environment:
         python = environment.get_python(Path(own_environment))
         if not _explain_unusable(python, required_environment):
-            return FoundChecker(
-                Checker(python, _name_checker(python, required_environment), _identify(python)), problems
-            )
+            return FoundChecker(_make_checker(python, required_environment), problems)
     if choice is None or text == BUILD:
-        built_folder = find_built_environment(required_environment)
-        if built_folder is None and text == BUILD:
-            text = (
-                f"building the environment of {required_environment.lock.stem} for the checks, with a PyTorch "
-                "for the CPU, once"
-            )
-            built_folder, failures = build_environment(required_environment, options.say, text, CPU_BUILD)
+        checker = find_built_environment(required_environment)
+        if checker is None and text == BUILD:
+            lock_name = required_environment.lock.stem
+            text = f"building the environment of {lock_name} for the checks, with a PyTorch for the CPU, once"
+            checker, failures = build_environment(required_environment, options.say, text, CPU_BUILD)
             problems += failures
-        return FoundChecker(built_folder, problems, is_off=choice is None and bool(own_environment))
+        return FoundChecker(checker, problems, is_off=choice is None and bool(own_environment))
     python = environment.get_python(_make_path(text, choice.origin))
-    if reason := _explain_unusable(python, required_environment):
-        severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
-        choice_location, choice_text = choice.origin.where, text
-        remarks = {BUILD: "builds one", NONE: "checks without one"}
-        similar_choices = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
-        ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*similar_choices, *remarks]))
-        unusable_problem = make_problem(
-            "checker-unusable.not-used",
-            *ways,
-            where=choice_location,
-            given=choice_text,
-            severity=severity,
-            python=python,
-            why=reason,
-        )
-        return FoundChecker(None, (*problems, unusable_problem))
-    return FoundChecker(Checker(python, _name_checker(python, required_environment), _identify(python)), problems)
+    reason = _explain_unusable(python, required_environment)
+    if not reason:
+        return FoundChecker(_make_checker(python, required_environment), problems)
+    unusable_problem = make_problem(
+        "checker-unusable.not-used",
+        options.suggest(BUILD, "builds one"),
+        options.suggest(NONE, "checks without one"),
+        where=choice.origin.where,
+        given=text,
+        severity="error" if choice.origin.layer == "flag" else "warning",
+        python=python,
+        why=reason,
+    )
+    return FoundChecker(None, (*problems, unusable_problem))
 
 
 def _make_path(text: str, origin: Origin) -> Path:
@@ -182,13 +174,14 @@ def can_build(required_environment: PythonEnvironment) -> bool:
 
 def find_built_environment(required_environment: PythonEnvironment) -> Checker | None:
     """Return the environment of the job's lock in robotrain's cache or in the image, whatever its PyTorch."""
-    built_folder = environment.find_any_build(required_environment.lock, files.get_cache_folder())
-    return _make_built_checker(built_folder, required_environment) if built_folder else None
+    folder = environment.find_any_build(required_environment.lock, files.get_cache_folder())
+    return _make_checker(environment.get_python(folder), required_environment, folder) if folder else None
 
 
-def _make_built_checker(built_folder: Path, required_environment: PythonEnvironment) -> Checker:
-    python = environment.get_python(built_folder)
-    return Checker(python, _name_checker(built_folder, required_environment), _identify(python), built_folder)
+def _make_checker(python: Path, required_environment: PythonEnvironment, folder: Path | None = None) -> Checker:
+    versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required_environment).items())
+    path = folder or python
+    return Checker(python, f"{versions} of {path}" if versions else str(path), _identify(python), folder)
 
 
 def read_locked_versions(required_environment: PythonEnvironment) -> dict[str, str]:
@@ -201,11 +194,6 @@ def read_locked_versions(required_environment: PythonEnvironment) -> dict[str, s
     return {name: match[1] for name, match in matches if match}
 
 
-def _name_checker(path: Path, required_environment: PythonEnvironment) -> str:
-    versions = " ".join(f"{name} {version}" for name, version in read_locked_versions(required_environment).items())
-    return f"{versions} of {path}" if versions else str(path)
-
-
 def _explain_unusable(python: Path, required_environment: PythonEnvironment) -> str:
     """Return why a Python of the user cannot be asked, as the end of a sentence; empty if it can."""
     locked = read_locked_versions(required_environment)
@@ -215,17 +203,11 @@ def _explain_unusable(python: Path, required_environment: PythonEnvironment) -> 
         versions = _read_versions(python, tuple(locked))
     except OSError:
         return "it does not run"
-    differing_versions = [
-        (name, versions[name], locked_version)
-        for name, locked_version in locked.items()
-        if versions[name] != locked_version
-    ]
-    for name, version, locked_version in differing_versions:
-        return (
-            f"it has {name} {version}, and the job runs with {locked_version}"
-            if version
-            else f"it does not have {name}"
-        )
+    for name, locked_version in locked.items():
+        if not versions[name]:
+            return f"it does not have {name}"
+        if versions[name] != locked_version:
+            return f"it has {name} {versions[name]}, and the job runs with {locked_version}"
     return ""
 
 
@@ -245,13 +227,8 @@ def _read_versions(python: Path, package_names: tuple[str, ...]) -> dict[str, st
 
 def _identify(python: Path) -> tuple[str, ...]:
     """Return what changes when packages are installed in the environment of a Python."""
-    status = python.stat()
-    return (str(python), f"{status.st_ino} {status.st_mtime_ns}", *_list_package_folders(python.parent.parent))
-
-
-def _list_package_folders(prefix: Path) -> Iterator[str]:
-    for folder in sorted([*prefix.glob("lib*/python*/site-packages"), *prefix.glob("lib*/python*/dist-packages")]):
-        yield f"{folder} {folder.stat().st_mtime_ns}"
+    folders = sorted(python.parent.parent.glob("lib*/python*/*-packages"))
+    return tuple(f"{path} {path.stat().st_mtime_ns}" for path in (python, *folders))
 
 
 def build_environment(
@@ -271,4 +248,4 @@ def build_environment(
     except (JobFailed, OSError) as error:
         reason = redact(str(error))
         raise Rejected([make_problem("checker-unusable.not-built", where=FLAG, given=BUILD, why=reason)]) from error
-    return _make_built_checker(built, required), ()
+    return _make_checker(environment.get_python(built), required, built), ()

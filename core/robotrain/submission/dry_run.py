@@ -70,7 +70,7 @@ def _make_held_name_note(
     if not holder_name:
         raise refusal
     read_name_holder(holder_name, refusal, platform, settings, plugins, can_be_new=can_be_new)
-    return make_problem("run-sent-elsewhere.found", given=holder_name)
+    return make_problem("run-sent-elsewhere.found", given=holder_name, platform=platform.name)
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:

@@ -1,6 +1,5 @@
 """A run of another machine: its record, its platform or its published checkpoint says its job, to submit that again."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -25,7 +24,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.model.run import RunGone, RunRecord
+from robotrain.model.run import RunRecord
 from robotrain.model.source import LOCAL_KIND, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
@@ -78,20 +77,14 @@ class OtherMachineRun(NamedTuple):
         return dataclasses.replace(moved_plan, settings={**carried_settings, **moved_settings})
 
 
-def find_other_machine_run(
-    text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str = ""
-) -> OtherMachineRun:
-    """Return the run of a published checkpoint, or that a platform of this machine names so. Raise Rejected, RunGone.
-
-    :param unknown: why the text names no run of this machine.
-    :param platform_name: the platform that is asked first.
-    """
+def find_other_machine_run(text: str, plugins: Plugins, unknown: UnknownRun) -> OtherMachineRun:
+    """Return the run of a published checkpoint. Raise Rejected; `unknown` for what may be a name of this machine."""
     if value_holds_secret(text):
         raise Rejected([make_problem("job-not-known.signed")])
-    document = _read_published(text, plugins)
-    if document is None:
-        document = adoption.read_submitted_document(text, _find_submitted(text, plugins, unknown, platform_name))
-    return _restore_run(text, document, plugins)
+    if document := _read_published(text, plugins):
+        return _restore_run(text, document, plugins)
+    is_name = os.sep not in text and ":" not in text
+    raise unknown if is_name else Rejected([make_problem("job-not-known", given=adoption.format_address(text))])
 
 
 def read_adopted_run(record: RunRecord, plugins: Plugins) -> OtherMachineRun:
@@ -105,25 +98,6 @@ def read_adopted_run(record: RunRecord, plugins: Plugins) -> OtherMachineRun:
         ) from None
     run = _restore_run(record.run, dataclasses.replace(document, run=record.run), plugins)
     return run._replace(name=record.name)
-
-
-def _find_submitted(text: str, plugins: Plugins, unknown: UnknownRun, platform_name: str) -> bytes:
-    """Return the job document of a run that a platform has. Raise Rejected, RunGone; `unknown` for what may be a
-    misspelt name of this machine, whatever the platforms answer.
-    """
-    is_name = os.sep not in text and ":" not in text
-    if platform_name:
-        with contextlib.suppress(Rejected, RunGone):
-            return adoption.find_submitted_run(text, plugins, platform_name)[1].document
-    try:
-        return adoption.find_submitted_run(text, plugins, "")[1].document
-    except (Rejected, RunGone) as error:
-        if is_name and unknown.is_misspelt:
-            raise unknown from None
-        if isinstance(error, Rejected) and error.problems[0].message == "run-not-adopted.unknown":
-            address = adoption.format_address(text)
-            raise unknown if is_name else Rejected([make_problem("job-not-known", given=address)]) from None
-        raise
 
 
 def _read_published(text: str, plugins: Plugins) -> JobDocument | None:

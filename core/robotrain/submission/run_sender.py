@@ -128,9 +128,8 @@ def _find_runs_beside(rendered_plan: RenderedPlan, context: SubmitContext) -> It
         if not run_names:
             return
         can_be_recorded = context.platform.capabilities.feature("adopt") and not rendered_plan.steps
-        ways = (
-            [Suggestion(f"robotrain adopt {shlex.quote(run_names[0])}", "records it here")] if can_be_recorded else []
-        )
+        line = f"robotrain adopt --platform {context.platform.name} {shlex.quote(run_names[0])}"
+        ways = [Suggestion(line, "records it here")] if can_be_recorded else []
         run = rendered_plan.plan.run
         yield make_problem("run-sent-elsewhere.beside", *ways, given=", ".join(run_names), run=run)
 

@@ -4,14 +4,12 @@ The container plugin of the workload names the command, the checker runs it: iso
 for a limited time. Verdicts are kept in the cache.
 """
 
-import dataclasses
 import hashlib
 import io
 import json
 import os
-import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +17,13 @@ from typing import NamedTuple
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
+from robotrain_runtime.contract.verdict import Verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
 from robotrain.config.values import DASHES
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.messages import Messages
-from robotrain.model.amounts import format_age
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import (
@@ -56,14 +53,7 @@ LONGER = 5
 LONGER_REMARK = "waits longer: a trainer that was not imported for a while is read from disk first"
 SLOW_SECONDS = 1.0
 """After so long a message says what is waited for."""
-SILENCE_SECONDS = 600.0
-"""How long a checker that gave no answer is not asked again: the machine is busy, and each line would wait anew."""
 MAX_OUTPUT = 1 << 16
-FORMAT = 1
-"""Changes with what a cached verdict means."""
-VERDICTS = "verdicts"
-"""The entry of the cache with the verdicts."""
-MAX_VERDICTS = 1000
 KEPT_VARIABLES = (
     *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
     *("DYLD_LIBRARY_PATH", "SYSTEMROOT", "OMP_NUM_THREADS"),
@@ -125,16 +115,12 @@ class _Question(NamedTuple):
     described: Mapping[JobSource, Path]
     place: Path
 
-    def list_places(self) -> list[tuple[str, str]]:
-        """Return the folders of this check, each with what stands for it in the cache; the longest first."""
-        folders = {str(folder): f"<source {index}>" for index, folder in enumerate(self.described.values())}
-        return sorted({**folders, str(self.place): "<place>"}.items(), key=lambda pair: -len(pair[0]))
-
     def neutralize(self, text: str) -> str:
-        """Return a text without the folders of this check."""
-        for folder, name in self.list_places():
-            text = text.replace(folder, name)
-        return text
+        """Return a text without the folders of this check: an equal check has the same."""
+        folders = enumerate(map(str, self.described.values()))
+        for index, folder in sorted(folders, key=lambda pair: -len(pair[1])):  # one may begin as another
+            text = text.replace(folder, f"<source {index}>")
+        return text.replace(str(self.place), "<place>")
 
     def complete(self, text: str) -> str:
         """Return a neutral text with the sources as the user knows them."""
@@ -148,18 +134,19 @@ def _ask_checker(question: _Question, checker: Checker, options: CheckOptions) -
     flag_by_argument = dict(zip(question.command.arguments[1:], question.command.arguments, strict=False))
     modules = {module: module for module, flag in flag_by_argument.items() if flag == "-m"}  # no job carries these
     payload = pack_payload({**question.prepared.container_plugins, **modules})
-    key = _make_key(question, checker, payload.digest)
-    verdicts = _read_cached(key)
-    if verdicts is None:
-        answer = _run_checker(question, checker, payload.archive, options)
-        if isinstance(answer, Problem):
-            return [answer]
-        verdicts = [
-            dataclasses.replace(verdict, text=question.neutralize(verdict.text), options=tuple(verdict.options))
-            for verdict in answer.verdicts
-        ]
-        if answer.is_final:
-            _write_cached(key, "\n".join(map(format_verdict, verdicts)))
+
+    def compute() -> bytes:
+        return _run_checker(question, checker, payload.archive, options).encode()
+
+    try:
+        verdict_lines = files.load_or_compute(f"verdicts-{_make_key(question, checker, payload.digest)}", compute)
+    except Rejected as rejected:  # nothing that would be said again tomorrow
+        return [*rejected.problems]
+    return _list_problems(question, checker, verdict_lines.decode())
+
+
+def _list_problems(question: _Question, checker: Checker, verdict_lines: str) -> list[Problem]:
+    verdicts = filter(None, map(parse_verdict, verdict_lines.splitlines()))
     return [problem for verdict in verdicts for problem in _make_problems(question, checker, verdict)]
 
 
@@ -170,24 +157,17 @@ def _make_key(question: _Question, checker: Checker, payload_digest: str) -> str
         for path in question.plugin.DESCRIBED.get(source.role, ()):
             with suppress(OSError):
                 digests.append([source.role, path, hashlib.sha256((folder / path).read_bytes()).hexdigest()])
-    environment = get_checked_environment(question.plugin, question.document, question.place)
-    lock = hashlib.sha256(environment.lock.read_bytes()).hexdigest()
     words = [question.neutralize(word) for word in question.command.arguments]
     environ = sorted((name, question.neutralize(value)) for name, value in question.command.environ.items())
-    parts = [FORMAT, words, environ, digests, lock, checker.identity, payload_digest]
+    parts = [words, environ, digests, checker.identity, payload_digest]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-class _Answer(NamedTuple):
-    """What a checker printed."""
+def _run_checker(question: _Question, checker: Checker, archive: bytes, options: CheckOptions) -> str:
+    """Return the lines of the verdicts that the checker prints, without the folders of this check.
 
-    verdicts: Sequence[Verdict]
-    is_final: bool
-    """Whether it would say the same tomorrow: it ended as it should."""
-
-
-def _run_checker(question: _Question, checker: Checker, archive: bytes, options: CheckOptions) -> _Answer | Problem:
-    """Return the verdicts that the checker prints, or what is wrong with it."""
+    Raise Rejected with the problems if it fails, which says nothing of another time.
+    """
     code = question.place / "code"
     home = question.place / "home"
     with zipfile.ZipFile(io.BytesIO(archive)) as payload_zip:
@@ -197,11 +177,10 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     places = {"HF_HOME": str(home), "XDG_CACHE_HOME": str(home)}
     environ = child_python.make_import_environ([code], variables) | dict(question.command.environ) | OFFLINE | places
     seconds = get_time_limit()
-    if (silent_seconds := _find_silence(checker, seconds)) is not None:
-        reason = f"it gave no answer within {seconds:g} s, {format_age(silent_seconds)}"
-        return _make_unusable(checker, reason, options, _suggest_longer(seconds))
-    subject = f"the options of {question.prepared.job.workload}"
-    message = f"checking {subject}: waiting for {checker.name} to import its trainer, for at most {seconds:g} s …"
+    message = (
+        f"checking the options of {question.prepared.job.workload}: waiting for {checker.name} to import its trainer, "
+        f"for at most {seconds:g} s …"
+    )
     with CacheLease(files.get_cache_folder()) as lease:
         if checker.folder:
             lease.acquire(checker.folder)
@@ -216,49 +195,20 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
                 cwd=child_python.NEUTRAL_FOLDER,
             )
         except CommandStartError as error:
-            return _make_unusable(checker, f"it does not start: {error}", options)
+            raise _make_unusable(checker, f"it does not start: {error}", options) from error
     if command_result.timed_out:
-        reason = f"it gave no answer within {seconds:g} s"
-        _write_cached(_get_silence_file(checker).name, f"{seconds:g}")
-        return _make_unusable(checker, reason, options, _suggest_longer(seconds))
-    verdicts = [verdict for line in command_result.stdout.splitlines() if (verdict := parse_verdict(line))]
-    if verdicts:
-        return _Answer(verdicts, is_final=command_result.exit_code == 0)
-    last_line = next(
-        (
-            line.strip()
-            for line in reversed((command_result.stderr or command_result.stdout).splitlines())
-            if line.strip()
-        ),
-        "",
-    )
-    ending = (
-        f"exit code {command_result.exit_code}"
-        if command_result.exit_code >= 0
-        else f"signal {-command_result.exit_code}"
-    )
-    reason = f"it ended without a verdict ({ending})" + (f": {redact(last_line, max_length=300)}" if last_line else "")
-    return _make_unusable(checker, reason, options)
-
-
-def _suggest_longer(seconds: float) -> Suggestion:
-    return Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
-
-
-def _find_silence(checker: Checker, seconds: float) -> float | None:
-    """Return how long ago the checker gave no answer in at least so many seconds; None if it was not lately."""
-    with suppress(OSError, ValueError):
-        file = _get_silence_file(checker)
-        silent_seconds = time.time() - file.stat().st_mtime
-        if 0 <= silent_seconds < SILENCE_SECONDS and float(file.read_text()) >= seconds:
-            return silent_seconds
-    return None
-
-
-def _get_silence_file(checker: Checker) -> Path:
-    """Return the file in the cache that says how long a checker was waited for in vain."""
-    digest = hashlib.sha256(json.dumps(checker.identity).encode()).hexdigest()
-    return files.get_cache_folder() / VERDICTS / f"silent-{digest}"
+        longer = Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
+        raise _make_unusable(checker, f"it gave no answer within {seconds:g} s", options, longer)
+    lines = [line for line in command_result.stdout.splitlines() if parse_verdict(line)]
+    verdict_lines = question.neutralize("\n".join(lines))
+    if not lines:
+        output_lines = (command_result.stderr or command_result.stdout).strip().splitlines()
+        last_line = f": {redact(output_lines[-1].strip(), max_length=300)}" if output_lines else ""
+        reason = f"it ended without a verdict (exit code {command_result.exit_code}){last_line}"
+        raise _make_unusable(checker, reason, options)
+    if command_result.exit_code:
+        raise Rejected(_list_problems(question, checker, verdict_lines))
+    return verdict_lines
 
 
 def get_time_limit() -> float:
@@ -302,31 +252,6 @@ def _make_missing_note(
     return make_problem("options-unchecked.not-here", *ways, program=program)
 
 
-def _make_unusable(checker: Checker, reason: str, options: CheckOptions, *ways: Suggestion) -> Problem:
+def _make_unusable(checker: Checker, reason: str, options: CheckOptions, *ways: Suggestion) -> Rejected:
     others = [*ways, options.suggest("PYTHON", "asks another Python"), options.suggest(NONE, "checks without one")]
-    return make_problem("checker-unusable.failed", *others, where=FLAG, python=checker.python, why=reason)
-
-
-def _read_cached(key: str) -> list[Verdict] | None:
-    """Return the verdicts of an earlier check; None if there was none."""
-    cache = files.get_cache_folder()
-    with suppress(OSError, UnicodeDecodeError), CacheLease(cache) as lease:
-        lease.acquire(cache / VERDICTS)
-        lines = (cache / VERDICTS / key).read_text(encoding="utf-8").splitlines()
-        verdicts = [verdict for line in lines if (verdict := parse_verdict(line))]
-        return verdicts or None
-    return None
-
-
-def _write_cached(name: str, text: str) -> None:
-    """Keep what a check brought for later ones, if the cache can be written."""
-    folder = files.get_cache_folder() / VERDICTS
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.with_name(f"{VERDICTS}.lock").touch()
-        with CacheLease(folder.parent) as lease:
-            lease.acquire(folder)
-            files.write_atomically(folder / name, text.encode())
-            verdict_files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
-            for old_verdict_file in verdict_files[:-MAX_VERDICTS]:
-                old_verdict_file.unlink()
+    return Rejected([make_problem("checker-unusable.failed", *others, where=FLAG, python=checker.python, why=reason)])

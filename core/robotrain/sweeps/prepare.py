@@ -6,9 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.assignments import apply_assignments
@@ -21,7 +19,6 @@ from robotrain.errors import (
     Rejected,
     Suggestion,
     raise_if_any,
-    select_errors,
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
@@ -34,8 +31,7 @@ from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact
-from robotrain.submission.prepare import PreparedJob, prepare_job
-from robotrain.sweeps import sweep_engine, tpe
+from robotrain.submission.prepare import prepare_job
 from robotrain.sweeps.space import (
     OVER_FLAG,
     SpacePoint,
@@ -55,16 +51,7 @@ NAME = "sweep"
 BETTER = ("higher", "lower")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedSweep:
-    """A checked sweep."""
-
-    pipeline: PreparedPipeline
-    obstacle: str
-    """Why the engine of the platform does not run it, as the end of a sentence; empty if it does."""
-
-
-def prepare_sweep(request: SweepRequest, platform: Platform, plugins: Plugins) -> PreparedSweep:
+def prepare_sweep(request: SweepRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
     """Resolve and check every trial. Raise Rejected with the problems of all of them, each once."""
     return _SweepPreparer(request, platform, plugins).prepare()
 
@@ -77,55 +64,31 @@ class _SweepPreparer:
         workload = extend_for_sweep(request.workload, request.job, varied, platform)
         self.request, self.platform, self.plugins = dataclasses.replace(request, workload=workload), platform, plugins
         self.kinds = plugins.source_kinds()
-        self.is_tpe = request.sampler == "tpe"
 
-    def prepare(self) -> PreparedSweep:
+    def prepare(self) -> PreparedPipeline:
         """Return the checked sweep."""
         request = self.request
         problems = list(request.problems)
         metrics = _choose_metrics(request, problems)
         points = self._list_points(problems)
-        if self.is_tpe:
-            problems += tpe.check_installed()
-            problems += self._check_dimensions()
-        obstacle = sweep_engine.find_request_obstacle(request, self.platform, metrics)
-        job_by_sample = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
-        logged_metrics = self._select_logged(metrics, [job.job for job in job_by_sample.values()], problems)
-        if metrics and not (obstacle or logged_metrics):
-            obstacle = "there is no metric that every trial reports"
-        metrics = logged_metrics or metrics
-        is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
-        space = dict(self._list_dimensions(job_by_sample)) if is_later else {}
+        self._check_ends(problems)
         trial_names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
-        plan = SweepPlan(
-            over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
-            metrics=metrics,
-            patterns=()
-            if request.metric
-            else tuple((metric.name, metric.direction) for metric in _list_usual_metrics(request.workload)),
-            sampler=request.sampler,
-            sampler_seed=request.sampler_seed,
-            space=space,
-        )
-        if not obstacle and space:
-            spec = sweep_engine.make_spec(plan, list(job_by_sample.values()), trial_names, request.at_most)
-            obstacle = sweep_engine.find_obstacle(spec, self.platform)
-        if not obstacle:
-            plan = dataclasses.replace(plan, native=True)
-            points = self._repeat_first_values() if request.sampler == "random" else points
-        elif not self.is_tpe:
-            values_by_trial = dict(zip(trial_names, (point.values for point in points), strict=True))
-            plan = dataclasses.replace(plan, space={}, points=values_by_trial)
         requests = [self._make_request(point, problems) for point in points]
         steps = [
             StepRequest(name=name, where=name, request=point_request, workload=request.workload.name)
             for name, point_request in zip(trial_names, requests, strict=True)
         ]
-        trial_limit = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
+        patterns = [] if request.metric else _list_usual_metrics(request.workload)
+        plan = SweepPlan(
+            over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
+            metrics=metrics,
+            points=dict(zip(trial_names, (point.values for point in points), strict=True)),
+            patterns=tuple((metric.name, metric.direction) for metric in patterns),
+        )
         pipeline = PipelineRequest(
             name=NAME,
             steps=tuple(steps),
-            at_most=request.at_most or trial_limit,
+            at_most=request.at_most or (1 if self.platform.capabilities.feature("runs_here") else None),
             problems=tuple(problems),
             sweep=dump_sweep(plan),
         )
@@ -138,8 +101,7 @@ class _SweepPreparer:
         logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
         raise_if_any(problems)
         plan = dataclasses.replace(plan, metrics=logged_metrics or metrics)
-        prepared = dataclasses.replace(prepared, sweep=dump_sweep(plan))
-        return PreparedSweep(pipeline=_name_model(prepared, plan), obstacle=obstacle)
+        return _name_model(dataclasses.replace(prepared, sweep=dump_sweep(plan)), plan)
 
     def _select_logged(
         self, metrics: tuple[tuple[str, str], ...], jobs: Sequence[Job], problems: list[Problem]
@@ -168,14 +130,12 @@ class _SweepPreparer:
         return metrics
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
-        """Return the combinations of all trials; for a sampler that chooses later, the first values of each."""
+        """Return the combinations of all trials."""
         request = self.request
         if request.points:
             return list(request.points)
         if request.sampler == "random":
             return draw_points(request.axes, request.samples, request.sampler_seed, self._find_integers())
-        if self.is_tpe:
-            return self._repeat_first_values()
         ranges = [axis for axis in request.axes if axis.is_range]
         for axis in ranges:
             ways = (f"{OVER_FLAG} {axis.name}={axis.scale}:{axis.low}..{axis.high} --sampler random --samples 20",)
@@ -184,10 +144,6 @@ class _SweepPreparer:
         if ranges:
             raise Rejected(problems)
         return combine_axes(request.axes)
-
-    def _repeat_first_values(self) -> list[SpacePoint]:
-        """Return a point for each trial, whose values are chosen later."""
-        return [SpacePoint({axis.name: axis.samples[0] for axis in self.request.axes})] * self.request.samples
 
     def _find_integers(self) -> set[str]:
         """Return the names whose values are whole numbers."""
@@ -235,48 +191,16 @@ class _SweepPreparer:
             ways.append(way._replace(text=text))
         return dataclasses.replace(problem, suggestions=tuple(ways))
 
-    def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
-        """Check both ends of each range, and perhaps each value of lists, with first values of the others.
-
-        Return the jobs.
-        """
-        job_by_sample: dict[tuple[str, str], PreparedJob] = {}
+    def _check_ends(self, problems: list[Problem]) -> None:
+        """Check both ends of each range, with first values of the others: what is drawn lies between them."""
         first_values = {axis.name: axis.samples[0] for axis in self.request.axes}
         for axis in self.request.axes:
-            for value in axis.samples if all_values or axis.is_range else ():
+            for value in axis.samples if axis.is_range else ():
                 request = self._make_request(SpacePoint({**first_values, axis.name: value}), problems)
                 try:
-                    job = prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
-                    job_by_sample[axis.name, value] = job
+                    prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
                 except Rejected as rejected:
                     problems += (problem for problem in rejected.problems if problem not in problems)
-        return job_by_sample
-
-    def _check_dimensions(self) -> Iterator[Problem]:
-        """Yield problems of names that the sampler cannot choose values of."""
-        parameter_names = {parameter.name for parameter in get_parameters(self.request.workload.parameters)}
-        for axis in self.request.axes:
-            if axis.name not in parameter_names:
-                title = f"the sampler tpe chooses parameters of {self.request.workload.name} only"
-                yield make_over_problem(title, axis.name, ways=("--sampler random", "--set KEY=VALUE"))
-
-    def _list_dimensions(self, checked: Mapping[tuple[str, str], PreparedJob]) -> Iterator[tuple[str, Dimension]]:
-        integers = self._find_integers()
-        for axis in self.request.axes:
-            axis_values = [dict(checked[axis.name, value].job.parameters)[axis.name] for value in axis.samples]
-            if not axis.is_range:
-                yield axis.name, Dimension(choices=tuple(axis_values))
-                continue
-            lower_end, upper_end = axis_values
-            yield (
-                axis.name,
-                Dimension(
-                    low=float(str(lower_end)),
-                    high=float(str(upper_end)),
-                    log=axis.scale == "log",
-                    integer=axis.name in integers,
-                ),
-            )
 
 
 def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
@@ -384,7 +308,6 @@ def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline
 
 def list_point_rows(prepared: PreparedPipeline) -> Sequence[tuple[str, ...]]:
     """Return the trials with their values as a table, with its head."""
-    points: Mapping[str, Mapping[str, str]] = prepared.sweep.get("points", {})
-    over = prepared.sweep["over"]
+    over, points = prepared.sweep["over"], prepared.sweep["points"]
     head = ("TRIAL", *(name.upper() for name in over))
     return [head, *((name, *(str(point[axis_name]) for axis_name in over)) for name, point in points.items())]

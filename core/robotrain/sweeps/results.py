@@ -18,14 +18,6 @@ from robotrain.sweeps.space import SweepPlan, format_point, parse_sweep
 
 SEED = "seed"
 """The parameter whose values repeat a trial: it makes no difference between groups."""
-T_VALUES = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
-    *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-"""The 97.5 % quantiles of Student's t distribution for 1 to 30 degrees of freedom."""
-NORMAL_VALUE = 1.96
-MIN_INTERVAL_SCORES = 3
-"""From how many scores on an interval is given: that of two is so wide that it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class TrialGroup:
     """The mean of the trials that have a score."""
     low: float | None
     high: float | None
-    """The interval that contains the mean with 95 % confidence; None for fewer than three scores."""
+    """The lowest and the highest of these scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +90,7 @@ def read_results(run: str) -> SweepResults | None:
             trial,
             step.run,
             step.shown_state,
-            step.values or dict(plan.points.get(trial, {})),
+            plan.points.get(trial, {}),
             step.scores.get(name) if step.state == "succeeded" else None,
             step.has_policy,
         )
@@ -150,14 +142,8 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
     for key, group in trials_by_values.items():
         finite_scores = [trial.score for trial in group if trial.score is not None and math.isfinite(trial.score)]
         mean = statistics.fmean(finite_scores) if finite_scores else None
-        lower_bound = None
-        upper_bound = None
-        if mean is not None and len(finite_scores) >= MIN_INTERVAL_SCORES:
-            quantile = T_VALUES[len(finite_scores) - 2] if len(finite_scores) - 2 < len(T_VALUES) else NORMAL_VALUE
-            half = quantile * statistics.stdev(finite_scores) / math.sqrt(len(finite_scores))
-            lower_bound = mean - half
-            upper_bound = mean + half
-        groups.append(TrialGroup(dict(key), tuple(group), mean, lower_bound, upper_bound))
+        low, high = min(finite_scores, default=None), max(finite_scores, default=None)
+        groups.append(TrialGroup(dict(key), tuple(group), mean, low, high))
     return tuple(groups)
 
 
@@ -230,9 +216,7 @@ def list_group_rows(results: SweepResults) -> list[tuple[str, ...]]:
         )
         for group in results.groups
     ]
-    rows.insert(0, (*(name.upper() for name in names), "SEEDS", f"MEAN {results.metric.upper()}", "95% INTERVAL"))
-    has_interval = any(group.low is not None for group in results.groups)
-    return rows if has_interval else [row[:-1] for row in rows]
+    return [(*(name.upper() for name in names), "SEEDS", f"MEAN {results.metric.upper()}", "RANGE"), *rows]
 
 
 def dump_results(results: SweepResults | None) -> dict[str, Any] | None:

@@ -7,11 +7,9 @@ import math
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-from robotrain_runtime.contract.document import Dimension, Scalar
 
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Suggestion, raise_if_any
@@ -76,11 +74,6 @@ def is_whole(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?\d+", text))
 
 
-def fit_values(values: Mapping[str, Scalar], parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return chosen values as their parameters have them: as text where the job has a text."""
-    return {name: str(value) if isinstance(parameters.get(name), str) else value for name, value in values.items()}
-
-
 def parse_axes(assignments: Sequence[str]) -> list[Axis]:
     """Return the axes of all `NAME=VALUES`. Raise Rejected with all problems."""
     problems: list[Problem] = []
@@ -132,8 +125,7 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
                 return None
             axis_values += map(str, range(int(lower_end), int(upper_end) + 1))
         elif dots and re.fullmatch(NUMBER, lower_end) and re.fullmatch(NUMBER, upper_end):
-            ways = (f"{OVER_FLAG} {redact(name)}=uniform:{part}", f"{OVER_FLAG} {redact(name)}=log:{part}")
-            problems.append(make_over_problem(f"{redact(name)}: this range is not of whole numbers", part, ways=ways))
+            problems.append(make_over_problem(f"{redact(name)}: this range is not of whole numbers", part))
             return None
         else:
             axis_values.append(part)
@@ -193,31 +185,6 @@ def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collectio
     return [SpacePoint({axis.name: _draw_value(axis, source, integers) for axis in axes}) for _ in range(count)]
 
 
-def list_trial_values(space: Mapping[str, Dimension], sampler: str, count: int, seed: int) -> list[dict[str, Scalar]]:
-    """Return the values of each trial: the combinations of a grid, or `count` random ones; equal calls, equal ones."""
-    if sampler == "grid":
-        combinations = itertools.product(*(dimension.choices for dimension in space.values()))
-        return [dict(zip(space, combination, strict=True)) for combination in combinations]
-    axes = [
-        Axis(
-            name,
-            tuple(map(str, dimension.choices)),
-            "log" if dimension.log else "uniform",
-            str(dimension.low),
-            str(dimension.high),
-        )
-        for name, dimension in space.items()
-    ]
-    drawn_points = draw_points(axes, count, seed, {name for name, dimension in space.items() if dimension.integer})
-    return [{name: _parse_value(space[name], text) for name, text in point.values.items()} for point in drawn_points]
-
-
-def _parse_value(dimension: Dimension, text: str) -> Scalar:
-    if dimension.choices:
-        return next(choice for choice in dimension.choices if str(choice) == text)
-    return int(text) if dimension.integer else float(text)
-
-
 def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
     if not axis.is_range:
         return source.choice(axis.values)
@@ -270,8 +237,8 @@ def format_point(point: Mapping[str, object]) -> str:
     return " ".join(f"{name}={value}" for name, value in point.items())
 
 
-SamplerName = Literal["grid", "random", "tpe"]
-SAMPLERS: tuple[SamplerName, ...] = ("grid", "random", "tpe")
+SamplerName = Literal["grid", "random"]
+SAMPLERS: tuple[SamplerName, ...] = ("grid", "random")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,16 +268,10 @@ class SweepPlan:
     """The names of the values that vary."""
     metrics: tuple[tuple[str, str], ...]
     """Names of metrics, each with `lower` or `higher`: the first one that a trial reports compares them."""
+    points: Mapping[str, Mapping[str, str]]
+    """The values of each trial, as given or drawn."""
     patterns: tuple[tuple[str, str], ...] = ()
     """Regular expressions of the names of metrics, for trials that report none of `metrics`."""
-    sampler: SamplerName = "grid"
-    sampler_seed: int = 0
-    points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """The values of each trial, as given or drawn; none if a sampler chooses them when the trial begins."""
-    space: Mapping[str, Dimension] = field(default_factory=dict)
-    """What such a sampler, or the engine of a platform, chooses from."""
-    native: bool = False
-    """Whether the engine of the platform runs it: it chooses the values of each trial."""
     model: str = ""
     """The model that the job names for its policy."""
 
@@ -323,15 +284,13 @@ def dump_sweep(plan: SweepPlan) -> dict[str, Any]:
 
 def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
     """Return the plan in the data of `pipeline.json`. Raise TypeError, ValueError, KeyError."""
-    plan_fields: dict[str, Any] = {
-        name: data[name] for name in ("sampler", "sampler_seed", "points", "model", "native") if data.get(name)
-    }
-    space = {
-        name: Dimension(**{**dimension, "choices": tuple(dimension["choices"])})
-        for name, dimension in data.get("space", {}).items()
-    }
     metrics, patterns = (
         tuple((str(name), str(better)) for name, better in data.get(key, ())) for key in ("metrics", "patterns")
     )
-    over = tuple(map(str, data["over"]))
-    return SweepPlan(over=over, metrics=metrics, patterns=patterns, space=space, **plan_fields)
+    return SweepPlan(
+        over=tuple(map(str, data["over"])),
+        metrics=metrics,
+        points=data["points"],
+        patterns=patterns,
+        model=data.get("model", ""),
+    )

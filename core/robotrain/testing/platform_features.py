@@ -1,4 +1,4 @@
-"""Tests of a platform: pipelines, sweeps and jobs of several nodes, of which an engine does what is declared."""
+"""Tests of a platform: pipelines and jobs of several nodes, of which an engine does what is declared."""
 
 import contextlib
 import dataclasses
@@ -7,13 +7,12 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Unanswered
 from robotrain.model.job import Job
-from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan
-from robotrain.model.platform_features import PipelinePlans, PipelineRuns, SweepPlans
+from robotrain.model.platform_features import PipelinePlans, PipelineRuns
 from robotrain.model.reference import Reference
 from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_settings import fill_settings
@@ -27,7 +26,7 @@ STEP_CUTS = (("", "send "), ("printf '{", ""), ("release ", ""))
 
 
 class EngineFeatureTests(PlatformTestBase):
-    """`render_pipeline`, `render_sweep`, `query_pipeline`, and what a scheduler is asked for them and for nodes."""
+    """`render_pipeline`, `query_pipeline`, and what a scheduler is asked for them and for nodes."""
 
     def test_pipeline_is_one_submission(self, bench: Bench) -> Iterator[str]:
         """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
@@ -67,38 +66,6 @@ class EngineFeatureTests(PlatformTestBase):
                 "native_dag is declared yes, but step second does not wait for step first: set `dependency_words` (and"
                 " `job_separator`), and `needs` of what `search_jobs` returns"
             )
-
-    def test_sweep_is_one_submission(self, bench: Bench) -> Iterator[str]:
-        """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
-        if not bench.can.feature("native_sweep"):
-            pytest.skip(f"{bench.name} does not declare native_sweep")
-        job, run, parts = _render_arguments(bench)
-        number_parameters = [
-            (parameter_name, number)
-            for parameter_name, number in job.parameters
-            if isinstance(number, int | float) and not isinstance(number, bool)
-        ]
-        if not number_parameters:
-            pytest.skip("the job has no number to vary")
-        name, value = number_parameters[0]
-        space = {name: Dimension(choices=(value, value + 1))}
-        trials = ("trial-1", "trial-2")
-        sweep_options: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
-        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **sweep_options, **parts)
-        engine = bench.engine
-        if obstacle := bench.platform.get_plans_for(SweepPlans).find_sweep_obstacle(sweep):
-            yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
-            return
-        render = functools.partial(
-            bench.platform.get_plans_for(SweepPlans).render_sweep, sweep, job, f"{run}-kit-sweep"
-        )
-        is_scheduler = isinstance(engine, SchedulerEngine)
-        if is_scheduler and (gaps := [*_find_array_gaps(engine, sweep, render)]):
-            yield from gaps
-            return
-        reference = yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
-        if is_scheduler and len({part.reference["job"] for part in engine.list_parts(reference).values()}) == 1:
-            yield "native_sweep is declared yes, but trials share one job: `format_trial` returns the name of each"
 
     @pytest.mark.parametrize(("name", "least", "nothing"), [("time", "1s", "0s"), ("memory", "1K", "0K")])
     def test_least_request_is_not_rounded_to_nothing(
@@ -202,24 +169,3 @@ def _format_request(engine: SchedulerEngine, job: Job, settings: Any, scheduler_
     return *engine.make_submit_words(job, filled_settings, scheduler_job), engine.make_start_script(
         job, filled_settings, scheduler_job
     )
-
-
-def _find_array_gaps(engine: Any, sweep: SweepSpec, render: Callable[[], Plan]) -> Iterator[str]:
-    """Yield what is missing for the trials of a sweep to be one array."""
-    for name in ("array_variable", "array_index"):
-        if not getattr(engine, name):
-            yield f"native_sweep is declared yes, but trials share one folder: set `{name}`"
-    if type(engine).format_trial is SchedulerEngine.format_trial:
-        yield "native_sweep is declared yes, but no trial has a job: write `format_trial`"
-        return
-    (scheduler_job,) = engine.load_spec(render()).jobs
-    changed_jobs = {
-        "as many jobs as `sent.trials` has": dataclasses.replace(
-            scheduler_job, trials=(*scheduler_job.trials, "trial-3")
-        ),
-        "at most `sent.at_most` at the same time": dataclasses.replace(scheduler_job, at_most=0),
-    }
-    request = _format_request(engine, sweep.jobs[0], sweep.settings, scheduler_job)
-    for request_text, changed_job in changed_jobs.items():
-        if _format_request(engine, sweep.jobs[0], sweep.settings, changed_job) == request:
-            yield f"native_sweep is declared yes, but the words of the job do not ask for {request_text}"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.files import format_duration
 from robotrain_sources.fetching.azure_sign_in import (
     SIGN_IN_REASON_PATTERN,
@@ -27,8 +26,6 @@ API_VERSION = "2024-04-01"
 """The version of Azure ML's resources."""
 SIGNED_OUT, UNREACHABLE = "not-signed-in", "unreachable"
 """`ServiceError.code` of a request that got no answer."""
-UNTRUSTED = "certificate-not-trusted"
-"""`ServiceError.code` of a connection that this machine refused."""
 UNREADABLE = "unreadable-answer"
 """`ServiceError.code` of an answer that is not what Azure documents."""
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
@@ -52,7 +49,7 @@ class ServiceError(OSError):
     """A failed request to Azure.
 
     `status` is the HTTP status, 0 without an answer that can be read; `code` is Azure's error code, SIGNED_OUT,
-    UNREACHABLE, UNTRUSTED or UNREADABLE.
+    UNREACHABLE or UNREADABLE.
     """
 
     def __init__(self, message: str, status: int = 0, code: str = "") -> None:
@@ -237,9 +234,7 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
     """Return the error for a failed sign-in, or for a request to `host` that got no answer."""
     kinds = get_class_names(error)
     target = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
-    if bad_certificate := find_untrusted_certificate(*iter_causes(error)):
-        return ArmError(f"{target} cannot be reached: {bad_certificate.sentence}", code=UNTRUSTED)
-    unreached = re.search(UNREACHED_PATTERN, str(error))
+    unreached = re.search(UNREACHED_PATTERN, "\n".join(map(str, iter_causes(error))))
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if SIGN_IN_ERROR in kinds and (reason or not unreached):
         title = credential.make_sign_in_title(str(error))

@@ -4,11 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
-from robotrain_sources.fetching.errors import iter_causes
-
 from robotrain_azure import credential
-from robotrain_azure.arm import SIGNED_OUT, UNREADABLE, UNTRUSTED, ServiceError
+from robotrain_azure.arm import SIGNED_OUT, UNREADABLE, ServiceError
 from robotrain_azure.workspace import GUID, LIST_WORKSPACES, Workspace
 
 DATA_SCIENTIST_ROLE = "AzureML Data Scientist"
@@ -22,7 +19,7 @@ LIST_SUBSCRIPTIONS = "az account list --output table"
 RETRY_LATER = "try again later"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
-DiagnosisKind = Literal["missing", "role", "signed-out", "untrusted", "other"]
+DiagnosisKind = Literal["missing", "role", "signed-out", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +51,6 @@ def is_part_missing(error: ServiceError, name: str = "") -> bool:
 
 def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
     """Explain an error of Azure's resource manager about a workspace."""
-    if trust_diagnosis := diagnose_certificate(error):
-        return trust_diagnosis
     if error.code in SUBSCRIPTION_MISSING_CODES:
         title = f"you cannot see the subscription {workspace.subscription}"
         suggestions = (LOGIN_ELSEWHERE, LIST_SUBSCRIPTIONS)
@@ -90,15 +85,6 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
     is_transient = error.status in (0, 429) or error.status >= 500
     fixes = (RETRY_LATER,) if is_transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=is_transient)
-
-
-def diagnose_certificate(error: ServiceError) -> Diagnosis | None:
-    """Explain a connection that this machine refused because of a certificate; None for other errors."""
-    bad_certificate = find_untrusted_certificate(*iter_causes(error)) if error.code == UNTRUSTED else None
-    if not bad_certificate:
-        return None
-    title, reason = "the connection to Azure is not trusted", f"{error}."
-    return Diagnosis(kind="untrusted", title=title, why=reason, suggestions=(bad_certificate.way.text,))
 
 
 def make_role_command(assignee: str, role: str, scope: str) -> str:

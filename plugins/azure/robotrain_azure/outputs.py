@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,10 +98,6 @@ def make_model_metadata(
         parameters={},
         placement=Placement(work="", cache=""),
     )
-    trial_parameters = {
-        name: run_log.params[name] for name in document.space if name in run_log.params
-    }  # of a trial of a sweep
-    document = replace(document, parameters={**document.parameters, **trial_parameters})
     module = document.container_plugins.get(f"workload.{document.workload}")
     plugin = load_container_plugin(module, WorkloadContainerPlugin) if module else None
     publishing = plugin.publishing(document, {}) if plugin else PublishingSpec()

@@ -68,7 +68,7 @@ class AzureSettings(ClusterSettings):
     workload_identity: Annotated[
         str | None,
         Param(
-            help="client id of the jobs' identity, whose roles are checked before submission",
+            help="client id of the jobs' identity",
             terraform=TerraformOutput("ml_workload_identity.value.client_id", is_optional=True),
             metavar="ID",
             names="account",

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from robotrain_azure import credential
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ServiceError
-from robotrain_azure.errors import RETRY_LATER, Diagnosis, diagnose_certificate, make_role_command
-from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
+from robotrain_azure.errors import RETRY_LATER, Diagnosis, make_role_command
 from robotrain_azure.workspace import Workspace
 
 ARTIFACT_DATASTORE = "workspaceartifactstore"
 """The datastore of every workspace for the artifacts of its jobs."""
 BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
 """Types with a blob endpoint."""
+BLOB_CONTRIBUTOR_ROLE = "Storage Blob Data Contributor"
 PUBLIC_SUFFIX = "core.windows.net"
 """The domain of the public cloud's storage."""
 NO_BLOBS_CODE = "no-blob-datastore"
@@ -85,8 +85,6 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
     account = error.account
     sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
-    if trust_diagnosis := diagnose_certificate(error):
-        return trust_diagnosis
     if error.code == SIGNED_OUT:
         title = credential.make_sign_in_title(str(error))
         reason = credential.explain_sign_in_error(error)

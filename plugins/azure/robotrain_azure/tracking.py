@@ -1,18 +1,22 @@
 """An Azure ML workspace as a tracking address, in the container; models of runs are registered there too."""
 
+import fnmatch
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
-from robotrain_runtime.contract.problem import Problem, make_suggestions
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_suggestions
 
-from robotrain_azure import errors, roles, workspace
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure import errors, workspace
+from robotrain_azure.arm import Answer, ArmClient, ArmError
+from robotrain_azure.credential import UNKNOWN_OBJECT_ID
+from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.models.workspace_models import WorkspaceModels
 from robotrain_azure.workspace import Workspace, get_cloud
 
+AUTHORIZATION_API_VERSION = "2022-04-01"
 PATIENCE_SECONDS, PREFLIGHT_PATIENCE_SECONDS = 20.0, 8.0
 """How long transient errors are retried, in seconds: in a run, and in the preflight that someone waits for."""
 CLIENT_DEFAULTS = {"AZUREML_ARTIFACTS_DEFAULT_TIMEOUT": "86400"}
@@ -32,7 +36,7 @@ def preflight_address(uri: str) -> Iterable[Problem]:
     arm = ArmClient(PREFLIGHT_PATIENCE_SECONDS)
     try:
         arm.get(workspace.resource)
-        yield from roles.check_tracking_permissions(arm, workspace)
+        yield from check_tracking_permissions(arm, workspace)
     except ArmError as error:
         diagnosis, tracking_uri = errors.diagnose_workspace_error(error, workspace), workspace.tracking_uri
         title, reason, ways = diagnosis.title, diagnosis.why, make_suggestions(*diagnosis.suggestions)
@@ -54,6 +58,38 @@ def preflight_address(uri: str) -> Iterable[Problem]:
             yield Problem(
                 code=code, title=title, given=tracking_uri, why=reason, suggestions=ways, fault="configuration"
             )
+
+
+TRACKING_ACTIONS = tuple(
+    f"Microsoft.MachineLearningServices/workspaces/{what}/write" for what in ("jobs", "experiments/runs")
+)
+"""Actions that allow tracking, by Azure's current and earlier documentation: a custom role may allow either."""
+
+
+def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator[Problem]:
+    """Yield a finding if the identity may not track runs in the workspace; nothing if Azure does not tell."""
+    path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
+    try:
+        permissions = list(arm.list_all(path, AUTHORIZATION_API_VERSION))
+    except ArmError:
+        return
+    if not any(_allows(part, action) for part in permissions for action in TRACKING_ACTIONS):
+        assignee = os.environ.get("AZURE_CLIENT_ID") or UNKNOWN_OBJECT_ID
+        title = f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there"
+        tracking_uri, reason = workspace.tracking_uri, "None of its roles there allows it."
+        command = make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource)
+        yield Problem(
+            code="azure-role-missing", title=title, given=tracking_uri, why=reason, suggestions=(Suggestion(command),)
+        )
+
+
+def _allows(role: Answer, action: str) -> bool:
+    """Return whether a part of a role allows an action. Wildcards match any text; case is ignored."""
+    allowed, denied = (
+        any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in role.get_texts(field))
+        for field in ("actions", "notActions")
+    )
+    return allowed and not denied
 
 
 def address(uri: str) -> str:

@@ -10,7 +10,7 @@ POLICY_KINDS = ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_
 OWN_MODELS = "Azure ML has its own form for registered models."
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt"
-    " notify native_dag native_sweep"
+    " notify native_dag"
 )
 
 CAPABILITIES = Capabilities(

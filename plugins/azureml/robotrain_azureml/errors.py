@@ -20,10 +20,9 @@ PROBLEM_CODES = {
     "missing": "resource-unknown",
     "role": "platform-forbidden",
     "signed-out": "platform-signed-out",
-    "untrusted": "platform-untrusted",
     "other": "platform-refused",
 }
-SELF_EXPLAINED_KINDS = ("missing", "role", "untrusted")
+SELF_EXPLAINED_KINDS = ("missing", "role")
 """For these, the title names what is wrong, not the action that failed."""
 
 RETRY = Suggestion("the same command", "later")

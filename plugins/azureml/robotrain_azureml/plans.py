@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformPlans
-from robotrain.model.platform_features import PipelinePlans, SweepPlans
+from robotrain.model.platform_features import PipelinePlans
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import Reference
 
@@ -16,12 +16,12 @@ from robotrain_azureml.spec import check_job, job_settings
 from robotrain_azureml.spec import render as rendering
 
 if TYPE_CHECKING:
-    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Plan
 
 
-class AzureMLPlans(PlatformPlans, PipelinePlans, SweepPlans):
-    """Makes command jobs, and pipelines and sweeps of them."""
+class AzureMLPlans(PlatformPlans, PipelinePlans):
+    """Makes command jobs, and pipelines of them."""
 
     derive_defaults = staticmethod(job_settings.derive_defaults)
     choose_registration_settings = staticmethod(job_settings.choose_registration_settings)
@@ -32,18 +32,6 @@ class AzureMLPlans(PlatformPlans, PipelinePlans, SweepPlans):
     def describe_run(self, job: Job, settings: AzureMLSettings, run: str) -> RunPlace:
         """Return the workspace and the compute that a run works on."""
         return rendering.describe_run(settings)
-
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        """Return why Azure ML cannot run a sweep, as the end of a sentence; empty if it can."""
-        from robotrain_azureml.spec.sweep import find_sweep_obstacle  # costs start-up of `render`
-
-        return find_sweep_obstacle(sweep)
-
-    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        """Return a sweep job."""
-        from robotrain_azureml.spec.sweep import render_sweep  # costs start-up of `render`
-
-        return render_sweep(sweep, job, run)
 
     def render_pipeline(
         self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from robotrain.cluster.answers import parse_time
 from robotrain.errors import Rejected
@@ -16,7 +15,7 @@ from robotrain.model.source import SourceError
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain_azure import credential, storage
 from robotrain_azure.models import registry
-from robotrain_azure.workspace import Workspace, get_cloud
+from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow.kind import parse_model_asset
 
@@ -40,25 +39,18 @@ SINGLE = "Command"
 MODEL_HINT = "azureml:|models:/"
 JOB_TAGS = ("azureml_run_id", "mlflow_run_id")
 """Tags of a model version with the job that made it: that of a workload, and the tracking run, which a job is too."""
-SCOPE_PATTERN = r"/?subscriptions/([^/]+)/resourcegroups/([^/]+)/(?:providers/[^/]+/)?workspaces/([^/]+)"
-"""The workspace in the address of a page of the studio."""
 CODE_DATASTORE = "workspaceblobstore"
 """The datastore in whose account a workspace keeps code."""
 
 
 def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
-    """Return the run of a job of the configured workspace, or of that of a page of the studio; None for other texts.
+    """Return the run of a job of the configured workspace; None for other texts.
 
     A registered model stands for the job that made it. Raise RunGone, Rejected.
     """
     workspace = get_job_workspace(settings)
     if re.match(MODEL_HINT, text) and (all(workspace) or not text.startswith("models:")):
         text = _find_job_of_model(text, workspace)
-    page = urlsplit(text)
-    if page.hostname == get_cloud().studio:
-        path = re.fullmatch(rf"(?:.*/)?runs/({NAME_PATTERN})(?:/.*)?", page.path)
-        scope = re.fullmatch(SCOPE_PATTERN, dict(parse_qsl(page.query)).get("wsid", ""), re.IGNORECASE)
-        text, workspace = path[1] if path else "", Workspace(*scope.groups()) if scope else workspace
     is_of_other_form = RUN_PATTERN.match(text) and not re.fullmatch(OWN_PATTERN, text)
     if not re.fullmatch(NAME_PATTERN, text) or is_of_other_form:
         return None
@@ -80,7 +72,7 @@ def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
     def refer(of: Job, carried: Any) -> Reference:
         run = text.rpartition("-")[0]
         spec = make_submission_spec(of, carried, run, ())
-        return {**make_job_reference(spec, text, code), **dict(zip(WORKSPACE_KEYS, workspace, strict=True))}
+        return make_job_reference(spec, text, code)
 
     return SubmittedRun(_read_document(workspace, code, text), refer, created_at)
 
@@ -98,9 +90,6 @@ def _find_job_of_model(model_text: str, workspace: Workspace) -> str:
     if name := next((tags[tag] for tag in JOB_TAGS if tags.get(tag)), ""):
         return name
     raise Rejected([make_problem("run-not-adopted.model", given=model_text, made_by=tags.get("source"))])
-
-
-WORKSPACE_KEYS = ("subscription", "group", "workspace")
 
 
 def _read_document(workspace: Workspace, code: str, job: str) -> bytes:

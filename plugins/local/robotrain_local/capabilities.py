@@ -27,7 +27,6 @@ CAPABILITIES = Capabilities(
         "multi_node": no("A job runs on this one machine.", "--num-nodes 1"),
         **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel", "shell", "notify", "adopt"), YES),
         "native_dag": no("A background process of this machine starts each step.", "leave out --native-only"),
-        "native_sweep": no("A background process of this machine starts each trial.", "leave out --native-only"),
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )

@@ -31,7 +31,6 @@ CAPABILITIES = Capabilities(
     workloads={ANY: YES},
     features={
         **dict.fromkeys((*SUPPORTED_FEATURES.split(), "shell"), YES),
-        "native_sweep": no("OSMO has no sweeps: each trial is a workflow.", "leave out --native-only"),
         "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
         "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },

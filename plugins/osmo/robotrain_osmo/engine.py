@@ -1,10 +1,8 @@
 """What acts for the platform `osmo`: each method of its engine is a function of the room that it belongs to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from robotrain.cluster.engine import PipelineClusterEngine
-from robotrain.errors import Problem
-from robotrain.model.plan import Plan
 from robotrain.model.platform_features import PipelineRuns, RunAccess, SharedRuns, SourceVersions, Uploads
 from robotrain.model.reference import Reference
 from robotrain.model.terminal import TerminalCommand
@@ -55,10 +53,6 @@ class OsmoEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, S
     expect_output = staticmethod(run_outputs.expect_output)
     fetch_output = staticmethod(run_outputs.fetch_output)
     register = staticmethod(registration.register_model)
-
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """Return the problems of a plan without those that others of them cause."""
-        return run_preflight.drop_consequences(super().preflight(plan))
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
         """Return OSMO's own command, which always has the user's terminal. Raise RunGone or Rejected."""

@@ -15,7 +15,6 @@ from robotrain_sources.role_flags import RESUME
 CONTAINER_PATTERN = r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*"
 BLOB_HOST = ".blob.core.windows.net"
 _BLOB_URL = rf"https://([a-z0-9]{{3,24}}){re.escape(BLOB_HOST)}/([^?#]+)"
-_ACCOUNT_IN_URL = r"azure://([a-z0-9]+)/.*|https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 
 def to_storage_url(url: str) -> str:
@@ -30,12 +29,6 @@ def to_blob_url(url: str) -> str:
         return ""
     account, _, path = url.removeprefix("azure://").partition("/")
     return f"https://{account}{BLOB_HOST}/{path}"
-
-
-def get_storage_account(url: str) -> str:
-    """Return the storage account of a URL in either form, or ""."""
-    match = re.fullmatch(_ACCOUNT_IN_URL, url)
-    return (match[1] or match[2]) if match else ""
 
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
 from robotrain.errors import Rejected
@@ -42,23 +41,15 @@ PLAN_MARK_PATTERN = r"ROBOTRAIN_PLAN:\s*['\"]?[0-9a-f]{16,64}"
 MAX_ARCHIVE_BYTES = 64 << 20
 """Of the archive in a workflow, unpacked: somebody else may have made it."""
 WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"
-PAGE_PATTERN = rf"https?://(?P<host>[^/?#]+)/(?:[^?#]*/)?workflows?/(?P<workflow>{WORKFLOW_PATTERN})(?:[/?#].*)?"
-"""The address of a workflow's page, or of what the service says of it."""
 
 
 def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
-    """Return the run of a workflow, named by its id or its page; None for other texts. Raise RunGone, Rejected."""
-    page = re.fullmatch(PAGE_PATTERN, text)
-    address, text = text, page["workflow"] if page else text
+    """Return the run of a workflow, named by its id; None for other texts. Raise RunGone, Rejected."""
     if not re.fullmatch(WORKFLOW_PATTERN, text):
         return None
-    is_named_as_run = RUN_PATTERN.fullmatch(text.rpartition("-")[0])
-    if not page and not is_named_as_run and not shutil.which(settings.osmo_cli):  # OSMO is not set up here
+    if not RUN_PATTERN.fullmatch(text.rpartition("-")[0]) and not shutil.which(settings.osmo_cli):  # not set up here
         return None
     answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
-    host = urlsplit(as_text(answer.get("overview"))).netloc
-    if page and host and host.lower() != page["host"].lower():
-        raise Rejected([make_problem("run-not-adopted.elsewhere", given=address, host=page["host"], own=host)])
     created_at = parse_time(answer.get("submit_time"))
     spec = _read_spec(settings.osmo_cli, text, is_new=not created_at or time.time() - created_at < STORING_SECONDS)
 

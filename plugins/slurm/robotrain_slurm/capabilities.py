@@ -7,7 +7,7 @@ from robotrain.run_folder.settings import NO_TRACKING
 
 FEATURES = (
     "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt notify"
-    " native_dag native_sweep"
+    " native_dag"
 )
 CAPABILITIES = Capabilities(
     sources={

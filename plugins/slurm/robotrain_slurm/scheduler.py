@@ -40,10 +40,8 @@ from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.preflight import checks, setup
 from robotrain_slurm.spec.plans import SlurmPlans
-from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_VARIABLE,
-    get_script,
     read_own,
 )
 from robotrain_slurm.submit import prefetch, upload
@@ -122,7 +120,7 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
             _, name, token = queued_job.comment.split(":", 2) if queued_job.comment.count(":") == 2 else ("", "", "")
             if not queued_job.is_refused:
                 yield FoundJob(
-                    job=queued_job.array,
+                    job=queued_job.id,
                     name=name,
                     token=token,
                     is_waiting=queued_job.state == "PENDING",
@@ -131,16 +129,12 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
                 )
 
     def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
-        options = read_options(plan.files[get_script(job)].decode())
-        return explain_refusal(self.at, answer, options, plan.job)[0]
+        return explain_refusal(answer)
 
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the first job that began: others continue it."""
         attempts = parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines())
-        return attempts[0].job.partition("_")[0] if attempts else ""
-
-    def format_trial(self, array: str, number: int | str) -> str:
-        return f"{array}_{number}"
+        return attempts[0].job if attempts else ""
 
     def query_jobs(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> QueueAnswer:
         """Return what Slurm knows of the jobs of these runs, unless their own records say all.

@@ -153,17 +153,6 @@ class Placement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dimension:
-    """The values that a parameter can have in a sweep: one of some, or a number between two ends."""
-
-    choices: tuple[Scalar, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    integer: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class JobDocument:
     """A resolved job with everything the runtime needs to run it."""
 
@@ -182,9 +171,6 @@ class JobDocument:
     trainer_args: tuple[str, ...] = ()
     registers: str = ""
     """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
-    space: Mapping[str, Dimension] = field(default_factory=dict)
-    """The parameters that vary in a sweep. Its engine gives each trial values of them, as arguments of the runtime,
-    unless the document is that of one trial: then each has a single choice."""
     program_lock: str = ""
     """The requirements, with hashes, of the environment of the user's program; of a workload that runs none, those of
     the packages that are added to its own environment. Empty for none."""
@@ -227,7 +213,7 @@ def format_document(document: JobDocument) -> str:
 
 
 OMITTED_IF_EMPTY = (
-    *("space", "tags", "label", "implied", "uncertain", "program_lock", "program_python", "program_files", "secrets"),
+    *("tags", "label", "implied", "uncertain", "program_lock", "program_python", "program_files", "secrets"),
     "login",
     *("volatile", "kept_for", "tells_end"),
     *("node_launcher", "node_rank", "node_address"),

@@ -31,6 +31,7 @@ from robotrain_runtime.contract.failure_causes import (
     find_cause,
 )
 from robotrain_runtime.contract.failure_causes import UNKNOWN_HOST as UNKNOWN_HOST
+from robotrain_runtime.contract.failure_causes import UNTRUSTED as UNTRUSTED
 
 TYPE_CHECKING = False  # plans need an exit code of this module alone: events would cost start-up
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
     other_lines = _list_related(output, error) if is_raised else output[::-1]
     cause = find_cause([re.sub(NODE_END_PATTERN, "", explain_output(lines))], output, other_lines)
     is_crashed = number in CRASH_SIGNALS or re.search(CRASHED.pattern, error)
-    if is_crashed and cause.cause in ("", "assertion", "rank-lost"):
+    if is_crashed and cause.cause in ("", "rank-lost"):
         cause = describe_cause(CRASHED, output)
     fault = cause.fault
     if not (fault or cause.cause) and (has_traceback or code < 0 or number in CRASH_SIGNALS):

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 Channel = TypeVar("Channel")
@@ -46,8 +45,6 @@ def post_notice(address: str, message: str) -> str:
         return f"it answered with status {error.code}"
     except Exception as error:  # its text may hold the address
         cause = getattr(error, "reason", error)
-        if bad_certificate := find_untrusted_certificate(cause):
-            return str(bad_certificate)
         return str(getattr(cause, "strerror", None) or type(cause).__name__)
 
 

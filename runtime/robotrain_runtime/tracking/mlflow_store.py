@@ -161,8 +161,13 @@ class MlflowStore:
         self._log_entries(metric_entities, METRICS_BATCH_SIZE)
 
     def _log_entries(self, entities: Sequence[Any], batch_size: int) -> None:
-        batches = [entities[start : start + batch_size] for start in range(0, len(entities), batch_size)]
-        refusals = [refusal for batch in batches for refusal in self._find_refused(batch)]
+        refusals: list[tuple[str, Exception]] = []
+        for start in range(0, len(entities), batch_size):
+            batch = entities[start : start + batch_size]
+            if self._find_refusal(batch):
+                for entity in batch:
+                    if (refusal := self._find_refusal([entity])) and self._find_refusal([_cut(entity)]):
+                        refusals.append((entity.key, refusal))
         if refusals and len(refusals) == len(entities):
             raise refusals[0][1]
         if refusals:
@@ -170,8 +175,8 @@ class MlflowStore:
             reason = str(refusals[0][1]).splitlines()[0]
             raise PermanentError(f"these values were refused: {refused_names} ({reason})") from refusals[0][1]
 
-    def _find_refused(self, entities: Sequence[Any]) -> list[tuple[str, Exception]]:
-        """Add entries; return the names of those that are refused, and why."""
+    def _find_refusal(self, entities: Sequence[Any]) -> Exception | None:
+        """Add entries; return why one of them is refused."""
         try:
             self._log_batch(entities)
         except mlflow.exceptions.MlflowException as error:
@@ -179,21 +184,9 @@ class MlflowStore:
             codes = VALUE_CODES if isinstance(error, mlflow.exceptions.RestException) else VALUE_CODES[:1]
             if error.error_code not in codes:
                 raise
-            if len(entities) > 1:
-                middle = len(entities) // 2
-                return [*self._find_refused(entities[:middle]), *self._find_refused(entities[middle:])]
-            return [] if self._log_cut(entities[0]) else [(entities[0].key, error)]
-        return []
-
-    def _log_cut(self, entity: Any) -> bool:
-        """Add a long value without its end; return whether that was accepted."""
-        length = MAX_PARAM_LENGTH if isinstance(entity, mlflow.entities.Param) else MAX_TAG_LENGTH
-        if not isinstance(entity.value, str) or len(entity.value) <= length:
-            return False
-        with suppress(mlflow.exceptions.MlflowException):
-            self._log_batch([type(entity)(entity.key, entity.value[: length - len(CUT_MARK)] + CUT_MARK)])
-            return True
-        return False
+            refusal: Exception = error
+            return refusal
+        return None
 
     def _log_batch(self, entities: Sequence[Any]) -> None:
         kinds: dict[Any, list[Any]] = {kind: [] for kind in ("Metric", "Param", "RunTag")}
@@ -264,27 +257,18 @@ class MlflowStore:
         return self.run_id
 
     def _resume_run(self, run_id: str) -> bool:
-        """Resume an earlier run; return False if it was deleted or cannot be resumed."""
-        if self._attached:
-            self.open_run(run_id)
-            self._forget_end(run_id)
-            return True
+        """Resume an earlier run; return False if it was deleted, or its service refuses twice."""
         try:
-            is_refused = not self._can_resume(run_id)
-            self.open_run(run_id)  # raises an error without read access, where the refusal says nothing
-            if is_refused and not self._can_resume(run_id):
+            self.open_run(run_id)  # raises an error without read access, where a refusal says nothing
+            if not (self._attached or self._can_resume(run_id) or self._can_resume(run_id)):
                 return False
         except mlflow.exceptions.MlflowException as error:
-            if error.error_code not in MISSING_RUN_CODES:
+            if self._attached or error.error_code not in MISSING_RUN_CODES:
                 raise
             return False
-        self._forget_end(run_id)
-        return True
-
-    def _forget_end(self, run_id: str) -> None:
-        """Remove the final status of an earlier attempt, if there is one."""
-        with suppress(mlflow.exceptions.MlflowException):
+        with suppress(mlflow.exceptions.MlflowException):  # an earlier attempt may have left no end
             self.client.delete_tag(run_id, STATUS_TAG)
+        return True
 
     def _can_resume(self, run_id: str) -> bool:
         """Return whether a run can be resumed: other services than MLflow's refuse with errors of their own."""
@@ -306,6 +290,14 @@ class MlflowStore:
             if experiment := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(experiment.experiment_id)
             raise
+
+
+def _cut(entity: Any) -> Any:
+    """Return a parameter or a tag whose value has its end cut off, if it is long."""
+    length = MAX_PARAM_LENGTH if isinstance(entity, mlflow.entities.Param) else MAX_TAG_LENGTH
+    if not isinstance(entity.value, str) or len(entity.value) <= length:
+        return entity
+    return type(entity)(entity.key, entity.value[: length - len(CUT_MARK)] + CUT_MARK)
 
 
 def is_worth_retry(error: Exception) -> bool:

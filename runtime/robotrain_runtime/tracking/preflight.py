@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.address import make_page_address, redact_address
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
@@ -51,11 +51,8 @@ def _check_server(uri: str) -> Iterator[Problem]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         cause = getattr(cause, "strerror", None) or cause
-        if bad_certificate := find_untrusted_certificate(cause):
-            sentence = f"{bad_certificate.sentence[:1].upper()}{bad_certificate.sentence[1:]}."
-            yield _make_unreachable_finding(uri, sentence, "machine", bad_certificate.way)
-        else:
-            yield _make_unreachable_finding(uri, f"{cause}".rstrip(".") + ".", "network")
+        fault: Fault = "machine" if re.search(failure.UNTRUSTED, f"{cause}") else "network"
+        yield _make_unreachable_finding(uri, f"{cause}".rstrip(".") + ".", fault)
 
 
 def _check_database(database: Path, uri: str) -> Iterator[Problem]:

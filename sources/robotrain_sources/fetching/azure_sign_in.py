@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
 from robotrain_sources.fetching import errors
@@ -103,13 +102,11 @@ def suggest_other_value(variable: str) -> str:
 
 def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
-    if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
-        explanation = f"cannot reach Azure's sign-in to read {subject}: {bad_certificate}"
-        return FetchError(explanation, "machine")
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
-    if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
+    texts = "\n".join(map(str, errors.iter_causes(error)))
+    if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, texts)):
         explanation = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
-        return FetchError(f"{explanation}: try again later", "network")
+        return FetchError(f"{explanation}: try again later", "machine" if "ertificate" in unreachable[0] else "network")
     if variable := find_rejected_variable(str(error)):
         explanation = f"Azure rejects the sign-in with {variable} to read {subject}" + (
             f" ({reason[0]})" if reason else ""

@@ -11,10 +11,12 @@ from typing import TypeVar
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.address import remove_user
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.event import Fault
 
-UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
+UNREACHABLE_PATTERN = (
+    r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out|"
+    + failure.UNTRUSTED
+)
 """Part of a library's message that says that a host did not answer."""
 MAX_SUGGESTIONS = 5
 
@@ -123,8 +125,6 @@ def explain(
     if isinstance(error, FetchError):
         return error
     causes = list(iter_causes(error))
-    if bad_certificate := find_untrusted_certificate(*causes):
-        return FetchError(f"{subject} cannot be reached: {bad_certificate}", "machine")
     if status := next((status for cause in causes if (status := parse_http_status(cause)) >= 400), 0):
         hint = hints.get(status, STATUS_HINTS.get(status, "try again later" if status >= 500 else ""))
         return FetchError(
@@ -163,8 +163,14 @@ def _get_system_message(causes: Sequence[BaseException]) -> str:
 
 
 def blame_no_answer(*raised: BaseException) -> Fault:
-    """Return whose fault it is that a request got no answer: an unknown host is mistyped, all else is the network."""
-    return "configuration" if any(re.search(failure.UNKNOWN_HOST, str(error)) for error in raised) else "network"
+    """Return whose fault it is that a request got no answer: an unknown host is mistyped; else the network's.
+
+    Which certificates are trusted is a matter of this machine.
+    """
+    texts = "\n".join(map(str, raised))
+    if re.search(failure.UNTRUSTED, texts):
+        return "machine"
+    return "configuration" if re.search(failure.UNKNOWN_HOST, texts) else "network"
 
 
 def blame_error(error: BaseException) -> Fault:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
-
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.azure_sign_in import (
     ExpiringAnswer,
@@ -110,13 +108,10 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
         identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
         way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
         return explain_sign_in(error, str(secret), way=way)
-    if bad_certificate := find_untrusted_certificate(*errors.iter_causes(error)):
-        reason = f"the key vault {secret.vault} cannot be reached: {bad_certificate}"
-        return FetchError(reason, "machine")
     unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
     cause = unreachable[0] if unreachable else errors.format_error(error)
     reason = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
-    return FetchError(reason, errors.blame_no_answer(error))
+    return FetchError(reason, errors.blame_no_answer(*errors.iter_causes(error)))
 
 
 def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:

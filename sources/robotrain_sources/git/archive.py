@@ -12,10 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
-from robotrain_runtime.contract.event import Fault
-
-from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.errors import FetchError, blame_no_answer
 from robotrain_sources.git.reference import GitRepository
 from robotrain_sources.transfer.origin import find_name_problem
 
@@ -144,9 +141,7 @@ def fetch_archive(repository: GitRepository, commit: str, token: str, folder: Pa
             error.close()
             answers.append(f"HTTP {error.code}")
         except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
-            bad_certificate = find_untrusted_certificate(error)
             reason: object = getattr(error, "reason", error)
-            fault: Fault = "machine" if bad_certificate else "network"
-            raise FetchError(f"{repository.host} cannot be reached: {bad_certificate or reason}", fault) from None
+            raise FetchError(f"{repository.host} cannot be reached: {reason}", blame_no_answer(error)) from None
     explanation = f"git is not installed here, and {repository.host} gives no archive of {repository.path} at {commit}"
     raise FetchError(f"{explanation} ({', '.join(answers)}): use an image that has git", "configuration")

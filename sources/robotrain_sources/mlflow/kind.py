@@ -5,7 +5,7 @@ without the other. They share their flags: the text tells them apart.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -113,12 +113,6 @@ def parse_run_source(artifact_text: str, base: Path) -> reference.RunArtifact:
     return reference.parse_run_artifact(artifact_text)
 
 
-def _find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
-    from robotrain_sources.mlflow.tracked_run import find_tracked_run
-
-    return find_tracked_run(text, servers)
-
-
 RUN_KIND = SourceKind(
     name=reference.RunArtifact.kind,
     title="artifacts of tracking runs",
@@ -129,7 +123,6 @@ RUN_KIND = SourceKind(
     roles={"policy": POLICY_MODEL, "reference": REFERENCE_MODEL, "checkpoint": CHECKPOINT},
     recognizes=lambda text: bool(re.match(_RUN_HINT, text)),
     parse=parse_run_source,
-    find_tracked_run=_find_tracked_run,
     container_plugin=CONTAINER_PLUGIN,
     requires="tracking",
 )

@@ -16,7 +16,6 @@ from urllib.parse import urlencode, urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.address import redact_address
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineFuture, limit_seconds
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE
@@ -135,8 +134,7 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
             way = way if signs_in else "set MLFLOW_TRACKING_URI to it, if you trust it with your credentials of MLflow"
         raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
     except OSError as error:
-        reason = find_untrusted_certificate(error) or "the job asks it when it starts"
-        explanation = f"The tracking server {host} cannot be reached from here: {reason}."
+        explanation = f"The tracking server {host} cannot be reached from here: {getattr(error, 'reason', error)}."
         raise SourceUnreachable(explanation) from error
     except (ValueError, RecursionError, HTTPException) as error:
         raise make_foreign_error(address) from error

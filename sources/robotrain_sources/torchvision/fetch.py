@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file.fetch import SingleFile
 from robotrain_sources.https_file.reference import parse_https_file
-from robotrain_sources.torchvision.reference import FILE_WAY, TorchvisionWeights, parse_weights
+from robotrain_sources.torchvision import weights_table
+from robotrain_sources.torchvision.reference import TorchvisionWeights
 from robotrain_sources.transfer.origin import SourceFile
 
 CARRIER = "robotrain_sources.transfer.container"
@@ -30,21 +30,10 @@ class WeightsFile(SingleFile):
         self.place = TorchvisionWeights.kind  # whatever its server says of it: the digest is the same
         yield from files
 
-    def explain_error(self, error: Exception) -> FetchError:
-        """Return an error with what brings the file from elsewhere."""
-        failure = super().explain_error(error)
-        return FetchError(failure.sentence, failure.fault, FILE_WAY)
-
-    def explain_empty(self) -> FetchError:
-        """Return the error for a missing file."""
-        failure = super().explain_empty()
-        return FetchError(failure.sentence, failure.fault, FILE_WAY)
-
 
 def get_request_uri(source: JobSource, context: ContainerContext) -> str:
     """Return the address and the digest of the weights."""
-    weights = parse_weights(source.uri)
-    return f"{weights.url}#{weights.sha256}"
+    return "#".join(weights_table.WEIGHTS[source.uri])
 
 
 def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> WeightsFile:

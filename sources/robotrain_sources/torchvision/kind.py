@@ -3,19 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.torchvision import reference
-
-
-def load_pin() -> PinModule:
-    """Import what pins a source."""
-    from robotrain_sources.torchvision import pin
-
-    return pin
-
 
 KIND = SourceKind(
     name=reference.TorchvisionWeights.kind,
@@ -30,11 +22,11 @@ KIND = SourceKind(
             "options name.",
         ),
     },
-    recognizes=lambda text: bool(re.fullmatch(rf"\s*{reference.NAME}\s*", text)),
+    recognizes=lambda text: bool(re.fullmatch(r"\s*[A-Za-z0-9_]+_Weights\.[A-Za-z0-9_]+\s*", text)),
     parse=lambda text, base: reference.parse_weights(text),
     container_plugin="robotrain_sources.torchvision.fetch",
-    unsupported={ANY: no("The job downloads them.", reference.FILE_WAY)},
-    pinning=Pinning.from_module(load_pin),
+    unsupported={ANY: no("The job downloads them.", "--backbone-path FILE.pth")},
+    pinning=Pinning.from_module(lambda: reference),
 )
 
 

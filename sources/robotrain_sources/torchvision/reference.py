@@ -1,7 +1,10 @@
-"""Weights of torchvision: the typed reference and its parser. Standard library only: container plugins import it."""
+"""Weights of torchvision: the typed reference, its parser, and its pin, which is the digest of the table.
+
+Standard library only: container plugins import it.
+"""
 
 import difflib
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,9 +13,6 @@ from robotrain_runtime.contract.failure import SourceError
 from robotrain_sources.torchvision import weights_table
 
 FORM = "NETWORK_Weights.NAME"
-NAME = r"[A-Za-z0-9_]+_Weights\.[A-Za-z0-9_]+"
-FILE_WAY = "--backbone-path FILE.pth"
-"""What brings weights where torchvision's cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,6 @@ class TorchvisionWeights:
 
     name: str
 
-    @property
-    def url(self) -> str:
-        """The address of the file, which ends with the name that torchvision looks for."""
-        return weights_table.WEIGHTS[self.name][0]
-
-    @property
-    def sha256(self) -> str:
-        """The digits of the file's SHA-256 that are known: all 64, or the 8 that torchvision itself compares."""
-        return weights_table.WEIGHTS[self.name][1]
-
     def __str__(self) -> str:
         return self.name
 
@@ -40,12 +30,22 @@ class TorchvisionWeights:
 def parse_weights(text: str) -> TorchvisionWeights:
     """Return the weights that `text` names. Raise SourceError."""
     name = text.strip()
-    if name in weights_table.WEIGHTS:
-        return TorchvisionWeights(name)
-    if not re.fullmatch(NAME, name):
-        raise SourceError(f"Weights of torchvision have the form {FORM}, such as ResNet18_Weights.IMAGENET1K_V1.")
-    close_names = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
-    weights_names = ", ".join(
-        weights_name for weights_name in weights_table.WEIGHTS if not weights_name.endswith(".DEFAULT")
-    )
-    raise SourceError(f"Known weights of ResNet: {weights_names}.", close_names[0] if close_names else "")
+    if name not in weights_table.WEIGHTS:
+        close_names = difflib.get_close_matches(name, weights_table.WEIGHTS, n=1)
+        raise SourceError(f"Weights of torchvision: {', '.join(weights_table.WEIGHTS)}.", *close_names)
+    return TorchvisionWeights(name)
+
+
+def resolve_pin(source: object, role: str) -> str:
+    """Return the SHA-256 of the file, or the first 8 digits, which torchvision itself compares."""
+    return weights_table.WEIGHTS[str(source)][1]
+
+
+def explain_lost_pin(source: object, role: str, pin: str) -> str:
+    """Return why a pin is not that of the weights; empty if it is."""
+    return "" if pin == resolve_pin(source, role) else f"{source} does not have the SHA-256 {pin}."
+
+
+def find_missing_paths(source: object, role: str, paths: Sequence[str]) -> list[str]:
+    """Return none: it is one file."""
+    return []

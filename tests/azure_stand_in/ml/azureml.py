@@ -190,16 +190,8 @@ class AzureML:
             self.store.put(container, {})
         return f"{self.at}/datastores/{name}"
 
-    def usage(self, family: str, used: int, limit: int, region: str = "westeurope", low: bool = False) -> None:
-        """How many cores of a family of machines are used, and may be."""
-        made = computes.make_usage(region, family, used, limit, low)
-        self.manager.there.usages.setdefault(region, []).append(made)
-
     def deny(self, pattern: str) -> None:
         self.ml.denied.append(pattern)
-
-    def auth_mode(self, mode: Literal["accessKey", "identity"]) -> None:
-        self.manager.there.resources[self.at.lower()]["properties"]["systemDatastoresAuthMode"] = mode
 
     def fault(self, match: str, where: Where = "", **how: Any) -> Fault:
         """A bad day for requests `METHOD path?query` that match: see `Fault`. where: at one of the services alone."""

@@ -77,18 +77,6 @@ def list_computes(ml: Ml, request: Asked) -> Answer:
 ROUTES = (("GET", "/computes/([^/]+)", get_compute), ("GET", "/computes", list_computes))
 
 
-def make_usage(region: str, family: str, used: int, limit: int, low: bool = False) -> dict[str, Any]:
-    kind = "lowPriorityCores" if low else "dedicatedCores"
-    return {
-        "type": f"Microsoft.MachineLearningServices/{kind}/usages",
-        "amlWorkspaceLocation": region,
-        "unit": "Count",
-        "currentValue": used,
-        "limit": limit,
-        "name": {"value": family, "localizedValue": f"{family} Cluster {'Low Priority' if low else 'Dedicated'} vCPUs"},
-    }
-
-
 def list_sizes() -> list[dict[str, Any]]:
     """The machines of any region."""
     parts = ("family", "vCPUs", "gpus", "memoryGB")

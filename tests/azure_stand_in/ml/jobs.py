@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from azure_stand_in.ml import job_rules, pipelines, sweeps
+from azure_stand_in.ml import job_rules, pipelines
 from azure_stand_in.ml.contents import HOST, Ml, make_system_data
 from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.request import Answer, Asked, missing, user_error
@@ -13,7 +13,6 @@ CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
 KINDS = {
     "Command": (job_rules.find_wrong, Job),
     "Pipeline": (pipelines.find_wrong, pipelines.Pipeline),
-    "Sweep": (sweeps.find_wrong, sweeps.Sweep),
 }
 _MAKING = threading.RLock()
 

@@ -11,7 +11,7 @@ from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
 
-from robotrain_workloads.command import option_rules, parameters, placeholders, program_checkpoint, resume_path
+from robotrain_workloads.command import parameters, placeholders, program_checkpoint, resume_path
 from robotrain_workloads.command.checkpoint_pattern import ANY_FOLDERS, STEP
 
 if TYPE_CHECKING:
@@ -42,12 +42,9 @@ def check_resume(job: "Job") -> Iterator[Problem]:
     resume_args = job["resume_args"]
     has_source = any(source.role == "resume" for source in job.sources)
     if has_source and not parameters.is_continued(dict(job.parameters), job.trainer_args):
-        option = option_rules.find_resume_option(job)
-        arguments = (READ_WAY,) if job["shell"] else _suggest_arguments(job, option)
+        arguments = (READ_WAY,) if job["shell"] else _suggest_arguments(job)
         ways = (*arguments, *((IN_PLACE_WAY,) if _has_place(job) else ()))
         reason = f"A script of --shell reads ${parameters.RESUME_VARIABLE}." if job["shell"] else ""
-        if option == "":
-            reason = "Its parser has no option for one: give it one, or train again from the beginning by `resubmit`."
         yield make_problem("resume-unused", *ways, why=reason)
     yield from _check_variable(job)
     if resume_args is None:
@@ -84,16 +81,10 @@ def _check_variable(job: "Job") -> Iterator[Problem]:
         yield make_problem("resume-unclear.variable", way, variable=variable)
 
 
-def _suggest_arguments(job: "Job", option: str | None) -> Sequence[Suggestion]:
-    """Return the arguments that continue the program by an option of it.
-
-    :param option: empty if it certainly has none, None if that is not known.
-    """
-    if option == "":
-        return ()
-    way = (option_rules.suggest_resume_option(job, option) if option else None) or USUAL_WAY
-    unclear = _find_unclear(job, (option or USUAL_OPTION, RESUME)) if RESUME in way.text else None
-    return [Suggestion(text, remark) for text, remark in unclear.ways] if unclear else (way,)
+def _suggest_arguments(job: "Job") -> Sequence[Suggestion]:
+    """Return the arguments that most programs continue with."""
+    unclear = _find_unclear(job, (USUAL_OPTION, RESUME))
+    return [Suggestion(text, remark) for text, remark in unclear.ways] if unclear else (USUAL_WAY,)
 
 
 def _find_unclear(job: "Job", words: Sequence[str]) -> resume_path.UnclearCheckpoint | None:

@@ -13,7 +13,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import program_packages, rules, script_facts
+from robotrain_workloads.command import program_files, program_packages, rules, script_facts
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -53,18 +53,18 @@ def check_environment(job: "Job") -> Iterator[Problem]:
 
 def check_imports(job: "Job") -> Iterator[Problem]:
     """Warn of a script that imports what neither Python nor its folder has, in a job that installs no packages."""
-    program = _find_program(job)
+    program = rules.find_script(job)
     if program is None or not _has_no_packages(job, program[0]):
         return
     root, script = program
-    if modules := sorted(script_facts.find_missing_modules(root, script)):
+    if modules := sorted(program_files.find_missing_modules(root, script)):
         ways, modules_text = _suggest_packages(modules, root), _join_names(modules)
         yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
 
 
 def check_imports_here(job: "Job") -> Iterator[Problem]:
     """Refuse a script that imports what this machine's Python does not have, in a job that installs no packages."""
-    program = _find_program(job)
+    program = rules.find_script(job)
     words = job.trainer_args
     if program is None or not _has_no_packages(job, program[0]) or "/" in words[0]:
         return
@@ -73,15 +73,14 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
     if python is None or "PYTHONPATH" in load_pairs(job["environ"]):
         return
     packages = program_packages.ProgramPackages(python)
-    import_places = script_facts.find_missing_at_start(root, script)
     missing_modules = {
-        module: import_place for module, import_place in import_places.items() if not packages.has_module(module)
+        module: place
+        for module, place in program_files.find_missing_modules(root, script).items()
+        if not packages.has_module(module)
     }
     if missing_modules:
         ways = _suggest_packages(sorted(missing_modules), root)
-        places_text = _join_names(
-            [f"{module} ({redact(import_place)})" for module, import_place in missing_modules.items()]
-        )
+        places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing_modules.items()])
         yield make_problem(
             "packages-missing.here",
             *ways,
@@ -91,19 +90,10 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         )
 
 
-def _find_program(job: "Job") -> tuple[Path, str] | None:
-    """Return the folder and the path of a job's Python script; None where it is unknown, or may find any module."""
-    code = code_rules.find_code(job)
-    script = rules.find_program_file(job)
-    if code is None or code.kind != LOCAL_KIND or not job["install"] or not script.endswith(".py"):
-        return None
-    return Path(code.uri), script
-
-
 def _has_no_packages(job: "Job", root: Path) -> bool:
-    """Return whether nothing is installed for the program."""
+    """Return whether the job installs packages, and none for the program."""
     is_project = any((root / name).is_file() for name in script_facts.PROJECT_FILES)
-    return not (is_project or job["shipped_environment"] or job["requirements"])
+    return job["install"] and not (is_project or job["shipped_environment"] or job["requirements"])
 
 
 def _suggest_packages(missing_modules: Sequence[str], root: Path) -> list[Suggestion]:

@@ -1,12 +1,10 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
-import json
 import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -339,13 +337,11 @@ def _find_started_file(job: "Job") -> str:
     return words[0] if is_script else ""
 
 
-def read_script(job: "Job") -> script_facts.ScriptFacts:
-    """Return what the script that a Python runs says; nothing where it cannot be read from here."""
+def find_script(job: "Job") -> tuple[Path, str] | None:
+    """Return the folder of the code and the Python script in it that the command runs; None if they are not here."""
     name = find_program_file(job)
     code = code_rules.find_code(job)
-    if not name.endswith(".py") or code is None or code.kind != "local_path":
-        return script_facts.ScriptFacts()
-    return script_facts.read_script(Path(code.uri, name))
+    return (Path(code.uri), name) if name.endswith(".py") and code and code.kind == LOCAL_KIND else None
 
 
 def check_metrics(job: "Job") -> Iterator[Problem]:
@@ -397,47 +393,22 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
         return
     if any(check_program_file(job)):  # that there is no such program says more
         return
-    facts = read_script(job)
+    script = find_script(job)
+    facts = script_facts.read_script(Path(*script)) if script else script_facts.ScriptFacts()
     if facts.reads_outputs:
         return
-    outside_folder = _find_typed_path(job.trainer_args, facts.output_option)
-    ways = [Suggestion("--publish-url none", "keeps nothing, on purpose")]
-    if outside_folder:
-        ways.insert(0, Suggestion(f"{facts.output_option}={folder}"))
-    elif facts.outside and not facts.output_option:
-        ways.insert(0, _suggest_variable(facts.outside, find_program_file(job)))
-    else:
-        option = facts.output_option or "OPTION"
-        ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
+    option = facts.output_option or "OPTION"
+    ways = [
+        Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"),
+        Suggestion("--publish-url none", "keeps nothing, on purpose"),
+    ]
     if facts.output_folder and not facts.output_option:
         ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
     # what a script says to write elsewhere is no output of the run on this machine either
-    is_elsewhere = facts.output_option or facts.output_folder or facts.outside
+    is_elsewhere = facts.output_option or facts.output_folder
     absent_parameters = ("publish_url", "output_folder") if is_elsewhere else ("publish_url",)
-    outside_folder = outside_folder or (facts.outside.path if facts.outside else "")
-    message = "command-keeps-nothing.outside" if outside_folder else "command-keeps-nothing"
-    problem = make_problem(message, *ways, absent=absent_parameters, folder=folder, place=redact(outside_folder))
+    problem = make_problem("command-keeps-nothing", *ways, absent=absent_parameters, folder=folder)
     yield replace(problem, severity="warning")
-
-
-def _find_typed_path(words: Sequence[str], option: str) -> str:
-    """Return the absolute path that an option of the command names; empty for none."""
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        name, equals, value = word.partition("=")
-        path = value if equals else following
-        if option and name == option and path.startswith(("/", "~/")):
-            return path
-    return ""
-
-
-def _suggest_variable(outside: script_facts.OutsideText, script: str) -> Suggestion:
-    """Return the expression that takes the place of an absolute path in a script."""
-    path = PurePosixPath(outside.path)
-    folder = str(path.parent if outside.is_file else path)
-    text = f'os.environ.get("{OUTPUTS_VARIABLE}", {json.dumps(folder)})'
-    if outside.is_file:
-        text = f"os.path.join({text}, {json.dumps(path.name)})"
-    return Suggestion(redact(text), f"in {redact(script)}:{outside.line}, for {redact(json.dumps(outside.path))}")
 
 
 def check_results(job: "Job") -> Iterator[Problem]:

@@ -2,8 +2,7 @@
 
 import ast
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,10 +16,6 @@ FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "r
 """Names of folders that programs write to, those of all their outputs first."""
 MAKES_FOLDER = {"makedirs", "mkdir", "save_pretrained"}
 """Functions that make the folder that they are called with."""
-WRITES_FILE = {"dump", "save", "save_file", "savefig", "savez", "to_csv", "to_parquet", "write_bytes", "write_text"}
-"""Functions that write a file that one of their arguments names."""
-PASSING = ("/tmp/", "/dev/", "/proc/")
-"""Where nobody keeps outputs."""
 OTHER_FOLDERS = {"cache", "data", "dataset", "datasets", "temp", "tmp", "wandb"}
 """Names of folders that programs make, and that hold no outputs."""
 OPTION = re.compile(
@@ -40,20 +35,10 @@ SHIPPED_MODULES = frozenset(
 )
 """What programs import that the environment of this workload has."""
 MAX_PROGRAMS = 50
-REPORT_PACKAGE = "robotrain_runtime"
-"""Of which each program can import `report`."""
 (OUTPUTS_VARIABLE,) = make_variables({OUTPUTS: ""}, ())
 """What a program may read the folder of its outputs from."""
 REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
 """What says which packages a program needs; the job reads the second without being told."""
-
-
-class OutsideText(NamedTuple):
-    """An absolute path in a script, where the script writes."""
-
-    path: str
-    line: int
-    is_file: bool = False
 
 
 class ScriptFacts(NamedTuple):
@@ -63,61 +48,24 @@ class ScriptFacts(NamedTuple):
     """Its option for the folder that it writes to, such as `--output-dir`; empty if it has none."""
     output_folder: str = ""
     """The folder that it writes to if nobody says another; empty if it names none."""
-    outside: "OutsideText | None" = None
-    """An absolute path that it writes to, so that it is no part of a run; None if it names none."""
     reads_outputs: bool = False
     """Whether it reads from its environment where its outputs are kept."""
-    modules: frozenset[str] = frozenset()
-    """The modules that it imports and that do not come with Python."""
     is_trainer: bool = False
     """Whether it is a program that trains: it can be started, and calls what trains a network."""
 
 
 def read_script(path: Path) -> ScriptFacts:
     """Return what a script says; nothing for one that cannot be read."""
-    file = program_files.read_file(path.parent, path.name)
-    if file is None or not file.nodes:
-        return ScriptFacts()
-    nodes = file.nodes
-    options = [
-        constant_text
-        for constant_text in _list_options(nodes)
-        if OPTION.fullmatch(constant_text) and constant_text not in NO_OPTION
-    ]
+    nodes, _ = program_files.read_syntax(path)
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    options = [option for option in _list_options(nodes) if OPTION.fullmatch(option) and option not in NO_OPTION]
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
-    folders = [script_folder for constant_text in _list_texts(nodes) if (script_folder := _find_folder(constant_text))]
+    folders = [folder for text in texts if (folder := _find_folder(text))]
     folder = min(folders, key=FOLDERS.index, default="") or next(_list_made_folders(nodes), "")
     identifiers = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     identifiers |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    modules = frozenset(_drop_shipped_with_python(file.list_modules()))
-    is_trainer = bool(modules) and bool(identifiers & TRAINS) and bool(identifiers & STARTS)
-    outside_folder = next(_list_outside_paths(nodes), None)
-    reads_outputs = OUTPUTS_VARIABLE.encode() in file.source
-    return ScriptFacts(option, folder, outside_folder, reads_outputs, modules, is_trainer)
-
-
-def find_missing_modules(folder: Path, script: str) -> set[str]:
-    """Return the modules that a script and the modules of its folder import, and neither Python nor the folder has."""
-    files = program_files.read_program(folder, script)
-    modules = _drop_shipped_with_python(module for file in files for module in file.list_modules())
-    return {module for module in modules if not program_files.has_module(folder, script, module)}
-
-
-def find_missing_at_start(folder: Path, script: str) -> dict[str, str]:
-    """Return those without which the program cannot start, each with the place of its import, as `train.py:3`.
-
-    Nothing for a program that says itself where its modules are (`sys.path`).
-    """
-    files = program_files.read_program(folder, script)
-    if any(b"sys.path" in file.source or b"PYTHONPATH" in file.source for file in files):
-        return {}
-    import_places: dict[str, str] = {}
-    for file in files:
-        for module in sorted(_drop_shipped_with_python(file.list_starting_modules(""))):
-            line_number = file.find_import(module)
-            if line_number and not program_files.has_module(folder, script, module):
-                import_places.setdefault(module, f"{file.path}:{line_number}")
-    return import_places
+    is_trainer = bool(identifiers & TRAINS) and bool(identifiers & STARTS)
+    return ScriptFacts(option, folder, any(OUTPUTS_VARIABLE in text for text in texts), is_trainer)
 
 
 def find_script(folder: Path) -> str:
@@ -157,7 +105,7 @@ def find_needs(
         elif facts.output_folder and not facts.output_option:
             parameters["output_folder"] = facts.output_folder, "the program writes to it"
     if not PACKAGE_NAMES & {*set_values} and not any((folder / file).is_file() for file in PROJECT_FILES):
-        shipped_modules = sorted(find_missing_modules(folder, name) & SHIPPED_MODULES)
+        shipped_modules = sorted(SHIPPED_MODULES & {*program_files.find_missing_modules(folder, name)})
         if (folder / REQUIREMENTS_FILE).is_file():
             parameters["requirements"] = REQUIREMENTS_FILE, "it is in the folder"
         elif shipped_modules:
@@ -192,79 +140,16 @@ def _find_folder(text: str) -> str:
     return first_folder if first_folder in FOLDERS and not re.search(r"[\s,:]", text) else ""
 
 
-def _list_outside_paths(nodes: list[ast.AST]) -> Iterator[OutsideText]:
-    """Yield the absolute paths that a script makes folders of, or writes files to."""
-    texts = {
-        target.id: node.value
-        for node in nodes
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    places = [(argument, False) for argument in _list_made_paths(nodes)]
-    places += [(argument, True) for argument in _list_written_paths(nodes)]
-    for argument, is_file in places:
-        start = _find_start(argument)
-        constant = texts.get(start.id) if isinstance(start, ast.Name) else start
-        if constant is None or not isinstance(text := _read_constant(constant), str):
-            continue
-        if text.startswith(("/", "~/")) and not text.startswith(PASSING):
-            yield OutsideText(text, constant.lineno, is_file and constant is argument)
-
-
-def _list_written_paths(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    """Yield what the calls that write a file may be given as its path."""
-    for node in nodes:
-        if not isinstance(node, ast.Call):
-            continue
-        function = node.func
-        if isinstance(function, ast.Name) and function.id == "open":
-            modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
-            if any({*"wax"} & {*str(_read_constant(mode))} for mode in modes):
-                yield from node.args[:1]
-        elif isinstance(function, ast.Attribute) and function.attr in WRITES_FILE:
-            yield from node.args
-            if isinstance(function.value, ast.Call):  # Path("x").write_text
-                yield from function.value.args[:1]
-
-
-def _find_start(node: ast.expr) -> ast.expr:
-    """Return what a path begins with: of `OUT + "/x"`, `f"{OUT}/x"`, `OUT / "x"` and `os.path.join(OUT, "x")` OUT."""
-    if isinstance(node, ast.BinOp):
-        return _find_start(node.left)
-    if isinstance(node, ast.JoinedStr) and node.values:
-        first_value = node.values[0]
-        return _find_start(first_value.value if isinstance(first_value, ast.FormattedValue) else first_value)
-    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("path.join", "Path")):
-        return _find_start(node.args[0])
-    return node
-
-
-def _read_constant(node: ast.expr) -> object:
-    return node.value if isinstance(node, ast.Constant) else None
-
-
 def _list_made_folders(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the folders where it is started that a script makes: `os.makedirs("models")`, `Path("models").mkdir()`."""
-    for argument in _list_made_paths(nodes):
-        path_text = _read_constant(argument)
-        if isinstance(path_text, str):
-            name = path_text.removeprefix("./").partition("/")[0]
-            if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
-                yield name
-
-
-def _list_made_paths(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    """Yield what the calls that make a folder are given as its path."""
     for node in nodes:
-        if (
-            not isinstance(node, ast.Call)
-            or not isinstance(node.func, ast.Attribute)
-            or node.func.attr not in MAKES_FOLDER
-        ):
-            continue
-        path = node.func.value if isinstance(node.func.value, ast.Call) else node  # Path("models")
-        yield from path.args[:1]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAKES_FOLDER:
+            path = node.func.value if isinstance(node.func.value, ast.Call) else node  # Path("models")
+            for argument in path.args[:1]:
+                text = argument.value if isinstance(argument, ast.Constant) else None
+                name = text.removeprefix("./").partition("/")[0] if isinstance(text, str) else ""
+                if re.fullmatch(r"\w[\w-]*", name) and name not in OTHER_FOLDERS:
+                    yield name
 
 
 def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
@@ -277,13 +162,3 @@ def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
                 and argument.value.startswith("--")
             ):
                 yield argument.value
-
-
-def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
-    return (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def _drop_shipped_with_python(modules: Iterable[str]) -> set[str]:
-    """Return the top-level names of modules that do not come with Python."""
-    own_packages = {REPORT_PACKAGE}
-    return {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - own_packages

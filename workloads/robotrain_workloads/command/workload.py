@@ -31,7 +31,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.command import (
         checkpoint_rules,
         environ_rules,
-        option_rules,
         package_rules,
         parameter_rules,
         rules,
@@ -46,8 +45,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from program_problems
     yield from rules.check_outside_paths(job)
     yield from syntax_rules.check_syntax(job)
-    yield from option_rules.check_options(job)
-    yield from option_rules.check_resume_options(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)
@@ -95,13 +92,6 @@ def find_needs(folder: Path, path: str, words: Sequence[str], set_values: Mappin
     from robotrain_workloads.command import script_facts
 
     return ProgramNeeds(*script_facts.find_needs(folder, path, words, set_values))
-
-
-def list_options(folder: Path, words: Sequence[str]) -> Sequence[str] | None:
-    """Return the options of the program that a command starts; None where they are not known for certain."""
-    from robotrain_workloads.command import option_rules
-
-    return option_rules.list_options(folder, words)
 
 
 def list_words(job: "Job") -> Sequence[str]:
@@ -196,7 +186,6 @@ COMMAND = Workload(
         starters={".py": ("python",), ".sh": ("bash",)},
         launchers=LAUNCHERS,
         find_needs=find_needs,
-        list_options=list_options,
         list_words=list_words,
     ),
     get_option_name=lambda argument: "",

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import http.client
 import os
+import re
 import shlex
 import tempfile
 import urllib.error
@@ -13,10 +14,10 @@ import urllib.request
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.container_plugin import DataPreparation, find_prepared_files
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.failure import UNTRUSTED
 from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
 
 from robotrain_workloads.isaac import installation, tasks
@@ -217,7 +218,7 @@ def _ask_server(address: str) -> str:
             return f"it answered HTTP {answer.code}" if answer.code in (403, 404, 410) else ""
         except (OSError, http.client.HTTPException, ValueError) as error:
             cause = getattr(error, "reason", None) or error
-            is_ours = find_untrusted_certificate(cause)  # Isaac Lab trusts certificates of its own
+            is_ours = re.search(UNTRUSTED, str(cause))  # Isaac Lab trusts certificates of its own
             return "" if is_ours else f"{getattr(cause, 'strerror', None) or cause}".rstrip(".")
 
     try:

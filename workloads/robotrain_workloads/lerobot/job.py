@@ -25,8 +25,8 @@ from robotrain_workloads.lerobot import (
 )
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.lineage import START_MODES
-from robotrain_workloads.lerobot.option_tree import load_option_tree, read_options
 from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options_list import load_options
 from robotrain_workloads.lerobot.start import FROM_SCRATCH, TRAIN_CONFIG_FILE, Start, load_start
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
@@ -154,12 +154,17 @@ class LerobotJob:
 
         The text where only LeRobot can read it, or refuses it. Those without a value are missing.
         """
-        tree = load_option_tree(self.model.lerobot.name)
-        texts_by_name = {option.removeprefix("--"): text for option, text in self.options.items()}
-        values_by_name = read_options(
-            tree, texts_by_name, {self.model.prefix: self.model.kind}, json_prefix=self.json_prefix
-        )
-        return {f"--{name}": value for name, value in values_by_name.items()}
+        options, types = load_options(self.model.lerobot.name), {self.model.prefix: self.model.kind}
+        return {
+            option: options.read_option(
+                option.removeprefix("--"),
+                text,
+                types,
+                as_json=self.reads_json and option.startswith(f"--{self.model.prefix}."),
+            )
+            for option, text in self.options.items()
+            if text is not None
+        }
 
     @property
     def json_prefix(self) -> str:

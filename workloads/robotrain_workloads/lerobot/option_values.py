@@ -1,38 +1,29 @@
-"""What the text of an option of LeRobot means: YAML 1.1 as PyYAML reads it, then the type of the option decides.
+"""What the text of an option of LeRobot means: a word of YAML 1.1, or such words in brackets, then its kind decides.
 
-LeRobot's parser does both: https://github.com/dlwh/draccus, `cfgparsing.parse_string` and `parsers/decoding.py`. What a
-text means to robotrain it means by this module, and a table of texts and types holds it to draccus. Standard library
-only: where a job starts, YAML comes with its environment.
+LeRobot's parser does both: https://github.com/dlwh/draccus. Rarer YAML is left to LeRobot. Standard library only: where
+a job starts, YAML comes with its environment.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-NULLS = ("null", "Null", "NULL", "~", "")
+NULLS = ("null", "Null", "NULL", "~")
 BOOLEANS = {
-    spelling: value
-    for words, value in ((("yes", "true", "on"), True), (("no", "false", "off"), False))
-    for word in words
+    spelling: word in ("true", "yes", "on")
+    for word in ("true", "yes", "on", "false", "no", "off")
     for spelling in (word, word.title(), word.upper())
 }
-INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)")
-FLOAT = re.compile(
-    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+FLOAT = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?")
+INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+RARE = re.compile(
+    r"[\]},].*|[-+]?0[0-9a-zA-Z_]+|[-+]?[1-9][0-9_]*:[0-9].*|[-+]?0[0-9_]*(?::[0-9]+)+\..*|[0-9]{4}-.*|[-?:=<](?:\s.*|<)?|[#&*!|>%@`].*|.*\s#.*|.*:(?:\s.*)?"
 )
-RARE_WORD = re.compile(
-    r"=|<<|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[Tt ].*"
-)
-"""Words with a meaning that no option has: numbers to the base 60, times."""
-BLANK = re.compile(r"\s*(?:#.*)?")
-QUOTED = re.compile(r"""'((?:[^']|'')*)'|"([^"\\]*)\"""")
-PLAIN = re.compile(r"""(?![-?:](?:\s|$))[^\s,\[\]{}#&*!|>'"%@`](?:(?!\s+#|\s*:(?:\s|$)|\s+$).)*""")
-PLAIN_IN_BRACKETS = re.compile(
-    r"""(?![-?:](?:[\s,\[\]{}]|$))[^\s,\[\]{}#&*!|>'"%@`](?:(?!\s+#|\s*:(?:[\s,\[\]{}]|$)|\s*[,\[\]{}?]|\s+$).)*"""
-)
+"""Words that mean more in YAML: other bases, times, comments, references, mappings."""
+IN_BRACKETS = re.compile(r""""[^"\\]*"|'[^']*'|[^\s,\[\]{}:'"](?:[^,\[\]{}:'"]*[^\s,\[\]{}:'"])?""")
 
 
 class UnreadValue(Exception):
@@ -40,13 +31,13 @@ class UnreadValue(Exception):
 
 
 class RefusedValue(ValueError):
-    """A text that LeRobot does not take for an option of this type."""
+    """A text that LeRobot does not take for an option of this kind."""
 
 
 def read_value(text: str, kind: Any = "any", *, as_json: bool = False) -> Any:
     """Return what LeRobot makes of a text for an option.
 
-    :param kind: the type as `options.json` has it: `int`, `{"each": "text"}`, `{"any of": ["bool", "null"]}`.
+    :param kind: as `options.json` has it: `int`, `{"each": "text"}`, `{"any of": ["bool", "null"]}`.
     :param as_json: whether LeRobot reads it beside a saved configuration: as JSON, and as text what is none.
     :raises RefusedValue: LeRobot refuses it.
     :raises UnreadValue: only LeRobot knows.
@@ -63,7 +54,7 @@ def read_known(text: str, kind: Any = "any", *, as_json: bool = False) -> Any:
 
 
 def is_true(text: str | None) -> bool:
-    """Return whether the text of an option of the type bool means true: `true`, `yes`, `On`; None is no text."""
+    """Return whether the text of an option of the kind bool means true: `true`, `yes`, `On`; None is no text."""
     return text is not None and read_known(text, "bool") is True
 
 
@@ -75,107 +66,54 @@ def _read_json(text: str) -> Any:
 
 
 def read_yaml(text: str) -> Any:
-    """Return the value of a text without the type of its option. Raise as `read_value` does."""
-    if text == "":  # YAML's null is draccus' empty text
-        return ""
-    if not text.isprintable() or text.startswith(("include", "---", "...")):
-        raise UnreadValue(text)
-    return _YamlReader(text).read()
+    """Return the value of a text without the kind of its option. Raise UnreadValue."""
+    words = text.strip()
+    if not words.startswith(("[", "{")):
+        return _read_word(words) if words else None if text else ""
+    try:
+        return _read_words(json.loads(IN_BRACKETS.sub(lambda match: json.dumps(match[0]), words)))
+    except ValueError:
+        raise UnreadValue(text) from None
 
 
-class _YamlReader:
-    """Reads one line of YAML: a scalar, a list in brackets or a mapping in braces."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.position = text, 0
-
-    def read(self) -> Any:
-        value = self._read_node(PLAIN)
-        if next_character := self._peek():
-            raise UnreadValue(self.text) if next_character == ":" else RefusedValue(self.text)
-        return value
-
-    def _peek(self) -> str:
-        """Return the next character that is neither blank nor of a comment; empty at the end."""
-        self._match(BLANK)
-        return self.text[self.position : self.position + 1]
-
-    def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        match = pattern.match(self.text, self.position)
-        if match is None:
-            raise UnreadValue(self.text)
-        self.position = match.end()
-        return match
-
-    def _read_node(self, plain_pattern: re.Pattern[str]) -> Any:
-        start = self._peek()
-        if start == "":
-            return None
-        if start == "[":
-            return [*self._read_items()]
-        if start == "{":
-            return dict(self._read_pairs())
-        if start in "'\"":
-            quoted_match = self._match(QUOTED)
-            return quoted_match[2] if quoted_match[1] is None else quoted_match[1].replace("''", "'")
-        return resolve_word(self._match(plain_pattern)[0])
-
-    def _read_items(self) -> Iterator[Any]:
-        self.position += 1
-        while self._peek() != "]":
-            yield self._read_node(PLAIN_IN_BRACKETS)
-            self._end_item("]")
-        self.position += 1
-
-    def _read_pairs(self) -> Iterator[tuple[Any, Any]]:
-        self.position += 1
-        while self._peek() != "}":
-            key, value = self._read_node(PLAIN_IN_BRACKETS), None
-            if self._peek() == ":":
-                self.position += 1
-                value = None if self._peek() in (",", "}") else self._read_node(PLAIN_IN_BRACKETS)
-            if not isinstance(key, str | int | float | None):
-                raise UnreadValue(self.text)
-            yield key, value
-            self._end_item("}")
-        self.position += 1
-
-    def _end_item(self, closing_bracket: str) -> None:
-        next_character = self._peek()
-        if next_character == ",":
-            self.position += 1
-        elif next_character == "":
-            raise RefusedValue(self.text)
-        elif next_character != closing_bracket:
-            raise UnreadValue(self.text)
+def _read_words(value: Any) -> Any:
+    """Return a list or a mapping of words with what they mean."""
+    if isinstance(value, list):
+        return [_read_words(item) for item in value]
+    if isinstance(value, dict):
+        return {_read_word(name): _read_words(item) for name, item in value.items()}
+    return _read_word(value)
 
 
-def resolve_word(word: str) -> Any:
-    """Return the value of a word without quotes, as YAML 1.1 has it."""
+def _read_word(word: str) -> Any:
+    """Return the value of one word, as YAML 1.1 has it."""
+    if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"":
+        if word[0] in word[1:-1] or "\\" in word:
+            raise UnreadValue(word)
+        return word[1:-1]
     if word in NULLS:
         return None
     if word in BOOLEANS:
         return BOOLEANS[word]
-    digits = word.replace("_", "")
     if INT.fullmatch(word):
-        bare = digits.lstrip("+-")
-        base = {"0b": 2, "0x": 16}.get(bare[:2], 8 if bare.startswith("0") else 10)
-        return int(bare.removeprefix("0b").removeprefix("0x"), base) * (-1 if digits.startswith("-") else 1)
+        return int(word.replace("_", ""))
     if FLOAT.fullmatch(word):
-        return float(re.sub(r"\.(?=inf|nan)", "", digits.lower()))
-    if RARE_WORD.fullmatch(word):
+        return float(word.replace("_", ""))
+    if INFINITE.fullmatch(word):
+        return float(word.lower().replace(".", ""))
+    if RARE.fullmatch(word) or not word.isprintable() or word[0] in "'\"" or word.startswith(("include", "...")):
         raise UnreadValue(word)
     return word
 
 
 def convert(value: Any, kind: Any) -> Any:
-    """Return a value of YAML or JSON as an option of a type has it: a whole number as 1.0 for `number`.
+    """Return a value of YAML or JSON as an option of a kind has it: a whole number as 1.0 for `number`.
 
     :raises RefusedValue: LeRobot does not take it.
     """
     if isinstance(kind, Mapping):
         return _convert_structure(value, kind)
-    if value is None or kind == "any":  # draccus takes null for every plain type
+    if value is None or kind == "any":  # draccus takes null for every plain kind
         return value
     try:
         return _convert_scalar(value, kind)
@@ -184,16 +122,14 @@ def convert(value: Any, kind: Any) -> Any:
 
 
 def _convert_scalar(value: Any, kind: str) -> Any:
-    if kind == "bool":
-        if value in (True, False, "true", "false") and isinstance(value, bool | str):
-            return value in (True, "true")
-    elif kind == "int":
-        if not isinstance(value, float):
-            return int(value)
-    elif kind == "number":
-        return float(value)
-    elif kind == "text":
+    if kind == "text":
         return str(value)
+    if kind == "number":
+        return float(value)
+    if kind == "int" and not isinstance(value, float):
+        return int(value)
+    if kind == "bool" and (isinstance(value, bool) or value in ("true", "false")):
+        return value in (True, "true")
     raise RefusedValue(str(value))
 
 
@@ -207,12 +143,10 @@ def _convert_structure(value: Any, kind: Mapping[str, Any]) -> Any:
     elif "one of" in kind:
         if isinstance(value, str) and value in kind["one of"]:
             return value
-    elif "each" in kind or "items" in kind:
+    else:
         if "items" in kind and isinstance(value, str):  # draccus makes a tuple of its characters
             value = [*value]
         kinds = kind.get("items") or ([kind["each"]] * len(value) if isinstance(value, list) else [])
         if isinstance(value, list) and len(value) == len(kinds):
             return [convert(item, item_kind) for item, item_kind in zip(value, kinds, strict=True)]
-    elif isinstance(value, Mapping):  # options below it
-        return value
     raise RefusedValue(str(value))

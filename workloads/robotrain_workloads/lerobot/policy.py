@@ -118,7 +118,8 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
     :param name: what the user calls the policy.
     """
     saved_keys = settings.keys() - {"type"}
-    if unknown_keys := sorted(saved_keys - model.options.keys()):
+    known_keys = {name.partition(".")[0] for name in model.options}  # a group of options is one key
+    if unknown_keys := sorted(saved_keys - known_keys):
         model_type = (model.section, model.kind)
         fitting_versions = [
             version

@@ -13,8 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "lerobot_versions"
 DATA_PACKAGE = ".".join((*__name__.split(".")[:1], FOLDER.name))
-TREE_FILE, INDEX_FILE, NETWORK_FILE, TASKS_FILE = "options.json", "index.json", "network.json", "tasks.json"
+OPTIONS_FILE, INDEX_FILE, NETWORK_FILE, TASKS_FILE = "options.json", "index.json", "network.json", "tasks.json"
 POLICIES, REWARD_MODELS = "policies", "reward_models"
+PREFIXES = {POLICIES: "policy", REWARD_MODELS: "reward_model"}
+"""What the names of the options of a type begin with, by section."""
 
 
 class NamedRepository(NamedTuple):
@@ -120,21 +122,17 @@ class LeRobotVersion(NamedTuple):
         """Return the lock of an environment: `train`, `eval`, or that of a simulated one, which may not exist."""
         return self.folder / f"{name}.txt"
 
-    def read_tree(self) -> Mapping[str, Any]:
-        """Return the exported configuration tree; see `lerobot/option_tree.py`."""
-        return _read_tree(self.folder)
+    def read_options(self) -> Mapping[str, Any]:
+        """Return the exported options; see `lerobot/options_list.py`."""
+        return _read_options(self.folder)
 
     def get_model_options(self, section: str, kind: str) -> Mapping[str, Sequence[Any]]:
         """Return the options of a type by name, each with its kind and, if it is a plain value, its default.
 
         `section` is POLICIES or REWARD_MODELS. An unknown type has no options.
         """
-        tree = self.read_tree()
-        field = tree["classes"][tree["root"]]["policy" if section == POLICIES else "reward_model"][0]
-        kinds = field.get("any of", [field])
-        choices: Mapping[str, str] = next((kind["choices"] for kind in kinds if "choices" in kind), {})
-        options: Mapping[str, Sequence[Any]] = tree["classes"].get(choices.get(kind, ""), {})
-        return options
+        types: Mapping[str, Mapping[str, Sequence[Any]]] = self.read_options()["choices"][PREFIXES[section]]
+        return types.get(kind, {})
 
     def get_network_options(self, kind: str) -> NetworkOptions:
         """Return the options that change the network of a type; none if they are unknown."""
@@ -181,7 +179,7 @@ def get_version(name: object = None) -> LeRobotVersion:
 
 def get_data_package(version: LeRobotVersion, lock: str) -> str:
     """Return the package with the files of a version that a job reads, for its payload. `lock` is as in `get_lock`."""
-    files = (TREE_FILE, INDEX_FILE, NETWORK_FILE, *((TASKS_FILE,) if lock != "train" else ()), f"{lock}.txt")
+    files = (OPTIONS_FILE, INDEX_FILE, NETWORK_FILE, *((TASKS_FILE,) if lock != "train" else ()), f"{lock}.txt")
     return f"{DATA_PACKAGE}.{version.folder.name}:{','.join(files)}"
 
 
@@ -205,9 +203,9 @@ def get_installed_version() -> LeRobotVersion:
 
 
 @functools.cache
-def _read_tree(folder: Path) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads((folder / TREE_FILE).read_text(encoding="utf-8"))
-    return tree
+def _read_options(folder: Path) -> dict[str, Any]:
+    options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+    return options
 
 
 @functools.cache

@@ -34,20 +34,12 @@ def main(arguments: Sequence[str]) -> None:
 def judge_training(kind: str, owned_options: Sequence[str], options: Sequence[str]) -> Verdict:
     """Return the verdict on the options of a training. Raise LerobotFailed."""
     doubts: list[str] = []
-    verdict = verdicts.judge_options(lambda options: doubts.append(read_options(options)), kind, owned_options, options)
-    if verdict.result == "accepted" and doubts[-1]:
-        doubtful_verdict = Verdict(result="doubtful", text=doubts[-1])
-        network_verdict = verdicts.judge_options(require_network, kind, owned_options, options)
-        return (
-            network_verdict if network_verdict.ways else doubtful_verdict
-        )  # the network can be made without an option of the user
-    return verdict
-
-
-def require_network(options: Sequence[str]) -> None:
-    """Let LeRobot read options, and make the network. Raise what LeRobot raises, ValueError if it cannot be made."""
-    if reason := read_options(options):
-        raise ValueError(reason)
+    verdict = verdicts.judge_options(lambda words: doubts.append(read_options(words)), kind, owned_options, options)
+    if verdict.result != "accepted" or not doubts[-1]:
+        return verdict
+    words = verdicts.join_values(options)
+    culprits = verdicts.find_culprits(lambda words: read_options([*owned_options, *words]), words, doubts[-1])
+    return Verdict(result="refused" if culprits else "doubtful", text=doubts[-1], options=culprits)
 
 
 def read_options(options: Sequence[str]) -> str:

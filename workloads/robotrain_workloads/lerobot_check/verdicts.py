@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from robotrain_runtime.contract.problem import suggest_leaving_out
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 from robotrain_workloads.lerobot.options import ConfigurationRefused, find_rejected_options, split_options
@@ -26,13 +24,6 @@ REFUSALS = (ValueError, TypeError, NotImplementedError, ArithmeticError)
 MACHINE_ERRORS = (OSError, MemoryError)
 MOST_TRIED = 4
 """Options that are left out in turn, to find the one that LeRobot refuses: it reads its options in half a second."""
-JOB_OPTIONS = re.compile(
-    r"--(?:dataset\.(?:repo_|root|revision|episodes)|steps\b|batch_size\b|.*(?:dtype|precision|amp)\b|.*\.path\b"
-    r"|peft\.(?:method_type|target_modules|r)\b)"
-)
-"""Options without which a job would be another one."""
-
-
 AskLerobot = Callable[[Sequence[str]], object]
 """Lets LeRobot read options; raises what it raises."""
 
@@ -69,9 +60,8 @@ def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], options: Seq
             reason = _find_refusal(ask, [*owned, *options])
         if not reason:
             return Verdict(result="accepted")
-        words = ["--" + "=".join(filter(None, pair)) for pair in split_options(options) if pair[0]]
-        named_options = tuple(find_rejected_options(words, reason))
-        culprits = _find_culprits(lambda options: _find_refusal(ask, [*owned, *options]), words, named_options)
+        words = join_values(options)
+        culprits = find_culprits(lambda words: _find_refusal(ask, [*owned, *words]), words, reason)
     except Exception as error:
         if _is_of_hub(error):
             return Verdict(result="unchecked", text="for its answer LeRobot reads files of the Hub")
@@ -79,13 +69,7 @@ def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], options: Seq
         if isinstance(error, MACHINE_ERRORS) or _is_of_import(error):
             raise LerobotFailed(failure_text) from error
         return Verdict(result="unchecked", text=failure_text)
-    culprit_names = [word.partition("=")[0] for word in culprits]
-    ways = (
-        (suggest_leaving_out(*culprit_names),)
-        if culprit_names and not any(map(JOB_OPTIONS.match, culprit_names))
-        else ()
-    )
-    return Verdict(result="refused", text=reason, options=culprits or named_options, ways=ways)
+    return Verdict(result="refused", text=reason, options=culprits or tuple(find_rejected_options(words, reason)))
 
 
 def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
@@ -133,23 +117,22 @@ def _make_package(name: str) -> ModuleType:
     return package
 
 
-def _find_culprits(
-    find_refusal: Callable[[Sequence[str]], str], words: Sequence[str], named: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the option, or those of one group, without which LeRobot refuses nothing; empty if there are none.
+def join_values(options: Sequence[str]) -> list[str]:
+    """Return options with their values as one word each."""
+    return ["--" + "=".join(filter(None, pair)) for pair in split_options(options) if pair[0]]
 
-    :param words: the options of the user.
-    :param named: those that its reason names; none for all.
+
+def find_culprits(find_reason: Callable[[Sequence[str]], str], words: Sequence[str], reason: str) -> tuple[str, ...]:
+    """Return the option of the user without which there is no such reason; empty if none is alone to blame.
+
+    :param find_reason: returns why LeRobot refuses options, or fails with them; empty if it does not.
+    :param words: the options of the user, as `join_values` returns them.
+    :param reason: that of all of them. If it names some, the others are not tried.
     """
-    options_by_group: dict[str, list[str]] = {}
-    for word in words:
-        options_by_group.setdefault(word.partition("=")[0].partition(".")[0], []).append(word)
-    single_options = [(word,) for word in words if word in named or not named]
-    option_groups = [tuple(option_group) for option_group in options_by_group.values() if len(option_group) > 1]
-    for omitted_options in (*single_options[: MOST_TRIED - 1], *option_groups[:1]):
-        with suppress(Exception):
-            if not find_refusal([word for word in words if word not in omitted_options]):
-                return omitted_options
+    for word in (find_rejected_options(words, reason) or list(words))[:MOST_TRIED]:
+        with suppress(Exception, SystemExit):
+            if not find_reason([other for other in words if other != word]):
+                return (word,)
     return ()
 
 

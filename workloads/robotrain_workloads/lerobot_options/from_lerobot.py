@@ -1,50 +1,94 @@
-"""`robotrain from-lerobot`: translate a line of lerobot-train or lerobot-eval, and of its launcher, to robotrain.
+"""`robotrain from-lerobot`: one plain line of lerobot-train or lerobot-eval as a line of robotrain.
 
-The options that the container of a translated line would give LeRobot are compared with those of the line itself: what
-robotrain does otherwise by default becomes a flag, or an option after `--`.
+Options that robotrain sets itself become its flags (`managed_options` of the workload), and each of LeRobot's defaults
+that is not robotrain's is written out; the other options stand after `--`.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from robotrain.cli.arguments import JsonOption, argument
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.line_check import check_line
+from robotrain.config.managed_options import REMOVAL
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain_workloads.lerobot import backbones
-from robotrain_workloads.lerobot.remote_code import TRUST_FLAG
-from robotrain_workloads.lerobot_options import edited_dataset, effective_options, option_reasons
-from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
-from robotrain_workloads.lerobot_options.line_translator import EXCLUDED, LineTranslator
-from robotrain_workloads.lerobot_options.option_spelling import fill_in_hint
-from robotrain_workloads.lerobot_options.program_line import (
-    expand_account_variables,
-    find_program,
-    find_program_word,
-    read_program_line,
-)
-from robotrain_workloads.lerobot_options.robotrain_line import RobotrainLine
-from robotrain_workloads.lerobot_options.translated_options import TRAINING, TranslatedOptions
-from robotrain_workloads.line_translation.script_file import check_script_exists, find_program_line, is_script
-from robotrain_workloads.line_translation.translated_line import (
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.option_values import is_true, read_known
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options_list import find_default, load_options
+from robotrain_workloads.lerobot.trained_model import LEARNING_RATES
+from robotrain_workloads.lerobot_options.option_names import check_names
+from robotrain_workloads.translated_line import (
     LINE_HELP,
-    SHELL_REASON,
+    SECRET_REASON,
+    WORD_REASON,
     TranslatedLine,
-    cut_shell_words,
     make_line_app,
     print_line,
+    read_launcher,
     split_line,
 )
 
 if TYPE_CHECKING:
-    from robotrain.errors import Problem
-    from robotrain.model.job import Job
+    from robotrain.model.workload import Workload
 
-HELP_OPTIONS = ("--help", "-h")
+make_problem = Messages(__file__)
+
+TRAINING, EVALUATION = "lerobot-train", "lerobot-eval"
+DATASET, FOLDER, ENVIRONMENT, TASK, TASK_NUMBERS = (
+    *("dataset.repo_id", "dataset.root", "env.type", "env.task", "env.task_ids"),
+)
+REVISIONS = {"dataset.revision": DATASET, "policy.pretrained_revision": "policy.path"}
+"""Options with the revision of a repository, each with the one that names the repository."""
+REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+PAIRS = " KEY=KEY"
+USUAL_VALUES: Mapping[str, tuple[object, str]] = {
+    "save_checkpoint": (True, "robotrain always saves checkpoints: --save_freq=N says how often"),
+    "dataset.repo_type": ("dataset", "robotrain reads datasets of the Hub, not its storage buckets"),
+    "env.render_mode": ("rgb_array", "robotrain shows no window: it renders pictures, and --record-video keeps them"),
+    "use_policy_training_preset": (True, "give the optimizer and the schedule to robotrain, after --"),
+    "resume": (False, "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"),
+    "policy.use_amp": (False, "accelerate launch --mixed_precision=FORMAT, or robotrain's --mixed-precision, says it"),
+    "policy.use_peft": (False, "give --peft.r=RANK and --policy.path"),
+    "policy.push_to_hub": (False, ""),
+    "wandb.mode": ("online", "give WANDB_MODE to the environment of the run"),
+}
+"""Options that change nothing with a value; with any other one, the reason says what to do."""
+NOT_TRANSLATED = {
+    "config_path": "robotrain reads no configuration file of LeRobot: give the values that you need as options",
+    "policy.pretrained_path": "LeRobot takes the weights alone: give --policy.path, and no type",
+    "sample_weighting.progress_path": "put the file into the dataset's folder as sarm_progress.parquet",
+    **dict.fromkeys(("policy.discover_packages_path", "env.discover_packages_path"), "--with PACKAGE brings a package"),
+}
+LEFT_OUT = {
+    "env.": "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME",
+    "eval.": "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME",
+    "job.": "--platform names where the job runs",
+    "optimizer.": "LeRobot replaces it by the preset of what it trains",
+    "scheduler.": "LeRobot replaces it by the preset of what it trains",
+}
+"""Options of a training that change nothing in what is learned, by the beginning of their names."""
+SPEED, AMP, PRECISION_FLAG = "eval.use_async_envs", "policy.use_amp", "--mixed-precision"
+EVAL_STEPS, SPLIT = "eval_steps", "dataset.eval_split"
+DECAY = "policy.scheduler_decay_steps"
+TYPE_OPTIONS = ("policy.type", "policy.path", "reward_model.type", "reward_model.path")
+FOLDER_VALUE = re.compile(r"[/~]|\.\.?/")
+"""How the path of a folder begins, and no name of a repository."""
+DRAWS = ("dataset.streaming", "dataset.image_transforms.enable")
+"""What draws random numbers in the processes that load data: then their number decides what is learned."""
+FORMAT_REASON = "LeRobot trains the type {} in a number format of its own options, whatever the launcher says"
+TYPE_REASON = "it depends on the type of the policy: add --policy.type=TYPE"
+TOLERANCE_NOTE = (
+    "robotrain reads the picture of a video that is at most a quarter of a frame off, where LeRobot fails beyond {} s"
+)
 
 
 def from_lerobot(
@@ -54,128 +98,170 @@ def from_lerobot(
 ) -> None:
     """Print the robotrain line that does what a line of `lerobot-train` or `lerobot-eval` does.
 
-    The line may begin with variables, python, uv run, accelerate launch, torchrun or srun; a batch script may stand for
-    the line that it has. Values that LeRobot uses where none is given are added if robotrain's differ. An option that
-    changes nothing is left out, and named; a line that cannot mean the same is an error. For lerobot-edit-dataset, the
-    options with which a training merges datasets or leaves episodes out. Nothing is submitted.
+    The line may begin with python, uv run, accelerate launch or torchrun. Values that LeRobot uses where none is given
+    are added if robotrain's differ. An option that changes nothing is left out, and named; a line that cannot mean the
+    same is an error. Nothing is submitted.
 
     robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000
     """
-    print_line(ctx, translate_lerobot_line(line or [], ctx), json)
-
-
-def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> TranslatedLine:
-    """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     plugins = get_plugins(ctx)
-    programs = ((name, workload.program_options) for name, workload in plugins.workloads().items())
-    program_names = [name for name, program in programs if program and program.translator == "from-lerobot"]
-    program_names.append(edited_dataset.PROGRAM)
-    script = None
-    if is_script(line):
-        script = find_program_line(line[0], lambda words: find_program_word(words, program_names) is not None)
-    elif find_program_word(line, program_names) is None:
-        check_script_exists(line)
-    words = script.words if script else split_line(line)
-    line = [expand_account_variables(word) for word in words if word.strip()]
-    program_index, name = find_program(line, program_names)
-    options, following_words = cut_shell_words(line[program_index + 1 :])
-    if not {*HELP_OPTIONS}.isdisjoint(options):
-        workload = TRAINING if name == edited_dataset.PROGRAM else name
-        return TranslatedLine(("robotrain", "submit", workload, "--help"), {})
-    if name == edited_dataset.PROGRAM:
-        return edited_dataset.translate_edit(options)
-    program = read_program_line(line[:program_index], line[program_index], (name, *line[program_index + 1 :]))
-    if script:
-        program.left_out |= script.left_out
-    line_options = TranslatedOptions(plugins.workload(name), options, program)
-    robotrain_line = RobotrainLine(line_options, program, plugins.default_workload())
-    if script:
-        robotrain_line.add_batch_options(script.batch)
-        robotrain_line.add_loops(script.loops)
-    if following_words:
-        is_second = find_program_word(following_words, program_names) is not None
-        reasons = line_options.refused if is_second else line_options.left_out
-        reasons[" ".join(following_words)] = option_reasons.SECOND_PROGRAM if is_second else SHELL_REASON
-    LineTranslator(line_options, program, plugins.source_kinds()).translate()
-    if line_options.is_training and not line_options.is_resumed:
-        checked_line = check_line(ctx, robotrain_line.make_line().check_words[1:])
-        while (
-            not line_options.refused
-            and checked_line.job is not None
-            and _correct(robotrain_line, checked_line.job, checked_line.problems)
-        ):
-            checked_line = check_line(ctx, robotrain_line.make_line().check_words[1:])
-    return robotrain_line.make_line()
+    words = [word for word in split_line(line or []) if word.strip()]
+    index, program = _find_program(words)
+    workload = plugins.workload(program)
+    translated = TranslatedLine("" if program == plugins.default_workload() else program)
+    if {"--help", "-h"}.isdisjoint(words):
+        read_launcher(words[:index], translated)
+        options: dict[str, str] = {}
+        for name, text in split_options(words[index + 1 :]):
+            if name and text is not None:
+                options[name] = text
+            else:
+                translated.refused[f"--{name}" if name else text or "--"] = "it needs a value" if name else WORD_REASON
+        translate_options(options, workload, translated)
+    else:
+        translated.flags = {"--help": ("--help",)}
+    print_line(ctx, translated, json)
 
 
-def _add_code_trust(line: RobotrainLine, job: Job) -> bool:
-    """Add the repositories whose Python code LeRobot would run; return whether there are any to add."""
-    start = (
-        None if line.options.trained.settings is None else backbones.PolicyFiles(settings=line.options.trained.settings)
-    )
-    needed_repositories = backbones.list_needed(dict(job.parameters), job.trainer_args, start)
-    code = ",".join(f"{repository.name}@COMMIT" for repository in needed_repositories if repository.runs_code)
-    if not code or TRUST_FLAG in line.options.flags:
-        return False
-    line.options.flags[TRUST_FLAG] = (TRUST_FLAG, code)
-    line.stand_ins[code] = code.replace("COMMIT", "0" * 40)
-    line.options.notes[TRUST_FLAG] = option_reasons.TRUST_NOTE.format(line.options.trained.kind)
-    return True
+def _find_program(words: Sequence[str]) -> tuple[int, str]:
+    """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none."""
+    for index, word in enumerate(words):
+        name = re.split(r"[/.]", word.removesuffix(".py"))[-1].replace("_", "-")
+        if name in (TRAINING, EVALUATION):
+            return index, name
+    raise Rejected([make_problem("command-unknown")])
 
 
-def _correct(line: RobotrainLine, job: Job, problems: Sequence[Problem]) -> bool:
-    """Add what LeRobot trains with and the job so far does not; return whether there was something to add.
-
-    Flags are first, as one may change several options. What no flag and no option can give is refused, unless
-    `problems` say why already.
-    """
-    trained_type = line.options.trained
-    container = importlib.import_module(line.options.workload.container_plugin)
-    options, precision = container.list_job_options(job, trained_type.settings)
-    if _add_code_trust(line, job):
-        return True
-    skipped_options = {EXCLUDED, *(option.removeprefix("--") for option in line.options.left_out)}
-    option_values = {
-        name: wanted_value for name, wanted_value in line.options.texts.items() if name not in skipped_options
-    }
-    option_values[f"{trained_type.model}.type"] = trained_type.kind
-    compute = effective_options.compute_effective_options
-    wanted_options = compute(option_values, line.options.tree, trained_type.settings, line.program.precision)
-    differences = effective_options.find_differences(
-        line.options.tree, wanted_options, compute(options, line.options.tree, trained_type.settings, precision)
-    )
-    start = f"{trained_type.model}.path"
-    if trained_type.settings is None and start in line.options.texts:  # both leave what it says as it is
-        line.options.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained_type.model)
-        unknown_options = (f"{trained_type.model}.", PRECISION)
-        differences = {
-            name: value_pair for name, value_pair in differences.items() if not name.startswith(unknown_options)
+def translate_options(options: Mapping[str, str], workload: Workload, line: TranslatedLine) -> None:
+    """Add LeRobot's options to a line, and its defaults that are not robotrain's."""
+    hints = {option.removeprefix("--"): hint for option, hint in workload.managed_options.items()}
+    is_training = workload.name == TRAINING
+    types = versions.get_version().types.values()
+    backbones = {part for facts in types for named in facts.repositories.values() for part in named.options}
+    for name, text in options.items():
+        option, value = f"--{name}", read_known(text)
+        group = f"{name.partition('.')[0]}."
+        if find_secret_arguments([f"{option}={text}"]):
+            line.refused[option] = SECRET_REASON
+        elif "$" in text:
+            line.refused[option] = "a variable is not replaced by its value: write the value instead"
+        elif reason := NOT_TRANSLATED.get(name):
+            line.refused[option] = reason
+        elif name == AMP and value is False:
+            line.add_flag(option, PRECISION_FLAG, "no")
+        elif name in USUAL_VALUES and value == USUAL_VALUES[name][0]:
+            continue
+        elif name in USUAL_VALUES and USUAL_VALUES[name][1]:
+            line.refused[option] = USUAL_VALUES[name][1]
+        elif is_training and group in LEFT_OUT:
+            line.left_out[option] = LEFT_OUT[group]
+        elif name == SPEED:
+            line.left_out[option] = "it changes the speed alone: --env-workers N simulates in N processes"
+        elif name in REVISIONS:
+            if not REPOSITORY.fullmatch(options.get(REVISIONS[name], "")) or FOLDER in options:
+                line.refused[option] = "it belongs to a repository of the Hub, and to no folder"
+        elif name in (TASK, TASK_NUMBERS) and options.get(ENVIRONMENT) in versions.get_version().read_tasks():
+            line.add_flag(option, "--env-tasks", _join_tasks(options))
+        elif name == EVAL_STEPS and value and SPLIT not in options:
+            line.refused[option] = f"LeRobot takes it with --{SPLIT} alone"
+        elif name == DATASET and FOLDER in options:
+            line.add_flag(option, "--dataset-id", text)
+        elif name.partition(".")[2] in backbones and FOLDER_VALUE.match(text):
+            line.refused[option] = "it names a folder: give the repository's name, and --backbone-path to robotrain"
+        elif (hint := hints.get(name, hints.get(name.replace("reward_model.", "policy.")))) is None:
+            line.rest.append(f"{option}={text}")
+        elif words := _fill_in(hint, text, _find_revision(name, options)):
+            line.add_flag(option, *words)
+        elif hint.startswith("--"):
+            line.refused[option] = f"robotrain has {hint} for it"
+        else:
+            line.left_out[option] = hint.removeprefix(REMOVAL)
+    _add_defaults(options, workload, line)
+    if is_training:
+        chosen_types = {
+            group: options[f"{group}.type"] for group in versions.PREFIXES.values() if f"{group}.type" in options
         }
-    flags = dict[str, tuple[str, ...]]()
-    arguments = list[str]()
-    for name, (wanted_value, _) in differences.items():
-        hint = line.options.find_hint(name) or ""
-        words = (
-            ("--mixed-precision", str(wanted_value))
-            if name == PRECISION
-            else fill_in_hint(hint, format_value(wanted_value))
-        )
-        if words and wanted_value is not None and line.options.flags.get(words[0]) != words:
-            flags[words[0]] = words
-        elif (
-            not hint and wanted_value is not None and f"--{name}={format_value(wanted_value)}" not in line.options.rest
-        ):
-            arguments.append(f"--{name}={format_value(wanted_value)}")
-    line.options.flags |= flags
-    line.options.rest += [] if flags else arguments[:1]
-    if not (flags or arguments or problems):
-        type_option = f"{trained_type.model}.type"
-        for name, (wanted_value, actual_value) in differences.items():
-            if type_option in differences and name != type_option:
-                continue
-            option_texts = (f"--{name}={format_value(setting)}" for setting in (actual_value, wanted_value))
-            line.options.refused[f"--{name}"] = option_reasons.OTHER_VALUE.format(*option_texts)
-    return bool(flags or arguments)
+        line.problems += check_names(line.rest, chosen_types, {})
+        if options.keys().isdisjoint(TYPE_OPTIONS):
+            line.refused["--policy.type"] = "the line names no policy to train: give it, or --policy.path"
+        _check_precision(options, line)
+        if "tolerance_s" not in options:
+            line.notes["--tolerance_s"] = TOLERANCE_NOTE.format(find_default("tolerance_s", {}))
+
+
+def _find_revision(name: str, options: Mapping[str, str]) -> str:
+    return next(
+        (options[revision] for revision, owner in REVISIONS.items() if owner == name and revision in options), ""
+    )
+
+
+def _join_tasks(options: Mapping[str, str]) -> str:
+    """Return the tasks of an evaluation: suites, or the numbers of tasks in them."""
+    suites, numbers = options.get(TASK, ""), read_known(options.get(TASK_NUMBERS, "null"))
+    return ",".join(f"{suite}/{number}" for suite in suites.split(",") for number in numbers) if numbers else suites
+
+
+def _fill_in(hint: str, text: str, revision: str) -> Sequence[str]:
+    """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag.
+
+    `--flag` takes any value; of two hints one is for a truth and one for its opposite, or one for a repository of the
+    Hub and one for a folder; `--flag KEY=KEY` takes the pairs of a JSON object.
+    """
+    ways = hint.split(", or ")
+    value = read_known(text, "bool")
+    if isinstance(value, bool):
+        return shlex.split(ways[0 if value else 1]) if len(ways) == 2 else ()
+    if hint.endswith(PAIRS):
+        pairs = read_known(text, as_json=True)
+        if not isinstance(pairs, dict):
+            return ()
+        return [hint.removesuffix(PAIRS), ",".join(f"{key}={name}" for key, name in pairs.items())]
+    placeholder = " OWNER/NAME" if REPOSITORY.fullmatch(text) else " FOLDER"
+    for way in ways:
+        if way.endswith(placeholder) or (len(ways) == 1 and " " not in way):
+            return [way.removesuffix(placeholder), f"{text}@{revision}" if revision else text]
+    return ()
+
+
+def _add_defaults(options: Mapping[str, str], workload: Workload, line: TranslatedLine) -> None:
+    """Add the values that LeRobot uses where the line has none, if robotrain's differ."""
+    parameters = {parameter.flag: parameter for parameter in get_parameters(workload.parameters)}
+    types = {"policy": options.get("policy.type", "")}
+    for option, flag in workload.managed_options.items():
+        default, parameter = find_default(option.removeprefix("--"), types), parameters.get(flag)
+        if parameter is None or isinstance(default, bool) or not isinstance(default, int | float):
+            continue
+        is_taken = parameter.param.gt is None or default > parameter.param.gt
+        if flag not in line.flags and is_taken and parameter.default not in (None, default):
+            line.flags[flag] = (flag, f"{default:g}" if isinstance(default, float) else str(default))
+    if workload.name != TRAINING:
+        return
+    is_new = "policy.path" not in options and "reward_model.path" not in options
+    if is_new and types["policy"] in LEARNING_RATES and "--learning-rate" not in line.flags:
+        line.flags["--learning-rate"] = ("--learning-rate", str(find_default("policy.optimizer_lr", types)))
+    if SPLIT in options and EVAL_STEPS not in options:
+        line.flags["--eval-freq"] = ("--eval-freq", "0")
+    decay = find_default(DECAY, types)
+    if "--lr-warmup-steps" in line.flags and DECAY not in options:  # beside it, robotrain fits the decay to the steps
+        if not is_new:
+            line.refused["--policy.scheduler_warmup_steps"] = f"give --{DECAY} as well"
+        elif isinstance(decay, int):
+            line.rest.append(f"--{DECAY}={decay}")
+    if any(is_true(options.get(name)) for name in DRAWS) and "num_workers" not in options:
+        line.flags["--num-workers"] = ("--num-workers", str(find_default("num_workers", {})))
+    if "--wandb" in line.flags and "wandb.project" not in options:
+        line.flags["--experiment-name"] = ("--experiment-name", str(find_default("wandb.project", {})))
+
+
+def _check_precision(options: Mapping[str, str], line: TranslatedLine) -> None:
+    """Leave the number format of a launcher out where LeRobot does not read it."""
+    option = PRECISION_FLAG
+    kind = options.get("policy.type") or options.get("reward_model.type")
+    if option in line.flags and kind is None:
+        line.refused["--mixed_precision"] = TYPE_REASON
+    elif option in line.flags and "dtype" in load_options().choices["policy"].get(str(kind), {}):
+        del line.flags[option]
+        line.left_out["--mixed_precision"] = FORMAT_REASON.format(kind)
 
 
 app = make_line_app(from_lerobot)

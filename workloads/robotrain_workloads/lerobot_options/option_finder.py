@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from robotrain.nearest_name import find_nearest_name
+
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.option_tree import list_nested, list_scalars, load_option_tree
-from robotrain_workloads.lerobot.trained_model import choose_model
-from robotrain_workloads.lerobot_options.rejected_options import find_option
+from robotrain_workloads.lerobot.options_list import list_scalars, load_options
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 __all__ = ["complete_options", "find_option", "list_options"]
 
-KIND_NAMES = {"int": "INT", "number": "FLOAT", "bool": "true|false", "text": "TEXT", "any": "VALUE"}
+KIND_NAMES = {"int": "INT", "number": "FLOAT", "bool": "true|false", "text": "TEXT", "any": "VALUE", "list": "VALUE"}
 
 
 class ListedOption(NamedTuple):
@@ -28,41 +29,45 @@ def list_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Ite
 
     `parameters`: what the job gives by name. An unknown version or type has none.
     """
-    try:
-        model = choose_model({"lerobot_version": None, "policy_type": None, **parameters}, {})
-    except KeyError:
-        return
-    tree = load_option_tree(model.lerobot.name)
-    for option in _list_fields(tree.classes, model.options, f"--{model.prefix}."):
-        if option.name not in owned:
-            yield option
+    if model := _choose_model(parameters):
+        yield from _list_fields({f"{model.prefix}.{name}": field for name, field in model.options.items()}, owned)
 
 
 def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[str]:
     """Yield the names of all options after `--`: of the type, if one is chosen, else of every type."""
-    if any(parameters.get(name) for name in ("policy_type", "reward_model")):
-        choices = [parameters]
-    else:
-        kinds = versions.list_type_names(versions.POLICIES)
-        choices = [{**parameters, "policy_type": kind} for kind in kinds]
-    try:
-        tree = load_option_tree(parameters.get("lerobot_version"))
-    except KeyError:
+    if (model := _choose_model(parameters)) is None:
         return
-    option_names = {option.name: None for choice in choices for option in list_options(choice, owned)}
-    option_names |= {option.name: None for option in _list_fields(tree.classes, tree.classes[tree.root], "--")}
-    yield from (name for name in sorted(option_names) if name not in owned)
+    options = load_options(model.lerobot.name)
+    is_chosen = any(parameters.get(name) for name in ("policy_type", "reward_model"))
+    prefixes = versions.PREFIXES.values()
+    unused = tuple(f"{prefix}." for prefix in prefixes if is_chosen and prefix != model.prefix)
+    types = {f"{group}.type" for group in options.choices if group not in prefixes}
+    names = {*options.list_names({model.prefix: model.kind} if is_chosen else {}), *types}
+    yield from sorted({f"--{name}" for name in names if not name.startswith(unused)} - owned.keys())
 
 
-def _list_fields(
-    classes: Mapping[str, Any], fields: Mapping[str, Sequence[Any]], prefix: str
-) -> Iterator[ListedOption]:
-    """Yield the options of a class's fields, and below those that are classes themselves."""
+def find_option(flag: str, value: str) -> str:
+    """Return the LeRobot option that an unknown flag probably means; empty if there is none."""
+    options = load_options()
+    name = flag.removeprefix("--").replace("-", "_")
+    names = (flag.removeprefix("--"), name, f"policy.{name}")
+    meant_name = next((option for option in names if options.list_fields(option, {})), "")
+    if not meant_name and "." in name:
+        meant_name = find_nearest_name(name, {*options.list_names({})}) or ""
+    return f"--{meant_name}={value}" if meant_name and value else f"--{meant_name}" if meant_name else ""
+
+
+def _choose_model(parameters: Mapping[str, Any]) -> TrainedModel | None:
+    """Return what a job trains; None for an unknown version."""
+    try:
+        return choose_model({"lerobot_version": None, "policy_type": None, **parameters}, {})
+    except KeyError:
+        return None
+
+
+def _list_fields(fields: Mapping[str, Sequence[Any]], owned: Mapping[str, str]) -> Iterator[ListedOption]:
     for name, (kind, *default) in fields.items():
-        nested_classes = [*list_nested(kind)]
-        for class_name in nested_classes:
-            yield from _list_fields(classes, classes[class_name], f"{prefix}{name}.")
-        scalars = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind)] if not nested_classes else []
-        if scalars:
-            kinds_text = "|".join(dict.fromkeys(scalar for scalar in scalars if scalar != "null"))
-            yield ListedOption(f"{prefix}{name}", kinds_text or "VALUE", default[0] if default else None)
+        kinds = [KIND_NAMES.get(scalar, scalar) for scalar in list_scalars(kind) if scalar != "null"]
+        if f"--{name}" not in owned:
+            kinds_text = "|".join(dict.fromkeys(kinds)) or "VALUE"
+            yield ListedOption(f"--{name}", kinds_text, default[0] if default else None)

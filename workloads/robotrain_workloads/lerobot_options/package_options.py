@@ -31,7 +31,7 @@ def split_options(
     compared_options: list[str] = []
     unchecked_options: list[str] = []
     for name, value in split_arguments(arguments):
-        part = name.removeprefix(POLICY_PREFIX).partition(".")[0]
+        part = name.removeprefix(POLICY_PREFIX)
         if name.startswith(POLICY_PREFIX) and part not in common_names:
             unchecked_options.append(f"--{name}")
         else:

@@ -69,10 +69,13 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
+OF_BAGS = "with --bags: "
+
+
 def _of_bags(param: Param, default: str = "") -> Param:
     """Return a parameter of bags, which has an effect with --bags only. `default`: what counts without it."""
     note = f" (default: {default})" if default else ""
-    return param._replace(common=False, help=f"with --bags: {param.help}{note}")
+    return param._replace(common=False, help=f"{OF_BAGS}{param.help}{note}")
 
 
 def _guessed(param: Param) -> Param:

@@ -31,11 +31,11 @@ from robotrain_workloads.lerobot.trained_model import (
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
 from robotrain_workloads.lerobot_train.schedule_options import DECAY_STEPS
-from robotrain_workloads.option_kinds import get_suggested_text, make_option_problem
+from robotrain_workloads.option_kinds import make_option_problem
 from robotrain_workloads.packages import WITH_FLAG
 
 OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
-WARM_UP = "--lr-warmup-steps"
+SIMULATOR = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"
 OPTIMIZER_TYPE, SCHEDULER_TYPE, PRESET = "--optimizer.type", "--scheduler.type", "--use_policy_training_preset"
 NEW_START_ROLES = ("policy", "init_policy")
 WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
@@ -144,10 +144,9 @@ def check_options(job: LerobotJob) -> Iterator[Problem]:
 
 
 def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
-    from robotrain_workloads.lerobot_options import option_rules, package_options, rejected_options
+    from robotrain_workloads.lerobot_options import option_names, option_rules, package_options
 
     model, starts, arguments = job.model, job.start_source is not None, job.arguments
-    is_resumed = job.start_source is not None and job.start_source.role == "resume"
     chosen_type = {model.prefix: model.kind} if job.known_model else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     version = job.parameters["lerobot_version"]
@@ -155,14 +154,7 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         arguments, unchecked_options = package_options.split_options(arguments, model.lerobot, is_known=not chosen_type)
         yield from package_options.warn_of_unchecked(unchecked_options)
         chosen_type = chosen_type if model.is_known else {}
-    problems = rejected_options.find_option_problems(
-        arguments, chosen_type, reported_elsewhere, version, job.json_prefix
-    )
-    yield from problems
-    if not is_resumed:
-        flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
-        missing_options = rejected_options.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
-        yield from missing_options
+    yield from option_names.check_names(arguments, chosen_type, reported_elsewhere, version, job.json_prefix)
     if starts and not chosen_type:
         broken_rules: Iterable[Problem] = option_rules.find_common_problems(arguments, model.lerobot)
     else:
@@ -195,8 +187,8 @@ def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, list_own=list_own
     ):
         if problem.severity == "error":
-            suggested_text = get_suggested_text(problem)
-            yield make_data_problem(f"{problem.title}. {problem.why}", f"-- {suggested_text}" if suggested_text else "")
+            way = f"-- {problem.suggestions[0].text}" if problem.suggestions else ""
+            yield make_data_problem(f"{problem.title}. {problem.why}", way)
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> "WorkCommand | None":
@@ -369,7 +361,6 @@ def check_wandb_project(job: LerobotJob) -> Iterator[Problem]:
 
 def find_idle_options(job: LerobotJob) -> "Iterator[Problem]":
     """Yield a warning for options after `--` that LeRobot takes and that change nothing in a training."""
-    from robotrain_workloads.lerobot_options.option_reasons import SIMULATOR
 
     def find_names(*groups: str) -> list[str]:
         return [name for name in job.options if name.lstrip("-").partition(".")[0] in groups]

@@ -4,7 +4,8 @@ Of each version:
 
 - `train.txt`, `eval.txt`, `aloha.txt`, `metaworld.txt`, `libero.txt`: the locks of its environments, compiled from the
   `.in` beside them (`.ci/locks`)
-- `options.json`: LeRobot's configuration classes, with kinds and defaults of fields (`lerobot/option_tree.py`)
+- `options.json`: LeRobot's options, with kinds and defaults (`lerobot/options_list.py`)
+- `rules.toml`: what LeRobot requires of options together (`lerobot_options/option_rules.py`)
 - `index.json`: the policy types and reward models, with what help and checks need of them (`lerobot/versions.py`)
 - `tasks.json`: the tasks of simulated environments that have several, and their groups
 - `network.json`: the options that change the weights of a type (`.ci/lerobot_network_options.py`)
@@ -12,7 +13,5 @@ Of each version:
 
 `.ci/export_lerobot.py FOLDER` writes `options.json`, `index.json` and `tasks.json` in an environment of the lock.
 
-`rules/VERSION.json`, if there is one: what its configuration classes refuse, as conditions over their options that
-people write (`lerobot_options/option_rules.py`). A job carries the folder of its version, without the rules: LeRobot
-itself has them there.
+A job carries the folder of its version, without the rules: LeRobot itself has them there.
 """

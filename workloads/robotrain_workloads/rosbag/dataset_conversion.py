@@ -30,19 +30,6 @@ SCRATCH = ".making"
 say = partial(print, flush=True)
 
 
-def make_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that parameters name, by field of DataSettings: the others are guessed from the bags."""
-    name_readers = dict.fromkeys(("exclude_bags", "joint_names", "action_joint_names"), bag_parameters.parse_names)
-    readers: Mapping[str, Any] = {
-        **dict.fromkeys(bag_parameters.TOPIC_PARAMETERS, bag_parameters.read_topic),
-        "image_topics": lambda text: bag_parameters.parse_cameras(bag_parameters.read_topic(text) or ""),
-        "units": bag_parameters.parse_units,
-        "image_size": bag_parameters.parse_size,
-        **name_readers,
-    }
-    return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
-
-
 def find_problems(survey: BagSurvey) -> Iterator[str]:
     """Yield why the bags make no dataset."""
     if survey.action_candidates:
@@ -85,7 +72,7 @@ def write_origins(folder: Path, survey: BagSurvey) -> None:
 
 def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: Path) -> None:
     """Fill the folder `out` with the dataset. Raise BagError, ConversionFailed or OSError."""
-    settings = make_settings(values)
+    settings = bag_parameters.make_settings(values)
     survey = survey_bags(folders, settings, min_steps=SHORTEST_EPISODE, report=say)
     if problems := [*find_problems(survey)]:
         raise ConversionFailed("\n".join(problems))

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from robotrain.cli.arguments import JsonOption, check_place, option
 from robotrain.cli.command_factory import OwnCommand, make_plain_app
 from robotrain.cli.help_page import format_help
+from robotrain.cli.options import Option
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.config.values import Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import suggest_install
 from robotrain.messages import Messages
 from robotrain.store import files
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads import bag_parameters
-from robotrain_workloads.bag_parameters import DEFAULT_TASK, parse_cameras, parse_names, parse_units
+from robotrain_workloads.bag_parameters import DEFAULT_TASK
+from robotrain_workloads.lerobot_train.parameters import OF_BAGS
 from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
+from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag.survey import BagFacts, BagSurvey, TopicFacts
@@ -41,66 +46,37 @@ FolderArgument = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A config.yaml; options win.", exists=True)
 ]
-ImagesOption = Annotated[
-    list[str] | None, option("--image-topic", "TOPIC[=CAMERA]", "A camera's topic and its name.  [repeatable]")
-]
-StateOption = Annotated[str, option("--state-topic", "TOPIC", "The topic of the robot's state.")]
-EnvironmentOption = Annotated[
-    str, option("--environment-state-topic", "TOPIC", "A topic with the state of what is around the robot.")
-]
-ActionOption = Annotated[
-    str, option("--action-topic", "TOPIC", "The topic of the actions; none: the next state is the action.")
-]
-JointsOption = Annotated[
-    str, option("--joint-names", "NAME,…", "The joints of the state, in order (default: as in the first bag).")
-]
-ActionJointsOption = Annotated[
-    str, option("--action-joint-names", "NAME,…", "The joints of the action, in order (default: as in the first bag).")
-]
-UnitOption = Annotated[
-    list[str] | None, option("--unit", "TOPIC=deg", "A topic of angles in degrees, which become radians.  [repeatable]")
-]
-FpsOption = Annotated[
-    float | None, typer.Option("--fps", metavar="N", help="Steps per second (default: the slowest topic's rate).")
-]
-SyncOption = Annotated[
-    Literal["nearest", "previous"] | None,
-    typer.Option("--sync", help="Which message counts at a step: the nearest one, or the one before."),
-]
-GapOption = Annotated[
-    float | None, typer.Option("--max-gap-s", metavar="S", help="A longer silence splits a bag into episodes.")
-]
-SizeOption = Annotated[str, option("--image-size", "HEIGHTxWIDTH", "The size that pictures are scaled to.")]
-JumpOption = Annotated[
-    Literal["refuse", "split"] | None,
-    typer.Option("--on-clock-jump", help="What a clock that goes back does to its bag."),
-]
-TimestampOption = Annotated[
-    Literal["header", "log"] | None,
-    typer.Option("--timestamp", help="The time that counts: of headers, where all have one, or of the recording."),
-]
-ExcludeOption = Annotated[
-    list[str] | None, option("--exclude-bag", "NAME", "A bag that is left out, as `inspect` names it.  [repeatable]")
-]
+BAG_OPTIONS = {one.name: one for one in get_parameters(RosbagActParameters) if one.name in bag_parameters.NAMES}
+"""The options of a job that say how bags are read."""
+TYPED_KEY = "robotrain.bag-options"
+
+
+class BagCommand(OwnCommand):
+    """A command with the options of a job that reads bags, which it finds under TYPED_KEY."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params += [
+            Option(
+                *(one.name, one.flags, one.param.help.removeprefix(OF_BAGS), one.metavar, "Bags"), choices=one.choices
+            ).make_parameter()
+            for one in BAG_OPTIONS.values()
+        ]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        remaining_args = super().parse_args(ctx, args)
+        typed_texts = {name: ctx.params.pop(name) for name in BAG_OPTIONS}
+        ctx.meta[TYPED_KEY] = {
+            name: Value(text, Origin("flag", BAG_OPTIONS[name].flag)) for name, text in typed_texts.items() if text
+        }
+        return remaining_args
 
 
 def inspect(
+    ctx: typer.Context,
     folder: FolderArgument = None,
     config: ConfigOption = None,
-    image_topic: ImagesOption = None,
-    state_topic: StateOption = "",
-    environment_state_topic: EnvironmentOption = "",
-    action_topic: ActionOption = "",
-    joint_names: JointsOption = "",
-    action_joint_names: ActionJointsOption = "",
-    unit: UnitOption = None,
-    fps: FpsOption = None,
-    sync: SyncOption = None,
-    max_gap_s: GapOption = None,
-    image_size: SizeOption = "",
-    on_clock_jump: JumpOption = None,
-    timestamp: TimestampOption = None,
-    exclude_bag: ExcludeOption = None,
     save_config: Annotated[
         Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
     ] = None,
@@ -114,7 +90,7 @@ def inspect(
     robotrain bags inspect recordings --write-config config.yaml
     """
     _check_packages()
-    bag_config = _read_given(config, folder, locals())
+    bag_config = _read_given(ctx, config, folder)
     survey = _survey(bag_config)
     rows = _make_rows(survey)
     if save_config:
@@ -132,23 +108,10 @@ def inspect(
 
 
 def convert(
+    ctx: typer.Context,
     folder: FolderArgument = None,
     to: Annotated[Path | None, option("--to", "DATASET", "The folder of the dataset; it must not exist.")] = None,
     config: ConfigOption = None,
-    image_topic: ImagesOption = None,
-    state_topic: StateOption = "",
-    environment_state_topic: EnvironmentOption = "",
-    action_topic: ActionOption = "",
-    joint_names: JointsOption = "",
-    action_joint_names: ActionJointsOption = "",
-    unit: UnitOption = None,
-    fps: FpsOption = None,
-    sync: SyncOption = None,
-    max_gap_s: GapOption = None,
-    image_size: SizeOption = "",
-    on_clock_jump: JumpOption = None,
-    timestamp: TimestampOption = None,
-    exclude_bag: ExcludeOption = None,
     task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = DEFAULT_TASK,
     robot: Annotated[str, option("--robot", "NAME", "The kind of robot.")] = "",
     images: Annotated[bool, typer.Option("--images", help="Store pictures as images, not as video.")] = False,
@@ -167,7 +130,7 @@ def convert(
     if to.exists():
         raise Rejected([make_problem("usage.exists", to=to)])
     check_place(to, "--to", is_folder=True)
-    bag_config = _read_given(config, folder, locals())
+    bag_config = _read_given(ctx, config, folder)
     survey = _survey(bag_config)
     excluded_names = survey.settings.exclude_bags
     raise_if_any(_find_open_action(survey))
@@ -213,44 +176,15 @@ def _find_lerobot_python() -> Path:
     return environment.build_python(ENVIRONMENT, cache, print_message, StopSignal())
 
 
-def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
+def _read_given(ctx: typer.Context, config: Path | None, folder: Path | None) -> BagConfig:
     """Return the settings of bags from a config file and from options, which win: a folder at least."""
-    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {})
-    settings = dict(configured.settings)
-    bag_folder = folder or configured.folder
+    given = config_file.read_bag_settings(config, ctx.meta[TYPED_KEY])
+    bag_folder = folder or given.folder
     if bag_folder is None:
         raise Rejected([make_problem("usage.bags-missing")])
     if not bag_folder.is_dir():
         raise Rejected([make_problem("usage.folder", found=bag_folder)])
-    for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump", "timestamp"):
-        if options[name]:
-            settings[name] = None if options[name] == "none" else options[name]
-    if options["image_topic"]:
-        settings["image_topics"] = parse_cameras(",".join(options["image_topic"]))
-    if options["exclude_bag"]:
-        settings["exclude_bags"] = parse_names(",".join(options["exclude_bag"]))
-    for name in ("joint_names", "action_joint_names"):
-        if options[name]:
-            settings[name] = parse_names(options[name])
-    problems: list[Problem] = []
-
-    def convert_option(name: str, parse: Callable[[Any], Any]) -> None:
-        if options[name] in (None, ""):
-            return
-        try:
-            settings[name] = parse(options[name])
-        except ValueError as error:
-            problems.append(make_problem("usage.value", name=name.replace("_", "-"), why=str(error)))
-
-    try:
-        settings |= {"units": parse_units(",".join(options["unit"]))} if options["unit"] else {}
-    except ValueError as error:
-        problems.append(make_problem("usage.value", name="unit", why=str(error)))
-    convert_option("fps", config_file.make_positive)
-    convert_option("max_gap_s", config_file.make_positive)
-    convert_option("image_size", config_file.parse_size)
-    raise_if_any(problems)
-    return configured._replace(folder=bag_folder, settings=settings)
+    return given._replace(folder=bag_folder)
 
 
 def _survey(bag_config: BagConfig) -> BagSurvey:
@@ -261,7 +195,7 @@ def _survey(bag_config: BagConfig) -> BagSurvey:
     try:
         return survey_bags([bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, report=print_message)
     except UnknownBag as error:
-        nearest_ways = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
+        nearest_ways = tuple(Suggestion(f"--exclude-bags {name}") for name in error.near)
         raise Rejected([make_problem("usage.bags", *nearest_ways, title=str(error))]) from None
     except BagError as error:
         raise Rejected([_make_bag_problem(str(error))]) from None
@@ -377,7 +311,7 @@ def _list_refusals(refused_bags: Sequence[BagFacts]) -> list[str]:
 
 
 def _format_exclusion(bag_names: Sequence[str]) -> str:
-    return " ".join(f"--exclude-bag {shlex.quote(name)}" for name in bag_names)
+    return f"--exclude-bags {shlex.quote(','.join(bag_names))}"
 
 
 HELP = """Look at ROS 2 bags, and convert them to a LeRobot dataset.
@@ -389,4 +323,4 @@ HELP = """Look at ROS 2 bags, and convert them to a LeRobot dataset.
 app = make_plain_app()
 app.info.help = format_help(HELP)
 for _command in (inspect, convert):
-    app.command(cls=OwnCommand, help=format_help(getdoc(_command) or ""))(_command)
+    app.command(cls=BagCommand, help=format_help(getdoc(_command) or ""))(_command)

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.config.values import read_limited
+from robotrain.config.validate import validate_values
+from robotrain.config.values import Origin, Value, read_limited
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.workload import ConfigValue
 from robotrain.nearest_name import suggest_name
 from robotrain_runtime.contract.files import write_given_file
 
 from robotrain_workloads import bag_parameters
+from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag.settings import DataSettings
@@ -34,11 +36,6 @@ HEADER = """\
 FOLDER, BLOB_URL, STORAGE = "bag_dir", "blob_url", "storage"
 BACKBONE = "backbone_path"
 _PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
-_BAG_KEYS = (
-    *("image_topics", "state_topic", "environment_state_topic", "action_topic", "joint_names", "action_joint_names"),
-    *("units", "fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump", "exclude_bags"),
-)
-"""The keys of `data:` that are fields of DataSettings, as well as parameters."""
 _MODEL_KEYS = (
     *("chunk_size", "n_action_steps", "vision_backbone", "pretrained_backbone_weights", "dim_model"),
     *("n_heads", "dim_feedforward", "n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "use_vae"),
@@ -49,7 +46,7 @@ _TRAIN_KEYS = (
     *("log_freq", "seed", "num_workers", "device", "output_dir"),
 )
 SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "data": {**_PLACES, **{name: name for name in (*_BAG_KEYS, "val_split")}},
+    "data": {**_PLACES, **{name: name for name in (*bag_parameters.NAMES, "val_split")}},
     "model": {"n_obs_steps": "", BACKBONE: "backbone.local_path", **{name: name for name in _MODEL_KEYS}},
     "train": {
         "steps": "training_steps",
@@ -62,22 +59,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 REMOVED = {"accumulate": "LeRobot adds no gradients of batches up: `batch_size` has as many samples in a step."}
 """Keys that the trainer of its own had, and what to use instead."""
 LISTS = ("joint_names", "action_joint_names", "image_size", "exclude_bags")
-_NUMBERS = ("fps", "tolerance_s", "max_gap_s")
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "sync": ("nearest", "previous"),
-    "on_clock_jump": ("refuse", "split"),
-    "timestamp": ("header", "log"),
-}
-
-
-class _Entry(NamedTuple):
-    """A value of the file."""
-
-    section: str
-    key: str
-    text: str
-    """As a parameter, or as a source, has it."""
-    where: str
+_READ = ("image_topics", "units", *LISTS)
+"""Lists and mappings, which are texts as parameters."""
 
 
 class BagConfig(NamedTuple):
@@ -88,43 +71,27 @@ class BagConfig(NamedTuple):
     """Fields of DataSettings."""
 
 
-def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
-    """Yield each parameter and source that a file sets, and each mistake in it. Raise OSError."""
-    for setting in _read_entries(file):
-        if isinstance(setting, Problem):
-            yield setting
-        elif name := SECTIONS[setting.section][setting.key]:
-            yield ConfigValue(name, setting.text, setting.where)
-
-
-def read_bag_settings(file: Path) -> BagConfig:
-    """Return the settings of bags in a file.
-
-    Raises:
-        Rejected: it cannot be read, or has keys or values that are not known; all problems at once.
-    """
+def read_bag_settings(file: Path | None, typed: Mapping[str, Value]) -> BagConfig:
+    """Return the settings of bags in a file, and those that were typed, which win. Raise Rejected with all mistakes."""
     problems: list[Problem] = []
-    settings: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     folders: list[Path] = []
     try:
-        entries = list(_read_entries(file))
+        config_values = list(read_config(file)) if file else []
     except OSError as error:
         raise Rejected([_make_problem(str(file), f"{file} cannot be read", f"{error.strerror or error}.")]) from None
-    for entry in entries:
-        if isinstance(entry, Problem):
-            problems.append(entry)
-            continue
-        try:
-            if entry.key == FOLDER:
-                folders.append(file.parent / entry.text)
-            elif entry.key in _BAG_KEYS:
-                settings[entry.key] = _parse_setting(entry.key, entry.text)
-        except ValueError as error:
-            problems.append(_make_invalid(file, entry.section, entry.key, entry.where, str(error)))
+    for config_value in config_values:
+        if isinstance(config_value, Problem):
+            problems.append(config_value)
+        elif file and config_value.name == _PLACES[FOLDER]:
+            folders.append(file.parent / str(config_value.value))
+        elif config_value.name in bag_parameters.NAMES:
+            values[config_value.name] = Value(config_value.value, Origin("config file", config_value.where))
     if len(folders) > 1:
         problems.append(_make_problem(str(file), f"{file} names several folders of bags", "Name one as an argument."))
-    if problems:
-        raise Rejected(problems)
+    validated = validate_values(RosbagActParameters, {**values, **typed})
+    raise_if_any([*problems, *validated.problems])
+    settings = bag_parameters.make_settings(bag_parameters.list_given(vars(validated.instance)))
     return BagConfig(folders[0] if folders else None, settings)
 
 
@@ -142,24 +109,8 @@ def write_config(file: Path, folder: Path, settings: DataSettings) -> None:
     write_given_file(file, config_text.encode())
 
 
-def make_positive(value: Any) -> float:
-    """Return a number above 0. Raise ValueError."""
-    number = float(value)
-    if isinstance(value, bool) or not 0 < number < float("inf"):
-        raise ValueError(f"It is a number above 0, not {value}.")
-    return number
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) from `480x640`. Raise ValueError."""
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise ValueError("It is HEIGHTxWIDTH in pixels, such as 480x640.")
-    return int(height), int(width)
-
-
-def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
-    """Yield every value of the file that is not null, as text, and every mistake in its form. Raise OSError."""
+def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
+    """Yield each parameter and source that a file sets, as text, and each mistake in it. Raise OSError."""
     try:
         root = parse_yaml(read_limited(file))
     except MalformedYaml as error:
@@ -188,17 +139,16 @@ def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
             yield _make_problem(f"{file.name}:{name.line}", f"{file}: {name.text} is invalid", "It is a mapping.")
 
 
-def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[_Entry | Problem]:
-    location = f"{file.name}:{node.line}"
+def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[ConfigValue | Problem]:
+    name, location = SECTIONS[section][key], f"{file.name}:{node.line}"
     if node.null:
         if key in ("state_topic", "action_topic"):  # without it there is a default, or a question
-            yield _Entry(section, key, bag_parameters.NO_TOPIC, location)
+            yield ConfigValue(name, bag_parameters.NO_TOPIC, location)
         return
     try:
-        for value_text in _format_texts(key, node):
-            yield _Entry(section, key, value_text, location)
+        yield from (ConfigValue(name, text, location) for text in _format_texts(key, node) if text)
     except ValueError as error:
-        yield _make_invalid(file, section, key, location, str(error))
+        yield _make_problem(location, f"{file}: {section}.{key} is invalid", str(error))
 
 
 def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
@@ -226,8 +176,7 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
         item_texts = [_get_text(item, "It is a list of values.") for item in node.items]
-        if item_texts:
-            yield "x".join(item_texts) if key == "image_size" else ",".join(item_texts)
+        yield ("x" if key == "image_size" else ",").join(item_texts)
     elif key == "n_obs_steps":
         if _get_text(node) != "1":
             raise ValueError("ACT takes one observation: it is 1.")
@@ -251,23 +200,6 @@ def _list_pairs(node: YamlNode) -> tuple[tuple[YamlNode, YamlNode], ...]:
     return node.pairs
 
 
-def _parse_setting(name: str, setting_text: str) -> Any:
-    """Return the field of DataSettings. Raise ValueError."""
-    if name in _CHOICES:
-        if setting_text not in _CHOICES[name]:
-            raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {setting_text}.")
-        return setting_text
-    if name == "image_topics":
-        return bag_parameters.parse_cameras(bag_parameters.read_topic(setting_text) or "")
-    if name == "units":
-        return bag_parameters.parse_units(setting_text)
-    if name == "image_size":
-        return parse_size(setting_text)
-    if name in LISTS:
-        return tuple(setting_text.split(","))
-    return make_positive(setting_text) if name in _NUMBERS else bag_parameters.read_topic(setting_text)
-
-
 def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, str] | tuple[str, ...]) -> Problem:
     other_sections = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
     sets = SECTIONS.get(section[:-1], {})
@@ -275,10 +207,6 @@ def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, st
     similar_keys = other_sections or same_parameter or suggest_name(key.text, keys)
     reason = REMOVED.get(key.text) or f"Known keys: {', '.join(keys)}."
     return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, similar_keys)
-
-
-def _make_invalid(file: Path, section: str, key: str, location: str, reason: str) -> Problem:
-    return _make_problem(location, f"{file}: {section}.{key} is invalid", reason)
 
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
@@ -293,19 +221,10 @@ def format_config(values: Mapping[str, Any], folder: str) -> str:
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
         written_keys = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
-        fields = {key: _parse_list(key, values[name]) for name, key in written_keys.items()}
+        fields = {key: values[name] for name, key in written_keys.items()}
+        if section == "data":
+            read_values = {name: value for name, value in fields.items() if name in _READ}
+            settings = bag_parameters.make_settings(read_values)
+            fields |= {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         config[section] = {**config.get(section, {}), **fields}
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-
-
-def _parse_list(key: str, parameter_text: Any) -> Any:
-    """Return a parameter as its key has it: lists and mappings where the parameter is a text."""
-    if not parameter_text or key not in ("image_topics", "units", *LISTS):
-        return parameter_text
-    if key == "image_size":
-        return list(parse_size(parameter_text))
-    if key == "units":
-        return bag_parameters.parse_units(parameter_text)
-    if key == "image_topics":
-        return bag_parameters.parse_cameras(bag_parameters.read_topic(parameter_text) or "")
-    return parameter_text.split(",")

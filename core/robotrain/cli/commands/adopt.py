@@ -10,24 +10,20 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.submission.adoption import adopt_submitted_run
 
 REF_HELP = (
-    "What its platform calls it (a workflow, a job), the address of its page there or in MLflow, or its run folder: "
-    "FOLDER, or HOST:FOLDER of a login node."
+    "What its platform calls it (a workflow, a job), the address of its page there, or its run folder: FOLDER, or "
+    "HOST:FOLDER of a login node."
 )
 
 
 def adopt(
     ctx: typer.Context,
     ref: Annotated[str, argument("REF", REF_HELP)],
-    platform: Annotated[
-        str, option("--platform", "NAME", "The platform that has it (default: found by its form).", complete_platforms)
-    ] = "",
+    platform: Annotated[str, option("--platform", "NAME", "The platform that has it.", complete_platforms)],
     json: JsonOption = False,
 ) -> None:
     """Make a run of another machine, or of a colleague, one of this machine's: then every command takes it.
 
-    robotrain adopt HOST:/shared/runs/pick-v3-folder
-
-    robotrain adopt 'https://mlflow.lab/#/experiments/1/runs/RUN_ID'
+    robotrain adopt --platform NAME HOST:/shared/runs/pick-v3-folder
 
     Nothing of the run changes, and nothing is sent: what `robotrain runs` needs is read from its platform.
     """

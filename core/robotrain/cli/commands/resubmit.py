@@ -252,7 +252,7 @@ def _resubmit_other_machine_run(
     ctx: typer.Context, run_text: str, unknown_run: records.UnknownRun, options: dict[str, Any]
 ) -> None:
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown_run` if the text names none."""
-    earlier_run = other_machine_run.find_other_machine_run(run_text, get_plugins(ctx), unknown_run, options["platform"])
+    earlier_run = other_machine_run.find_other_machine_run(run_text, get_plugins(ctx), unknown_run)
     prepared = _prepare_other_machine_run(ctx, earlier_run, options["set"] or [], options["repin"], options["platform"])
     _submit_again(ctx, earlier_run.stored, prepared, options, earlier_run.name)
 

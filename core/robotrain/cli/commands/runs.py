@@ -112,7 +112,10 @@ def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -
         )
     for flag in [flag for flag, is_given in of_records.items() if everywhere and is_given]:
         reason = "Platforms know a run, its state, its time and its user; the rest is in the records of this machine."
-        way = "robotrain adopt REF", "records a run here: then `robotrain runs` lists it with the rest"
+        way = (
+            "robotrain adopt --platform PLATFORM REF",
+            "records a run here: then `robotrain runs` lists it with the rest",
+        )
         raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", reason, way)
 
 

@@ -82,7 +82,8 @@ def _format_adoption(found_run: FoundRun) -> str:
     if found_run.record.phase == "sending":
         return f"robotrain status {found_run.record.run}"
     can_be_adopted = found_run.listed.can_be_adopted and not found_run.is_recorded
-    return f"robotrain adopt {shlex.quote(found_run.listed.text)}" if can_be_adopted else ""
+    line = f"robotrain adopt --platform {found_run.record.platform} {shlex.quote(found_run.listed.text)}"
+    return line if can_be_adopted else ""
 
 
 def _dump_run(found_run: FoundRun) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from robotrain.errors import (
     Suggestion,
     collect_problems,
     raise_if_any,
-    suggest_leaving_out,
 )
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -68,7 +67,6 @@ that fails does not stop the others.
 """
 """For a workload that runs a command of the user's own."""
 SWITCHES = {
-    "--native-only": "submit nothing unless the platform runs the sweep on its own",
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same sweep is running, or an interrupted submit of it exists",
     AGREE_FLAG: AGREE_HELP,
@@ -85,7 +83,7 @@ METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
 """What names the metric that compares the trials; the second where the workload has an option as the first."""
 WAIT_HELP = "wait until the last trial ends, and print the results; the exit code is 5 if a trial failed"
 AT_MOST_HELP = "how many trials may run at the same time  [default: 1 on this machine, else all]"
-SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe, which uses earlier results  [default: grid]"
+SAMPLER_HELP = "how trials are chosen: grid (all) or random  [default: grid]"
 MAX_SHOWN = 20
 """How many trials a preview lists."""
 
@@ -107,7 +105,7 @@ class SweepCommand(JobCommand):
         options.add_own(
             "--over", help=OVER_HELP, metavar="NAME=VALUES", complete=complete, repeatable=True, common=True
         )
-        samplers = make_completer(lambda: ("grid", "random", "tpe"))
+        samplers = make_completer(lambda: SAMPLERS)
         options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers, common=True)
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
@@ -162,13 +160,8 @@ class SweepCommand(JobCommand):
             problems=tuple(problems),
         )
         prepared = prepare_sweep(sweep_request, platform, get_plugins(ctx))
-        pinned, pin_problems = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
-        if prepared.obstacle and values.get("native_only"):
-            ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)
-            raise Rejected(
-                [make_problem("sweep-not-native.submit", *ways, name=platform.name, obstacle=prepared.obstacle)]
-            )
-        print_problems(describe_driver(pinned, sweep_request, platform, prepared.obstacle))
+        pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
+        print_problems(describe_driver(pinned, sweep_request, platform))
         print_message(format_preview(pinned, sweep_request))
         raise_if_any(pin_problems)
         ready = replace(pinned, warnings=(*pinned.warnings, *pin_problems))
@@ -208,17 +201,13 @@ def _read_space(
     sampler_name = values.get("sampler") or "grid"
     sampler: SamplerName = next((name for name in SAMPLERS if name == sampler_name), "grid")
     if sampler_name != sampler:
-        ways = list(suggest_name(sampler_name, SAMPLERS, prefix="--sampler "))
-        reason = ""
-        if sampler_name.lower() in ("bayesian", "bayes"):
-            ways = [Suggestion("--sampler tpe --samples N", "a Bayesian method; this machine submits the trials")]
-            reason = "The engines of platforms run grid and random sweeps only."
-        problems.append(make_problem("value-invalid.sampler", *ways, samplers=", ".join(SAMPLERS), why=reason))
+        ways = suggest_name(sampler_name, SAMPLERS, prefix="--sampler ")
+        problems.append(make_problem("value-invalid.sampler", *ways, samplers=", ".join(SAMPLERS)))
     samples = _read_count(values, "samples", problems)
-    if sampler in ("random", "tpe") and not values.get("samples"):
+    if sampler == "random" and not values.get("samples"):
         problems.append(make_problem("value-missing.samples", sampler=sampler))
     if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and sampler_name == sampler:
-        problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
+        problems.append(_make_conflict("--samples and --sampler-seed need --sampler random", "--samples"))
     if file and sampler != "grid":
         problems.append(_make_conflict("--points are the trials: no sampler chooses any", "--sampler"))
     problems += space.check_count(samples or 0)
@@ -237,27 +226,16 @@ def _read_count(values: dict[str, Any], name: str, problems: list[Problem], leas
     return None
 
 
-def describe_driver(
-    prepared: PreparedPipeline, request: SweepRequest, platform: Platform, obstacle: str
-) -> list[Problem]:
-    """Return notes that each trial is a run of its own, and that this machine must stay on to start the later ones.
-
-    :param obstacle: why the engine of the platform does not run the sweep; empty if it does.
-    """
-    if not obstacle:
+def describe_driver(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:
+    """Return the note that this machine must stay on to start later trials."""
+    is_all_at_once = prepared.at_most is None or prepared.at_most >= len(prepared.steps)
+    if platform.capabilities.feature("runs_here") or is_all_at_once:
         return []
-    notes = []
-    if platform.capabilities.feature("native_sweep"):
-        notes.append(make_problem("sweep-not-native.render", name=platform.name, obstacle=obstacle))
-    parallel_trials = prepared.at_most
-    if platform.capabilities.feature("runs_here") or parallel_trials is None or parallel_trials >= len(prepared.steps):
-        return notes
-    reason = "It must stay on until the last trial has begun; the terminal may be closed."
-    if not request.at_most:
-        reason += f" Trials run one after the other: {request.sampler} decides by earlier results."
-    else:
-        reason += " Without --at-most all trials are submitted at once."
-    return [*notes, make_problem("driven-here", name=platform.name, why=reason)]
+    reason = (
+        "It must stay on until the last trial has begun; the terminal may be closed."
+        " Without --at-most all trials are submitted at once."
+    )
+    return [make_problem("driven-here", name=platform.name, why=reason)]
 
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
@@ -267,11 +245,6 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     pace = "all at once" if parallel_trials is None or parallel_trials >= count else pace
     headline = f"{count} trials of {request.workload.name}, {pace}, {_describe_comparison(prepared, request)}"
     rows = list_point_rows(prepared)
-    if len(rows) == 1:
-        varied_names = ", ".join(prepared.sweep["over"])
-        if prepared.is_native:
-            return f"{headline}\n  {prepared.platform.name} chooses {varied_names} ({request.sampler})"
-        return f"{headline}\n  {request.sampler} chooses {varied_names} when a trial begins"
     more_note = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
     return f"{headline}\n{format_table(rows[: MAX_SHOWN + 1])}{more_note}"
 

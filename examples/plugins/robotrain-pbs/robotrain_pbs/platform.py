@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from robotrain.plugin import (
-    FolderFacts,
     FoundJob,
     Job,
     Plan,
@@ -17,7 +16,6 @@ from robotrain.plugin import (
     SchedulerEngine,
     SchedulerJob,
     Status,
-    SweepSpec,
     hook,
 )
 
@@ -31,9 +29,8 @@ class PBSEngine(SchedulerEngine):
     """Runs a job on a PBS cluster."""
 
     commands = client.COMMANDS
-    submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+(\[\])?\.\S+)\s*$", "PBS_JOBID"
+    submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+\.\S+)\s*$", "PBS_JOBID"
     dependency_words, hold_words, release_command = ("-W", "depend=afterok:{jobs}"), ("-h",), ("qrls",)
-    array_variable, array_index = "PBS_ARRAY_INDEX", "^array_index^"
     own_variables = ("PBS_",)
     output_file = "pbs.txt"
 
@@ -62,15 +59,6 @@ class PBSEngine(SchedulerEngine):
                 is_held="u" in job.get("Hold_Types", ""),
                 needs=re.findall(r"(?<=:)[^:@]+", job.get("depend", "")),
             )
-
-    def find_begun_job(self, facts: FolderFacts) -> str:
-        return re.sub(r"\[\d+\]", "[]", super().find_begun_job(facts))
-
-    def format_trial(self, array: str, number: int | str) -> str:
-        return array.replace("[]", f"[{number}]")
-
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        return super().find_sweep_obstacle(sweep) or ("an array has at least two jobs" if len(sweep.trials) < 2 else "")
 
     def get_engine_states(self, jobs: Collection[str]) -> Mapping[str, str]:
         return {job["name"]: client.describe_job(job) for job in client.query_jobs(*jobs)}

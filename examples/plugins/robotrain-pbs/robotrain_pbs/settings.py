@@ -53,7 +53,7 @@ class Settings(SchedulerSettings):
 
 
 ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
-FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel native_dag native_sweep"
+FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel native_dag"
 TRACKED = Support("yes", "With --tracking-uri.")
 CAPABILITIES = Capabilities(
     sources={**{(role, ANY): YES for role in ROLES}, ("code", "local_path"): YES, ("code", "git"): YES},
@@ -104,7 +104,5 @@ def make_words(settings: Settings, scheduler_job: SchedulerJob) -> list[str]:
     words = [word for option, value in named.items() if value for word in (option, value)]
     limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]
     printed = ["-j", "oe", "-o", f"{scheduler_job.folder}/{scheduler_job.output}"]
-    most = f"%{scheduler_job.at_most}" if scheduler_job.at_most else ""
-    array = ["-J", f"1-{len(scheduler_job.trials)}{most}"] if scheduler_job.trials else []
     started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={scheduler_job.token}", "--", *scheduler_job.program]
-    return ["-f", "-N", scheduler_job.name, *words, *limits, *printed, *array, *started]
+    return ["-f", "-N", scheduler_job.name, *words, *limits, *printed, *started]

@@ -89,7 +89,6 @@ def test_command_while_pbs_does_not_answer_fails_and_can_be_repeated(submit, rob
 
 def test_trials_that_ask_for_different_things_are_jobs_of_their_own(robotrain, cluster):
     words = ("command", *list_options(cluster), "--gpus", 0, "--over", "cpus=1,2")
-    assert "sweep-not-native" in robotrain("sweep", *words, "--native-only", "--", "true", code=3)
     robotrain("sweep", *words, "--wait", "--", "true")
     assert {job["Resource_List"]["ncpus"] for job in cluster.list_jobs()} == {"1", "2"}
 
@@ -124,18 +123,6 @@ def test_steps_of_a_pipeline_wait_for_each_other_in_the_queue(robotrain, cluster
     steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
     assert steps == {"first": "succeeded", "second": "failed", "third": "skipped"}
     assert "loss: 3" in robotrain("logs", run, "--step", "second").splitlines()
-
-
-def test_sweep_is_one_array(robotrain, cluster, project):
-    words = ("job.yaml", "--platform", "pbs", "--over", "value=0,1,4", "--at-most", 2, "--native-only")
-    run = robotrain("sweep", *words).split()[0]
-    robotrain("wait", run, code=5)
-    (words,) = [call for call in cluster.list_calls() if call[0] == "qsub"]
-    assert words[words.index("-J") + 1] == "1-3%2"
-    call_count = len(cluster.list_calls())
-    steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
-    assert sorted(steps.values()) == ["failed", "failed", "succeeded"]
-    assert [call[0] for call in cluster.list_calls()[call_count:]] == ["qstat"], "one question for all trials"
 
 
 def test_waiting_pipeline_is_cancelled(robotrain, cluster, project):

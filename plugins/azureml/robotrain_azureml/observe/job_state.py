@@ -63,12 +63,7 @@ class AzureMLJob:
     compute: str = ""
     instance_type: str = ""
     """That of a Kubernetes compute; empty for a managed one, which has none."""
-    identity: str = ""
     output_mode: str = ""
-    storage_account: str = ""
-    """The account of its output, once it was looked up."""
-    sender: str = ""
-    """The object id of the submitter, once it was looked up."""
 
     @property
     def state(self) -> RunState:
@@ -132,7 +127,6 @@ def parse_job(resource: Mapping[str, Any], details: Mapping[str, Any]) -> AzureM
         logs={name: url for name, url in logs.items() if isinstance(name, str) and isinstance(url, str)},
         compute=as_text(properties.get("computeId")).rpartition("/")[2],
         instance_type=as_text(as_mapping(properties.get("resources")).get("instanceType")),
-        identity=as_text(as_mapping(properties.get("environmentVariables")).get("AZURE_CLIENT_ID")),
         output_mode=next(
             (as_text(as_mapping(output).get("mode")) for name, output in outputs.items() if name != AZURE_OUTPUTS), ""
         ),

@@ -4,33 +4,22 @@ Reasons begin with a small letter and have no full stop: they follow the name an
 """
 
 import contextlib
-import dataclasses
-import functools
-import re
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import tomllib
 from robotrain.cluster import reasons
-from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.errors import Rejected
 from robotrain.model.reference import STEP_KEY, Reference
 from robotrain.model.run import Status, StepStatus
-from robotrain_azure import credential, storage
-from robotrain_azure.arm import ArmError, ServiceError
-from robotrain_azure.credential import UNKNOWN_OBJECT_ID
-from robotrain_azure.errors import make_role_command
-from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE, BLOB_READER_ROLE
-from robotrain_azure.storage import UNKNOWN_ACCOUNT, make_account_id, make_identity_auth_command
+from robotrain_azure.arm import ArmError
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, is_sweep_reference, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, parse_steps
 
 
 def query_status(reference: Reference) -> Status:
@@ -69,7 +58,7 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
     runs = step_runs.fetch_step_runs(reference)
     steps_by_name: dict[str, tuple[StepStatus, Status | None]] = {}
     for name, facts in parse_steps(reference).items():
-        status = make_listed_status(jobs.get_run_workspace(reference), runs.get(name))
+        status = make_listed_status(runs.get(name))
         if status and status.state in ("failed", "cancelled"):  # its job is asked why
             status = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
         blocking_step = next(
@@ -82,11 +71,10 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
         )
         is_open = status is None or not status.finished
         if (status is None or status.started is None) and (blocking_step or (has_ended and is_open)):
-            parent_noun = "sweep" if is_sweep_reference(reference) else "pipeline"
             reason = (
                 f"step {blocking_step} {steps_by_name[blocking_step][0].state}"
                 if blocking_step
-                else f"the {parent_noun} ended before"
+                else "the pipeline ended before"
             )
             steps_by_name[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
         elif status is None:
@@ -95,7 +83,6 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
             step = StepStatus(
                 name=name,
                 state=status.state,
-                run=facts.key if is_sweep_reference(reference) else "",
                 reason=status.reason,
                 started=status.started,
                 ended=status.ended,
@@ -141,95 +128,31 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
         with contextlib.suppress(ArmError):  # the region may be out of reach, and the resource manager not
             runs = jobs.fetch_runs(workspace, [name for run_workspace, name in job_keys if run_workspace == workspace])
             runs_by_name |= {(workspace, name): run for name, run in runs.items()}
-    return [make_listed_status(workspace, runs_by_name.get((workspace, name))) for workspace, name in job_keys]
+    return [make_listed_status(runs_by_name.get((workspace, name))) for workspace, name in job_keys]
 
 
-def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
+def make_listed_status(run: Mapping[str, Any] | None) -> Status | None:
     """Return the status of a job from a list, without why it failed; None if the list does not show it."""
     if not run or not run.get("status"):
         return None
     resource = {"name": run.get("runId"), "properties": {"computeId": run.get("target")}}
     job = job_state.parse_job(resource, {**run, "createdTimeUtc": run.get("createdUtc")})
-    return _make_status(job, "" if job.is_finished else explain_waiting(job, workspace, time.time()))
+    return _make_status(job, "" if job.is_finished else explain_waiting(job, time.time()))
 
 
 def _explain_state(reference: Reference, job: AzureMLJob) -> str:
-    workspace = jobs.get_run_workspace(reference)
     if not job.is_finished:
-        return explain_waiting(job, workspace, time.time())
+        return explain_waiting(job, time.time())
     if job.state == "succeeded":
         return ""
     if job.state == "cancelled":  # Azure ML does not tell by whom
         return _append_message("it was cancelled", job.message)
-    outcome = None if job.has_timed_out else logs.read_outcome(reference, job)
-    reason = explain_failure(job, workspace, outcome)
-    if not re.search(rf"(?:/storageAccounts/{UNKNOWN_ACCOUNT}|--assignee {UNKNOWN_OBJECT_ID})\b", reason):
-        return reason
-    account = ""  # what the suggested command lacks is looked up
-    with contextlib.suppress(ServiceError):
-        account = storage.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
-    job = dataclasses.replace(job, storage_account=account, sender=credential.get_caller_object_id())
-    return explain_failure(job, workspace, outcome)
+    return explain_failure(job, None if job.has_timed_out else logs.read_outcome(reference, job))
 
 
-OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
-"""For a job that exists; for a rejected one, the option itself is suggested."""
-OUT_OF_MEMORY = "out of memory: use {} with more, a smaller --batch-size or fewer --num-workers"
 KILLED = "it was killed (exit code 137): if memory ran out, use {} with more, or a smaller --batch-size"
-_ACCOUNT_PATTERN = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
-_IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
-
-
-@functools.cache
-def _load_causes() -> tuple[tuple[str, str], ...]:
-    """Return the pattern and the sentence of each known cause, in the order in which they are compared."""
-    causes_table = tomllib.loads(Path(__file__).with_name("failure_causes.toml").read_text(encoding="utf-8"))
-    causes = []
-    for row in causes_table["cause"]:
-        pattern = "".join(row["pattern"])
-        for name, word in causes_table["words"].items():
-            pattern = pattern.replace(f"{{{name}}}", word)
-        causes.append((pattern, row["sentence"]))
-    return tuple(causes)
-
-
-def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
-    """Return the sentence for a message of Azure ML's; empty if none matches."""
-    flags = re.IGNORECASE | re.DOTALL
-    sentence = next((sentence for pattern, sentence in _load_causes() if re.search(pattern, message, flags)), "")
-    if not sentence:
-        return ""
-    name = _match_group(_ACCOUNT_PATTERN, message)
-    account = make_account_id(workspace, name)
-    output = make_account_id(workspace, name or job.storage_account)
-    holder = job.identity or UNKNOWN_OBJECT_ID
-    facts = {
-        "compute": job.compute or "COMPUTE",
-        "instance_type": f" {job.instance_type}" if job.instance_type else "",
-        "identity": f" ({job.identity})" if job.identity else "",
-        "another_type": OTHER_INSTANCE_TYPE if job.job_status else "--instance-type NAME",
-        "image": f" {image}" if (image := _match_group(_IMAGE_PATTERN, message)) else "",
-        "reader": make_role_command(holder, BLOB_READER_ROLE, account),
-        "writer": make_role_command(holder, BLOB_CONTRIBUTOR_ROLE, output),
-        "sender_writer": make_role_command(job.sender or UNKNOWN_OBJECT_ID, BLOB_CONTRIBUTOR_ROLE, account),
-        "workspace_reader": make_role_command("PRINCIPAL-ID-OF-THE-WORKSPACE", BLOB_READER_ROLE, account),
-        "by_identity": make_identity_auth_command(workspace),
-        "out_of_memory": OUT_OF_MEMORY.format(job.other_machine),
-        "killed": KILLED.format(job.other_machine),
-        "other_machine": job.other_machine,
-        "retry_hint": RETRY_HINT,
-    }
-    return sentence.format_map(facts)
-
-
-def _match_group(pattern: str, message: str) -> str:
-    match = re.search(pattern, message, re.IGNORECASE)
-    return match[1] if match else ""
-
-
-LONG_WAIT_SECONDS = 1800.0
-"""After so long, the next step is suggested."""
-
+"""With what to choose instead of the machine."""
+KILLED_CODE = 137
 PENDING_REASONS: Mapping[str, str] = {
     "NotStarted": "Azure ML has accepted it but not started it",
     "Unapproved": "it waits for approval in Azure ML",
@@ -250,8 +173,6 @@ RUNNING_REASONS: Mapping[str, str] = {
 }
 """Reasons by Azure ML's state, while the job runs."""
 
-KILLED_CODE = 137
-
 _EMPTY_MESSAGES = (
     r"Execution failed\.?",
     r"User process '[^']*' exited with status code \d+\.?",
@@ -263,47 +184,32 @@ _EMPTY_MESSAGES = (
 """Messages of Azure ML that add nothing to an exit code."""
 
 
-def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
+def explain_waiting(job: AzureMLJob, now: float) -> str:
     """Return why a job has not ended; empty if there is nothing to say. `now`: seconds since the epoch."""
     if not job.is_known:
         return f"Azure ML reports an unknown state: {reasons.redact_text(job.job_status) or 'none'}"
-    warning = job.warnings[-1] if job.warnings else ""
-    cause = find_cause(warning, job, workspace) if job.state == "pending" else ""
-    if cause:
-        return _append_message(cause, warning)
     if job.job_status in RUNNING_REASONS or job.state == "running":
         return RUNNING_REASONS.get(job.job_status, "")
     preemption_note = "its machine was preempted, and it waits for another: " if job.started is not None else ""
     waited = now - job.created if job.created and job.started is None else 0.0
     reason = f"{preemption_note}{PENDING_REASONS.get(job.job_status, 'it waits')}{reasons.format_wait(waited)}"
-    if waited >= LONG_WAIT_SECONDS and job.job_status == "Queued":
-        command = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
-        return f"{reason}: its nodes may be busy or its quota used up ({command}); use another --compute, or wait"
-    if waited >= LONG_WAIT_SECONDS and job.job_status == "Preparing":
-        return f"{reason}: its image may be very large or missing; the job's page in the studio shows the events"
-    return reason
+    return _append_message(reason, job.warnings[-1] if job.warnings else "")
 
 
-def _explain_exit_code(code: int, job: AzureMLJob) -> str:
-    """Return the reason by the exit code of the run itself; its log has details."""
-    explanations = {**reasons.EXIT_REASONS, KILLED_CODE: KILLED.format(job.other_machine)}
-    return explanations.get(code, f"it ended with exit code {code}")
-
-
-def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | None) -> str:
-    """Return why a job failed: a timeout, its own outcome, the meaning of Azure ML's message, or its exit code."""
+def explain_failure(job: AzureMLJob, outcome: Outcome | None) -> str:
+    """Return why a job failed: a timeout, its own outcome, or its exit code and what Azure ML says."""
     if job.has_timed_out:
         remedy = "use `robotrain resume` or `robotrain resubmit` with a larger --exec-timeout"
         return _append_message(f"it reached its time limit{reasons.format_limit(job.limit)}: {remedy}", job.message)
-    cause = find_cause(f"{job.code}: {job.message}", job, workspace)
-    if cause and job.exit_code is None:
-        return _append_message(cause, job.message)
-    if explanation := reasons.explain_outcome(outcome, job.exit_code):
-        return f"{KILLED.format(job.other_machine)} ({explanation})" if job.exit_code == KILLED_CODE else explanation
-    if not cause and job.exit_code is None:
+    code = job.exit_code
+    if explanation := reasons.explain_outcome(outcome, code):
+        return f"{KILLED.format(job.other_machine)} ({explanation})" if code == KILLED_CODE else explanation
+    if code is None:
         cause = "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
-    code = job.exit_code or 0
-    return _append_message(cause or _explain_exit_code(code, job), job.message)
+    else:
+        meanings = {**reasons.EXIT_REASONS, KILLED_CODE: KILLED.format(job.other_machine)}
+        cause = meanings.get(code, f"it ended with exit code {code}")
+    return _append_message(cause, job.message)
 
 
 def _append_message(sentence: str, message: str) -> str:

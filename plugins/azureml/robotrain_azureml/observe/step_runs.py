@@ -1,7 +1,4 @@
-"""The jobs of a pipeline's steps and of a sweep's trials, which Azure ML names.
-
-A step is found by its tag, below the pipeline job; a trial is `SWEEP_NUMBER`, from 0.
-"""
+"""The jobs of a pipeline's steps, which Azure ML names: a step is found by its tag, below the pipeline job."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +9,7 @@ from robotrain.model.run import RunGone
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, is_sweep_reference, make_step_folder, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, make_step_folder, parse_steps
 
 
 def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
@@ -25,12 +22,10 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
         children = jobs.fetch_children(workspace, name)
     facts_of = parse_steps(reference)
     by_run = {facts.run: step for step, facts in facts_of.items()}
-    by_job = {facts.key: step for step, facts in facts_of.items()} if is_sweep_reference(reference) else {}
     runs_by_step: dict[str, dict[str, Any]] = {}
     for child in sorted(children, key=lambda child: str(child.get("createdUtc") or "")):
         tags = as_mapping(child.get("tags"))
-        step_name = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
-        if step := by_job.get(str(child.get("runId"))) if by_job else step_name:
+        if step := tags.get(STEP_TAG) or by_run.get(str(child.get("displayName"))):
             runs_by_step[step] = child
     return runs_by_step
 
@@ -46,8 +41,6 @@ def select_step(reference: Reference, child: Mapping[str, Any] | None = None) ->
             raise RunGone(f"the step {step} of {reference['job']} has not begun")
         facts, parent = parse_steps(reference)[step], reference["job"]
         fields = {name: reference_value for name, reference_value in reference.items() if name != STEPS_KEY}
-        is_trial = is_sweep_reference(reference)
-        output = f"azureml/{facts.key}" if is_trial else f"azureml/{parent}-{step}"
         return {
             **fields,
             "job": str(child.get("runId")),
@@ -56,8 +49,8 @@ def select_step(reference: Reference, child: Mapping[str, Any] | None = None) ->
             "run": facts.run,
             "plan": reference["run"],
             "datastore": facts.datastore,
-            "output": f"{output}/{facts.output}",
-            "files": "" if is_trial else f"{make_step_folder(step)}/",
+            "output": f"azureml/{parent}-{step}/{facts.output}",
+            "files": f"{make_step_folder(step)}/",
             "results": "yes" if facts.results else "",
             "publishes": facts.publishes,
         }
@@ -69,9 +62,9 @@ PARENT_KEY = "parent"
 
 
 def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the job of a step or a trial as a command job, and its details. Raises RunGone, Rejected.
+    """Return the job of a step as a command job, and its details. Raises RunGone, Rejected.
 
-    Its state comes from the region, its settings from the job of the pipeline or the sweep.
+    Its state comes from the region, its settings from the job of the pipeline.
     """
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
@@ -79,18 +72,10 @@ def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str
         details = jobs.fetch_run_details(workspace, name, parent)
     if not details:
         raise jobs.make_run_gone(workspace, name)
-    parent_properties = as_mapping(parent.get("properties"))
-    if "trial" in parent_properties:
-        properties = {
-            **{key: parent_properties.get(key) for key in ("computeId", "resources", "outputs")},
-            "limits": {"timeout": as_mapping(parent_properties.get("limits")).get("trialTimeout")},
-            "environmentVariables": as_mapping(parent_properties.get("trial")).get("environmentVariables"),
-        }
-    else:
-        node = as_mapping(as_mapping(parent_properties.get("jobs")).get(reference["key"]))
-        properties = {
-            **{key: node.get(key) for key in ("computeId", "limits", "outputs")},
-            "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
-            "environmentVariables": node.get("environment_variables"),
-        }
+    node = as_mapping(as_mapping(as_mapping(parent.get("properties")).get("jobs")).get(reference["key"]))
+    properties = {
+        **{key: node.get(key) for key in ("computeId", "limits", "outputs")},
+        "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
+        "environmentVariables": node.get("environment_variables"),
+    }
     return {"name": name, "properties": properties}, details

@@ -9,7 +9,6 @@ from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.lookup import LookupClient
-from robotrain_azure.preflight_checks import IDENTITY_FLAG
 from robotrain_azure.settings import get_workspace
 from robotrain_azure.workspace import Workspace
 
@@ -21,13 +20,11 @@ from robotrain_azureml.spec import job_settings
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
-
-READY_STATES = ("", "Succeeded", "Unknown")
-PENDING_STATES = ("Creating", "Updating")
+IDENTITY_FLAG = "--workload-identity"
 
 
 def check_compute(preflight: PreflightContext) -> Iterator[Problem]:
-    """Check the compute of a job. Raises ArmError."""
+    """Check that the compute exists, and has the GPUs and the identity of the job. Raises ArmError."""
     if not preflight.spec.compute:  # only uploads are prepared
         return
     compute = fetch_compute(preflight)
@@ -51,33 +48,11 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
 def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
     """Check a compute that exists. Raises ArmError."""
     spec, name = preflight.spec, compute.name
-    if compute.state not in READY_STATES:
-        severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
-        details = machines.suggest_details(spec)
-        yield make_problem(
-            "pool-closed.compute",
-            details,
-            given=name,
-            severity=severity,
-            name=name,
-            state=compute.state,
-            why=compute.error,
-        )
-    kind = compute.type or "unknown"
-    if not compute.kind:
-        fix = Suggestion(spec.make_az_command("compute list"), "lists others")
-        yield make_problem("resource-unsuitable.no-jobs", fix, given=name, name=name, type=kind)
-        return
-    if (spec.compute_kind or "kubernetes") != compute.kind:
-        yield make_problem(
-            "resource-unsuitable.compute-kind", given=spec.compute_kind, name=name, type=kind, kind=compute.kind
-        )
+    if compute.kind and compute.kind != (spec.compute_kind or "kubernetes"):
+        yield make_problem("resource-unsuitable.compute-kind", given=spec.compute_kind, name=name, kind=compute.kind)
         return
     yield from _check_identity(spec, compute)
-    if compute.kind == "kubernetes":
-        yield from machines.check_kubernetes_compute(spec, compute)
-    else:
-        yield from machines.check_managed_compute(preflight, compute)
+    yield from machines.check_gpus(preflight, compute)
 
 
 def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severity = "error") -> Problem:

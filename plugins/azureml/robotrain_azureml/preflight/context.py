@@ -1,7 +1,7 @@
 """The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
 import functools
-import threading
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -10,35 +10,16 @@ from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.health import HealthResult, RunCheck, find_problems, report_ok
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain_azure import errors, storage
-from robotrain_azure.arm import API_VERSION, UNREACHABLE, Answer, ArmClient, ArmError
+from robotrain_azure import errors
+from robotrain_azure.arm import UNREACHABLE, Answer, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
-from robotrain_azure.lookup import PATIENCE_SECONDS, LookupClient
-from robotrain_azure.storage import Datastore
+from robotrain_azure.lookup import PATIENCE_SECONDS
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
-
-
-class CachingArmClient(LookupClient):
-    """A client that requests each resource once, for all checks of a preflight. Thread-safe."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._answers: dict[object, DeadlineFuture[Answer]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, path: str, version: str = API_VERSION, **query: str) -> Answer:
-        """Return one resource."""
-        key = (path, version, *sorted(query.items()))
-        with self._lock:
-            if key not in self._answers:
-                self._answers[key] = DeadlineFuture(functools.partial(super().get, path, version, **query))
-        return self._answers[key].result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +30,15 @@ class PreflightContext:
     spec: AzureMLSubmissionSpec
     workspace: Answer = field(default_factory=Answer)
     """The workspace's resource; empty if it is not known."""
-    nodes: int = 1
-    """How many nodes the job trains on together."""
 
     def get(self, path: str) -> Answer:
         """Return a part of the workspace by its path. Raises ArmError."""
         return self.arm.get(f"{self.spec.target_workspace.resource}/{path}")
 
-    def get_datastore(self) -> Datastore:
-        """Return the job's datastore. Raises ArmError, and StorageError if it holds no blobs."""
-        return storage.get_datastore(self.arm, self.spec.target_workspace, self.spec.datastore)
-
     @property
     def region(self) -> str:
         """The workspace's region as in URLs; empty if it is not known. Raises ArmError."""
         return self.workspace.get_text("location").replace(" ", "").lower()
-
-    def get_property(self, name: str) -> str:
-        """Return a text property of the workspace; empty if it is not known."""
-        return self.workspace.get_object("properties").get_text(name)
 
 
 def suggest_existing(
@@ -89,9 +60,6 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
-    if diagnosis.kind == "untrusted":
-        reason, ways = _redact_reason(diagnosis), diagnosis.suggestions
-        return make_problem("platform-untrusted", *ways, title=diagnosis.title, why=reason)
     if error.is_transient:
         return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":
@@ -125,56 +93,12 @@ def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Probl
     )
 
 
-def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Turn a denied or missing resource that submitters need not see into a note. Raises ArmError for other errors."""
-    try:
-        yield from problems
-    except ArmError as error:
-        if error.status not in (403, 404):
-            raise
-        reason = redact(f"{error}.", max_length=MAX_SENTENCE)
-        yield make_problem("not-checked-here.denied", subject=subject, why=reason)
-
-
-class UncheckedParts:
-    """The subjects of checks that failed, grouped by reason."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._errors: list[tuple[str, ArmError]] = []
-
-    def collect_errors(self, subject: str, check: Callable[[], Iterable[Problem]]) -> Callable[[], Iterator[Problem]]:
-        """Wrap a check so that its ArmError is collected. `subject`: what it checks, in words."""
-
-        def run_check() -> Iterator[Problem]:
-            try:
-                yield from check()
-            except ArmError as error:
-                self._errors.append((subject, error))
-
-        return run_check
-
-    def make_problems(self) -> Iterator[Problem]:
-        """Yield one problem for each reason."""
-        errors_by_reason: dict[object, list[tuple[str, ArmError]]] = {}
-        for subject, error in sorted(self._errors, key=lambda item: item[0]):
-            errors_by_reason.setdefault((error.status, error.code), []).append((subject, error))
-        for group in errors_by_reason.values():
-            subjects = dict.fromkeys(subject for subject, _ in group)
-            error = group[0][1]
-            diagnosis = errors.diagnose_workspace_error(error, self._workspace)
-            if error.is_transient:
-                yield make_no_answer_problem(subjects, error, diagnosis)
-            else:
-                yield make_unchecked_problem(subjects, diagnosis)
-
-
 def check_workspace(
-    preflight: PreflightContext, list_parts: Callable[[PreflightContext, UncheckedParts], Iterable[RunCheck]]
+    preflight: PreflightContext, list_parts: Callable[[PreflightContext], Iterable[tuple[str, RunCheck]]]
 ) -> Iterator[Problem | HealthResult]:
     """Check the workspace first, so that a denied access is reported once, then its parts.
 
-    :param list_parts: returns the checks of the parts that matter.
+    :param list_parts: returns the parts that matter, in words, and the check of each.
     """
     workspace = preflight.spec.target_workspace
     try:
@@ -185,9 +109,25 @@ def check_workspace(
         yield problem
         if problem.severity == "error":
             return
-    unchecked = UncheckedParts(workspace)
-    yield from find_problems(list_parts(preflight, unchecked))
-    yield from unchecked.make_problems()
+    failed: list[tuple[str, ArmError]] = []
+
+    def check_part(subject: str, check: RunCheck) -> Iterator[Problem | HealthResult]:
+        try:
+            yield from check()
+        except ArmError as error:
+            failed.append((subject, error))
+
+    yield from find_problems(functools.partial(check_part, *part) for part in list_parts(preflight))
+    by_reason: dict[object, dict[str, ArmError]] = {}
+    for subject, failure in sorted(failed, key=operator.itemgetter(0)):
+        by_reason.setdefault((failure.status, failure.code), {})[subject] = failure
+    for failures in by_reason.values():
+        failure = next(iter(failures.values()))
+        diagnosis = errors.diagnose_workspace_error(failure, workspace)
+        if failure.is_transient:
+            yield make_no_answer_problem(failures, failure, diagnosis)
+        else:
+            yield make_unchecked_problem(failures, diagnosis)
 
 
 def _redact_reason(diagnosis: Diagnosis) -> str:

@@ -8,25 +8,20 @@ from pathlib import Path
 from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.health import Check, HealthResult, RunCheck, find_problems
 from robotrain.model.plan import Plan
-from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure import preflight_checks
+from robotrain_azure.lookup import LookupClient
 from robotrain_azure.models import registry
-from robotrain_runtime.contract import document, job_node
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import PROBLEM_CODES
-from robotrain_azureml.preflight import access, compute, context, machines, setup
-from robotrain_azureml.preflight import assets as preflight_assets
-from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext, UncheckedParts
+from robotrain_azureml.preflight import access, assets, compute, context, setup
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 from robotrain_azureml.submit import errors, job_file, sdk, upload
 from robotrain_azureml.submit.job_file import list_parts
-
-IDENTITY_ROLES = "the roles of the job's identity"
-ASSET_THREADS = 4
-"""A job may have 64 assets."""
 
 
 def list_checks(plan: Plan | None) -> list[Check]:
@@ -50,10 +45,9 @@ def read_tags(source: JobSource, settings: AzureMLSettings) -> Mapping[str, str]
 
 def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
-    azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
     data_check = partial(preflight_checks.check_data, job_document)
     patched = [partial(_check_patched_job, plan)] if spec.is_patched else []
-    return find_problems([azure, partial(upload.check_uploads, plan, spec), data_check, *patched])
+    return find_problems([partial(_check_azure, spec), partial(upload.check_uploads, plan, spec), data_check, *patched])
 
 
 def _check_patched_job(plan: Plan) -> Iterator[Problem]:
@@ -76,40 +70,15 @@ def drop_consequences(problems: Iterable[Problem]) -> Sequence[Problem]:
     return select_errors(all_problems) if is_signed_out else all_problems
 
 
-def _check_azure(
-    spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile
-) -> Iterator[Problem | HealthResult]:
-    """Check the workspace of a job, and everything in it that the job needs."""
-    has_data = any(asset.kind == "data" for asset in spec.assets)
-    describing_files = preflight_assets.list_describing_files(document) if has_data else ()
+def _check_azure(spec: AzureMLSubmissionSpec) -> Iterator[Problem | HealthResult]:
+    """Check that the workspace of a job exists, and everything in it that the job needs."""
 
-    def list_parts(preflight: PreflightContext, unchecked: UncheckedParts) -> list[RunCheck]:
-        assets = partial(_check_assets, preflight, unchecked, describing_files)
-        subjects = (
-            (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
-            (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
-            (f"the datastore {spec.datastore}", partial(access.check_storage, preflight, document)),
-            (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
-            *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
-        )
+    def list_parts(preflight: PreflightContext) -> list[tuple[str, RunCheck]]:
         return [
-            *(unchecked.collect_errors(subject, check) for subject, check in subjects),
-            partial(machines.check_preemption, preflight, document, outputs),
-            *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
-            *(partial(access.check_vault_reachability, secret) for secret in spec.secrets),
+            (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
+            (f"the environment {spec.environment.name}", partial(assets.check_environment, preflight)),
+            (f"the datastore {spec.datastore}", partial(access.check_storage, preflight)),
+            *((asset.format_value(), partial(assets.check_asset, preflight, asset)) for asset in spec.assets),
         ]
 
-    preflight = PreflightContext(CachingArmClient(), spec, nodes=job_node.count_nodes(document))
-    return context.check_workspace(preflight, list_parts)
-
-
-def _check_assets(
-    preflight: PreflightContext,
-    unchecked: UncheckedParts,
-    describing_files: Sequence[str],
-    assets: Sequence[WorkspaceAsset],
-) -> Iterator[Problem]:
-    for asset in assets:
-        yield from unchecked.collect_errors(
-            f"{asset.name}:{asset.version}", partial(preflight_assets.check_asset, preflight, asset, describing_files)
-        )()
+    return context.check_workspace(PreflightContext(LookupClient(), spec), list_parts)

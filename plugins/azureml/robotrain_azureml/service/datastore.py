@@ -20,8 +20,8 @@ from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.storage import Datastore, StorageError
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 from robotrain_runtime.contract.deadline import DeadlineExceeded, read_pieces
+from robotrain_runtime.contract.failure import UNTRUSTED
 from robotrain_sources import parallel
 from robotrain_sources.fetching.azure_sign_in import make_pipeline
 from robotrain_sources.fetching.errors import iter_causes
@@ -299,10 +299,9 @@ def make_connection_error(error: Exception, url: str) -> StorageError:
     account = _get_account_or_host(url)
     if isinstance(error, DeadlineExceeded):
         return _make_slow_error(account)
-    if bad_certificate := find_untrusted_certificate(*iter_causes(error)):
-        reason = f"the storage account {account} cannot be reached: {bad_certificate.sentence}"
-        return StorageError(reason, code=azure_arm.UNTRUSTED, account=account, signed=True)
-    reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
+    certificate = re.search(UNTRUSTED, "\n".join(map(str, iter_causes(error))))
+    cause = certificate[0] if certificate else type(error).__name__
+    reason = f"the storage account {account} cannot be reached ({cause})"
     return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 
 

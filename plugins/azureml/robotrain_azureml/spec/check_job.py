@@ -314,7 +314,7 @@ def _check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Note that a spot machine keeps no checkpoints; the preflight checks this for a managed compute."""
+    """Note that a spot machine keeps no checkpoints."""
     instance_type = job_settings.choose_instance_type(job, settings)
     publishes = dict(job.parameters).get(PUBLISH_PARAMETER, True)
     is_known = settings.compute_kind or settings.instance_type

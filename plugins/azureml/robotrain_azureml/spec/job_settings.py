@@ -173,8 +173,6 @@ class Credential(NamedTuple):
     flag: str
     name: str
     """The usual name of its secret."""
-    what: str
-    """What it is, in words."""
 
     def get_value(self, settings: AzureMLSettings) -> str:
         """Return the name or URL of its secret; empty if none is set."""
@@ -182,8 +180,8 @@ class Credential(NamedTuple):
 
 
 CREDENTIALS = {
-    "huggingface": Credential("--hf-credential", "hf-token", "your Hugging Face token"),
-    "git": Credential("--git-credential", "git-token", "a token of the git host"),
+    "huggingface": Credential("--hf-credential", "hf-token"),
+    "git": Credential("--git-credential", "git-token"),
 }
 """By the kind of sources that may be private."""
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile
@@ -44,7 +44,7 @@ def make_step_folder(name: str) -> str:
 
 STEP_TAG = "robotrain.step"
 STEPS_KEY = "steps"
-"""The key of a reference with what is known of all steps; of a sweep, its trials' names and what is the same of all."""
+"""The key of a reference with what is known of all steps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class StepFacts:
     """What a submit knows of a step."""
 
     key: str
-    """Its name in the pipeline job; of a trial, that of its job."""
+    """Its name in the pipeline job."""
     run: str
     needs: tuple[str, ...] = ()
     output: str = ""
@@ -67,23 +67,7 @@ def dump_steps(steps: Mapping[str, StepFacts]) -> str:
     return json.dumps({name: dataclasses.asdict(facts) for name, facts in steps.items()})
 
 
-def dump_trials(trial_names: Sequence[str], facts: StepFacts) -> str:
-    """Return the trials of a sweep as text for a reference. `facts`: of each of them, without the key."""
-    return json.dumps([trial_names, dataclasses.asdict(facts)])
-
-
-def is_sweep_reference(reference: Reference) -> bool:
-    """Return whether a reference is that of a sweep, or of a trial by its name."""
-    return reference.get(STEPS_KEY, "").startswith("[")
-
-
 def parse_steps(reference: Reference) -> dict[str, StepFacts]:
-    """Return the steps of a pipeline, or the trials of a sweep, by name in the plan's order; empty for other runs."""
+    """Return the steps of a pipeline by name, in the plan's order; empty for other runs."""
     steps_json = json.loads(reference.get(STEPS_KEY) or "{}")
-    if isinstance(steps_json, list):
-        trial_names, facts = steps_json
-        return {
-            name: StepFacts(**{**facts, "needs": (), "key": f"{reference['job']}_{number}"})
-            for number, name in enumerate(trial_names)
-        }
     return {name: StepFacts(**{**facts, "needs": tuple(facts["needs"])}) for name, facts in steps_json.items()}

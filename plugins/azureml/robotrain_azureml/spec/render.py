@@ -1,10 +1,9 @@
 """Rendering of a job to the plan of a command job. Pure: no clock, randomness, network or disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.cluster.spec import make_python_search
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
@@ -17,7 +16,7 @@ from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, nodes, submission_spec
 from robotrain_azureml.spec.command_job import START_PROGRAM, dump_yaml, make_command_job, make_compat_variables
 from robotrain_azureml.spec.inputs import JobInput
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, KeyVaultSecret
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
@@ -85,15 +84,6 @@ def render_plan(
     )
 
 
-def list_secrets(job: Job, settings: AzureMLSettings) -> Iterator[KeyVaultSecret]:
-    """Yield the secrets of key vaults that a job reads."""
-    for kind, uri in job_settings.list_credential_addresses(job, settings).items():
-        credential = job_settings.CREDENTIALS[kind]
-        yield KeyVaultSecret(uri=uri, flag=credential.flag, what=credential.what)
-    for name, uri in job_settings.list_secret_addresses(settings).items():
-        yield KeyVaultSecret(uri=uri, flag=f"{SECRET_FLAG} {name}", what=f"the value of {name}")
-
-
 def make_submission_spec(
     job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]
 ) -> AzureMLSubmissionSpec:
@@ -112,7 +102,6 @@ def make_submission_spec(
         datastore=settings.datastore,
         uploads=tuple(dict.fromkeys(job_input.upload for job_input in inputs if job_input.upload)),
         assets=tuple(dict.fromkeys(job_input.asset for job_input in inputs if job_input.asset)),
-        secrets=tuple(list_secrets(job, settings)),
         identity=settings.workload_identity or "",
         publishes=str(dict(job.parameters).get("publish_url") or ""),
         output=job.profile.outputs.folder,

@@ -105,16 +105,6 @@ class WorkspaceAsset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyVaultSecret:
-    """A secret of a key vault that the job reads."""
-
-    uri: str
-    flag: str
-    what: str
-    """What it holds, in words."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class AzureMLSubmissionSpec:
     """How a job is submitted."""
 
@@ -131,7 +121,6 @@ class AzureMLSubmissionSpec:
     datastore: str = ""
     uploads: tuple[DatastoreUpload, ...] = ()
     assets: tuple[WorkspaceAsset, ...] = ()
-    secrets: tuple[KeyVaultSecret, ...] = ()
     identity: str = ""
     """The client id; empty if it is not known."""
     publishes: str = ""
@@ -147,10 +136,10 @@ class AzureMLSubmissionSpec:
         """The workspace of the job."""
         return Workspace(self.subscription, self.group, self.workspace)
 
-    def make_az_command(self, command: str, workspace: Workspace | None = None) -> str:
-        """Return a command of the Azure CLI for a workspace: the job's own, if it is None."""
+    def make_az_command(self, command: str) -> str:
+        """Return a command of the Azure CLI for the job's workspace."""
         flags = ("--subscription", "--resource-group", "--workspace-name")
-        flags_and_names = reversed([*zip(flags, workspace or self.target_workspace, strict=True)])
+        flags_and_names = reversed([*zip(flags, self.target_workspace, strict=True)])
         return f"az ml {command} " + " ".join(f"{flag} {shlex.quote(name)}" for flag, name in flags_and_names)
 
 

@@ -16,8 +16,6 @@ from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 from robotrain_sources.fetching.errors import iter_causes
 
 from robotrain_azureml import errors
-from robotrain_azureml.observe import status
-from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import JOB_FILE, AzureMLSubmissionSpec
@@ -145,12 +143,9 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
         return make_problem("platform-busy", fix, error=error)
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
-        job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
-        cause = status.find_cause(str(error), job, spec.target_workspace)
-        flag_match = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))  # in backticks are commands of Azure's
-        flag = inputs.find_input_flag(str(error)) or (flag_match[0] if flag_match else "")
         request = _describe_request(call)
-        return make_problem("platform-refused", where=flag, request=request, error=error, cause=cause or None)
+        flag = inputs.find_input_flag(str(error))
+        return make_problem("platform-refused", where=flag, request=request, error=error)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The job file of a job, a pipeline or a sweep as it is submitted: validated, under its own name, in a folder.
+"""The job file of a job or a pipeline as it is submitted: validated, under its own name, in a folder.
 
 It is a new folder of the run: a `.git`, an ignore file or a link would change what the SDK uploads.
 """
@@ -16,9 +16,9 @@ from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
 from robotrain.store import files, records
 
-from robotrain_azureml.spec import inputs, pipeline, submission_spec, sweep
+from robotrain_azureml.spec import inputs, pipeline, submission_spec
 from robotrain_azureml.spec.pipeline import is_pipeline
-from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, dump_steps, make_step_folder
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
@@ -100,11 +100,7 @@ class PlanPart(NamedTuple):
 
 
 def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
-    """Return the steps of a plan, the trial of a sweep's, or the plan itself if it is a single job. Raise Rejected if
-    it is damaged.
-    """
-    if sweep.is_sweep(plan):
-        return [PlanPart(*sweep.split_sweep(plan, stage))]
+    """Return the steps of a plan, or the plan itself if it is a single job. Raise Rejected if it is damaged."""
     if not is_pipeline(plan):
         return [PlanPart(plan, submission_spec.SUBMISSION.load(plan, stage))]
     return [PlanPart(part.plan, part.spec, f"-{part.step.name}") for part in pipeline.split_plan(plan, stage)]
@@ -126,18 +122,9 @@ def _make_job_file(plan: Plan, name: str) -> bytes:
             body = make_job(part.plan, part.spec, own_name)
             pipeline.set_pipeline_job(body, part.spec.datastore, own_name, name)
             job["jobs"][step.key] |= pipeline.make_node(body, f"{make_step_folder(step.name)}/{CODE_FOLDER}", step.name)
-    elif sweep.is_sweep(plan):
-        trial = make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
-        job = sweep.make_sweep(trial, sweep.load_document(plan))
-        job["trial"]["command"] = str(job["trial"]["command"])
     else:
         job = make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name)
     return submission_spec.dump_job_file(job)
-
-
-def is_of_parts(plan: Plan) -> bool:
-    """Return whether a plan is a pipeline or a sweep."""
-    return is_pipeline(plan) or sweep.is_sweep(plan)
 
 
 def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
@@ -146,13 +133,7 @@ def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
     :param code: the id of a single job's code in the resource manager; empty if it is not known.
     """
     first_spec = list_parts(plan, Stage.SUBMIT)[0].spec
-    if not is_of_parts(plan):
+    if not is_pipeline(plan):
         return make_job_reference(first_spec, name, code)
     reference = make_job_reference(dataclasses.replace(first_spec, run=plan.run, publishes=""), name)
-    if sweep.is_sweep(plan):
-        spec = sweep.SWEEP_SPEC.load(plan, Stage.SUBMIT)
-        facts = StepFacts(
-            key="", run=plan.run, output=first_spec.output, results=spec.results, datastore=first_spec.datastore
-        )
-        return {**reference, "output": "", STEPS_KEY: dump_trials(spec.trials, facts)}
     return {**reference, "output": "", STEPS_KEY: dump_steps(pipeline.describe_steps(plan, Stage.SUBMIT))}

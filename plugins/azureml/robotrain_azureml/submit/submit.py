@@ -23,6 +23,7 @@ from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.observe import job_state
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec import inputs
+from robotrain_azureml.spec.pipeline import is_pipeline
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
 from robotrain_azureml.submit import errors, job_file, upload
 from robotrain_azureml.submit.errors import get_http_status
@@ -103,7 +104,7 @@ def submit_plan(plan: Plan) -> Reference:
         try:
             return _submit_staged(plan, parts, name, requested_before)
         except NameTaken:
-            if not job_file.is_of_parts(plan) or not _has_ended(parts[0].spec, name):
+            if not is_pipeline(plan) or not _has_ended(parts[0].spec, name):
                 raise
             name = draw_job_name(plan)  # a pipeline cannot be joined here: one that has ended is in no way
             return _submit_staged(plan, parts, name, requested_before=False)

@@ -1,23 +1,23 @@
 """Failures of the `osmo` command: the cause, a problem for the user, and whether the service may have acted."""
 
-import contextlib
 import functools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
 from robotrain.refusals import Refusal, find_refusal, load_refusals
-from robotrain_runtime.contract.certificate_trust import find_untrusted_certificate
 
 UNKNOWN_WORKFLOW_CODE = "run-gone"
 UNREACHABLE_CODES = (
-    *("platform-away", "platform-busy", "platform-busy", "platform-away", "osmo-not-osmo"),
+    "platform-away",
+    "platform-busy",
+    "osmo-not-osmo",
     "osmo-storage-unreachable",
 )
 """Failures that may pass without action."""
@@ -42,8 +42,6 @@ class CommandFailure:
     """How often a call is made; 1 if a retry does not help."""
     retry_delay: float = 0.0
     """Seconds to wait before the first retry."""
-    name: str = ""
-    """The name in the service's message that the failure is about."""
 
     def to_problem(self, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the failure as a problem."""
@@ -68,11 +66,12 @@ class CommandFailed(Rejected):
 
 @dataclass(frozen=True, kw_only=True)
 class OsmoRefusal(Refusal):
-    """An error text and its meaning. `title`, `where`, `why` and `suggestions` may contain groups such as `{1}`."""
+    """An error text and its meaning. `title` and `why` may contain groups such as `{1}`."""
 
     why: str = ""
-    why_from: str = ""
-    """What the reason is taken from in the message: a key of EXPLANATIONS."""
+    """With groups such as `{1}`; without it OSMO's line is quoted."""
+    why_from: Literal["", "fields"] = ""
+    """`fields`: the reason is which fields a validation refused."""
     exits: tuple[int, ...] = ()
     """Required exit codes; empty for any."""
     certain: bool = True
@@ -81,27 +80,20 @@ class OsmoRefusal(Refusal):
     """These are what `CommandFailure` says."""
     is_of_storage: bool = False
     """Whether only commands that ask the storage themselves report it: those of the service may have acted."""
-    is_of_submit: bool = False
-    """Whether its title and suggestions are about the workflow that a command sends."""
 
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
-        bad_certificate = find_untrusted_certificate(message) if self.why_from == "certificate" else None
         group_texts = [redact(group or "", max_length=MAX_TEXT_LENGTH) for group in (match[0], *match.groups())]
-        suggestions = tuple(
-            Suggestion(suggestion.text.format(*group_texts), suggestion.remark.format(*group_texts))
-            for suggestion in self.suggestions
-        )
+        reason = describe_field_errors(message) if self.why_from else self.why.format(*group_texts)
         return CommandFailure(
             code=self.code,
             title=self.title.format(*group_texts),
-            where=self.where.format(*group_texts),
-            why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*group_texts),
-            suggestions=(bad_certificate.way,) if bad_certificate else suggestions,
+            where=self.where,
+            why=reason or quote_line(message),
+            suggestions=self.suggestions,
             certain=self.certain,
             attempts=self.attempts,
             retry_delay=self.retry_delay,
-            name=group_texts[1] if len(group_texts) > 1 else "",
         )
 
 
@@ -118,12 +110,6 @@ TIMEOUT = CommandFailure(
     suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
     certain=False,
 )
-SLOW = replace(
-    TIMEOUT,
-    title="OSMO is slow and did not answer in time",
-    why="The command was killed. The service has answered other requests, so the network is not at fault.",
-    suggestions=(Suggestion("the same command", "a little later"),),
-)
 STORAGE_TIMEOUT = CommandFailure(
     code="osmo-storage-unreachable",
     title="the storage did not answer in time",
@@ -136,9 +122,6 @@ INVALID_JSON = CommandFailure(
     suggestions=(Suggestion("osmo version", "shows whether command and service are compatible"),),
     certain=False,
 )
-REFUSED_QUERY = "OSMO does not accept what the `osmo` command asks"
-REFUSED_QUERY_WAYS = INVALID_JSON.suggestions
-SUBMIT_WORDS = ("workflow", "submit")
 INSTALL_URL = "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install"
 
 
@@ -181,18 +164,12 @@ def diagnose_failure(result: ProcessResult, words: Sequence[str] = ()) -> Comman
     refusal = find_refusal(refusals, full_text, re.DOTALL | re.MULTILINE)
     if refusal:
         kind, match = refusal
-        failure = kind.make_failure(match, message)
-        is_query = kind.is_of_submit and tuple(words[:2]) != SUBMIT_WORDS
-        return replace(failure, title=REFUSED_QUERY, suggestions=REFUSED_QUERY_WAYS) if is_query else failure
-    message_line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
+        return kind.make_failure(match, message)
     exit_code = result.exit_code
-    if exit_code < 0:
-        message_line = f"killed by signal {-exit_code}"
+    line = f"killed by signal {-exit_code}" if exit_code < 0 else _select_line(message) or f"HTTP {status}"
     return CommandFailure(
         code="client-failed",
-        title=f"the `osmo` command failed: {message_line}"
-        if message_line
-        else "the `osmo` command failed without a message",
+        title=f"the `osmo` command failed: {redact(line, max_length=MAX_TEXT_LENGTH).rstrip('. ')}",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
         certain=exit_code == 1 and bool(result.stdout.strip()),  # so it reports a workflow that OSMO did not take
     )
@@ -207,7 +184,9 @@ _FRAMED_MESSAGE = r"Error message:\s*(.*?)(?:\nError code: .*)?\Z"
 _RESPONSE_BODY = r"Status Code: \d+\nHeader:\n.*?\nBody:\n(.*)"
 _SUBMIT_FAILED = r"^Workflow [^\n]*submit failed:\n"
 _HTTP_STATUS = r"(?m)Status Code: (\d{3})\b|^Error code: (\d{3})$|\"code\": (\d{3})\s*\}\s*\Z"
-_NOISE = r"^(?:Server responded with status code \d+|Traceback .*|\s.*|WARNING: .*|Current version: .*|Please .*)?$"
+_NOISE = (
+    r"^(?:Server responded with status code \d+|(?:Traceback|WARNING:|Current version:|Please|usage:) .*|\s.*|.*:)?$"
+)
 
 
 def _unwrap_message(message_text: str) -> str:
@@ -235,10 +214,10 @@ _FIELD_ERROR = r"(?m)^([\w.\[\]-]+)\n\s+(.+?)(?: \[type=.*)?$"
 _FIELD_PREFIX = r"^workflow\.(?:groups\.\d+\.)?(?:tasks\.\d+\.)?"
 
 
-def quote_service(message: str) -> str:
-    """Quote the service's message."""
-    message_line = redact(_select_line(message)).rstrip(". ")
-    return f"The service reports: {message_line}." if message_line else ""
+def quote_line(message: str) -> str:
+    """Quote OSMO's line."""
+    line = redact(_select_line(message), max_length=MAX_TEXT_LENGTH).rstrip(". ")
+    return f"OSMO: {line}." if line else ""
 
 
 def describe_field_errors(message: str) -> str:
@@ -251,42 +230,3 @@ def describe_field_errors(message: str) -> str:
         fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {reason.rstrip('.')}" for path, reason in field_errors]
     omitted_note = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
     return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{omitted_note}."
-
-
-RESOURCE_FLAGS = {"cpu": "--cpu", "memory": "--memory", "storage": "--storage", "gpu": "--gpus"}
-"""Options of the resources in OSMO's table of machines."""
-
-
-def describe_refused_resources(message: str) -> str:
-    """Describe which requested values no machine has, from OSMO's table of the machines and why each one is refused."""
-    rows = [re.split(r"\s{2,}", table_line.strip()) for table_line in message.splitlines()]
-    header = next((row for row in rows if row[-1] == "reason"), [])
-    machines = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header) and row != header]
-    limits: dict[str, float] = {}
-    for machine in machines:
-        match = re.search(r"Value (\S+?)(?:\.0)? too high for (\w+)$", machine["reason"])
-        with contextlib.suppress(KeyError, ValueError):
-            if match:
-                name = match[2].lower()
-                unit = "Gi" if name in ("memory", "storage") else ""
-                template = f"{RESOURCE_FLAGS[name]} {match[1]} is too high for machines with up to {{:g}}{unit}"
-                limits[template] = max(limits.get(template, 0.0), float(machine[name]))
-    if limits:
-        sentences = "; ".join(template.format(limit) for template, limit in limits.items())
-        return f"{redact(sentences)}, part of which OSMO needs itself."
-    reasons = re.findall(r"(?:^|Assertion failed for task \S+: )(Value .*)", message, re.MULTILINE)
-    return f"{redact(reasons[0]).strip().rstrip('.')}." if reasons else ""
-
-
-def describe_certificate(message: str) -> str:
-    """Return why the connection was refused here."""
-    bad_certificate = find_untrusted_certificate(message)
-    return f"{bad_certificate.sentence[:1].upper()}{bad_certificate.sentence[1:]}." if bad_certificate else ""
-
-
-EXPLANATIONS = {
-    "certificate": describe_certificate,
-    "service": quote_service,
-    "fields": describe_field_errors,
-    "resources": describe_refused_resources,
-}

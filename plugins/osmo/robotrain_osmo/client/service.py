@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text, as_texts
@@ -40,13 +40,9 @@ def call_command(
         limit = limit_seconds(seconds)
         try:
             result = run_command(cli, *words, seconds=seconds, **options)
-            if result.exit_code == 0 and not failures.is_storage_command(words):
-                _answered.add(cli)
         except CommandStartError as error:
             raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
         failure = failures.diagnose_failure(result, words)
-        if failure is failures.TIMEOUT and cli in _answered:
-            failure = failures.SLOW
         if failure and result.timed_out and limit < seconds:
             failure = replace(failure, suggestions=(*failure.suggestions, suggest_more_time(limit)))
         if failure is None or attempt + 1 >= failure.attempts:
@@ -54,10 +50,6 @@ def call_command(
         report(f"{failure.title}; trying again")
         time.sleep(failure.retry_delay * 2**attempt)
     return result, failure
-
-
-_answered: set[str] = set()
-"""The commands to which their service has answered: if it is silent later, it is slow."""
 
 
 def query_text(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> str:
@@ -125,29 +117,15 @@ def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: st
 LIST_POOLS = "osmo pool list -t json"
 
 
-@dataclass(frozen=True, slots=True)
-class PoolPlatform:
-    """A platform of a pool, and the host mounts that its tasks may request or always get."""
-
-    allowed_mounts: tuple[str, ...] = ()
-    default_mounts: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """A pool; numbers of GPUs are None if the service does not report them."""
+    """A pool."""
 
     name: str
     status: str = ""
     max_exec_timeout: str = ""
     """Maximum run time, such as `7d`; empty for OSMO's limit."""
-    platforms: Mapping[str, PoolPlatform] = field(default_factory=dict)
-    total_gpus: int | None = None
-    free_gpus: int | None = None
-    quota_gpus: int | None = None
-    """Unused GPUs of the guaranteed quota."""
-    guaranteed_gpus: int | None = None
-    """The guaranteed quota; also None if there is no limit."""
+    platforms: tuple[str, ...] = ()
 
 
 def list_pools(cli: str, seconds: float) -> list[Pool]:
@@ -159,21 +137,11 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 
 def _parse_pool(pool_fields: Mapping[str, Any]) -> Pool:
-    usage = as_mapping(pool_fields.get("resource_usage"))
-    platforms = dict[str, PoolPlatform]()
-    for name, platform in as_mapping(pool_fields.get("platforms")).items():
-        mounts = (as_texts(as_mapping(platform).get(key)) for key in ("allowed_mounts", "default_mounts"))
-        platforms[name] = PoolPlatform(*mounts)
-    guaranteed = as_int(as_mapping(as_mapping(pool_fields.get("resources")).get("gpu")).get("guarantee"))
     return Pool(
         name=as_text(pool_fields.get("name")),
         status=as_text(pool_fields.get("status")),
         max_exec_timeout=as_text(pool_fields.get("max_exec_timeout")),
-        platforms=platforms,
-        total_gpus=as_int(usage.get("total_capacity")),
-        free_gpus=as_int(usage.get("total_free")),
-        quota_gpus=as_int(usage.get("quota_free")),
-        guaranteed_gpus=guaranteed if guaranteed is not None and guaranteed >= 0 else None,
+        platforms=tuple(as_mapping(pool_fields.get("platforms"))),
     )
 
 
@@ -189,8 +157,7 @@ def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, in
     return largest
 
 
-def list_credentials(cli: str, seconds: float) -> dict[str, str]:
-    """Return the types of your credentials by name; OSMO shows no keys. Raise CommandFailed if it does not answer."""
+def list_credentials(cli: str, seconds: float) -> list[str]:
+    """Return the names of your credentials; OSMO shows no keys. Raise CommandFailed if it does not answer."""
     answer = query_json(cli, "credential", "--format-type", "json", "list", seconds=seconds, stage=Stage.PREFLIGHT)
-    rows = as_mappings(as_mapping(answer).get("credentials"))
-    return {as_text(row.get("cred_name")): as_text(row.get("cred_type")) for row in rows}
+    return [as_text(row.get("cred_name")) for row in as_mappings(as_mapping(answer).get("credentials"))]

@@ -78,7 +78,7 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS, is_awaited:
             return
         if log_line is None:
             if is_awaited and not has_started:
-                raise CommandFailed(failures.SLOW)  # it has answered about the workflow
+                raise CommandFailed(failures.TIMEOUT)  # it has answered about the workflow
             yield from held_lines
             held_lines.clear()
             yield None

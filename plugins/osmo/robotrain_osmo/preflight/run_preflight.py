@@ -1,4 +1,4 @@
-"""The list of checks, of this machine or of a plan; those of inputs, uploads, datasets and Azure roles."""
+"""The list of checks, of this machine or of a plan; those of inputs, uploads and datasets."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from robotrain_runtime.contract.document import DOCUMENT_FILE, JobDocument, JobS
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.mlflow import registry
 
-from robotrain_osmo import dataset, storage
+from robotrain_osmo import dataset
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.preflight import service as preflight_service
@@ -75,7 +75,6 @@ def _list_service_checks(tasks: Sequence[OsmoSubmissionSpec]) -> list[Check]:
         ("osmo pool", preflight_service.check_pool, tasks[0].pool),
         ("osmo machines", preflight_service.check_gpu_machines, tasks[0].pool and any(task.gpus for task in tasks)),
         ("osmo credentials", preflight_service.check_credentials, any(task.credentials for task in tasks)),
-        ("osmo retries", preflight_service.check_retry_limit, True),
     )
     return [Check(name=name, run=partial(check, tasks), online=True) for name, check, is_needed in needs if is_needed]
 
@@ -107,7 +106,7 @@ def _list_plan_checks(plan: Plan) -> list[Check]:
         for job in jobs
     }
     sources = [*datasets.values(), *inputs.values(), *uploads.values()]
-    access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data_checks.values()]
+    access = [*workspaces.values(), *data_checks.values()]
     return [
         Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
         *(
@@ -132,18 +131,6 @@ def pin_source(source: JobSource, settings: OsmoSettings) -> str:
 def read_tags(source: JobSource, settings: OsmoSettings) -> Mapping[str, str]:
     """Return the tags of a model of a workspace; empty if they cannot be read."""
     return models.read_tags(source, workspace.parse_tracking_uri(environment.get_tracking_uri(settings)))
-
-
-def drop_consequences(problems: Iterable[Problem]) -> Sequence[Problem]:
-    """Drop missing datasets if the service has another version, which looks for them elsewhere."""
-    all_problems = [*problems]
-    if not any(problem.code == "osmo-server-other" and problem.severity == "error" for problem in all_problems):
-        return all_problems
-    return [
-        problem
-        for problem in all_problems
-        if (problem.message, problem.where) != ("source-missing.empty", dataset.DATASET_FLAG)
-    ]
 
 
 def check_patched_workflow(plan: Plan, submission: OsmoSubmissionSpec) -> Iterator[Problem]:
@@ -221,33 +208,3 @@ def check_dataset(submission: OsmoSubmissionSpec, name: str) -> Iterator[Problem
         if error.failure.code in MISSING:
             problem = error.failure.to_problem(Stage.PREFLIGHT)
             yield replace(problem, where=dataset.DATASET_FLAG, given=name)
-
-
-def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
-    """Check the roles of the identity of each job, as the account that is signed in on this machine."""
-    accounts: dict[tuple[str, str], dict[str, bool]] = {}
-    for job, submission in zip(jobs, submissions, strict=True):
-        target = workspace.parse_tracking_uri(job.placement.tracking_uri)
-        subscription = submission.subscription or (target.subscription if target else "")
-        writes_by_name = accounts.setdefault((submission.identity, subscription), {})
-        for name, writes in find_storage_accounts(job, submission).items() if submission.identity else ():
-            writes_by_name[name] = writes or writes_by_name.get(name, False)
-    for (identity, subscription), writes_by_account in accounts.items():
-        if writes_by_account and subscription:
-            yield from preflight_checks.check_identity_blob_roles(identity, subscription, writes_by_account)
-        elif writes_by_account:
-            flag = preflight_checks.IDENTITY_FLAG
-            yield make_problem(
-                "not-checked-here.roles", where=flag, given=identity, used=", ".join(sorted(writes_by_account))
-            )
-
-
-def find_storage_accounts(job_document: JobDocument, submission: OsmoSubmissionSpec) -> dict[str, bool]:
-    """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
-    has_no_credential = "blob_url" not in job_document.placement.credentials
-    read_urls = [source.uri for source in job_document.sources if source.kind == "blob_url" and has_no_credential]
-    read_urls += [transfer.url for transfer in submission.inputs] + [transfer.url for transfer in submission.uploads]
-    accounts = {name: False for name in map(storage.get_storage_account, read_urls) if name}
-    is_own = has_no_credential or submission.publishes.startswith("azure:")
-    written_account = storage.get_storage_account(submission.publishes) if is_own else ""
-    return {**accounts, **({written_account: True} if written_account else {})}

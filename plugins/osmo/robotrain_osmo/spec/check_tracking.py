@@ -1,7 +1,6 @@
 """Rules on tracking, registered models, and what the run publishes. Pure."""
 
 import functools
-import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -9,7 +8,6 @@ from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
-from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
@@ -26,10 +24,6 @@ BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 HUB_FORM = "hf://OWNER/NAME"
 SERVER_HINT = "--tracking-uri https://HOST"
 _TRACKING_OFF = f"tracking is disabled (tracking_uri is `{environment.NO_TRACKING}`)"
-_REGIONAL_ADDRESS = (
-    r"azureml://[^/]+/mlflow/v\d\.\d/subscriptions/([^/]+)/resourceGroups/([^/]+)"
-    r"/providers/Microsoft\.MachineLearningServices/workspaces/([^/?#]+)"
-)
 
 
 def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
@@ -53,10 +47,6 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
         if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
             yield make_invalid("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
         return
-    if match := re.fullmatch(_REGIONAL_ADDRESS, tracking_uri, re.IGNORECASE):
-        flags = "--subscription-id {} --resource-group {} --workspace-name {}".format(*match.groups())
-        yield make_invalid("The URI of a workspace's region may change; use the names of the workspace.", flags)
-        return
     try:
         address = urlsplit(tracking_uri)
     except ValueError:
@@ -76,16 +66,12 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if is_incomplete or environment.get_tracking_uri(settings):
         return
     is_disabled = settings.tracking_uri == environment.NO_TRACKING
-    configured = azure_settings.get_workspace(settings)
     fixes = suggest_tracking(settings)
     parameter = job.profile.outputs.register_parameter
     if model := dict(job.parameters).get(parameter):
         reason = _TRACKING_OFF if is_disabled else "the run is not tracked"
         flag = f"--{parameter.replace('_', '-')}"
         yield make_problem("value-missing.registry", *fixes, where=flag, given=str(model), reason=reason)
-    elif is_disabled and configured:
-        name = redact(configured.name)
-        yield make_problem("option-without-effect.workspace", *fixes, name=name, reason=_TRACKING_OFF)
     elif not is_disabled:
         yield make_problem("osmo-untracked", *fixes, no_tracking=environment.NO_TRACKING)
 
@@ -130,9 +116,6 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             ways = suggest_tracking(settings)
             yield make_problem("value-missing.registry-to-look-in", *ways, where=flag, given=source.uri, uri=source.uri)
-        elif source.role != "checkpoint" and source.kind == workspace.REGISTRY_KIND and target:
-            fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
-            yield make_problem("osmo-model-elsewhere", *fixes, where=flag, given=source.uri)
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
@@ -157,8 +140,6 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_kept_outputs(job, disk)
     if not storage.is_storage_url(url):
         return
-    if parameters.get("keep") is not None:
-        yield make_problem("option-without-effect.keep", given=str(parameters["keep"]), url=url.partition(":")[0])
     output = str(parameters.get("output_dir") or "")
     expected_form, reason = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
     yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected_form, reason)

@@ -131,36 +131,21 @@ def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[st
     return references
 
 
-GENERIC_TYPE = "GENERIC"
-
-
-def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, available: Iterable[str] = ()) -> Problem:
+def make_missing_credential_problem(credential: OsmoCredential, available: Iterable[str]) -> Problem:
     """Return the problem of a credential that OSMO does not have. `available`: the names it has."""
     names = ", ".join(sorted(available))
-    reason = f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}"
-    create = Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret")
-    fixes = (create, suggest_another_credential(credential))
+    name, key = shlex.quote(credential.name), shlex.quote(credential.key)
+    command = f"osmo credential set {name} --type GENERIC --payload-file {key}=/path/to/file"
     return make_problem(
         "osmo-credential-missing",
-        *fixes,
+        Suggestion(command, "creates it from a file that contains only the secret"),
+        Suggestion(credential.make_option(CREDENTIAL_FORM), "uses another credential"),
         where=credential.flag,
         given=credential.name,
-        stage=stage,
+        stage=Stage.PREFLIGHT,
         name=credential.name,
-        why=reason,
+        why=f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}",
     )
-
-
-def make_credential_command(credential: OsmoCredential) -> str:
-    """Return the command that creates the credential."""
-    name = shlex.quote(credential.name)
-    key = shlex.quote(credential.key)
-    return f"osmo credential set {name} --type {GENERIC_TYPE} --payload-file {key}=/path/to/file"
-
-
-def suggest_another_credential(credential: OsmoCredential) -> Suggestion:
-    """Suggest naming another credential."""
-    return Suggestion(credential.make_option(CREDENTIAL_FORM), "uses another credential")
 
 
 SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"

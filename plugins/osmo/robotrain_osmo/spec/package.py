@@ -41,7 +41,6 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
     plugin = plugin_loader.load_workload_plugin(document)
     blob_options = [f"--blob-url {shlex.quote(source.uri)}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
-    storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
     facts = {
         "workload": plan.job.workload,
         "config": CONFIG,
@@ -54,7 +53,8 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         "image": str(settings.get("image") or EXAMPLE_IMAGE.format(plan.job.workload)),
         "pool": str(settings["pool"]),
         "gpu_platform": str(settings["gpu_platform"]),
-        "storage": storage.substitute(name=name, key=key or "access_key"),
+        "credential": name or "azure_cred",
+        "key": key or "azure_storage_key",
     }
     config = Template(CONFIG_HEADER).substitute(facts) + workload.format_config(document.parameters, facts["data"])
     return {
@@ -74,68 +74,34 @@ def _find_data_folder(document: JobDocument) -> str:
     return f"{INPUT_FOLDER}/{input_numbers[0]}" if len(input_numbers) == 1 else INPUT_FOLDER
 
 
-STORAGE_BY_IDENTITY = """\
-The task reads and writes blobs with the workload identity of its pod. On a cluster without one, render with
-`--blob-credential azure_cred:azure_storage_key`, and store the key of the storage account as an OSMO credential."""
-STORAGE_BY_KEY = """\
-The task reads and writes blobs with the OSMO credential `$name`. The key of the storage account is in no file of this
-folder. Store it once, from a file that contains only the key:
-
-```sh
-osmo credential set $name --type GENERIC --payload-file $key=/path/to/file
-```"""
 README_TEXT = """\
 # $workload on OSMO
 
-The training `$run`, written by `robotrain render --to`. Nothing was sent, and no image was built.
-
-| file | content |
-|---|---|
-| `osmo-workflow.yaml` | the workflow, as `robotrain submit` sends it: one task, with its code and settings inside |
-| `osmo-config.yaml` | the settings of the training, with the paths of its container |
-| `robotrain-plan.json` and others | the plan, for `robotrain submit --plan` |
-
-## Image
-
-In an image without it, the task builds its Python environment when it starts. To build it once, on NVIDIA's PyTorch:
+The training `$run`, written by `robotrain render --to`: nothing was sent, and no image was built. `osmo-workflow.yaml`
+is the workflow as `robotrain submit` sends it, `osmo-config.yaml` has the settings of the training.
 
 ```sh
+# an image with the environment, for `render --image`; without it the task builds the environment when it starts
 robotrain image $workload --from nvcr.io/nvidia/pytorch:25.12-py3 --to image
-docker build -t $image image
-docker push $image
-```
+docker build -t $image image && docker push $image
 
-The plan uses this image if it is rendered with `--image $image`.
+# with --blob-credential, the key of the storage account, which is in no file of this folder; else the task reads and
+# writes blobs with the workload identity of its pod
+osmo credential set $credential --type GENERIC --payload-file $key=/path/to/file
 
-## Storage
-
-$storage
-
-## Submit
-
-To an OSMO service at 192.168.1.100, in this folder:
-
-```sh
+# an OSMO service at 192.168.1.100
 osmo login http://192.168.1.100
 robotrain submit --plan .
 robotrain watch
-```
 
-The plan is for the platform `$gpu_platform` of the pool `$pool`. For another one, render it again:
-
-```sh
-robotrain render $workload --platform osmo --config $config \\
-  $source \\
+# the plan is for the platform $gpu_platform of the pool $pool; for another one:
+robotrain render $workload --platform osmo --config $config $source \\
   --pool gpu-pool --gpu-platform dgx-a100 --to ../dgx-a100
+
+# the same workflow, without checks, uploads and a record of the run
+osmo workflow submit osmo-workflow.yaml --pool $pool
 ```
 
-`osmo workflow submit osmo-workflow.yaml --pool $pool` sends the same workflow. It checks nothing before, uploads no
-folder, and robotrain does not know the run.
-
-## Checkpoints
-
-The training writes them to `$checkpoints`
-in its container. The container's disk is deleted when the run ends: with `--publish-url URL`, each complete checkpoint
-is copied to storage meanwhile, and `robotrain outputs` lists the copies. Its folder `pretrained_model` is a policy that
-LeRobot 0.6.1 loads.
+Checkpoints are in `$checkpoints` of the container, whose disk is deleted when the run ends: `--publish-url URL` copies
+each to storage meanwhile.
 """

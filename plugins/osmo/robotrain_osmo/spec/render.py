@@ -362,7 +362,6 @@ class TaskBuilder:
             uploads=(*(task_input.upload for task_input in self.task_inputs if task_input.upload), *archives),
             inputs=tuple(task_input.required for task_input in self.task_inputs if task_input.required),
             credentials=environment.collect_credentials(self.job, self.settings),
-            trains_on=self.job.training_gpus,
             nodes=self.job.training_nodes if self.job.training_nodes > 1 else 0,
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
             dataset=self.published_dataset,

@@ -77,14 +77,10 @@ class OsmoSubmissionSpec:
     gpu_platform: str
     gpus: int = 0
     """GPUs of the task."""
-    trains_on: int = 0
-    """GPUs of the task that its job trains on."""
     nodes: int = 0
     """Tasks of a job of several nodes; 0 for a job of one."""
     priority: str = ""
     exec_timeout: str = ""
-    shared_memory: str = ""
-    """The setting, or empty if it is not set."""
     uploads: tuple[OsmoUpload, ...] = ()
     inputs: tuple[OsmoInput, ...] = ()
     credentials: tuple[OsmoCredential, ...] = ()
@@ -92,17 +88,9 @@ class OsmoSubmissionSpec:
     """URL that the run or OSMO copies checkpoints to; may contain WORKFLOW_ID."""
     dataset: str = ""
     """OSMO dataset that the task writes: its name, or the URL of its folder, which may contain WORKFLOW_ID."""
-    identity: str = ""
-    """Client id of the jobs' workload identity."""
-    subscription: str = ""
-    """Azure subscription in which the identity's roles are looked up."""
     spec_patch: str = ""
     """What the workflow was patched with, as JSON; empty for nothing."""
     schema: int = SCHEMA
-
-    def make_gpu_options(self, count: int) -> str:
-        """Return the options of a task with so many GPUs; a job that trains on more must train on fewer, too."""
-        return f"--num-gpus {count} --gpus {count}" if self.trains_on > count else f"--gpus {count}"
 
     def get_publish_url(self, workflow: str) -> str:
         """Return the URL of the checkpoints of the workflow with this id, or ""."""
@@ -124,9 +112,6 @@ def make_submission_spec(settings: OsmoSettings, run: str = "", task: str = "", 
         gpus=settings.gpus or 0,
         priority=settings.priority or "",
         exec_timeout=settings.exec_timeout or "",
-        shared_memory=settings.shared_memory or "",
-        identity=settings.workload_identity or "",
-        subscription=settings.subscription_id or "",
         **needed,
     )
 

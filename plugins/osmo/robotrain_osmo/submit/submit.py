@@ -19,7 +19,7 @@ from typing import Any
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.outputs import print_progress
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import Problem, Rejected, Stage, Unanswered
+from robotrain.errors import Rejected, Stage, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.reference import Reference
@@ -31,7 +31,7 @@ from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
-from robotrain_osmo.spec import environment, node_names, submission_spec
+from robotrain_osmo.spec import node_names, submission_spec
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
@@ -71,7 +71,7 @@ def submit_plan(plan: Plan) -> Reference:
                 submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
             )
     if failure is not None:
-        return _handle_failure(plan, submission, failure, time.monotonic() - start_time)
+        return _handle_failure(plan, failure, time.monotonic() - start_time)
     try:
         submit_answer = as_mapping(result.parse_json())
     except ValueError:
@@ -172,7 +172,7 @@ def _get_settle_end(run: str, tasks: int) -> float:
     return end_time + SETTLE_SECONDS * tasks
 
 
-def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float) -> Reference:
+def _handle_failure(plan: Plan, failure: CommandFailure, seconds: float) -> Reference:
     """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered.
 
     :param seconds: how long the submit took. A slow service stores a workflow after the command has given up (that of
@@ -180,7 +180,9 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
     """
     if failure.certain:
         NOTE.delete(plan)
-        raise Rejected([explain_refusal(failure, submission)])
+        problem = failure.to_problem()
+        is_away = failure.code == "platform-away"
+        raise Rejected([dataclasses.replace(problem, why="Nothing was sent.") if is_away else problem])
     reference, end = None, time.monotonic() + seconds
     if seconds >= SLOW_SECONDS:
         progress_text = (
@@ -203,17 +205,6 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
 QUERY_SECONDS = 15.0
 SLOW_SECONDS = 10.0
 """A submit that takes longer is that of a slow service."""
-
-
-def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
-    """Return the problem of a refused submit."""
-    problem = failure.to_problem()
-    for credential in submission.credentials:
-        if failure.code == "osmo-credential-missing" and credential.name == failure.name:
-            return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
-    if failure.code == "platform-away":
-        return dataclasses.replace(problem, why="Nothing was sent.")
-    return problem
 
 
 SETTLE_SECONDS = 5.0

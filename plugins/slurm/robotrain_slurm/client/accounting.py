@@ -9,7 +9,7 @@ from robotrain.run_folder.transport import LostAnswer, Transport
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, clear_empty, parse_seconds
 
-FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Start", "End", "NodeList", "JobName", "Comment")
+FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "NodeList", "JobName", "Comment")
 SECONDS = 10.0
 
 
@@ -37,7 +37,6 @@ def _make_job(row: dict[str, str]) -> QueuedJob:
     fields = {name: clear_empty(field) for name, field in row.items()}
     return QueuedJob(
         id=fields["JobID"],
-        number=fields["JobIDRaw"],
         name=fields["JobName"],
         comment=fields["Comment"],
         state=fields["State"],

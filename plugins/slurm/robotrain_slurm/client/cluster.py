@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from robotrain.cluster.checks import QuantityError
 from robotrain.run_folder.transport import Transport
@@ -12,10 +11,8 @@ from robotrain.run_folder.transport import Transport
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
-FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
-"""Fields that sinfo has had since version 2: name, default, availability, limit, groups, and a group of like nodes."""
-LIST_PARTITIONS = "sinfo --summarize"
-LIST_FEATURES = "sinfo --format='%P %f'"
+FORMAT = "%R|%P|%a|%l|%T|%D|%c|%m|%N|%G"
+"""Fields that sinfo has had since version 2: name, default, availability, limit, and a group of like nodes."""
 UNUSABLE_STATES = frozenset("down drained draining drain drng fail failing error inval future".split())  # noqa: SIM905
 """States of nodes that start no job until an administrator acts."""
 STATE_MARKS = "*~#!%$@^-+"
@@ -33,7 +30,6 @@ class NodeGroup:
     cpus: int
     memory: int
     """In MiB."""
-    features: frozenset[str] = frozenset()
     gpus: tuple[tuple[str, int], ...] = ()
     """Types and counts of a node's GPUs; the type is empty if the cluster names none."""
 
@@ -57,23 +53,13 @@ class Partition:
     """`up`, `down` (jobs wait), `drain` or `inact` (jobs are refused)."""
     limit: float
     """The longest time limit of a job in seconds; infinity for none."""
-    groups: str = "all"
-    """The groups of users that may use it, separated by commas."""
-    is_closed: bool = False
-    """Whether this user is in none of them."""
     nodes: tuple[NodeGroup, ...] = ()
 
 
 def query_partitions(transport: Transport, seconds: float | None = None) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
     output = run_slurm(transport, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
-    partitions = parse_partitions(output.splitlines())
-    if all(partition.groups == "all" for partition in partitions):
-        return partitions
-    own_groups = {"all", *transport.query("id -Gn").text.split()}
-    return [
-        _replace(partition, is_closed=own_groups.isdisjoint(partition.groups.split(","))) for partition in partitions
-    ]
+    return parse_partitions(output.splitlines())
 
 
 def query_memory_limits(transport: Transport) -> dict[str, float]:
@@ -97,26 +83,19 @@ def parse_partitions(lines: Iterable[str]) -> list[Partition]:
         fields = [field.strip() for field in sinfo_line.split("|")]
         if len(fields) != FORMAT.count("|") + 1:
             continue
-        name, marked_name, state, limit, user_groups, *about_nodes = fields
+        name, marked_name, state, limit, *about_nodes = fields
         partitions_by_name[name] = Partition(
             name=name,
             is_default=marked_name.endswith("*") and not name.endswith("*"),
             state=state.lower(),
             limit=read_limit(limit),
-            groups=user_groups,
         )
         if group := _parse_nodes(*about_nodes):
             nodes.setdefault(name, []).append(group)
-    return [_replace(partition, nodes=tuple(nodes.get(name, ()))) for name, partition in partitions_by_name.items()]
+    return [replace(partition, nodes=tuple(nodes.get(name, ()))) for name, partition in partitions_by_name.items()]
 
 
-def _replace(partition: Partition, **values: Any) -> Partition:
-    return Partition(**{**vars(partition), **values})
-
-
-def _parse_nodes(
-    state: str, count: str, cpus: str, memory: str, node_names: str, gres: str, features: str
-) -> NodeGroup | None:
+def _parse_nodes(state: str, count: str, cpus: str, memory: str, node_names: str, gres: str) -> NodeGroup | None:
     """Return a group of nodes; None for a partition without nodes."""
     amounts = [
         int(match[0]) if (match := re.match(r"\d+", amount_text)) else 0 for amount_text in (count, cpus, memory)
@@ -129,7 +108,6 @@ def _parse_nodes(
         state=state.rstrip(STATE_MARKS).lower(),
         cpus=amounts[1],
         memory=amounts[2],
-        features=frozenset(features.split(",")) - {"", "(null)"},
         gpus=tuple(parse_gpus(gres)),
     )
 
@@ -167,13 +145,3 @@ def select_partitions(partitions: Iterable[Partition], partition_option: str | N
         for partition in partitions
         if (partition.name in partition_names if partition_names else partition.is_default)
     ]
-
-
-def list_open_partitions(partitions: Iterable[Partition]) -> list[Partition]:
-    """Return the partitions that take jobs of this user's groups."""
-    return [partition for partition in partitions if partition.state == "up" and not partition.is_closed]
-
-
-def list_features(partitions: Iterable[Partition]) -> list[str]:
-    """Return the features that nodes have, for `--constraint`."""
-    return sorted({feature for partition in partitions for nodes in partition.nodes for feature in nodes.features})

@@ -12,7 +12,7 @@ from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_command_failure
 from robotrain_slurm.node.commands import REFUSED_END
 
-FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
+FORMAT = "%i|%T|%r|%S|%e|%N|%E|%j|%k"
 """These letters have the same meaning in all versions of Slurm; `--json` has not."""
 EMPTY_VALUES = ("", "None", "(null)", "N/A", "NULL")
 
@@ -22,15 +22,12 @@ class QueuedJob:
     """A job as squeue or sacct tells it. Times are seconds since the epoch."""
 
     id: str
-    """Of an element of an array: `12_3`."""
     name: str
     comment: str
     state: str
     """In Slurm's words: `PENDING`."""
     reason: str
     """Why it waits or ended, in Slurm's words; empty for none."""
-    number: str = ""
-    """Its SLURM_JOB_ID: that of an element of an array is its own."""
     start: float | None = None
     """When it started, or is expected to."""
     end: float | None = None
@@ -42,23 +39,13 @@ class QueuedJob:
     """Only sacct tells it."""
 
     @property
-    def array(self) -> str:
-        """The number that sbatch printed: that of the whole array."""
-        return self.id.partition("_")[0]
-
-    @property
-    def task(self) -> str:
-        """The index of an element of an array; empty for another job."""
-        return self.id.partition("_")[2]
-
-    @property
     def is_refused(self) -> bool:
         """Whether sbatch refused it after Slurm had recorded it. One that waits may have the same reason."""
         return (self.state, self.reason) == REFUSED_END
 
 
 def query_queue(transport: Transport, names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
-    """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
+    """Return the jobs that Slurm knows, ended ones too, or those of these names.
 
     Raise Rejected.
 
@@ -67,7 +54,7 @@ def query_queue(transport: Transport, names: Iterable[str] = (), user: int | Non
     joined_names = ",".join(names)
     filters = [f"--name={joined_names}"] if joined_names else []
     user_option = ShellWord('--user="$(id -u)"') if user is None else f"--user={user}"
-    words = ("--all", "--array", "--noheader", "--states=all", user_option, f"--format={FORMAT}", *filters)
+    words = ("--all", "--noheader", "--states=all", user_option, f"--format={FORMAT}", *filters)
     try:
         output = run_slurm(transport, "squeue", *words)
     except SlurmRefused as refusal:
@@ -78,10 +65,9 @@ def query_queue(transport: Transport, names: Iterable[str] = (), user: int | Non
 
 def _parse_line(queue_line: str) -> QueuedJob:
     fields = [clear_empty(field) for field in queue_line.split("|", FORMAT.count("|"))]
-    number, job_number, state, reason, start, end, nodes, dependency, name, comment = fields
+    number, state, reason, start, end, nodes, dependency, name, comment = fields
     return QueuedJob(
         id=number,
-        number=job_number,
         name=name,
         comment=comment,
         state=state,

@@ -12,7 +12,7 @@ from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.document import DOCUMENT_FILE
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
-from robotrain_slurm.node import attempts, continuation, trial
+from robotrain_slurm.node import attempts, continuation
 from robotrain_slurm.node.container import make_container_command, stop_contained
 from robotrain_slurm.node.continuation import NodeJob
 
@@ -74,12 +74,11 @@ class RuntimeProcess:
 
 
 def main() -> int:
-    """Run the job of the current folder, or that of a trial below it. Return its exit code."""
+    """Run the job of the current folder. Return its exit code."""
     runtime = RuntimeProcess()
-    number = trial.get_job_name()
+    number = os.environ["SLURM_JOB_ID"]
     spec = Path(os.environ["PYTHONPATH"].partition(os.pathsep)[0]).parent / SPEC
     job = continuation.read_node_job(spec, os.environ["SLURM_JOB_NAME"])
-    trial.enter_trial()
     folder = Path.cwd()
     if reason := find_idle_reason(folder, number):
         print(f"nothing to do: {reason}", flush=True)

@@ -57,16 +57,13 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
     job = next((job for job in spec_fields["jobs"] if job["name"] == name), None)
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
-    batch_values, is_alone = (
-        job["own"],
-        not job["step"] and not job["trials"],
-    )  # for others Slurm knows the first job only
+    batch_values = job["own"]
     return NodeJob(
         name=name,
         script=Path(job["program"][-1]),
         comment=f"robotrain:{name}:{job['token']}",
         root=spec.parent,
-        ways=tuple(way for way in WAYS[batch_values["continuation"]] if way == "requeue" or is_alone),
+        ways=tuple(way for way in WAYS[batch_values["continuation"]] if way == "requeue" or not job["step"]),
         stop_seconds=batch_values["stop_seconds"],
         container=batch_values["container"],
     )

@@ -14,7 +14,7 @@ def make_shell(
 ) -> TerminalCommand:
     """Return the command that runs words, or a shell, in the folder of a run on the first node of its job."""
     inner_command = shlex.join(words) if words else '"${SHELL:-/bin/sh}"'
-    step = ["srun", "--overlap", f"--jobid={job.number or job.id}", "--nodes=1", "--ntasks=1", "--quiet"]
+    step = ["srun", "--overlap", f"--jobid={job.id}", "--nodes=1", "--ntasks=1", "--quiet"]
     step += ["--pty"] if has_terminal else []
     program = ["/bin/sh", "-c", f"cd {shlex.quote(folder)} && exec {inner_command}"]
     return TerminalCommand(transport.make_terminal_words([*step, *program], has_terminal))

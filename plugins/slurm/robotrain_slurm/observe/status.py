@@ -38,11 +38,11 @@ def recall_jobs(
     runs: Iterable[tuple[Reference, OwnRecord]], queue: Iterable[QueuedJob]
 ) -> tuple[list[QueuedJob], list[str]]:
     """Return the jobs of runs that are no longer in the queue, as they were last seen there; and those never seen."""
-    queued = {(job.name, job.task) for job in queue}
+    queued = {job.name for job in queue}
     recalled_jobs: list[QueuedJob] = []
     unseen_ids: dict[str, None] = {}
     for reference, own_record in runs:
-        if (reference["run"], _get_task(reference)) in queued:
+        if reference["run"] in queued:
             continue
         if job := own_record.load_engine_end():
             recalled_jobs.append(job)
@@ -56,7 +56,7 @@ def judge_run(
 ) -> JudgedRun:
     """Return what the record of a run and Slurm's answer amount to. Raise Rejected.
 
-    :param reference: not that of a whole pipeline or sweep; of one of its parts as `select_step` returns it.
+    :param reference: not that of a whole pipeline; of one of its steps as `select_step` returns it.
     :param jobs: what Slurm knows; jobs of other runs too.
     :param find_cluster: returns the variable that chooses the cluster, where Slurm was asked.
     """
@@ -125,10 +125,9 @@ def find_job(reference: Reference, own_record: OwnRecord, jobs: Iterable[QueuedJ
     """
     run, working_job = reference["run"], own_record.owner.name if own_record.owner else ""
     job_numbers = own_record.list_jobs(reference["job"])
-    same_run_jobs = (job for job in jobs if (job.name, job.task) == (run, _get_task(reference)))
+    same_run_jobs = (job for job in jobs if job.name == run)
     candidates = [job for job in same_run_jobs if job.id in job_numbers or is_continuation(job, run, job_numbers)]
-    is_working = {job.id: working_job in (job.id, job.number) for job in candidates}
-    return max(candidates, key=lambda job: (is_active(job), is_working[job.id], int(job.number or 0)), default=None)
+    return max(candidates, key=lambda job: (is_active(job), job.id == working_job, int(job.id)), default=None)
 
 
 def is_continuation(job: QueuedJob, run: str, job_numbers: Collection[str]) -> bool:
@@ -140,11 +139,6 @@ def is_continuation(job: QueuedJob, run: str, job_numbers: Collection[str]) -> b
     """
     is_next = job.comment.startswith(f"robotrain:{run}:") and job.comment.rpartition(":")[2] in job_numbers
     return is_next and not job.is_refused
-
-
-def _get_task(reference: Reference) -> str:
-    """Return the index of a trial in its array; empty for another run."""
-    return reference["job"].partition("_")[2]
 
 
 def _make_active_status(own_record: OwnRecord, job: QueuedJob) -> Status:

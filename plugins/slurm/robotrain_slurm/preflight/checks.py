@@ -41,7 +41,7 @@ make_problem = Messages(__file__)
 def list_checks(slurm: SchedulerEngine, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     transport, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
-    document_paths = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
+    document_paths = (job.document for job in spec.jobs)
     try:
         jobs = [document.parse_document(plan.files[path].decode()) for path in document_paths]
         for job in spec.jobs:
@@ -209,7 +209,7 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
             continue
         with tempfile.TemporaryDirectory() as work:
             try:
-                document = parse_document(plan.files[job.documents[0]].decode())
+                document = parse_document(plan.files[job.document].decode())
                 run_placement = plugin_loader.get_run_placement(document)
                 environments = [(plugin_loader.load_workload_plugin(document).environment(document), run_placement)]
                 if program_environment := plugin_loader.get_program_environment(document, Path(work)):

@@ -7,22 +7,14 @@ from dataclasses import replace
 
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.job import NODES_FLAG
 from robotrain.model.plan import Plan
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.cluster import (
-    Partition,
-    format_limit,
-    list_open_partitions,
-    query_memory_limits,
-    select_partitions,
-)
+from robotrain_slurm.client.cluster import Partition, format_limit, query_memory_limits, select_partitions
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.client.job_request import JobRequest
-from robotrain_slurm.client.shortfalls import describe_partitions, find_kinds, suggest_other_partitions
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import get_script
 
@@ -52,25 +44,16 @@ def find_job_problems(
     :param refusal: what `ask_slurm` returned.
     :param partitions: all of the cluster.
     """
-    options = read_options(plan.files[get_script(job)].decode())
-    request = JobRequest.parse(options, plan.job)
+    request = JobRequest.parse(read_options(plan.files[get_script(job)].decode()))
     job_partitions = select_partitions(partitions, request.partition)
-    refused_options = set()
     if refusal and not (re.search(NOT_NOW, refusal) and can_wait(request, job_partitions)):
-        for problem in explain_refusal(transport, refusal, options, plan.job, "`sbatch --test-only`"):
-            refused_options.add(problem.where)
-            yield replace(problem, stage=Stage.PREFLIGHT)
+        yield replace(explain_refusal(refusal, "`sbatch --test-only`"), stage=Stage.PREFLIGHT)
     elif job_partitions:
-        yield from check_service(request, job_partitions, partitions, is_refused=bool(refusal))
-    if job_partitions and "--time" not in refused_options:
-        yield from check_time(request, job_partitions, partitions)
-    if job_partitions and request.mib and "--memory" not in refused_options:
-        yield from check_memory(request, job_partitions, partitions, query_memory_limits(transport))
-    kinds = find_kinds(request, partitions)
-    if len(kinds) > 1 and not refusal:
-        suggestions = [Suggestion(f"--gpu-type {kind}") for kind in kinds if " " not in kind][:3]
-        nodes = str(request.nodes)
-        yield make_problem("slurm-nodes-differ", *suggestions, where=NODES_FLAG, given=nodes, kinds=", ".join(kinds))
+        yield from check_service(job_partitions, is_refused=bool(refusal))
+    if job_partitions:
+        yield from check_time(request, job_partitions)
+        if request.mib:
+            yield from check_memory(request, job_partitions, query_memory_limits(transport))
 
 
 def can_wait(request: JobRequest, job_partitions: Sequence[Partition]) -> bool:
@@ -82,22 +65,20 @@ def can_wait(request: JobRequest, job_partitions: Sequence[Partition]) -> bool:
     return False
 
 
-def check_service(
-    request: JobRequest, job_partitions: Sequence[Partition], partitions: Sequence[Partition], *, is_refused: bool
-) -> Iterator[Problem]:
+def describe_partitions(chosen: Sequence[Partition]) -> str:
+    """Return `the partition gpu`, or `the partitions gpu, debug`."""
+    return f"the partition{'s' if len(chosen) > 1 else ''} {', '.join(partition.name for partition in chosen)}"
+
+
+def check_service(job_partitions: Sequence[Partition], *, is_refused: bool) -> Iterator[Problem]:
     """Warn if a job that sbatch takes waits for somebody: for its partition, or for nodes that are out of service.
 
     :param is_refused: whether `--test-only` refused it.
     """
-    other_partitions = [
-        partition for partition in partitions if partition not in job_partitions and _can_start(request, partition)
-    ]
-    suggestions = suggest_other_partitions(other_partitions)
     partition_names = ",".join(partition.name for partition in job_partitions)
     if all(partition.state != "up" for partition in job_partitions):
         yield make_problem(
             "pool-closed.partition",
-            *suggestions,
             given=partition_names,
             describe=describe_partitions(job_partitions),
             state=job_partitions[0].state.upper(),
@@ -106,31 +87,18 @@ def check_service(
         down_groups = [group for partition in job_partitions for group in partition.nodes if not group.is_usable]
         states = ", ".join(sorted({group.state for group in down_groups}))
         node_names = ", ".join(dict.fromkeys(group.names for group in down_groups))
-        yield make_problem(
-            "pool-closed.nodes-down", *suggestions, given=partition_names, names=node_names, states=states
-        )
+        yield make_problem("pool-closed.nodes-down", given=partition_names, names=node_names, states=states)
 
 
-def _can_start(request: JobRequest, partition: Partition) -> bool:
-    usable_nodes = [group for group in partition.nodes if group.is_usable]
-    return request.count_fitting(usable_nodes) >= request.nodes
-
-
-def check_time(
-    request: JobRequest, job_partitions: Sequence[Partition], partitions: Sequence[Partition]
-) -> Iterator[Problem]:
+def check_time(request: JobRequest, job_partitions: Sequence[Partition]) -> Iterator[Problem]:
     """Check the time limit: above that of its partitions, Slurm lets a job wait for ever."""
     limit = max(partition.limit for partition in job_partitions)
     if request.seconds <= limit:
         return
-    other_partitions = [
-        partition for partition in partitions if partition.limit >= request.seconds and _can_start(request, partition)
-    ]
     severity: Severity = "warning" if request.qos else "error"
     yield make_problem(
         "time-over-limit",
         Suggestion(f"--time {format_limit(limit)}", "the longest there"),
-        *suggest_other_partitions(other_partitions),
         given="UNLIMITED" if math.isinf(request.seconds) else format_limit(request.seconds),
         severity=severity,
         describe=describe_partitions(job_partitions),
@@ -140,28 +108,18 @@ def check_time(
 
 
 def check_memory(
-    request: JobRequest,
-    job_partitions: Sequence[Partition],
-    partitions: Sequence[Partition],
-    limits: Mapping[str, float],
+    request: JobRequest, job_partitions: Sequence[Partition], limits: Mapping[str, float]
 ) -> Iterator[Problem]:
     """Check the memory of a node: above what its partitions give a job, Slurm lets it wait for ever.
 
     :param limits: in MiB, by partition; one without a limit is absent.
     """
     limit = max(limits.get(partition.name, math.inf) for partition in job_partitions)
-    if request.mib <= limit:
-        return
-    other_partitions = [
-        partition
-        for partition in list_open_partitions(partitions)
-        if limits.get(partition.name, math.inf) >= request.mib and _can_start(request, partition)
-    ]
-    yield make_problem(
-        "memory-over-limit",
-        f"--memory {limit:g}M",
-        *suggest_other_partitions(other_partitions),
-        given=request.memory,
-        describe=describe_partitions(job_partitions),
-        limit=f"{limit:g}M",
-    )
+    if request.mib > limit:
+        yield make_problem(
+            "memory-over-limit",
+            f"--memory {limit:g}M",
+            given=request.memory,
+            describe=describe_partitions(job_partitions),
+            limit=f"{limit:g}M",
+        )

@@ -2,15 +2,14 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.pipeline import PipelineStep
@@ -65,86 +64,28 @@ def _make_invalid_value_problem(flag: str, flag_value: str, expected_form: str, 
 
 def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
-    sbatch_options = load_pairs(settings.sbatch)
-    option_names = [name for name in sbatch_options if not variables.is_variable(name)]
-    for name in option_names:
-        yield from _check_option(name, sbatch_options[name])
-    for name in sbatch_options:
-        if variables.is_variable(name):
-            yield from _check_variable(name, sbatch_options[name])
-    settings_by_option = {
-        **dict.fromkeys(options.MEMORY_OPTIONS, ("--memory", settings.memory)),
-        options.CORES_OPTION: ("--cpus", settings.cpus),
-    }
-    for name, (flag, setting_value) in settings_by_option.items():
-        if name in option_names and setting_value not in (None, options.NO_MEMORY):
-            yield make_problem(
-                "options-conflict.sbatch",
-                where=flag,
-                given=str(setting_value),
-                name=name,
-                text=sbatch_options[name],
-                value=setting_value,
-            )
+    for name, value in load_pairs(settings.sbatch).items():
+        yield from _check_variable(name, value) if variables.is_variable(name) else _check_option(name, value)
 
 
 def _check_option(name: str, value: str) -> Iterator[Problem]:
-    bare_name = name.lstrip("-")
     option_text = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        fix = (
-            f"{SBATCH_FLAG} {bare_name}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare_name) else f"{SBATCH_FLAG} NAME=VALUE"
-        )
-        yield make_problem("value-invalid.sbatch-name", fix, given=option_text)
-    elif managed_options.find_substitute(name):
-        title = f"robotrain sets the option {name} of sbatch"
-        yield _make_managed_option_problem(title, name, option_text, value)
-    elif option := managed_options.find_abbreviated(name):
-        title = f"sbatch reads {name} as {option}, which robotrain sets"
-        yield _make_managed_option_problem(title, option, option_text, value)
+        yield make_problem("value-invalid.sbatch-name", f"{SBATCH_FLAG} NAME=VALUE", given=option_text)
+    elif option := managed_options.find_managed(name):
+        yield make_problem("option-owned", suggest_leaving_out(SBATCH_FLAG), given=option_text, option=option)
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
-        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", option_text, "")
+        yield make_problem("option-owned", "--gpus N", given=option_text, option="gres=gpu")
     elif re.search(_CONTROL, value):
-        yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, option_text)
-
-
-def _make_control_problem(subject: str, flag: str, option_text: str) -> Problem:
-    return make_problem("value-invalid.control-character", where=flag, given=option_text, what=subject)
-
-
-def _make_managed_option_problem(title: str, option: str, option_text: str, option_value: str) -> Problem:
-    substitute = managed_options.find_substitute(option)
-    option_prefix = f"--{option} "
-    repeated_option = (
-        option_prefix + shlex.quote(option_value) if option_value and not re.search(_CONTROL, option_value) else ""
-    )
-    suggestion_texts = [
-        repeated_option if repeated_option and suggestion_text.startswith(option_prefix) else suggestion_text
-        for suggestion_text in _list_ways(substitute)
-    ]
-    ways = [*map(Suggestion, suggestion_texts)] or [suggest_leaving_out(SBATCH_FLAG)]
-    return make_problem("option-owned", *ways, given=option_text, title=title, substitute=substitute)
-
-
-def _list_ways(substitute: str) -> tuple[str, ...]:
-    """Return the options and commands that a sentence names."""
-    return tuple(re.findall(r"(?<=`)[a-z][^`]+(?=`)|--[a-z-]+(?: [A-Z]+(?:=[A-Z]+)?)?(?![^`]*`)", substitute))
+        yield make_problem("value-invalid.control-character", where=SBATCH_FLAG, given=option_text, what=name)
 
 
 def _check_variable(name: str, value: str) -> Iterator[Problem]:
     option = variables.get_option_name(name)
-    substitute = managed_options.find_substitute(option)
-    if option and not substitute:
-        if re.search(_CONTROL, value):
-            yield _make_control_problem(name, name, value)
-        return
-    if option:
-        title, reason = f"{name} has no effect", f"robotrain sets the option {option} of sbatch: {substitute}."
-        ways = _list_ways(substitute)
-    else:
-        title, reason = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
-        ways = (f"{SBATCH_FLAG} NAME=VALUE",)
-    yield make_problem("variable-unused", *ways, where=name, title=title, why=reason)
+    if not option or option in managed_options.MANAGED:
+        yield make_problem("variable-unused", where=name, name=name)
+    elif re.search(_CONTROL, value):
+        yield make_problem("value-invalid.control-character", where=name, given=value, what=name)
 
 
 def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -160,14 +101,7 @@ def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
             fix = error.suggestion and f"{flag} {error.suggestion}"
             yield _make_invalid_value_problem(flag, quantity or "", "one for Slurm", str(error), fix)
     if limit and settings.stop_seconds and settings.stop_seconds >= limit:
-        flag = "--stop-seconds"
-        yield make_problem(
-            "slurm-stop-too-early",
-            given=str(settings.stop_seconds),
-            limit=limit,
-            flag=flag,
-            seconds=max(10, limit // 3),
-        )
+        yield make_problem("slurm-stop-too-early", given=str(settings.stop_seconds), limit=limit)
 
 
 def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
@@ -183,46 +117,22 @@ def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
             yield _make_invalid_value_problem(flag, setting_text, "a folder for Slurm", reason)
 
 
-def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
-    """Check the container image, and that there is a container for it."""
-    if settings.image and not settings.container:
-        containers: tuple[str, ...] = ("--container pyxis", "--container apptainer")
-        if completed_file := _complete_file(settings.image):
-            containers = (
-                f"--container {'apptainer' if completed_file.endswith('.sif') else 'pyxis'} --image {completed_file}",
-            )
-        fixes: tuple[Suggestion | str, ...] = (*containers, suggest_leaving_out("--image"))
-        yield make_problem("option-without-effect.image", *fixes, given=settings.image)
-    elif settings.container:
-        yield from _check_image(job, settings)
-
-
 IMAGE_FILE = r"(?:/|~/).+\.(?:sif|sqsh|sqfs|simg)"
 """An image that is a file on the shared disk."""
 
 
-def _complete_file(image: str) -> str:
-    """Return the form of an image file that lacks its folder; empty for any other image."""
-    is_file = image.endswith((".sif", ".sqsh")) and not image.startswith("/")
-    return f"/PATH/{PurePosixPath(image).name}" if is_file else ""
-
-
-def _check_image(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check the container image, and that there is a container for it."""
+    if settings.image and not settings.container:
+        yield make_problem("option-without-effect.image", suggest_leaving_out("--image"), given=settings.image)
+        return
     image = settings.image or job.profile.container.image
-    if re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image):
+    if not settings.container or (re.fullmatch(IMAGE_FILE, image) and not re.search(_CONTROL, image)):
         return
     reference = checks.parse_image_reference(image)
-    expected_form = "an image with a tag or a digest, or a file of one"
-    if completed := _complete_file(image):
-        reason = "A file is named with its folder on the cluster."
-        yield _make_invalid_value_problem("--image", image, expected_form, reason, f"--image {completed}")
-    elif not reference:
-        fix = f"--image {job.profile.container.image}"
+    if not reference or not (reference.tag or reference.digest):
         reason = f"{checks.IMAGE_FORM} A file is /PATH.sif or /PATH.sqsh."
-        yield _make_invalid_value_problem("--image", image, expected_form, reason, fix)
-    elif not (reference.tag or reference.digest):
-        reason = "Without a tag or a digest the image may change at any time."
-        yield _make_invalid_value_problem("--image", image, expected_form, reason, f"--image {image}:TAG")
+        yield _make_invalid_value_problem("--image", image, "an image with a tag or a digest, or a file of one", reason)
 
 
 def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
@@ -284,30 +194,17 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 
 def check_remote_folders(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check that folders of the cluster are those of the login node, and that others are on this machine."""
+    login = settings.login or ""
     for source in job.sources:
         if source.kind == REMOTE_KIND:
             folder = parse_remote_folder(source.uri)
-            flag, path, host = REMOTE_FOLDERS.roles[source.role].flag, folder.path, folder.host
-            if not settings.login:
-                local_folder = path
-                yield make_problem(
-                    "slurm-other-host.no-login", where=flag, given=source.uri, host=host, path=local_folder
-                )
-            elif not is_same_host(host, settings.login):
-                login, remote_address = settings.login, f"{settings.login}:{path}"
-                yield make_problem(
-                    "slurm-other-host.differs",
-                    where=flag,
-                    given=source.uri,
-                    host=host,
-                    login=login,
-                    there=remote_address,
-                )
-        elif settings.login and is_uploaded(source) and not source.pin and not os.path.exists(source.uri):
-            flag, remote_address = REMOTE_FOLDERS.roles[source.role].flag, f"{settings.login}:{keep_home(source.uri)}"
-            yield make_problem(
-                "slurm-not-here", where=flag, given=source.uri, there=remote_address, login=settings.login
-            )
+            if not login or not is_same_host(folder.host, login):
+                name = "slurm-other-host.differs" if login else "slurm-other-host.no-login"
+                flag = REMOTE_FOLDERS.roles[source.role].flag
+                yield make_problem(name, where=flag, given=source.uri, host=folder.host, login=login, path=folder.path)
+        elif login and is_uploaded(source) and not source.pin and not os.path.exists(source.uri):
+            flag, remote_address = REMOTE_FOLDERS.roles[source.role].flag, f"{login}:{keep_home(source.uri)}"
+            yield make_problem("slurm-not-here", where=flag, given=source.uri, there=remote_address, login=login)
 
 
 def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

@@ -60,7 +60,7 @@ def collect_other_options(settings: SlurmSettings) -> dict[str, str | None]:
         for name, value in sbatch_options.items()
         if variables.is_variable(name)
         and (option := variables.get_option_name(name))
-        and not managed_options.find_substitute(option)
+        and option not in managed_options.MANAGED
     }
     options_by_name |= {name: value for name, value in sbatch_options.items() if not variables.is_variable(name)}
     return {name: _read_value(name, value) for name, value in options_by_name.items() if not _is_off(name, value)}

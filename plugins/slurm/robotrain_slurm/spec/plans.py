@@ -11,7 +11,7 @@ from typing import Any
 
 from robotrain.errors import Problem
 from robotrain.model.job import Job
-from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
 from robotrain.run_folder import scheduler_settings, settings_rules
@@ -48,7 +48,6 @@ EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 class SlurmPlans(SchedulerPlans):
     """The plans of Slurm."""
 
-    array_index = "%a"
     output_file = OUTPUT_FILE
     start_file = SCRIPT_FILE
     tells_end = True
@@ -130,15 +129,10 @@ class SlurmPlans(SchedulerPlans):
         yield from check_continuation(steps)
         yield from super().check_steps(steps)
 
-    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        if sweep.settings.continuation == "node":
-            return "with --continuation node, another job would continue a trial"
-        return super().find_sweep_obstacle(sweep)
-
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
         first_job = jobs[0]
-        has_container = first_job.own["container"].tool and not (first_job.step or first_job.trials)
-        shown_paths = [*map(get_script, jobs), *(job.documents[0] for job in jobs)]
+        has_container = first_job.own["container"].tool and not first_job.step
+        shown_paths = [*map(get_script, jobs), *(job.document for job in jobs)]
         return SUBMISSION.name if first_job.step else SCRIPT_FILE, [
             *shown_paths,
             *([SUBMISSION.name] if has_container else []),
@@ -159,5 +153,3 @@ def list_script_options(job: Job, settings: SlurmSettings, scheduler_job: Schedu
     yield "export", EXPORT
     yield "signal", f"B:TERM@{options.choose_stop_seconds(job, settings)}"
     yield "no-requeue" if settings.continuation == "never" else "requeue", None
-    if scheduler_job.trials:
-        yield "array", f"1-{len(scheduler_job.trials)}" + (f"%{scheduler_job.at_most}" if scheduler_job.at_most else "")

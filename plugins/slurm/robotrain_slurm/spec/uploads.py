@@ -72,7 +72,7 @@ def list_uploads(plan: Plan) -> dict[FolderUpload, Plan]:
     """Return the uploads of a plan, each with the plan of a job that reads it. Raise Rejected for a damaged one."""
     uploads: dict[FolderUpload, Plan] = {}
     for job in SUBMISSION.load(plan, Stage.SUBMIT).jobs:
-        document = parse_document(plan.files[job.documents[0]].decode())  # trials have the same inputs
+        document = parse_document(plan.files[job.document].decode())
         part = replace(plan, job=replace(plan.job, sources=document.sources))
         folder = os.path.join(document.placement.cache, UPLOADS_FOLDER)
         for mount in document.placement.mounts:

@@ -75,16 +75,13 @@ def fetch_inputs(transport: Transport, plan: Plan) -> StagedFiles:
         exit_sentence = f"The process ended with {code if code < SIGNALS else SIGNALS - code}"
         last_line = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ") if code < SIGNALS else ""
         raise Rejected([_make_failure(". ".join(watcher.errors) or last_line or exit_sentence)])
-    staged_jobs = zip(jobs, watcher.staged, strict=True)
-    return {
-        document: staged_bytes for job, staged_bytes in staged_jobs for document in job.documents
-    }  # trials have the same inputs
+    return {job.document: staged_bytes for job, staged_bytes in zip(jobs, watcher.staged, strict=True)}
 
 
 def _pack(plan: Plan, jobs: Sequence[SchedulerJob]) -> bytes:
     with zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         files = {f"payload/{path}": payload.read(path) for path in payload.namelist() if not path.endswith("/")}
-    documents = {f"{number}/{DOCUMENT_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
+    documents = {f"{number}/{DOCUMENT_FILE}": plan.files[job.document] for number, job in enumerate(jobs)}
     return pack_files(files | documents | {SEARCH_FILE: plan.files[SEARCH_FILE]})
 
 

@@ -1,11 +1,10 @@
 """Options that LeRobot trains with, given or by default: of a line of LeRobot's, and of a job of robotrain's."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from robotrain_workloads.lerobot.option_tree import Fields, OptionTree, find_place, list_choices, list_nested
+from robotrain_workloads.lerobot.options_list import OptionList
 
 MODELS = ("policy", "reward_model")
 """What LeRobot trains; also what the names of its options begin with."""
@@ -37,7 +36,7 @@ Effective = Mapping[str, object]
 
 def compute_effective_options(
     option_values: Mapping[str, object],
-    tree: OptionTree,
+    tree: OptionList,
     settings: Mapping[str, Any] | None = None,
     environment_precision: str = "",
 ) -> dict[str, object]:
@@ -51,9 +50,9 @@ def compute_effective_options(
     """
     settings = settings or {}
     model, kind = _find_model(option_values, tree, settings)
-    effective: dict[str, object] = dict(_list_defaults(tree, tree.classes[tree.root], "", option_values))
-    options = tree.classes.get(list_choices(tree.classes[tree.root][model][0]).get(kind, ""), {})
-    effective |= dict(_list_defaults(tree, options, f"{model}.", option_values))
+    effective: dict[str, object] = {name: field[1] for name, field in tree.options.items() if len(field) > 1}
+    own_fields = tree.choices[model].get(kind, {})
+    effective |= {f"{model}.{name}": field[1] for name, field in own_fields.items() if len(field) > 1}
     effective |= {f"{model}.{name}": value for name, value in settings.items()}
     effective |= {name: value for name, value in option_values.items() if name != f"{model}.path"}
     effective[f"{model}.type"] = kind
@@ -75,29 +74,16 @@ def compute_effective_options(
     }
 
 
-def _find_model(option_values: Mapping[str, object], tree: OptionTree, settings: Mapping[str, Any]) -> tuple[str, str]:
+def _find_model(option_values: Mapping[str, object], tree: OptionList, settings: Mapping[str, Any]) -> tuple[str, str]:
     """Return `policy` or `reward_model`, and the type."""
     for model in MODELS:
         kind = str(settings.get("type") or option_values.get(f"{model}.type") or "")
-        if kind in list_choices(tree.classes[tree.root][model][0]):
+        if kind in tree.choices[model]:
             return model, kind
     return MODELS[0], str(settings.get("type") or option_values.get(f"{MODELS[0]}.type") or "")
 
 
-def _list_defaults(
-    tree: OptionTree, fields: Fields, prefix: str, option_values: Mapping[str, object]
-) -> Iterator[tuple[str, object]]:
-    for name, field in fields.items():
-        nested_classes = [*list_nested(field[0])]
-        if len(field) > 1:
-            yield f"{prefix}{name}", field[1]
-        elif nested_classes and (
-            "fields" in field[0] or any(option.startswith(f"{prefix}{name}.") for option in option_values)
-        ):
-            yield from _list_defaults(tree, tree.classes[nested_classes[0]], f"{prefix}{name}.", option_values)
-
-
-def _find_precision(effective: Mapping[str, object], model: str, tree: OptionTree, requested: str) -> str:
+def _find_precision(effective: Mapping[str, object], model: str, tree: OptionList, requested: str) -> str:
     """Return the number format that LeRobot's trainer computes in: `no` for its usual one."""
     if f"{model}.dtype" in effective:
         return PRECISION_OF_TYPE.get(str(effective[f"{model}.dtype"]), requested or "no")
@@ -107,17 +93,17 @@ def _find_precision(effective: Mapping[str, object], model: str, tree: OptionTre
     return requested or "no"
 
 
-def read_value(tree: OptionTree, name: str, value: object, types: Mapping[str, str]) -> object:
+def read_value(tree: OptionList, name: str, value: object, types: Mapping[str, str]) -> object:
     """Return what LeRobot makes of an option's value, be it a text or read already; a text that it refuses as it is.
 
     :param types: what is trained, as `policy: act`.
     """
     if isinstance(value, tuple):
         return [*value]
-    return find_place(tree, name, types).read_known(value) if isinstance(value, str) else value
+    return tree.read_option(name, value, types) if isinstance(value, str) else value
 
 
-def find_differences(tree: OptionTree, wanted: Effective, actual: Effective) -> dict[str, tuple[object, object]]:
+def find_differences(tree: OptionList, wanted: Effective, actual: Effective) -> dict[str, tuple[object, object]]:
     """Return the options with different values, each with both: None for a default that is no plain value."""
     types = {model: str(wanted[f"{model}.type"]) for model in MODELS if f"{model}.type" in wanted}
     option_names = dict.fromkeys([*wanted, *actual])
@@ -130,13 +116,3 @@ def find_differences(tree: OptionTree, wanted: Effective, actual: Effective) -> 
     if SPLIT in differences:  # first: without held-out episodes no loss is computed
         differences.pop(EVAL_STEPS, None)
     return differences
-
-
-def format_value(value: object) -> str:
-    """Return a value as an option of LeRobot has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        number_text = str(int(value)) if value.is_integer() else f"{value:g}"
-        return re.sub(r"e-0(\d)", r"e-\1", number_text if float(number_text) == value else repr(value))
-    return json.dumps(value) if isinstance(value, list | tuple | dict) else "null" if value is None else str(value)

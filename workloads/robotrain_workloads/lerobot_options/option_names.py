@@ -1,0 +1,114 @@
+"""Check the names, choices and kinds of options after `--` against LeRobot's, before anything is submitted."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from robotrain.nearest_name import find_nearest_name
+from robotrain_runtime.contract.problem import Problem
+
+from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_value
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.options_list import PLUGINS, OptionList, list_scalars, load_options
+from robotrain_workloads.option_kinds import describe_kinds, make_option_problem
+
+
+def check_names(
+    arguments: Sequence[str],
+    chosen: Mapping[str, str],
+    owned: Mapping[str, str],
+    version: object = None,
+    json_prefix: str = "",
+) -> Iterator[Problem]:
+    """Yield the problems of options that LeRobot would reject.
+
+    :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
+    :param owned: options that robotrain sets itself, which are reported elsewhere, each with robotrain's own.
+    :param version: of LeRobot; None for the newest.
+    :param json_prefix: what LeRobot reads beside a saved configuration, as JSON: `policy.`.
+    """
+    options = load_options(version)
+    pairs = list(split_options(arguments))
+    types = {name.removesuffix(".type"): value for name, value in pairs if name.endswith(".type") and value} | {
+        **chosen
+    }
+    open_groups = {name.partition(".")[0] for name, _ in pairs if name.endswith(f".{PLUGINS}")}
+    for name, value in pairs:
+        if not name:
+            reason = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
+            yield make_option_problem(value or "", f"{value!r} is not an option", reason)
+        elif f"--{name}" not in owned and name.partition(".")[0] not in open_groups:
+            yield from _check_option(options, name, value, types, owned, as_json=name.startswith(json_prefix or "-"))
+
+
+def _check_option(
+    options: OptionList,
+    name: str,
+    value: str | None,
+    types: Mapping[str, str],
+    owned: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> Iterator[Problem]:
+    title = f"--{name} does not take {value!r}"
+    group, _, part = name.partition(".")
+    if options.is_choice(name):
+        choices = options.choices[group]
+        if part == "type" and value is not None and value not in choices:
+            nearest_choice = find_nearest_name(value, choices)
+            suggestion = f"--{name}={nearest_choice}" if nearest_choice else ""
+            yield make_option_problem(_format(name, value), title, describe_kinds(["|".join(choices)]), suggestion)
+    elif options.is_group(name, types):
+        if value is not None and not value.startswith("{") and value != "null":
+            reason = f"It is a group of options: --{name}.NAME=VALUE."
+            yield make_option_problem(_format(name, value), title, reason)
+    elif not options.has_option(name, types):
+        yield _explain_unknown(options, name, value, types, owned)
+    elif value is not None and is_refused(options, name, value, types, as_json=as_json):
+        fields = options.list_fields(name, types)
+        reason = describe_kinds(dict.fromkeys(kind for field in fields for kind in list_scalars(field[0])))
+        suggestion = ""
+        if as_json and not is_refused(options, name, value, types, as_json=False):
+            meant_json = json.dumps(options.read_option(name, value, types))
+            reason = f"Beside a configuration to start from, LeRobot reads options as JSON: {meant_json}."
+            suggestion = f"--{name}={meant_json}"
+        elif defaults := [str(field[1]) for field in fields if len(field) > 1]:
+            reason += f" The default is {defaults[0]}."
+        yield make_option_problem(_format(name, value), title, reason, suggestion)
+
+
+def is_refused(options: OptionList, name: str, value: str, types: Mapping[str, str], *, as_json: bool) -> bool:
+    """Return whether LeRobot refuses a value; its parser takes null for every kind, and then the training fails."""
+    fields = options.list_fields(name, types)
+    if not fields:  # in a mapping
+        return False
+    try:
+        is_null = read_value(value, options.get_kind(name, types), as_json=as_json) is None
+    except UnreadValue:
+        return False
+    except RefusedValue:
+        return True
+    return is_null and {"null", "any"}.isdisjoint(kind for field in fields for kind in list_scalars(field[0]))
+
+
+def _explain_unknown(
+    options: OptionList, name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
+) -> Problem:
+    group, _, part = name.partition(".")
+    kind = types.get(group, "")
+    subject = f"LeRobot {options.version}'s {kind}" if kind else f"LeRobot {options.version}"
+    reason = f"`robotrain policies {kind or 'TYPE'}` lists all options." if kind else "TAB lists them after --."
+    owners = [owner for owner, fields in options.choices.get(group, {}).items() if part in fields]
+    plain_name = name.replace("-", "_")
+    names = [option for option in (plain_name, f"policy.{plain_name}") if options.list_fields(option, types)]
+    if owners:
+        suggestion, reason = f"leave out --{name}", f"These have it: {', '.join(owners)}."
+    elif meant_name := next(iter(names), "") or find_nearest_name(name, {*options.list_names(types)}):
+        suggestion = owned.get(f"--{meant_name}", _format(meant_name, value))
+    else:
+        suggestion = ""
+    title = f"{subject} has no option --{name}"
+    return make_option_problem(_format(name, value), title, reason, suggestion)
+
+
+def _format(name: str, value: str | None) -> str:
+    return f"--{name}" if value is None else f"--{name}={value}"

@@ -1,1 +1,0 @@
-"""What commands share that translate a line of another tool; read before submission only."""
