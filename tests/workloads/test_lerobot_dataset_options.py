@@ -78,9 +78,7 @@ def test_episodes_are_those_that_the_dataset_has(compare, value, is_wrong):
 def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
     folders = [dataset(folder="first"), dataset(folder="second", total_episodes=3)]
     document = training(folders, [f"{CHOSEN}=[1,4,5]"])
-    check_findings(
-        container.compare(document, job_documents.folders(document)), fact="names 5: the data has 5 episodes"
-    )
+    check_findings(container.compare(document, job_documents.folders(document)), fact="episode 5, and the data has 5")
     twice = training([folders[0], folders[0]], [f"{CHOSEN}=[3]"])
     assert list(container.compare(twice, job_documents.folders(twice))) == []
 

@@ -12,7 +12,7 @@ from robotrain_workloads.dataset_check.process import InspectionFailed
 from robotrain_workloads.lerobot import run_setup
 
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks/tables.txt", python="3.11-3.14", gib=0.4)
-"""pyarrow, numpy, PyAV and Pillow."""
+"""pandas, pyarrow, numpy, PyAV and Pillow."""
 
 
 def find_data_python(checker: str = "") -> Path | None:

@@ -59,10 +59,11 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
 
 def _require_existing(chosen: Sequence[int], recorded: Recorded) -> None:
     """Raise ValueError if episodes are chosen that do not exist, none, or one twice."""
-    wrong = [number for number in chosen if not 0 <= number < recorded.total or chosen.count(number) > 1]
-    if wrong or not chosen:
-        has = f"the data has {recorded.total} episodes, counted from 0"
-        raise ValueError(f"{EPISODES} takes each episode once, and names {wrong[0] if wrong else 'none'}: {has}")
+    existing = f"the data has {recorded.total} episodes, counted from 0"
+    if missing := [number for number in chosen if not 0 <= number < recorded.total]:
+        raise ValueError(f"{EPISODES} names episode {missing[0]}, and {existing}")
+    if not chosen or len({*chosen}) < len(chosen):
+        raise ValueError(f"{EPISODES} takes at least one episode, and each once: {existing}")
 
 
 def _find_mixture_problems(job: LerobotJob, recorded: Recorded, trained: set[int]) -> Iterator[str]:

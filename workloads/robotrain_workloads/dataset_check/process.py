@@ -58,7 +58,7 @@ def inspect_dataset(
     They are kept in the cache until the dataset changes. Raise InspectionFailed, and what reading files elsewhere
     raises.
 
-    :param find_python: return a Python with numpy, pyarrow, PyAV and Pillow; called only if the answers are unknown.
+    :param find_python: return a Python with pandas, pyarrow, PyAV and Pillow; called only if the answers are unknown.
     :param seconds: how long it may take.
     :param most_bytes: how large the tables of a dataset elsewhere may be.
     """

@@ -4,6 +4,7 @@ Standard library only. Of a job, the statistics that each dataset stores are com
 """
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -30,13 +31,20 @@ GAP = 4.0
 AGREED = 0.6
 """How far the factors of dimensions are from each other in the middle, as logarithms."""
 FEWEST_DIMENSIONS = 2
+MOVING_PART = 0.5
+"""Of the datasets or episodes: a dimension that moves in fewer is not compared; and of the dimensions."""
 
 
-class _Dimension(NamedTuple):
-    """How large the numbers of a dimension are, and how far they move, as logarithms."""
+Size = tuple[float, ...]
+"""How large the numbers of a dimension are, and how far they move, as logarithms."""
 
-    size: float
-    motion: float
+
+class UnitSplit(NamedTuple):
+    """Rows whose numbers have another unit than those of the others."""
+
+    small: list[int]
+    large: list[int]
+    factor: float
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:
@@ -54,13 +62,16 @@ def find_other_units(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[st
     """
     features_by_text: dict[str, list[str]] = {}
     for feature in (STATE, ACTION):
-        dimensions = {
-            name: _read_dimensions(stored_statistics, feature) for name, stored_statistics in statistics.items()
-        }
-        if comparison := _compare(dimensions):
-            features_by_text.setdefault(comparison, []).append(feature)
-    for comparison, features in features_by_text.items():
-        yield f"the numbers of {' and '.join(features)} in {comparison}"
+        sizes = {name: _read_sizes(stored, feature) for name, stored in statistics.items()}
+        sizes = {name: row for name, row in sizes.items() if any(row)}
+        names = [*sizes]
+        are_alike = len({len(row) for row in sizes.values()}) == 1
+        if are_alike and (split := split_by_unit([*sizes.values()], fewest=2)):
+            large, small = (" and ".join(names[row] for row in rows) for rows in (split.large, split.small))
+            text = f"{large} are about {split.factor:.3g} times those in {small}: {FACTORS[split.factor]}?"
+            features_by_text.setdefault(text, []).append(feature)
+    for text, features in features_by_text.items():
+        yield f"the numbers of {' and '.join(features)} in {text}"
 
 
 def _read_statistics(folder: Path) -> Mapping[str, Any]:
@@ -69,67 +80,62 @@ def _read_statistics(folder: Path) -> Mapping[str, Any]:
     return {}
 
 
-def _read_dimensions(statistics: Mapping[str, Any], feature: str) -> list[_Dimension | None]:
-    """Return the dimensions of a feature, None for one that does not move; empty without statistics of them."""
-    dimensions: list[_Dimension | None] = []
+def _read_sizes(statistics: Mapping[str, Any], feature: str) -> list[Size | None]:
     with suppress(KeyError, TypeError, ValueError):
-        feature_statistics = statistics[feature]
-        for mean, deviation in zip(feature_statistics["mean"], feature_statistics["std"], strict=True):
-            size = math.hypot(mean, deviation)
-            is_moving = deviation > 0 and math.isfinite(size)
-            dimensions.append(_Dimension(math.log(size), math.log(deviation)) if is_moving else None)
-        return dimensions
+        return measure_sizes(statistics[feature]["mean"], statistics[feature]["std"])
     return []
 
 
-def _compare(dimensions_by_name: Mapping[str, Sequence[_Dimension | None]]) -> str:
-    """Return the end of a sentence about the datasets with the larger numbers; empty if all have one unit."""
-    common_datasets = {name: dimensions for name, dimensions in dimensions_by_name.items() if any(dimensions)}
-    if len(common_datasets) < 2 or len({len(dimensions) for dimensions in common_datasets.values()}) > 1:
-        return ""
-    moving_rows = [row for row in zip(*common_datasets.values(), strict=True) if None not in row]
-    if len(moving_rows) < FEWEST_DIMENSIONS:
-        return ""
-    dataset_names = [*common_datasets]
-    levels = {name: median(row[at].size for row in moving_rows) for at, name in enumerate(dataset_names)}
-    ordered_names = sorted(dataset_names, key=levels.__getitem__)
-    gaps = [levels[larger_name] - levels[smaller_name] for smaller_name, larger_name in pairwise(ordered_names)]
-    split = gaps.index(max(gaps)) + 1
-    if gaps[split - 1] < math.log(GAP):
-        return ""
-    small_indices, large_indices = (
-        [dataset_names.index(name) for name in name_group]
-        for name_group in (ordered_names[:split], ordered_names[split:])
-    )
-    sizes, motions = (
-        [
-            median(row[at][part] for at in large_indices) - median(row[at][part] for at in small_indices)
-            for row in moving_rows
-        ]
-        for part in range(2)
-    )
-    factor = _name_factor(sizes, motions)
-    if factor is None:
-        return ""
-    larger_names, smaller_names = ordered_names[split:], ordered_names[:split]
-    return (
-        f"{' and '.join(larger_names)} are about {factor:.3g} times those in {' and '.join(smaller_names)}: "
-        f"{FACTORS[factor]}?"
-    )
+def measure_sizes(means: Sequence[float], deviations: Sequence[float]) -> list[Size | None]:
+    """Return the sizes of dimensions; None for one that does not move."""
+    sizes = list[Size | None]()
+    for mean, deviation in zip(means, deviations, strict=True):
+        size = math.hypot(mean, deviation)
+        is_moving = deviation > 0 and math.isfinite(size)
+        sizes.append((math.log(size), math.log(deviation)) if is_moving else None)
+    return sizes
 
 
-def _name_factor(sizes: Sequence[float], motions: Sequence[float]) -> float | None:
-    """Return the factor between two units that the logarithms of dimensions agree on; None if there is no such."""
-    size, motion = median(sizes), median(motions)
-    spreads = [
-        median(abs(logarithm - middle) for logarithm in logarithms)
-        for logarithms, middle in ((sizes, size), (motions, motion))
-    ]
-    near_factors = [
-        factor
-        for factor in FACTORS
-        if abs(size - math.log(factor)) < math.log(NEAR_SIZE) and abs(motion - math.log(factor)) < math.log(NEAR_MOTION)
-    ]
-    if not near_factors or max(spreads) > AGREED:
+def split_by_unit(rows: Sequence[Sequence[Size | None]], fewest: int) -> UnitSplit | None:
+    """Return which rows have larger numbers than the others, by the factor of a unit; None if all have one unit.
+
+    :param rows: of each dataset, or each episode, the sizes of its dimensions.
+    :param fewest: the least number of rows that move.
+    """
+    columns = [column for column in zip(*rows, strict=True) if _is_mostly_moving(column)]
+    numbers = [number for number, row in enumerate(zip(*columns, strict=True)) if _is_mostly_moving(row)]
+    if len(columns) < FEWEST_DIMENSIONS or len(numbers) < fewest:
         return None
-    return min(near_factors, key=lambda factor: abs(size - math.log(factor)))
+    usual = [_find_middle([column[number] for number in numbers]) for column in columns]
+    levels = dict[int, Size]()
+    for number in numbers:
+        pairs = [(column[number], middle) for column, middle in zip(columns, usual, strict=True)]
+        levels[number] = _find_middle([_subtract(size, middle) if size else None for size, middle in pairs])
+    ordered = sorted(numbers, key=lambda number: levels[number][0])
+    gaps = [levels[after][0] - levels[number][0] for number, after in pairwise(ordered)]
+    split = gaps.index(max(gaps)) + 1
+    small, large = ordered[:split], ordered[split:]
+    difference = _subtract(*(_find_middle([levels[number] for number in group]) for group in (large, small)))
+    deviations = list[float]()
+    for column in columns:
+        groups = [[column[number] for number in group if column[number]] for group in (large, small)]
+        if all(groups):
+            deviations += map(abs, _subtract(_subtract(*map(_find_middle, groups)), difference))
+    limits = math.log(NEAR_SIZE), math.log(NEAR_MOTION)
+    errors = {factor: [abs(part - math.log(factor)) for part in difference] for factor in FACTORS}
+    near_factors = [factor for factor in FACTORS if all(map(operator.lt, errors[factor], limits))]
+    if max(gaps) < math.log(GAP) or not near_factors or median(deviations) > AGREED:
+        return None
+    return UnitSplit(small, large, min(near_factors, key=lambda factor: errors[factor][0]))
+
+
+def _is_mostly_moving(sizes: Sequence[Size | None]) -> bool:
+    return sum(size is not None for size in sizes) > MOVING_PART * len(sizes)
+
+
+def _find_middle(sizes: Sequence[Size | None]) -> Size:
+    return tuple(median(part) for part in zip(*filter(None, sizes), strict=True))
+
+
+def _subtract(size: Size, other: Size) -> Size:
+    return tuple(map(operator.sub, size, other))

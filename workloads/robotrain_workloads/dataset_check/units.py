@@ -8,21 +8,16 @@ import numpy as np
 from robotrain_workloads.dataset_check.findings import Finding, make_finding
 from robotrain_workloads.dataset_check.load import ACTION, STATE
 from robotrain_workloads.dataset_check.motion import GRIP, Motion
-from robotrain_workloads.dataset_check.source_units import AGREED, FACTORS, GAP, NEAR_MOTION, NEAR_SIZE
+from robotrain_workloads.dataset_check.source_units import FACTORS, MOVING_PART, measure_sizes, split_by_unit
 from robotrain_workloads.dataset_check.statistics import Spread
 from robotrain_workloads.dataset_check.table_files import Array
 
-NEAR_FACTOR = np.array([NEAR_SIZE, NEAR_MOTION])
-"""How far the factor of an episode may be from one of `FACTORS`: of its numbers' size, and of their motion."""
-FEWEST_DIMENSIONS = 2
 DEGREES = 180 / np.pi
 OTHER_UNIT = re.compile(
     r"grip|finger|hand|claw|jaw|lift|torso|rail|slid|linear|wheel|base|vel|\b[xyz]\b", re.IGNORECASE
 )
 """What may have a unit of its own."""
 FEWEST_EPISODES, FEWEST_JOINTS = 4, 3
-MOVING_PART = 0.5
-"""Of the episodes: a joint that moves in fewer is not compared."""
 JOINT_GAP = 3.0
 """The least factor between the sizes of a joint's numbers in degrees and in radians."""
 ALIKE = 10.0
@@ -71,33 +66,12 @@ def _measure_moments(motion: Motion, name: str) -> Array:
 
 
 def _compare_episodes(feature: str, moments: Array, episodes: Array) -> Iterator[Finding]:
-    mean, deviation, _ = moments.astype(float).swapaxes(0, 1)
-    sizes = np.stack([np.sqrt(mean**2 + deviation**2), deviation], axis=1)  # of numbers, and of their motion
-    is_moving: Array = (sizes > 0).all(axis=1)
-    is_used: Array = is_moving.mean(axis=0) > MOVING_PART
-    if is_used.sum() < FEWEST_DIMENSIONS:
+    rows = [measure_sizes(mean, deviation) for mean, deviation, _ in moments.tolist()]
+    if not (split := split_by_unit(rows, FEWEST_EPISODES)):
         return
-    rows: Array = np.flatnonzero(is_moving[:, is_used].mean(axis=1) > MOVING_PART)
-    if len(rows) < FEWEST_EPISODES:
-        return
-    logs = np.log(np.where(is_moving[rows][:, None, is_used], sizes[rows][:, :, is_used], np.nan))
-    logs -= np.nanmedian(logs, axis=0)
-    levels = np.nanmedian(logs, axis=2)
-    order = np.argsort(levels[:, 0])
-    gaps = np.diff(levels[order, 0])
-    split = int(gaps.argmax()) + 1
-    if gaps[split - 1] < np.log(GAP):
-        return
-    small, large = order[:split], order[split:]
-    differences = np.median(levels[large], axis=0) - np.median(levels[small], axis=0)
-    likely = [factor for factor in FACTORS if (np.abs(differences - np.log(factor)) < np.log(NEAR_FACTOR)).all()]
-    is_common = np.logical_and(*(~np.isnan(logs[group, 0]).all(axis=0) for group in (large, small)))
-    ratios = np.nanmedian(logs[large][:, :, is_common], axis=0) - np.nanmedian(logs[small][:, :, is_common], axis=0)
-    if not likely or np.median(np.abs(ratios - differences[:, None])) > AGREED:
-        return
-    factor = min(likely, key=lambda candidate: abs(differences[0] - np.log(candidate)))
+    small, large, factor = split
     is_larger = len(large) <= len(small)
-    odd = episodes[rows][large if is_larger else small]
+    odd = episodes[large if is_larger else small]
     factor_text = f"about {factor:.3g} times" if is_larger else f"about 1/{factor:.3g} of"
     most_text = "the other half" if len(large) == len(small) else "most"
     text = f"the numbers of {feature} in episode {min(odd)} are {factor_text} those of {most_text}: {FACTORS[factor]}?"
