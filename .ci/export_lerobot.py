@@ -109,12 +109,13 @@ class Tree:
 
 def format_options(version: str) -> str:
     """Return `options.json`: the options of every training by name, and those that each choice of a group adds."""
-    tree, options, choices = Tree(), dict[str, list[Any]](), dict[str, dict[str, dict[str, list[Any]]]]()
+    tree, options, choices = Tree(), dict[str, Any](), dict[str, Any]()
 
-    def add_options(name: str, prefix: str, into: dict[str, list[Any]]) -> None:
+    def add_options(name: str, prefix: str, into: dict[str, Any]) -> None:
         for option, field in tree.classes[name].items():
-            kinds = field[0]["any of"] if isinstance(field[0], dict) and "any of" in field[0] else [field[0]]
-            nested = next((kind for kind in kinds if isinstance(kind, dict) and {"fields", "choices"} & {*kind}), {})
+            nested = dict[str, Any]()
+            for kind in field[0].get("any of", [field[0]]) if isinstance(field[0], dict) else ():
+                nested |= kind if isinstance(kind, dict) else {}
             if "fields" in nested:
                 add_options(nested["fields"], f"{prefix}{option}.", into)
             elif "choices" in nested:
@@ -124,13 +125,13 @@ def format_options(version: str) -> str:
             else:
                 into[prefix + option] = field
 
-    def format_lines(lines: dict[str, Any]) -> str:
-        return ",\n".join(f"{json.dumps(name)}: {json.dumps(lines[name], sort_keys=True)}" for name in sorted(lines))
-
     add_options(tree.add(TrainPipelineConfig), "", options)
-    groups = ",\n".join(f"{json.dumps(group)}: {{\n{format_lines(choices[group])}}}" for group in sorted(choices))
-    head = f'"lerobot": "{version}",\n"options": {{\n{format_lines(options)}}},\n'
-    return "{" + head + f'"choices": {{\n{groups}\n}}}}\n'
+    return format_lines({"lerobot": version, "options": options, "choices": choices})
+
+
+def format_lines(body: Any) -> str:
+    """Return a body as JSON with a line for each option."""
+    return re.sub(r'(?<=[]}]), (?=")', ",\n", json.dumps(body, sort_keys=True)) + "\n"
 
 
 class TypeDescription:

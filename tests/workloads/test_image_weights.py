@@ -259,6 +259,15 @@ def test_a_given_file_is_read_without_its_code_and_saved_again(training_environm
 
 @pytest.mark.slow
 def test_the_table_of_weights_is_that_of_torchvision(training_environment):
-    subprocess.run(
-        [f"{training_environment}/bin/python", str(ROOT / ".ci/export_torchvision.py"), "--check"], check=True
+    networks = [f"ResNet{number}_Weights" for number in (18, 34, 50, 101, 152)]
+    code = f"""
+import json, torchvision.models
+names = {{"DEFAULT", "IMAGENET1K_V1", "IMAGENET1K_V2"}}
+kinds = [getattr(torchvision.models, name) for name in {networks}]
+print(json.dumps({{f"{{kind.__name__}}.{{name}}": getattr(kind, name).url for kind in kinds for name in names & {{*dir(kind)}}}}))
+"""
+    done = subprocess.run(
+        [f"{training_environment}/bin/python", "-c", code], check=True, capture_output=True, text=True
     )
+    assert json.loads(done.stdout) == {name: address for name, (address, _) in weights_table.WEIGHTS.items()}
+    assert all(address.endswith(f"-{digest[:8]}.pth") for address, digest in weights_table.WEIGHTS.values())

@@ -1,6 +1,6 @@
 """Weights of torchvision: by name, the address and the SHA-256, as far as it is known.
 
-`.ci/export_torchvision.py` writes this module: torchvision tells the first 8 digits, public records the others.
+torchvision tells addresses and the first 8 digits, public records the others. A slow test compares them.
 """
 
 from collections.abc import Mapping
