@@ -265,6 +265,7 @@ READ = [
     ("Path('my-models/last').mkdir(parents=True)", "", "", "--output-folder my-models"),
     ("os.makedirs('data')\nos.makedirs('/data/out')\nos.makedirs('../out')\nos.makedirs('')", "", "", ""),
     ("import helper", "helper.py=import torch", "", "--shipped-environment lerobot-train"),
+    ("import sys\nsys.path.append('src')\nimport torch", "", "", "--shipped-environment lerobot-train"),
     ("import datasets", "datasets.py", "", ""),
 ]
 

@@ -110,13 +110,9 @@ def test_configuration_of_the_start_counts_in_place_of_the_defaults() -> None:
     assert find_problems("act", "--policy.n_action_steps=200", settings=None, starts=True) == []
 
 
-def test_rule_of_one_type_does_not_count_for_a_start_of_an_unknown_type() -> None:
-    lerobot = versions.get_version()
-    assert option_rules.find_common_problems(["--policy.n_obs_steps=2"], lerobot) == []
-    words = ["--policy.chunk_size=10", "--policy.n_action_steps=20"]
-    (problem,) = option_rules.find_common_problems(words, lerobot)
-    assert problem.given == "--policy.chunk_size=10 --policy.n_action_steps=20"
-    (problem,) = option_rules.find_common_problems(["--dataset.episodes=[3,3]"], lerobot)
+def test_rules_of_types_do_not_count_for_a_start_of_an_unknown_type() -> None:
+    assert find_problems("", "--policy.n_obs_steps=2", settings=None, starts=True) == []
+    (problem,) = find_problems("", "--dataset.episodes=[3,3]", settings=None, starts=True)
     assert problem.given == "--dataset.episodes=[3,3]"
 
 

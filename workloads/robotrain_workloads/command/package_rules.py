@@ -70,7 +70,8 @@ def check_imports_here(job: "Job") -> Iterator[Problem]:
         return
     root, script = program
     python = program_packages.find_python(words[0], os.environ.get("PATH", os.defpath), Path(os.sep))
-    if python is None or "PYTHONPATH" in load_pairs(job["environ"]):
+    has_own_path = "PYTHONPATH" in load_pairs(job["environ"]) or program_files.sets_module_path(root / script)
+    if python is None or has_own_path:
         return
     packages = program_packages.ProgramPackages(python)
     missing_modules = {

@@ -39,14 +39,14 @@ def find_missing_modules(folder: Path, script: str) -> dict[str, str]:
     """Return the modules that a program imports in any case, and that neither Python nor its folder has, each with the
     place: `train.py:3`. Those that modules of the folder import count.
 
-    Nothing for a program that says itself where its modules are (`sys.path`), or of which a file cannot be read.
+    Nothing for a program of which a file cannot be read.
     """
     roots = list(dict.fromkeys([(folder / script).parent, folder, folder / "src"]))
     missing_modules: dict[str, str] = {}
     files = [folder / script]
     for file in files:
         nodes, _ = read_syntax(file)
-        if not nodes or len(files) > MAX_FILES or any(map(_is_module_path, nodes)):
+        if not nodes or len(files) > MAX_FILES:
             return {}
         for statement in ast.iter_child_nodes(nodes[0]):
             for name, level in _list_imports(statement):
@@ -59,8 +59,13 @@ def find_missing_modules(folder: Path, script: str) -> dict[str, str]:
     return missing_modules
 
 
-def _is_module_path(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "path" and getattr(node.value, "id", "") == "sys"
+def sets_module_path(file: Path) -> bool:
+    """Return whether a script says itself where its modules are (`sys.path`)."""
+    nodes, _ = read_syntax(file)
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "path" and getattr(node.value, "id", "") == "sys"
+        for node in nodes
+    )
 
 
 def _list_imports(statement: ast.AST) -> Iterator[tuple[str, int]]:

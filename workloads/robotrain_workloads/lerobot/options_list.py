@@ -37,12 +37,12 @@ class OptionList(NamedTuple):
             return [self.options[name]] if name in self.options else []
         return [fields[part] for fields in self._list_types(group, types) if part in fields]
 
-    def list_names(self, types: Mapping[str, str]) -> Iterator[str]:
-        """Yield the names of all options; `types` is as in `list_fields`."""
-        yield from self.options
-        for group in self.choices:
-            for fields in self._list_types(group, types):
-                yield from (f"{group}.{part}" for part in fields)
+    def list_names(self, types: Mapping[str, str], group: str = "") -> Iterator[str]:
+        """Yield the names of all options, or of those below a group with choices. `types` is as in `list_fields`."""
+        yield from () if group in self.choices else self.options
+        for name in [group] if group in self.choices else self.choices:
+            for fields in self._list_types(name, types):
+                yield from (f"{name}.{part}" for part in fields)
 
     def _list_types(self, group: str, types: Mapping[str, str]) -> list[Mapping[str, Field]]:
         choices = self.choices[group]
@@ -55,7 +55,9 @@ class OptionList(NamedTuple):
 
     def is_group(self, name: str, types: Mapping[str, str]) -> bool:
         """Return whether a name has options below it alone."""
-        return name in self.choices or any(other.startswith(f"{name}.") for other in self.list_names(types))
+        group = name.partition(".")[0]
+        names = self.list_names(types, group) if group in self.choices else self.options
+        return name in self.choices or any(other.startswith(f"{name}.") for other in names)
 
     def has_option(self, name: str, types: Mapping[str, str]) -> bool:
         """Return whether there is an option of this name, or a mapping that may have it."""

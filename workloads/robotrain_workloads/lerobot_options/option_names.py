@@ -102,7 +102,7 @@ def _explain_unknown(
     names = [option for option in (plain_name, f"policy.{plain_name}") if options.list_fields(option, types)]
     if owners:
         suggestion, reason = f"leave out --{name}", f"These have it: {', '.join(owners)}."
-    elif meant_name := next(iter(names), "") or find_nearest_name(name, {*options.list_names(types)}):
+    elif meant_name := next(iter(names), "") or find_nearest_name(name, {*options.list_names(types, group)}):
         suggestion = owned.get(f"--{meant_name}", _format(meant_name, value))
     else:
         suggestion = ""

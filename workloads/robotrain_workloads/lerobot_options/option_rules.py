@@ -15,7 +15,7 @@ from robotrain_workloads.lerobot import image_weights, versions
 from robotrain_workloads.lerobot.option_values import RefusedValue, UnreadValue, read_known, read_value
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.options_list import find_default, load_options
-from robotrain_workloads.lerobot.trained_model import TrainedModel, make_model
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import make_option_problem
 
 COMPARISONS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
@@ -220,22 +220,3 @@ def _check_weights(given: Mapping[str, str | None], model: TrainedModel) -> Iter
     title, meant_weights = image_weights.find_mistake({**model.defaults, **values})
     if title and weights is not None:  # those by default may not be read
         yield make_option_problem(f"{option}={weights}", title, "", f"{option}={meant_weights}")
-
-
-def find_common_problems(arguments: Sequence[str], lerobot: versions.LeRobotVersion) -> list[Problem]:
-    """Return the problems of options for a policy or reward model of an unknown type: those that every type has."""
-    names = [name for name, _ in split_options(arguments)]
-    common_problems: list[Problem] | None = None
-    for section, prefix in versions.PREFIXES.items():
-        parts = {name.partition(".")[2] for name in names if name.startswith(f"{prefix}.")}
-        if any(
-            name.startswith(f"{other}.") for name in names for other in versions.PREFIXES.values() if other != prefix
-        ):
-            continue
-        for kind in lerobot.get_types(section):
-            model = make_model(lerobot, section, kind)
-            if parts <= model.options.keys():
-                problems = {problem.given: problem for problem in find_problems(arguments, model, None, starts=True)}
-                kept = problems.values() if common_problems is None else common_problems
-                common_problems = [problem for problem in kept if problem.given in problems]
-    return common_problems or []

@@ -1,6 +1,6 @@
 """Rules of `lerobot-train` for a resolved job, on the submit side."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from robotrain_workloads.lerobot.trained_model import (
     WARM_UP_OPTION,
     can_warm_up,
     choose_learning_rate,
+    make_model,
 )
 from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
 from robotrain_workloads.lerobot_train.frames import frame_options
@@ -155,20 +156,17 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
         yield from package_options.warn_of_unchecked(unchecked_options)
         chosen_type = chosen_type if model.is_known else {}
     yield from option_names.check_names(arguments, chosen_type, reported_elsewhere, version, job.json_prefix)
-    if starts and not chosen_type:
-        broken_rules: Iterable[Problem] = option_rules.find_common_problems(arguments, model.lerobot)
-    else:
-        settings = None if starts else dict[str, Any]()
-        broken_rules = option_rules.find_problems(
-            arguments,
-            model,
-            settings,
-            starts=starts,
-            list_own=lambda: trainer_options.list_job_options(job.given, None)[0],
-            owned=reported_elsewhere,
-            loads=job.reads_json,
-        )
-    yield from broken_rules
+    if starts and not chosen_type:  # its type's rules are looked at once its configuration is here
+        model = make_model(model.lerobot, model.section, "")
+    yield from option_rules.find_problems(
+        arguments,
+        model,
+        None if starts else {},
+        starts=starts,
+        list_own=lambda: trainer_options.list_job_options(job.given, None)[0],
+        owned=reported_elsewhere,
+        loads=job.reads_json,
+    )
 
 
 def find_broken_rules(job: LerobotJob) -> Iterator[Problem]:
