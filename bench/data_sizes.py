@@ -98,7 +98,7 @@ def main() -> None:
         if options.quality:
             questions["quality"] = {"val_split": 0.1}
         request = json.dumps({"dataset": {"folder": folder}, "questions": questions}) + "\n"
-        command = [sys.executable, "-m", "robotrain_workloads.dataset_check.inspection"]
+        command = [sys.executable, "-m", "robotrain_workloads.data_command.inspection"]
         taken = []
         for _ in range(1 if options.quality else TIMES):
             before = time.perf_counter()

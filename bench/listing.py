@@ -27,7 +27,7 @@ from robotrain_runtime.contract.event import Metrics, Outcome
 from rows import ROBOTRAIN, Row
 
 SHOWN = 50
-CEILING = 1.2
+CEILING = 2.5
 EVERYWHERE, EVERYWHERE_SECONDS = 1000, 3.0
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 TAB = {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain status lerobot", "COMP_CWORD": "2"}

@@ -33,32 +33,17 @@ class Refusal:
     """Whether the same job may be accepted later."""
     suggestions: tuple[Suggestion, ...] = ()
     """What the user can do; without any, what `make_problem` is given."""
-    asks: str = ""
-    """What the platform asks its engine for, in a word of its own, so that the problem names what exists."""
 
-    def make_problem(
-        self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT, **facts: str
-    ) -> Problem:
-        """Return the problem.
-
-        :param others: what it suggests if the kind has no suggestions of its own.
-        :param facts: what stands for their names in braces, in the title and the suggestions.
-        """
-        title = self.title.format(**facts) if facts else self.title
-        suggestions = self.suggestions or others
-        if facts:
-            suggestions = tuple(
-                Suggestion(suggestion.text.format(**facts), suggestion.remark.format(**facts))
-                for suggestion in suggestions
-            )
+    def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
+        """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
         return Problem(
             code=self.code,
             stage=stage,
-            title=title,
+            title=self.title,
             where=self.where,
             given=redact(given),
             why=why,
-            suggestions=suggestions,
+            suggestions=self.suggestions or others,
             transient=self.transient,
         )
 

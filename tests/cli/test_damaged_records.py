@@ -144,9 +144,7 @@ def test_malformed_field_of_a_final_status_hides_no_run(robotrain, runs, field):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize(
-    "file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE, "../../runs.index"]
-)
+@pytest.mark.parametrize("file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE])
 def test_no_command_fails_for_a_damaged_file(robotrain, runs, file, command):
     step = 2 if file == records.RECORD_FILE else 6  # every damage is met by several commands
     for name, kind in list(DAMAGES.items())[COMMANDS.index(command) % step :: step]:

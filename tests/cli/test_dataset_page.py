@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from parsed_page import Page
-from robotrain_workloads.dataset_check.dataset_page import render_dataset_page
+from robotrain_workloads.data_command.dataset_page import render_dataset_page
 from robotrain_workloads.dataset_check.findings import make_finding
 from snapshots import check_snapshot
 

@@ -171,26 +171,6 @@ def test_each_view_of_a_job_names_the_other_two(robotrain, fake_platform, pusht)
         ]
 
 
-@pytest.mark.parametrize(
-    ("words", "doubt"),
-    [
-        (("--training-steps", "50000", "--batch-size", "8", "--dry-run"), "--training-steps 50000"),
-        (("--training-steps", "49999", "--batch-size", "8", "--dry-run"), ""),
-        (("--batch-size", "1801", "--training-steps", "9"), "--batch-size 1801"),
-        (("--batch-size", "1800", "--training-steps", "1000", "--dry-run"), ""),
-        (("--batch-size", "1800", "--training-steps", "1001", "--dry-run"), "--training-steps 1001"),
-        (("--lr", "100", "--training-steps", "9"), "--learning-rate 100"),
-        (("--lr", "0.01", "--training-steps", "9"), ""),
-    ],
-)
-def test_a_training_that_is_probably_not_meant_is_a_warning(robotrain, fake_platform, pusht, words, doubt):
-    line = ("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", "--device", "cpu")
-    answer = robotrain(*line, *words)
-    assert answer.exit_code == 0, answer.stderr
-    assert answer.stderr.count("[training-doubtful]") == bool(doubt)
-    assert doubt in answer.stderr
-
-
 def test_a_platform_may_tell_nothing(robotrain, plain_platform):
     words = ("submit", "--platform", "plain", "-d", "u/d", "--dry-run", "--no-pin", "--json")
     rows = {row["name"]: row["value"] for row in robotrain(*words).json["preview"]}

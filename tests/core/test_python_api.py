@@ -100,7 +100,7 @@ def test_all_problems_are_raised_at_once(fake_platform, pusht):
 
 def test_a_problem_is_formatted_as_at_the_command_line(submit, robotrain, pusht):
     Path("job.yaml").write_text("platforms: {fakee: {slots: 3}}\n")
-    (remark,) = (warning for warning in submit(job="job.yaml").warnings if warning.code != "training-doubtful")
+    (remark,) = submit(job="job.yaml").warnings
     typed = ("submit", "job.yaml", "--platform", "fake", "--dataset-path", pusht, "--no-pin")
     assert str(remark) in robotrain(*typed).stderr
     assert "use   fake" in str(remark)

@@ -14,10 +14,6 @@ KEYS = (
     "abcdef0123456789ABCDEF0123456789",
     "wandb_v1_abcdefghij_KLMNOPQRST",
 )
-STUDIO_URI = (
-    "azureml://eastus.api.azureml.ms/mlflow/v1.0/subscriptions/S/resourceGroups/rg"
-    "/providers/Microsoft.MachineLearningServices/workspaces/ws-1"
-)
 DATASET, VERSIONED = job(source("osmo_dataset", "pusht")), job(source("osmo_dataset", "pusht:3"))
 FOLDER = job(source("local_path", "/data", pin=PINNED))
 HUB = job(source("huggingface", "lerobot/pusht@main"))

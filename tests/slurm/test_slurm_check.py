@@ -69,6 +69,8 @@ REFUSED = [
     *((job(), sbatch(**{name: "1"}), "value-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
     (job(), sbatch(reservation="a\nb"), "value-invalid", "--sbatch"),
     (job(), sbatch(SBATCH_WCKEY="a\n#SBATCH --wrap=x"), "value-invalid", "SBATCH_WCKEY"),
+    (job(), {"memory": "8G"} | sbatch(mem_per_gpu="32G"), "options-conflict", "--memory"),
+    (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
     (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),
     (job(), {"image": "ubuntu:24.04"}, "option-without-effect", "--image"),
     (job(), {"image": "robots.sif"}, "option-without-effect", "--image"),

@@ -728,8 +728,8 @@ DEFECTS = {**QUALITY, **TABLES, **FOLLOWING}
 
 def check_dataset(folder: Path) -> list[Any]:
     """Return the findings about a dataset, as `robotrain data check` finds them."""
+    from robotrain_workloads.data_command.inspection import answer_request
     from robotrain_workloads.dataset_check.findings import load_finding
-    from robotrain_workloads.dataset_check.inspection import answer_request
 
     told = list[Any]()
 

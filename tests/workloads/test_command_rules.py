@@ -191,12 +191,12 @@ def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_pat
     answer.check_problems(2, "code-too-large --code")
     (problem,) = [problem for problem in answer.json["problems"] if problem["code"] == "code-too-large"]
     assert "3.0 GB in 2 files" in problem["title"]
-    assert "data/1.bin (3.0 GB)" in problem["why"]
+    assert "data/" in problem["why"]
     program_folder, ignoring = (way["text"] for way in problem["instead"])
     assert program_folder == "--code proj"
     assert robotrain(*line, *program_folder.split()).exit_code == 0
-    assert ignoring == f"echo /data/1.bin >> {tmp_path}/.robotrainignore"
-    (tmp_path / ".robotrainignore").write_text("/data/1.bin\n")
+    assert ignoring == f"echo /data/ >> {tmp_path}/.robotrainignore"
+    (tmp_path / ".robotrainignore").write_text("/data/\n")
     answer = robotrain(*line)
     answer.check_problems(2, "upload-links --code")
     assert answer.json["problems"][-1]["instead"][0]["text"] == "--code proj"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.problem import make_data_problem
-from robotrain_workloads.dataset_check import data_needs, data_report, statistics_needs
+from robotrain_workloads.data_command import data_report
+from robotrain_workloads.dataset_check import data_needs, statistics_needs
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL

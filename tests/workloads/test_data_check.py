@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.data_report import RemoteFiles
-from robotrain_workloads.dataset_check import process
-from robotrain_workloads.dataset_check.check_report import (
+from robotrain_workloads.data_command import process
+from robotrain_workloads.data_command.check_report import (
     CheckedDataset,
     format_heading,
     list_next_lines,

@@ -10,7 +10,7 @@ import pytest
 from hub_stand_in import HubStandIn
 from robotrain.model.data_report import RemoteFiles
 from robotrain_runtime.contract import child_python
-from robotrain_workloads.dataset_check.process import InspectedDataset, inspect_dataset
+from robotrain_workloads.data_command.process import InspectedDataset, inspect_dataset
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import child_python
-from robotrain_workloads.dataset_check.process import inspect_dataset
+from robotrain_workloads.data_command.process import inspect_dataset
 
 pytestmark = pytest.mark.slow
 

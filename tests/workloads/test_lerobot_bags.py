@@ -14,7 +14,7 @@ from robotrain.model.data_report import DataReading, RemoteFiles
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.bag_parameters import make_settings
-from robotrain_workloads.dataset_check.data_report import describe_dataset
+from robotrain_workloads.data_command.data_report import describe_dataset
 from robotrain_workloads.lerobot.dataset_preparation import read_bag_episodes, write_source_sizes
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.episode_options import SPLIT_OPTION, hold_out_whole_bags

@@ -10,7 +10,7 @@ import pytest
 from damaged_datasets import DAMAGES
 from robotrain.model.data_report import RemoteFiles
 from robotrain_runtime.contract import child_python
-from robotrain_workloads.dataset_check import process
+from robotrain_workloads.data_command import process
 
 pytestmark = pytest.mark.slow
 

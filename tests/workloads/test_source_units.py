@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from job_documents import folders
-from robotrain_workloads.dataset_check.check_report import CheckedDataset, list_common_warnings
+from robotrain_workloads.data_command.check_report import CheckedDataset, list_common_warnings
 from robotrain_workloads.lerobot_train import container
 
 ACTION, STATE = "action", "observation.state"

@@ -12,7 +12,7 @@ from robotrain.model.amounts import format_size
 from robotrain.redaction import redact
 from robotrain.slow_notice import SlowNotice
 from robotrain.store import code_folder
-from robotrain.store.code_folder import CodeContent, CodePart
+from robotrain.store.code_folder import CodeContent
 from robotrain.store.secret_files import find_files_with_secrets
 from robotrain_runtime.contract.parameter import load_texts
 
@@ -125,55 +125,33 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
 
 def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
     """Return the error of a folder that is too large to be sent as code."""
-    heavy_parts = content.find_heavy_parts(program)
     size_text = f"{format_size(content.size)} in {len(content.files):,} files"
     if not content.files:
         size_text = f"{content.names.total():,} names, with those that stay here"
-    limits_text = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
-    ways = _suggest_program_folder(folder, program, flag)
-    if heavy_parts:
-        ways.append(_suggest_ignoring(folder, [part.path for part in heavy_parts], "most of it stays here"))
-    if not ways:
-        ways.append(Suggestion(f"{flag} FOLDER", "the folder of the program alone"))
     return make_problem(
         "code-too-large",
-        *ways,
+        *_suggest_less(content, folder, flag, program),
         where=flag,
         given=folder,
         size=size_text if content.is_complete else f"more than {size_text}",
-        heavy=_describe_parts(heavy_parts, "Most of it"),
-        most=limits_text,
-        place=_describe_place(folder),
+        largest=", ".join(content.list_largest()),
+        most=f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}",
     )
 
 
 def _make_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
     """Return the warning of a folder that takes long to be sent."""
-    heavy_parts = content.find_heavy_parts(program)
-    ways = [_suggest_ignoring(folder, [part.path for part in heavy_parts], "if the program does not need it")]
-    ways += _suggest_program_folder(folder, program, flag)
-    size = f"{format_size(content.size)} in {len(content.files):,} files"
-    parts_text = _describe_parts(heavy_parts, "Most of it")
-    return make_problem("code-large", *ways, where=flag, given=folder, size=size, heavy=parts_text)
+    size, largest = f"{format_size(content.size)} in {len(content.files):,} files", ", ".join(content.list_largest())
+    ways = _suggest_less(content, folder, flag, program)
+    return make_problem("code-large", *ways, where=flag, given=folder, size=size, largest=largest)
 
 
-def _describe_parts(parts: Sequence[CodePart], noun: str) -> str:
-    """Return a sentence that names parts of the code with their sizes; empty for none."""
-    if not parts:
-        return ""
-    return f"{noun}: {', '.join(map(_describe_part, parts))}."
-
-
-def _describe_part(part: CodePart) -> str:
-    if not part.file_count:  # only names that stay here
-        return part.path
-    count = f" in {part.file_count:,} files" if part.path.endswith("/") else ""
-    return f"{part.path} ({format_size(part.size)}{count})"
-
-
-def _describe_place(folder: str) -> str:
-    """Return a sentence that says why a folder is the code, if that is because the line was typed there."""
-    return "It is the folder that you are in." if Path(folder) == Path.cwd() else ""
+def _suggest_less(content: CodeContent, folder: str, flag: str, program: str) -> list[Suggestion]:
+    """Return how less is sent: the folder of the program alone, or without what is largest."""
+    ways = _suggest_program_folder(folder, program, flag)
+    if unneeded := [name for name in content.list_largest() if name != program and not program.startswith(name)]:
+        ways.append(_suggest_ignoring(folder, unneeded[:1], "if the program does not need it"))
+    return ways or [Suggestion(f"{flag} FOLDER", "the folder of the program alone")]
 
 
 def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> Suggestion:

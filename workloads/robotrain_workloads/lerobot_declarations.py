@@ -33,8 +33,4 @@ def find_facts(job: "Job", described: "Mapping[JobSource, Path]") -> JobFacts:
     return lerobot_preview.find_facts(job, described)
 
 
-LEROBOT_OPTIONS = ProgramOptions(
-    load_option_finder,
-    translator="from-lerobot",
-    programs=r"(?:.*[/.])?lerobot[-_](?:train|eval|edit[-_]dataset)(?:\.py)?\)?",
-)
+LEROBOT_OPTIONS = ProgramOptions(load_option_finder)

@@ -135,12 +135,6 @@ class ProgramOptions(NamedTuple):
 
     load: Callable[[], OptionFinder] | None = None
     """Import what knows them."""
-    translator: str = ""
-    """The command that prints the robotrain line for a command line of the program. A line that is pasted behind
-    `robotrain` or `robotrain submit` is answered with it.
-    """
-    programs: str = ""
-    """A pattern of the words that name the program in such a line; empty if only the workload's own name does."""
     chosen_by: tuple[str, ...] = ()
     """The parameters that decide which options there are: help and `explain` list them if one is given."""
 
@@ -169,8 +163,6 @@ class UserCommand(NamedTuple):
     """The words that start a program file, by its suffix: of `{".py": ("python",)}`, `submit train.py -- ARGUMENTS` is
     the command `python train.py ARGUMENTS`, in the folder of the role that `is_program`.
     """
-    launchers: tuple[str, ...] = ()
-    """Programs that start a program file in another way than its starter: a command that begins with one is whole."""
     find_needs: Callable[[Path, str, Sequence[str], Mapping[str, str]], ProgramNeeds] | None = None
     """Return what a program file needs; nothing is run. Its arguments: the folder of the code, the path in it, the
     words of the command, and the parameters and settings that somebody gave, with their texts.

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robotrain.config.job_file import SCHEMA_KEY
-from robotrain.config.job_schema import BOTH_GIVEN, DIALECT, INPUT_KEYS, make_job_schema
+from robotrain.config.job_schema import DIALECT, INPUT_KEYS, make_job_schema
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.pipelines.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
-from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
 
 
@@ -21,28 +20,24 @@ def make_pipeline_schema(
     step_roles = {name: True for workload in all_workloads for name, role in workload.roles.items() if role.takes}
     job = make_job_schema(all_workloads, platforms, {**kinds, FROM_KEY: make_step_kind(step_roles, FROM_KEY)}, default)
     name = {"type": "string", "pattern": f"^({NAME_PATTERN})$"}
-    inputs = {key: value for key, value in job["properties"].items() if key in INPUT_KEYS}
+    own = {
+        JOB_KEY: {"description": "a job file, relative to this file; other keys change its values", "type": "string"},
+        AFTER_KEY: {
+            "description": "steps that must succeed before, beside those that it takes an input from",
+            "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],
+        },
+        REGISTER_KEY: {"description": "the model to register the policy as a version of", "type": "string"},
+        FROM_KEY: {"description": "beside register: the step whose policy is registered", **name},
+    }
+    inputs = {key: {"type": ["object", "null"]} for key in INPUT_KEYS}
     step = {
         "type": ["object", "null"],
-        "properties": {
-            JOB_KEY: {
-                "description": "a job file, relative to this file; other keys change its values",
-                "type": "string",
-            },
-            **{key: value for key, value in job["properties"].items() if key != SCHEMA_KEY},
-            **{key: {"type": ["object", "null"]} for key in INPUT_KEYS},
-            AFTER_KEY: {
-                "description": "steps that must succeed before, beside those that it takes an input from",
-                "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],
-            },
-            REGISTER_KEY: {"description": "the model to register the policy as a version of", "type": "string"},
-            FROM_KEY: {"description": "beside register: the step whose policy is registered", **name},
-        },
+        "properties": {**job["properties"], **inputs, **own},
         "additionalProperties": False,
-        "not": BOTH_GIVEN,
+        "not": job["not"],
         "dependentRequired": {REGISTER_KEY: [FROM_KEY], FROM_KEY: [REGISTER_KEY]},
         "if": {"anyOf": [{"required": [JOB_KEY]}, {"required": [REGISTER_KEY]}]},
-        "else": {"allOf": job["allOf"]} if "allOf" in job else {"properties": inputs},
+        "else": {"allOf": job["allOf"]},
     }
     return {
         "$schema": DIALECT,
@@ -51,11 +46,7 @@ def make_pipeline_schema(
         "type": "object",
         "properties": {
             SCHEMA_KEY: {"description": "the schema, for editors"},
-            "name": {
-                "description": "the beginning of its runs' names",
-                "type": "string",
-                "pattern": f"^({RUN_NAME_PATTERN})$",
-            },
+            "name": {"description": "the beginning of its runs' names", "type": "string"},
             "at_most": {
                 "description": "how many steps may run at the same time",
                 "type": ["integer", "null"],
@@ -67,10 +58,9 @@ def make_pipeline_schema(
                 "propertyNames": {"pattern": f"^({NAME_PATTERN})$"},
                 "minProperties": 1,
                 "maxProperties": MAX_STEPS,
-                "additionalProperties": {"$ref": "#/$defs/step"},
+                "additionalProperties": step,
             },
         },
         "required": ["steps"],
         "additionalProperties": False,
-        "$defs": {**job["$defs"], "step": step},
     }

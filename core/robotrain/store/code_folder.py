@@ -16,11 +16,11 @@ import shutil
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain_runtime.contract.files import make_atomically
 
@@ -48,15 +48,6 @@ class CodeTooLarge(OSError):
     """A folder of code has more files or bytes than are sent."""
 
 
-class CodePart(NamedTuple):
-    """A file, or a folder with `/` at the end of its path, of the code."""
-
-    path: str
-    size: int
-    file_count: int
-    """Files in it; for code of which not all was looked at, those that were seen."""
-
-
 @dataclass(slots=True)
 class CodeContent:
     """The content of a folder of code, by paths in it, in a fixed order."""
@@ -81,50 +72,21 @@ class CodeContent:
         """Whether it is more than code may be."""
         return not self.is_complete or _exceeds_limits(self.size, len(self.files))
 
-    def find_heavy_parts(self, keep: str = "") -> list[CodePart]:
-        """Return the files and folders that most of the content is in, heaviest first: at most `MAX_HEAVY`, and no more
-        than have to go until the rest is small enough.
-
-        :param keep: the path of a file that has to stay: a folder with it is none of them.
+    def list_largest(self) -> list[str]:
+        """Return what takes most of the content at the top of the folder, with `/` behind a folder: at most `MAX_HEAVY`
+        names, largest first.
         """
-        parts = list[CodePart]()
-        sizes, names = dict(self.sizes), dict(self.names)
-        while len(parts) < MAX_HEAVY:
-            is_by_size = sum(sizes.values()) > (MAX_BYTES if self.is_too_large else LARGE_BYTES)
-            weights = sizes if is_by_size else dict.fromkeys(sizes, 1) if self.files else names
-            path = _find_heaviest({name: weight for name, weight in weights.items() if name != keep}, keep=keep)
-            if not path:
-                break
-            inner_paths = {name for name in sizes if name == path or (path.endswith("/") and name.startswith(path))}
-            parts.append(CodePart(path, sum(sizes[name] for name in inner_paths), len(inner_paths)))
-            sizes = {name: size for name, size in sizes.items() if name not in inner_paths}
-            names = {name: count for name, count in names.items() if not name.startswith(path)}
-            if not _exceeds_limits(sum(sizes.values()), len(sizes), is_large=not self.is_too_large):
-                break
-        return parts
+        weights = self.sizes if self.size > LARGE_BYTES else self.sizes or self.names
+        weight_by_name: Counter[str] = Counter()
+        for path in weights:
+            name, slash, _ = path.partition("/")
+            weight_by_name[name + slash] += self.sizes[path] if self.size > LARGE_BYTES else 1
+        return [name for name, _ in weight_by_name.most_common(MAX_HEAVY)]
 
 
-def _exceeds_limits(size: int, count: int, *, is_large: bool = False) -> bool:
-    """Return whether that is more than is sent, or than is sent without a warning."""
-    return size > (LARGE_BYTES if is_large else MAX_BYTES) or count > MAX_FILES
-
-
-def _find_heaviest(weights: Mapping[str, int], prefix: str = "", keep: str = "") -> str:
-    """Return the path below which at least half of the weight is, as deep as possible; empty if that is all of it.
-
-    :param keep: a path that has to stay.
-    """
-    weight_by_path: Counter[str] = Counter()
-    for path, weight in weights.items():
-        if path.startswith(prefix) and path != prefix:
-            name, slash, _ = path.removeprefix(prefix).partition("/")
-            weight_by_path[f"{prefix}{name}{slash}"] += weight
-    heaviest, weight = max(weight_by_path.items(), key=lambda item: item[1], default=("", 0))
-    has_to_stay = keep.startswith(prefix)
-    total = sum(weight for path, weight in weights.items() if path.startswith(prefix))
-    if not has_to_stay and (not heaviest or 2 * weight < total):
-        return prefix
-    return _find_heaviest(weights, heaviest, keep) if heaviest.endswith("/") else heaviest
+def _exceeds_limits(size: int, count: int) -> bool:
+    """Return whether that is more than is sent."""
+    return size > MAX_BYTES or count > MAX_FILES
 
 
 def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:

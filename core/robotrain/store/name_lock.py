@@ -79,8 +79,6 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
     while True:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(files.PRIVATE_FOLDER)
-            with contextlib.suppress(OSError):  # for file systems whose folders have no exact times
-                records.get_index_path().unlink()
         try:
             handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
         except FileNotFoundError:

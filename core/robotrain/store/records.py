@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -229,48 +228,15 @@ def has_record(name: str) -> bool:
     return os.sep not in name and os.path.lexists(os.path.join(get_runs_folder(), name, RECORD_FILE))
 
 
-MIN_INDEXED = 200
-"""Fewer names are listed faster than their index is worth."""
-UNSETTLED_NANOSECONDS = 2_000_000_000
-"""A folder that changed so recently may change again without a new time: its index would not be outdated."""
-
-
 def _list_names_by_age(top: str) -> list[str]:
-    """Return all claimed names in the folder of runs, newest first: by its index, if that is of the folder as it is."""
-    run_names: list[str]
-    try:
-        version = _get_version(top)
-        with contextlib.suppress(OSError, ValueError):  # there is no index, or it is damaged
-            head, *run_names = files.read_checked_json(get_index_path())
-            if head == version:
-                return run_names
-        folder_names = os.listdir(top)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    """Return all claimed names in the folder of runs, newest first."""
     dated_names = []
-    for name in folder_names:
-        if name.startswith("."):  # being removed
-            continue
-        with contextlib.suppress(OSError):
-            dated_names.append((_get_claim_time(f"{top}/{name}"), name))
-    dated_names.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
-    run_names = [name for _, name in dated_names]
-    if len(run_names) >= MIN_INDEXED:
-        with contextlib.suppress(OSError):
-            if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
-                files.write_checked_json(get_index_path(), [version, *run_names])
-    return run_names
-
-
-def _get_version(top: str) -> str:
-    """Return a fingerprint that changes when an entry of a folder is added, removed or renamed. Raise OSError."""
-    status = os.stat(top)
-    return f"{status.st_dev} {status.st_ino} {status.st_nlink} {status.st_mtime_ns} {status.st_ctime_ns}"
-
-
-def get_index_path() -> Path:
-    """Return the file with the names of all runs, newest first, and the version of the folder that has them."""
-    return files.get_state_folder() / "runs.index"
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(top):
+            with contextlib.suppress(OSError):
+                if not name.startswith("."):  # being removed
+                    dated_names.append((_get_claim_time(f"{top}/{name}"), _make_sort_key(name), name))
+    return [name for *_, name in sorted(dated_names, reverse=True)]
 
 
 def _get_claim_time(folder: str) -> int:

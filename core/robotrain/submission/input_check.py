@@ -23,7 +23,7 @@ from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.prepare import InputStep, PreparedJob
-from robotrain.submission.preview import find_doubts
+from robotrain.submission.preview import find_missing_gpu
 from robotrain.submission.source_files import SourceFiles
 
 make_problem = Messages(__file__)
@@ -87,10 +87,8 @@ def check_inputs(prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, i
                 problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             facts = _find_facts(step.job, descriptions)
             facts_of_steps.append((step, facts))
-            if workload := step.job.workload:
-                for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts, step.job.values):
-                    location = ": ".join(filter(None, (step.where, problem.where)))
-                    problems.append(dataclasses.replace(problem, where=location))
+            for problem in find_missing_gpu(step.job.job, step.job.describe_run(), step.job.values):
+                problems.append(dataclasses.replace(problem, where=step.where or problem.where))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")

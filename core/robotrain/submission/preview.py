@@ -26,8 +26,6 @@ make_problem = Messages(__file__)
 STEPS, BATCH, DEVICE = "steps", "batch", "device"
 OUTPUTS_FOLDER = "outputs"
 """The folder of the outputs in that of a run, unless a parameter names another."""
-CPU_STEPS, MOST_EPOCHS = 50_000, 1000
-"""So many steps on a CPU, and more epochs, get a warning."""
 
 
 class PreviewRow(NamedTuple):
@@ -156,16 +154,8 @@ def computes_on_cpu(job: Job, run_place: RunPlace) -> bool:
     return device == "cpu" or (device == "auto" and run_place.lacks_gpu())
 
 
-def find_doubts(
-    job: Job,
-    workload: Workload,
-    run_place: RunPlace,
-    facts: JobFacts,
-    value_rows: Iterable[Mapping[str, Any]] = (),
-) -> Iterator[Problem]:
-    """Yield what is wrong with a training that is probably not meant: without its GPU, too long for a CPU or its data.
-
-    A GPU that was asked for in the command itself is refused where there is none, else warned of.
+def find_missing_gpu(job: Job, run_place: RunPlace, value_rows: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield the problem of a GPU that was asked for where there is none: an error for one in the command itself.
 
     :param value_rows: the values of the job, as its plan has them.
     """
@@ -177,19 +167,3 @@ def find_doubts(
             yield make_problem("gpu-unavailable.typed", way, given=str(gpu_row["value"]))
         else:
             yield make_problem("gpu-unavailable.chosen", way, given=str(gpu_row["value"]), origin=gpu_row["origin"])
-    parameter_values, rows = dict(job.parameters), workload.preview.rows
-    flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
-    steps, batch = (parameter_values.get(rows.get(word, "")) for word in (STEPS, BATCH))
-    if isinstance(steps, int) and steps >= CPU_STEPS and computes_on_cpu(job, run_place):
-        yield make_problem("training-doubtful.cpu", where=flags[rows[STEPS]], given=str(steps), least=f"{CPU_STEPS:,}")
-    if isinstance(batch, int) and facts.frames and batch > facts.frames:
-        yield make_problem("training-doubtful.batch", where=flags[rows[BATCH]], given=str(batch), frames=facts.frames)
-    if (epochs := count_epochs(job, workload, facts)) > MOST_EPOCHS:
-        yield make_problem(
-            "training-doubtful.epochs",
-            where=flags[rows[STEPS]],
-            given=str(steps),
-            epochs=f"{epochs:,.0f}",
-            frames=f"{facts.frames:,}",
-            most=f"{MOST_EPOCHS:,}",
-        )

@@ -288,26 +288,19 @@ def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFa
 
 
 DIRECT_CAUSE = "The above exception was the direct cause"
-MESSAGE_LINES = 12
-"""The lines after an exception that may belong to its message."""
 
 
-def _list_related(output: Sequence[str], error: str) -> list[str]:
-    """Return the further lines of an exception's message, then the exceptions that caused it."""
-    positions = [index for index, line in enumerate(output) if line == error]
-    if not positions:
-        return []
-    position = positions[-1]
-    following_lines = output[position + 1 : position + 1 + MESSAGE_LINES]
-    end = next(
-        (index for index, line in enumerate(following_lines) if line.startswith(TRACEBACK)), len(following_lines)
-    )
-    start = max((index for index in range(position) if output[index].startswith(TRACEBACK)), default=0)
-    if start and output[start - 1].startswith(DIRECT_CAUSE):
-        preceding_lines = output[: start - 1]
-        cause = _find_error(preceding_lines)
-        return [*following_lines[:end], cause, *_list_related(preceding_lines, cause)]
-    return [*following_lines[:end]]
+def _list_related(output: Sequence[str], error: str) -> Sequence[str]:
+    """Return the traceback of an exception with its message, and those of the exceptions that directly caused it."""
+    if error not in output:
+        return ()
+    position = len(output) - 1 - output[::-1].index(error)
+    starts = [index for index, line in enumerate(output) if line.startswith(TRACEBACK)]
+    end = next((start for start in starts if start > position), len(output))
+    earlier_starts = [start for start in starts if start <= position] or [position]
+    while len(earlier_starts) > 1 and output[earlier_starts[-1] - 1].startswith(DIRECT_CAUSE):
+        earlier_starts.pop()
+    return output[earlier_starts[-1] : end]
 
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:

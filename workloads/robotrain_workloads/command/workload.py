@@ -11,7 +11,6 @@ from robotrain.model.workload_profile import Container, Metric, OutputProfile, R
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.command.parameters import (
-    LAUNCHERS,
     CommandParameters,
     continue_command,
     format_value,
@@ -184,7 +183,6 @@ COMMAND = Workload(
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
-        launchers=LAUNCHERS,
         find_needs=find_needs,
         list_words=list_words,
     ),

@@ -1,1 +1,1 @@
-"""`robotrain data`: datasets checked and viewed where the user sits; no job carries this."""
+"""What is wrong with a dataset: its tables, numbers, videos and units, and what a job needs of it."""

@@ -5,7 +5,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from robotrain.model import workload
-from robotrain.model.workload import ProgramOptions
 from robotrain.model.workload_profile import Container, Resources, WorkloadProfile
 
 if TYPE_CHECKING:
@@ -24,12 +23,6 @@ LAB_2_3 = Container(
 """The image of Isaac Lab 2.3."""
 LAB_3_0 = Container(interpreters=LAB_2_3.interpreters)
 """Isaac Lab 3.0 is built in an image of PyTorch; one with Isaac Sim may be given."""
-PROGRAMS = (
-    r"(?:.*/)?isaaclab(?:\.sh|\.bat)?"
-    r"|(?:.*/)?scripts/(?:reinforcement_learning/)?(?:(?P<library>rl_games|rsl_rl|sb3|skrl)/)?(?P<action>train|play)\.py"
-)
-"""The words that start Isaac Lab: its command, and the scripts of its folder and of projects made from its template."""
-ISAAC_OPTIONS = ProgramOptions(translator="from-isaaclab", programs=PROGRAMS)
 LAB_2_3_IMAGES = re.compile(r"isaac-?lab:v?2\b")
 DEFAULTS_2_3 = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "backend": "skrl"}
 """What the reference's scripts train. Names: contract, A.3."""

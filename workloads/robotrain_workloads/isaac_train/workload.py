@@ -121,7 +121,6 @@ ISAAC_TRAIN = Workload(
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
-    program_options=profile.ISAAC_OPTIONS,
     named_by=("task", "backend"),
     load_locker=lazy_locker.load_locker,
     needs_lock=packages.needs_lock,

@@ -94,7 +94,6 @@ ISAAC_VALIDATE = Workload(
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
-    program_options=profile.ISAAC_OPTIONS,
     named_by=("task",),
     preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),
     load_locker=lazy_locker.load_locker,

@@ -28,23 +28,19 @@ TrainingSteps = Annotated[
     ),
 ]
 BATCH_SIZE_PARAM = Param(help="samples a step, on each GPU", common=True, env=("BATCH_SIZE",), gt=0)
-BatchSize = Annotated[int, BATCH_SIZE_PARAM]
-LearningRate = Annotated[
-    float, Param(help="the optimizer's learning rate", common=True, aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
-]
 SAVE_FREQ_PARAM = Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)
-SaveFreq = Annotated[int, SAVE_FREQ_PARAM]
 LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)]
-
-
-def _make_gpus_param(machine: str) -> Param:
-    aliases, environ = ("--gpus-per-node",), ("OSMO_NUM_GPUS",)
-    help = f"GPUs of {machine} to train on"
-    return Param(help=help, common=True, aliases=aliases, env=environ, gt=0, requires="multi_gpu")
-
-
-NumGpus = Annotated[int, _make_gpus_param("one machine")]
-NodeGpus = Annotated[int, _make_gpus_param("each node")]
+NodeGpus = Annotated[
+    int,
+    Param(
+        help="GPUs of each node to train on",
+        common=True,
+        aliases=("--gpus-per-node",),
+        env=("OSMO_NUM_GPUS",),
+        gt=0,
+        requires="multi_gpu",
+    ),
+]
 Seed = Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)]
 CHECKPOINTS_PATTERN, CHECKPOINTS_HELP = "^(?:all|[1-9][0-9]{0,11})$", "all, or a number of steps greater than 0"
 TrainingDevice = Annotated[
@@ -71,35 +67,6 @@ DEFAULT_VAL_SPLIT = 0.1
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
 """The environment variable that accelerate reads."""
 PRECISION_HINT = "--mixed-precision bf16"
-_DATASET_HINT = "part of the id: --dataset-repo-id OWNER/NAME@REVISION"
-_POLICY_HINT = "part of the id: --policy-repo-id OWNER/NAME@REVISION"
-ID_HINTS: Mapping[str, str] = {
-    **dict.fromkeys(("--dataset-revision", "DATASET_REVISION"), _DATASET_HINT),
-    **dict.fromkeys(("--policy-revision", "POLICY_REVISION"), _POLICY_HINT),
-    "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
-}
-_TRAINING_HINTS = {
-    "--iterations --max-iterations --num-iterations --max-iters": "training is counted in steps: --training-steps N",
-    "--epochs --epoch --num-epochs --n-epochs --max-epochs --num-train-epochs": (
-        "training is counted in steps, not epochs: --training-steps N; an epoch is the frames of the dataset, divided"
-        " by --batch-size"
-    ),
-    "--max-steps --num-steps --n-steps --max-train-steps --num-train-steps": "use --training-steps N",
-    "--bs --batch --per-device-train-batch-size --train-batch-size": "use --batch-size N",
-    "--workers --n-workers --dataloader-num-workers --num-data-workers": "use --num-workers N",
-    "--precision": "use --mixed-precision TYPE",
-    "--checkpoint --from-checkpoint --pretrained": (
-        "use --resume-from CHECKPOINT to continue a training, --policy-path FOLDER to train on from a policy"
-    ),
-    "--experiment": "use --experiment-name NAME",
-    "--bf16": "use --mixed-precision bf16",
-    "--fp16 --amp": "use --mixed-precision fp16",
-    "--out-dir --outdir --output --save-dir --checkpoint-dir": "use --output-dir FOLDER",
-    "--save-steps --save-every --checkpoint-freq": "use --save-freq N",
-    "--log-steps --logging-steps --log-every": "use --log-freq N",
-}
-TRAINING_HINTS: Mapping[str, str] = {flag: hint for flags, hint in _TRAINING_HINTS.items() for flag in flags.split()}
-"""Options of other trainers, each with what trainings of robotrain have for it."""
 
 
 def make_dataset_param(help: str) -> Param:

@@ -117,7 +117,7 @@ def describe_data(
     job: "Job", source: "JobSource", files: "Path | RemoteFiles", reading: "DataReading"
 ) -> "DataReport | None":
     """Return the report on a dataset, whose tables are compared."""
-    from robotrain_workloads.dataset_check.data_report import describe_dataset
+    from robotrain_workloads.data_command.data_report import describe_dataset
 
     if job["bags"]:  # their tables are compared once the run has made a dataset of them
         return None

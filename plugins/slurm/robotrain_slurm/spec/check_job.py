@@ -66,6 +66,11 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the options of --sbatch, and name the variables that have no effect."""
     for name, value in load_pairs(settings.sbatch).items():
         yield from _check_variable(name, value) if variables.is_variable(name) else _check_option(name, value)
+        is_memory = name in options.MEMORY_OPTIONS
+        replaced = settings.memory if is_memory else settings.cpus if name == options.CORES_OPTION else None
+        if replaced not in (None, options.NO_MEMORY):
+            flag = "--memory" if is_memory else "--cpus"
+            yield make_problem("options-conflict.sbatch", where=flag, given=str(replaced), name=name)
 
 
 def _check_option(name: str, value: str) -> Iterator[Problem]:

@@ -19,8 +19,8 @@ from robotrain.messages import Messages
 from robotrain.nearest_name import correct_folder
 from robotrain.redaction import redact
 
-from robotrain_workloads.dataset_check import given_datasets, process
-from robotrain_workloads.dataset_check.check_report import CheckedDataset, format_heading
+from robotrain_workloads.data_command import given_datasets, process
+from robotrain_workloads.data_command.check_report import CheckedDataset, format_heading
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 
 make_problem = Messages(__file__)
@@ -49,7 +49,7 @@ def view(
 
     robotrain data view recordings/pick-cube 7 --to pages/
     """
-    from robotrain_workloads.dataset_check.dataset_page import render_dataset_page
+    from robotrain_workloads.data_command.dataset_page import render_dataset_page
 
     check_page_place(to)
     dataset_folder = _find_folder(dataset)

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from robotrain_workloads.data_command.strips import LARGEST_CLIPS, make_strip
 from robotrain_workloads.dataset_check import load, table_files
 from robotrain_workloads.dataset_check.findings import Finding
 from robotrain_workloads.dataset_check.load import ACTION, FRAME_COLUMNS, STATE, Recorded
 from robotrain_workloads.dataset_check.motion import Motion
-from robotrain_workloads.dataset_check.strips import LARGEST_CLIPS, make_strip
 from robotrain_workloads.dataset_check.table_files import Array
 from robotrain_workloads.lerobot import dataset
 

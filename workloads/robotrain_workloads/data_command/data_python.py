@@ -8,7 +8,7 @@ from robotrain.store import files
 from robotrain.submission.checker import CheckOptions, build_environment, find_built_environment, find_checker
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
-from robotrain_workloads.dataset_check.process import InspectionFailed
+from robotrain_workloads.data_command.process import InspectionFailed
 from robotrain_workloads.lerobot import run_setup
 
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks/tables.txt", python="3.11-3.14", gib=0.4)

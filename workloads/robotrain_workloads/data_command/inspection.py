@@ -1,6 +1,6 @@
 """Questions about a dataset, answered in a process of its own, with numpy, pandas, pyarrow, PyAV and Pillow.
 
-`-m robotrain_workloads.dataset_check.inspection` reads its request from stdin, and writes events to stdout, as lines of
+`-m robotrain_workloads.data_command.inspection` reads its request from stdin, and writes events to stdout, as lines of
 JSON. The questions: `tables`, `quality` and `view`; a later one is asked only if what those before it found is cured by
 leaving episodes out.
 """
@@ -107,7 +107,7 @@ class Inspection:
 
     def _answer_view(self, options: Mapping[str, Any]) -> None:
         """Tell what the page of a dataset shows, with the answers to the other questions."""
-        from robotrain_workloads.dataset_check.view import collect_view
+        from robotrain_workloads.data_command.view import collect_view
 
         for question in ("tables", "quality"):
             self.answer(question, options)

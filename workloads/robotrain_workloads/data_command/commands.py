@@ -23,10 +23,10 @@ from robotrain.cli.output import (
 from robotrain.cli.progress_bar import show_progress
 from robotrain.errors import Stage
 
-from robotrain_workloads.dataset_check import check_report, given_datasets, process
-from robotrain_workloads.dataset_check.check_report import CheckedDataset
-from robotrain_workloads.dataset_check.given_datasets import GivenDataset
-from robotrain_workloads.dataset_check.view_command import view
+from robotrain_workloads.data_command import check_report, given_datasets, process
+from robotrain_workloads.data_command.check_report import CheckedDataset
+from robotrain_workloads.data_command.given_datasets import GivenDataset
+from robotrain_workloads.data_command.view_command import view
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 
 

@@ -23,7 +23,7 @@ from robotrain_runtime.contract import child_python
 
 from robotrain_workloads.dataset_check.findings import Finding, load_finding
 
-CHILD = "robotrain_workloads.dataset_check.inspection"
+CHILD = "robotrain_workloads.data_command.inspection"
 FORMAT = 1
 """Changes with what a cached answer means."""
 TABLES, MOST_BYTES, MOST_SECONDS = ("meta/", "data/"), 1_000_000_000, 3600.0

@@ -12,11 +12,11 @@ from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.contract.problem import make_data_problem
 
 from robotrain_workloads.bag_storage import is_storage_file
+from robotrain_workloads.data_command.check_report import format_text
+from robotrain_workloads.data_command.data_python import build_data_python, find_data_python
+from robotrain_workloads.data_command.process import InspectedDataset, InspectionFailed, inspect_dataset
 from robotrain_workloads.dataset_check import dataset_options, statistics_needs
-from robotrain_workloads.dataset_check.check_report import format_text
-from robotrain_workloads.dataset_check.data_python import build_data_python, find_data_python
 from robotrain_workloads.dataset_check.findings import leave_out_errors
-from robotrain_workloads.dataset_check.process import InspectedDataset, InspectionFailed, inspect_dataset
 from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot.dataset_preparation import make_bags_problem
 from robotrain_workloads.lerobot.job import LerobotJob

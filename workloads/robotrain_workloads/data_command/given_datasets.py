@@ -21,8 +21,8 @@ from robotrain.redaction import redact
 from robotrain.submission.data_check import make_remote_files
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_workloads.dataset_check import data_python, process
-from robotrain_workloads.dataset_check.process import InspectedDataset
+from robotrain_workloads.data_command import data_python, process
+from robotrain_workloads.data_command.process import InspectedDataset
 
 if TYPE_CHECKING:
     from robotrain.model.data_report import RemoteFiles
