@@ -24,7 +24,8 @@ ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
     "lerobot_train/computed_statistics": {"numpy"},
     "lerobot_mixture/": {"numpy"},
-    "dataset_check/": {"robotrain", "numpy", "pandas", "pyarrow", "av", "PIL", "typer"},
+    "dataset_check/": {"numpy", "pandas", "pyarrow", "av", "PIL"},
+    "data_command/": {"robotrain", "typer", "numpy", "pyarrow", "av", "PIL"},
     "isaac/image/": {"torch", "yaml"},  # runs with the Python of Isaac Lab
     "rosbag/": {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL", "lerobot"},
     "rosbag_act_train/": {"robotrain", "typer", "yaml"},

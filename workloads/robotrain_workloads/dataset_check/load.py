@@ -115,16 +115,6 @@ class Recorded:
         path = self.root / dataset.STATISTICS_FILE
         return file_formats.read_json_object(path) if path.is_file() else {}
 
-    @cached_property
-    def spans(self) -> pd.DataFrame:
-        """The sampled episodes that are kept, and whose numbers are finite: `episode`, and its rows in `numbers`."""
-        lengths = self.lengths[self.sampled]
-        ends = np.cumsum(lengths)
-        spans = pd.DataFrame({"episode": self.sampled, "start": ends - lengths, "end": ends, "length": lengths})
-        odd = [self.frames["episode"].to_numpy()[rows] for name, _, rows in self.wrong_values if name != REWARD]
-        is_wrong = np.isin(self.sampled, np.concatenate([*odd, np.zeros(0, int)]))
-        return spans[np.isin(self.sampled, self.kept) & ~is_wrong].reset_index(drop=True)
-
     def name_dimensions(self, feature: str) -> list[str]:
         """Return the names of a feature's dimensions: its own, or numbers in brackets."""
         names: Any = self.features[feature].get("names")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robotrain_workloads.dataset_check.findings import Span
-from robotrain_workloads.dataset_check.load import ACTION, STATE, Recorded
+from robotrain_workloads.dataset_check.load import ACTION, REWARD, STATE, Recorded
 from robotrain_workloads.dataset_check.statistics import measure_spread
 from robotrain_workloads.dataset_check.table_files import Array
 
@@ -39,7 +39,9 @@ class Motion:
             if name.startswith(("action", "observation.")) and (spread := measure_spread(values, is_first))
         }
         self.names = {name: recorded.name_dimensions(name) for name in self.spreads}
-        self.is_good = np.isin(self.episodes, recorded.spans["episode"])
+        owners = recorded.frames["episode"].to_numpy()
+        wrong = [owners[rows] for name, _, rows in recorded.wrong_values if name != REWARD]
+        self.is_good = np.isin(self.episodes, recorded.kept) & ~np.isin(self.episodes, np.concatenate([*wrong, []]))
         """Which episodes are kept and have finite numbers."""
         self.is_finite = np.isfinite(
             self.reduce(
