@@ -70,7 +70,10 @@ def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
         wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(has_pairs), max_size=1))
-    return result, osmo_plans.settings(**{"storage_account": "acc"} | good | wild)
+    chosen = {"storage_account": "acc"} | good | wild
+    if chosen.get("server") not in (None, "6.4"):
+        chosen["labels"] = None  # OSMO itself says that it has none
+    return result, osmo_plans.settings(**chosen)
 
 
 @st.composite

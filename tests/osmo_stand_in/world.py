@@ -186,8 +186,7 @@ class Pod:
 
 def _furnish(osmo: OsmoStandIn, order: Mapping[str, Any]) -> None:
     """Let it have what the plan names: the pool, the kind of machine with its folders, the credentials."""
-    mounts = ["/dev/shm"] if order["shared_memory"] == "mount" else []
-    machine = config.platform(allowed_mounts=tuple(mounts))
+    machine = config.platform(allowed_mounts=("/dev/shm",))
     osmo.pools[order["pool"]] = config.pool({order["gpu_platform"]: machine})
     for credential in order["credentials"]:
         osmo.credentials[credential["name"]] = {credential["key"]: "secret"}

@@ -100,7 +100,7 @@ def test_suspended_run_is_cancelled(runs, lab):
         return lab.get_state(job).startswith("SUSPENDED")
 
     wait_until(is_suspended, "the job to be suspended")
-    assert "suspended" in runs.read_status(folder)["reason"]
+    assert "SUSPENDED" in runs.read_status(folder)["reason"]
     assert runs.run("cancel", folder.name)[0] == 0
     assert runs.read_status(folder)["state"] == "cancelled"
 
