@@ -484,13 +484,3 @@ def test_the_trials_of_a_sweep_imply_what_their_values_do(robotrain, hub, tmp_pa
         ["org/vlm"],
         ["org/words"],
     ]
-
-
-def test_a_sweep_that_an_engine_runs_has_the_pins_of_its_job(robotrain, hub, dag_platform):
-    words = ("sweep", "arm", "--platform", "dag", "--head", "org/vlm", "--over", "steps=5,6", "--dry-run", "--json")
-    answer = robotrain(*words)
-    answer.check(0)
-    spec = json.loads(answer.json["files"]["sweep.json"]["text"])
-    assert [(source["uri"], source["pin"]) for source in spec["job"]["sources"]] == [
-        ("org/vlm", get_commit(hub, "org/vlm"))
-    ]

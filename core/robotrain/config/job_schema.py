@@ -95,7 +95,9 @@ def _make_value(parameter: Parameter) -> dict[str, Any]:
     kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
     if parameter.bare_type is str and not parameter.choices:
         kinds.append({"type": ["number", "boolean"]})
-    if parameter.param.form:  # several values, as a list or a table
+    if parameter.param.form in ("pairs", "table"):
+        kinds.append({"type": "object", "additionalProperties": {"type": [*SCALAR, "null"]}})
+    elif parameter.param.form:  # several values
         kinds.append({"type": ["array", "object"]})
     default = {} if parameter.default is None else {"default": parameter.default}
     return {"description": parameter.param.help, **default, "anyOf": [*kinds, {"type": "null"}]}
