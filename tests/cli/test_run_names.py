@@ -40,7 +40,6 @@ FOLDERS = {
     "robot-20261115-2/cups": "cups-act",
     "me@corp/data/cups": "cups-act",
     "me@corp/data": "me-corp-act",
-    "0123456789abcdef0123456789abcdef/data": "01234567-act",
 }
 
 

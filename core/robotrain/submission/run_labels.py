@@ -78,10 +78,6 @@ GENERAL_PROGRAM = re.compile("(main|run|start|__main__|train|training|trainer|)"
 """Names of programs that say nothing beside the folder of their code."""
 REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
 """A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
-ASSET = re.compile(r"(?:\w+:/?|\w+://.*/(?=[^/]+/versions/))([^:/]+)(?:[:/]|/versions/)([0-9]+)")
-"""An asset's or model's name and version: `scheme:NAME:VERSION`, `scheme:/NAME/VERSION`, `…/NAME/versions/VERSION`."""
-LONG_ID = re.compile(r"[0-9a-f]{32,}")
-SHORT_ID_LENGTH = 8
 UNNAMED_ROLES = ("scenes",)
 """Those whose sources say nothing about a run: many have the same."""
 
@@ -133,14 +129,8 @@ def _find_run_name(address: str) -> str:
 
 
 def _find_short_name(address: str) -> str:
-    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`.
-
-    An asset whose name says nothing is told from others by its version: `dataset-3` of `SCHEME:dataset:3`.
-    """
-    if (asset := ASSET.fullmatch(address)) and GENERAL_PART.fullmatch(asset[1]):
-        return "-".join(asset.groups())
+    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`."""
     address = re.sub(r"^\w+://|[?#].*", "", REPOSITORY_REVISION.sub(r"\1", address))
     address = re.sub(r"@[^/]*$", "", address)
     parts = [part for part in reversed(re.split("[/:]", address)) if part]
-    part = next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
-    return part[:SHORT_ID_LENGTH] if LONG_ID.fullmatch(part) else part
+    return next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
