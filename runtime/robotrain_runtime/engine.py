@@ -363,8 +363,6 @@ class Engine:
             except OSError as error:
                 self._emit_warning(f"the run is not tracked: {error}")
         tags = {**spec.tags, **_list_code_tags(self._document)}
-        ref = document.read_submission_id(self._document) or self._placement.work
-        tags[document.TRACKED_RUN_TAG] = f"{self._document.platform}:{ref}"
         self._relay.emit(Track(experiment=spec.experiment, run_name=spec.run_name, params=spec.params, tags=tags))
 
     def _make_work_command(self, data_folders: Mapping[JobSource, Path]) -> WorkCommand:

@@ -58,7 +58,6 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
         "eval-1",
     )
     values = {key: value for track in ran.of_kind(Track) for key, value in track.tags.items()}
-    assert values.pop("robotrain_ref") == f"here:{ran.work}"
     assert values == {"model_sha256": digest, "policy_artifact": "policy/000040"}
     steps = database("select key, step from metrics order by step")
     assert steps == [(f"ep{number}_success", number + 1) for number in range(4)]

@@ -48,7 +48,11 @@ def make_job_schema(
             "platforms": _make_table(tables, "settings by platform") | {"additionalProperties": True},
         },
         "additionalProperties": False,
-        "not": {"type": "object", "required": [*ARGUMENT_KEYS]},
+        "not": {
+            "type": "object",
+            "required": [*ARGUMENT_KEYS],
+            "properties": dict.fromkeys(ARGUMENT_KEYS, {"type": "array"}),
+        },
         "allOf": conditions,
     }
 

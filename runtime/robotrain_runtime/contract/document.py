@@ -287,10 +287,6 @@ def read_submission_id(document: JobDocument) -> str:
     return os.environ.get(document.placement.submission, "")
 
 
-TRACKED_RUN_TAG = "robotrain_ref"
-"""The tag of a tracking run: `PLATFORM:REF`, what the platform calls the run, or its run folder."""
-
-
 def read_platform_tracking_run(document: JobDocument) -> str:
     """Return the id of the tracking run that the platform created; empty if there is none."""
     return os.environ.get(document.placement.tracking_run, "")

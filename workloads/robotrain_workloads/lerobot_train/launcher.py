@@ -209,7 +209,11 @@ def _explain_trainer_error(
     error: Exception, launcher_options: argparse.Namespace, options: Sequence[str], root: Path
 ) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
-    from robotrain_workloads.dataset_check.videos import find_unreadable  # numpy starts threads
+
+    def find_unreadable_episodes() -> data_errors.UnreadableEpisodes:
+        from robotrain_workloads.dataset_check import videos  # numpy starts threads
+
+        return videos.find_unreadable(root, parse_episodes(options))
 
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
@@ -217,7 +221,7 @@ def _explain_trainer_error(
         error,
         root,
         lambda: find_problems(launcher_options, options, root),
-        lambda: find_unreadable(root, parse_episodes(options)),
+        find_unreadable_episodes,
     )
 
 
