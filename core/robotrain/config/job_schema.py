@@ -51,7 +51,7 @@ def make_job_schema(
         "not": {
             "type": "object",
             "required": [*ARGUMENT_KEYS],
-            "properties": dict.fromkeys(ARGUMENT_KEYS, {"type": "array"}),
+            "properties": {key: {"type": "array"} for key in ARGUMENT_KEYS},
         },
         "allOf": conditions,
     }
