@@ -61,8 +61,9 @@ def _make_inputs(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[st
     """Return the schemas of what a workload reads, of its parameters, and of those of a user's own."""
     roles = {}
     for name, role in workload.roles.items():
-        forms = {kind.name: {"description": f"{kind.help} {kind.form}", "type": SCALAR} for kind in kinds.values()}
-        source = _make_table({kind: form for kind, form in forms.items() if name in kinds[kind].roles}, "KIND: TEXT")
+        taking = (kind for kind in kinds.values() if name in kind.roles)
+        forms = {kind.name: {"description": f"{kind.help} {kind.form}", "type": SCALAR} for kind in taking}
+        source = _make_table(forms, "KIND: TEXT")
         roles[name] = {"anyOf": [source, {"type": "array", "items": source, **({} if role.many else {"maxItems": 1})}]}
     own = {"type": ["object", "null"], "maxProperties": 0}
     if workload.own_command:
