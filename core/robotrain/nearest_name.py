@@ -76,40 +76,9 @@ def suggest_name(name: str, candidates: Iterable[str], prefix: str = "") -> tupl
 
 
 def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
-    """Return the nearest name beside a file that does not exist, as its path after `prefix`; empty if none is near."""
+    """Return the nearest name beside a path that does not exist, as its path after `prefix`; empty if none is near."""
     with suppress(OSError):
-        nearest_name = find_nearest_name(
-            path.name, [sibling.name for sibling in path.parent.iterdir() if sibling.is_file()]
-        )
+        nearest_name = find_nearest_name(path.name, [sibling.name for sibling in path.parent.iterdir()])
         if nearest_name and not path.exists():
             return (Suggestion(f"{prefix}{shlex.quote(os.path.relpath(path.with_name(nearest_name)))}"),)
     return ()
-
-
-def list_meant_files(path_text: str, base: Path) -> list[str]:
-    """Return the paths from `base` of the files that a path which names none may mean: those of its name in another
-    folder near by, else the one of the nearest name.
-    """
-    path = Path(path_text)
-    folders = [base / path.parent, base, *(child for child in sorted(base.glob("[!.]*")) if child.is_dir())]
-    files = [file for folder in folders for file in folder.glob(f"*{path.suffix}") if file.is_file()]
-    candidates = sorted({os.path.relpath(file, base) if not path.is_absolute() else str(file) for file in files})
-    same_name = [candidate for candidate in candidates if Path(candidate).name == path.name]
-    nearest_file = find_nearest_name(os.path.normpath(path_text), candidates)
-    return same_name or ([nearest_file] if nearest_file else [])
-
-
-def correct_folder(text: str, base: Path) -> str:
-    """Return a path that exists, with the nearest name for the folder that is missing; empty if there is none."""
-    parts = text.rstrip("/").split("/") if not text.startswith("/") else ["/", *text.strip("/").split("/")]
-    missing_index = next(
-        (index for index in range(len(parts)) if not base.joinpath(*parts[: index + 1]).exists()), len(parts)
-    )
-    parent = base.joinpath(*parts[:missing_index])
-    if missing_index == len(parts) or not parent.is_dir():
-        return ""
-    nearest_name = find_nearest_name(
-        parts[missing_index], [entry.name for entry in os.scandir(parent) if entry.is_dir()]
-    )
-    corrected = [*parts[:missing_index], nearest_name or "", *parts[missing_index + 1 :]]
-    return os.path.join(*corrected) if nearest_name and base.joinpath(*corrected).exists() else ""

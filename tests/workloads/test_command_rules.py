@@ -71,7 +71,7 @@ REFUSED = [
     ("", "train.py", "program-missing", "--code . -- python train.py"),
     ("", "./trian.py", "program-missing", "--code . -- ./train.py"),
     ("", "python trian.py", "program-missing", "--code . -- python train.py"),
-    ("", "python scripts/train.py", "program-missing", "--code . -- python train.py"),
+    ("", "python scripts/train.py", "program-missing", "--code FOLDER"),
     ("", "torchrun --nproc-per-node 2 trian.py", "program-missing", "--code . -- torchrun --nproc-per-node 2 train.py"),
     ("", "bash -e run.sh", "program-missing", "--code FOLDER"),
     ("", f"true {'x' * (1 << 17)}", "command-invalid", "--code FOLDER"),

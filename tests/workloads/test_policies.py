@@ -30,7 +30,7 @@ def test_a_type_is_shown_with_its_options_and_not_those_that_robotrain_sets(robo
 
 
 def test_a_type_that_is_not_there_is_answered_with_the_nearest(robotrain: Any) -> None:
-    for name, meant in (("smolvlq", "smolvla"), ("gr00t", "groot")):
+    for name, meant in (("smolvlq", "smolvla"), ("groto", "groot")):
         answer = robotrain("policies", name)
         answer.check_problems(2, f"value-unknown TYPE {name}")
         assert f"use   robotrain policies {meant}" in answer.stderr

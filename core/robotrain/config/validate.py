@@ -10,7 +10,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters, load
 
 from robotrain.config.values import MAX_LETTERS, Value
 from robotrain.config.yaml_nodes import YamlNode
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
@@ -169,13 +169,9 @@ def _make_missing_problem(parameter: Parameter) -> Problem:
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a value that its parameter does not accept."""
     shown_value = format_raw(parameter, value.value)
-    choice = dict(parameter.param.foreign_values).get(shown_value.strip().lower())  # as other tools call it
-    ways = suggest_name(shown_value, parameter.choices, prefix=f"{parameter.flag} ")
-    if choice:
-        ways = (Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}"),)
     return make_problem(
         "value-invalid.takes",
-        *ways,
+        *suggest_name(shown_value, parameter.choices, prefix=f"{parameter.flag} "),
         where=value.origin.where or value.origin.layer,
         given=shown_value,
         flag=parameter.flag,

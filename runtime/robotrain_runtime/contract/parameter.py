@@ -102,8 +102,6 @@ class Param(NamedTuple):
     """What the trainer does by itself where the default is not its own, such as `LeRobot's is 8`: `explain` and
     `submit --dry-run` show it with a default that counts.
     """
-    foreign_values: tuple[tuple[str, str], ...] = ()
-    """What other tools call a choice, each with the choice, or a whole flag, for a suggestion: `("gpu", "cuda")`."""
     instead_of_secret: str = ""
     """What to type in place of a value that is a secret: `--secret NAME=REFERENCE`."""
     bare_names: bool = False
@@ -184,7 +182,7 @@ class Parameter(NamedTuple):
     @property
     def can_be_unset(self) -> bool:
         """Whether `none` unsets it."""
-        has_own = self.param.takes_none or UNSET in self.choices or UNSET in dict(self.param.foreign_values)
+        has_own = self.param.takes_none or UNSET in self.choices
         return self.default is None and not self.required and not has_own
 
 

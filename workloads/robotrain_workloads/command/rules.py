@@ -12,7 +12,7 @@ from robotrain.config.program_file import find_code_folder
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
-from robotrain.nearest_name import find_nearest_name, list_meant_files, suggest_name
+from robotrain.nearest_name import find_nearest_name, suggest_name, suggest_path
 from robotrain.redaction import can_repeat, redact
 from robotrain.store import code_folder
 from robotrain.store.code_folder import CodeContent
@@ -35,8 +35,6 @@ PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
 SHELLS = ("bash", "sh")
 MAX_NAMES = 5
-MAX_MEANT = 3
-"""Files that a message names, and that it offers in place of one that is not there."""
 MAX_ARGUMENT_BYTES = (128 << 10) - 1
 """What Linux gives a process in one argument, or in one variable with its name."""
 
@@ -231,10 +229,9 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         folder = PurePosixPath(name).parent
         glob_pattern = f"*{PurePosixPath(name).suffix or '.py'}"
         files = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(glob_pattern))
-        nearest_ways = map(Suggestion, list_meant_files(name, Path(code.uri))[:MAX_MEANT])
         reason = f"It has {', '.join(files[:MAX_NAMES])}." if files else ""
         yield make_problem(
-            "program-missing.not-in-code", *nearest_ways, given=name, name=redact(name), why=redact(reason)
+            "program-missing.not-in-code", *suggest_name(name, files), given=name, name=redact(name), why=redact(reason)
         )
 
 
@@ -245,7 +242,7 @@ def _suggest_code(name: str, words: Sequence[str]) -> Iterator[Suggestion]:
     if is_here and not starter:
         yield Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
         return
-    for file in [name] if is_here else list_meant_files(name, Path())[:MAX_MEANT]:
+    for file in [name] if is_here else [way.text for way in suggest_path(Path(name))]:
         folder = find_code_folder(Path(file).absolute())
         path = os.path.relpath(file, folder)
         if name == words[0]:  # a program without a folder is looked for on PATH alone

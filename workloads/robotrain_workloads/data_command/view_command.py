@@ -14,9 +14,9 @@ from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.output import print_json, print_message
 from robotrain.cli.page_file import check_page_place, print_page, write_page
 from robotrain.cli.progress_bar import show_progress
-from robotrain.errors import Rejected, Suggestion
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.nearest_name import correct_folder
+from robotrain.nearest_name import suggest_path
 from robotrain.redaction import redact
 
 from robotrain_workloads.data_command import given_datasets, process
@@ -116,8 +116,7 @@ def _find_folder(dataset: str) -> Path:
     folder = Path(dataset).expanduser()
     if folder.is_dir():
         return folder
-    nearest_folder = correct_folder(dataset, Path.cwd())
-    ways = [Suggestion(f"robotrain data view {shlex.quote(nearest_folder)}")] if nearest_folder else []
+    ways = suggest_path(folder, "robotrain data view ")
     raise Rejected([make_problem("source-invalid.elsewhere", *ways, given=redact(dataset))])
 
 

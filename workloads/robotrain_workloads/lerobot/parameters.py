@@ -7,13 +7,6 @@ from robotrain_runtime.contract.parameter import Param
 
 DEFAULT_POLICY_TYPE = "act"
 Device = Literal["auto", "cpu", "cuda", "mps"]
-DEVICE_WORDS = (("gpu", "cuda"), ("nvidia", "cuda"), ("metal", "mps"))
-"""What people call a device, each with its name here."""
-PRECISION_WORDS = (
-    *(("bfloat16", "bf16"), ("float16", "fp16"), ("half", "fp16"), ("16-mixed", "fp16"), ("bf16-mixed", "bf16")),
-    *(("float32", "no"), ("fp32", "no"), ("32", "no"), ("full", "no"), ("off", "no"), ("none", "no"), ("false", "no")),
-)
-"""What people call a number format, each with its name here."""
 JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))]
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 TrainingSteps = Annotated[
@@ -43,9 +36,7 @@ NodeGpus = Annotated[
 ]
 Seed = Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)]
 CHECKPOINTS_PATTERN, CHECKPOINTS_HELP = "^(?:all|[1-9][0-9]{0,11})$", "all, or a number of steps greater than 0"
-TrainingDevice = Annotated[
-    Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=DEVICE_WORDS)
-]
+TrainingDevice = Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")]
 TrustRemoteCode = Annotated[
     str | None,
     Param(

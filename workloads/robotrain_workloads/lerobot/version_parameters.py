@@ -19,20 +19,6 @@ else:  # the data of versions says which there are
 LeRobotVersion = Annotated[VersionName, Param(help="the version of LeRobot to run with", env=("LEROBOT_VERSION",))]
 
 
-OTHER_SPELLINGS = (("gr00t", "groot"), ("pi0.5", "pi05"), ("pi0-fast", "pi0_fast"), ("pi0fast", "pi0_fast"))
-"""Names of types as their authors write them."""
-
-
-def list_other_types(section: str, flag: str) -> tuple[tuple[str, str], ...]:
-    """Return the types of the other section, each with the line that trains it. `flag`: that of the other section."""
-    type_names = versions.list_type_names(section)
-    other_section = versions.REWARD_MODELS if section == versions.POLICIES else versions.POLICIES
-    other_types = tuple(
-        (name, f"{flag} {name}") for name in versions.list_type_names(other_section) if name not in type_names
-    )
-    return (*other_types, *((spelling, name) for spelling, name in OTHER_SPELLINGS if name in type_names))
-
-
 DEFAULT_LEROBOT_VERSION = versions.get_version().name
 
 

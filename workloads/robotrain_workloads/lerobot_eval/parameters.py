@@ -248,7 +248,7 @@ class EvalParameters:
     ] = 1000
     device: Annotated[
         shared.Device,
-        Param(help="where the policy computes; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS),
+        Param(help="where the policy computes; auto uses a GPU if there is one"),
     ] = "auto"
     system_metrics: SystemMetrics = True
     experiment_name: Annotated[

@@ -16,7 +16,6 @@ from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.version_parameters import OTHER_SPELLINGS
 
 make_problem = Messages(__file__)
 
@@ -62,7 +61,7 @@ def policies(
 def _show_type(ctx: typer.Context, name: str, json: bool) -> None:
     types = list_types()
     if name not in types:
-        meant_name = dict(OTHER_SPELLINGS).get(name) or find_nearest_name(name, types)
+        meant_name = find_nearest_name(name, types)
         ways = [Suggestion(f"robotrain policies {meant_name}")] if meant_name else []
         raise Rejected([make_problem("value-unknown", *ways, given=redact(name), name=redact(name))])
     parameter, facts = SECTIONS[types[name]], _get_facts(name)

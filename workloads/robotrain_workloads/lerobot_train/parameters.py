@@ -9,7 +9,7 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import Clock, ClockJump, Sync
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.lerobot import version_parameters, versions
+from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
@@ -93,7 +93,6 @@ TrainedPolicyType = Annotated[
         short="-p",
         env=("POLICY_TYPE",),
         metavar="TYPE",
-        foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
         open_with="packages",
     ),
 ]
@@ -110,7 +109,6 @@ class TrainParameters:
         Param(
             help="the reward model to train, instead of a policy; `robotrain policies` lists them",
             metavar="TYPE",
-            foreign_values=version_parameters.list_other_types(versions.REWARD_MODELS, "--policy-type"),
         ),
     ] = None
     packages: Packages = None
@@ -249,7 +247,7 @@ class TrainParameters:
             help="the number format of training (default: no, or what LeRobot has for the type)",
             env=("MIXED_PRECISION",),
             requires="mixed_precision",
-            foreign_values=shared.PRECISION_WORDS,
+            takes_none=True,
         ),
     ] = None
     experiment_name: Annotated[
