@@ -220,7 +220,7 @@ def submit(
     pin: bool = True,
     name: str = "",
     note: str = "",
-    notify: str = "",
+    notify: bool = False,
     checker: str = "",
     yes: bool = False,
     **values: Any,
@@ -234,7 +234,7 @@ def submit(
     :param new: start a new run even if the same job is running, or an interrupted submit of it exists.
     :param pin: resolve branches and tags to commits now.
     :param name: what to call the run, as `--name` does; default: its data and policy.
-    :param notify: names of channels, between commas, that the run itself tells how it ended, as `--notify`.
+    :param notify: the run itself tells your webhook how it ended, as `--notify`.
     :param checker: the Python that asks the trainer about the options, or `none`, as `--checker`.
     :param yes: answer yes to what the command asks on a terminal, as `--yes`.
     """
@@ -251,7 +251,7 @@ def submit(
         run_name=name,
         is_sent=True,
     )
-    prepared = tell_by_run(prepared, notify, plugins) if notify else prepared
+    prepared = tell_by_run(prepared, True, plugins) if notify else prepared
     warnings: list[Problem] = list(prepared.warnings)
     checks = CheckOptions(checker=checker, has_flag=True, confirm=lambda problem: yes)
     record, is_new, _ = submitter.submit_job(

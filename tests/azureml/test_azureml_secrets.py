@@ -30,10 +30,10 @@ def test_plan_has_addresses_and_no_variable_of_the_job_names_a_secret() -> None:
     assert "API_TOKEN" not in made.files["job.yaml"].decode()
 
 
-def test_channel_of_a_run_is_a_secret_of_the_vault_like_any_other() -> None:
-    made = render_plan(job(), secrets='{"ROBOTRAIN_NOTIFY_team": "webhook"}', key_vault="robots")
+def test_webhook_of_a_run_is_a_secret_of_the_vault_like_any_other() -> None:
+    made = render_plan(job(), secrets='{"ROBOTRAIN_NOTIFY": "webhook"}', key_vault="robots")
     address = "https://robots.vault.azure.net/secrets/webhook"
-    assert read_placement(made).secrets == {"ROBOTRAIN_NOTIFY_team": address}
+    assert read_placement(made).secrets == {"ROBOTRAIN_NOTIFY": address}
     assert not read_placement(made).tells_end
 
 

@@ -155,22 +155,20 @@ def taken(served):
 
 
 @pytest.fixture
-def add_channel(tmp_path):
-    """Add a channel to the user's configuration; return the file with its address.
+def set_webhook(tmp_path):
+    """Write the webhook of the user's configuration; return the file with its address.
 
     secrets: where platforms have it, by their names.
     """
     configuration = Path(os.environ["XDG_CONFIG_HOME"], "robotrain/config.toml")
     configuration.parent.mkdir(parents=True, exist_ok=True)
-    configuration.write_text("[notify]\n")
 
-    def add(name: str, address: str, mode: int = 0o600, **secrets: str) -> Path:
-        file = tmp_path / f"{name}.secret"
+    def write(address: str, mode: int = 0o600, **secrets: str) -> Path:
+        file = tmp_path / "webhook.secret"
         file.write_text(f"{address}\n")
         file.chmod(mode)
-        places = ", ".join(f"{key} = {json.dumps(place)}" for key, place in {"file": str(file), **secrets}.items())
-        with configuration.open("a") as table:
-            table.write(f"{name} = {{{places}}}\n" if secrets else f"{name} = {json.dumps(str(file))}\n")
+        lines = [f"{key} = {json.dumps(place)}" for key, place in {"file": str(file), **secrets}.items()]
+        configuration.write_text("\n".join(["[notify]", *lines]))
         return file
 
-    return add
+    return write

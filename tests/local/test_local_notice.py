@@ -22,17 +22,14 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def robotrain(command: tuple[str, ...], webhook: Webhook, tmp_path: Path) -> Callable[..., str]:
-    """Run a command of robotrain with the channels `team` and `gone`; what it prints, which has no address."""
+    """Run a command of robotrain with the webhook configured; what it prints, which has no address."""
     folder = tmp_path / "config/robotrain"
     folder.mkdir(parents=True)
     (tmp_path / "mine").mkdir()
-    lines = ["[notify]"]
-    for name, place in {"team": "", "gone": "/withdrawn"}.items():
-        file = tmp_path / "mine" / name
-        file.touch(mode=0o600)
-        file.write_text(f"{webhook.address}{place}\n")
-        lines.append(f'{name} = "{file}"')
-    (folder / "config.toml").write_text("\n".join(lines))
+    file = tmp_path / "mine" / "webhook"
+    file.touch(mode=0o600)
+    file.write_text(f"{webhook.address}\n")
+    (folder / "config.toml").write_text(f'[notify]\nfile = "{file}"\n')
     own = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "ROBOTRAIN_STATE": str(tmp_path / "state")}
 
     def run(*words: str) -> str:
@@ -60,28 +57,26 @@ def test_runs_tell_once_each_though_nobody_waits(
     robotrain: Callable[..., str], webhook: Webhook, tmp_path: Path
 ) -> None:
     submit = ("submit", "command", "--platform", "local", "--notify")
-    name = json.loads(robotrain(*submit, "team,gone", "--name", "pick", "--json", "--", "true"))["run"]
-    wait_for(webhook, 2)
-    assert sorted({path for path, *_ in webhook.taken}) == [f"/services/{SECRET}", f"/services/{SECRET}/withdrawn"]
-    assert set(webhook.texts) == {f"pick succeeded\nrun: {name} on local\nnext: robotrain outputs {name}"}
-    assert "the channel gone was not told: it answered with status 404" in robotrain("logs", "pick")
+    name = json.loads(robotrain(*submit, "--name", "pick", "--json", "--", "true"))["run"]
+    wait_for(webhook, 1)
+    assert webhook.texts == [f"pick succeeded\nrun: {name} on local\nnext: robotrain outputs {name}"]
     assert "succeeded" in robotrain("wait", "pick")
 
     robotrain("resubmit", "pick")  # the same plan
-    wait_for(webhook, 4)
-    robotrain("resubmit", "pick", "--notify", "team", "--wait")
-    wait_for(webhook, 5)
+    wait_for(webhook, 2)
+    robotrain("resubmit", "pick", "--notify", "--wait")
+    wait_for(webhook, 3)
 
-    robotrain(*submit, "team", "--name", "broken", "--", "python3", "-c", "raise ValueError('no such joint')")
-    wait_for(webhook, 6)
+    robotrain(*submit, "--name", "broken", "--", "python3", "-c", "raise ValueError('no such joint')")
+    wait_for(webhook, 4)
     assert webhook.texts[-1].startswith("broken failed\nValueError: no such joint\n")
 
-    robotrain(*submit, "team", "--name", "slow", "--", "sleep", "60")
+    robotrain(*submit, "--name", "slow", "--", "sleep", "60")
     until = time.monotonic() + 30
     while "work: started" not in robotrain("logs", "slow") and time.monotonic() < until:
         time.sleep(0.2)
     robotrain("cancel", "slow")
-    wait_for(webhook, 7)
+    wait_for(webhook, 5)
     assert webhook.texts[-1].startswith("slow cancelled\nthe run was stopped\n")
 
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]

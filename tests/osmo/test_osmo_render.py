@@ -241,12 +241,9 @@ def test_secrets_of_the_program_become_variables_of_the_task_for_any_workload() 
     assert not read_placement(render_plan(job())).secrets
 
 
-def test_channel_of_a_run_is_a_credential_whose_key_is_its_name() -> None:
-    made = render_plan(
-        job(HUB), secrets='{"ROBOTRAIN_NOTIFY_team": "webhooks", "ROBOTRAIN_NOTIFY_phone": "webhooks:ntfy"}'
-    )
-    variables = ("ROBOTRAIN_SECRET_ROBOTRAIN_NOTIFY_team", "ROBOTRAIN_SECRET_ROBOTRAIN_NOTIFY_phone")
-    assert read_task(made)["credentials"] == {"webhooks": dict(zip(variables, ("team", "ntfy"), strict=True))}
+def test_webhook_of_a_run_is_a_credential_as_any_other_secret() -> None:
+    made = render_plan(job(HUB), secrets='{"ROBOTRAIN_NOTIFY": "webhooks:slack"}')
+    assert read_task(made)["credentials"] == {"webhooks": {"ROBOTRAIN_SECRET_ROBOTRAIN_NOTIFY": "slack"}}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A run that tells channels itself how it ended: once, whatever the end, and no one else sees their addresses."""
+"""A run that tells a webhook itself how it ended: once, whatever the end, and no one else sees its address."""
 
 import contextlib
 import dataclasses
@@ -15,11 +15,11 @@ import pytest
 from local_server import serve_webhook
 from robotrain_runtime.contract import notice
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome, format_event
-from robotrain_runtime.contract.notice import post_notice, tell_all
+from robotrain_runtime.contract.notice import post_notice
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.publishing.end_notice import EndNotice, format_notice
 
-TEAM = "ROBOTRAIN_NOTIFY_team"
+NOTIFY = "ROBOTRAIN_NOTIFY"
 
 
 @pytest.fixture
@@ -30,18 +30,15 @@ def webhook():
 
 @pytest.fixture
 def told(job, webhook, tmp_path):
-    """Make a document of a run that tells channels: `told("pass", phone="/withdrawn")`; `team` works.
+    """Make a document of a run that tells the webhook, or another address.
 
     of: other fields of the placement. secrets: others of the job.
     """
 
-    def make(program: str = "pass", record=None, of=None, secrets=None, **more: str):
-        secrets = dict(secrets or {})
-        for name, address in {"team": "", **more}.items():
-            file = tmp_path / f"{name}.address"
-            file.write_text(address if "://" in address else f"{webhook.address}{address}\n")
-            secrets[f"ROBOTRAIN_NOTIFY_{name}"] = str(file)
-        made = job(program, secrets=secrets, **(of or {}))
+    def make(program: str = "pass", address: str = webhook.address, record=None, of=None, secrets=None):
+        file = tmp_path / "address"
+        file.write_text(f"{address}\n")
+        made = job(program, secrets={NOTIFY: str(file), **(secrets or {})}, **(of or {}))
         return dataclasses.replace(made, record=record or {})
 
     return make
@@ -83,40 +80,43 @@ def test_run_that_is_stopped_is_told_within_its_time(start, told, webhook):
     ]
 
 
-def test_channel_that_fails_is_a_line_of_the_log_and_changes_nothing(run, told, webhook, tmp_path):
-    bad = {"shut": "http://127.0.0.1:1/T0SECRET", "far": "http://198.51.100.1/T0SECRET"}
-    lost = {"ROBOTRAIN_NOTIFY_lost": "/nowhere/T0"}
-    ran = run(told(secrets=lost, gone="/withdrawn", moved="/moved", **bad))
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("{}/withdrawn", "status 404"),
+        ("{}/moved", "status 302"),
+        ("http://127.0.0.1:1/T0SECRET", "refused"),
+        ("http://198.51.100.1/T0SECRET", "does not begin with https"),
+        ("", "cannot be read"),
+    ],
+)
+def test_webhook_that_fails_is_a_line_of_the_log_and_changes_nothing(run, told, webhook, tmp_path, address, reason):
+    ran = run(told(address=address.format(webhook.address)))
     assert ran.exit_code == 0
-    warnings = {line.split()[3]: line.partition(": the channel ")[2] for line in ran.ordinary if "was not told" in line}
-    assert warnings.keys() == {"gone", "moved", "shut", "far", "lost"}
-    assert "status 404" in warnings["gone"]
-    assert "status 302" in warnings["moved"]
-    assert "does not begin with https" in warnings["far"]
-    assert len(webhook.taken) == 3, "team, and the two that refuse"
+    (line,) = [line for line in ran.ordinary if "warning: the webhook was not told: " in line]
+    assert reason in line
     check_secrecy(ran, tmp_path / "work")
 
 
 def test_no_program_of_the_run_has_the_address(run, job, webhook):
     show = "import os; print('seen', [name for name in os.environ if 'SECRET' in name or 'NOTIFY' in name])"
-    ran = run(job(show, secrets={TEAM: "${PLATFORM_SECRET}"}), PLATFORM_SECRET=webhook.address)
+    ran = run(job(show, secrets={NOTIFY: "${PLATFORM_SECRET}"}), PLATFORM_SECRET=webhook.address)
     assert ran.ordinary == ["seen []"]
     assert len(webhook.taken) == 1
 
 
 def test_address_in_a_store_of_secrets_is_read_at_the_end(run, job, webhook):
-    made = job(secrets={TEAM: f"vault://{webhook.address.replace('://', '|')}"})
+    made = job(secrets={NOTIFY: f"vault://{webhook.address.replace('://', '|')}"})
     plugins = {**made.container_plugins, "secrets.vault": "pretend_vault"}
     ran = run(dataclasses.replace(made, container_plugins=plugins))
-    assert "the channel team was not told: its address does not begin with https" in "\n".join(ran.ordinary)
+    assert "the webhook was not told: its address does not begin with https" in "\n".join(ran.ordinary)
 
 
-def test_store_that_cannot_be_loaded_costs_no_other_channel(run, told, webhook):
-    made = told(secrets={"ROBOTRAIN_NOTIFY_phone": "vault://T0"})
+def test_store_that_cannot_be_loaded_keeps_no_address_in_a_file_from_being_used(run, told, webhook):
+    made = told(secrets={"API_TOKEN": "vault://T0"})
     plugins = {**made.container_plugins, "secrets.vault": "no_such_module"}
-    ran = run(dataclasses.replace(made, container_plugins=plugins))
+    run(dataclasses.replace(made, container_plugins=plugins))
     assert [text.splitlines()[0] for text in webhook.texts] == ["pretend-1 failed"]
-    assert [line.split()[3] for line in ran.ordinary if "was not told" in line] == ["phone"]
 
 
 @pytest.mark.parametrize("damage", [None, b"\xff\n"], ids=["missing", "no text"])
@@ -168,17 +168,15 @@ def send_drops(connection: socket.socket, ended: threading.Event) -> None:
             connection.sendall(b"x")
 
 
-def test_host_that_answers_by_drops_holds_no_notice_and_the_others_are_told(webhook):
+def test_host_that_answers_by_drops_holds_no_notice():
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve_drops, args=(server, ended), daemon=True).start()
         slow = f"http://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
-        failures = tell_all([slow, webhook.address, slow], lambda address: post_notice(address, "pick failed"), 0.5)
+        assert post_notice(slow, "pick failed", 0.5) == "timed out"
         assert time.monotonic() - began < 2
         ended.set()
-    assert failures == ["timed out", "", "timed out"]
-    assert webhook.texts == ["pick failed"]
 
 
 HOSTILE = "<!channel> <@U1> @everyone @here [the report](https://evil.example) <https://evil.example|robotrain> a<b&c"

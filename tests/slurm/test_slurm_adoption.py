@@ -307,20 +307,20 @@ def test_the_same_job_says_which_checkpoint_an_adopted_run_left(submit, adopt, r
 
 
 @pytest.mark.parametrize("change", [(), ("--set", "memory=2G")], ids=["same job", "changed"])
-def test_what_is_sent_after_an_adopted_run_tells_no_channel_of_its_sender(submit, adopt, robotrain, tmp_path, change):
+def test_what_is_sent_after_an_adopted_run_does_not_tell_its_sender(submit, adopt, robotrain, tmp_path, change):
     file, secret = tmp_path / "team", tmp_path / "token"
     for path in (file, secret):
         path.touch(mode=0o600)
         path.write_text("http://127.0.0.1:1/T0SECRET")
     configuration = tmp_path / "config/robotrain/config.toml"
     configuration.parent.mkdir(parents=True, exist_ok=True)
-    configuration.write_text(f'[notify]\nteam = {{file = "{file}", slurm = "{file}"}}\n')
+    configuration.write_text(f'[notify]\nslurm = "{file}"\n')
 
     def read_secrets(folder: Path) -> dict[str, str]:
         return json.loads((folder / "job.json").read_text())["placement"]["secrets"]
 
-    folder = submit("colleague", "--notify", "team", "--secret", f"API_TOKEN={secret}")
-    assert read_secrets(folder) == {"API_TOKEN": str(secret), "ROBOTRAIN_NOTIFY_team": str(file)}
+    folder = submit("colleague", "--notify", "--secret", f"API_TOKEN={secret}")
+    assert read_secrets(folder) == {"API_TOKEN": str(secret), "ROBOTRAIN_NOTIFY": str(file)}
     adopt(folder)
     own_secret = ("--set", f"secrets.MY_TOKEN={secret}")
     answer = robotrain("resubmit", "pick", "--new", *own_secret, *change, "--json")

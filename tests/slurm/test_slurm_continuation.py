@@ -192,9 +192,9 @@ def webhook():
 
 @pytest.fixture
 def telling_job(job, tmp_path, webhook, make_plan) -> NodeJob:
-    """The job of a run that tells a channel."""
+    """The job of a run that tells a webhook."""
     (tmp_path / "team").write_text(webhook.address)
-    plan = make_plan(secrets=json.dumps({"ROBOTRAIN_NOTIFY_team": str(tmp_path / "team")}))
+    plan = make_plan(secrets=json.dumps({"ROBOTRAIN_NOTIFY": str(tmp_path / "team")}))
     made = document.parse_document(plan.files["job.json"].decode())
     assert made.placement.tells_end
     placement = dataclasses.replace(made.placement, work=str(tmp_path))

@@ -159,11 +159,11 @@ def test_job_is_requeued_before_its_time_is_up(submit, lab):
     assert run.list_jobs() == [run.job]
 
 
-def test_run_that_goes_on_tells_a_channel_once_at_its_end(submit, lab, tmp_path):
+def test_run_that_goes_on_tells_a_webhook_once_at_its_end(submit, lab, tmp_path):
     (tmp_path / "team").touch(mode=0o600)
     with serve_webhook() as webhook:
         (tmp_path / "team").write_text(webhook.address)
-        run = submit("--secret", f"ROBOTRAIN_NOTIFY_team={tmp_path}/team")
+        run = submit("--secret", f"ROBOTRAIN_NOTIFY={tmp_path}/team")
         run.wait_for_step()
         stop_before_limit(lab, run)
         run.assert_whole(2)

@@ -108,10 +108,10 @@ NoteOption = Annotated[str, _make_label_option("--note")]
 WAIT_HELP = "Wait until the run, or the last step of a pipeline, ends; the exit code says how it ended."
 DRY_RUN_HELP = "Check the job, or every step of a pipeline, and show what would be sent; do not submit."
 NEW_HELP = "Start a new run even if the same job or pipeline is running, or an interrupted submit of it exists."
-NOTIFY_HELP = "Tell these channels of your configuration how each run ended: NAME,NAME."
-SUBMIT_NOTIFY_HELP = "Have the run, or this machine with --wait, tell these channels how it ended: NAME,NAME."
-SubmitNotifyOption = Annotated[str, option("--notify", "NAME", SUBMIT_NOTIFY_HELP)]
-NotifyOption = Annotated[str, option("--notify", "NAME", NOTIFY_HELP)]
+NOTIFY_HELP = "Tell the webhook of your configuration how each run ended."
+SUBMIT_NOTIFY_HELP = "Have the run, or this machine with --wait, tell your webhook how it ended."
+SubmitNotifyOption = Annotated[bool, typer.Option("--notify", help=SUBMIT_NOTIFY_HELP)]
+NotifyOption = Annotated[bool, typer.Option("--notify", help=NOTIFY_HELP)]
 WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
 NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX, looks_like_secret
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE, looks_like_secret
 
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.errors import Problem
@@ -32,7 +32,7 @@ def is_reserved_variable(name: str, of_platform: Collection[str] = ()) -> bool:
     :param of_platform: variables that the platform sets; one that ends with `_` stands for all that begin with it.
     """
     platform_prefixes = tuple(name for name in of_platform if name.endswith("_"))
-    if name.startswith(CHANNEL_PREFIX):  # no program gets it
+    if name == NOTIFY_VARIABLE:  # no program gets it
         return False
     return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *platform_prefixes))
 

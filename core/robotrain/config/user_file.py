@@ -18,11 +18,9 @@ from robotrain.store import files
 make_problem = Messages(__file__)
 
 FILE = "config.toml"
-KEYS, CHANNELS = ("checker", "notify"), "notify"
-NOTIFY_FLAG = "--notify"
-"""The option that names channels."""
-CHANNEL_FILE = "file"
-"""Of a channel: the file with its address. Any other key is the name of a platform."""
+KEYS, WEBHOOK = ("checker", "notify"), "notify"
+ADDRESS_FILE = "file"
+"""Of the webhook: the file with its address. Any other key is the name of a platform."""
 USER_LAYER = "user configuration"
 
 
@@ -31,8 +29,8 @@ class UserFile(NamedTuple):
 
     values: dict[str, Value]
     problems: tuple[Problem, ...] = ()
-    channels: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    """By the name of a channel, where its address is: the file of this machine, and the secret of each platform."""
+    webhook: Mapping[str, str] = MappingProxyType({})
+    """Where the address of the webhook is: the file of this machine, and the secret of each platform."""
 
 
 def get_user_file() -> Path:
@@ -57,7 +55,7 @@ def read_user_file() -> UserFile:
         return UserFile({}, (make_problem("file-malformed.user-file", where=error_place, why=reason),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
-    values, problems, channels = {}, [], dict[str, Mapping[str, str]]()
+    values, problems, webhook = {}, [], dict[str, str]()
     for name, value in body.items():
         if name not in KEYS:
             problems.append(
@@ -69,23 +67,13 @@ def read_user_file() -> UserFile:
                     keys=", ".join(KEYS),
                 )
             )
-        elif name == CHANNELS:
-            tables = value if isinstance(value, dict) else {"": value}
-            channels = {channel: _read_channel(channel_places) for channel, channel_places in tables.items()}
-            if not all(channels.values()):
-                channels = {}
-                problems.append(make_problem("file-malformed.user-channels", where=str(path)))
+        elif name == WEBHOOK:
+            if isinstance(value, dict) and all(isinstance(place, str) and place for place in value.values()):
+                webhook = value
+            else:
+                problems.append(make_problem("file-malformed.user-webhook", where=str(path)))
         elif not isinstance(value, str) or not value:
             problems.append(make_problem("file-malformed.user-value", where=str(path), name=name))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
-    return UserFile(values, tuple(problems), channels)
-
-
-def _read_channel(channel_places: object) -> dict[str, str]:
-    """Return where the address of a channel is; nothing if that is malformed."""
-    table = {CHANNEL_FILE: channel_places} if isinstance(channel_places, str) else channel_places
-    if not isinstance(table, dict):
-        return {}
-    addresses = {name: address for name, address in table.items() if isinstance(address, str) and address}
-    return addresses if len(addresses) == len(table) else {}
+    return UserFile(values, tuple(problems), webhook)

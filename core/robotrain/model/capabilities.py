@@ -16,7 +16,7 @@ FEATURES: Mapping[str, str] = {
     "stream_logs": "follow the log while the job runs",
     "cancel": "stop a run",
     "shell": "open a shell where a run works",
-    "notify": "let a run tell a channel how it ended",
+    "notify": "let a run tell a webhook how it ended",
     "adopt": "record a run that another machine submitted",
     "runs_here": "do the work on this very machine",
     "publish_folder": "copy what a run leaves to a folder",

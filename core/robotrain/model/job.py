@@ -65,7 +65,7 @@ class Job:
     def same_key(self) -> str:
         """What the same job has on every machine, with its pins and settings, and no other; empty before it is sent.
 
-        Names, notes and channels do not count, nor does the version of robotrain.
+        Names, notes and notifications do not count, nor does the version of robotrain.
         """
         return str(self.record.get(SAME_KEY, ""))
 

@@ -74,7 +74,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans):
     start_file = START_FILE
     """In the run folder: the script that `make_start_script` returns."""
     tells_end = False
-    """Whether its own program tells channels how a run ended, as `Placement.tells_end`."""
+    """Whether its own program tells the webhook how a run ended, as `Placement.tells_end`."""
     python_search = ("this node", "install one, or ask for one")
     """Where no Python was found, and what to do, for the message of a job without one."""
     run_settings: Mapping[str, str] = {"runs_dir": "--runs-dir"}

@@ -13,7 +13,6 @@ from robotrain.model.platform import Platform
 from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock
-from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
@@ -151,7 +150,7 @@ def run_preflight(
     :param confirm: asks the user about a problem that has a question.
     """
     raise_if_any(find_secrets_in_plan(rendered.plan))
-    problems = [*earlier_problems, *name_channels(platform.engine.preflight(rendered.plan))]
+    problems = [*earlier_problems, *platform.engine.preflight(rendered.plan)]
     problems = settle_questions(pin.deduplicate_problems(problems), confirm)
     raise_if_any(problems)
     return problems

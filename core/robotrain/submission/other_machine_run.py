@@ -187,7 +187,7 @@ def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> OtherMac
         )
         settings = dict(list_fields(typed_settings))
         if settings.get(same_job.SECRETS_SETTING):  # whoever sent that run is not told of this one
-            settings[same_job.SECRETS_SETTING] = same_job.leave_out_channels(settings[same_job.SECRETS_SETTING])
+            settings[same_job.SECRETS_SETTING] = same_job.leave_out_webhook(settings[same_job.SECRETS_SETTING])
         for name in carried_names.intersection(carried_record.list_personal_settings(own_platform)):
             value = settings.pop(name)
             if value and carried_record.was_chosen(document, name):

@@ -1,49 +1,44 @@
-"""A run that tells channels itself how it ended: their addresses become secrets of its job, by reference."""
+"""A run that tells the user's webhook itself how it ended: its address becomes a secret of its job, by reference."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
 
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
 
-from robotrain.config.user_file import CHANNEL_FILE, NOTIFY_FLAG, get_user_file
+from robotrain.config.user_file import ADDRESS_FILE, get_user_file, read_user_file
 from robotrain.config.values import Origin
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.errors import Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
-from robotrain.model.platform import make_feature_error
-from robotrain.notifications import check_web_channel, choose_channels
+from robotrain.model.platform import Platform, make_feature_error
+from robotrain.notifications import check_address_file
 from robotrain.plugins.manager import Plugins
-from robotrain.submission.channel_variables import make_variable, name_channels
 from robotrain.submission.container_plugins import collect_container_plugins
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.same_job import SECRETS_SETTING, leave_out_channels
+from robotrain.submission.same_job import SECRETS_SETTING, leave_out_webhook
 
 make_problem = Messages(__file__)
 
+NOTIFY_FLAG = "--notify"
 WAIT = Suggestion("--wait", "this machine waits and tells")
 FEATURE = "notify"
 
 
-def tell_by_run(prepared: PreparedJob, channels_text: str, plugins: Plugins) -> PreparedJob:
-    """Return a job whose run tells the channels between commas, and no others. Raise Rejected if it cannot.
+def tell_by_run(prepared: PreparedJob, is_told: bool, plugins: Plugins) -> PreparedJob:
+    """Return a job whose run tells the user's webhook, or none. Raise Rejected if it cannot.
 
     Nothing is asked over a network.
     """
     platform = prepared.platform
-    chosen_channels, problems = choose_channels(channels_text)
-    if chosen_channels and not platform.capabilities.feature(FEATURE):
-        (refusal,) = make_feature_error(platform, FEATURE).problems
-        raise Rejected([dataclasses.replace(refusal, where=NOTIFY_FLAG, suggestions=(*refusal.suggestions, WAIT))])
-    runs_here = bool(platform.capabilities.feature("runs_here"))
-    added_secrets, reference_problems = _collect_references(chosen_channels, platform.name, runs_here)
-    raise_if_any([*problems, *reference_problems])
     earlier_secrets = getattr(prepared.settings, SECRETS_SETTING, None)
-    secrets = {**load_pairs(leave_out_channels(earlier_secrets)), **added_secrets}
+    secrets = dict(load_pairs(leave_out_webhook(earlier_secrets)))
+    if is_told:
+        secrets[NOTIFY_VARIABLE] = _find_reference(platform)
     if load_pairs(earlier_secrets) == secrets:
         return prepared
     secrets_json = json.dumps(secrets) if secrets else None
     settings = dataclasses.replace(prepared.settings, **{SECRETS_SETTING: secrets_json})
-    raise_if_any(name_channels(platform.plans.check(prepared.job, settings)))
+    raise_if_any(platform.plans.check(prepared.job, settings))
     workload = plugins.workload(prepared.job.workload)
     modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
     notifying_job = prepared.with_settings(
@@ -53,23 +48,18 @@ def tell_by_run(prepared: PreparedJob, channels_text: str, plugins: Plugins) -> 
     return dataclasses.replace(notifying_job, container_plugins=modules, payload=payload)
 
 
-def _collect_references(
-    chosen_channels: Mapping[str, Mapping[str, str]], platform: str, runs_here: bool
-) -> tuple[dict[str, str], list[Problem]]:
-    """Return the secrets of a job by variable, and the problems of channels without one for its platform.
-
-    :param runs_here: whether the run is one of this machine, which has the file of a channel.
-    """
-    references = dict[str, str]()
-    problems = list[Problem]()
-    for name, places in chosen_channels.items():
-        own_file = places.get(CHANNEL_FILE, "") if runs_here else ""
-        if reference := places.get(platform) or own_file:
-            problems += check_web_channel(name, reference) if reference == own_file else ()
-            variable = make_variable(name)
-            while variable in references:
-                variable += "_"
-            references[variable] = reference
-        else:
-            problems.append(make_problem("notify-no-secret", name=name, platform=platform, path=get_user_file()))
-    return references, problems
+def _find_reference(platform: Platform) -> str:
+    """Return the secret of a job on a platform with the address of the user's webhook. Raise Rejected without one."""
+    if not platform.capabilities.feature(FEATURE):
+        (refusal,) = make_feature_error(platform, FEATURE).problems
+        raise Rejected([dataclasses.replace(refusal, where=NOTIFY_FLAG, suggestions=(*refusal.suggestions, WAIT))])
+    user_file = read_user_file()
+    if reference := user_file.webhook.get(platform.name):
+        return reference
+    if platform.capabilities.feature("runs_here"):  # the run has the file of this machine
+        file = user_file.webhook.get(ADDRESS_FILE, "")
+        problems = list(check_address_file(file))
+    else:
+        file, problems = "", [make_problem("notify-no-secret", platform=platform.name, path=get_user_file())]
+    raise_if_any([*(user_file.problems if problems else ()), *problems])
+    return file

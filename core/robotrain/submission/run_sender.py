@@ -19,7 +19,6 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import plans, records, run_differences
 from robotrain.store.name_lock import NameLock
-from robotrain.submission.channel_variables import name_channels
 from robotrain.submission.interrupted_submit import (
     format_error,
     make_sent_record,
@@ -94,9 +93,9 @@ def submit_to_platform(lock: NameLock, rendered_plan: RenderedPlan, context: Sub
     sending_record = _make_record(rendered_plan, notes, context)
     try:
         reference = require_no_secrets(context.platform.engine.submit(rendered_plan.plan), sending_record.platform)
-    except Rejected as rejected:
+    except Rejected:
         lock.release_and_remove()
-        raise Rejected(name_channels(rejected.problems), rejected.transient) from rejected
+        raise
     except Unanswered as unanswered:
         raise Rejected([make_unsure_problem(sending_record, "", unanswered, context.can_be_new)]) from unanswered
     except NotSubmitted:

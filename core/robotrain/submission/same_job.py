@@ -1,4 +1,4 @@
-"""When two jobs are the same, on one machine or on two: whatever their names, notes and channels are."""
+"""When two jobs are the same, on one machine or on two: whatever their names, notes and notifications are."""
 
 import dataclasses
 import hashlib
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource, Scalar
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
 
 from robotrain.config.values import PLATFORM_LAYER, Origin
 from robotrain.model.job import SAME_KEY, Job
@@ -16,7 +16,7 @@ from robotrain.model.platform import Platform
 from robotrain.submission.carried_record import list_personal_settings
 
 SECRETS_SETTING = "secrets"
-"""Which has the channels that a run tells, too."""
+"""Which has the webhook that a run tells, too."""
 KEY_LENGTH = 32
 
 
@@ -54,7 +54,7 @@ def carry_same_key(job: Job, parts: Iterable[JobPart], platform: Platform) -> Jo
 def has_same_values(own_part: JobPart, other_part: JobPart, platform: str) -> bool:
     """Return whether settings and pins are equal. A source that is not pinned fits any pin.
 
-    Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
+    Settings that the platform looked up fit any that it looked up, or did not; the webhook that a run tells fits any.
     """
     pins = zip((source.pin for source in own_part.sources), (source.pin for source in other_part.sources), strict=False)
     if any(pin != other_pin and pin and other_pin for pin, other_pin in pins):
@@ -67,7 +67,7 @@ def has_same_values(own_part: JobPart, other_part: JobPart, platform: str) -> bo
 
 def _read_setting(part: JobPart, name: str) -> Scalar | None:
     value = part.settings.get(name)
-    return leave_out_channels(value) if name == SECRETS_SETTING and isinstance(value, str) else value
+    return leave_out_webhook(value) if name == SECRETS_SETTING and isinstance(value, str) else value
 
 
 def _list_given_names(part: JobPart, platform: str) -> set[str]:
@@ -82,9 +82,7 @@ def list_platform_given_names(value_rows: Iterable[Mapping[str, Any]], platform:
     return {str(row["name"]) for row in value_rows if str(row["origin"]).startswith(prefix)}
 
 
-def leave_out_channels(secrets_text: str | None) -> str | None:
-    """Return the setting of a job's secrets without channels."""
-    remaining_secrets = {
-        name: address for name, address in load_pairs(secrets_text).items() if not name.startswith(CHANNEL_PREFIX)
-    }
+def leave_out_webhook(secrets_text: str | None) -> str | None:
+    """Return the setting of a job's secrets without the address of the webhook."""
+    remaining_secrets = {name: address for name, address in load_pairs(secrets_text).items() if name != NOTIFY_VARIABLE}
     return json.dumps(remaining_secrets) if remaining_secrets else None

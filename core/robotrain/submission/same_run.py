@@ -4,16 +4,18 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
+
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records
-from robotrain.submission.channel_variables import suggest_waiting
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error, list_other_ways
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.same_job import has_same_values
+from robotrain.submission.same_job import SECRETS_SETTING, has_same_values
 from robotrain.submission.unfinished_runs import UnfinishedRun, list_unfinished
 
 make_problem = Messages(__file__)
@@ -101,7 +103,7 @@ def make_same_run_note(
 ) -> Problem:
     """Return the note that a run of the same job goes on.
 
-    :param settings: those of the platform, with the channels that the user wanted to be told.
+    :param settings: those of the platform, with the webhook that the user wanted to be told.
     :param name: what the user wanted to call the run.
     :param can_be_new: whether it can offer `--new`.
     """
@@ -110,14 +112,21 @@ def make_same_run_note(
         Suggestion("--new", "starts another run of it")
         if can_be_new
         else Suggestion(f"robotrain resubmit {record.run} --new", "starts another run of it"),
-        *suggest_waiting(record, settings),
     ]
+    told = "" if record.is_adopted else _get_webhook(record.settings)
+    if _get_webhook(settings) not in ("", told):
+        ways.append(Suggestion(f"robotrain wait --notify {record.run}", "tells when it has ended"))
     if name not in ("", record.name):
         ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
     state = unfinished_run.status.state if unfinished_run.status else ""
     return make_problem(
         "run-unfinished", *ways, state=state, run=_format_run(record), why=_format_reason(unfinished_run)
     )
+
+
+def _get_webhook(settings: Mapping[str, Any]) -> str:
+    """Return where a run has the address of the webhook that it tells; empty if it tells none."""
+    return load_pairs(settings.get(SECRETS_SETTING)).get(NOTIFY_VARIABLE, "")
 
 
 def _make_alike_note(unfinished_run: UnfinishedRun) -> Problem:

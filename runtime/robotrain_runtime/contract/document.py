@@ -141,7 +141,7 @@ class Placement:
     """The folder that later steps of a pipeline read, perhaps as `${NAME}`: after success it has the newest policy and
     the results (`step_output`). Empty for none."""
     tells_end: bool = False
-    """Whether the platform's own program tells channels how the run ended: it knows whether another attempt follows."""
+    """Whether the platform's own program tells the webhook of the end: it knows whether another attempt follows."""
     node_launcher: tuple[str, ...] = ()
     """Before a program, the command that starts it on each node of a job of several, as `make_node_launcher` of a
     scheduler returns; empty if the platform starts the job itself on each."""

@@ -1,18 +1,15 @@
-"""Messages to channels: web addresses that take a POST, and that are secrets. One road for a run and for who waits."""
+"""Messages to webhooks, whose addresses are secrets. One road for a run and for who waits."""
 
 import html
 import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-
-Channel = TypeVar("Channel")
 
 SECONDS = 10.0
 """How long a notice may take in all: a host that answers a byte a second would hold a socket for ever."""
@@ -30,8 +27,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none: a POST would become a GET that says nothing."""
 
 
-def post_notice(address: str, message: str) -> str:
+def post_notice(address: str, message: str, seconds: float = SECONDS) -> str:
     """Post a text as its host reads it; return why that failed, without the address. Nothing is raised."""
+    try:
+        return DeadlineFuture(partial(_post, address, message)).result(seconds)
+    except DeadlineExceeded:
+        return "timed out"
+
+
+def _post(address: str, message: str) -> str:
     try:
         url = urlsplit(address)
         host = url.hostname or ""
@@ -48,23 +52,7 @@ def post_notice(address: str, message: str) -> str:
         return str(getattr(cause, "strerror", None) or type(cause).__name__)
 
 
-def tell_all(channels: Iterable[Channel], tell: Callable[[Channel], str], seconds: float = SECONDS) -> list[str]:
-    """Return why each channel was not told, empty for those that were; all at once, with one deadline.
-
-    :param tell: tells one, and returns why that failed.
-    """
-    futures = [DeadlineFuture(partial(tell, channel), seconds) for channel in channels]
-    return [_await(future, seconds) for future in futures]
-
-
-def _await(future: DeadlineFuture[str], seconds: float) -> str:
-    try:
-        return future.result(seconds)
-    except DeadlineExceeded:
-        return "timed out"
-
-
-def make_inactive(message: str) -> str:
+def _make_inactive(message: str) -> str:
     """Return a text that calls nobody and hides no address: `@everyone`, `<!channel>`, `[this](https://…)`."""
     return ACTIVE_TEXT.sub(lambda sign: f"{sign[0]}\u200b", message)
 
@@ -73,7 +61,7 @@ def _make_content(host: str, path: str, message: str) -> tuple[str, str]:
     """Return what a host is sent, and its type."""
     if "ntfy" in host.split("."):
         return message, "text/plain; charset=utf-8"
-    inactive_message = make_inactive(message)
+    inactive_message = _make_inactive(message)
     body: object = {"text": inactive_message}
     if host.endswith(SLACK_HOSTS) or path.endswith("/slack"):
         body = {"text": html.escape(message, quote=False)}

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from robotrain_runtime.contract.secret_literals import MIN_CHARACTERS, find_secret_literal, has_secret_literal
 
-CHANNEL_PREFIX = "ROBOTRAIN_NOTIFY_"
-"""Secrets of a job whose names begin so are addresses of channels, which the run itself tells how it ended."""
+NOTIFY_VARIABLE = "ROBOTRAIN_NOTIFY"
+"""The secret of a job with the address of the webhook that the run itself tells how it ended."""
 AT = r"(?:@|＠|%(?:25)*40)"
 SCHEME = r"(?<![a-z0-9+.-])[a-z0-9+.-]+:[/\\]+(?![/\\])"
 TOKENS = {

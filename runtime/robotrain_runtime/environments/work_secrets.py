@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion, make_data_problem
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 
 SECRET_FLAG = "--secret"
@@ -25,19 +25,17 @@ STORE_SECONDS = 60.0
 
 
 class WorkSecrets:
-    """The secrets of one run's work, or the addresses of its channels. Variables that the platform set for them leave
+    """The secrets of one run's work, or the address of its webhook. Variables that the platform set for them leave
     the environment of this process.
     """
 
-    def __init__(self, document: JobDocument, of_channels: bool = False) -> None:
+    def __init__(self, document: JobDocument, of_webhook: bool = False) -> None:
         self.values: dict[str, str] = {}
         """Those that were read, by the environment variable of the work."""
         self._hidden_texts: list[str] = []
         self._document = document
         secrets = document.placement.secrets.items()
-        self._locations = {
-            name: location for name, location in secrets if name.startswith(CHANNEL_PREFIX) == of_channels
-        }
+        self._locations = {name: location for name, location in secrets if (name == NOTIFY_VARIABLE) == of_webhook}
         self.names = self._locations.keys()
         """Those of all, by the same variables."""
         variables = _list_variables(self._locations)

@@ -1,4 +1,4 @@
-"""What a run itself tells channels about its end: its name, how and why it ended, its score, the next command."""
+"""What a run itself tells a webhook about its end: its name, how and why it ended, its score, the next command."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,8 +7,8 @@ from pathlib import Path
 from robotrain_runtime.contract import event, job_node, redaction
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome
-from robotrain_runtime.contract.notice import post_notice, tell_all
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.process import outcome_file
 from robotrain_runtime.process.event_relay import EventRelay
@@ -19,33 +19,31 @@ METRICS = '"event": "metrics"'
 
 
 class EndNotice:
-    """The channels of a run. Variables that the platform set for them leave the environment of this process."""
+    """The webhook of a run. A variable that the platform set for it leaves the environment of this process."""
 
     def __init__(self, document: JobDocument) -> None:
         self._document = document
-        self._secrets = WorkSecrets(document, of_channels=True)
+        self._secrets = WorkSecrets(document, of_webhook=True)
 
     def end_run(self, relay: EventRelay, outcome: Outcome) -> Outcome:
-        """Write the outcome, and tell each channel unless another node or the platform's own program does."""
+        """Write the outcome, and tell the webhook unless another node or the platform's own program does."""
         outcome = outcome_file.write_outcome(self._document, relay, outcome)
         if job_node.is_lead(self._document) and not self._document.placement.tells_end:
             self.send(outcome, relay.write_line)
         return outcome
 
     def send(self, outcome: Outcome, log_line: Callable[[str], object]) -> None:
-        """Tell each channel; a line says which did not take it. Nothing is raised."""
+        """Tell the webhook, if the run has one; a line says why that failed. Nothing is raised."""
         secrets = self._secrets
-        problems = {finding.given: finding.title for finding in secrets.read_here()}
         try:
-            problems |= {finding.given: finding.title for finding in secrets.read_stores()}
-        except Exception as error:  # of a store: the other channels are told
-            unread_channels = secrets.names - {*secrets.values, *problems}
-            problems |= dict.fromkeys(unread_channels, type(error).__name__)
-        notice_text = format_notice(self._document, outcome) if secrets.values else ""
-        failures = tell_all(secrets.values.values(), lambda address: post_notice(address, notice_text))
-        problems |= {name: failure for name, failure in zip(secrets.values, failures, strict=True) if failure}
-        for name, problem in problems.items():
-            log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {problem}")
+            findings = [*secrets.read_here(), *secrets.read_stores()]
+            problem = findings[0].title if findings else ""
+        except Exception as error:  # of a store
+            problem = type(error).__name__
+        if address := secrets.values.get(NOTIFY_VARIABLE):
+            problem = post_notice(address, format_notice(self._document, outcome))
+        if secrets.names and problem:
+            log_line(f"warning: the webhook was not told: {problem}")
 
 
 def format_notice(document: JobDocument, outcome: Outcome) -> str:

@@ -28,7 +28,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
-from robotrain.cli.commands.submit import finish_submission, open_waiting_channels, submit_job
+from robotrain.cli.commands.submit import finish_submission, open_waiting_webhook, submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.help_page import format_help
@@ -123,7 +123,7 @@ def submit(
     profile: ProfileOption = "",
     set: SetOption = None,
     wait: WaitOption = False,
-    notify: SubmitNotifyOption = "",
+    notify: SubmitNotifyOption = False,
     dry_run: DryRunOption = False,
     new: NewOption = False,
     native_only: NativeOption = False,
@@ -152,7 +152,7 @@ def resume(
     ctx: typer.Context,
     run: RunArgument = "",
     wait: WaitOption = False,
-    notify: SubmitNotifyOption = "",
+    notify: SubmitNotifyOption = False,
     dry_run: DryRunOption = False,
     new: NewOption = False,
     yes: AgreeOption = False,
@@ -175,7 +175,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
     """Continue a pipeline in its own run, or in a new one without the finished steps."""
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
-    options = open_waiting_channels(options)
+    options = open_waiting_webhook(options)
     repeated_pipeline = continue_pipeline(record, plugins, bool(options["dry_run"]))
     if repeated_pipeline is not None:
         print_message(f"not run again: {', '.join(repeated_pipeline.plan.finished) or 'none of the steps'}")

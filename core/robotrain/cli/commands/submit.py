@@ -78,7 +78,7 @@ SUBMIT_SWITCHES = {
     AGREE_FLAG: AGREE_HELP,
     "--json": "print JSON",
 }
-NOTIFY_HELP = "have the run, or this machine with --wait, tell these channels how it ended, between commas"
+NOTIFY_HELP = "have the run, or this machine with --wait, tell your webhook how it ended"
 PLAN_OPTIONS = (
     "plan",
     "platform",
@@ -112,7 +112,7 @@ class SubmitCommand(JobCommand):
         """Add the switches and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
-        options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME")
+        options.add_own("--notify", help=NOTIFY_HELP)
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help, common=flag == "--stream")
         self.add_labels(options)
@@ -224,7 +224,7 @@ def _make_confirm(options: Mapping[str, Any]) -> Callable[[Problem], bool]:
 def _choose_teller(
     prepared: PreparedJob, options: dict[str, Any], plugins: Plugins
 ) -> tuple[PreparedJob, dict[str, Any]]:
-    """Return the job and the options so that one tells the channels of `--notify`: who waits, or the run itself."""
+    """Return the job and the options so that one tells the webhook: who waits, or the run itself."""
     from robotrain.submission.prepare import PreparedJob
 
     if not options.get("notify"):
@@ -233,8 +233,8 @@ def _choose_teller(
 
     is_alone, waits = type(prepared) is PreparedJob, waits_for_end(options)  # no pipeline or sweep
     if waits or not is_alone:
-        options = open_waiting_channels(options)
-    return (tell_by_run(prepared, "" if waits else options["notify"], plugins) if is_alone else prepared), options
+        options = open_waiting_webhook(options)
+    return (tell_by_run(prepared, not waits, plugins) if is_alone else prepared), options
 
 
 def waits_for_end(options: Mapping[str, Any]) -> bool:
@@ -242,20 +242,20 @@ def waits_for_end(options: Mapping[str, Any]) -> bool:
     return bool(options.get("wait") or options.get("stream"))
 
 
-def open_waiting_channels(options: dict[str, Any], is_plan: bool = False) -> dict[str, Any]:
-    """Return the options with the channels of `--notify` that this command tells. Raise Rejected if it does not wait.
+def open_waiting_webhook(options: dict[str, Any], is_plan: bool = False) -> dict[str, Any]:
+    """Return the options with the webhook that this command tells. Raise Rejected if it does not wait.
 
     :param is_plan: whether it submits a plan that was rendered before, not a pipeline or sweep.
     """
-    if not (channel_names := options.get("notify")):
+    if not options.get("notify"):
         return options
-    from robotrain.notifications import open_channels
+    from robotrain.notifications import open_webhook
 
     if not waits_for_end(options):
         if is_plan:
             raise Rejected([make_problem("option-without-effect.notify-plan")])
-        raise Rejected([make_problem("option-without-effect.notify-steps", names=redact(channel_names))])
-    return {**options, "channels": open_channels(channel_names)}
+        raise Rejected([make_problem("option-without-effect.notify-steps")])
+    return {**options, "webhook": open_webhook()}
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
@@ -271,7 +271,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     plugins = get_plugins(ctx)
     platform = plugins.platform_of_plan(rendered)
     check_asset_options(platform, options)
-    options = open_waiting_channels(options, is_plan=True)
+    options = open_waiting_webhook(options, is_plan=True)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
     problems += site.find_site_problems(plugins, rendered.plan.job, platform.name)
@@ -361,8 +361,8 @@ def finish_submission(
         stream = bool(options.get("stream"))
         timeout = options.get("timeout") or ""
         poll = options.get("poll_seconds")
-        channels = options.get("channels") or ()
-        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new, channels)
+        webhook = options.get("webhook") or ""
+        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new, webhook)
     elif as_json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
         print_json(

@@ -110,7 +110,7 @@ class SweepCommand(JobCommand):
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
         options.add_own("--wait", help=WAIT_HELP, common=True)
-        options.add_own("--notify", help=submit.NOTIFY_HELP, metavar="NAME")
+        options.add_own("--notify", help=submit.NOTIFY_HELP)
         options.add_own("--dry-run", help="check every trial and show the plan; do not submit", common=True)
         self.add_labels(options)
         for flag, (help, metavar) in VALUES.items():

@@ -77,7 +77,7 @@ class TrainEvalCommand(JobCommand):
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
-        options.add_own("--notify", help=submit.NOTIFY_HELP, metavar="NAME")
+        options.add_own("--notify", help=submit.NOTIFY_HELP)
         options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
         options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)

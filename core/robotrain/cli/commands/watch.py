@@ -2,8 +2,7 @@
 
 import functools
 import gc
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +40,7 @@ from robotrain.messages import Messages
 from robotrain.model import amounts, scores
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
-from robotrain.notifications import NoticeChannel, open_channels
+from robotrain.notifications import open_webhook
 from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
@@ -59,18 +58,18 @@ def watch(
             complete_run_names,
         ),
     ] = None,
-    notify: NotifyOption = "",
+    notify: NotifyOption = False,
     json: JsonLinesOption = False,
 ) -> None:
     """Show the progress, loss and outputs of runs live, until they end. The exit code is that of `wait`.
 
     robotrain watch                  all that have not ended, else the newest
     """
-    channels = _open_channels(notify)
+    webhook = open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     is_drawn = not json and output.is_live(output.get_results())
     renderer = (JsonRenderer if json else SilentRenderer if is_drawn else ChangeRenderer)(output.print_result_line)
-    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), channels=channels)
+    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), webhook=webhook)
     if is_drawn:
         follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
     else:
@@ -87,14 +86,14 @@ def wait(
     ctx: typer.Context,
     runs: RunsArgument = None,
     timeout: Annotated[str, option("--timeout", "TIME", "Stop waiting after this time: 90s, 30min, 12h.")] = "",
-    notify: NotifyOption = "",
+    notify: NotifyOption = False,
     json: JsonOption = False,
 ) -> None:
     """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
 
     robotrain wait --timeout 12h latest
     """
-    seconds, channels = parse_timeout(timeout), _open_channels(notify)
+    seconds, webhook = parse_timeout(timeout), open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs)
     renderer: Renderer
     if had_ended := all(_has_ended(record, platform) for record, platform in opened_runs):
@@ -103,7 +102,7 @@ def wait(
         renderer = (
             LiveLineRenderer() if len(opened_runs) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
         )
-    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), channels=channels)
+    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), webhook=webhook)
     in_time = follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
@@ -127,14 +126,6 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
         return False
 
 
-def _open_channels(channel_names: str) -> "Sequence[NoticeChannel]":
-    """Return the channels of an option; none without it. Raise Rejected."""
-    if not channel_names:
-        return ()
-
-    return open_channels(channel_names)
-
-
 def follow_submitted(
     record: RunRecord,
     platform: Platform,
@@ -144,7 +135,7 @@ def follow_submitted(
     timeout: str,
     poll_seconds: float | None,
     is_new: bool,
-    channels: "Sequence[NoticeChannel]" = (),
+    webhook: str = "",
 ) -> None:
     """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
 
@@ -154,7 +145,7 @@ def follow_submitted(
     seconds = parse_timeout(timeout)
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     runs = [(record, platform)]
-    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds, channels=channels)
+    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds, webhook=webhook)
     if not follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -235,9 +226,8 @@ def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
 
 
 def _format_notify(follower: RunFollower) -> str:
-    """Return the option that tells the same channels, after a space; empty without any."""
-    channel_names = shlex.quote(",".join(channel.name for channel in follower.channels))
-    return f" --notify {channel_names}" if follower.channels else ""
+    """Return the option that tells the webhook, after a space; empty if it is not told."""
+    return " --notify" if follower.webhook else ""
 
 
 def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:

@@ -1,22 +1,17 @@
-"""What a channel is told about a run that ended: its name, how and why it ended, its score, the next command."""
-
-from collections.abc import Sequence
+"""What the webhook is told about a run that ended: its name, how and why it ended, its score, the next command."""
 
 from robotrain import notifications
 from robotrain.cli.next_commands import list_next_commands
 from robotrain.errors import Problem
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status
-from robotrain.notifications import NoticeChannel
 from robotrain.redaction import redact_if_secret
 
 
-def send_notice(
-    channels: Sequence[NoticeChannel], record: RunRecord, status: Status, progress: Progress
-) -> list[Problem]:
-    """Tell channels that a run ended; return a warning for each that did not take it."""
+def send_notice(webhook: str, record: RunRecord, status: Status, progress: Progress) -> list[Problem]:
+    """Tell a webhook that a run ended; return a warning if it did not take it."""
     title = f"{record.name or record.run} {status.state}"
-    return notifications.send(channels, title, format_notice(record, status, progress))
+    return notifications.send(webhook, f"{title}\n{format_notice(record, status, progress)}")
 
 
 def format_notice(record: RunRecord, status: Status, progress: Progress) -> str:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from robotrain_runtime.contract import event
 
@@ -27,9 +27,6 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
 from robotrain.store import progress_cache, records
-
-if TYPE_CHECKING:
-    from robotrain.notifications import NoticeChannel
 
 make_problem = Messages(__file__)
 
@@ -278,7 +275,7 @@ class RunFollower:
     """A context that follows several runs and reports to an observer.
 
     :param plugins: the plugins to notify of runs that ended while they were followed.
-    :param channels: those that are told how each run ended.
+    :param webhook: the address that is told how each run ended.
     :param just_sent: the runs were submitted by this command: their end is new even if they were never seen running.
     """
 
@@ -290,12 +287,12 @@ class RunFollower:
         just_sent: bool = False,
         tail: int | None = None,
         poll_seconds: float | None = None,
-        channels: Sequence[NoticeChannel] = (),
+        webhook: str = "",
     ) -> None:
         poll = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._run_ended = threading.Event()
         self._observer, self._plugins, self._just_sent = observer, plugins, just_sent
-        self._notified, self.channels = set[str](), channels
+        self._notified, self.webhook = set[str](), webhook
         self.runs = [FollowedRun(record, platform, observer, self._run_ended, tail, poll) for record, platform in runs]
         self.problems: list[Problem] = []
         """Failures of plugins, to be printed when nothing is drawn any more."""
@@ -339,5 +336,5 @@ class RunFollower:
                 self._notified.add(run.record.run)
                 if self._plugins and not run.failure and (run.was_running or self._just_sent):
                     self.problems += site.notify_run_changed(self._plugins, run.record, "ended", run.status)
-                if self.channels and not run.failure:
-                    self.problems += send_notice(self.channels, run.record, run.status, run.progress)
+                if self.webhook and not run.failure:
+                    self.problems += send_notice(self.webhook, run.record, run.status, run.progress)

@@ -13,7 +13,7 @@ from robotrain.model.job import Job
 from robotrain_azure import workspace
 from robotrain_azure.settings import get_workspace
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX, looks_like_secret
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs
@@ -77,9 +77,7 @@ def get_credential_use(flag: str) -> CredentialUse:
     """Return what the credential of an option is for; `flag` is as in `OsmoCredential`."""
     _, is_secret, name = flag.partition(" ")
     if is_secret:
-        return CredentialUse(
-            name.removeprefix(CHANNEL_PREFIX).lower(), f"the value of {name}", SECRET_VARIABLE.format(name)
-        )
+        return CredentialUse(name.lower(), f"the value of {name}", SECRET_VARIABLE.format(name))
     return CREDENTIAL_USES[flag]
 
 

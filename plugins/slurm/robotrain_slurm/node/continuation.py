@@ -174,7 +174,7 @@ TOLD_FIELDS = ("state", "reason", "fault")
 
 
 def _tell_end(folder: Path, end: AttemptEnd, reason: str, log: IO[str]) -> None:
-    """Tell the run's channels how it ended, now that no attempt follows."""
+    """Tell the run's webhook how it ended, now that no attempt follows."""
     with suppress(OSError, ValueError):  # of a document that another program changed
         document = parse_document((folder / DOCUMENT_FILE).read_text())
         job_outcome = attempts.read_outcome(folder)
