@@ -22,7 +22,7 @@ from robotrain.model.run import Output, RunRecord, Status
 from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_index, progress_cache, records
+from robotrain.store import name_index, records, run_log
 from robotrain.submission import interrupted_submit, pinned_job, registration, shared_run_name, submitter
 from robotrain.submission.adopted_run import require_own_run
 from robotrain.submission.checker import CheckOptions
@@ -105,7 +105,7 @@ class Run:
 
     def progress(self) -> Progress:
         """Return its progress so far: steps, metrics, checkpoints."""
-        return progress_cache.read_run_log(self._submitted_record, self._platform)[0]
+        return run_log.read_run_log(self._submitted_record, self._platform)[0]
 
     def evaluated(self) -> event.Evaluated | None:
         """Return the result of its evaluation, with `scores` by name; None before there is one."""

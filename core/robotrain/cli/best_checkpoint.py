@@ -20,7 +20,7 @@ from robotrain.model.run import RunRecord
 from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import find_evaluations
-from robotrain.store import progress_cache, records
+from robotrain.store import records, run_log
 
 if TYPE_CHECKING:
     import typer
@@ -92,7 +92,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
 
 def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
     """Yield the runs that may have scores of a run's checkpoints: it, its pipeline, and its newest evaluations."""
-    progress, _ = progress_cache.read_run_log(record, plugins.platform_of(record))
+    progress, _ = run_log.read_run_log(record, plugins.platform_of(record))
     yield record, progress
     yield from list_evaluating_runs(record, progress, plugins)
 
@@ -102,14 +102,14 @@ def list_evaluating_runs(
 ) -> Iterator[tuple[RunRecord, Progress]]:
     """Yield the other runs that may have scores of a run's checkpoints. `progress`: what the run reported."""
     if owner := records.find_record(record.pipeline) if record.pipeline else None:
-        yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
+        yield owner, run_log.read_run_log(owner, plugins.platform_of(owner))[0]
     if record.makes == "checkpoints" or record.steps:
         outputs = tuple(plugins.platform_of(record).engine.outputs(record.reference))
         for related_run in find_evaluations(record, progress, outputs, plugins):
             evaluation_record = records.read_record(related_run.run)
             yield (
                 evaluation_record,
-                progress_cache.read_run_log(evaluation_record, plugins.platform_of(evaluation_record))[0],
+                run_log.read_run_log(evaluation_record, plugins.platform_of(evaluation_record))[0],
             )
 
 

@@ -5,7 +5,7 @@ import itertools
 from robotrain.model.run import RunRecord
 from robotrain.pipelines import progress
 from robotrain.plugins.manager import Plugins
-from robotrain.store import progress_cache
+from robotrain.store import run_log
 from robotrain.store.latest_run import REGISTRABLE, RunNeed
 from robotrain.submission.checkpoint_runs import MAX_QUERIED, may_be_continued
 
@@ -19,7 +19,7 @@ def may_be_registered(record: RunRecord, plugins: Plugins) -> bool:
     if record.makes != "checkpoints" or may_be_continued(record, plugins):
         return True
     platform = plugins.platform_of(record)
-    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].may_have_policy
+    return run_log.read_run_log(record, platform, on_error=lambda error: None)[0].may_have_policy
 
 
 def make_policy_need(plugins: Plugins, *, with_sweeps: bool = True) -> RunNeed:

@@ -24,7 +24,7 @@ from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts, EvaluationResults
 from robotrain.report.sweep_part import SweepFacts, collect_sweep
-from robotrain.store import name_index, plans, progress_cache, records, stored_job
+from robotrain.store import name_index, plans, records, run_log, stored_job
 from robotrain.store.run_values import RESUME_ROLE, find_resumed_run, format_setting
 from robotrain.submission import interrupted_submit
 from robotrain.sweeps import results
@@ -74,7 +74,7 @@ def collect_earlier_runs(record: RunRecord, plugins: Plugins) -> tuple[Continued
         try:
             resumed = records.read_record(name)
             platform = plugins.platform_of(resumed)
-            progress, _ = progress_cache.read_run_log(resumed, platform)
+            progress, _ = run_log.read_run_log(resumed, platform)
             outputs = tuple(platform.engine.outputs(resumed.reference))
         except (Rejected, OSError):
             break
@@ -184,7 +184,7 @@ def _query_run(run: str, plugins: Plugins) -> RelatedRun:
         record = records.read_record(run)
         platform = plugins.platform_of(record)
         state = platform.engine.status(record.reference).state
-        progress, _ = progress_cache.read_run_log(record, platform)
+        progress, _ = run_log.read_run_log(record, platform)
     except (Rejected, OSError):
         return RelatedRun(run)
     training_run, digest = (progress.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
@@ -265,7 +265,7 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     jobs = list(engine.list_jobs(record.reference)) if isinstance(engine, PipelineEngine) else []
     sources = stored_plan.plan.job.sources if stored_plan else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
-    progress, log_lines = progress_cache.read_run_log(record, platform, LAST_LINES)
+    progress, log_lines = run_log.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.engine.outputs(record.reference))
     status, steps = (
         platform.get_engine_for(PipelineRuns).query_pipeline(record.reference) if record.steps else (None, ())
@@ -330,5 +330,5 @@ def read_local_progress(record: RunRecord, plugins: Plugins) -> Progress:
     with contextlib.suppress(Rejected, OSError):
         path = plugins.platform_of(record).engine.events_file(record.reference)
         if path and Path(path).is_file():
-            return progress_cache.read_events_file(record, path)[0]
+            return run_log.read_events_file(record, path)[0]
     return Progress()

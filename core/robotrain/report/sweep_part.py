@@ -12,7 +12,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import MAX_LINES
 from robotrain.report.curves import Curves, describe_best, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
-from robotrain.store import progress_cache, records
+from robotrain.store import records, run_log
 from robotrain.sweeps import results
 from robotrain.sweeps.results import SweepResults, Trial, format_value
 from robotrain.sweeps.space import format_point
@@ -46,7 +46,7 @@ def collect_sweep(record: RunRecord, plugins: Plugins) -> SweepFacts | None:
                 trial_record = records.read_record(trial.run)
                 progress_by_trial[trial.name] = (
                     trial_record,
-                    progress_cache.read_run_log(trial_record, plugins.platform_of(trial_record))[0],
+                    run_log.read_run_log(trial_record, plugins.platform_of(trial_record))[0],
                 )
     return SweepFacts(sweep_results, progress_by_trial)
 

@@ -11,7 +11,7 @@ from robotrain.config.values import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Rejected
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import compared_policies, progress_cache, records
+from robotrain.store import compared_policies, records, run_log
 from robotrain.store.latest_run import REFERENCE_ROLE
 
 
@@ -57,6 +57,6 @@ def list_answers(workload: str, plugins: Plugins) -> dict[str, Mapping[str, Any]
 def _read_answer(record: RunRecord, plugins: Plugins) -> Mapping[str, Any]:
     path = plugins.platform_of(record).engine.events_file(record.reference)
     if path and Path(path).is_file():
-        progress, _ = progress_cache.read_events_file(record, path)
+        progress, _ = run_log.read_events_file(record, path)
         return progress.evaluated.compared if progress.evaluated else {}
     return compared_policies.read_answer(record.run)

@@ -18,7 +18,7 @@ from robotrain.model.job import INTERRUPTED_KEY
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_lock, progress_cache, records
+from robotrain.store import name_lock, records, run_log
 from robotrain.submission import other_machine_run, program_lock, resubmit, resume
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_run import has_same_inputs, is_same_job
@@ -89,7 +89,7 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, left_run: LeftRun |
             checkpoint = resume.find_last_checkpoint(record, stored_plan, repeated_job, plugins, lambda text: None)
         except Rejected:  # it left none
             continue
-        progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
+        progress, _ = run_log.read_run_log(record, platform, on_error=lambda error: None)
         step = checkpoint.step if checkpoint.step is not None else progress.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
             if problems := tuple(resume.check_branch(repeated_job.job, stored_plan, plugins, "resume")):
@@ -161,7 +161,7 @@ def _find_most_parts(prepared: PreparedJob, plugins: Plugins) -> LeftParts | Non
     for record in _list_runs(prepared):
         platform = plugins.platform_of(record)
         status = records.read_final_status(record.run) or platform.engine.status(record.reference)
-        progress, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
+        progress, _ = run_log.read_run_log(record, platform, on_error=lambda error: None)
         if status.state == "succeeded" or progress.evaluated is not None:
             return most_parts
         folder = prepared.describe_run(record.run).folder

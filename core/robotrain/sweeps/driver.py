@@ -4,7 +4,7 @@ from robotrain.model.run import RunRecord, Status
 from robotrain.pipelines.driver import PipelineDriver
 from robotrain.pipelines.progress import StepState
 from robotrain.plugins.manager import Plugins
-from robotrain.store import progress_cache
+from robotrain.store import run_log
 from robotrain.sweeps.results import select_scores
 from robotrain.sweeps.space import parse_sweep
 
@@ -18,6 +18,6 @@ class SweepDriver(PipelineDriver):
 
     def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
         if status.state == "succeeded":
-            progress, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
+            progress, _ = run_log.read_run_log(record, self._platform, on_error=lambda error: None)
             state.scores, state.has_policy = select_scores(self._sweep, progress), progress.may_have_policy
         super()._end_run(record, state, status)

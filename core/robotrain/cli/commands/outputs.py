@@ -28,7 +28,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
-from robotrain.store import code_changes, code_folder, progress_cache, stored_job, written_files
+from robotrain.store import code_changes, code_folder, run_log, stored_job, written_files
 from robotrain.sweeps import results
 
 make_problem = Messages(__file__)
@@ -134,7 +134,7 @@ def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
 
 def _read_progress(record: RunRecord, platform: Platform) -> Progress:
     """Return what the log of a run tells; nothing if it cannot be read."""
-    return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0]
+    return run_log.read_run_log(record, platform, on_error=lambda error: None)[0]
 
 
 def _select_outputs(

@@ -18,7 +18,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report import collect, evaluation, score_table
 from robotrain.report.score_table import ScoredPolicy
-from robotrain.store import progress_cache, stored_job
+from robotrain.store import run_log, stored_job
 
 make_problem = Messages(__file__)
 
@@ -95,7 +95,7 @@ def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:
         platform, file = plugins.platform_of(record), evaluation.find_results_file(record.workload, plugins)
         if file is None or not platform.capabilities.feature("runs_here"):
             return ""
-        progress, _ = progress_cache.read_run_log(record, platform)
+        progress, _ = run_log.read_run_log(record, platform)
         evaluation_facts = evaluation.collect_evaluation(
             record, platform, progress, (), file, print_message, complete=False
         )

@@ -26,7 +26,7 @@ from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
-from robotrain.store import progress_cache, records
+from robotrain.store import records, run_log
 
 make_problem = Messages(__file__)
 
@@ -145,7 +145,7 @@ class FollowedRun:
 
     def _follow_events(self, events: Path) -> Iterator[str]:
         """Take over the progress in a file of events, and return the lines that are added to it."""
-        progress, offset = progress_cache.read_events_file(self.record, events, with_incomplete=False)
+        progress, offset = run_log.read_events_file(self.record, events, with_incomplete=False)
         with self.lock:
             self.progress = progress
         return log.read_log_lines(events, self._has_ended, start=offset)

@@ -20,7 +20,7 @@ from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import UNPUBLISHED_CODE, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
-from robotrain.store import progress_cache, published, stored_job
+from robotrain.store import published, run_log, stored_job
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -40,7 +40,7 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
-    progress, log_lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
+    progress, log_lines = run_log.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
     for step, to, target in published.read_published(record.run):
         progress.add_later_copy(step, to, target)
     return progress, [log_line for log_line in log_lines if not is_platform_line(log_line, record)] or log_lines

@@ -1,10 +1,9 @@
-"""Progress that is stored with how far the events were read: never another answer than that of all events."""
+"""The progress of a run is that of its events, whatever else its log has; a series of values stays small."""
 
 import dataclasses
 import itertools
 import json
 import math
-import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,8 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import MAX_POINTS, Series
 from robotrain.model.workload_profile import Metric
-from robotrain.store import progress_cache, records
-from robotrain.store.progress_cache import PROGRESS_FILE, read_events_file
+from robotrain.store import records, run_log
+from robotrain.store.run_log import read_events_file
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import (
     Checkpoint,
@@ -99,7 +98,6 @@ ODD = (
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     """A recorded run of a training."""
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(progress_cache, "MIN_STORED_BYTES", 1)
     made = RunRecord(
         run=RUN,
         platform="local",
@@ -114,22 +112,6 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     )
     records.write_record(made)
     return made
-
-
-def random_lines(seed: int, count: int) -> list[str]:
-    """Events in any order, odd ones and ordinary lines between those of many steps."""
-    chosen, lines = random.Random(seed), list[str]()
-    for number in range(count):
-        kind = chosen.random()
-        if kind < 0.1:
-            lines.append(event.format_event(chosen.choice(EVENTS), float(number)))
-        elif kind < 0.12 and seed % 2:
-            lines.append(chosen.choice(ODD))
-        else:
-            values = {"train/loss": chosen.random(), "train/lr": 1e-4}
-            step = number if kind < 0.99 else chosen.randrange(number + 1)
-            lines.append(event.format_event(Metrics(step=step, total=count, values=values), float(number)))
-    return lines
 
 
 def list_facts(progress: Progress) -> str:
@@ -148,15 +130,6 @@ def read_progress(lines: Sequence[str], declared: Sequence[Metric] = ()) -> Prog
 
 def write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_events_read_in_parts_add_up_to_the_same(seed, record, tmp_path):
-    path, lines, chosen = tmp_path / "events.jsonl", random_lines(seed, 1000), random.Random(seed)
-    ends = sorted(chosen.sample(range(len(lines)), 3))
-    for end in (*ends, len(lines), len(lines)):
-        write_lines(path, lines[:end])
-        assert list_facts(read_events_file(record, path)[0]) == list_facts(read_progress(lines[:end], METRICS))
 
 
 CHANGES: tuple[dict[str, object], ...] = (
@@ -193,21 +166,13 @@ def test_metrics_are_read_as_any_other_event_is(monkeypatch):
     assert 20 < sum(text != "None" for text in quick) < len(quick) - 20
 
 
-def test_every_event_survives_storing(record, tmp_path):
+def test_every_event_is_read(record, tmp_path):
     assert {type(run_event) for run_event in EVENTS} == set(event.EVENT_NAMES)
     path, lines = tmp_path / "events.jsonl", [event.format_event(run_event, 5.5) for run_event in EVENTS]
     write_lines(path, lines)
-    first, offset = read_events_file(record, path)
+    progress, offset = read_events_file(record, path)
     assert offset == path.stat().st_size
-    read = list[int]()
-    again = progress_cache._add_lines
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress_cache, "_add_lines", lambda progress, lines: (read.append(1), again(progress, lines)))
-        second, _ = read_events_file(record, path)
-    assert not read
-    (records.get_run_folder(RUN) / PROGRESS_FILE).write_bytes(b"hello")
-    third, _ = read_events_file(record, path)
-    assert list_facts(first) == list_facts(second) == list_facts(third) == list_facts(read_progress(lines, METRICS))
+    assert list_facts(progress) == list_facts(read_progress(lines, METRICS))
 
 
 @pytest.mark.parametrize("line", ODD)
@@ -227,66 +192,6 @@ def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record, tmp_p
         assert read_events_file(record, path)[0].step == read_progress(complete, METRICS).step
 
 
-def _replace(path: Path) -> None:
-    other = path.with_name("other")
-    write_lines(other, ['::robotrain:: {"event": "note", "time": 1.0, "level": "error", "text": "another file"}'] * 200)
-    os.replace(other, path)
-
-
-def _rewrite(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    write_lines(path, [lines[0].replace("20", "10"), *lines[1:], *lines])
-
-
-def _rewrite_in_place(path: Path) -> None:
-    with path.open("r+") as file:
-        file.write("#")
-
-
-def _truncate(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-
-
-def _truncate_and_continue(path: Path) -> None:
-    _truncate(path)
-    with path.open("a") as file:
-        file.write("\n" + event.format_event(Metrics(step=50, values={"train/loss": 0.125}), 9.5) * 40 + "\n")
-
-
-@pytest.mark.parametrize("change", [_replace, _rewrite, _rewrite_in_place, _truncate, _truncate_and_continue])
-def test_another_file_of_events_is_read_from_its_start(change, record, tmp_path):
-    path = tmp_path / "events.jsonl"
-    write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS[9:13]] * 20)
-    read_events_file(record, path)
-    change(path)
-    assert list_facts(read_events_file(record, path)[0]) == list_facts(
-        read_progress(path.read_text().splitlines(), METRICS)
-    )
-
-
-def test_other_declared_metrics_are_another_progress(record, tmp_path):
-    path, lines = tmp_path / "events.jsonl", [event.format_event(run_event, 5.5) for run_event in EVENTS]
-    write_lines(path, lines)
-    read_events_file(record, path)
-    undeclared = dataclasses.replace(record, metrics=())
-    assert list_facts(read_events_file(undeclared, path)[0]) == list_facts(read_progress(lines))
-
-
-def test_few_events_are_not_stored(record, tmp_path, monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
-    path = tmp_path / "events.jsonl"
-    write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS])
-    read_events_file(record, path)
-    assert not (records.get_run_folder(RUN) / PROGRESS_FILE).exists()
-    write_lines(path, random_lines(2, 4000))
-    read_events_file(record, path)
-    stored = records.get_run_folder(RUN) / PROGRESS_FILE
-    assert json.loads(stored.read_bytes().partition(b"\n")[2])["offset"] == path.stat().st_size
-    assert stored.stat().st_mode & 0o077 == 0
-
-
 def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_path):
     path = tmp_path / "events.jsonl"
     write_lines(path, [event.format_event(run_event, 5.5) for run_event in EVENTS])
@@ -304,7 +209,7 @@ def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record, tmp_p
             yield from ("an ordinary line", *path.read_text().splitlines())
 
     platforms = (Platform(name="near", engine_class=engine_class) for engine_class in (Here, There))
-    here, there = (progress_cache.read_run_log(record, platform, 5) for platform in platforms)
+    here, there = (run_log.read_run_log(record, platform, 5) for platform in platforms)
     assert (list_facts(here[0]), here[1]) == (list_facts(there[0]), there[1])
     assert here[1] == ["an ordinary line"]
 
