@@ -131,7 +131,7 @@ def test_code_that_changed_is_named_by_file_where_copies_are_kept(tmp_path):
         pin = local_pin.resolve_pin(LocalFolder(str(code)), "code")
         sources.append([JobSource(role="code", kind="local_path", uri=str(code), pin=pin)])
     changes = code_changes.find_code_changes(*sources)
-    assert str(changes) == "train.py changed, new.py added, old.py removed"
+    assert str(changes) == "new.py, old.py, train.py"
     assert code_changes.find_code_changes(sources[0], sources[0]) is None
     gone = replace(sources[0][0], pin="folder:1:2:3:4")
     assert code_changes.find_code_changes([gone], sources[1]) is None

@@ -76,7 +76,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
             for run_facts in facts
         ]
         rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
-        paths_by_run = {run: changes.list_paths() for run, changes in changed_code}
+        paths_by_run = {run: changes.paths for run, changes in changed_code}
         return print_json({"runs": run_rows, **rows, "unknown": unknown_jobs, "code": paths_by_run})
     labels = run_differences.label_runs([run_facts.record for run_facts in facts])
     print_result(
