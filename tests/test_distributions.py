@@ -16,7 +16,7 @@ NAMES = {folder: tomllib.loads((folder / "pyproject.toml").read_text())["project
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, pkgutil, sys
 late = {"mlflow", "psutil", "pynvml", "torch", "lerobot", "pyarrow", "accelerate"}  # of the training environment
-late |= {"torchvision", "safetensors", "rosbags", "mcap", "simplejpeg", "PIL", "numpy"}  # that for bags, and its extra
+late |= {"torchvision", "safetensors", "rosbags", "mcap", "simplejpeg", "PIL", "numpy", "av"}  # for bags, and its extra
 late |= {"pytest", "hypothesis"}  # of the extra `testing`
 for file in importlib.metadata.files(sys.argv[1]):
     if file.suffix == ".py" and file.name != "__main__.py" and "examples" not in file.parts:

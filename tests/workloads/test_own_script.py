@@ -62,24 +62,7 @@ def test_one_command_trains_it_and_is_the_same_job_in_both_spellings(run, tmp_pa
     assert short.rpartition("-")[0] == long.rpartition("-")[0]
 
 
-def test_a_program_file_keeps_its_folder_and_a_command_is_told_the_line_that_does(run, tmp_path):
+def test_what_a_program_file_writes_beside_it_is_kept(run, tmp_path):
     (tmp_path / "lab/train.py").write_text(TRAIN)
-    words = ("--platform", "local", "--tracking-uri", "none", "--wait")
-    run("submit", "train.py", *words)
+    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--wait")
     assert "checkpoints/000400" in run("outputs")
-    run("submit", "command", "--code", ".", "--name", "lost", *words, "--", "python", "train.py")
-    assert "next        robotrain resubmit lost --set output_folder=checkpoints" in run("status")
-
-
-def test_a_module_that_nothing_installs_is_said_with_the_line_that_does(run, tmp_path):
-    (tmp_path / "lab/train.py").write_text("""raise ModuleNotFoundError("No module named 'torch'")""")
-    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "bare", "--wait", exit_code=5)
-    shown = run("status")
-    assert "add --requirements FILE or --shipped-environment lerobot-train" in shown
-    assert "robotrain resubmit bare --set shipped_environment=lerobot-train" in shown
-
-
-def test_a_module_of_no_known_environment_is_said_with_the_option_that_names_its_list(run, tmp_path):
-    (tmp_path / "lab/train.py").write_text("""raise ModuleNotFoundError("No module named 'xgboost'")""")
-    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "bare", "--wait", exit_code=5)
-    assert "robotrain resubmit bare --set requirements=VALUE" in run("status")

@@ -250,4 +250,4 @@ def test_any_options_are_refused_or_mean_the_same(translate: Any, train_options:
     if answer.exit_code:
         assert (answer.exit_code, "command" in answer.json) == (2, False)
     else:
-        assert find_option_differences(line, answer.json["command"], train_options) == {}
+        assert find_option_differences(line, answer.json["command"], train_options).keys() <= {*list_needed(line)}

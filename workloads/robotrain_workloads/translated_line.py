@@ -102,8 +102,9 @@ def split_line(words: Sequence[str]) -> Sequence[str]:
     """Return the words of a line, also of one that is given in quotes, as one word. Raise Rejected if it has none."""
     if len(words) != 1:
         return words
+    line = re.sub(r"\\\r?\n", " ", words[0])
     try:
-        return shlex.split(re.sub(r"\\\r?\n", " ", words[0]))
+        return shlex.split(re.sub(r"\$\(which ([\w-]+)\)", r"\1", line))  # as in LeRobot's page on several GPUs
     except ValueError as error:
         raise Rejected([make_problem("line-unreadable", error=error)]) from None
 
