@@ -8,7 +8,7 @@ from robotrain_runtime.contract.secret_rules import NOTIFY_VARIABLE
 
 from robotrain.config.user_file import ADDRESS_FILE, get_user_file, read_user_file
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, Suggestion, raise_if_any
+from robotrain.errors import Rejected, Suggestion, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.notifications import check_address_file
@@ -38,7 +38,7 @@ def tell_by_run(prepared: PreparedJob, is_told: bool, plugins: Plugins) -> Prepa
         return prepared
     secrets_json = json.dumps(secrets) if secrets else None
     settings = dataclasses.replace(prepared.settings, **{SECRETS_SETTING: secrets_json})
-    raise_if_any(platform.plans.check(prepared.job, settings))
+    raise_if_any(select_errors(platform.plans.check(prepared.job, settings)))  # the warnings were said before
     workload = plugins.workload(prepared.job.workload)
     modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
     notifying_job = prepared.with_settings(
