@@ -76,6 +76,7 @@ def wait_for_answer(address: str, seconds: float = 30.0) -> int:
             with urllib.request.urlopen(address, timeout=10) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
+            error.close()
             return error.code
         except OSError:
             assert time.monotonic() < until, f"{address} does not answer"

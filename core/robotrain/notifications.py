@@ -24,8 +24,7 @@ def open_webhook() -> str:
     """Return the address of the user's webhook. Raise Rejected with what is wrong with its file."""
     user_file = read_user_file()
     file = user_file.webhook.get(ADDRESS_FILE, "")
-    problems = list(check_address_file(file))
-    raise_if_any([*(user_file.problems if problems else ()), *problems])
+    raise_if_any([*user_file.problems, *check_address_file(file)])
     return _read_address(file)
 
 

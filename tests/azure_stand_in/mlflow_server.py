@@ -80,6 +80,7 @@ class Runs:
         try:
             experiment = self._ask(f"experiments/get-by-name?experiment_name={quote(name)}")["experiment"]
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code != 404:
                 raise
             experiment = self._ask("experiments/create", {"name": name})

@@ -144,8 +144,8 @@ def serve(run_here, command):
 def read_page(address):
     """Return the status of a page, once its server answers."""
     while True:
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(address.partition("#")[0]).status
+        with contextlib.suppress(OSError), urllib.request.urlopen(address.partition("#")[0]) as page:
+            return page.status
         time.sleep(0.05)
 
 

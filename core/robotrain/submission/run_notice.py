@@ -56,10 +56,13 @@ def _find_reference(platform: Platform) -> str:
     user_file = read_user_file()
     if reference := user_file.webhook.get(platform.name):
         return reference
+    file = user_file.webhook.get(ADDRESS_FILE, "")
     if platform.capabilities.feature("runs_here"):  # the run has the file of this machine
-        file = user_file.webhook.get(ADDRESS_FILE, "")
-        problems = list(check_address_file(file))
-    else:
-        file, problems = "", [make_problem("notify-no-secret", platform=platform.name, path=get_user_file())]
-    raise_if_any([*(user_file.problems if problems else ()), *problems])
-    return file
+        raise_if_any([*user_file.problems, *check_address_file(file)])
+        return file
+    raise Rejected(
+        [
+            *user_file.problems,
+            make_problem("notify-no-secret", platform=platform.name, path=get_user_file()),
+        ]
+    )

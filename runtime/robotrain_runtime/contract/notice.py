@@ -46,6 +46,7 @@ def _post(address: str, message: str) -> str:
         urllib.request.build_opener(_NoRedirect).open(request, timeout=SECONDS).close()
         return ""
     except urllib.error.HTTPError as error:
+        error.close()
         return f"it answered with status {error.code}"
     except Exception as error:  # its text may hold the address
         cause = getattr(error, "reason", error)
