@@ -85,9 +85,9 @@ class Progress:
     _validation_name: str | None = None
 
     def __post_init__(self) -> None:
-        self.update_names()
+        self._update_names()
 
-    def update_names(self) -> None:
+    def _update_names(self) -> None:
         """Find the names of the main and the validation metric again, for metrics that are declared by a pattern."""
         self._main_name = self.main_metric.name if self.main_metric else None
         self._validation_name = self.validation_metric.name if self.validation_metric else None
@@ -255,7 +255,7 @@ class Progress:
         if values:
             self.axis = unit
         if len(self.series) != count:
-            self.update_names()
+            self._update_names()
         if self._validation_name in values:
             self.validation_step = step
         if unit == "episode":

@@ -33,8 +33,8 @@ class Inspection:
         self.results = dict[str, dict[str, Any]]()
         self.recorded: Recorded | None = None
 
-    def tell(self, question: str, answer: Finding | Mapping[str, Any]) -> None:
-        """Tell a finding, or a part of the result of a question."""
+    def add_answer(self, question: str, answer: Finding | Mapping[str, Any]) -> None:
+        """Keep a finding, or a part of the result of a question, and emit it."""
         if isinstance(answer, Finding):
             self.findings.append(answer)
             self._emit("finding", finding=answer.dump())
@@ -59,7 +59,7 @@ class Inspection:
             self.recorded.val_split = float(options["val_split"])
             decodes_all = options.get("decode") == "all"
             for answer in checks.check_quality(self.recorded, self.show_progress, decodes_all=decodes_all):
-                self.tell(question, answer)
+                self.add_answer(question, answer)
         elif question == "view":
             self._answer_view(options)
 
@@ -75,20 +75,22 @@ class Inspection:
         )
         for problem in problems:
             text = summarize_problem(problem).rstrip(".").replace(f"{self.root}/", "")
-            self.tell("tables", make_finding("description-invalid", text))
+            self.add_answer("tables", make_finding("description-invalid", text))
         if self.findings:
             return
         info = dataset.load_dataset_info(self.root)
         counts = {"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])}
         cameras, converts = len(dataset.list_cameras(info)), dataset.is_convertible(info)
         has_unseen_videos = dataset.has_video(info) and not self._has_videos
-        self.tell("tables", {**counts, "cameras": cameras, "converts": converts, "unseen_videos": has_unseen_videos})
+        self.add_answer(
+            "tables", {**counts, "cameras": cameras, "converts": converts, "unseen_videos": has_unseen_videos}
+        )
         chosen = options.get("episodes")
         try:
             if options.get("excluded"):
                 chosen = episode_numbers.leave_out(options["excluded"], counts["episodes"], chosen)
         except ValueError as error:
-            self.tell("tables", {"refused": str(error)})
+            self.add_answer("tables", {"refused": str(error)})
             return
         training = Training(
             chosen,
@@ -99,11 +101,11 @@ class Inspection:
         )
         self.recorded, findings = checks.check_tables(self.root, training, has_videos=self._has_videos)
         for finding in findings:
-            self.tell("tables", finding)
-        self.tell("tables", {"ways": [finding.suggestion for finding in findings if finding.suggestion]})
+            self.add_answer("tables", finding)
+        self.add_answer("tables", {"ways": [finding.suggestion for finding in findings if finding.suggestion]})
         if options.get("warns") and self.recorded and not findings:
             for finding in checks.check_worse_tables(self.recorded):
-                self.tell("tables", finding)
+                self.add_answer("tables", finding)
 
     def _answer_view(self, options: Mapping[str, Any]) -> None:
         """Tell what the page of a dataset shows, with the answers to the other questions."""
@@ -119,7 +121,7 @@ class Inspection:
         except Exception:
             if not any(finding.severity == "error" for finding in self.findings):  # they say why
                 raise
-        self.tell("view", {**self.results, "view": view if view and view["episodes"] else None})
+        self.add_answer("view", {**self.results, "view": view if view and view["episodes"] else None})
 
 
 def answer_request(request: Mapping[str, Any], emit: Emit) -> None:

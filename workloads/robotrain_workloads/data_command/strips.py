@@ -108,7 +108,7 @@ def _decode_frames(recorded: Recorded, part: VideoPlace, frames: Sequence[int]) 
     with av.open(str(recorded.root / part.path)) as container:
         decoder = VideoDecoder(container, recorded.fps)
         for frame in frames:
-            if (picture := decoder.find(part.start + frame / recorded.fps)) is not None:
+            if (picture := decoder.find_frame(part.start + frame / recorded.fps)) is not None:
                 yield frame, picture
 
 

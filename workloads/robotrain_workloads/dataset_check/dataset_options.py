@@ -24,7 +24,7 @@ EPISODES_KIND = {"any of": [{"each": "int"}, "null"]}
 NO_LOADER = f"{STREAMING}=true reads nothing without a process that loads data"
 
 
-class Recorded(NamedTuple):
+class RecordedEpisodes(NamedTuple):
     """The episodes of a job's datasets, which are numbered through in the order of the datasets."""
 
     names: Sequence[str]
@@ -57,7 +57,7 @@ def find_problems(job: LerobotJob) -> Iterator[Problem | str]:
         yield str(error)
 
 
-def _require_existing(chosen: Sequence[int], recorded: Recorded) -> None:
+def _require_existing(chosen: Sequence[int], recorded: RecordedEpisodes) -> None:
     """Raise ValueError if episodes are chosen that do not exist, none, or one twice."""
     existing = f"the data has {recorded.total} episodes, counted from 0"
     if missing := [number for number in chosen if not 0 <= number < recorded.total]:
@@ -66,7 +66,7 @@ def _require_existing(chosen: Sequence[int], recorded: Recorded) -> None:
         raise ValueError(f"{EPISODES} takes at least one episode, and each once: {existing}")
 
 
-def _find_mixture_problems(job: LerobotJob, recorded: Recorded, trained: set[int]) -> Iterator[str]:
+def _find_mixture_problems(job: LerobotJob, recorded: RecordedEpisodes, trained: set[int]) -> Iterator[str]:
     """Yield each dataset of a mixture of which no episode is trained on."""
     first = 0
     for name, count in zip(recorded.names, recorded.counts, strict=True) if job.parameters.get(MIXTURE) else ():
@@ -87,7 +87,7 @@ def is_streamed_by(options: Sequence[str]) -> bool:
     return is_true(get_option_value(options, STREAMING)) and not holds_out
 
 
-def count_recorded(job: LerobotJob) -> Recorded | None:
+def count_recorded(job: LerobotJob) -> RecordedEpisodes | None:
     """Return the episodes of the job's datasets; None unless all are described."""
     sources = [source for source in job.sources if source.role == "dataset"]
     if len(sources) != len(job.datasets):
@@ -96,7 +96,7 @@ def count_recorded(job: LerobotJob) -> Recorded | None:
         if sources and (job.folders[sources[0]] / dataset.SIZES_FILE).is_file():  # they are merged already
             sources = sources[:1]
         counts = [int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in sources]
-        return Recorded([source.uri for source in sources], counts)
+        return RecordedEpisodes([source.uri for source in sources], counts)
     return None
 
 

@@ -99,7 +99,7 @@ class SampledPictures:
                     decoded = dict[int, tuple[Array, Array]]()
                     for frame in (frames := self._choose_frames(episode)):
                         try:
-                            picture = decoder.find(float(times[frame]))
+                            picture = decoder.find_frame(float(times[frame]))
                         except av.error.FFmpegError:
                             picture = None
                         if picture is None:
@@ -159,7 +159,7 @@ class VideoDecoder:
         keys = [packet.pts * self._base for packet in packets if packet.is_keyframe and packet.pts is not None]
         self._key_interval = max((after - key for key, after in pairwise(keys[:MEASURED_KEYS])), default=math.inf)
 
-    def find(self, seconds: float) -> Any:
+    def find_frame(self, seconds: float) -> Any:
         """Return the frame at a time of the video; None if it has none there. Raise as PyAV does."""
         last, self._last = self._last, None
         if last is None or not 0 < seconds - last <= self._key_interval:

@@ -133,7 +133,7 @@ class OptionValues:
         chosen = {name.removesuffix(".type"): str(text) for name, text in self.typed.items() if name.endswith(".type")}
         self.types = {**chosen, model.prefix: model.kind}
 
-    def find(self, name: str) -> Any:
+    def find_value(self, name: str) -> Any:
         """Return the value of an option, True for a group of which some are given. Raise KeyError if unknown."""
         of_model = name.startswith(f"{self.model.prefix}.")
         if name == START:
@@ -164,7 +164,7 @@ class OptionValues:
 
     def _is_true(self, term: Term, prefix: str, *, absent: bool = False) -> bool:
         """Return whether a term is true; `absent` for an option without a value. Raise what `find` raises."""
-        value = self.find(prefix + term.name if term.name != START else START)
+        value = self.find_value(prefix + term.name if term.name != START else START)
         if term.operator in (SET, UNSET):
             return (value not in (None, {})) == (term.operator == SET)
         if value is None:
@@ -174,7 +174,7 @@ class OptionValues:
         if term.operator == DISTINCT:
             return len(value) == len({*value})
         if term.operator == HALVED:
-            return bool(value % 2 ** len(self.find(prefix + term.value)) == 0)
+            return bool(value % 2 ** len(self.find_value(prefix + term.value)) == 0)
         compare = COMPARISONS[term.operator][0]
         other = self.read_operand(term.value, prefix)
         return all(compare(item, other) for item in (value if isinstance(value, list) else [value]))
@@ -182,7 +182,7 @@ class OptionValues:
     def read_operand(self, text: str, prefix: str) -> Any:
         """Return the number or the word that a term compares with, or the value of another option."""
         is_option = self.options.list_fields(prefix + text, self.types)
-        return self.find(prefix + text) if is_option else read_known(text)
+        return self.find_value(prefix + text) if is_option else read_known(text)
 
     def explain(self, rule: Rule, prefix: str) -> str:
         """Return a rule as a sentence, with the values of the options that are not typed."""
@@ -202,7 +202,7 @@ class OptionValues:
         words = COMPARISONS[term.operator][1] if term.operator in COMPARISONS else "divisible by 2 for each number of"
         if not self.options.list_fields(prefix + term.value, self.types):
             return f"{name} must be {words} {term.value}".replace("  ", " ")
-        return f"{name} must be {words} --{prefix}{term.value}, which is {self.find(prefix + term.value)}"
+        return f"{name} must be {words} --{prefix}{term.value}, which is {self.find_value(prefix + term.value)}"
 
 
 def _name_condition(term: Term, prefix: str) -> str:
