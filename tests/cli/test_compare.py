@@ -198,7 +198,8 @@ def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_eval
     answer = robotrain("compare", sent_run, "eval-1", "--json")
     answer.check_problems(2, f"value-missing {sent_run}")
     ways = [way["text"] for way in answer.json["problems"][0]["instead"]]
-    assert ways == ["--env ENV", f"robotrain diff {sent_run} eval-1"]
+    played = f"--policy-run {sent_run} --reference-run eval-1 --env ENV --platform PLATFORM --wait"
+    assert ways == [f"robotrain submit lerobot-eval {played}"]
 
 
 ANSWER = "old@4 is better than new@8 by 80 points (95% interval 60 to 90), 40 pairs, p < 0.001"
@@ -261,12 +262,12 @@ NOT_COMPARED = (
     (("eval-1", "eval-apart"), "not-comparable"),
     (("eval-1", "eval-running"), "not-comparable"),
     (("eval-running",), "not-comparable"),
-    (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
+    (("eval-1", "eval-2", "--margin", "much"), "usage --margin"),
     (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
     (("eval-1", "eval-2", "--margin", "0.6"), "value-invalid"),
     (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),
     (("eval-1", "--not-worse-than", "eval-2"), "value-missing --not-worse-than"),
-    (("eval-1", "eval-2", "--record-video"), "option-without-effect --record-video"),
+    (("eval-1", "eval-2", "--record-video"), "option-unknown --record-video"),
     (("eval-1", "eval-2", "--marign", "0.1"), "option-unknown --marign"),
 )
 
@@ -389,7 +390,7 @@ def test_a_bad_line_of_a_file_is_named(robotrain, write_scores):
     [
         (["act,1,1", "act,2,1"], (), "value-missing act"),
         (["act,1,1", "pi0,2,1"], (), "not-comparable"),
-        (["act,1,1", "pi0,1,1"], ("--record-video",), "option-without-effect --record-video"),
+        (["act,1,1", "pi0,1,1"], ("--record-video",), "option-unknown --record-video"),
         (["act,1,1", "pi0,1,1"], ("act", "p0"), "value-unknown --scores"),
     ],
 )
@@ -444,26 +445,17 @@ def policies(tmp_path):
     return tmp_path / "old", tmp_path / "new"
 
 
-PLAY = ("--env", "pusht", "--platform", "fake")
+PLAY = ("--env", "pusht", "--platform", "fake", "--no-pin")
 
 
-def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_platform, policies):
+def test_policies_are_played_side_by_side_in_one_job(robotrain, fake_platform, policies):
     old, new = policies
-    words = ("compare", new, old, "lerobot/act_pusht", *PLAY, "--detect", "0.3", "--no-pin", "--json")
-    answer = robotrain(*words)
+    typed = ("--policy-path", new, "--reference-path", old, "--reference-repo-id", "lerobot/act_pusht")
+    answer = robotrain("submit", "lerobot-eval", *typed, *PLAY, "--detect", "0.3", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert "comparison-planned" in answer.stderr
-    sources = stored_job.read_stored_sources(answer.json["run"])
-    assert [(source.role, source.kind, source.uri) for source in sources if not source.implied] == [
-        ("policy", "local_path", str(new)),
-        ("reference", "local_path", str(old)),
-        ("reference", "huggingface", "lerobot/act_pusht"),
-    ]
     values = {row["name"]: row["value"] for row in stored_job.read_stored_values(answer.json["run"])}
     assert (values["env"], values["detect"], values["margin"]) == ("pusht", 0.3, None)
-    preview = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
-    assert preview.exit_code == 0, preview.stderr
-    assert "reference" in preview.stdout
 
 
 def end_comparison(fake_platform, run, policies):
@@ -486,7 +478,8 @@ def read_continued(run):
 
 
 def test_a_second_comparison_under_equal_conditions_goes_on_from_what_was_seen(robotrain, fake_platform, policies):
-    words = ("compare", *policies, *PLAY, "--no-pin", "--json")
+    old, new = policies
+    words = ("submit", "lerobot-eval", "--policy-path", new, "--reference-path", old, *PLAY, "--json")
     first = robotrain(*words).json["run"]
     assert read_continued(first) == []
     end_comparison(fake_platform, first, ["a" * 64, "b" * 64])
@@ -504,53 +497,7 @@ def test_a_second_comparison_under_equal_conditions_goes_on_from_what_was_seen(r
 
 
 def test_earlier_comparisons_that_are_none_are_refused(robotrain, fake_platform, policies):
-    words = ("compare", *policies, *PLAY, "--no-pin", "--earlier-comparisons")
+    old, new = policies
+    words = ("submit", "lerobot-eval", "--policy-path", new, "--reference-path", old, *PLAY, "--earlier-comparisons")
     for text in ("x", "[1]", '[{"run": "x"}]'):
         robotrain(*words, text).check_problems(2, "value-invalid --earlier-comparisons")
-
-
-@pytest.mark.parametrize(("state", "passed", "code"), [("succeeded", True, 0), ("failed", False, 5)])
-def test_the_end_of_the_job_is_the_answer(
-    robotrain, fake_platform, policies, record_evaluation, tmp_path, state, passed, code
-):
-    record_evaluation("eval-1", GOOD)
-    record_evaluation("eval-2", MIDDLE)
-    comparison = robotrain("compare", "eval-1", "eval-2", "--margin", "0.1", "--json").json
-    comparison["gate"]["passed"] = passed
-    results = tmp_path / "eval-1/eval_results"
-    (results / "comparison.json").write_text(json.dumps(comparison))
-    evaluated = Evaluated(
-        episodes=60, scores={"rollout/success_rate": 0.9}, results="/x/eval_results", conditions="pusht"
-    )
-    log, files = [event.format_event(evaluated)], {"outputs/eval_results": str(results)}
-    (fake_platform / "others.json").write_text(json.dumps({"state": state, "log": log, "files": files}))
-    old, new = policies
-    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--wait", "--json")
-    assert answer.exit_code == code
-    assert answer.json == comparison
-    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--new", "--stream")
-    assert answer.exit_code == code
-    assert "eval-1 is not worse than eval-2 by more than 10 points" in answer.stdout
-
-
-def test_a_job_that_fails_before_it_compares_says_why(robotrain, fake_platform, policies):
-    (fake_platform / "others.json").write_text(json.dumps({"state": "failed", "log": ["out of memory"]}))
-    answer = robotrain("compare", *policies, *PLAY, "--no-pin", "--wait")
-    assert answer.exit_code == 5
-    assert "out of memory" in answer.stderr
-
-
-def test_what_no_job_compares_is_refused(robotrain, fake_platform, policies):
-    old, new = map(str, policies)
-    for words, problems in (
-        (("NEW",), ("value-missing",)),
-        (("NEW", "nosuch"), ("run-unknown",)),
-        (("NEW", "OLD", "--not-worse-than", "OLD", "--margin", "0.1"), ("options-conflict --not-worse-than",)),
-        (("NEW", "--not-worse-than", "OLD"), ("value-missing --not-worse-than",)),
-        (("NEW,OLD", "OLD,NEW"), ("not-comparable",)),
-        (("NEW", "OLD", "--margin", "0.1", "--equal-within", "0.1"), ("options-conflict",)),
-        (("NEW", "OLD", "--missing", "drop"), ("option-without-effect --missing",)),
-        (("NEW", "OLD", "--at-most", "3"), ("value-out-of-range",)),
-    ):
-        line = [word.replace("NEW", new).replace("OLD", old) for word in words]
-        robotrain("compare", *line, *PLAY, "--no-pin").check_problems(2, *problems)

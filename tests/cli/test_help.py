@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 BUILT_IN = choose_plugins("none", (), "")
 WORKLOADS = BUILT_IN.list_names("workload")
 PLATFORMS = BUILT_IN.list_names("platform")
-JOB_COMMANDS = ("submit", "render", "explain", "sweep", "compare")
+JOB_COMMANDS = ("submit", "render", "explain", "sweep")
 OTHER_COMMANDS = ("runs", "logs", "resume", "resubmit", "register", "outputs", "report", "init", "doctor")
 FIRST = ["init", "submit", "watch", "report", "runs"]
 

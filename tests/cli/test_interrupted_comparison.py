@@ -25,8 +25,8 @@ def compare(robotrain, fake_platform, monkeypatch, tmp_path):
         (tmp_path / name / "model.safetensors").write_text(name)
 
     def run(*more: str):
-        policies = (tmp_path / "new", tmp_path / "old")
-        return robotrain("compare", *policies, "--env", "pusht", "--platform", "fake", "--json", *more)
+        policies = ("--policy-path", tmp_path / "new", "--reference-path", tmp_path / "old")
+        return robotrain("submit", "lerobot-eval", *policies, "--env", "pusht", "--platform", "fake", "--json", *more)
 
     return run
 

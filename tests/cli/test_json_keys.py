@@ -84,7 +84,6 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
     "options": (
         "--help-all",
-        *(f"compare --platform {where} --help-all" for where in PLATFORMS),
         *(f"submit {workload} --platform {where} --help-all" for workload in WORKLOADS for where in PLATFORMS),
         *(f"{name} {'--help-all' if name in JOB_COMMANDS else '--help'}" for name in OTHER_COMMANDS),
     ),

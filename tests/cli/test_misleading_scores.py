@@ -116,7 +116,7 @@ def test_an_evaluation_that_broke_off_is_no_better_policy(robotrain, record_eval
 
 def test_what_missing_may_be(robotrain, write_scores):
     file = write_scores("policy,start,success", "a,1,1", "b,1,0")
-    robotrain("compare", "--scores", file, "--missing", "none").check_problems(2, "value-invalid --missing")
+    robotrain("compare", "--scores", file, "--missing", "none").check_problems(2, "usage --missing")
 
 
 GROUPS = ("eval-old-0,eval-old-1,eval-old-2,eval-old-3", "eval-new-0,eval-new-1,eval-new-2,eval-new-3")

@@ -282,15 +282,6 @@ def test_all_checkpoints_of_a_run_are_meant_by_any_text_that_means_it(robotrain,
     ]
 
 
-def test_a_comparison_takes_a_run_before_a_folder_of_its_name(robotrain, record_run):
-    record_run(checkpoint(400), name="pick-v3")
-    Path("pick-v3").mkdir()
-    typed = ("--env", "pusht", "--platform", "local", "--dry-run")
-    answer = robotrain("compare", "pick-v3", "./pick-v3", *typed)
-    assert "pick-v3/pretrained_model" not in answer.stderr
-    assert f"{RUN}, step 400" in answer.stderr
-
-
 def test_latest_is_the_newest_run_that_has_what_the_role_takes(record_run: Left) -> None:
     evaluations = {
         RUN: "lerobot-eval --policy-run {run} {backbone?}",
@@ -312,7 +303,8 @@ def test_latest_is_the_newest_run_with_a_checkpoint_where_no_workload_says_what_
 
 def test_a_policy_is_not_compared_with_itself(robotrain, record_run):
     record_run(checkpoint(400), name="pick-v3")
-    answer = robotrain("compare", "pick-v3", "pick-v3", "--env", "pusht", "--platform", "local", "--json")
+    typed = ("--policy-run", "pick-v3", "--reference-run", "pick-v3", "--env", "pusht")
+    answer = robotrain("submit", "lerobot-eval", *typed, "--platform", "local", "--json")
     assert "sources-conflict" in {problem["code"] for problem in answer.json["problems"]}
 
 

@@ -79,7 +79,15 @@ def test_a_policy_that_pushes_is_better_than_one_that_hides_after_few_episodes(p
 @pytest.mark.long
 @pytest.mark.usefixtures("cold")
 def test_the_same_line_after_a_kill_ends_as_if_there_had_been_none(robotrain, policies):
-    line = ["compare", policies / "pushes", policies / "also-pushes", "--platform", "local", "--device", "cpu"]
+    line = [
+        "submit",
+        "lerobot-eval",
+        "--policy-path",
+        policies / "pushes",
+        "--reference-path",
+        policies / "also-pushes",
+    ]
+    line += ["--platform", "local", "--device", "cpu"]
     line += ["--eval-episodes", 4, "--at-most", 12, "--json"]
     line += [word for name, value in EASY.items() for word in (f"--{name.replace('_', '-')}", value)]
     killed = find_run_folder(records.read_record(robotrain(*line).json["run"]).reference)
@@ -90,8 +98,9 @@ def test_the_same_line_after_a_kill_ends_as_if_there_had_been_none(robotrain, po
     os.killpg(read_json(killed / spec.SUPERVISOR_FILE)["pid"], signal.SIGKILL)
     again = robotrain(*line, "--wait")
     again.check_problems(0, "run-left-parts")
-    whole = robotrain(*line, "--wait", "--new", "--earlier-comparisons", "none")
-    assert strip_measurements(again.json) == strip_measurements(whole.json)
+    found = robotrain("compare", "latest", "--json").json
+    robotrain(*line, "--wait", "--new", "--earlier-comparisons", "none")
+    assert strip_measurements(found) == strip_measurements(robotrain("compare", "latest", "--json").json)
     results = find_run_folder(records.read_record(records.list_runs()[1]).reference)
     assert (results / "log.txt").read_text().count("was evaluated before") == 3
 

@@ -19,7 +19,7 @@ from robotrain.cli.command_factory import (
 )
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_completion import JobCompletion, complete_override
-from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, JobHelp
+from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, WORDS_METAVAR, JobHelp
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.options import (
     SET_NAME,
@@ -124,7 +124,7 @@ class JobCommand(JobHelp, JobCompletion):
         plugins = get_plugins(parent)
         options = self.compose_own(choice, plugins)
         self.add_plugin_options(options, choice, plugins)
-        words = make_words_argument(self.words_metavar, lambda incomplete: command.complete_word(incomplete, plugins))
+        words = make_words_argument(WORDS_METAVAR, lambda incomplete: command.complete_word(incomplete, plugins))
         command = type(self)(
             self.name,
             params=[words, *(option.make_parameter() for option in options.options)],
@@ -181,17 +181,13 @@ class JobCommand(JobHelp, JobCompletion):
         )
         return options
 
-    def list_roles(self, workload: "Workload") -> Sequence[str]:
-        """Return the inputs of the workload that have options."""
-        return [*workload.roles]
-
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the chosen workload and platform; a plugin that fails to load has none."""
         workload = load_or_none(plugins.workload, choice.workload)
         platform = load_or_none(plugins.platform, choice.platform)
         if workload:
             name, owner = workload.name, f"workload {workload.name}"
-            add_sources(options, self.list_roles(workload), plugins.source_kinds())
+            add_sources(options, [*workload.roles], plugins.source_kinds())
             add_declared(options, workload.parameters, "parameters", PARAMETERS_PANEL.format(name), owner)
             if workload.own_command:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)

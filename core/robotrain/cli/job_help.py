@@ -20,6 +20,7 @@ from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.plugins.manager import Plugins
 
 PARAMETERS_PANEL, SETTINGS_PANEL = "Parameters of {}", "Settings of platform {}"
+WORDS_METAVAR = "[WORKLOAD | JOB.yaml | PROGRAM]"
 PLATFORM_PLACEHOLDER = "--platform PLATFORM"
 
 
@@ -28,7 +29,6 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
 
     options: ComposedOptions
     choice: Choice
-    words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
     general_help = ""
     """The text of the command before a job chose its options; empty for the command itself."""
     shows_jobs_of_workload = False
@@ -67,7 +67,7 @@ class JobHelp(HelpInTwoSizes, TyperCommand):
             return pieces
         if self.choice.origins[0].layer == ARGUMENT_LAYER and not self.choice.file:
             named_word = self.choice.program or workload.name
-            pieces = [named_word if piece == JobHelp.words_metavar else piece for piece in pieces]
+            pieces = [named_word if piece == WORDS_METAVAR else piece for piece in pieces]
             if workload.own_command and not self.choice.program:
                 return [*pieces, "--", "PROGRAM", "ARGS..."]
         return [*pieces, "[-- ARGS]"] if workload.program else pieces

@@ -33,6 +33,8 @@ from robotrain.submission import earlier_results
 
 make_problem = Messages(__file__)
 
+POLICY, REFERENCE = "policy", "reference"
+"""The roles of the policy that is asked about, and of those that it is compared with."""
 MAX_SCORES_BYTES = 100 << 20
 MANY_PAIRS = 200
 PAIR_SECONDS = 0.025
@@ -189,23 +191,35 @@ def _find_evaluation(run_text: str, plugins: Plugins, side_groups: Sequence[Sequ
     except records.UnknownRun as unknown:
         if not any(character in run_text for character in "/:@") and not Path(run_text).exists():
             raise
-        raise Rejected([make_problem("value-missing.env", given=run_text)]) from unknown
+        ways = _suggest_playing(side_groups, plugins)
+        raise Rejected([make_problem("value-missing.evaluation", *ways, given=run_text)]) from unknown
     facts = collect.collect_facts(run, plugins, print_message, complete=False)
     if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
         evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
         if not evaluations:
-            run_texts = [text for group in side_groups for text in group]
-            diff_way = Suggestion(
-                shlex.join(["robotrain", "diff", *(run_texts if len(run_texts) > 1 else [run])]),
-                "what differs between runs: settings, data, results",
-            )
-            play_way = Suggestion("--env ENV", "plays new episodes of each policy")
-            ways = [play_way, diff_way] if facts.record.outputs.evaluation else [diff_way]
+            ways = _suggest_playing(side_groups, plugins)
             raise Rejected([make_problem("value-missing.evaluation", *ways, given=run_text)])
         name = name_index.find_unique_name(evaluations[0].run)
         print_message(f"{run_text}: its newest evaluation is {name}")
         return collect_with_results(evaluations[0].run, plugins)
     return collect_with_results(run, plugins)
+
+
+def _suggest_playing(side_groups: Sequence[Sequence[str]], plugins: Plugins) -> list[Suggestion]:
+    """Return the job that plays the policies of runs side by side; nothing where no installed workload does."""
+    workload = next((workload for workload in plugins.workloads().values() if REFERENCE in workload.roles), None)
+    roles = plugins.source_kinds()["run"].roles
+    policies = [text for group in side_groups for text in group]
+    if (
+        workload is None
+        or len(policies) < 2
+        or not all(name_index.names_run(text.partition("@")[0]) for text in policies)
+    ):
+        return []
+    policy_flags = [roles[POLICY].flag, *(roles[REFERENCE].flag for _ in policies[1:])]
+    policy_options = shlex.join(itertools.chain(*zip(policy_flags, policies, strict=True)))
+    line = f"robotrain submit {workload.name} {policy_options} --env ENV --platform PLATFORM --wait"
+    return [Suggestion(line, "plays new episodes of each policy")]
 
 
 def collect_with_results(run: str, plugins: Plugins) -> RunFacts:

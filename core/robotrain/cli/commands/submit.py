@@ -97,10 +97,6 @@ Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
 
 
-Finisher = Callable[[Any, "RunRecord", "Platform", dict[str, Any], bool], None]
-"""Follows a submitted run: called as `finish_submission`."""
-
-
 class SubmitCommand(JobCommand):
     """The command that submits a job or a plan."""
 
@@ -169,13 +165,8 @@ class SubmitCommand(JobCommand):
 app = make_job_command("submit", SubmitCommand, HELP)
 
 
-def submit_job(
-    ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any], finish: Finisher | None = None
-) -> None:
-    """Submit a prepared job, or do what the switches in `options` ask for instead.
-
-    :param finish: what to do once it is submitted, in place of `finish_submission`; it prints the only result.
-    """
+def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
+    """Submit a prepared job, or do what the switches in `options` ask for instead."""
     from robotrain.cli import dry_run_preview
     from robotrain.cli.dry_run_preview import DryRun
     from robotrain.submission import submitter
@@ -213,7 +204,7 @@ def submit_job(
         data_reports.extend(report.content for report in submission.data)
         return submission
 
-    _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data_reports}, dry_run, submit, finish)
+    _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data_reports}, dry_run, submit)
 
 
 def _make_confirm(options: Mapping[str, Any]) -> Callable[[Problem], bool]:
@@ -301,7 +292,6 @@ def _submit_or_dry_run(
     options: dict[str, Any],
     dry_run: Callable[[], DryRun],
     submit: Callable[[Announcer], Submission],
-    finish: Finisher | None = None,
 ) -> None:
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
@@ -324,13 +314,13 @@ def _submit_or_dry_run(
     elif options.get("assets_only"):
         prepare_assets(dry_run().rendered, platform, as_json)
     else:
-        announce = print_message if as_json or finish else print_result
+        announce = print_message if as_json else print_result
         with interrupt_on_sigterm(), say_if_slow(ASKING):
             submission = submit(announce)
         if not submission.is_new:
             announce(submission.record.run)
             platform = get_plugins(ctx).platform_of(submission.record)  # an engine or a driver may run it
-        (finish or finish_submission)(ctx, submission.record, platform, options, submission.is_new)
+        finish_submission(ctx, submission.record, platform, options, submission.is_new)
 
 
 def finish_submission(
