@@ -46,7 +46,7 @@ def test_a_policy_is_trained_evaluated_after_a_failure_and_registered(robotrain,
     steps = {step["name"]: step for step in robotrain("status", run, "--json").json["steps"]}
     states = {name: step["state"] for name, step in steps.items()}
     assert states == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}, robotrain("logs", run).stdout
-    assert "may not read its inputs" in steps["evaluate"]["reason"]
+    assert "AuthorizationPermissionMismatch" in steps["evaluate"]["reason"]
 
     cluster.manager.assign("nobody", CONTRIBUTOR, cluster.manager.account(cluster.account))
     again = robotrain("pipeline", "resume", run, "--json")

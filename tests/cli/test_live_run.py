@@ -79,13 +79,13 @@ def test_wait_ends_with_the_curve_and_the_checkpoint_and_the_log_has_events_as_s
     assert code == 0
     name = stdout.splitlines()[0]
     assert re.fullmatch("tiny-[0-9a-f]{8}-1", name)
-    for text in ("step 1 to 3: train/loss 1 → 0.3333", f"{name} succeeded", "/somewhere/000003"):
+    for text in ("step 1 to 3: train/loss 1 → 0.3333", f"{name}  succeeded", "/somewhere/000003"):
         assert text in stdout
     assert "step 3/3 (100%)" in stderr
     code, stdout, _ = finish_process(run("logs", name))
     assert code == 0
     assert "an ordinary line" in stdout
-    assert "[robotrain] step 3: train/loss 0.3333" in stdout
+    assert "[robotrain] checkpoint of step 3: /somewhere/000003" in stdout
     assert "::robotrain::" not in stdout
     assert "::robotrain::" in finish_process(run("logs", name, "--raw"))[1]
 

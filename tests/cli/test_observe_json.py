@@ -74,7 +74,7 @@ def run(scripted):
 
 def test_json_of_status(robotrain):
     answer = robotrain("status", "--json").json
-    assert list(answer) == [*RUN, "shown", "log_end", "steps"]
+    assert list(answer) == [*RUN, "steps", "shown", "log_end"]
     assert set(answer["published"][0]) == {"step", "to"}
     assert set(answer["registered"][0]) == {"name", "version", "step", "uri"}
     assert set(answer["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
@@ -97,9 +97,9 @@ def test_json_of_runs(robotrain):
 
 
 def test_json_of_wait(robotrain, scripted):
-    assert list(robotrain("wait", "--json").json) == RUN
+    assert list(robotrain("wait", "--json").json) == [*RUN, "steps"]
     scripted.run("train-2", state="succeeded")
-    assert [list(run) for run in robotrain("wait", "train-1", "train-2", "--json").json] == [RUN, RUN]
+    assert [list(run) for run in robotrain("wait", "train-1", "train-2", "--json").json] == [[*RUN, "steps"]] * 2
 
 
 def test_json_of_watch(robotrain):

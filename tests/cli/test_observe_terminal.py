@@ -177,16 +177,6 @@ def test_dumb_terminal_and_pipe_get_no_escape_codes(scripted, open_terminal, rob
         assert "\x1b" not in dumb.raw
 
 
-def test_watch_draws_in_ascii_without_unicode(scripted, open_terminal):
-    run = scripted.run(NAME, *LEFT)
-    watching = open_terminal("watch", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    text = watching.until(lambda text: "99/200 (50%)" in text)
-    assert "#####" in text
-    assert text.isascii()
-    run.status(state="succeeded")
-    assert watching.end() == 0
-
-
 def test_list_in_80_columns_begins_with_names_and_keeps_results(scripted, open_terminal, robotrain):
     called = "pusht-mini"
     scripted.run("eval-05ab1234-12", called="pusht-mini-eval", state="succeeded", started=1e9, ended=1e9 + 90)

@@ -9,8 +9,9 @@ from driven_pipelines import PUSHT, STEPS, get_step_run, stop_driver, wait_for
 from fake_engine import set_run_state
 from problem_assertions import check_rejected
 from robotrain.cli.app import app
-from robotrain.cli.watch import follower, renderer
+from robotrain.cli.watch import follower
 from robotrain.cli.watch.dashboard import draw_frame
+from robotrain.cli.watch.printer import Printer
 from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.plugins import manager
@@ -125,20 +126,17 @@ def test_the_names_of_steps_are_completed(ended_pipeline, monkeypatch, capsys):
 
 def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(ended_pipeline):
     record = records.read_record(ended_pipeline)
-    run = follower.FollowedRun(record, None, renderer.SilentRenderer(print), threading.Event(), None, 1.0)
+    run = follower.FollowedRun(record, None, Printer(print), threading.Event(), None, 1.0)
     run.status, run.has_status = Status(state="running"), True
     run.steps = [StepStatus(name="train", state="running", run="train-1"), StepStatus(name="evaluate", state="waiting")]
     run.get_step_progress("train").add_event(
         event.make_record(event.Metrics(values={"train/loss": 0.5}, step=1, total=2))
     )
-    for rows, drawn in ((30, ["train", "1/2 (50%)", "evaluate  waiting"]), (3, ["train", "1/2 (50%)"])):
-        lines = [
-            "".join(part if isinstance(part, str) else part[0] for part in line)
-            for line in draw_frame([run], 100, rows, ascii_only=False)
-        ]
-        assert lines[0].split()[:3] == ["shift", ended_pipeline, "running"]
-        assert len(lines) == 1 + len(drawn)
-        assert all(text in line for text, line in zip(drawn, lines[1:], strict=True))
+    frame = draw_frame([run], 100, 30)
+    header, *lines = ["".join(part if isinstance(part, str) else part[0] for part in line) for line in frame]
+    assert header.split()[:3] == ["shift", ended_pipeline, "running"]
+    drawn = ["train", "1/2 (50%)", "evaluate  waiting"]
+    assert all(text in line for text, line in zip(drawn, lines, strict=True))
 
 
 def test_a_pipeline_is_one_row_of_runs(engine, submit_pipeline, robotrain):

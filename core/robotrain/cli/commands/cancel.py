@@ -10,7 +10,7 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import format_next_steps
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
-from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
+from robotrain.cli.watch.run_view import RunView, read_run_log
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.plugins import site
@@ -104,10 +104,8 @@ class RunCancellation:
         }
         lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
         records.save_final_status(self.record.run, self.after)
-        output_places = list_places(self.record.run, progress, is_machine_gone(self.platform, self.after))
-        output_lines = [
-            f"{name:<11} {output_place}" for name, output_place in output_places if name in REPORTED_OUTPUTS
-        ]
+        places = RunView(self.record, self.platform, self.after, progress).list_places()
+        output_lines = [f"{name:<11} {place}" for name, place in places if name in REPORTED_OUTPUTS]
         has_saved_nothing = (
             self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
         )

@@ -1,10 +1,10 @@
 """`robotrain logs`: print or follow the log of a run."""
 
-import copy
 import dataclasses
 import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +14,7 @@ from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, ma
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.cli.watch.follower import RunFollower
-from robotrain.cli.watch.renderer import LineFormat, LogLineFormat, LogRenderer, format_json_line, is_end
+from robotrain.cli.watch.printer import LineFormat, LogPrinter, format_json_line, format_line, is_end
 from robotrain.errors import EXIT_INTERRUPTED, Rejected
 from robotrain.model.reference import STEP_KEY
 
@@ -51,7 +51,7 @@ def logs(
     record, platform = open_step(ctx, run, step, wait=follow)
     if task:
         record = _select_task(record, task)
-    line_format: LineFormat = LogLineFormat(record.metrics)
+    line_format: LineFormat = partial(format_line, metrics=record.metrics)
     if json or raw:
         line_format = format_json_line if json else str
     if follow:
@@ -119,20 +119,17 @@ def _read_last_lines(
     while True:
         requested_count = (requested_count + 1) * OVERFETCH
         lines = list(log_end.watch(platform.engine.logs(record.reference, follow=False, tail=requested_count)))
-        line_format_copy = copy.deepcopy(line_format)  # it remembers lines
-        shown_lines = deque(
-            (shown_text for line in lines if (shown_text := line_format_copy(line)) is not None), maxlen=count
-        )
+        shown_lines = deque((text for line in lines if (text := line_format(line)) is not None), maxlen=count)
         if len(shown_lines) == count or len(lines) < requested_count:
             return list(shown_lines)
 
 
 def _follow_log(record: Any, platform: "Platform", tail_count: int | None, line_format: "LineFormat") -> None:
-    renderer = LogRenderer(print_result_line, line_format)
-    follower = RunFollower([(record, platform)], renderer, tail=tail_count)
+    printer = LogPrinter(print_result_line, line_format)
+    follower = RunFollower([(record, platform)], printer, tail=tail_count)
     try:
-        with renderer, follower:
-            follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
+        with printer, follower:
+            follower.wait_until_over(should_stop=printer.reader_gone.is_set)
     except KeyboardInterrupt:
         print_message(f"\nstopped following; {record.run} continues")
         print_message(f"  robotrain logs -f {record.run}   follow again")

@@ -11,7 +11,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.training_run import open_training, split_step
-from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.cli.watch.run_view import read_run_log
 from robotrain.pipelines.registrable_runs import make_policy_need
 from robotrain.store import published
 from robotrain.submission import publishing

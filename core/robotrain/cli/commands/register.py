@@ -12,7 +12,7 @@ from robotrain.cli.best_checkpoint import find_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.cli.watch.run_view import read_run_log
 from robotrain.errors import Rejected, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.model import scores

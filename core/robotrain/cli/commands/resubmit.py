@@ -29,7 +29,7 @@ from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_
 from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_message, print_platform
-from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.cli.watch.run_view import read_run_log
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job

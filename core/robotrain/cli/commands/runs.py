@@ -209,7 +209,7 @@ def _format_duration(listed_run: ListedRun, now: float) -> str:
 
 def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
-    from robotrain.cli.watch.run_summary import dump_step
+    from robotrain.cli.watch.step_rows import dump_step
 
     record, status, progress = listed_run.record, listed_run.status, listed_run.progress
     return {

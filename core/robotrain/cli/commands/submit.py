@@ -330,7 +330,7 @@ def finish_submission(
 
     :param is_new: whether this command submitted it.
     """
-    from robotrain.cli.watch import run_summary
+    from robotrain.cli.watch import run_view
     from robotrain.plugins import site
     from robotrain.submission import existing_run
 
@@ -341,7 +341,7 @@ def finish_submission(
         print_message(f"  named {record.name}")
     if is_new and (attempt := existing_run.describe_attempt(record)):
         print_message(f"  this is {attempt}")
-    native = dict(run_summary.list_native_names(record, platform))
+    native = dict(run_view.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")
     print_problems(site.notify_run_changed(plugins, record) if is_new else ())

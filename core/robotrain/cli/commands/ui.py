@@ -18,7 +18,7 @@ from robotrain_runtime.environments.uv_program import find_uv
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import get_results, print_json, print_message, print_result
-from robotrain.cli.watch import run_summary
+from robotrain.cli.watch import run_view
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform_features import RunAccess
@@ -47,7 +47,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     robotrain ui latest
     """
     record, platform = open_run(ctx, run)
-    tracking = run_summary.read_run_log(record, platform)[0].tracking or {}
+    tracking = run_view.read_run_log(record, platform)[0].tracking or {}
     tracking_address = redact_if_secret(str(tracking.get("ui") or ""))
     path = f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}/{TRAINING_VIEW}"
     if tracking and tracking_address == tracking["uri"]:  # a server of MLflow's own

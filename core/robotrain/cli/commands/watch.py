@@ -1,6 +1,5 @@
 """`robotrain watch`, `robotrain wait`, `robotrain submit --wait`: follow runs until they end."""
 
-import functools
 import gc
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,21 +19,12 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.next_commands import format_next_steps, list_next_commands
+from robotrain.cli.next_commands import list_next_commands
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.cli.run_list.listed_runs import find_unfinished_runs
-from robotrain.cli.watch import run_summary
-from robotrain.cli.watch.dashboard import draw_curve, draw_frame
+from robotrain.cli.watch.dashboard import Dashboard, draw_curve
 from robotrain.cli.watch.follower import FollowedRun, RunFollower
-from robotrain.cli.watch.renderer import (
-    ChangeRenderer,
-    EndRenderer,
-    JsonRenderer,
-    LiveLineRenderer,
-    LogRenderer,
-    Renderer,
-    SilentRenderer,
-)
+from robotrain.cli.watch.printer import EventPrinter, JsonPrinter, LogPrinter, Printer, WaitPrinter
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 from robotrain.messages import Messages
 from robotrain.model import amounts, scores
@@ -44,8 +34,6 @@ from robotrain.notifications import open_webhook
 from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
-
-REDRAW_SECONDS = 0.5
 
 
 def watch(
@@ -67,15 +55,14 @@ def watch(
     """
     webhook = open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
-    is_drawn = not json and output.is_live(output.get_results())
-    renderer = (JsonRenderer if json else SilentRenderer if is_drawn else ChangeRenderer)(output.print_result_line)
-    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), webhook=webhook)
-    if is_drawn:
-        follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
-    else:
-        follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
+    dashboard = Dashboard() if not json and output.is_live(output.get_results()) else None
+    printer = dashboard or (JsonPrinter if json else EventPrinter)(output.print_result_line)
+    follower = RunFollower(opened_runs, printer, get_plugins(ctx), webhook=webhook)
+    if dashboard:
+        dashboard.runs = follower.runs
+    follow(follower, printer, "watch", lambda: follower.wait_until_over(should_stop=printer.reader_gone.is_set))
     for followed_run in follower.runs:
-        if is_drawn and followed_run.is_over and not followed_run.failure:
+        if dashboard and followed_run.is_over and not followed_run.failure:
             print_message(
                 "   ".join(list_next_commands(followed_run.record, followed_run.status, followed_run.progress)[0])
             )
@@ -95,15 +82,15 @@ def wait(
     """
     seconds, webhook = parse_timeout(timeout), open_webhook() if notify else ""
     opened_runs = open_runs(ctx, runs)
-    renderer: Renderer
+    printer: Printer
     if had_ended := all(_has_ended(record, platform) for record, platform in opened_runs):
-        renderer = EndRenderer(print_message_line)
+        printer = Printer(print_message_line)
+    elif len(opened_runs) == 1:
+        printer = WaitPrinter()
     else:
-        renderer = (
-            LiveLineRenderer() if len(opened_runs) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
-        )
-    follower = RunFollower(opened_runs, renderer, get_plugins(ctx), webhook=webhook)
-    in_time = follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
+        printer = EventPrinter(print_message_line, has_summary=not json)
+    follower = RunFollower(opened_runs, printer, get_plugins(ctx), webhook=webhook)
+    in_time = follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
     elif len(opened_runs) == 1:
@@ -143,20 +130,20 @@ def follow_submitted(
     :param is_new: whether this command submitted it.
     """
     seconds = parse_timeout(timeout)
-    renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
+    printer = LogPrinter(print_message_line) if stream else WaitPrinter()
     runs = [(record, platform)]
-    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds, webhook=webhook)
-    if not follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
+    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=poll_seconds, webhook=webhook)
+    if not follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
     print_end(follower.runs[0], as_json, with_tail=not stream)
 
 
-def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_over: Callable[[], bool]) -> bool:
+def follow(follower: RunFollower, printer: Printer, command: str, wait_until_over: Callable[[], bool]) -> bool:
     """Follow runs; return what waiting returns. After Ctrl-C, say which runs continue, and leave the command."""
     gc.enable()  # following may take days
     try:
-        with renderer, follower:
+        with printer, follower:
             in_time = wait_until_over()
     except KeyboardInterrupt:
         if runs := [followed_run.record.run for followed_run in follower.unfinished]:
@@ -191,16 +178,9 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     return [open_run(ctx, listed_run.run) for listed_run in reversed(unfinished)] or [open_run(ctx, "")]
 
 
-def _draw_until_over(follower: RunFollower) -> bool:
-    from robotrain.cli.watch.live_lines import LiveLines
-
-    with LiveLines(output.get_results(), functools.partial(draw_frame, follower.runs), REDRAW_SECONDS):
-        return follower.wait_until_over()
-
-
 def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
-    status = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
-    return status | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
+    unknown = {"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {}
+    return followed_run.view.to_json() | unknown
 
 
 def parse_timeout(text: str) -> float | None:
@@ -238,18 +218,17 @@ def print_end(followed_run: FollowedRun, as_json: bool, with_tail: bool, with_cu
     """
     if followed_run.failure:
         raise followed_run.failure
-    record, status, progress = followed_run.record, followed_run.status, followed_run.progress
+    view, progress = followed_run.view, followed_run.progress
     if as_json:
-        steps = run_summary.dump_steps(record, followed_run.steps) if followed_run.steps else {}
-        print_json(run_summary.dump_status(record, status, progress) | steps)
+        print_json(view.to_json())
     else:
         if with_curve and progress.main_metric and len(progress.curve) > 1:
             print_text(draw_curve(progress.curve, progress.main_metric.name, progress.axis) + "\n")
-        explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(progress)
-        if with_tail and explains and (tail_lines := _drop_reason([*followed_run.tail], status.reason)):
+        tail_lines = _drop_reason([*followed_run.tail], view.status.reason)
+        if with_tail and view.is_explained and tail_lines:
             print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail_lines))
-        print_text(_format_end(followed_run))
-    if status.state != "succeeded":
+        print_text(view.format())
+    if view.status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
 
@@ -260,48 +239,18 @@ def _drop_reason(lines: list[str], reason: str) -> list[str]:
     return lines
 
 
-def _format_end(followed_run: FollowedRun) -> str:
-    """Return the end of the run, its outputs, and the next commands."""
-    record, status, progress = followed_run.record, followed_run.status, followed_run.progress
-    rows = []
-    validation = progress.validation_metric
-    if validation and (value := progress.metrics.get(validation.name)) is not None:
-        rows = [(validation.name, f"{value:.4g}")]
-    comparison_answer = scores.format_answer(progress.evaluated) if progress.evaluated else ""
-    if progress.evaluated:
-        rows += [] if comparison_answer else [("scores", progress.score_text)]
-        rows += [("under", scores.format_conditions(progress.evaluated))]
-        group_scores = scores.format_group_scores(progress.evaluated, progress.declared_metrics, record.run)
-        rows += [("" if number else "of these", group_text) for number, group_text in enumerate(group_scores)]
-    rows += run_summary.list_places(
-        followed_run.record.run, progress, run_summary.is_machine_gone(followed_run.platform, status)
-    )
-    rows += [("warning", progress.registration_warning)]
-    lines = [*filter(None, [followed_run.missing]), *(f"{name:<11} {value}" for name, value in rows if value)]
-    lines[:0] = [
-        *run_summary.format_run_steps(record, followed_run.steps),
-        *run_summary.format_checkpoint_scores(progress),
-    ]
-    lines += format_next_steps(record, status, progress)
-    lines[:0] = [comparison_answer] if comparison_answer else []
-    return "\n  ".join([_format_state(followed_run), *lines])
-
-
 def _format_brief_end(followed_run: FollowedRun) -> list[str]:
     run, progress = followed_run.record.run, followed_run.progress
     if followed_run.failure:
         return [f"{run} unknown: {followed_run.reported_state[1]}"]
-    lines = [_format_state(followed_run)]
+    status = followed_run.status
+    lines = [f"{run} {': '.join(filter(None, (status.state, status.reason)))}"]
     if progress.is_told:
         lines.append(f"  {progress.format_line(has_ended=followed_run.is_over)}")
     if progress.evaluated and (conditions := scores.format_conditions(progress.evaluated)):
         lines.append(f"  under: {conditions}")
     command, reason = list_next_commands(followed_run.record, followed_run.status, progress)[0]
     return [*lines, f"  {'next':<11} {command}   {reason}"]
-
-
-def _format_state(followed: FollowedRun) -> str:
-    return f"{followed.record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}"
 
 
 app = make_app(watch, wait)

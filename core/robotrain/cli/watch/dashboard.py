@@ -1,16 +1,18 @@
 """Drawings of runs on a terminal: curves, and the lines of a dashboard."""
 
+from __future__ import annotations
+
 import itertools
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from robotrain.cli import output
 from robotrain.cli.table import measure_width, to_plain_line
 from robotrain.cli.watch.follower import FollowedRun
-from robotrain.cli.watch.run_summary import format_steps
+from robotrain.cli.watch.printer import Printer
+from robotrain.cli.watch.step_rows import format_steps
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import measure_seconds
@@ -53,7 +55,7 @@ def _slice_points(points: Sequence[tuple[float, float]], width: int) -> Iterator
     return (points[a:b] for a, b in itertools.pairwise(edges))
 
 
-def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
+def draw_sparkline(points: Sequence[tuple[float, float]], width: int) -> str:
     """Return (step, value) pairs drawn on one line, at most `width` long; a slice without a finite value is a dot.
 
     Long slices are sampled, since the line is redrawn often.
@@ -63,7 +65,7 @@ def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: st
     lowest_mean = min(finite_means, default=0.0)
     scale = (max(finite_means, default=0.0) - min(finite_means, default=0.0)) or 1.0
     return "".join(
-        dot if mean is None else blocks[round((mean - lowest_mean) / scale * (len(blocks) - 1))] for mean in means
+        "·" if mean is None else BLOCKS[1 + round((mean - lowest_mean) / scale * (len(BLOCKS) - 2))] for mean in means
     )
 
 
@@ -74,99 +76,88 @@ def _compute_mean(points: Sequence[tuple[float, float]]) -> float | None:
 
 WIDEST_BAR, NARROWEST_BAR = 30, 8
 WIDEST_SPARKLINE = 40
-
-
-class Glyphs(NamedTuple):
-    """The characters to draw with."""
-
-    full: str = "█"
-    empty: str = "░"
-    blocks: str = BLOCKS[1:]
-    mark: str = "…"
-    dot: str = "·"
-
-
-ASCII = Glyphs(full="#", empty=".", blocks="_.-=+*#", mark="~", dot="?")
-
-
-class Canvas(NamedTuple):
-    """The size of the drawing in columns and rows."""
-
-    columns: int
-    rows: int
-    glyphs: Glyphs
+REDRAW_SECONDS = 0.5
 
 
 StyledLine = Sequence[str | tuple[str, str]]
 """The parts of a line; some with a style."""
 
 
-def draw_frame(runs: Sequence[FollowedRun], columns: int, rows: int, ascii_only: bool) -> list[StyledLine]:
-    """Return the lines of all runs, in as much detail as fits; runs that do not fit are counted."""
-    canvas = Canvas(columns, rows, ASCII if ascii_only else Glyphs())
-    for level in (_draw_full, _draw_brief):
-        gap: list[StyledLine] = [[]] if level is _draw_full else []
-        lines = [line for run in runs for line in [*_draw_run(run, level, canvas), *gap]]
-        if len(lines) - len(gap) <= canvas.rows:
-            return lines[: len(lines) - len(gap)]
-    shown_runs = sorted(runs, key=lambda run: run.is_over)[
-        : canvas.rows if len(runs) <= canvas.rows else max(0, canvas.rows - 1)
-    ]
-    lines = [line for run in runs if run in shown_runs for line in _draw_run(run, _draw_one_line, canvas)]
-    hidden_count = len(runs) - len(shown_runs)
-    return [*lines, [f"{canvas.glyphs.mark} and {hidden_count} more"]] if hidden_count else lines
+class Dashboard(Printer):
+    """Draws runs on a terminal, where they change in place, until they end."""
+
+    def __init__(self) -> None:
+        super().__init__(output.print_result_line)
+        self.runs: Sequence[FollowedRun] = ()
+
+    def __enter__(self) -> Dashboard:
+        from robotrain.cli.watch.live_lines import LiveLines  # imports rich
+
+        self._live = LiveLines(output.get_results(), lambda *size: draw_frame(self.runs, *size), REDRAW_SECONDS)
+        self._live.start()
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self._live.stop()
+        super().__exit__(*how)
+
+    def _print_trouble(self, followed: FollowedRun, text: str) -> None:
+        """Leave it to the picture."""
 
 
-def _draw_run(
-    run: FollowedRun, level: Callable[[FollowedRun, Canvas], Iterator[StyledLine]], canvas: Canvas
-) -> list[StyledLine]:
+def draw_frame(runs: Sequence[FollowedRun], columns: int, rows: int) -> list[StyledLine]:
+    """Return everything that is known of all runs; where that does not fit, a line for each, and how many more."""
+    lines = [line for run in runs for line in [*_draw_run(run, columns), []]][:-1]
+    if len(lines) <= rows:
+        return lines
+    shown_runs = sorted(runs, key=lambda run: run.is_over)[: rows if len(runs) <= rows else max(0, rows - 1)]
+    lines = [_draw_one_line(run) for run in runs if run in shown_runs]
+    return [*lines, [f"… and {len(runs) - len(lines)} more"]] if len(lines) < len(runs) else lines
+
+
+def _draw_one_line(run: FollowedRun) -> StyledLine:
     with run.lock:
-        return list(level(run, canvas))
+        return [*_draw_name(run), f"  {run.progress.format_line(has_ended=not _is_running(run))}"]
 
 
-def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    """Yield a line for everything that is known of a run."""
-    run_progress = run.progress
-    header, *progress = _draw_brief(run, canvas)
-    yield header
-    if text := run.trouble or run.status.reason:
-        yield [(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
-    yield from _draw_steps(run, canvas) if run.record.steps else progress
-    detail_texts = [run_progress.score_text, *([_format_curve(run_progress, canvas)] if run_progress.curve else [])]
-    detail_texts += [format_machine(run_progress.machine)] if run_progress.machine and not run.is_over else []
-    yield from ((f"  {text}",) for text in (*detail_texts, *_list_outputs(run_progress, canvas)) if text)
-    if run_progress.warnings:
-        yield [(f"  warning: {to_plain_line(run_progress.warnings[-1])}", "yellow")]
+def _draw_run(run: FollowedRun, columns: int) -> list[StyledLine]:
+    """Return the lines of a run: its state, how far it is, scores, machine, outputs, and the last warning."""
+    with run.lock:
+        progress, status = run.progress, run.status
+        lines = [_draw_header(run)]
+        if text := run.trouble or status.reason:
+            lines.append([(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")])
+        if run.record.steps:
+            lines += _draw_steps(run, columns)
+        elif progress.step is not None:
+            lines.append([f"  {_format_progress_bar(progress, not _is_running(run), columns)}"])
+        elif progress.download is not None and not run.is_over:
+            lines.append([f"  {progress.format_line()}"])
+        texts = [progress.score_text, _format_curve(progress, columns) if progress.curve else ""]
+        texts += [format_machine(progress.machine)] if progress.machine and not run.is_over else []
+        lines += [[f"  {text}"] for text in (*texts, *_list_outputs(progress, columns)) if text]
+        if progress.warnings:
+            lines.append([(f"  warning: {to_plain_line(progress.warnings[-1])}", "yellow")])
+        return lines
 
 
-def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) -> Iterator[StyledLine]:
-    """Yield the steps of a pipeline; below those that run, their progress."""
-    steps = [step for step in run.steps if step.state == "running" or not only_running]
-    for step, text in zip(steps, format_steps(steps), strict=True):
-        yield [(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
-        progress = run.get_step_progress(step.name)
-        if step.state == "running" and progress.step is not None:
-            yield [f"    {_format_progress_bar(progress, False, canvas)}"]
-
-
-def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
+def _draw_header(run: FollowedRun) -> StyledLine:
     status, stage = run.status, run.progress.stage
     parts = _draw_name(run)
     if stage and not status.finished and not run.record.steps:
         parts.append(f"  {stage}")
     if (seconds := measure_seconds(status, time.time(), run.progress.last_event)) is not None:
         parts.append((f"  {format_duration(seconds)}", "dim"))
-    yield [*parts, (f"  on {run.record.platform}", "dim")]
-    if run.record.steps:  # each step has its own
-        yield from _draw_steps(run, canvas, only_running=True)
-    elif run.progress.step is not None:
-        yield [f"  {_format_progress_bar(run.progress, not _is_running(run), canvas)}"]
-    elif run.progress.download is not None and not run.is_over:
-        yield [f"  {run.progress.format_line()}"]
+    return [*parts, (f"  on {run.record.platform}", "dim")]
 
 
-def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    yield [*_draw_name(run), f"  {run.progress.format_line(has_ended=not _is_running(run))}"]
+def _draw_steps(run: FollowedRun, columns: int) -> Iterator[StyledLine]:
+    """Yield the steps of a pipeline; below those that run, their progress."""
+    for step, text in zip(run.steps, format_steps(run.steps), strict=True):
+        yield [(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
+        progress = run.get_step_progress(step.name)
+        if step.state == "running" and progress.step is not None:
+            yield [f"    {_format_progress_bar(progress, False, columns)}"]
 
 
 def _is_running(run: FollowedRun) -> bool:
@@ -181,7 +172,7 @@ def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
     return [(name, "bold"), *([] if name == identifier else [(f"  {identifier}", "dim")]), "  ", (state, style)]
 
 
-def _format_progress_bar(progress: Progress, is_over: bool, canvas: Canvas) -> str:
+def _format_progress_bar(progress: Progress, is_over: bool, columns: int) -> str:
     """Return the bar, and of steps, rate and time left (unless it is over, or waits) what fits beside it."""
     assert progress.step is not None
     if not progress.total:
@@ -193,46 +184,42 @@ def _format_progress_bar(progress: Progress, is_over: bool, canvas: Canvas) -> s
     )
     rate = f"  {progress.rate_text} {progress.unit}s/s" if progress.rate else ""
     for rate_text in (rate + time_left, time_left, ""):
-        bar_width = min(WIDEST_BAR, canvas.columns - len(step_text + rate_text) - 4)
+        bar_width = min(WIDEST_BAR, columns - len(step_text + rate_text) - 4)
         if bar_width >= NARROWEST_BAR:
             full = int(share * bar_width)
-            return f"{canvas.glyphs.full * full}{canvas.glyphs.empty * (bar_width - full)}  {step_text}{rate_text}"
+            return f"{'█' * full}{'░' * (bar_width - full)}  {step_text}{rate_text}"
     return step_text
 
 
-def _format_curve(progress: Progress, canvas: Canvas) -> str:
+def _format_curve(progress: Progress, columns: int) -> str:
     value_text = f"{progress.newest_value_text}  "
     held_out = f"  {progress.validation_text}" if progress.validation_text else ""
-    free_columns = min(WIDEST_SPARKLINE, canvas.columns - 2 - len(value_text) - len(held_out))
-    sparkline = (
-        draw_sparkline(progress.curve, free_columns, canvas.glyphs.blocks, canvas.glyphs.dot)
-        if free_columns >= NARROWEST_BAR
-        else ""
-    )
+    free_columns = min(WIDEST_SPARKLINE, columns - 2 - len(value_text) - len(held_out))
+    sparkline = draw_sparkline(progress.curve, free_columns) if free_columns >= NARROWEST_BAR else ""
     return value_text + sparkline + held_out
 
 
-def _list_outputs(progress: Progress, canvas: Canvas) -> Iterator[str]:
+def _list_outputs(progress: Progress, columns: int) -> Iterator[str]:
     """Yield the newest checkpoint or results, their copy, and the registered model; long addresses show their end."""
     if progress.checkpoint:
-        yield _format_place(f"checkpoint {progress.checkpoint_step}", progress.checkpoint, canvas)
+        yield _format_place(f"checkpoint {progress.checkpoint_step}", progress.checkpoint, columns)
     for copy in progress.published[-1:]:
-        yield _format_place(f"published {copy.step}", copy.to, canvas)
+        yield _format_place(f"published {copy.step}", copy.to, columns)
     if progress.evaluated and progress.evaluated.results:
-        yield _format_place("results", progress.evaluated.results, canvas)
+        yield _format_place("results", progress.evaluated.results, columns)
     for address in progress.results[-1:]:
-        yield _format_place("copied to", address, canvas)
+        yield _format_place("copied to", address, columns)
     for registration in progress.registered[-1:]:
         yield f"registered {registration.name} version {registration.version}" + (
             f" (step {registration.step})" if registration.step else ""
         )
 
 
-def _format_place(name: str, where: str, canvas: Canvas) -> str:
+def _format_place(name: str, where: str, columns: int) -> str:
     where = to_plain_line(where)
-    free_columns = canvas.columns - len(name) - 4
+    free_columns = columns - len(name) - 4
     if measure_width(where) > free_columns > 1:
-        where = canvas.glyphs.mark + where[len(where) - free_columns + 1 :]
+        where = f"…{where[len(where) - free_columns + 1 :]}"
     return f"{name}  {where}"
 
 

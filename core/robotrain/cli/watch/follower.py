@@ -16,7 +16,7 @@ from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
 from robotrain.cli.watch.end_notice import send_notice
-from robotrain.cli.watch.run_summary import add_listed_outputs, is_platform_line, query_run
+from robotrain.cli.watch.run_view import RunView, add_listed_outputs, is_platform_line, query_run
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -105,6 +105,11 @@ class FollowedRun:
         if self.failure is None:
             return self.status.state, self.status.reason
         return "unknown", "; ".join(problem.title for problem in self.failure.problems)
+
+    @property
+    def view(self) -> RunView:
+        """What is known of it."""
+        return RunView(self.record, self.platform, self.status, self.progress, self.steps, self.missing)
 
     def get_step_progress(self, step: str) -> Progress:
         """Return the progress of a step of a pipeline alone; that of the run for an empty name."""

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from robotrain.cli import output
 
-DrawLines = Callable[[int, int, bool], Sequence[Sequence[str | tuple[str, str]]]]
-"""Returns lines of parts, some with a style, for so many columns and rows, and in ASCII or not."""
+DrawLines = Callable[[int, int], Sequence[Sequence[str | tuple[str, str]]]]
+"""Returns lines of parts, some with a style, for so many columns and rows."""
 ERASE_AND_GO_UP = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
 
 
@@ -56,10 +56,9 @@ class LiveLines(Live):
         """Draw the lines again if they or the terminal's width changed."""
         columns, rows = output.get_terminal_size(self._stream)
         self.console.size = ConsoleDimensions(columns, rows)  # exported COLUMNS and LINES do not follow a resize
-        ascii_only = self.console.options.ascii_only
-        lines = [Text.assemble(*line, no_wrap=True) for line in self._draw(columns - 1, rows - 1, ascii_only)]
+        lines = [Text.assemble(*line, no_wrap=True) for line in self._draw(columns - 1, rows - 1)]
         for line in lines:
-            line.truncate(columns - 1, overflow="crop" if ascii_only else "ellipsis")
+            line.truncate(columns - 1, overflow="ellipsis")
         if lines == self._lines and columns == self._columns and not self._is_continued:
             return
         if self._is_continued:  # keep what the shell wrote meanwhile
