@@ -1,5 +1,6 @@
 """`robotrain runs`: list the runs submitted from this machine."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from robotrain.cli.table import GAP, Column, fit_columns, to_plain_line, truncat
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_short_age
 from robotrain.model.run import measure_seconds
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact_sentence
 from robotrain.store import name_index, run_values
 
@@ -37,6 +39,8 @@ EVERYWHERE_HELP = "List what the platforms have instead, whichever machine submi
 USER_HELP, USERS = "With --everywhere: whose runs, `me` or `all`.  [default: me]", ("me", "all")
 STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole where there is no terminal."""
+NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
+"""Why a platform lists nothing where no warning says it, in words."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
 WIDTH_IN_SCRIPTS = 120
@@ -75,9 +79,7 @@ def runs(
     record_filter = run_filter.RunFilter(word, states, platform, name, workload, since, until, tuple(set or ()))
     max_runs = None if everything else number
     if everywhere:
-        from robotrain.cli.commands.runs_everywhere import print_runs_everywhere
-
-        return print_runs_everywhere(get_plugins(ctx), record_filter, user == "all", max_runs, json)
+        return _print_everywhere(get_plugins(ctx), record_filter, user == "all", max_runs, json)
     accept = record_filter.make_accept(get_plugins(ctx))
     selected_runs, uncertain_runs, has_more = listed_runs.list_runs(get_plugins(ctx), max_runs, states, accept, steps)
     if word and not (selected_runs or steps):  # a trial of a sweep, or a step of a pipeline
@@ -97,6 +99,37 @@ def runs(
         )
     if has_more:
         print_message(f"there are older runs: robotrain runs --all {record_filter}".rstrip())
+
+
+def _print_everywhere(
+    plugins: Plugins, record_filter: run_filter.RunFilter, everyone: bool, max_runs: int | None, json: bool
+) -> None:
+    """Print what platforms list, whichever machine submitted it. Raise Rejected if none could be asked."""
+    from robotrain.cli.run_list.found_runs import list_found_runs
+
+    accept = record_filter.make_accept(plugins)
+    found_runs, answers, problems, has_more = list_found_runs(
+        plugins, record_filter.platform, everyone, max_runs, record_filter.states, accept, record_filter.find_begin()
+    )
+    print_problems(problems)
+    if json:
+        platform_rows = [answer._asdict() for answer in answers]
+        return print_json({"runs": [*map(_dump_run, found_runs)], "platforms": platform_rows, "more": has_more})
+    names = {
+        outcome: ", ".join(answer.platform for answer in answers if answer.outcome == outcome)
+        for outcome in ("listed", *NOT_ASKED)
+    }
+    if found_runs:
+        print_result("\n".join(_format_runs(found_runs)))
+    else:
+        fits = f" that fits {record_filter}" if str(record_filter) else ""
+        print_message(f"{names['listed']} lists no run {'' if everyone else 'of yours'}{fits}")
+    for outcome, words in NOT_ASKED.items():
+        if names[outcome]:
+            print_message(f"{words}: {names[outcome]}")
+    if has_more and max_runs is not None:
+        user_option = " --user all" if everyone else ""
+        print_message(f"there are older runs: robotrain runs --everywhere{user_option} --all {record_filter}".rstrip())
 
 
 def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
@@ -162,7 +195,11 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         progress.winner or scores.format_headline_score(progress.scores, metrics)
         for progress, metrics in zip(progresses, metrics_by_run, strict=True)
     ]
-    ages = [format_short_age(now - listed_run.record.created) if listed_run.record else "" for listed_run in listed]
+    ages = [
+        format_short_age(now - listed_run.record.created) if listed_run.record and listed_run.record.created else ""
+        for listed_run in listed
+    ]
+    adoptions = [*map(_format_adoption, listed)]
     return [
         Column("NAME", [_format_name(listed_run) for listed_run in listed], drop_order=1),
         Column("RUN", [listed_run.run for listed_run in listed]),
@@ -178,8 +215,21 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
         Column("CONDITIONS", conditions, drop_order=8),
         Column("AGE", ages, drop_order=3),
         Column("TOOK", [_format_duration(listed_run, now) for listed_run in listed], drop_order=6),
+        Column("USER", [to_plain_line(run.submission.user) if run.submission else "" for run in listed], drop_order=4),
+        *([Column("TO RECORD IT HERE", adoptions)] if any(adoptions) else []),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
+
+
+def _format_adoption(listed_run: ListedRun) -> str:
+    """Return the line that records a run of another machine, or completes an interrupted submit of this one."""
+    record, submission = listed_run.record, listed_run.submission
+    if record is None or submission is None or listed_run.is_recorded:
+        return ""
+    if record.phase == "sending":
+        return f"robotrain status {record.run}"
+    line = f"robotrain adopt --platform {record.platform} {shlex.quote(submission.text)}"
+    return line if submission.can_be_adopted else ""
 
 
 def _format_name(listed_run: ListedRun) -> str:
@@ -235,6 +285,18 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "note": record.note if record else "",
         "values": {name: recorded_value[0] for name, recorded_value in record.values.items()} if record else {},
         "parent": (record.parent or run_values.find_resumed_run(record)) if record else "",
+    } | _dump_submission(listed_run)
+
+
+def _dump_submission(listed_run: ListedRun) -> dict[str, Any]:
+    """Return what a platform lists of a run as data; the keys are an API."""
+    if (submission := listed_run.submission) is None:
+        return {}
+    return {
+        "user": submission.user,
+        "recorded": listed_run.is_recorded,
+        "ref": submission.text,
+        "can_be_adopted": submission.can_be_adopted,
     }
 
 

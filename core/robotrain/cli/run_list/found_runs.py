@@ -13,7 +13,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded
 
 from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
-from robotrain.cli.run_list.listed_runs import RecordFilter
+from robotrain.cli.run_list.listed_runs import ListedRun, RecordFilter
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
@@ -32,16 +32,6 @@ RecordedNames = Mapping[str, Sequence[str]]
 """The runs that are recorded here, by their job: the name without the number of the attempt."""
 
 
-class FoundRun(NamedTuple):
-    """A run that a platform lists."""
-
-    listed: ListedSubmission
-    record: RunRecord
-    """Its record here; of one that has none, what its platform says."""
-    is_recorded: bool
-    state: str
-
-
 class PlatformOutcome(NamedTuple):
     """What became of the question to a platform."""
 
@@ -58,7 +48,7 @@ def list_found_runs(
     states: Sequence[str],
     accept: RecordFilter | None,
     begin_time: float = 0.0,
-) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
+) -> tuple[list[ListedRun], list[PlatformOutcome], list[Problem], bool]:
     """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.
 
     Raise Rejected if no platform could be asked, or none answered.
@@ -78,7 +68,7 @@ def list_found_runs(
     names_by_job = defaultdict[str, list[str]](list)
     for name in records.iterate_runs():
         names_by_job[_get_job(name)].append(name)
-    runs_by_platform = [list[FoundRun]() for _ in listing_platforms]
+    runs_by_platform = [list[ListedRun]() for _ in listing_platforms]
     questions = [
         [partial(_collect_runs, candidate, everyone, number, states, accept, begin_time, names_by_job, found_runs)]
         for candidate, found_runs in zip(listing_platforms, runs_by_platform, strict=True)
@@ -95,15 +85,19 @@ def list_found_runs(
     all_runs = [found_run for found_runs in copies for found_run in found_runs]
     if not all_runs and not any(answer.outcome == "listed" for answer in answers):
         raise Rejected([replace(problem, severity="error") for problem in problems] or [*_explain_nothing(answers)])
-    all_runs.sort(key=lambda found_run: found_run.record.created, reverse=True)
+    all_runs.sort(key=_get_creation, reverse=True)
     silent_platforms = {answer.platform for answer in answers if answer.outcome == "silent"}
     has_more = number is not None and len(all_runs) > number
     return (
         all_runs[:number],
         answers,
         problems,
-        has_more or any(found_run.record.platform in silent_platforms for found_run in all_runs),
+        has_more or any(run.record and run.record.platform in silent_platforms for run in all_runs),
     )
+
+
+def _get_creation(run: ListedRun) -> float:
+    return run.record.created if run.record else 0.0
 
 
 def _can_list(platform: Platform) -> bool:
@@ -122,7 +116,7 @@ def _collect_runs(
     accept: RecordFilter | None,
     begin_time: float,
     names_by_job: RecordedNames,
-    found_runs: list[FoundRun],
+    found_runs: list[ListedRun],
 ) -> bool:
     """Add the runs that a platform lists, one more than the wanted number; return whether it is set up. Raise Rejected.
 
@@ -135,14 +129,14 @@ def _collect_runs(
         if submitted_run.created is not None and submitted_run.created < begin_time:  # the newest came first
             break
         run = _describe_run(platform.name, submitted_run, names_by_job.get(_get_job(submitted_run.run), ()))
-        if (not states or run.state in states) and (accept is None or accept(run.record)):
+        if (not states or run.state in states) and (accept is None or (run.record and accept(run.record))):
             found_runs.append(run)
             if number is not None and len(found_runs) > number:
                 break
     return True
 
 
-def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str]) -> FoundRun:
+def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str]) -> ListedRun:
     interrupted_record: RunRecord | None = None
     for name in names:
         with contextlib.suppress(Rejected):  # a record that cannot be read, or was removed
@@ -151,7 +145,8 @@ def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str])
                 interrupted_record = record  # `status` asks for it, and completes it
             if record.platform == platform and record.phase == "sent" and records.refers_to(record, listed.keys):
                 final_status = records.read_final_status(name)
-                return FoundRun(listed, record, True, final_status.state if final_status else listed.state)
+                state = final_status.state if final_status else listed.state
+                return ListedRun(run=record.run, state=state, record=record, submission=listed)
     record = interrupted_record or RunRecord(
         run=listed.run,
         platform=platform,
@@ -163,7 +158,7 @@ def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str])
         settings={},
         reference=listed.keys,
     )
-    return FoundRun(listed, record, False, listed.state)
+    return ListedRun(run=listed.run, state=listed.state, record=record, submission=listed, is_recorded=False)
 
 
 def _get_job(run: str) -> str:

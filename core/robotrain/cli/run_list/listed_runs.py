@@ -17,6 +17,7 @@ from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.model.scores import find_headline_score
+from robotrain.model.submitted_run import ListedSubmission
 from robotrain.plugins.manager import Plugins
 from robotrain.store import compared_policies, listed_results, name_lock, records
 from robotrain.store.listed_results import ListedProgress
@@ -61,6 +62,10 @@ class ListedRun:
     """Whether it ended for good, and all this is stored."""
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
+    submission: ListedSubmission | None = None
+    """What its platform lists of it, where that was asked for."""
+    is_recorded: bool = True
+    """Whether this machine has its record; else `record` is what its platform says."""
 
     @property
     def shown_reason(self) -> str:
