@@ -32,6 +32,7 @@ def folder(robotrain, training_python, tmp_path) -> Path:
     """The pages; with ROBOTRAIN_TEST_MADE they are kept there, and so are their screenshots."""
     folder = Path(os.environ.get("ROBOTRAIN_TEST_MADE", tmp_path)) / "dataset-pages"
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     words = [training_python, "-c", PLANT, ROOT / "tests/workloads", tmp_path / "planted", *PLANTED]
     subprocess.run(words, check=True, capture_output=True)
     for name in PLANTED:

@@ -25,6 +25,7 @@ def folder(robotrain, training_python, tmp_path) -> Path:
     """The pages; with ROBOTRAIN_TEST_MADE they are kept there, and so are their screenshots."""
     folder = Path(os.environ.get("ROBOTRAIN_TEST_MADE", tmp_path)) / "report-pages"
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for name, rate in (("first", 3e-4), ("second", 1e-4)):
         robotrain("submit", EXAMPLE / "job.yaml", *SIZE, "--name", name, "--learning-rate", rate).check(0)
     over = ("--over", "learning_rate=1e-4,1e-3", "--over", "batch_size=8,16")

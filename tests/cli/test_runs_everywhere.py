@@ -96,18 +96,21 @@ def test_runs_of_all_platforms_come_newest_first(listing, everywhere):
     assert list_refs(document) == ["job-1", "job-2", "job-4"]
     assert list_refs(everywhere("--user", "all")) == ["job-1", "job-2", "job-3", "job-4"]
     assert list_refs(everywhere("--platform", "far")) == ["job-2"]
-    assert document["runs"][2].items() >= {
-        "run": "lerobot-train-00000004-1",
-        "platform": "near",
-        "workload": "lerobot-train",
-        "state": "failed",
-        "created": NOW - 64,
-        "user": "me",
-        "name": "",
-        "recorded": False,
-        "ref": "job-4",
-        "can_be_adopted": True,
-    }.items()
+    assert (
+        document["runs"][2].items()
+        >= {
+            "run": "lerobot-train-00000004-1",
+            "platform": "near",
+            "workload": "lerobot-train",
+            "state": "failed",
+            "created": NOW - 64,
+            "user": "me",
+            "name": "",
+            "recorded": False,
+            "ref": "job-4",
+            "can_be_adopted": True,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "refuses"])

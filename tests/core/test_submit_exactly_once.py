@@ -131,12 +131,12 @@ def test_an_interrupted_submit_keeps_its_name_while_preflight_fails(submit, inte
 
 
 def test_ctrl_c_after_the_name_is_printed_leaves_a_recorded_run(submit, fake_platform, monkeypatch):
-    from robotrain.cli.commands import submit as commands_submit
+    from robotrain.cli import sending
 
     def interrupt(text: str) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(commands_submit, "print_result", interrupt)
+    monkeypatch.setattr(sending, "print_result", interrupt)
     assert submit().exit_code == 130
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     (run,) = records.list_runs()

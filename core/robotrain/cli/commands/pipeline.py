@@ -3,7 +3,7 @@
 import functools
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,7 +28,6 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
-from robotrain.cli.commands.submit import finish_submission, open_waiting_webhook, submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.help_page import format_help
@@ -42,6 +41,7 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
+from robotrain.cli.sending import Sending, finish_submission, send_job
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -145,7 +145,7 @@ def submit(
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [], sends=True)
     ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
-    submit_job(ctx, ready, {**ctx.params, "no_pin": True})
+    send_job(ctx, ready, Sending.read(ctx.params, no_pin=True))
 
 
 def resume(
@@ -168,23 +168,23 @@ def resume(
     record, _ = open_run(ctx, run, functools.partial(find_run_to_change, ctx))
     if not record.steps:
         raise Rejected([make_problem("usage.not-a-pipeline", run=record.run)])
-    resume_pipeline(ctx, record, ctx.params)
+    resume_pipeline(ctx, record, Sending.read(ctx.params, no_pin=True))
 
 
-def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
+def resume_pipeline(ctx: typer.Context, record: RunRecord, sending: Sending) -> None:
     """Continue a pipeline in its own run, or in a new one without the finished steps."""
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
-    options = open_waiting_webhook(options)
-    repeated_pipeline = continue_pipeline(record, plugins, bool(options["dry_run"]))
+    webhook = sending.open_webhook()
+    repeated_pipeline = continue_pipeline(record, plugins, sending.dry_run)
     if repeated_pipeline is not None:
         print_message(f"not run again: {', '.join(repeated_pipeline.plan.finished) or 'none of the steps'}")
-        submit_job(ctx, repeated_pipeline, {**options, "no_pin": True})
-    elif options["dry_run"]:
+        send_job(ctx, repeated_pipeline, sending)
+    elif sending.dry_run:
         print_message(f"dry run: {record.run} would go on; nothing was started")
     else:
         print_message(f"{record.run} goes on")
-        finish_submission(ctx, record, plugins.platform_of(record), options)
+        finish_submission(ctx, record, plugins.platform_of(record), sending, webhook)
 
 
 def schema(ctx: typer.Context, json: JsonOption = False) -> None:

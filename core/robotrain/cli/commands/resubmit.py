@@ -3,6 +3,7 @@
 import itertools
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -26,9 +27,10 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_app
-from robotrain.cli.commands import pipeline, submit
+from robotrain.cli.commands import pipeline
 from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_message, print_platform
+from robotrain.cli.sending import Sending, send_job
 from robotrain.cli.watch.run_view import read_run_log
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
@@ -124,19 +126,13 @@ def resubmit(
     if record:
         print_platform(record.platform, f"run {record.run}")
         repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
-        return submit.submit_job(ctx, repeated_pipeline, ctx.params | {"no_pin": True})
+        return send_job(ctx, repeated_pipeline, Sending.read(ctx.params, no_pin=True))
     earlier_record, stored_plan, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, earlier_record, stored_plan, prepared.job)
     unchanged = not any(changes.values()) and not earlier_record.is_adopted  # then sources that were not pinned stay so
-    _submit_again(
-        ctx,
-        stored_plan,
-        prepared,
-        ctx.params | {"no_pin": no_pin or unchanged},
-        earlier_record.name,
-        earlier_record.job_folder,
-    )
+    sending = Sending.read(ctx.params, no_pin=no_pin or unchanged, job_folder=earlier_record.job_folder)
+    _send_again(ctx, stored_plan, prepared, sending, earlier_record.name)
 
 
 def resume(
@@ -174,7 +170,7 @@ def resume(
         need = _make_resume_need(get_plugins(ctx), is_changed=any(changes.values()))
         run = find_run_to_change(ctx, run, need=need)
     if record := _find_pipeline(ctx, run, changes):
-        return pipeline.resume_pipeline(ctx, record, ctx.params)
+        return pipeline.resume_pipeline(ctx, record, Sending.read(ctx.params, no_pin=True))
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     sets = [*(set or []), *steps]
     earlier_record, stored_plan, prepared = _prepare_again_from_record(
@@ -201,7 +197,8 @@ def resume(
     raise_if_any(problems)
     step = f"step {checkpoint.step} of {stored_plan.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    _submit_again(ctx, stored_plan, resumed, ctx.params, earlier_record.name, earlier_record.job_folder)
+    sending = Sending.read(ctx.params, job_folder=earlier_record.job_folder)
+    _send_again(ctx, stored_plan, resumed, sending, earlier_record.name)
 
 
 def _require_steps_left(job: Job, finished_steps: int | None, typed_run: str) -> None:
@@ -254,7 +251,7 @@ def _resubmit_other_machine_run(
     """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown_run` if the text names none."""
     earlier_run = other_machine_run.find_other_machine_run(run_text, get_plugins(ctx), unknown_run)
     prepared = _prepare_other_machine_run(ctx, earlier_run, options["set"] or [], options["repin"], options["platform"])
-    _submit_again(ctx, earlier_run.stored, prepared, options, earlier_run.name)
+    _send_again(ctx, earlier_run.stored, prepared, Sending.read(options), earlier_run.name)
 
 
 def _prepare_other_machine_run(
@@ -329,29 +326,20 @@ def _prepare_again_from_record(
     return record, stored_plan, prepared
 
 
-def _submit_again(
-    ctx: typer.Context,
-    stored_plan: Any,
-    prepared: PreparedJob,
-    options: dict[str, Any],
-    name: str,
-    job_folder: str = "",
-) -> None:
+def _send_again(ctx: typer.Context, stored_plan: Any, prepared: PreparedJob, sending: Sending, name: str) -> None:
     """Print what differs from the stored plan, and submit the job.
 
     :param name: that of the run before, which the new one gets without an own one.
-    :param job_folder: where the job file of the run before is.
     """
     run = stored_plan.plan.run
     workload = get_plugins(ctx).workload(prepared.job.workload)
-    prepared = name_job(prepared, stored_plan, options["name"])
+    prepared = name_job(prepared, stored_plan, sending.name)
     differences = list(find_differences(stored_plan, prepared, workload))
     repeated_form = "plan" if stored_plan.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {repeated_form} as {run}")
     for difference in differences:
         print_message(f"  {difference.name}: {' → '.join(difference.cells)}")
-    run_options = {"name": options["name"] or name, "parent": run, "job_folder": job_folder}
-    submit.submit_job(ctx, prepared, {**options, **run_options})
+    send_job(ctx, prepared, replace(sending, name=sending.name or name, parent=run))
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.commands import submit
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.job_completion import complete_override
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
+from robotrain.cli.sending import NOTIFY_HELP, Sending, send_job
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
@@ -110,7 +110,7 @@ class SweepCommand(JobCommand):
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
         options.add_own("--wait", help=WAIT_HELP, common=True)
-        options.add_own("--notify", help=submit.NOTIFY_HELP)
+        options.add_own("--notify", help=NOTIFY_HELP)
         options.add_own("--dry-run", help="check every trial and show the plan; do not submit", common=True)
         self.add_labels(options)
         for flag, (help, metavar) in VALUES.items():
@@ -165,7 +165,7 @@ class SweepCommand(JobCommand):
         print_message(format_preview(pinned, sweep_request))
         raise_if_any(pin_problems)
         ready = replace(pinned, warnings=(*pinned.warnings, *pin_problems))
-        submit.submit_job(ctx, ready, {**values, "no_pin": True})
+        send_job(ctx, ready, Sending.read(values, no_pin=True))
 
 
 def _find_fixed_axes(values: dict[str, Any]) -> Iterator[Problem]:

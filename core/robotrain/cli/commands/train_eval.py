@@ -11,13 +11,13 @@ import typer
 
 from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_amount
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.commands import submit
 from robotrain.cli.commands.watch import parse_timeout
 from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model, take_step_changes
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
+from robotrain.cli.sending import NOTIFY_HELP, Sending, send_job
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import Origin, Value
@@ -77,7 +77,7 @@ class TrainEvalCommand(JobCommand):
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
-        options.add_own("--notify", help=submit.NOTIFY_HELP)
+        options.add_own("--notify", help=NOTIFY_HELP)
         options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
         options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)
@@ -133,15 +133,14 @@ class TrainEvalCommand(JobCommand):
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
-        options = {**values, "timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         ready = preview_pipeline(ready, map(explain, pin_problems), bool(values.get("native_only")))
-        submit.submit_job(ctx, ready, options)
+        send_job(ctx, ready, Sending.read(values, timeout=timeout, poll_seconds=poll_seconds, no_pin=True))
 
 
 def _read_times(values: dict[str, Any]) -> tuple[str, float | None]:
     """Return how long to follow, in words, and the seconds between two questions. Raise Rejected for other values."""
-    is_waiting = submit.waits_for_end(values)
+    is_waiting = bool(values.get("wait") or values.get("stream"))
     flags = [
         flag for name, flag in (("timeout", "--timeout"), ("poll_interval", "--poll-interval")) if values.get(name)
     ]

@@ -22,6 +22,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import list_next_commands
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.cli.run_list.listed_runs import find_unfinished_runs
+from robotrain.cli.sending import Sending
 from robotrain.cli.watch.dashboard import Dashboard, draw_curve
 from robotrain.cli.watch.follower import FollowedRun, RunFollower
 from robotrain.cli.watch.printer import EventPrinter, JsonPrinter, LogPrinter, Printer, WaitPrinter
@@ -117,26 +118,22 @@ def follow_submitted(
     record: RunRecord,
     platform: Platform,
     plugins: Plugins,
-    as_json: bool,
-    stream: bool,
-    timeout: str,
-    poll_seconds: float | None,
+    sending: Sending,
     is_new: bool,
     webhook: str = "",
 ) -> None:
-    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
+    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after a timeout.
 
-    :param stream: print its log on stderr, instead of its progress.
     :param is_new: whether this command submitted it.
     """
-    seconds = parse_timeout(timeout)
-    printer = LogPrinter(print_message_line) if stream else WaitPrinter()
+    seconds = parse_timeout(sending.timeout)
+    printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
     runs = [(record, platform)]
-    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=poll_seconds, webhook=webhook)
+    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=sending.poll_seconds, webhook=webhook)
     if not follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
-        print_problems([_make_timeout_problem(follower, timeout)])
+        print_problems([_make_timeout_problem(follower, sending.timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
-    print_end(follower.runs[0], as_json, with_tail=not stream)
+    print_end(follower.runs[0], sending.json, with_tail=not sending.stream)
 
 
 def follow(follower: RunFollower, printer: Printer, command: str, wait_until_over: Callable[[], bool]) -> bool:

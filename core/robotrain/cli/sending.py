@@ -1,0 +1,294 @@
+"""What every command that sends a job does: check and show it, upload its assets, or submit it and follow its run."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.arguments import confirm_problem
+from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.output import (
+    print_json,
+    print_message,
+    print_other_views,
+    print_problems,
+    print_result,
+    print_text,
+    say_if_slow,
+)
+from robotrain.errors import Rejected, raise_if_any, suggest_leaving_out
+from robotrain.messages import Messages
+from robotrain.model.platform import has_own_method
+from robotrain.model.platform_features import Uploads
+
+if TYPE_CHECKING:
+    from robotrain.cli.dry_run_preview import PreviewedStep
+    from robotrain.model.plan import RenderedPlan
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
+    from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.run_sender import Submission
+
+make_problem = Messages(__file__)
+
+NOTIFY_HELP = "have the run, or this machine with --wait, tell your webhook how it ended"
+ASKING = "waiting for what the services say that the job needs"
+DATA = "data"
+"""What was read of the data of a job, in JSON."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How a job is sent: the options that commands share."""
+
+    wait: bool = False
+    stream: bool = False
+    """Whether its log is shown until it ends."""
+    dry_run: bool = False
+    assets_only: bool = False
+    new: bool = False
+    no_pin: bool = False
+    yes: bool = False
+    notify: bool = False
+    json: bool = False
+    name: str = ""
+    note: str = ""
+    checker: str | None = None
+    """None where the command has no `--checker`."""
+    timeout: str = ""
+    poll_seconds: float | None = None
+    parent: str = ""
+    """The run that it repeats or continues."""
+    job_folder: str = ""
+    """Where the job file of that run is."""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], **changes: Any) -> Sending:
+        """Return what the options of a command say, by their names, and what the command itself decides."""
+        names = [field.name for field in fields(cls)]
+        given = {name: values[name] for name in names if values.get(name) is not None}
+        return cls(**{**({"checker": ""} if "checker" in values else {}), **given, **changes})
+
+    @property
+    def follows(self) -> bool:
+        """Whether the command waits for the end of what it submits."""
+        return self.wait or self.stream
+
+    def check(self, platform: Platform) -> None:
+        """Raise Rejected for switches that contradict each other, and for assets that cannot be made."""
+        dry = [
+            flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if getattr(self, name)
+        ]
+        other_flags = [f"--{name}" for name in ("wait", "stream") if getattr(self, name)]
+        if dry and other_flags:
+            others = " and ".join(other_flags)
+            way = suggest_leaving_out(*other_flags)
+            raise Rejected([make_problem("options-conflict.no-run", way, where=dry[0], others=others)])
+        if len(dry) > 1:
+            raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
+        if self.assets_only and not has_own_method(platform.engine, Uploads, "prepare"):
+            raise Rejected([make_problem("feature-not-there.no-uploads", name=platform.name)])
+
+    def open_webhook(self, message: str = "option-without-effect.notify-steps") -> str:
+        """Return the webhook that this command tells; empty for none. Raise Rejected with `message` if it cannot."""
+        if not self.notify:
+            return ""
+        from robotrain.notifications import open_webhook
+
+        if not self.follows:
+            raise Rejected([make_problem(message)])
+        return open_webhook()
+
+
+def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> None:
+    """Submit a prepared job, or do what its options ask for instead."""
+    from robotrain.cli import dry_run_preview
+    from robotrain.submission import submitter
+    from robotrain.submission.checker import CheckOptions
+    from robotrain.submission.dry_run import dry_run_job
+    from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.preview import list_hidden_differences
+    from robotrain.submission.run_labels import make_labels
+
+    sending.check(prepared.platform)
+    labels = make_labels(sending.name, sending.note)._replace(parent=sending.parent, job_folder=sending.job_folder)
+    print_problems(prepared.warnings)
+    plugins, pinning, webhook = get_plugins(ctx), not sending.no_pin, ""
+    is_alone = type(prepared) is PreparedJob  # no pipeline or sweep
+    if sending.follows or not is_alone:
+        webhook = sending.open_webhook()
+    if sending.notify and is_alone:
+        from robotrain.submission.run_notice import tell_by_run
+
+        prepared = tell_by_run(prepared, not sending.follows, plugins)
+    checks = CheckOptions(
+        checker=sending.checker or "",
+        say=print_message,
+        has_flag=sending.checker is not None,
+        confirm=partial(confirm_problem, yes=sending.yes or sending.dry_run),
+    )
+    if sending.dry_run or sending.assets_only:
+        with interrupt_on_sigterm(), say_if_slow(ASKING):  # a checker ends with this process
+            checked = dry_run_job(prepared, plugins, is_new=sending.new, pinning=pinning, labels=labels, checks=checks)
+        print_problems(checked.problems)
+        assert checked.plan is not None  # a dry run joins no run
+        if sending.assets_only:
+            return prepare_assets(checked.plan, prepared.platform, sending.json)
+        preview = dry_run_preview.preview_steps(checked.plan, checked.inputs.facts)
+        preview = preview or dry_run_preview.preview_plan(checked.plan, prepared.platform, plugins)
+        data = [report.content for report in checked.inputs.data]
+        _print_dry_run(checked.plan, preview, data, sending, has_views=ctx.info_name == "submit")
+        return
+    if own_defaults := list_hidden_differences(prepared.values, ()):
+        print_message(f"robotrain's own defaults: {own_defaults}")
+    with interrupt_on_sigterm(), say_if_slow(ASKING):
+        submission = submitter.submit_job(
+            prepared,
+            print_problems,
+            print_message if sending.json else print_result,
+            plugins,
+            new=sending.new,
+            pinning=pinning,
+            labels=labels,
+            checks=checks,
+        )
+    _finish(ctx, submission, prepared.platform, sending, webhook)
+
+
+def send_plan(ctx: typer.Context, rendered: RenderedPlan, sending: Sending) -> None:
+    """Submit a plan that was rendered before, byte for byte."""
+    from robotrain.check import capability_checks
+    from robotrain.cli import dry_run_preview
+    from robotrain.plugins import site
+    from robotrain.submission import submitter
+    from robotrain.submission.dry_run import dry_run_plan
+    from robotrain.submission.run_labels import make_labels
+
+    plugins = get_plugins(ctx)
+    platform = plugins.platform_of_plan(rendered)
+    sending.check(platform)
+    webhook = sending.open_webhook("option-without-effect.notify-plan")
+    labels = make_labels(sending.name, sending.note)
+    problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
+    problems += site.find_site_problems(plugins, rendered.plan.job, platform.name)
+    raise_if_any(problems)
+    print_problems(problems)
+    if sending.dry_run or sending.assets_only:
+        with interrupt_on_sigterm(), say_if_slow(ASKING):
+            print_problems(dry_run_plan(rendered, platform, plugins))
+        if sending.assets_only:
+            return prepare_assets(rendered, platform, sending.json)
+        return _print_dry_run(rendered, dry_run_preview.preview_plan(rendered, platform, plugins), [], sending)
+    announce = print_message if sending.json else print_result
+    confirm = partial(confirm_problem, yes=sending.yes)
+    with interrupt_on_sigterm(), say_if_slow(ASKING):
+        submission = submitter.submit_plan(
+            rendered, platform, print_problems, announce, plugins, labels=labels, confirm=confirm
+        )
+    _finish(ctx, submission, platform, sending, webhook)
+
+
+def _print_dry_run(
+    rendered: RenderedPlan,
+    preview: Sequence[PreviewedStep],
+    data: Sequence[Mapping[str, Any]],
+    sending: Sending,
+    has_views: bool = False,
+) -> None:
+    """Print what a submit would do. `has_views`: whether other commands show the same line."""
+    from robotrain.cli import dry_run_preview
+
+    print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
+    if sending.json:
+        from robotrain.cli.commands import render
+        from robotrain.submission import program_lock
+
+        locked = program_lock.describe_lock(rendered.values)
+        body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
+        print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: data})
+        return
+    print_text(dry_run_preview.format_preview(rendered, preview))
+    if has_views:
+        print_other_views("submit")
+
+
+def _finish(ctx: typer.Context, submission: Submission, platform: Platform, sending: Sending, webhook: str) -> None:
+    """Print what became of a submit, and follow its run if requested."""
+    record = submission.record
+    if not submission.is_new:
+        (print_message if sending.json else print_result)(record.run)
+        platform = get_plugins(ctx).platform_of(record)  # an engine or a driver may run it
+    data = [report.content for report in submission.data]
+    finish_submission(ctx, record, platform, sending, webhook, submission.is_new, data)
+
+
+def finish_submission(
+    ctx: typer.Context,
+    record: RunRecord,
+    platform: Platform,
+    sending: Sending,
+    webhook: str = "",
+    is_new: bool = True,
+    data: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Print a submitted run and the next commands; follow it if requested.
+
+    :param is_new: whether this command submitted it.
+    :param data: what was read of its data.
+    """
+    from robotrain.cli.watch import run_view
+    from robotrain.plugins import site
+    from robotrain.submission import existing_run
+
+    if record.name:
+        print_message(f"  named {record.name}")
+    if is_new and (attempt := existing_run.describe_attempt(record)):
+        print_message(f"  this is {attempt}")
+    native = dict(run_view.list_native_names(record, platform))
+    for name, value in native.items():
+        print_message(f"  {name} {value}")
+    print_problems(site.notify_run_changed(get_plugins(ctx), record) if is_new else ())
+    if sending.follows:
+        from robotrain.cli.commands.watch import follow_submitted
+
+        follow_submitted(record, platform, get_plugins(ctx), sending, is_new, webhook)
+    elif sending.json:
+        identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
+        print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new, DATA: data})
+    else:
+        from robotrain.store import name_index
+
+        name = name_index.find_unique_name(record.run)
+        print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
+
+
+def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: bool) -> None:
+    """Upload what the plan needs without submitting it; raise Rejected when that fails."""
+    assets = []
+    for asset_line in platform.get_engine_for(Uploads).prepare(rendered_plan.plan):
+        assets.append(asset_line)
+        print_message(asset_line) if as_json else print_result(asset_line)
+    if as_json:
+        print_json({"platform": platform.name, "assets": assets})
+    print_message(f"{rendered_plan.plan.run} was not submitted")
+
+
+@contextlib.contextmanager
+def interrupt_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, unless the process handles it already."""
+    in_main = threading.current_thread() is threading.main_thread()
+    has_default_handler = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if has_default_handler:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if has_default_handler:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
