@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from plugin_sources import make_source_kind
@@ -50,28 +51,19 @@ def test_given_values_are_written_without_defaults(robotrain, pusht, command, mo
     own = ("--runs-dir", "runs", "--save-as", "job.yaml", "--", "--policy.dim_model=8")
     answer = robotrain(command, "--platform", "local", *options, *own)
     answer.check(0, "job.yaml")
-    assert Path("job.yaml").read_text().splitlines()[1:] == [
-        "",
-        "workload: lerobot-train",
-        "",
-        "sources:",
-        "  dataset:",
-        f"    - local_path: {pusht}  # flag --dataset-path",
-        "",
-        "parameters:",
-        "  job_name: 'yes'  # environment JOB_NAME",
-        "  batch_size: 8  # flag --batch-size",
-        "  learning_rate: 0.0003  # flag --learning-rate",
-        "  save_freq: 50  # .env:1",
-        "  system_metrics: false  # flag --no-system-metrics",
-        "",
-        "trainer_args:",
-        "  - --policy.dim_model=8  # flag after --",
-        "",
-        "platforms:",
-        "  local:",
-        f"    runs_dir: {Path.cwd() / 'runs'}  # flag --runs-dir",
-    ]
+    assert yaml.safe_load(Path("job.yaml").read_text()) == {
+        "workload": "lerobot-train",
+        "sources": {"dataset": [{"local_path": str(pusht)}]},
+        "parameters": {
+            "job_name": "yes",
+            "batch_size": 8,
+            "learning_rate": 0.0003,
+            "save_freq": 50,
+            "system_metrics": False,
+        },
+        "trainer_args": ["--policy.dim_model=8"],
+        "platforms": {"local": {"runs_dir": str(Path.cwd() / "runs")}},
+    }
 
 
 def test_existing_file_is_not_overwritten(robotrain, pusht):
@@ -113,7 +105,7 @@ def test_source_parsed_as_another_kind_is_saved_as_that(robotrain, install, push
     assert answer.exit_code == 0, answer.stderr
     row = next(row for row in answer.json["values"] if row["name"] == "dataset")
     assert (row["value"], row["origin"]) == (f"local_path {pusht}", "flag --dataset-pet")
-    assert f"- local_path: {pusht}  # flag --dataset-pet" in Path("job.yaml").read_text()
+    assert f"- local_path: {pusht}\n" in Path("job.yaml").read_text()
     assert robotrain("explain", "--platform", "local", "job.yaml", "--json").json["job"] == answer.json["job"]
 
 

@@ -1,8 +1,8 @@
-"""A resolved job written as a job file: all given values with their origins, without defaults."""
+"""A resolved job written as a job file: all given values, without defaults."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,10 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters, load
 from robotrain.config.own_parameters import get_declared
 from robotrain.config.resolve import Resolution
 from robotrain.config.validate import list_fields
-from robotrain.config.values import DEFAULT_LAYERS, Origin, Value
+from robotrain.config.values import DEFAULT_LAYERS, Value
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
-from robotrain.redaction import redact
 from robotrain.store import files
 
 make_problem = Messages(__file__)
@@ -24,46 +23,38 @@ make_problem = Messages(__file__)
 def format_job_file(resolution: Resolution, platform: str) -> str:
     """Return the text of a job file for the same job, with the platform's settings but not the platform.
 
-    Parameters that name programs are left out, with a comment: a file may not choose them.
+    Values that no file may choose are left out, with a comment: programs and patches.
     """
-    job = resolution.job
-    chosen_inputs = [job_input for job_input in resolution.inputs.chosen if not job_input.implied]
-    sources = ["sources:"] if chosen_inputs else []
-    for role in dict.fromkeys(job_input.role for job_input in chosen_inputs):
-        sources.append(f"  {role}:")
-        for job_input in (job_input for job_input in chosen_inputs if job_input.role == role):
-            source_text = f"{format_scalar(job_input.job_source.kind)}: {format_scalar(job_input.job_source.uri)}"
-            sources.append(f"    - {source_text}{_format_origin(job_input.origin)}")
-    arguments = [
-        f"  - {format_scalar(argument.value)}{_format_origin(argument.origin)}" for argument in resolution.trainer_args
-    ]
+    job, workload = resolution.job, resolution.workload
+    of_workload = get_parameters(get_declared(workload.parameters))
+    own_parameters = get_parameters(workload.parameters)[len(of_workload) :]
     settings_type: type = type(resolution.settings)
-    of_platform = get_parameters(settings_type)
-    of_workload = get_parameters(get_declared(resolution.workload.parameters))
-    own_parameters = get_parameters(resolution.workload.parameters)[len(of_workload) :]
-    fields = dict(list_fields(resolution.settings))
-    settings = list(_format_table(format_scalar(platform), of_platform, resolution.platform_settings, fields, "  "))
-    values = dict(job.parameters)
-    comment_lines = [
+    values, settings = dict(job.parameters), dict(list_fields(resolution.settings))
+    platform_values = _collect_values(get_parameters(settings_type), resolution.platform_settings, settings)
+    sources: dict[str, list[dict[str, str]]] = {}
+    for job_input in resolution.inputs.chosen:
+        if not job_input.implied:
+            source = job_input.job_source
+            sources.setdefault(job_input.role, []).append({source.kind: source.uri})
+    document = {
+        "workload": job.workload,
+        "sources": sources,
+        "parameters": _collect_values(of_workload, resolution.parameters, values),
+        "params": _collect_values(own_parameters, resolution.parameters, values),
+        ARGUMENT_KEYS[bool(workload.own_command)]: [argument.value for argument in resolution.trainer_args],
+        "platforms": {platform: platform_values} if platform_values else {},
+    }
+    comments = [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."]
+    comments += [
         f"# A file cannot hold {parameter.flag}: add it to the command,"
-        f" {parameter.flag} {format_scalar(values[parameter.name])}"
+        f" {parameter.flag} {dump_yaml(values[parameter.name])}"
         for parameter in of_workload
         if _is_line_only(parameter, values[parameter.name])
         and _is_given(resolution.parameters[parameter.name], values[parameter.name])
     ]
-    comment_lines += [
-        f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)
-    ]
-    blocks = [
-        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *comment_lines],
-        [f"workload: {format_scalar(job.workload)}"],
-        sources,
-        list(_format_table("parameters", of_workload, resolution.parameters, values)),
-        list(_format_table("params", own_parameters, resolution.parameters, values)),
-        [f"{ARGUMENT_KEYS[bool(resolution.workload.own_command)]}:", *arguments] if arguments else [],
-        ["platforms:", *settings] if settings else [],
-    ]
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+    comments += [f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)]
+    blocks = ["\n".join(comments), *(dump_yaml({key: part}) for key, part in document.items() if part)]
+    return "\n\n".join(blocks) + "\n"
 
 
 def save_job_file(resolution: Resolution | None, platform: str, name: str) -> None:
@@ -90,24 +81,17 @@ def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
     ]
 
 
-def _format_table(
-    name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
-) -> Iterator[str]:
-    written_parameters = [
-        parameter
+def _collect_values(
+    declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the given values by name, in the form that a file has them in."""
+    parsers = {"pairs": load_pairs, "texts": load_texts}
+    return {
+        parameter.name: parsers.get(parameter.param.form, lambda value: value)(resolved[parameter.name])
         for parameter in declared
         if not _is_line_only(parameter, resolved[parameter.name])
         and _is_given(values[parameter.name], resolved[parameter.name])
-    ]
-    if written_parameters:
-        yield f"{indent}{name}:"
-    for parameter in written_parameters:
-        pair_texts = load_pairs(resolved[parameter.name]) if parameter.param.form == "pairs" else {}
-        texts = load_texts(resolved[parameter.name]) if parameter.param.form == "texts" else []
-        scalar_text = "" if pair_texts or texts else f" {format_scalar(resolved[parameter.name])}"
-        yield f"{indent}  {parameter.name}:{scalar_text}{_format_origin(values[parameter.name].origin)}"
-        yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in pair_texts.items())
-        yield from (f"{indent}    - {format_scalar(text)}" for text in texts)
+    }
 
 
 def _is_line_only(parameter: Parameter, value: Any) -> bool:
@@ -124,18 +108,15 @@ def _is_given(value: Value, resolved: Any) -> bool:
     return resolved is not None and value.origin.layer not in DEFAULT_LAYERS
 
 
-def _format_origin(origin: Origin) -> str:
-    return f"  # {redact(str(origin))}"
-
-
-def format_scalar(value: Any) -> str:
-    """Return a value as YAML that is read back as the same text, quoted only if needed."""
+def dump_yaml(value: Any) -> str:
+    """Return a value as YAML that is read back as the same, quoted only if needed; a text stands on one line."""
     import yaml
 
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return repr(value)
-    style = '"' if len(f"{value}.".splitlines()) > 1 else None  # escapes every kind of line end
-    yaml_text = yaml.safe_dump(value, default_style=style, width=float("inf"), allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        def represent_text(self, text: str) -> yaml.Node:
+            style = '"' if len(f"{text}.".splitlines()) > 1 else None  # escapes every kind of line end
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    yaml_text = yaml.dump(value, Dumper=Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
     return str(yaml_text).removesuffix("...\n").rstrip("\n")

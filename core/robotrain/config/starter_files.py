@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.job_writer import format_scalar
+from robotrain.config.job_writer import dump_yaml
 from robotrain.config.validate import encode
 from robotrain.config.values import DEFAULT_ORIGIN, Layer, Value
 from robotrain.model.job import ARGUMENT_KEYS
@@ -64,7 +64,7 @@ def _format_arguments(workload: Workload, arguments: Sequence[str]) -> Iterator[
     """Yield the arguments of the program, or what they look like, as comments."""
     key = ARGUMENT_KEYS[bool(workload.own_command)]
     if arguments:
-        yield from (f"{key}:", *(f"  - {format_scalar(word)}" for word in arguments))
+        yield from (f"{key}:", *(f"  - {dump_yaml(word)}" for word in arguments))
         return
     if workload.own_command:
         title, example_line = f"What starts {workload.program}", "PROGRAM"
@@ -95,7 +95,7 @@ def _format_sources(workload: Workload, inputs: Iterable[FoundInput], kinds: Map
         for number, job_input in enumerate(inputs_by_role[name]):
             comment_mark = "# " if number else ""
             remark = f" # {job_input.summary}" if job_input.summary else ""
-            yield f"    {comment_mark}- {job_input.kind}: {format_scalar(job_input.text)}{remark}"
+            yield f"    {comment_mark}- {job_input.kind}: {dump_yaml(job_input.text)}{remark}"
 
 
 def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], indent: str = "") -> Iterator[str]:
@@ -108,7 +108,7 @@ def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], 
     yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
     for parameter, value in rows:
         filled_value = parameter.default if value is None else value
-        value_text = parameter.metavar if filled_value is None else format_scalar(filled_value)
+        value_text = parameter.metavar if filled_value is None else dump_yaml(filled_value)
         parameter_line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {value_text}"
         yield from _add_comment(parameter_line, parameter.param.help)
 
@@ -189,7 +189,7 @@ def _format_evaluation(
     yield "        - from: train"
     for name, job_input in inputs_by_role.items():
         yield f"      {name}:"
-        yield f"        - {job_input.kind}: {format_scalar(job_input.text)}"
+        yield f"        - {job_input.kind}: {dump_yaml(job_input.text)}"
     yield from _format_parameters(evaluation, parameters, indent="    ")
 
 
