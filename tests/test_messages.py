@@ -1,14 +1,11 @@
-"""Every message that the code reports stands in a messages.toml, with the facts that its texts name."""
+"""Every message that the code reports stands in a messages.toml."""
 
-import ast
 import re
 import shlex
 import subprocess
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import source_tree
@@ -17,66 +14,7 @@ from robotrain import messages
 from robotrain.errors import Stage, Suggestion
 from robotrain.messages import Messages
 
-MAKER = "make_problem"
-OWN_FACTS = ("where", "given")
-ARGUMENTS = (*OWN_FACTS, "stage", "severity", "absent", "address", "transient")
 KEYS = {"title", "why", "where", "stage", "severity", "transient", "ways", "question"}
-
-
-class Use(NamedTuple):
-    """A call that reports a message."""
-
-    at: str
-    folder: str
-    names: Sequence[str]
-    """The messages that it may be."""
-    facts: frozenset[str]
-
-
-@cache
-def list_uses() -> Sequence[Use]:
-    """Every call of a module's `Messages`."""
-    uses = []
-    for module in source_tree.read_modules():
-        if f"{MAKER} = Messages(__file__)" in module.text:
-            lines = module.text.splitlines()
-            for function in source_tree.walk_statements(ast.parse(module.text)):
-                if not isinstance(function, ast.FunctionDef):
-                    continue
-                if not any(f"{MAKER}(" in line for line in lines[function.lineno - 1 : function.end_lineno]):
-                    continue
-                uses += [use for call in ast.walk(function) if (use := read_use(module, function, call))]
-    return list(dict.fromkeys(uses))
-
-
-def read_use(module: source_tree.Module, function: ast.FunctionDef, node: ast.AST) -> Use | None:
-    if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != MAKER:
-        return None
-    names = tuple(dict.fromkeys(read_names(node.args[0], function)))
-    facts = frozenset(keyword.arg for keyword in node.keywords if keyword.arg)
-    return Use(f"{module.path}:{node.lineno}", str(module.path.parent), names, facts)
-
-
-def read_names(value: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
-    """The texts that an expression may be; those of a variable are all that the function assigns to it."""
-    if isinstance(value, ast.Constant):
-        yield value.value
-    elif isinstance(value, ast.IfExp):
-        yield from (*read_names(value.body, function), *read_names(value.orelse, function))
-    elif isinstance(value, ast.Name):
-        for node in ast.walk(function):
-            for target in node.targets if isinstance(node, ast.Assign) else ():
-                pairs = [(target, node.value)]
-                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                    pairs = list(zip(target.elts, node.value.elts, strict=True))
-                for variable, assigned in pairs:
-                    if getattr(variable, "id", "") == value.id:
-                        yield from read_names(assigned, function)
-
-
-def list_texts(table: messages.Table) -> list[str]:
-    ways = [text for way in table.get("ways", ()) for text in way]
-    return [table["title"], table.get("where", ""), *table.get("why", ()), *ways]
 
 
 def list_placeholders(texts: Sequence[str]) -> set[str]:
@@ -100,56 +38,22 @@ def list_messages(file: Path) -> dict[str, messages.Table]:
 
 def test_every_reported_message_is_written():
     """`find_message` raises for one that is not."""
-    assert len(list_uses()) > 100
-    for use in list_uses():
-        assert use.names, f"{use.at}: the message is not known before it runs"
-        for name in use.names:
-            messages.find_message(use.folder, name)
-
-
-def test_a_call_gives_the_facts_that_its_message_names_and_no_others():
-    problems = []
-    for use in list_uses():
-        texts = [text for name in use.names for text in list_texts(messages.find_message(use.folder, name))]
-        for name in use.names:
-            table = messages.find_message(use.folder, name)
-            needed = list_placeholders([table["title"], table.get("where", "")])
-            problems += [f"{use.at}: {name} needs {fact}" for fact in needed - use.facts - set(OWN_FACTS)]
-        problems += [f"{use.at}: nothing says {fact}" for fact in use.facts - list_placeholders(texts) - set(ARGUMENTS)]
-        problems += [f"{use.at}: {fact} is not given" for fact in list_placeholders(texts) - use.facts - set(OWN_FACTS)]
-    assert problems == []
-
-
-QUOTES = {
-    "core/robotrain/messages.py": "the maker itself",
-    "core/robotrain/model/support.py": "what a platform declares",
-    "core/robotrain/refusals.py": "refusals.toml of a plugin",
-    "plugins/azureml/robotrain_azureml/errors.py": "a diagnosis of Azure's answer",
-    "plugins/osmo/robotrain_osmo/client/failures.py": "refusals.toml",
-    "plugins/slurm/robotrain_slurm/login/ssh_failures.py": "what the shell of a login node prints",
-    "runtime/robotrain_runtime/contract/problem.py": "the type itself",
-}
-"""The modules that make a problem of something else than a message."""
-CONTAINER_IMPORT = "from robotrain_runtime.contract.problem import"
-"""Of a module for the machine of the job, which has no core and reads no TOML, or of `errors.py` of core."""
-
-
-def test_a_problem_is_made_of_a_message():
-    modules = [module for module in source_tree.read_modules() if CONTAINER_IMPORT not in module.text]
-    makers = [module for module in modules if re.search(r"(?<![\w.])(?<!class )Problem\(", module.text)]
-    names = {str(module.path.relative_to(source_tree.ROOT)) for module in makers}
-    assert names == {*QUOTES}, "write the sentences in a messages.toml"
+    reported = [
+        (module.path, name)
+        for module in source_tree.read_modules()
+        if "make_problem = Messages(__file__)" in module.text
+        for name in re.findall(r'make_problem\(\s*"([a-z][\w.-]+)"', module.text)
+    ]
+    assert len(reported) > 500
+    for path, name in reported:
+        messages.find_message(str(path.parent), name)
 
 
 def test_every_written_message_is_reported():
-    used: dict[str, list[str]] = defaultdict(list)
-    for use in list_uses():
-        for name in use.names:
-            used[name].append(use.folder)
     for file in list_files():
-        for name in list_messages(file):
-            users = used.get(name, [])
-            assert any(f"{folder}/".startswith(f"{file.parent}/") for folder in users), f"{file}: {name}"
+        code = "".join(path.read_text() for path in file.parent.rglob("*.py"))
+        unused = [name for name in list_messages(file) if f'"{name}"' not in code]
+        assert unused == [], file
 
 
 def test_tables_are_read_one_by_one_as_they_are_in_the_whole_file():
