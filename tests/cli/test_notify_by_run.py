@@ -61,7 +61,7 @@ def test_run_elsewhere_has_the_reference_of_its_platform(
         rendered.append(prepared.render(1))
         raise Rejected([])
 
-    monkeypatch.setattr("robotrain.submission.dry_run.dry_run_job", stop)
+    monkeypatch.setattr("robotrain.cli.commands.sending.dry_run_job", stop)
     set_webhook(webhook, **{words[1]: reference})
     robotrain("submit", "command", *words, "--notify", "--dry-run", "--", "true")
     (made,) = rendered

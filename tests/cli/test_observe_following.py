@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain.cli.commands import watch
-from robotrain.cli.sending import Sending
+from robotrain.cli.commands import sending
 from robotrain.cli.watch import follower
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Registered, StageEvent
@@ -234,8 +233,8 @@ def test_run_that_its_platform_forgets_during_a_wait_is_unknown(scripted, robotr
 def stream(run, as_json=False):
     from robotrain.store import records
 
-    plugins, sending = Plugins(), Sending(stream=True, json=as_json)
-    watch.follow_submitted(records.read_record(run), plugins.platform("scripted"), plugins, sending, is_new=True)
+    plugins, options = Plugins(), sending.Sending(stream=True, json=as_json)
+    sending.follow_submitted(records.read_record(run), plugins.platform("scripted"), plugins, options, is_new=True)
 
 
 def test_broken_stream_is_a_warning(scripted, capsys, run_later):

@@ -131,7 +131,7 @@ def test_an_interrupted_submit_keeps_its_name_while_preflight_fails(submit, inte
 
 
 def test_ctrl_c_after_the_name_is_printed_leaves_a_recorded_run(submit, fake_platform, monkeypatch):
-    from robotrain.cli import sending
+    from robotrain.cli.commands import sending
 
     def interrupt(text: str) -> None:
         signal.raise_signal(signal.SIGTERM)

@@ -109,8 +109,8 @@ WAIT_HELP = "Wait until the run, or the last step of a pipeline, ends; the exit 
 DRY_RUN_HELP = "Check the job, or every step of a pipeline, and show what would be sent; do not submit."
 NEW_HELP = "Start a new run even if the same job or pipeline is running, or an interrupted submit of it exists."
 NOTIFY_HELP = "Tell the webhook of your configuration how each run ended."
-SUBMIT_NOTIFY_HELP = "Have the run, or this machine with --wait, tell your webhook how it ended."
-SubmitNotifyOption = Annotated[bool, typer.Option("--notify", help=SUBMIT_NOTIFY_HELP)]
+SUBMIT_NOTIFY_HELP = "have the run, or this machine with --wait, tell your webhook how it ended"
+SubmitNotifyOption = Annotated[bool, typer.Option("--notify", help=format_sentence(SUBMIT_NOTIFY_HELP))]
 NotifyOption = Annotated[bool, typer.Option("--notify", help=NOTIFY_HELP)]
 WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]

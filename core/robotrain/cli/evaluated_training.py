@@ -44,11 +44,11 @@ def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Pl
         add_declared(options, evaluation.parameters, EVALUATION_TABLE, panel, owner, free_only=True)
 
 
-ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], tuple[Request, Workload, Platform, list[Problem]]]
+ReadRequest = Callable[[], tuple[Request, Workload, Platform, list[Problem]]]
 
 
 def prepare_evaluated(
-    ctx: typer.Context, choice: Choice, values: dict[str, Any], read_request: ReadRequest, is_sent: bool
+    ctx: typer.Context, values: dict[str, Any], read_request: ReadRequest, is_sent: bool
 ) -> PreparedPipeline:
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
 
@@ -59,7 +59,7 @@ def prepare_evaluated(
     sets = take_step_changes(values)
     if values.get("save_as"):
         raise Rejected([make_problem("options-conflict.save-as", suggest_leaving_out("--save-as"))])
-    request, workload, platform, problems = read_request(ctx, choice, values)
+    request, workload, platform, problems = read_request()
     evaluation = train_eval.find_evaluation(workload.name, plugins)
     if evaluation is None or not evaluation.roles[train_eval.POLICY_ROLE].takes_all:
         raise Rejected([*problems, make_missing_evaluation(workload)])

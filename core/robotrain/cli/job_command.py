@@ -5,7 +5,6 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,8 +19,8 @@ from robotrain.cli.command_factory import (
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_completion import JobCompletion, complete_override
 from robotrain.cli.job_help import PARAMETERS_PANEL, SETTINGS_PANEL, WORDS_METAVAR, JobHelp
-from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.options import (
+    ORDER_KEY,
     SET_NAME,
     ComposedOptions,
     add_declared,
@@ -30,26 +29,21 @@ from robotrain.cli.options import (
     make_completer,
     make_words_argument,
 )
-from robotrain.cli.output import print_message, print_platform
+from robotrain.cli.output import print_platform
 from robotrain.config.selection import (
     Choice,
     JobScan,
     load_or_none,
     parse_assignments,
 )
-from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
-from robotrain.errors import Problem, Rejected, collect_problems
-from robotrain.plugins.failures import make_no_workload_error
+from robotrain.config.values import PARAM_FLAG
 from robotrain.plugins.manager import Plugins
 
 if TYPE_CHECKING:
-    from robotrain.config.request import Request
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
+    from robotrain.cli.job_request import TypedJob
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob
 
-ORDER_KEY = "robotrain.order"
 SET_HELP = (
     "set a value by its name in a job file: batch_size=8. Keys of platforms and inputs are platforms.NAME.KEY and"
     " sources.ROLE.KIND  [repeatable]"
@@ -203,146 +197,16 @@ class JobCommand(JobHelp, JobCompletion):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Prepare the job and run the command on it; all problems are reported at once."""
-        from robotrain.submission.prepare import prepare_job
+        from robotrain.cli import job_request  # costs start-up of help
 
         if choice.is_evaluated:
-            from robotrain.cli import evaluated_training
-
-            evaluated = evaluated_training.prepare_evaluated(ctx, choice, values, self.read_request, self.sends)
-            self.run_pipeline(ctx, evaluated, values)
-            return
-        plugins = get_plugins(ctx)
-        request, workload, platform, problems = self.read_request(ctx, choice, values)
-        prepared = prepare_job(
-            request,
-            workload,
-            platform,
-            plugins,
-            tuple(problems),
-            assets_only=bool(values.get("assets_only")),
-            is_sent=self.sends,
-        )
-        if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
-            from robotrain.cli import evaluated_training
-
-            raise Rejected([evaluated_training.make_misplaced_evaluation(workload, prepared.values)])
-        if values.get("save_as"):
-            from robotrain.config import job_writer
-
-            job_writer.save_job_file(prepared.resolution, platform.name, values["save_as"])
-            print_message(f"wrote the job to {values['save_as']}")
-            for flag in job_writer.list_unsaved_patches(prepared.resolution):
-                print_message(f"  {flag} is not in it: a job file cannot hold one")
-        self.run_prepared(ctx, prepared, values)
-
-    def read_request(
-        self, ctx: typer.Context, choice: Choice, values: dict[str, Any]
-    ) -> "tuple[Request, Workload, Platform, list[Problem]]":
-        """Return what the arguments ask for, the chosen workload and platform, and the problems so far."""
-        from robotrain.cli import usage
-        from robotrain.config.unknown_keys import find_unknown_tables
-
-        plugins = get_plugins(ctx)
-        swallowed_flags = list(usage.find_swallowed_flags(values, self.options))
-        misread_names = {self.options.flags[problem.where] for problem in swallowed_flags}
-        values = {name: value for name, value in values.items() if name not in misread_names}
-        problems = [
-            *usage.find_option_clashes(self.options, plugins),
-            *swallowed_flags,
-            *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), self.options),
-            *find_unknown_tables(choice.files, choice.project, plugins),
-            *usage.check_save_path(values.get("save_as")),
-        ]
-        workload, platform = self._load_chosen(ctx, choice, problems, values)
-        request, mistakes = self.make_request(ctx, choice, values, workload, platform, problems)
-        return request, workload, platform, [*problems, *mistakes]
-
-    def make_request(
-        self,
-        ctx: typer.Context,
-        choice: Choice,
-        values: dict[str, Any],
-        workload: "Workload",
-        platform: "Platform",
-        problems: Sequence[Problem],
-    ) -> "tuple[Request, Sequence[Problem]]":
-        """Return what the arguments ask for, and the problems of `--set`."""
-        from robotrain.cli import line_values, usage
-        from robotrain.config.request import Request
-        from robotrain.config.terraform import TerraformLayer
-        from robotrain.config.trainer_args import read_after_dashes
-
-        line_layer, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
-        after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
-        program = None
-        if choice.program:
-            from robotrain.config import program_file
-
-            kinds = get_plugins(ctx).source_kinds()
-            program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
-            own_flags = self.compose_own(choice, get_plugins(ctx)).flags
-            mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, own_flags)]
-            line_layer, after_dashes = program.line, program.command
-        request = Request(
-            line=line_layer,
-            after_dashes=after_dashes,
-            files=choice.files,
-            surroundings=choice.surroundings,
-            terraform=TerraformLayer(choice.surroundings),
-            flags=frozenset(self.options.flags),
-            name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
-            unread=usage.find_unread_inputs(problems, self.options, workload),
-        )
-        if sets := [
-            assignment for assignment in values.get(SET_NAME) or () if not line_values.is_flag(assignment, self.options)
-        ]:
-            from robotrain.config import assignments
-
-            kinds = get_plugins(ctx).source_kinds()
-            request, set_problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
-            mistakes = [*mistakes, *set_problems]
-        if program:
-            request, notes = program_file.add_needs(program, request, workload, platform, kinds)
-            mistakes = [*mistakes, *notes]
-        return request, mistakes
-
-    def _load_chosen(
-        self, ctx: Any, choice: Choice, problems: list[Problem], values: dict[str, Any]
-    ) -> tuple[Any, Any]:
-        """Return the workload and the platform, with the problems of the words added to `problems`.
-
-        Raise Rejected with all problems when one is missing, or another workload is meant than the default.
-        """
-        from robotrain.cli import usage
-
-        plugins = get_plugins(ctx)
-        is_default = choice.origins[0] == DEFAULT_ORIGIN
-        swallowing_flags = {problem.where for problem in problems if problem.code == "flag-without-value"}
-        workload: Workload | None = None
-        platform: Platform | None = None
-        if choice.workload:
-            with collect_problems(problems):
-                workload = load_named_plugin(plugins, "workload", choice.workload, choice.origins[0])
-            problems += plugins.default_problems() if is_default else ()
+            self.run_pipeline(ctx, job_request.prepare_evaluated(self.describe_line(ctx, values), self.sends), values)
         else:
-            problems += make_no_workload_error(plugins.list_names("workload")).problems
-        if workload:  # without one, every option of a workload would seem unknown
-            words = [] if swallowing_flags else values.get("words") or []
-            problems += usage.find_unknown_words(words, choice, self.options, plugins)
-            problems += usage.find_missing_program(choice, workload, values, self.options)
-            problems += usage.find_program_of_file(choice, workload, plugins) if is_default else ()
-            problems += usage.find_placeholders(values, workload, self.options)
-        files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
-        is_platform_meant = any(
-            way.text.startswith("--platform") for problem in problems for way in problem.suggestions
-        )
-        if not choice.platform:
-            problems += [make_platform_missing_problem(plugins)] if not files and not is_platform_meant else []
-        elif choice.origins[1].where not in swallowing_flags:
-            with collect_problems(problems):
-                platform = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
-        messages = {problem.message for problem in problems}
-        is_other_meant = is_default and not messages.isdisjoint(usage.OTHER_MEANT)
-        if workload is None or platform is None or is_other_meant:
-            raise Rejected([*problems, *files])
-        return workload, platform
+            self.run_prepared(ctx, job_request.prepare_job(self.describe_line(ctx, values), self.sends), values)
+
+    def describe_line(self, ctx: typer.Context, values: dict[str, Any]) -> "TypedJob":
+        """Return what was typed."""
+        from robotrain.cli.job_request import TypedJob  # costs start-up of help
+
+        own_flags = self.compose_own(self.choice, get_plugins(ctx)).flags
+        return TypedJob(ctx, self.choice, self.options, values, own_flags)

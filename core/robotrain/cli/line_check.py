@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from robotrain.cli import usage
+from robotrain.cli import job_request, usage
 from robotrain.cli.command_factory import get_plugins, load_command
-from robotrain.cli.job_command import ORDER_KEY
+from robotrain.cli.options import ORDER_KEY
 from robotrain.config.resolve import resolve_job
 from robotrain.config.selection import load_or_none
 from robotrain.errors import Problem, Rejected, select_errors
@@ -48,7 +48,9 @@ def check_line(ctx: Any, words: Sequence[str]) -> list[Problem]:
             *usage.find_repeated_options(context.meta.get(ORDER_KEY, []), command.options),
             *usage.find_unknown_words(values.get("words") or [], choice, command.options, plugins),
         ]
-        request, mistakes = command.make_request(context, choice, values, workload, platform, problems)
+        request, mistakes = job_request.make_request(
+            command.describe_line(context, values), workload, platform, problems
+        )
         request = replace(request, complete=True, terraform=None)
         resolution = resolve_job(request, workload, platform, plugins.source_kinds())
         problems += [*mistakes, *(problem for problem in resolution.problems if problem.message != "value-missing")]

@@ -91,6 +91,8 @@ def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
 OFF_TABLE = "off"
 """What stands before the name of a value, in the name of the option that stands for its `off_value`."""
 SET_NAME = "set"
+ORDER_KEY = "robotrain.order"
+"""Where the context of a command keeps the names of the options in the order in which they were typed."""
 ROBOTRAIN_OWNER = "robotrain"
 RESERVED_ENV_NAMES = (
     *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),

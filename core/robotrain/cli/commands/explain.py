@@ -121,7 +121,7 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool, *, is_all
 
 def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
     """Check the inputs and the options of a job that is not sent. Raise Rejected."""
-    from robotrain.cli.sending import interrupt_on_sigterm
+    from robotrain.cli.commands.sending import interrupt_on_sigterm
     from robotrain.submission import dry_run
     from robotrain.submission.checker import CheckOptions
 

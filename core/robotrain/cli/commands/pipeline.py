@@ -28,6 +28,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import OwnCommand, TrainerArgsCommand, get_plugins, make_plain_app
 from robotrain.cli.commands.explain import print_pipeline_values
 from robotrain.cli.commands.render import check_folder_is_free, dump_plan, format_plan
+from robotrain.cli.commands.sending import Sending, finish_submission, send_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.help_page import format_help
@@ -41,7 +42,6 @@ from robotrain.cli.output import (
     print_problems,
     print_result,
 )
-from robotrain.cli.sending import Sending, finish_submission, send_job
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages

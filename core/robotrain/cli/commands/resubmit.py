@@ -29,8 +29,8 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import TrainerArgsCommand, get_plugins, make_app
 from robotrain.cli.commands import pipeline
 from robotrain.cli.commands.outputs import select_checkpoints
+from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.output import print_message, print_platform
-from robotrain.cli.sending import Sending, send_job
 from robotrain.cli.watch.run_view import read_run_log
 from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages

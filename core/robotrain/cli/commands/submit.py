@@ -15,15 +15,15 @@ from robotrain.cli.arguments import (
     AGREE_HELP,
     CHECKER,
     CHECKER_HELP,
+    SUBMIT_NOTIFY_HELP,
 )
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
-from robotrain.cli.options import ComposedOptions
+from robotrain.cli.job_command import JobCommand, make_job_command
+from robotrain.cli.options import ORDER_KEY, ComposedOptions
 from robotrain.cli.output import (
     print_message,
     print_platform,
 )
-from robotrain.cli.sending import NOTIFY_HELP, Sending, send_job, send_plan
 from robotrain.config.selection import Choice
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
@@ -89,7 +89,7 @@ class SubmitCommand(JobCommand):
         """Add the switches and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
-        options.add_own("--notify", help=NOTIFY_HELP)
+        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help, common=flag == "--stream")
         self.add_labels(options)
@@ -102,6 +102,7 @@ class SubmitCommand(JobCommand):
         if values.get("plan") is None:
             return super().execute(ctx, choice, values)
         from robotrain.cli import usage
+        from robotrain.cli.commands import sending
         from robotrain.store import plans
 
         words = values.get("words") or []
@@ -126,21 +127,24 @@ class SubmitCommand(JobCommand):
         print_platform(rendered_plan.plan.platform, f"plan {values['plan']}")
         if values.get("platform") not in (None, rendered_plan.plan.platform):
             raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered_plan.plan.platform)])
-        send_plan(ctx, rendered_plan, Sending.read(values))
+        sending.send_plan(ctx, rendered_plan, sending.Sending.read(values))
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job, and follow it if requested."""
-        send_job(ctx, prepared, Sending.read(values))
+        from robotrain.cli.commands import sending  # costs start-up of help
+
+        sending.send_job(ctx, prepared, sending.Sending.read(values))
 
     def run_pipeline(self, ctx: typer.Context, prepared: PreparedPipeline, values: dict[str, Any]) -> None:
         """Submit the pipeline of a job and its evaluation, and follow it if requested."""
+        from robotrain.cli.commands import sending
         from robotrain.cli.pipeline_preview import preview_pipeline
         from robotrain.pipelines.prepare import pin_pipeline
 
         print_message("the checkpoints are evaluated in turn by one job: the step evaluate")
         pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)
         ready = preview_pipeline(replace(pinned, warnings=prepared.warnings), pin_problems, native_only=False)
-        send_job(ctx, ready, Sending.read(values, no_pin=True))
+        sending.send_job(ctx, ready, sending.Sending.read(values, no_pin=True))
 
 
 app = make_job_command("submit", SubmitCommand, HELP)

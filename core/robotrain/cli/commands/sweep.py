@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_count
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, parse_count
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.help_page import format_help
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.job_completion import complete_override
+from robotrain.cli.job_request import read_request
 from robotrain.cli.options import SET_NAME, ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.cli.sending import NOTIFY_HELP, Sending, send_job
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import PARAM_FLAG, SET_FLAG
 from robotrain.errors import (
@@ -110,7 +111,7 @@ class SweepCommand(JobCommand):
         options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
         options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
         options.add_own("--wait", help=WAIT_HELP, common=True)
-        options.add_own("--notify", help=NOTIFY_HELP)
+        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
         options.add_own("--dry-run", help="check every trial and show the plan; do not submit", common=True)
         self.add_labels(options)
         for flag, (help, metavar) in VALUES.items():
@@ -143,7 +144,7 @@ class SweepCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
         raise_if_any(_find_fixed_axes(values))
-        request, workload, platform, problems = self.read_request(ctx, choice, values)
+        request, workload, platform, problems = read_request(self.describe_line(ctx, values))
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
         sweep_request = SweepRequest(

@@ -9,15 +9,16 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, parse_amount
+from robotrain.cli.arguments import AGREE_FLAG, AGREE_HELP, SUBMIT_NOTIFY_HELP, parse_amount
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands.sending import Sending, send_job
 from robotrain.cli.commands.watch import parse_timeout
 from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model, take_step_changes
 from robotrain.cli.job_command import JobCommand
+from robotrain.cli.job_request import read_request
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
-from robotrain.cli.sending import NOTIFY_HELP, Sending, send_job
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import Origin, Value
@@ -77,7 +78,7 @@ class TrainEvalCommand(JobCommand):
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
-        options.add_own("--notify", help=NOTIFY_HELP)
+        options.add_own("--notify", help=SUBMIT_NOTIFY_HELP)
         options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
         options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)
@@ -104,7 +105,7 @@ class TrainEvalCommand(JobCommand):
         plugins = get_plugins(ctx)
         timeout, poll_seconds = _read_times(values)
         sets = take_step_changes(values)
-        request, workload, platform, problems = self.read_request(ctx, choice, values)
+        request, workload, platform, problems = read_request(self.describe_line(ctx, values))
         evaluation = train_eval.find_evaluation(workload.name, plugins)
         parameters = request.line.select(EVALUATION_TABLE)
         request, model = _choose_model(request, workload, values, problems)

@@ -22,17 +22,15 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.next_commands import list_next_commands
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.cli.run_list.listed_runs import find_unfinished_runs
-from robotrain.cli.sending import Sending
 from robotrain.cli.watch.dashboard import Dashboard, draw_curve
 from robotrain.cli.watch.follower import FollowedRun, RunFollower
-from robotrain.cli.watch.printer import EventPrinter, JsonPrinter, LogPrinter, Printer, WaitPrinter
+from robotrain.cli.watch.printer import EventPrinter, JsonPrinter, Printer, WaitPrinter
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 from robotrain.messages import Messages
 from robotrain.model import amounts, scores
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.notifications import open_webhook
-from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
 
@@ -93,7 +91,7 @@ def wait(
     follower = RunFollower(opened_runs, printer, get_plugins(ctx), webhook=webhook)
     in_time = follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
-        print_problems([_make_timeout_problem(follower, timeout)])
+        print_problems([make_timeout_problem(follower, timeout)])
     elif len(opened_runs) == 1:
         return print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
     if json:
@@ -112,28 +110,6 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
         return platform.engine.status(record.reference).finished
     except (Rejected, OSError):
         return False
-
-
-def follow_submitted(
-    record: RunRecord,
-    platform: Platform,
-    plugins: Plugins,
-    sending: Sending,
-    is_new: bool,
-    webhook: str = "",
-) -> None:
-    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after a timeout.
-
-    :param is_new: whether this command submitted it.
-    """
-    seconds = parse_timeout(sending.timeout)
-    printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
-    runs = [(record, platform)]
-    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=sending.poll_seconds, webhook=webhook)
-    if not follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
-        print_problems([_make_timeout_problem(follower, sending.timeout)])
-        raise typer.Exit(Stage.SUBMIT.exit_code)
-    print_end(follower.runs[0], sending.json, with_tail=not sending.stream)
 
 
 def follow(follower: RunFollower, printer: Printer, command: str, wait_until_over: Callable[[], bool]) -> bool:
@@ -193,7 +169,8 @@ def parse_timeout(text: str) -> float | None:
         raise Rejected([make_problem("value-invalid.timeout", given=text)]) from None
 
 
-def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
+def make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
+    """Return the problem of runs that did not end in time, with the lines that wait again and that stop them."""
     runs = [followed_run.record.run for followed_run in follower.unfinished]
     duration = f"{timeout} s" if timeout[-1:].isdigit() else timeout
     wait_words = f"{' '.join(runs)}{_format_notify(follower)}"

@@ -1,44 +1,55 @@
 """What every command that sends a job does: check and show it, upload its assets, or submit it and follow its run."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from robotrain import notifications
+from robotrain.check import capability_checks
+from robotrain.cli import dry_run_preview
 from robotrain.cli.arguments import confirm_problem
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands import render, watch
+from robotrain.cli.dry_run_preview import PreviewedStep
 from robotrain.cli.output import (
     print_json,
     print_message,
+    print_message_line,
     print_other_views,
     print_problems,
     print_result,
     print_text,
     say_if_slow,
 )
-from robotrain.errors import Rejected, raise_if_any, suggest_leaving_out
+from robotrain.cli.watch import run_view
+from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.printer import LogPrinter, WaitPrinter
+from robotrain.errors import Rejected, Stage, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
-from robotrain.model.platform import has_own_method
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.platform_features import Uploads
-
-if TYPE_CHECKING:
-    from robotrain.cli.dry_run_preview import PreviewedStep
-    from robotrain.model.plan import RenderedPlan
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
-    from robotrain.submission.prepare import PreparedJob
-    from robotrain.submission.run_sender import Submission
+from robotrain.model.run import RunRecord
+from robotrain.plugins import site
+from robotrain.plugins.manager import Plugins
+from robotrain.store import name_index
+from robotrain.submission import existing_run, program_lock, submitter
+from robotrain.submission.checker import CheckOptions
+from robotrain.submission.dry_run import dry_run_job, dry_run_plan
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.preview import list_hidden_differences
+from robotrain.submission.run_labels import make_labels
+from robotrain.submission.run_notice import tell_by_run
+from robotrain.submission.run_sender import Submission
 
 make_problem = Messages(__file__)
 
-NOTIFY_HELP = "have the run, or this machine with --wait, tell your webhook how it ended"
 ASKING = "waiting for what the services say that the job needs"
 DATA = "data"
 """What was read of the data of a job, in JSON."""
@@ -70,7 +81,7 @@ class Sending:
     """Where the job file of that run is."""
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], **changes: Any) -> Sending:
+    def read(cls, values: Mapping[str, Any], **changes: Any) -> "Sending":
         """Return what the options of a command say, by their names, and what the command itself decides."""
         names = [field.name for field in fields(cls)]
         given = {name: values[name] for name in names if values.get(name) is not None}
@@ -100,23 +111,13 @@ class Sending:
         """Return the webhook that this command tells; empty for none. Raise Rejected with `message` if it cannot."""
         if not self.notify:
             return ""
-        from robotrain.notifications import open_webhook
-
         if not self.follows:
             raise Rejected([make_problem(message)])
-        return open_webhook()
+        return notifications.open_webhook()
 
 
 def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> None:
     """Submit a prepared job, or do what its options ask for instead."""
-    from robotrain.cli import dry_run_preview
-    from robotrain.submission import submitter
-    from robotrain.submission.checker import CheckOptions
-    from robotrain.submission.dry_run import dry_run_job
-    from robotrain.submission.prepare import PreparedJob
-    from robotrain.submission.preview import list_hidden_differences
-    from robotrain.submission.run_labels import make_labels
-
     sending.check(prepared.platform)
     labels = make_labels(sending.name, sending.note)._replace(parent=sending.parent, job_folder=sending.job_folder)
     print_problems(prepared.warnings)
@@ -125,8 +126,6 @@ def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> Non
     if sending.follows or not is_alone:
         webhook = sending.open_webhook()
     if sending.notify and is_alone:
-        from robotrain.submission.run_notice import tell_by_run
-
         prepared = tell_by_run(prepared, not sending.follows, plugins)
     checks = CheckOptions(
         checker=sending.checker or "",
@@ -164,13 +163,6 @@ def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> Non
 
 def send_plan(ctx: typer.Context, rendered: RenderedPlan, sending: Sending) -> None:
     """Submit a plan that was rendered before, byte for byte."""
-    from robotrain.check import capability_checks
-    from robotrain.cli import dry_run_preview
-    from robotrain.plugins import site
-    from robotrain.submission import submitter
-    from robotrain.submission.dry_run import dry_run_plan
-    from robotrain.submission.run_labels import make_labels
-
     plugins = get_plugins(ctx)
     platform = plugins.platform_of_plan(rendered)
     sending.check(platform)
@@ -203,13 +195,8 @@ def _print_dry_run(
     has_views: bool = False,
 ) -> None:
     """Print what a submit would do. `has_views`: whether other commands show the same line."""
-    from robotrain.cli import dry_run_preview
-
     print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
     if sending.json:
-        from robotrain.cli.commands import render
-        from robotrain.submission import program_lock
-
         locked = program_lock.describe_lock(rendered.values)
         body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
         print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: data})
@@ -243,10 +230,6 @@ def finish_submission(
     :param is_new: whether this command submitted it.
     :param data: what was read of its data.
     """
-    from robotrain.cli.watch import run_view
-    from robotrain.plugins import site
-    from robotrain.submission import existing_run
-
     if record.name:
         print_message(f"  named {record.name}")
     if is_new and (attempt := existing_run.describe_attempt(record)):
@@ -256,17 +239,35 @@ def finish_submission(
         print_message(f"  {name} {value}")
     print_problems(site.notify_run_changed(get_plugins(ctx), record) if is_new else ())
     if sending.follows:
-        from robotrain.cli.commands.watch import follow_submitted
-
         follow_submitted(record, platform, get_plugins(ctx), sending, is_new, webhook)
     elif sending.json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
         print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new, DATA: data})
     else:
-        from robotrain.store import name_index
-
         name = name_index.find_unique_name(record.run)
         print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
+
+
+def follow_submitted(
+    record: RunRecord,
+    platform: Platform,
+    plugins: Plugins,
+    sending: Sending,
+    is_new: bool,
+    webhook: str = "",
+) -> None:
+    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after a timeout.
+
+    :param is_new: whether this command submitted it.
+    """
+    seconds = watch.parse_timeout(sending.timeout)
+    printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
+    runs = [(record, platform)]
+    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=sending.poll_seconds, webhook=webhook)
+    if not watch.follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
+        print_problems([watch.make_timeout_problem(follower, sending.timeout)])
+        raise typer.Exit(Stage.SUBMIT.exit_code)
+    watch.print_end(follower.runs[0], sending.json, with_tail=not sending.stream)
 
 
 def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: bool) -> None:
