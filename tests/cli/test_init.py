@@ -160,9 +160,9 @@ def test_the_only_program_that_trains_is_the_job_whatever_its_name(robotrain, fi
     assert (run[1] if run else None) == script
 
 
-def test_a_script_beside_a_dataset_is_the_job_and_the_other_line_is_offered(robotrain, dataset_folder):
+def test_a_script_beside_a_dataset_is_the_job(robotrain, dataset_folder):
     Path("finetune.py").touch()
-    robotrain("init", "--dry-run").check(0, "finetune.py", "robotrain init --workload lerobot-train")
+    robotrain("init", "--dry-run").check(0, "finetune.py")
 
 
 def test_further_datasets_are_comments(robotrain, tool_folders, pusht):

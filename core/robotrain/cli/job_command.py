@@ -121,7 +121,7 @@ class JobCommand(JobHelp, JobCompletion):
         words = make_words_argument(WORDS_METAVAR, lambda incomplete: command.complete_word(incomplete, plugins))
         command = type(self)(
             self.name,
-            params=[words, *(option.make_parameter() for option in options.options)],
+            params=[words, *options.make_parameters()],
             help=self.choose_help(choice, plugins),
             context_settings=CONTEXT_SETTINGS,
             rich_markup_mode=None,

@@ -100,6 +100,7 @@ RESERVED_ENV_NAMES = (
     *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
 )
 """Environment names after `ROBOTRAIN_` that are robotrain's own."""
+RESERVED_VARIABLES = tuple(map(make_variable_name, RESERVED_ENV_NAMES))
 NUMBERED_ENV_PATTERN = r"ROBOTRAIN_INPUT_\d+"
 """Environment names that a platform sets for a run, one for each input."""
 
@@ -129,7 +130,7 @@ class ComposedOptions:
         """The parameters that the command line gives, by name."""
         self.sources: dict[str, SourceOption] = {}
         self.flags: dict[str, str] = {}
-        self.owners = dict.fromkeys(map(make_variable_name, RESERVED_ENV_NAMES), ROBOTRAIN_OWNER)
+        self.owners = dict.fromkeys(RESERVED_VARIABLES, ROBOTRAIN_OWNER)
         """The owner of each flag and environment name, in words."""
         self.clashes: list[OptionClash] = []
         """Options that were left out because another has their flag or environment name."""
@@ -165,6 +166,10 @@ class ComposedOptions:
         """Add an option of the command itself, named by its first flag; without a metavar it is a switch."""
         name = flags[0].strip("-").replace("-", "_")
         self.add(Option(name, flags, help, metavar, repeatable=repeatable, complete=complete, common=common))
+
+    def make_parameters(self) -> list[Any]:
+        """Return Typer's parameter of each option."""
+        return [option.make_parameter() for option in self.options]
 
     def takes_value(self, flag: str) -> bool | None:
         """Return whether a flag needs the next word as its value; None for one that is not here."""

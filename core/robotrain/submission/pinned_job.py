@@ -206,7 +206,8 @@ def _list_unread(
 def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:
     """Yield the values of a job with its implied sources behind the others."""
     roles = prepared.workload.roles if prepared.workload else {}
-    rows = [row for row in prepared.values if row["origin"] != str(IMPLIED_ORIGIN)]
+    implied_origin = str(IMPLIED_ORIGIN)
+    rows = [row for row in prepared.values if row["origin"] != implied_origin]
     yield from (row for row in rows if row["name"] in roles)
     yield from list_implied_rows(prepared.job)
     yield from (row for row in rows if row["name"] not in roles)

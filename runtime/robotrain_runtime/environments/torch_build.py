@@ -9,7 +9,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,9 +141,9 @@ def describe_unpinned(torch_pins: Sequence[str], unpinned: Sequence[str], backen
     return f"{' and '.join(named_packages)} from {index}{other_note}: not pinned by hash"
 
 
-def normalize_name(name: str) -> str:
-    """Return the name of a distribution as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def normalize_names(names: Iterable[str]) -> set[str]:
+    """Return the names of distributions as indexes compare them."""
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
 
 def _parse_pins(lock: str) -> Iterator[LockPin]:
@@ -154,7 +154,8 @@ def _parse_pins(lock: str) -> Iterator[LockPin]:
         ]
         name = re.match(r"[A-Za-z0-9._-]+", pin_text)
         assert name is not None
-        yield LockPin(normalize_name(name[0]), pin_lines[0], pin_text, frozenset(filter(None, comments)))
+        [normal_name] = normalize_names([name[0]])
+        yield LockPin(normal_name, pin_lines[0], pin_text, frozenset(filter(None, comments)))
 
 
 def _format_torch_pins(pins: Sequence[str]) -> list[str]:

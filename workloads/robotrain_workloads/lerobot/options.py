@@ -113,19 +113,21 @@ def _get_option_name(option: str) -> str:
     return option.partition("=")[0].split(".", 1)[-1]
 
 
-def split_options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield each option's name without `--`, and its value; a word that is neither has an empty name."""
+def split_options(arguments: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return each option's name without `--`, and its value; a word that is neither has an empty name."""
+    pairs: list[tuple[str, str | None]] = []
     remaining = list(arguments)
     while remaining:
         word = remaining.pop(0)
         name, equals, value = word.partition("=")
         if not word.startswith("--"):
-            yield "", word
+            pairs.append(("", word))
         elif equals:
-            yield name[2:], value
+            pairs.append((name[2:], value))
         else:
             has_value = bool(remaining) and not remaining[0].startswith("--")
-            yield name[2:], remaining.pop(0) if has_value else None
+            pairs.append((name[2:], remaining.pop(0) if has_value else None))
+    return pairs
 
 
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:

@@ -140,8 +140,6 @@ def _describe_answer(init_data: Mapping[str, Any]) -> Iterable[str]:
     files, example = init_data["files"], init_data.get("example")
     written_names = f"the example {example} to {init_data['folder']}" if example else ", ".join(files)
     yield f"{'would write' if init_data['dry_run'] else 'wrote'} {written_names}"
-    if other_workload := init_data.get("other"):
-        yield f"for a job of {other_workload} with the data that is here: robotrain init --workload {other_workload}"
     check = init_data.get("check")
     check_notes = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
     if not init_data.get("missing"):
@@ -199,11 +197,8 @@ def make_files(
     workload = load_named_plugin(plugins, "workload", name or plugins.default_workload(), Origin("flag", "--workload"))
     inputs = _find_inputs(plugins, workload, folder)
     kinds = plugins.source_kinds()
-    other_workload = ""
     if not name and not with_pipeline:
-        default, default_inputs = workload, inputs
-        workload, inputs = _prefer_program(plugins, default, default_inputs, folder)
-        other_workload = default.name if default_inputs and workload is not default else ""
+        workload, inputs = _prefer_program(plugins, workload, inputs, folder)
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
     line_platform = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
@@ -226,7 +221,6 @@ def make_files(
         )
         files[PIPELINE_FILE] = pipeline_text.encode()
         files[PIPELINE_SCHEMA_FILE] = _make_schema(plugins, "robotrain.pipelines.pipeline_schema:make_pipeline_schema")
-    roles = starter_files.choose_inputs(workload, inputs)
     return files, {
         "workload": workload.name,
         "inputs": [
@@ -237,26 +231,20 @@ def make_files(
             platform_name: {key: setting.value for key, setting in defaults.items() if setting.value}
             for platform_name, defaults in settings.items()
         },
-        "other": other_workload,
         "check": f"robotrain submit {JOB_FILE} --platform {line_platform} --dry-run {checker.FLAG} {checker.BUILD}"
         if checker.is_offered(workload)
         else "",
         "examples": sorted(workload.template.examples),
-        "missing": [
-            *(
-                role
-                for role, rule in workload.roles.items()
-                if rule.required and role not in roles and existing_job is None
-            ),
-            *(
-                ["command"]
-                if workload.own_command
-                and existing_job is None
-                and not any(job_input.arguments for job_input in inputs)
-                else []
-            ),
-        ],
+        "missing": _list_missing(workload, inputs) if existing_job is None else [],
     }
+
+
+def _list_missing(workload: Workload, inputs: tuple[FoundInput, ...]) -> list[str]:
+    """Return the inputs that a job of the workload needs and that were not found."""
+    roles = starter_files.choose_inputs(workload, inputs)
+    missing = [role for role, rule in workload.roles.items() if rule.required and role not in roles]
+    has_command = any(job_input.arguments for job_input in inputs)
+    return [*missing, *(["command"] if workload.own_command and not has_command else [])]
 
 
 def _prefer_program(
