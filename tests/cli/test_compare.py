@@ -68,26 +68,6 @@ def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, recor
     assert "a difference of 20 points may take up to 36 more episodes of each" in shown
 
 
-@pytest.mark.parametrize(
-    ("discordance", "power", "more"), [(0.2, "more than 99%", 113), (0.4, "74%", 348), (0.6, "43%", 54)]
-)
-def test_power_is_that_of_the_discordance_that_was_seen(robotrain, write_scores, discordance, power, more):
-    changed = round(120 * discordance)
-    outcomes = [(at < changed and at % 2 == 0, at < changed and at % 2 == 1) for at in range(120)]
-    rows = [f"{name},{at},{int(pair[side])}" for at, pair in enumerate(outcomes) for side, name in enumerate("ab")]
-    shown = robotrain("compare", "--scores", write_scores("policy,start,success", *rows)).stdout
-    assert f"a difference of 20 points is found with a probability of {power} where" in shown
-    assert f"may take up to {more} more episodes of each" in shown
-
-
-def test_one_episode_decides_nothing(robotrain, record_evaluation):
-    record_evaluation("eval-1", [True])
-    record_evaluation("eval-2", [False])
-    answer = robotrain("compare", "eval-1", "eval-2")
-    assert answer.exit_code == 0
-    assert "can decide nothing, even if one policy wins each of them" in answer.stdout
-
-
 def test_all_pairs_of_several_are_compared_with_one_confidence(robotrain, record_evaluation):
     for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE), ("eval-3", BAD)):
         record_evaluation(name, outcomes)
@@ -168,15 +148,6 @@ def test_episodes_without_a_partner_do_not_count_and_are_counted(robotrain, reco
     comparison = robotrain("compare", "eval-1", "eval-2", "--json").json
     assert (comparison["verdicts"][0]["pairs"], comparison["verdicts"][0]["unmatched"]) == (30, 60)
     assert comparison["notes"][0].startswith("60 episodes without a partner from the same start do not count")
-
-
-def test_scores_without_success_are_compared_by_their_order(robotrain, record_evaluation):
-    record_evaluation("eval-1", [None] * 40, rows=[{"max_reward": 7.0 + at} for at in range(40)])
-    record_evaluation("eval-2", [None] * 40, rows=[{"max_reward": 5.0 + at} for at in range(40)])
-    answer = robotrain("compare", "eval-1", "eval-2", "--json")
-    assert answer.json["measure"] == "sign"
-    assert read_sentences(answer)[0].startswith("eval-1 is better than eval-2, 40 to 0, 40 pairs")
-    robotrain("compare", "eval-1", "eval-2", "--margin", "0.1").check_problems(2, "value-invalid")
 
 
 def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_evaluation, tmp_path):
@@ -322,23 +293,6 @@ def test_a_file_as_spreadsheets_write_it(robotrain, write_scores):
     assert read_sentences(robotrain("compare", "--scores", file, "--json"))[0].startswith("pi0 is better than act")
 
 
-def test_scores_of_a_file_from_0_to_1_have_an_interval(robotrain, write_scores):
-    rows = [f"{name},{at},{score}" for name, score in (("act", 0.2), ("pi0", 0.9)) for at in range(40)]
-    answer = robotrain("compare", "--scores", write_scores("policy,start,score", *rows), "--json")
-    assert answer.json["measure"] == "score"
-    assert read_sentences(answer)[0].startswith("pi0 is better than act by 0.7 (95% interval 0.")
-
-
-def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_scores):
-    rows = [
-        f"act,{at},{int(outcome)},{name}"
-        for name, outcomes in (("day", GOOD), ("night", BAD))
-        for at, outcome in enumerate(outcomes)
-    ]
-    answer = robotrain("compare", "--scores", write_scores("policy,start,success,condition", *rows), "--json")
-    assert read_sentences(answer)[0].startswith("act (day) is better than act (night) by 80 points")
-
-
 def test_repetitions_of_a_start_count_as_one(robotrain, write_scores):
     rows = [f"{name},1-{at},{success}" for at in range(40) for name, success in (("new", 1), ("old", 0))]
     answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
@@ -347,23 +301,6 @@ def test_repetitions_of_a_start_count_as_one(robotrain, write_scores):
     assert any("80 episodes are repetitions of 1 start, such as 1-0 of 1" in note for note in answer.json["notes"])
     assert [(policy["episodes"], policy["trials"]) for policy in answer.json["policies"]] == [(40, 1), (40, 1)]
     assert answer.json["policies"][0]["success_interval"][0] < 0.5
-
-
-def test_what_looks_like_a_repetition_is_a_start_where_its_root_is_none(robotrain, write_scores):
-    rows = [f"{name},mark-{at},{success}" for at in range(20) for name, success in (("new", 1), ("old", 0))]
-    answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
-    assert (answer.json["verdicts"][0]["pairs"], answer.json["notes"]) == (20, [])
-    rows += ["new,mark,1", "old,mark,1"]
-    answer = robotrain("compare", "--scores", write_scores("policy,start,success", *rows), "--json")
-    assert answer.json["verdicts"][0]["pairs"] == 1
-
-
-def test_one_score_above_1_is_named(robotrain, write_scores):
-    rows = [f"{name},{at},{score}" for name, score in (("act", 0.2), ("pi0", 0.9)) for at in range(40)]
-    file = write_scores("policy,start,score", *rows, "act,40,1.5", "pi0,40,0.5")
-    answer = robotrain("compare", "--scores", file, "--json")
-    assert answer.json["measure"] == "sign"
-    assert any("1 of 82 scores are not between 0 and 1, such as 1.5 of act" in note for note in answer.json["notes"])
 
 
 def test_a_bad_line_of_a_file_is_named(robotrain, write_scores):
