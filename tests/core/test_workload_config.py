@@ -28,6 +28,8 @@ def read_config(file):
             yield ConfigValue("cups", 4 * int(value), where)
         elif key in ("strong", "beans", "leaves"):
             yield ConfigValue({"leaves": "dataset.local_path"}.get(key, key), value or True, where)
+        elif key == "sieve":
+            yield ConfigValue("--sieve", value, where)
         elif key == "odd":
             yield ConfigValue("sugar", 1, where)
         else:
@@ -64,6 +66,18 @@ def test_its_values_have_their_place_and_paths_start_from_its_folder(explain, te
     assert settings["strong"]["value"] is True
     assert settings["beans"]["value"] == str(tea_workload / "dark.csv")
     assert settings["dataset"]["value"] == f"local_path {tea_workload / 'assam'}"
+
+
+def test_options_of_the_program_are_replaced_by_their_names(explain, tea_workload, robotrain):
+    assert rows(explain("sieve fine\n"))["trainer_args"]["value"] == "--sieve=fine"
+    Path("job.yaml").write_text(
+        f"workload: tea\nconfig: {tea_workload / 'recipe'}\ntrainer_args: [--sieve=coarse, --stir]\n"
+    )
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", "--", "--stir=twice")
+    rows_by_option = {row.get("option"): row for row in answer.json["values"]}
+    assert rows_by_option["--sieve"]["value"] == "--sieve=coarse"
+    assert rows_by_option["--sieve"]["overrode"] == [{"value": "--sieve=fine", "origin": "config file recipe:1"}]
+    assert rows_by_option["--stir"]["value"] == "--stir=twice"
 
 
 def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, tea_workload, monkeypatch, robotrain):

@@ -1,14 +1,12 @@
-"""`rosbag-act-train`: a name for `lerobot-train --policy-type act --bags`, with the options of its own network."""
+"""`rosbag-act-train`: a name for `lerobot-train --policy-type act --bags`, which reads config.yaml."""
 
 import json
 from pathlib import Path
 
 import pytest
-from job_documents import check_job, read_job
+from job_documents import check_job
 from problem_assertions import check_problems
 from recorded_bags import Recording
-from robotrain_runtime.contract.document import parse_document
-from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.rosbag_act_train.workload import ROSBAG_ACT_TRAIN
 from small_training import find_model
 
@@ -27,48 +25,6 @@ def bags(tmp_path) -> Path:
     return tmp_path / "bags"
 
 
-@pytest.fixture
-def list_options(robotrain, bags):
-    """The options for LeRobot of a line, by name."""
-
-    def run(*words, after=()) -> dict[str, str | None]:
-        line = ("render", "rosbag-act-train", "--platform", "local", "--dataset-path", bags, *words, "--json")
-        answer = robotrain(*line, *after)
-        assert answer.exit_code == 0, answer.stderr
-        document = parse_document(json.dumps(read_job(answer)))
-        assert (document.parameters["policy_type"], document.parameters["bags"]) == ("act", True)
-        return LerobotJob(document).options
-
-    return run
-
-
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [
-        ((), {}),
-        (("--chunk-size", "16"), {"--policy.chunk_size": "16", "--policy.n_action_steps": "16"}),
-        (
-            ("--chunk-size", "16", "--n-action-steps", "4"),
-            {"--policy.chunk_size": "16", "--policy.n_action_steps": "4"},
-        ),
-        (("--no-use-vae", "--dropout", "0"), {"--policy.use_vae": "false", "--policy.dropout": "0.0"}),
-        (("--lr-backbone", "1e-6"), {"--policy.optimizer_lr_backbone": "1e-06"}),
-        (("--weight-decay", "0.01"), {"--policy.optimizer_weight_decay": "0.01"}),
-        (
-            ("--temporal-ensemble-coeff", "0.01"),
-            {"--policy.temporal_ensemble_coeff": "0.01", "--policy.n_action_steps": "1"},
-        ),
-    ],
-)
-def test_its_own_options_become_lerobots(list_options, words, options):
-    assert list_options(*words) == options
-
-
-def test_an_option_after_dashes_replaces_one_of_its_own(list_options):
-    options = list_options("--dim-model", "64", after=("--", "--policy.dim_model=128"))
-    assert options == {"--policy.dim_model": "128"}
-
-
 @pytest.mark.parametrize(
     ("parameters", "problem"),
     [
@@ -85,8 +41,8 @@ def test_it_trains_act_on_bags_alone(parameters, problem):
     ("words", "problem"),
     [
         (("--accumulate", "2"), "option-unknown --accumulate"),
-        (("--chunk-size", "16", "--n-action-steps", "20"), "script-option-invalid --"),
-        (("--dim-model", "500"), "script-option-invalid --"),
+        (("--", "--policy.chunk_size=16", "--policy.n_action_steps=20"), "script-option-invalid --"),
+        (("--", "--policy.dim_model=500"), "script-option-invalid --"),
     ],
 )
 def test_what_lerobot_does_not_take_is_refused_before_it_is_sent(robotrain, bags, words, problem):

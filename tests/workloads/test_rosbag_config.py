@@ -5,7 +5,8 @@ import yaml
 from recorded_bags import Recording
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.bag_parameters import NAMES, list_given, make_settings
-from robotrain_workloads.lerobot import policy_parameters
+from robotrain_workloads.lerobot.trained_model import choose_model
+from robotrain_workloads.lerobot.version_parameters import DEFAULT_LEROBOT_VERSION
 from robotrain_workloads.rosbag.settings import DataSettings
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
@@ -72,8 +73,6 @@ EXPECTED = {
     "timestamp": "log",
     "exclude_bags": "ep003,day two/ep004",
     "tolerance_s": 0.02,
-    "use_vae": False,
-    "chunk_size": 50,
     "output_dir": "outputs/train-rosbag-act",
 }
 
@@ -92,14 +91,16 @@ def explain(tmp_path, robotrain):
 
 
 def read_values(answer):
+    """The rows of an answer; those of LeRobot's options by these."""
     assert answer.exit_code == 0, answer.stderr
-    return {row["name"]: row for row in answer.json["values"]}
+    return {row.get("option", row["name"]): row for row in answer.json["values"]}
 
 
 def test_every_key_sets_its_parameter(explain, tmp_path):
     values = read_values(explain(WHOLE))
     assert values["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
     assert {name: values[name]["value"] for name in EXPECTED} == EXPECTED
+    assert values["--policy.use_vae"]["value"] == "--policy.use_vae=false"
     assert values["training_steps"]["origin"] == "config file config.yaml:38"
     content = yaml.safe_load(WHOLE)
     pairs = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
@@ -112,20 +113,45 @@ def test_every_key_sets_its_parameter(explain, tmp_path):
     assert every - elsewhere == {(section, key) for section, keys in content.items() for key in keys}
 
 
-def test_the_keys_are_all_parameters_of_the_training():
-    named = {name for keys in config_file.SECTIONS.values() for name in keys.values() if name and "." not in name}
-    assert named < {parameter.name for parameter in get_parameters(RosbagActParameters)}
-    assert named >= {*policy_parameters.OPTIONS, *NAMES}
+def test_the_keys_are_all_parameters_or_options_of_the_training():
+    named = {name for keys in config_file.SECTIONS.values() for name in keys.values() if "." not in name}
+    assert {*NAMES} < named < {parameter.name for parameter in get_parameters(RosbagActParameters)}
+    act = choose_model({"policy_type": "act", "lerobot_version": DEFAULT_LEROBOT_VERSION}, {}).defaults
+    options = {name for keys in config_file.SECTIONS.values() for name in keys.values() if name.startswith("-")}
+    assert {name.removeprefix("--policy.") for name in options} < {*act}
 
 
 def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
-    values = read_values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
-    assert (values["chunk_size"]["value"], values["dataset"]["value"]) == (60, f"local_path {tmp_path}")
-    assert values["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:21"}
+    values = read_values(explain(WHOLE, "--fps", 20, "--dataset-path", tmp_path))
+    assert (values["fps"]["value"], values["dataset"]["value"]) == (20, f"local_path {tmp_path}")
+    assert values["fps"]["overrode"][0] == {"value": "15", "origin": "config file config.yaml:11"}
     job = tmp_path / "project" / "job.yaml"
-    job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
+    arguments = "trainer_args: [--policy.chunk_size=40]"
+    job.write_text(f"workload: rosbag-act-train\nconfig: config.yaml\nparameters: {{fps: 10}}\n{arguments}\n")
     values = read_values(robotrain("explain", job, "--platform", "local", "--json"))
-    assert (values["fps"]["value"], values["chunk_size"]["value"]) == (10, 50)
+    assert (values["fps"]["value"], values["--policy.n_heads"]["value"]) == (10, "--policy.n_heads=4")
+    overridden = {"value": "--policy.chunk_size=50", "origin": "config file config.yaml:21"}
+    assert values["--policy.chunk_size"]["overrode"] == [overridden]
+    line = ("explain", job, "--platform", "local", "--json", "--", "--policy.chunk_size=60", "--policy.dropout=0.2")
+    values = read_values(robotrain(*line))
+    assert values["--policy.chunk_size"]["value"] == "--policy.chunk_size=60"
+    assert values["--policy.dropout"]["overrode"][0]["value"] == "--policy.dropout=0"
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("{}", []),
+        ("{chunk_size: 16}", ["chunk_size=16", "n_action_steps=16"]),
+        ("{chunk_size: 16, n_action_steps: 4}", ["chunk_size=16", "n_action_steps=4"]),
+        ("{temporal_ensemble_coeff: 0.01}", ["temporal_ensemble_coeff=0.01", "n_action_steps=1"]),
+        ("{use_vae: false, dropout: 0}", ["use_vae=false", "dropout=0"]),
+    ],
+)
+def test_keys_of_the_model_are_options_of_lerobot(explain, model, options):
+    """As many actions are done as are predicted, unless the file says otherwise: LeRobot's number may be above that."""
+    rows = explain(f"bag_dir: recordings\nmodel: {model}\n").json["values"]
+    assert [row["value"] for row in rows if row["name"] == "trainer_args"] == [f"--policy.{text}" for text in options]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +173,6 @@ def test_the_bags_may_lie_in_any_of_the_places(explain, text, kind, uri):
 
 def test_no_cameras_are_none_and_not_guessed(explain):
     assert read_values(explain("bag_dir: recordings\ndata: {image_topics: {}}\n"))["image_topics"]["value"] == "none"
-    assert config_file.format_config({"image_topics": "none"}, "bags").count("image_topics: {}") == 1
 
 
 def test_a_state_topic_of_null_means_no_state(explain):
@@ -156,25 +181,25 @@ def test_a_state_topic_of_null_means_no_state(explain):
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "near"),
+    ("text", "found", "near"),
     [
-        ("data:\n  fsp: 30\n", "config.yaml:2", "fps"),
-        ("modle: {}\n", "config.yaml:1", "model"),
-        ("train:\n  chunk_size: 3\n", "config.yaml:2", "model.chunk_size"),
-        ("train:\n  training_steps: 3\n", "config.yaml:2", "train.steps"),
-        ("data:\n  image_size: 3\n", "config.yaml:2", ""),
-        ("train:\n  amp: maybe\n", "config.yaml:2", ""),
-        ("data: [\n", "config.yaml:2", ""),
-        ("train:\n  steps: 0\n", "config.yaml:2", ""),
-        ("train:\n  accumulate: 2\n", "config.yaml:2", ""),
+        ("data:\n  fsp: 30\n", "file-unknown-key config.yaml:2", ["fps"]),
+        ("modle: {}\n", "file-unknown-key config.yaml:1", ["model"]),
+        ("train:\n  bach_size: 3\n", "file-unknown-key config.yaml:2", ["batch_size"]),
+        ("train:\n  accumulate: 2\n", "file-unknown-key config.yaml:2", []),
+        ("model:\n  n_obs_steps: 2\n", "script-option-invalid config.yaml:2: --", []),
+        ("data:\n  image_size: 3\n", "value-invalid config.yaml:2", []),
+        ("data:\n  fps: [3]\n", "value-invalid config.yaml:2", []),
+        ("data:\n  storage: {account: a}\n", "file-wrong config.yaml:2", []),
+        ("train:\n  amp: maybe\n", "value-invalid config.yaml:2", []),
+        ("train:\n  steps: 0\n", "value-invalid config.yaml:2", []),
+        ("data: [\n", "file-malformed config.yaml:2", []),
     ],
 )
-def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, where, near):
+def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, found, near):
     answer = explain(text, "--dataset-path", "/bags", "--environment-state-topic", "/keypoints")
-    assert answer.exit_code == 2
-    (problem,) = [problem for problem in answer.json["problems"] if problem["where"] == where]
-    assert problem["code"] == ("value-invalid" if "steps: 0" in text else "file-wrong")
-    assert [way["text"] for way in problem["instead"]] == ([near] if near else [])
+    answer.check_problems(2, found)
+    assert [way["text"] for way in answer.json["problems"][0]["instead"]] == near
 
 
 def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
@@ -190,7 +215,6 @@ def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
     assert (faster["settings"]["fps"], faster["bags"][0]["steps"]) == (5, 20)
     parameters = list_given({name: values[name]["value"] for name in NAMES})
     assert DataSettings(**make_settings(parameters)).dump() == settings
-    assert values["chunk_size"]["value"] is None
     assert values["joint_names"]["value"] == "pusher_x,pusher_y"
 
 

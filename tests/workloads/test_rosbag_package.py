@@ -21,11 +21,17 @@ PLACE = ("--platform", "osmo", "--pool", "gpu-pool", "--gpu-platform", "dgx-a100
 KEY_BY_NAME = ("--blob-credential", "azure_cred:azure_storage_key")
 DATA = ("--state-topic", "/joint_states", "--environment-state-topic", "/action", "--action-topic", "/action")
 SMALL = {
-    **{"fps": 10, "chunk_size": 10, "dim_model": 16, "n_heads": 2, "dim_feedforward": 32, "n_encoder_layers": 1},
-    **{"n_vae_encoder_layers": 1, "latent_dim": 4, "batch_size": 8, "training_steps": 4, "save_freq": 2},
-    **{"log_freq": 1, "device": "cpu", "val_split": 0},
+    **{"fps": 10, "batch_size": 8, "training_steps": 4, "save_freq": 2, "log_freq": 1, "device": "cpu"},
+    "val_split": 0,
 }
-NETWORK = tuple(word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(value)))
+NETWORK = {
+    **{"chunk_size": 10, "n_action_steps": 10, "dim_model": 16, "n_heads": 2, "dim_feedforward": 32},
+    **{"n_encoder_layers": 1, "n_vae_encoder_layers": 1, "latent_dim": 4},
+}
+TRAINING = (
+    *(word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(value))),
+    *("--", *(f"--policy.{name}={value}" for name, value in NETWORK.items())),
+)
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def package(robotrain, tmp_path):
 
     def write(*words: object) -> Path:
         folder = tmp_path / "package"
-        answer = robotrain("render", "rosbag-act-train", *PLACE, *DATA, *words, "--to", folder)
+        answer = robotrain("render", "rosbag-act-train", *PLACE, *DATA, "--to", folder, *words)
         assert answer.exit_code == 0, answer.stderr
         assert {path.name for path in folder.iterdir()} >= ADDED
         return folder
@@ -67,14 +73,16 @@ def test_the_workflow_of_a_package_is_what_submit_sends(robotrain, package, clus
 
 
 def test_another_training_reads_the_settings_of_a_package(robotrain, package):
-    folder = package("--blob-url", BAGS, "--image-topics", "/camera/top=top", "--image-size", "48x64", *NETWORK)
+    folder = package("--blob-url", BAGS, "--image-topics", "/camera/top=top", "--image-size", "48x64", *TRAINING)
     settings = yaml.safe_load((folder / "osmo-config.yaml").read_text())
     assert settings["data"]["bag_dir"] == "/tmp/robotrain/cache/data"
     assert settings["data"]["image_topics"] == {"/camera/top": "top"}
     words = ("rosbag-act-train", *PLACE, "--config", folder / "osmo-config.yaml", "--blob-url", BAGS, "--json")
     again = json.loads(robotrain("render", *words).json["files"]["job.json"]["text"])
     first = json.loads((folder / "job.json").read_text())
+    assert settings["model"] == NETWORK
     assert again["parameters"] == first["parameters"]
+    assert sorted(again["trainer_args"]) == sorted(first["trainer_args"])
 
 
 def test_a_folder_of_bags_is_uploaded_and_lies_in_the_inputs_of_the_container(package, tmp_path):
@@ -127,14 +135,14 @@ def robotrain_workloads():
     return [Workload(name="hum", summary="", parameters=Parameters, roles={}, container_plugin="hum_container",
                      format_config=format_config)]
 
-def format_config(values, folder):
+def format_config(document, folder):
     import hum_config
-    return hum_config.write(values, folder)
+    return hum_config.write(document, folder)
 """
 
 
 def test_the_configuration_file_of_a_strangers_workload_is_in_the_package(robotrain, install, tmp_path):
-    program = "def write(values, folder):\n    return f'folder: {folder}'\n"
+    program = "def write(document, folder):\n    return f'folder: {folder}'\n"
     stranger = STRANGER.replace("class", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass")
     install("robotrain-hum", {"workload.hum": "hum"}, hum=stranger, hum_container="", hum_config=program)
     answer = robotrain("render", "hum", *PLACE, "--to", tmp_path / "plan")
@@ -166,7 +174,7 @@ def test_a_package_trains_on_a_cluster_without_identities_with_a_key_that_no_fil
     cluster.credentials["azure_cred"] = {"azure_storage_key": azure.key}
     days = [word for number in (1, 0) for word in ("--blob-url", azure.url("datasets", f"day-{number}"))]
     target = azure.url("datasets", "policies")
-    folder = package(*days, *KEY_BY_NAME, "--publish-url", target, "--gpus", "0", "--image-topics", "none", *NETWORK)
+    folder = package(*days, *KEY_BY_NAME, "--publish-url", target, "--gpus", "0", "--image-topics", "none", *TRAINING)
     answer = robotrain("submit", "--plan", folder, "--json")
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]

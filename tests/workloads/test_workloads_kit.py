@@ -17,10 +17,9 @@ QUICK = ("--training-steps", "4", "--batch-size", "2", "--num-workers", "0", "--
 
 
 BAGS = (
-    *("--environment-state-topic", "/action", "--action-topic", "/action", "--fps", "10", "--chunk-size", "4"),
-    *("--image-topics", "none", "--num-workers", "0"),
-    *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
-    *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
+    *("--environment-state-topic", "/action", "--action-topic", "/action", "--fps", "10"),
+    *("--image-topics", "none", "--num-workers", "0", "--batch-size", "4", "--device", "cpu"),
+    *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2", "--", *SMALL["act"]),
 )
 LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sent"}
 

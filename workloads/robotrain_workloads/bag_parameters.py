@@ -39,6 +39,7 @@ def _make_joints_param(joints_owner: str) -> Param:
         pattern=NAMES_PATTERN,
         pattern_help="names with commas between them",
         metavar="NAME,…",
+        form="list",
     )
 
 
@@ -62,6 +63,7 @@ UNITS = Param(
     pattern=UNITS_PATTERN,
     pattern_help="topics with `=deg` after each and commas between them",
     metavar="TOPIC=deg,…",
+    form="table",
 )
 FPS = Param(help="steps per second", common=True, gt=0)
 SYNC = Param(help="which message counts at a step: the nearest, or the one before")
@@ -75,6 +77,7 @@ EXCLUDE_BAGS = Param(
     pattern=r"^[^,]+(,[^,]+)*$",
     pattern_help="names with commas between them",
     metavar="NAME,…",
+    form="list",
 )
 IMAGE_SIZE = Param(
     help="the size that pictures are scaled to (default: their own)",

@@ -212,6 +212,7 @@ def read_workload_config(workload: Workload, config: Value) -> Layer:
     folder = path.parent
     parameters: dict[str, Value] = {}
     sources: list[SourceText] = []
+    arguments: list[Value] = []
     problems: list[Problem] = []
     for config_value in _read_values(workload, config, path):
         if isinstance(config_value, Problem):
@@ -220,7 +221,9 @@ def read_workload_config(workload: Workload, config: Value) -> Layer:
         name, raw_value, value_place = config_value
         role, dot, kind = name.partition(".")
         value_text = {True: "true", False: "false"}[raw_value] if isinstance(raw_value, bool) else str(raw_value)
-        if dot:
+        if name.startswith("-"):
+            arguments.append(Value(f"{name}={value_text}", Origin(CONFIG_LAYER, value_place)))
+        elif dot:
             sources.append(SourceText(role, (kind,), value_text, Origin(CONFIG_LAYER, value_place), folder))
         else:
             parameters[name] = Value(value_text, Origin(CONFIG_LAYER, value_place), base=folder)
@@ -229,7 +232,7 @@ def read_workload_config(workload: Workload, config: Value) -> Layer:
         reason = f"The workload's read_config gives {unknown_names[0]}, which is no parameter of {workload.name}."
         problems.append(_make_config_problem(path, config, reason))
     values = prefix_names("parameters", parameters)
-    return Layer(values, tuple(sources), folder=folder, problems=tuple(problems))
+    return Layer(values, tuple(sources), tuple(arguments), folder, tuple(problems))
 
 
 def _read_values(workload: Workload, config: Value, path: Path) -> Iterator[ConfigValue | Problem]:

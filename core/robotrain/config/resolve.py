@@ -87,7 +87,7 @@ def resolve_job(
     typed_parameters, parameter_problems, invalid_parameters = validate_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, layers, workload.roles, kinds, platform.capabilities, dict(fields))
-    arguments = collect_trainer_args(request, workload)
+    arguments = collect_trainer_args(request, workload, config)
     layer_problems = list(stack.problems())
     job = Job(
         workload=workload.name,
@@ -121,7 +121,7 @@ def resolve_job(
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
-        *_find_secrets([*(layer.arguments or () for layer in request.files), arguments], workload),
+        *_find_secrets([*(layer.arguments or () for layer in (*request.files, config) if layer), arguments], workload),
         *_list_chosen_by_files(
             request, inputs, platform, (workload.parameters, parameters), (platform.settings, settings)
         ),

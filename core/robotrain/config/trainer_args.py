@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain.config.request import Request
-from robotrain.config.values import Origin, Value
+from robotrain.config.values import Layer, Origin, Value
 from robotrain.model.workload import OptionFinder, Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
 
@@ -29,8 +29,11 @@ class TrainerOption(NamedTuple):
         )
 
 
-def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
-    """Return the trainer's arguments: each option after `--` replaces the same one of weaker layers."""
+def collect_trainer_args(request: Request, workload: Workload, config: Layer | None = None) -> tuple[Value, ...]:
+    """Return the trainer's arguments: each option after `--` replaces the same one of weaker layers.
+
+    :param config: what the workload's own configuration file says, the weakest of them.
+    """
     strongest_arguments, *weaker_arguments = [
         layer.arguments for layer in request.layers if layer.arguments is not None
     ] or [()]
@@ -39,11 +42,17 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
         *(argument._replace(overrode=replaced_arguments) for argument in strongest_arguments[:1]),
         *strongest_arguments[1:],
     )  # the first one shows all they replace
-    options = list(split_options(request.after_dashes, workload))
+    given_arguments = _replace_options((config and config.arguments) or (), strongest_arguments, workload)
+    return _replace_options(given_arguments, request.after_dashes, workload)
+
+
+def _replace_options(weaker: Sequence[Value], stronger: Sequence[Value], workload: Workload) -> tuple[Value, ...]:
+    """Return the weaker arguments whose options are not among the stronger ones, and these."""
+    options = list(split_options(stronger, workload))
     option_names = {option.name for option in options}
     merged = list[Value]()
     replaced_by_name = dict[str, list[Value]]()
-    for option in split_options(strongest_arguments, workload):
+    for option in split_options(weaker, workload):
         if option.name in option_names:
             replaced_by_name.setdefault(option.name, []).append(option.join())
         else:

@@ -78,7 +78,7 @@ class ConfigValue(NamedTuple):
     """A value of a workload's own configuration file."""
 
     name: str
-    """The parameter, or `ROLE.KIND` for a source."""
+    """The parameter, `ROLE.KIND` for a source, or an option of `program`: `--policy.chunk_size`."""
     value: str | int | float | bool
     where: str
     """Its place: `config.yaml:3`."""
@@ -260,8 +260,8 @@ class Workload:
     """Read the workload's own configuration file, which `--config FILE` and `config:` of a job file name: yield a
     ConfigValue for each value, and a Problem for each mistake. Flags and the job file win.
     """
-    format_config: Callable[[Mapping[str, Any], str], str] | None = None
-    """Return such a file with the parameters of a job, by name, whose data is in a folder."""
+    format_config: Callable[["JobDocument", str], str] | None = None
+    """Return such a file with the settings of a job, whose data is in a folder."""
     template: JobTemplate = JobTemplate()
     preview: WorkPreview = WorkPreview()
     """What `submit --dry-run` shows of a job beside what every job has."""

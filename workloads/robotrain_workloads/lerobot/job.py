@@ -20,7 +20,6 @@ from robotrain_workloads.lerobot import (
     feature_renames,
     file_formats,
     policy,
-    policy_parameters,
     remote_code,
 )
 from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
@@ -73,13 +72,6 @@ def _leave_out_bags(folders: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
     }
 
 
-def _add_named_options(parameters: Mapping[str, Any], typed_options: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the options that parameters stand for and the typed ones, which replace them."""
-    typed_flags = {f"--{name}" for name, _ in split_options(typed_options)}
-    parameter_options = policy_parameters.list_options(parameters)
-    return (*(option for option in parameter_options if option.partition("=")[0] not in typed_flags), *typed_options)
-
-
 class LerobotJob:
     """A job, and what the files of its sources tell.
 
@@ -103,8 +95,8 @@ class LerobotJob:
         self.folders = _leave_out_bags(folders or {}) if self.parameters.get("bags") else folders or {}
         self.beside: Sequence[LerobotJob] = ()
         """The jobs of other policies that the same work evaluates."""
-        self.arguments = _add_named_options(self.parameters, given_job.trainer_args)
-        """The user's options for LeRobot: as typed after `--`, and those that parameters stand for."""
+        self.arguments = given_job.trainer_args
+        """The user's options for LeRobot, as typed after `--`."""
         self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}
         """Their texts as typed; None for one without. What they mean `option_values` says."""
         self.start_source = next((source for source in self.sources if source.role in START_MODES), None)

@@ -11,19 +11,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.config.validate import validate_values
-from robotrain.config.values import Origin, Value, read_limited
-from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.config.job_file import JobReader
+from robotrain.config.validate import encode, make_invalid_value_problem, validate_values
+from robotrain.config.values import CONFIG_LAYER, Origin, Value
+from robotrain.config.yaml_nodes import YamlNode
+from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.workload import ConfigValue
-from robotrain.nearest_name import suggest_name
 from robotrain_runtime.contract.files import write_given_file
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads import bag_parameters
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobDocument
+
     from robotrain_workloads.rosbag.settings import DataSettings
 
 make_problem = Messages(__file__)
@@ -33,34 +37,37 @@ HEADER = """\
 # Check it with   robotrain bags inspect --config {name}
 # Train on it:    robotrain submit rosbag-act-train --config {name}
 """
-FOLDER, BLOB_URL, STORAGE = "bag_dir", "blob_url", "storage"
-BACKBONE = "backbone_path"
-_PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
-_MODEL_KEYS = (
-    *("chunk_size", "n_action_steps", "vision_backbone", "pretrained_backbone_weights", "dim_model"),
-    *("n_heads", "dim_feedforward", "n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "use_vae"),
-    *("latent_dim", "kl_weight", "dropout", "temporal_ensemble_coeff"),
+FOLDER, STORAGE, STORAGE_KEYS = "bag_dir", "storage", ("account", "container", "prefix")
+FOLDER_SOURCE = "dataset.local_path"
+_POLICY_KEYS = (
+    *("n_obs_steps", "vision_backbone", "pretrained_backbone_weights", "dim_model", "n_heads", "dim_feedforward"),
+    *("n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "use_vae", "latent_dim", "kl_weight", "dropout"),
+    *("temporal_ensemble_coeff", "chunk_size", "n_action_steps"),
 )
 _TRAIN_KEYS = (
-    *("lr_backbone", "weight_decay", "batch_size", "mixed_precision", "num_gpus", "save_freq"),
-    *("log_freq", "seed", "num_workers", "device", "output_dir"),
+    *("batch_size", "mixed_precision", "num_gpus", "save_freq", "log_freq", "seed", "num_workers", "device"),
+    "output_dir",
+)
+CHUNK, ACTION_STEPS, AVERAGING = (
+    f"--policy.{key}" for key in ("chunk_size", "n_action_steps", "temporal_ensemble_coeff")
 )
 SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "data": {**_PLACES, **{name: name for name in (*bag_parameters.NAMES, "val_split")}},
-    "model": {"n_obs_steps": "", BACKBONE: "backbone.local_path", **{name: name for name in _MODEL_KEYS}},
+    "data": {
+        **{FOLDER: FOLDER_SOURCE, "blob_url": "dataset.blob_url", STORAGE: "dataset.blob_url"},
+        **{name: name for name in (*bag_parameters.NAMES, "val_split")},
+    },
+    "model": {"backbone_path": "backbone.local_path", **{name: f"--policy.{name}" for name in _POLICY_KEYS}},
     "train": {
         "steps": "training_steps",
         "lr": "learning_rate",
+        "lr_backbone": "--policy.optimizer_lr_backbone",
+        "weight_decay": "--policy.optimizer_weight_decay",
         "amp": "mixed_precision",
         **{name: name for name in _TRAIN_KEYS},
     },
 }
-"""The keys of each section, with the parameter or source that each one sets."""
-REMOVED = {"accumulate": "LeRobot adds no gradients of batches up: `batch_size` has as many samples in a step."}
-"""Keys that the trainer of its own had, and what to use instead."""
-LISTS = ("joint_names", "action_joint_names", "image_size", "exclude_bags")
-_READ = ("image_topics", "units", *LISTS)
-"""Lists and mappings, which are texts as parameters."""
+"""The keys of each section, with the parameter, source or option of LeRobot that each one sets."""
+PARAMETERS = {parameter.name: parameter for parameter in get_parameters(RosbagActParameters)}
 
 
 class BagConfig(NamedTuple):
@@ -76,19 +83,15 @@ def read_bag_settings(file: Path | None, typed: Mapping[str, Value]) -> BagConfi
     problems: list[Problem] = []
     values: dict[str, Value] = {}
     folders: list[Path] = []
-    try:
-        config_values = list(read_config(file)) if file else []
-    except OSError as error:
-        raise Rejected([_make_problem(str(file), f"{file} cannot be read", f"{error.strerror or error}.")]) from None
-    for config_value in config_values:
+    for config_value in read_config(file) if file else ():
         if isinstance(config_value, Problem):
             problems.append(config_value)
-        elif file and config_value.name == _PLACES[FOLDER]:
+        elif file and config_value.name == FOLDER_SOURCE:
             folders.append(file.parent / str(config_value.value))
         elif config_value.name in bag_parameters.NAMES:
-            values[config_value.name] = Value(config_value.value, Origin("config file", config_value.where))
+            values[config_value.name] = Value(config_value.value, Origin(CONFIG_LAYER, config_value.where))
     if len(folders) > 1:
-        problems.append(_make_problem(str(file), f"{file} names several folders of bags", "Name one as an argument."))
+        problems.append(make_problem("usage.several-folders", given=str(file)))
     validated = validate_values(RosbagActParameters, {**values, **typed})
     raise_if_any([*problems, *validated.problems])
     settings = bag_parameters.make_settings(bag_parameters.list_given(vars(validated.instance)))
@@ -110,121 +113,68 @@ def write_config(file: Path, folder: Path, settings: DataSettings) -> None:
 
 
 def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
-    """Yield each parameter and source that a file sets, as text, and each mistake in it. Raise OSError."""
-    try:
-        root = parse_yaml(read_limited(file))
-    except MalformedYaml as error:
-        yield _make_problem(f"{file.name}:{error.line}", f"{file} is not YAML", error.why)
-        return
-    except ValueError as error:
-        yield _make_problem(str(file), f"{file} cannot be read", str(error))
-        return
-    if root is None or root.null:
-        return
-    if root.kind != "mapping":
-        yield _make_problem(str(file), f"{file} has no settings", f"It is a mapping with {', '.join(SECTIONS)}.")
-        return
-    for name, section in root.pairs:
-        if name.text == FOLDER:
-            yield from _read_value(file, "data", FOLDER, section)
-        elif name.text not in SECTIONS:
-            yield _make_unknown(file, "", name, (*SECTIONS, FOLDER))
-        elif section.kind == "mapping":
-            for key, node in section.pairs:
-                if key.text in SECTIONS[name.text]:
-                    yield from _read_value(file, name.text, key.text, node)
-                else:
-                    yield _make_unknown(file, f"{name.text}.", key, SECTIONS[name.text])
-        elif not section.null:
-            yield _make_problem(f"{file.name}:{name.line}", f"{file}: {name.text} is invalid", "It is a mapping.")
+    """Yield each parameter, source and option that a file sets, as text, and each mistake in it."""
+    reader = JobReader(file, "config")
+    options: dict[str, ConfigValue] = {}
+    for section, node in reader.read_top((*SECTIONS, FOLDER)):
+        keys = SECTIONS.get(section, SECTIONS["data"])
+        for key, value_node in [(FOLDER, node)] if section == FOLDER else reader.read_mapping(node, section, keys):
+            for text in _list_texts(reader, key, keys[key], value_node):
+                value = ConfigValue(keys[key], text, reader.format_place(value_node.line))
+                options[value.name] = value
+                yield value
+    # as many actions as are predicted, or one where predictions are averaged: LeRobot's number may be above that
+    if chunk := options.get(AVERAGING, options.get(CHUNK)) if ACTION_STEPS not in options else None:
+        yield chunk._replace(name=ACTION_STEPS, value="1" if chunk.name == AVERAGING else chunk.value)
+    yield from reader.problems
 
 
-def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[ConfigValue | Problem]:
-    name, location = SECTIONS[section][key], f"{file.name}:{node.line}"
+def _list_texts(reader: JobReader, key: str, name: str, node: YamlNode) -> Iterator[str]:
+    """Yield the value of a key as an option has it; several folders are several values."""
+    parameter = PARAMETERS.get(name)
     if node.null:
         if key in ("state_topic", "action_topic"):  # without it there is a default, or a question
-            yield ConfigValue(name, bag_parameters.NO_TOPIC, location)
-        return
-    try:
-        yield from (ConfigValue(name, text, location) for text in _format_texts(key, node) if text)
-    except ValueError as error:
-        yield _make_problem(location, f"{file}: {section}.{key} is invalid", str(error))
-
-
-def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
-    """Yield a value as a parameter has it; several folders are several sources. Raise ValueError."""
-    if key == FOLDER and node.kind == "sequence":
-        yield from (_get_text(item, "It is a folder, or a list of folders.") for item in node.items)
-    elif key == STORAGE:
-        fields = {name.text: _get_text(value, "It is text.") for name, value in _list_pairs(node)}
-        if not {"account", "container"} <= {*fields} <= {"account", "container", "prefix"}:
-            raise ValueError("It has `account` and `container`, and may have `prefix`.")
-        url_parts = (
-            f"https://{fields['account']}.blob.core.windows.net",
-            fields["container"],
-            fields.get("prefix", ""),
-        )
-        yield "/".join(part.strip("/") for part in url_parts if part)
-    elif key == "image_topics":
-        form_text = "It is a mapping from topics to names of cameras."
-        topic_cameras = [f"{topic.text}={_get_text(camera, form_text)}" for topic, camera in _list_pairs(node)]
-        yield ",".join(topic_cameras) or bag_parameters.NO_TOPIC
-    elif key == "units":
-        form_text = "It is a mapping from topics to units."
-        yield ",".join(f"{topic.text}={_get_text(unit, form_text)}" for topic, unit in _list_pairs(node))
-    elif key in LISTS:
-        if node.kind != "sequence":
-            raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
-        item_texts = [_get_text(item, "It is a list of values.") for item in node.items]
-        yield ("x" if key == "image_size" else ",").join(item_texts)
-    elif key == "n_obs_steps":
-        if _get_text(node) != "1":
-            raise ValueError("ACT takes one observation: it is 1.")
+            yield bag_parameters.NO_TOPIC
+    elif key == STORAGE and node.kind == "mapping":
+        fields = {part: reader.read_text(text, part) for part, text in reader.read_mapping(node, key, STORAGE_KEYS)}
+        if "account" not in fields or "container" not in fields:
+            reader.add_problem(node, "storage must have account and container")
+        else:
+            place = f"https://{fields['account']}.blob.core.windows.net"
+            yield "/".join(part.strip("/") for part in (place, fields["container"], fields.get("prefix", "")) if part)
     elif key == "amp":
-        if _get_text(node).lower() not in ("true", "false"):
-            raise ValueError("It is true or false; `mixed_precision: bf16` is the same as true.")
-        yield "bf16" if node.text.lower() == "true" else "no"
+        text = reader.read_text(node, key)
+        yield {"true": "bf16", "false": "no"}.get(text.lower(), text)
+    elif key == "image_topics" and node.kind == "mapping":
+        cameras = [f"{topic}={reader.read_text(camera, topic)}" for topic, camera in reader.read_mapping(node, key)]
+        yield ",".join(cameras) or bag_parameters.NO_TOPIC
+    elif key == "image_size" and node.kind == "sequence":
+        yield "x".join(item.text for item in node.items)
+    elif parameter:
+        try:
+            text = encode(parameter, node)
+        except ValueError:
+            value = Value(node, Origin(CONFIG_LAYER, reader.format_place(node.line)))
+            reader.problems.append(make_invalid_value_problem(parameter, value))
+        else:
+            if text:
+                yield text
     else:
-        yield _get_text(node)
+        for item in node.items if key == FOLDER and node.kind == "sequence" else [node]:
+            yield reader.read_text(item, key)
 
 
-def _get_text(node: YamlNode, reason: str = "It is a single value.") -> str:
-    if node.kind != "scalar" or node.null:
-        raise ValueError(reason)
-    return node.text
-
-
-def _list_pairs(node: YamlNode) -> tuple[tuple[YamlNode, YamlNode], ...]:
-    if node.kind != "mapping":
-        raise ValueError("It is a mapping.")
-    return node.pairs
-
-
-def _make_unknown(file: Path, section: str, key: YamlNode, keys: Mapping[str, str] | tuple[str, ...]) -> Problem:
-    other_sections = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
-    sets = SECTIONS.get(section[:-1], {})
-    same_parameter = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
-    similar_keys = other_sections or same_parameter or suggest_name(key.text, keys)
-    reason = REMOVED.get(key.text) or f"Known keys: {', '.join(keys)}."
-    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", reason, similar_keys)
-
-
-def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
-    return make_problem("file-wrong", *suggestions, where=where, title=title, why=why)
-
-
-def format_config(values: Mapping[str, Any], folder: str) -> str:
-    """Return the file with the parameters of a job, whose bags are in `folder`."""
+def format_config(document: JobDocument, folder: str) -> str:
+    """Return the file with the settings of a job, whose bags are in `folder`."""
     import yaml
 
+    job = LerobotJob(document)
+    settings = bag_parameters.make_settings(bag_parameters.list_given(document.parameters))
+    values = {**document.parameters, **job.options}
+    values |= {name: value for name, value in {**settings, **job.option_values}.items() if value is not None}
     config: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
     for section, keys in SECTIONS.items():
         key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
-        written_keys = {name: key for name, key in key_by_name.items() if values.get(name) is not None}
-        fields = {key: values[name] for name, key in written_keys.items()}
-        if section == "data":
-            read_values = {name: value for name, value in fields.items() if name in _READ}
-            settings = bag_parameters.make_settings(read_values)
-            fields |= {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        fields = {key: values[name] for name, key in key_by_name.items() if values.get(name) is not None}
         config[section] = {**config.get(section, {}), **fields}
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)

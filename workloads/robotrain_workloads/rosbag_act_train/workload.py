@@ -1,9 +1,9 @@
 """The workload `rosbag-act-train`: a name for `lerobot-train --policy-type act --bags` that reads config.yaml."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robotrain.errors import Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
     from robotrain.model.workload import ConfigValue
+    from robotrain_runtime.contract.document import JobDocument
 
 make_problem = Messages(__file__)
 
@@ -50,11 +51,11 @@ def read_config(file: Path) -> "Iterator[ConfigValue | Problem]":
     yield from config_file.read_config(file)
 
 
-def format_config(values: Mapping[str, Any], folder: str) -> str:
-    """Return such a file with the parameters of a job."""
+def format_config(document: "JobDocument", folder: str) -> str:
+    """Return such a file with the settings of a job."""
     from robotrain_workloads.rosbag_act_train import config_file
 
-    return config_file.format_config(values, folder)
+    return config_file.format_config(document, folder)
 
 
 PARAMETERS = {
@@ -65,7 +66,6 @@ PARAMETERS = {
     "training_steps": None,
     "batch_size": None,
     "learning_rate": None,
-    "chunk_size": None,
     "register_checkpoint": None,
 }
 """What `robotrain init` shows of the parameters."""

@@ -56,7 +56,7 @@ def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> d
         "credential": name or "azure_cred",
         "key": key or "azure_storage_key",
     }
-    config = Template(CONFIG_HEADER).substitute(facts) + workload.format_config(document.parameters, facts["data"])
+    config = Template(CONFIG_HEADER).substitute(facts) + workload.format_config(document, facts["data"])
     return {
         WORKFLOW: plan.files[plan.spec],
         CONFIG: config.encode(),
