@@ -1,9 +1,8 @@
 """What people really have, after public reports: each case of `public_cases` gets the right word of its expected.toml.
 
-Lines of lerobot-train and of launchers, arguments of Isaac Lab, programs that fail, bags, datasets.
+Programs that fail, bags, datasets.
 """
 
-import shlex
 import shutil
 import subprocess
 import sys
@@ -35,33 +34,6 @@ def name_problems(answer):
 
 def judge(answer):
     return name_problems(answer) if answer.exit_code else "valid"
-
-
-def test_line_of_lerobot_is_translated_to_one_that_renders_or_refused(robotrain):
-    rows = (FOLDER / "lines.txt").read_text().splitlines()
-    lines = dict(row.split("|", 1) for row in rows if row and not row.startswith("#"))
-    assert {name: translate(robotrain, line) for name, line in lines.items()} == EXPECTED["lines"]
-
-
-def translate(robotrain, line):
-    """Return the line for robotrain, or what is refused."""
-    if line.startswith("'") and line.endswith("'"):
-        line = line[1:-1]
-    answer = robotrain("from-lerobot", "--json", "--", line)
-    if answer.exit_code:
-        return name_problems(answer)
-    words = [word for word in answer.json["command"][2:] if word not in ("--platform", "PLATFORM")]
-    pinned = [word.replace("@COMMIT", f"@{0:040}") for word in words]
-    rendered = robotrain("render", "--json", "--platform", "local", *pinned)
-    if rendered.exit_code not in (0, 3):  # 3: another platform can
-        return f"not rendered: {name_problems(rendered)}"
-    return shlex.join(words)
-
-
-def test_arguments_of_isaac_lab_are_valid_or_refused(robotrain):
-    lines = (FOLDER / "isaac_lines.txt").read_text().splitlines()
-    job = ("render", "isaac-train", "--platform", "local", "--json")
-    assert {line: judge(robotrain(*job, *shlex.split(line))) for line in lines} == EXPECTED["isaac"]
 
 
 def test_failure_of_a_program_has_its_fault_cause_and_subject(robotrain):
