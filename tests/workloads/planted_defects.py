@@ -23,7 +23,6 @@ import numpy as np
 from made_datasets import (
     ACTION,
     DATA,
-    EPISODES,
     STATE,
     VIDEO,
     Array,
@@ -407,54 +406,18 @@ def _scale_statistics(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     return []
 
 
-def _change_frame(column: str, value: Callable[[list[Any], int], Any]) -> FileChange:
-    """Return a change of a column in one frame, which is not the first of its episode."""
-
-    def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-        number = int(draw.integers(len(made.episodes)))
-        start = sum(episode.length for episode in made.episodes[:number])
-        row = start + int(draw.integers(1, made.episodes[number].length))
-        damaged_datasets.change_column(
-            folder / DATA, column, lambda old: damaged_datasets.put(row, value(old, row))(old)
-        )
-        return [number]
-
-    return change_files
-
-
-def _change_episode(column: str, value: Callable[[list[Any], int], Any]) -> FileChange:
-    """Return a change of a column of meta/episodes in one episode."""
-
-    def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-        number = int(draw.integers(1, len(made.episodes)))
-        damaged_datasets.change_column(
-            folder / EPISODES, column, lambda old: damaged_datasets.put(number, value(old, number))(old)
-        )
-        return [number]
-
-    return change_files
-
-
-def _count_wrong(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-    key = str(draw.choice(["total_frames", "total_episodes"]))
-    info = json.loads((folder / "meta/info.json").read_text())
-    damaged_datasets.change_info(folder, **{key: info[key] + int(draw.choice([-1, 1, 100]))})
-    return []
-
-
-def _cut_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-    camera, number = str(draw.choice(list(made.cameras))), len(made.episodes) - 1
-    name = f"videos/{camera}/to_timestamp"
-    off = float(draw.uniform(2, 50))
-    damaged_datasets.change_column(folder / EPISODES, name, lambda old: [*old[:-1], old[-1] + off])
+def _lose_force(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    """Put no number into one frame, which is not the first of its episode."""
+    number, row = _choose_frame(made, draw)
+    damaged_datasets.change_column(folder / DATA, "observation.force", damaged_datasets.put(row, [np.nan]))
     return [number]
 
 
-def _lie_about_size(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-    damaged_datasets.change_shape(
-        folder, str(draw.choice(list(made.cameras))), draw.choice([[96, 96, 3], [480, 640, 3]]).tolist()
-    )
-    return []
+def _choose_frame(made: MadeDataset, draw: Any) -> tuple[int, int]:
+    """Return an episode, and the row of one of its frames that is not the first."""
+    number = int(draw.integers(len(made.episodes)))
+    start = sum(episode.length for episode in made.episodes[:number])
+    return number, start + int(draw.integers(1, made.episodes[number].length))
 
 
 def _spoil(content: bytes, draw: Any) -> bytes:
@@ -463,10 +426,7 @@ def _spoil(content: bytes, draw: Any) -> bytes:
 
 
 def _spoil_picture(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
-    number = int(draw.integers(len(made.episodes)))
-    row = sum(episode.length for episode in made.episodes[:number]) + int(
-        draw.integers(1, made.episodes[number].length)
-    )
+    number, row = _choose_frame(made, draw)
 
     def change(old: list[Any]) -> list[Any]:
         return damaged_datasets.put(row, {**old[row], "bytes": _spoil(old[row]["bytes"], draw)})(old)
@@ -479,10 +439,7 @@ def _spoil_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     import av
 
     path = folder / VIDEO.format(str(draw.choice(list(made.cameras))))
-    number = int(draw.integers(len(made.episodes)))
-    frame = sum(episode.length for episode in made.episodes[:number]) + int(
-        draw.integers(1, made.episodes[number].length)
-    )
+    number, frame = _choose_frame(made, draw)
     with av.open(str(path)) as container:
         packets = sorted((packet.pts, packet.pos, packet.size) for packet in container.demux(video=0) if packet.size)
     _, begin, size = packets[frame]
@@ -540,11 +497,7 @@ QUALITY: dict[str, Defect] = {
     "frames dropped": Defect(("frames-dropped",), drop_frames),
     "frames twice": Defect(("frames-repeated",), repeat_frames),
     "spikes": Defect(("action-jump",), put_spikes),
-    "force not finite": Defect(
-        ("number-not-finite",),
-        add_force,
-        _change_frame("observation.force", lambda old, row: [np.nan]),
-    ),
+    "force not finite": Defect(("number-not-finite",), add_force, _lose_force),
     "task without text": Defect(("task-empty",), empty_task),
     "one-frame episode": Defect(("episode-short",), cut_episode),
     "rate of the video": Defect(("video-rate", "fps-differs"), set_video_rate, cameras=1, video=True),
@@ -554,23 +507,11 @@ QUALITY: dict[str, Defect] = {
     "statistics scaled": Defect(("statistics-differ",), None, _scale_statistics),
 }
 """What makes a policy worse."""
-TABLES: dict[str, Defect] = {
-    "counts": Defect(("counts-disagree",), None, _count_wrong),
-    "ranges": Defect(("episodes-disagree",), None, _change_episode("dataset_from_index", lambda old, at: old[at] + 3)),
-    "frame number": Defect(("frames-disagree",), None, _change_frame("frame_index", lambda old, row: old[row] + 1)),
-    "task number": Defect(("task-missing",), None, _change_frame("task_index", lambda old, row: 99)),
-    "not a number": Defect(
-        ("value-not-finite",), None, _change_frame(ACTION, lambda old, row: [float("nan"), *old[row][1:]])
-    ),
-    "time of a frame": Defect(
-        ("timestamp-off",), None, _change_frame("timestamp", lambda old, row: old[row] + 0.7), cameras=1, video=True
-    ),
-    "size of pictures": Defect(("picture-size",), None, _lie_about_size, cameras=1),
+PICTURES: dict[str, Defect] = {
     "garbage in a picture": Defect(("picture-unreadable",), None, _spoil_picture, cameras=1, video=False),
     "garbage in a video": Defect(("video-unreadable",), None, _spoil_video, cameras=1, video=True),
-    "video too short": Defect(("video-short",), None, _cut_video, cameras=1, video=True),
 }
-"""What no policy can be trained with."""
+"""What no policy can be trained with; those of tables are in damaged_datasets."""
 FOLLOWING: dict[str, Defect] = {
     "degrees among radians": Defect(("units-differ",), scale_episodes, episodes=5),
     "inverted joint": Defect(("sign-differs",), invert_joint, episodes=5),
@@ -581,7 +522,7 @@ FOLLOWING: dict[str, Defect] = {
     "action is the state": Defect(("action-is-state",), copy_states),
 }
 """What makes no sense between action and state."""
-DEFECTS = {**QUALITY, **TABLES, **FOLLOWING}
+DEFECTS = {**QUALITY, **PICTURES, **FOLLOWING}
 
 
 def check_dataset(folder: Path) -> list[Any]:
