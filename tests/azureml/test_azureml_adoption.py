@@ -4,7 +4,7 @@ import pytest
 from azure_stand_in.ml import jobs
 from azure_stand_in.sign_in import PERSON
 from azureml_plans import job, render_plan
-from azureml_workspace_plans import COMPUTE, add_dataset, make_submittable_plan, prepare_workspace
+from azureml_workspace_plans import make_submittable_plan
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
@@ -85,22 +85,6 @@ def _sent_by(person: str, answer: dict) -> dict:
 
 def test_without_a_workspace_azureml_is_not_set_up():
     assert AZUREML.engine.list_submitted(AzureMLSettings(), everyone=False) is None
-
-
-def test_a_registered_model_stands_for_the_job_that_made_it(workspace, robotrain, tmp_path, monkeypatch):
-    prepare_workspace(workspace)
-    workspace.data("episodes", 3, add_dataset(workspace, "episodes/3"))
-    words = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "10", "--compute", COMPUTE, "--json")
-    sent = robotrain("submit", "--platform", "azureml", *words).json
-    name = sent["reference"]["job"]
-    models = workspace.ml.models.setdefault(f"{workspace.at}/arm".lower(), {})
-    models["7"] = {"modelUri": "azureml://x", "tags": {"source": f"azureml {sent['run']}", "azureml_run_id": name}}
-    models["8"] = {"modelUri": "azureml://y", "tags": {"source": "osmo lerobot-train-0123abcd-1"}}
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "another-machine"))
-    adopted = robotrain("adopt", "models:/arm/7", "--platform", "azureml", "--json")
-    assert adopted.json["run"] == sent["run"]
-    assert "made it" in adopt_refused("azureml:arm:8")
-    assert "no version of a model" in adopt_refused("azureml:arm:latest")
 
 
 def test_other_addresses_are_no_jobs(workspace):

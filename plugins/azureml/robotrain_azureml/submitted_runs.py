@@ -11,13 +11,9 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.reference import Reference
 from robotrain.model.run import RUN_PATTERN
-from robotrain.model.source import SourceError
 from robotrain.model.submitted_run import ListedSubmission, SubmittedRun
 from robotrain_azure import credential, storage
-from robotrain_azure.models import registry
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.mlflow.kind import parse_model_asset
 
 from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state
@@ -36,21 +32,13 @@ OWN_PATTERN = rf"{RUN_PATTERN.pattern}-[0-9a-f]{{6}}"
 """The names that `choose_job_name` chooses."""
 SINGLE = "Command"
 """The kind of a job that is neither a pipeline nor a sweep."""
-MODEL_HINT = "azureml:|models:/"
-JOB_TAGS = ("azureml_run_id", "mlflow_run_id")
-"""Tags of a model version with the job that made it: that of a workload, and the tracking run, which a job is too."""
 CODE_DATASTORE = "workspaceblobstore"
 """The datastore in whose account a workspace keeps code."""
 
 
 def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
-    """Return the run of a job of the configured workspace; None for other texts.
-
-    A registered model stands for the job that made it. Raise RunGone, Rejected.
-    """
+    """Return the run of a job of the configured workspace; None for other texts. Raise RunGone, Rejected."""
     workspace = get_job_workspace(settings)
-    if re.match(MODEL_HINT, text) and (all(workspace) or not text.startswith("models:")):
-        text = _find_job_of_model(text, workspace)
     is_of_other_form = RUN_PATTERN.match(text) and not re.fullmatch(OWN_PATTERN, text)
     if not re.fullmatch(NAME_PATTERN, text) or is_of_other_form:
         return None
@@ -75,21 +63,6 @@ def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
         return make_job_reference(spec, text, code)
 
     return SubmittedRun(_read_document(workspace, code, text), refer, created_at)
-
-
-def _find_job_of_model(model_text: str, workspace: Workspace) -> str:
-    """Return the name of the job that made a registered model, by the tags of the version. Raise Rejected."""
-    try:
-        model = parse_model_asset(model_text)
-    except SourceError as error:
-        raise Rejected(
-            [make_problem("run-not-adopted.no-model", error.suggestion, given=model_text, why=error.why)]
-        ) from None
-    source = JobSource(role="policy", kind=model.kind, uri=str(model))
-    tags = registry.read_tags(source, workspace if all(workspace) else None)
-    if name := next((tags[tag] for tag in JOB_TAGS if tags.get(tag)), ""):
-        return name
-    raise Rejected([make_problem("run-not-adopted.model", given=model_text, made_by=tags.get("source"))])
 
 
 def _read_document(workspace: Workspace, code: str, job: str) -> bytes:
