@@ -63,15 +63,11 @@ class Chart:
     """What they count."""
     checkpoints: tuple[tuple[float, str], ...] = ()
     """The horizontal coordinate of each checkpoint, and what it is."""
-    best: tuple[float, float, str] | None = None
-    """The coordinates of the best value, and what it is."""
     spans: tuple[tuple[float, float, str], ...] = ()
     """The left edge and the width of each marked part in percent, and what it is."""
     is_log: bool = False
     omitted: int = 0
     """How many values cannot be drawn."""
-    invalid: tuple[tuple[float, str], ...] = ()
-    """The horizontal coordinate of each of the first of these, and what it is."""
 
 
 Span = tuple[float, float, str]
@@ -121,8 +117,6 @@ def make_chart(
     height: int = LARGE,
     *,
     is_loss: bool = False,
-    better: str = "",
-    best_of: str = "",
     checkpoints: Sequence[int] = (),
     other_series: Sequence[Points] = (),
     spans: Sequence[Span] = (),
@@ -131,8 +125,6 @@ def make_chart(
     """Return a chart of the series; a series without drawable values keeps its number, so colors do not change.
 
     :param is_loss: its axis is logarithmic if the values span two decades.
-    :param better: `lower` or `higher`, if the best value is to be marked.
-    :param best_of: the series whose best value that is; by default of all.
     :param checkpoints: the steps that are marked.
     :param other_series: what other charts show, for a horizontal axis that is the same.
     :param spans: the parts that are marked.
@@ -156,14 +148,6 @@ def make_chart(
     ticks = (
         compute_log_ticks(bottom, top) if is_log else compute_ticks(bottom, top, min(GRID_LINES, height // GRID_HEIGHT))
     )
-    has_best = bool(better) and min(values) < max(values)
-    sign = -1 if better == "higher" else 1
-    judged_series = {best_of: thinned_series[best_of]} if thinned_series.get(best_of) else thinned_series
-    best_name, (best_at, best) = min(
-        ((name, point) for name, series_points in judged_series.items() for point in series_points),
-        key=lambda named_point: sign * named_point[1][1],
-    )
-    best_owner = f": {best_name}" if len(judged_series) > 1 else ""
     return Chart(
         height=height,
         lines=tuple(
@@ -177,26 +161,10 @@ def make_chart(
         checkpoints=tuple(
             (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last_step
         ),
-        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {unit} {best_at:.0f}{best_owner}") if has_best else None,
         spans=tuple(axes.make_span(*span) for span in spans if span[0] <= axes.last and span[1] >= axes.first),
         is_log=is_log,
         omitted=omitted_count,
-        invalid=tuple(_list_invalid(series, axes, format_at)),
     )
-
-
-def _list_invalid(
-    series: Mapping[str, Points], axes: _Axes, format_at: Callable[[float], str]
-) -> Iterator[tuple[float, str]]:
-    """Yield where values are that cannot be drawn; one mark for several series."""
-    texts_by_position: dict[float, list[str]] = {}
-    for name, points in series.items():
-        drawable_positions = {position for position, _ in _select_drawable(points)}
-        for position, value in points:
-            if position not in drawable_positions and axes.first <= position <= axes.last:
-                texts_by_position.setdefault(position, []).append(f"{name} {value:.6g} at {format_at(position)}")
-    for position, point_texts in list(texts_by_position.items())[:MAX_DOTS]:
-        yield axes.x(position), "\n".join(point_texts)
 
 
 def _select_drawable(points: Points) -> list[tuple[float, float]]:

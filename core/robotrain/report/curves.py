@@ -11,7 +11,7 @@ from typing import NamedTuple
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
-from robotrain.report.charts import Chart, Points, Span, make_chart, split_panels
+from robotrain.report.charts import Chart, Points, make_chart, split_panels
 
 METRIC_NAME = re.compile(r"\w+[/_.]\S+")
 MAX_RANKED = 3
@@ -73,7 +73,7 @@ def list_curves(run_curves: Sequence[Curves]) -> Iterator[Panel]:
             if curves.record and any(metric.name == declared.name for declared in curves.record.metrics)
         ]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
-            chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, other_series=all_points)
+            chart = make_chart(series, unit, is_loss=metric.is_loss, other_series=all_points)
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring_runs if not series[run]])
 
 
@@ -126,18 +126,12 @@ def _format_ranking(metric: Metric, best_points: Sequence[tuple[Curves, float, f
     )
 
 
-def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[Span] = ()) -> Iterator[Panel]:
-    """Yield one panel of the main and the validation metric of a run, or two if one of them would be flat there.
-
-    The best value is that of the validation, if there is one.
-
-    :param spans: the parts that are marked: those of earlier runs.
-    """
+def list_panels(progress: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
+    """Yield one panel of the main and the validation metric of a run, or two if one of them would be flat there."""
     metrics_by_title = {metric.title: metric for metric in find_curve_metrics([progress]).values()}
     series = {
         title: points for title, metric in metrics_by_title.items() if (points := progress.get_points(metric.name))
     }
-    judged_title = next(reversed(series), "")
     for panel in split_panels(series) if series else ():
         drawn_titles = [title for title, points in panel.items() if points]
         chart = make_chart(
@@ -146,11 +140,8 @@ def list_panels(progress: Progress, checkpoints: Sequence[int], spans: Sequence[
             if progress.axis == "episode" and metrics_by_title[drawn_titles[0]].is_loss
             else progress.axis,  # of a later evaluation
             is_loss=metrics_by_title[drawn_titles[0]].is_loss,
-            better=metrics_by_title[judged_title].direction if judged_title in drawn_titles else "",
-            best_of=judged_title,
             checkpoints=checkpoints,
             other_series=[*series.values()],
-            spans=spans,
         )
         yield Panel("Loss" if len(drawn_titles) > 1 else capitalize(drawn_titles[0]), panel, chart)
 

@@ -15,7 +15,7 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
 from robotrain.report import comparison_record
-from robotrain.report.charts import Bar, Span
+from robotrain.report.charts import Bar
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.curves import Panel, capitalize, list_panels
 from robotrain.report.evaluation import (
@@ -125,20 +125,7 @@ def _list_panels(facts: RunFacts) -> list[Panel]:
     steps = sorted(output.step for output in outputs if output.kind == "checkpoint" and output.step is not None)
     curves = [len(series.points) for series in facts.progress.series.values()]
     has_only_scores = facts.evaluation and max(curves, default=0) < 2  # a chart of one point shows less than the score
-    return [] if has_only_scores else list(list_panels(facts.progress, steps, _list_spans(facts)))
-
-
-def _list_spans(facts: RunFacts) -> list[Span]:
-    """Return the parts of the curves that are of earlier runs."""
-    ends = [earlier_run.step for earlier_run in facts.earlier_runs]
-    return [
-        (
-            begin_step,
-            earlier_run.step,
-            f"of {earlier_run.record.name or earlier_run.record.run}, up to {facts.progress.unit} {earlier_run.step}",
-        )
-        for begin_step, earlier_run in zip([0, *ends], facts.earlier_runs, strict=False)
-    ]
+    return [] if has_only_scores else list(list_panels(facts.progress, steps))
 
 
 def _list_earlier_checkpoints(facts: RunFacts) -> Iterator[tuple[RunRecord, Output]]:
