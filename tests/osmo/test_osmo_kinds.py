@@ -62,28 +62,25 @@ def test_invalid_dataset_name_is_refused(text: str, reason: str, instead: str) -
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "instead"),
+    "text",
     [
-        ("https://account1.blob.core.windows.net/train/set1", "instead of a blob URL", "azure://account1/train/set1"),
-        ("S3://robots/runs", "must be lowercase", "s3://robots/runs"),
-        ("azure://ab/checkpoints", "storage account: 3 to 24 lowercase letters and digits", ""),
-        ("azure://account1/ck", "container: 3 to 63 lowercase letters, digits and single dashes", ""),
-        *((f"s3://{text}", "secret", "") for text in ("robots/runs?sig=abc", "key:abc@robots/runs", "robots/runs#abc")),
-        *((text, "scheme", "") for text in ("ftp://host/x", "", " s3://robots")),
-        *((f"s3://{text}", "No part of the URL", "") for text in ("", "robots//runs", "robots/../runs")),
-        *((f"s3://robots/{text}", "The parts of", "") for text in ("a b", "a;b", "{{x}}", "$(x)", "'x")),
-        *((text, "has the form", "") for text in ("azure://account1", "swift://host/account")),
-        ("s3://Robots/x", "A bucket name", ""),
-        ("azure://Account/train/x", "storage account", ""),
-        ("azure://account1/Train/x", "a container", ""),
-        ("s3://robots\n", "The parts of", ""),
+        *("S3://robots/runs", "azure://ab/checkpoints", "azure://account1/ck", "ftp://host/x", "", " s3://robots"),
+        *(f"s3://{text}" for text in ("robots/runs?sig=abc", "key:abc@robots/runs", "robots/runs#abc")),
+        *(f"s3://{text}" for text in ("", "robots//runs", "robots/../runs", "Robots/x", "robots\n")),
+        *(f"s3://robots/{text}" for text in ("a b", "a;b", "{{x}}", "$(x)", "'x")),
+        *("azure://account1", "swift://host/account", "azure://Account/train/x", "azure://account1/Train/x"),
     ],
 )
-def test_invalid_storage_url_is_refused(text: str, reason: str, instead: str) -> None:
-    with pytest.raises(SourceError, match=reason) as refused:
+def test_invalid_storage_url_is_refused(text: str) -> None:
+    with pytest.raises(SourceError, match="A storage URL of OSMO is azure://|a secret") as refused:
         storage.parse_storage_url(text)
-    assert refused.value.suggestion == instead
     assert "abc" not in refused.value.why
+
+
+def test_a_blob_url_is_answered_with_that_of_osmo() -> None:
+    with pytest.raises(SourceError, match="instead of a blob URL") as refused:
+        storage.parse_storage_url("https://account1.blob.core.windows.net/train/set1")
+    assert refused.value.suggestion == "azure://account1/train/set1"
 
 
 @pytest.mark.parametrize("text", ["pusht", "my-bucket/pusht", "my-bucket/pusht:7", "pusht:latest_1"])

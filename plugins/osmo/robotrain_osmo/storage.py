@@ -12,7 +12,7 @@ from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain_sources.role_flags import RESUME
 
-CONTAINER_PATTERN = r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*"
+CONTAINER_PATTERN = r"(?=[^/]{3,63}(?:/|$))[a-z0-9](?:-?[a-z0-9])*"
 BLOB_HOST = ".blob.core.windows.net"
 _BLOB_URL = rf"https://([a-z0-9]{{3,24}}){re.escape(BLOB_HOST)}/([^?#]+)"
 
@@ -32,18 +32,17 @@ def to_blob_url(url: str) -> str:
 
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"
-PLACES = {
-    "s3": "BUCKET",
-    "gs": "BUCKET",
-    "azure": "ACCOUNT/CONTAINER",
-    "tos": "HOST/BUCKET",
-    "swift": "HOST/ACCOUNT/CONTAINER",
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+~!()&:-]+"
+_BUCKET = r"(?!\.{1,2}(?:/|$))[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
+_PLACES = {
+    "s3": _BUCKET,
+    "gs": _BUCKET,
+    "azure": rf"[a-z0-9]{{3,24}}/{CONTAINER_PATTERN}",
+    "tos": rf"{_SEGMENT}/{_SEGMENT}",
+    "swift": rf"{_SEGMENT}/{_SEGMENT}/{_SEGMENT}",
 }
-"""The leading parts that identify the storage, by scheme."""
-
-_SEGMENT = r"[A-Za-z0-9._=+~!()&:-]+"
-_ACCOUNT = r"[a-z0-9]{3,24}"
-_BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
+"""What identifies the storage, by scheme."""
+_URL = "|".join(rf"{scheme}://{place}(?:/{_SEGMENT})*/*" for scheme, place in _PLACES.items())
 
 
 @dataclass(frozen=True)
@@ -65,46 +64,24 @@ class OsmoStorage:
 
 def is_storage_url(url_text: str) -> bool:
     """Return whether the text looks like an OSMO storage URL."""
-    return bool(re.match(rf"(?i)\s*(?:{'|'.join(PLACES)})://", url_text))
+    return bool(re.match(rf"(?i)\s*(?:{'|'.join(_PLACES)})://", url_text))
 
 
 def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     """Parse a storage URL. Raise SourceError if it is invalid."""
     if holds_secret(text):
         raise SourceError("The URL seems to contain a secret, which a job must not carry.")
-    scheme, mark, location = text.partition("://")
     if (converted_url := to_storage_url(text)) != text:
-        raise SourceError("OSMO needs a storage URL instead of a blob URL.", _suggest_url(converted_url))
-    if not mark or scheme.lower() not in PLACES:
-        raise SourceError(f"The scheme must be one of {', '.join(PLACES)}.")
-    if scheme != scheme.lower():
-        raise SourceError("The scheme must be lowercase.", _suggest_url(f"{scheme.lower()}://{location}"))
-    if re.search(r"[?#@]", location):
-        raise SourceError("A storage URL must not contain a user, a query or a fragment, as they may be secret.")
-    parts = tuple(location.rstrip("/").split("/"))
-    if not all(parts) or {".", ".."} & set(parts):
-        raise SourceError("No part of the URL may be empty, `.` or `..`.")
-    if not all(re.fullmatch(_SEGMENT, part) for part in parts):
-        raise SourceError("The parts of the URL may contain letters, digits and `._=+~!()&:-`.")
-    if len(parts) <= PLACES[scheme].count("/"):
-        raise SourceError(f"A {scheme}:// URL has the form {scheme}://{PLACES[scheme]}[/PREFIX].")
-    if scheme == "azure" and not re.fullmatch(_ACCOUNT, parts[0]):
-        reason = "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
-        raise SourceError(reason)
-    if scheme == "azure" and not re.fullmatch(CONTAINER_PATTERN, parts[1]):
-        container_rule = "a container: 3 to 63 lowercase letters, digits and single dashes"
-        raise SourceError(f"The second part of an azure:// URL is {container_rule}.")
-    if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
-        raise SourceError("A bucket name is 3 to 63 lowercase letters, digits, dots, dashes and `_`.")
-    return OsmoStorage(scheme, parts)
-
-
-def _suggest_url(url_text: str) -> str:
-    """Return the normalized URL of `url_text`, or "" if it is invalid."""
-    try:
-        return str(parse_storage_url(url_text))
-    except SourceError:
-        return ""
+        way = converted_url if re.fullmatch(_URL, converted_url) else ""
+        raise SourceError("OSMO needs a storage URL instead of a blob URL.", way)
+    if not re.fullmatch(_URL, text):
+        raise SourceError(
+            f"A storage URL of OSMO is {FORM}, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, tos://HOST/BUCKET/PREFIX or "
+            "swift://HOST/ACCOUNT/CONTAINER/PREFIX, without a user, a query (which may be secret) or a fragment; a "
+            "prefix has letters, digits and `._=+~!()&:-`."
+        )
+    scheme, _, location = text.partition("://")
+    return OsmoStorage(scheme, tuple(location.rstrip("/").split("/")))
 
 
 _ONLY_OSMO = "Only OSMO can read its storage."
@@ -118,7 +95,7 @@ KIND = SourceKind(
     roles={"resume": RESUME},
     recognizes=is_storage_url,
     parse=parse_storage_url,
-    schemes=tuple(PLACES),
+    schemes=tuple(_PLACES),
     platform_managed=True,
     unsupported={
         "resume": no(
