@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from robotrain.cli.commands import sending
 from robotrain.model.preview import RunPlace
-from robotrain.submission import dry_run
 from robotrain_local import render
 
 
@@ -131,7 +131,7 @@ def test_a_platform_tells_where_a_run_works(robotrain, monkeypatch, platform, wo
         "w-1",
     )
     azure = workspace if platform == "azureml" else ()
-    monkeypatch.setattr(dry_run, "dry_run_plan", lambda *arguments: [])  # no engine is asked
+    monkeypatch.setattr(sending, "dry_run_plan", lambda *arguments: [])  # no engine is asked
     made = robotrain("render", "--platform", platform, "-d", "u/d", "--to", "plan", *words, *azure)
     assert made.exit_code == 0, made.stderr
     answer = robotrain("submit", "--plan", "plan", "--dry-run", "--json")

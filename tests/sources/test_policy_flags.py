@@ -142,7 +142,6 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain, tmp_path):
         (("--policy-url", "runs:/0123/model"), "--policy-model runs:/0123/model"),
         (("--policy-model", BLOB), f"--policy-url {BLOB}"),
         (("--policy-run", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
-        (("--init-from-policy-model", f"{BLOB}?sv=1&sig=S3CRET"), f"--init-from-policy-model {BLOB}"),
     ],
 )
 def test_a_slip_is_answered_with_the_flag_of_a_policy(explain, typed, way):

@@ -40,7 +40,6 @@ def parse_blob_url(text: str) -> BlobPrefix:
             f"A blob URL has the form {FORM}: an account of 3 to 24 letters and digits, a container of 3 to 63 "
             "lower-case letters, digits and single dashes, and a prefix, decoded and without quotes. It has no query "
             "(which can hold a signature, and a job must not contain secrets: give the job's identity the role "
-            "Storage Blob Data Reader), no password, no port and no fragment.",
-            FORM,
+            "Storage Blob Data Reader), no password, no port and no fragment."
         )
     return BlobPrefix(match[1].lower(), match[2], match[3])
