@@ -72,7 +72,7 @@ def test_invalid_dataset_name_is_refused(text: str, reason: str, instead: str) -
     ],
 )
 def test_invalid_storage_url_is_refused(text: str) -> None:
-    with pytest.raises(SourceError, match="A storage URL of OSMO is azure://|a secret") as refused:
+    with pytest.raises(SourceError, match=r"A storage URL of OSMO is azure://|a secret") as refused:
         storage.parse_storage_url(text)
     assert "abc" not in refused.value.why
 
