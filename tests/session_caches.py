@@ -177,7 +177,8 @@ def compose_options(patch: pytest.MonkeyPatch) -> None:
             settings = get_settings(plugins, choice.platform)
         except Exception:  # that it fails is found by the command
             return build(command, choice, parent)
-        key = (type(command), command.name, choice.workload, choice.platform, choice.is_evaluated, claims, settings)
+        named_by = choice.origins[0].layer  # the help says what a workload does that was named
+        key = (command.name, choice.workload, named_by, choice.platform, choice.is_evaluated, claims, settings)
         if key not in built:
             return built.setdefault(key, build(command, choice, parent))
         made = copy.copy(built[key])
