@@ -1,6 +1,5 @@
-"""A training whose options the trainer refuses on its machine, and the line that `status` shows for it."""
+"""A training whose options the trainer refuses on its machine, and the line that repeats it with another value."""
 
-import shlex
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,6 @@ def test_the_line_after_a_refusal_of_the_trainer_trains(robotrain, training_envi
     assert failed.exit_code == 5, failed.stderr
     status = robotrain("status", "--json").json
     assert "rejects --policy.chunk_size=8 --policy.n_action_steps=20" in status["reason"]
-    line = status["next"][-1]
-    assert line == f"robotrain resubmit {status['run']} -- --policy.chunk_size=20"
-    again = robotrain(*shlex.split(line)[1:3], "--wait", *shlex.split(line)[3:])
+    assert status["next"][-1] == f"robotrain resubmit {status['run']} --set KEY=VALUE"
+    again = robotrain("resubmit", status["run"], "--wait", "--", "--policy.chunk_size=20")
     assert again.exit_code == 0, again.stderr
