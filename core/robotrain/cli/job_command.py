@@ -5,6 +5,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -208,5 +209,7 @@ class JobCommand(JobHelp, JobCompletion):
         """Return what was typed."""
         from robotrain.cli.job_request import TypedJob  # costs start-up of help
 
-        own_flags = self.compose_own(self.choice, get_plugins(ctx)).flags
-        return TypedJob(ctx, self.choice, self.options, values, own_flags)
+        def list_own_flags() -> Collection[str]:
+            return self.compose_own(self.choice, get_plugins(ctx)).flags
+
+        return TypedJob(ctx, self.choice, self.options, values, list_own_flags)

@@ -1,6 +1,6 @@
 """What the arguments of a command that takes a job ask for, and the job of it, checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
@@ -36,8 +36,8 @@ class TypedJob(NamedTuple):
     options: ComposedOptions
     values: dict[str, Any]
     """By the names of options."""
-    own_flags: Mapping[str, str]
-    """Those of the command itself, whatever the job is."""
+    list_own_flags: Callable[[], Collection[str]]
+    """Returns those of the command itself, whatever the job is."""
 
 
 def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
@@ -99,14 +99,14 @@ def make_request(
     typed: TypedJob, workload: Workload, platform: Platform, problems: Sequence[Problem]
 ) -> tuple[Request, Sequence[Problem]]:
     """Return what the arguments ask for, and the problems of `--set`."""
-    ctx, choice, options, values, own_flags = typed
+    ctx, choice, options, values, list_own_flags = typed
     kinds = get_plugins(ctx).source_kinds()
     line_layer, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), options)
     after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
     program = None
     if choice.program:
         program = program_file.add_program(choice.program, after_dashes, line_layer, choice.files, workload, kinds)
-        mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, own_flags)]
+        mistakes = [*mistakes, *program_file.find_own_flags(program, after_dashes, list_own_flags())]
         line_layer, after_dashes = program.line, program.command
     request = Request(
         line=line_layer,

@@ -94,13 +94,15 @@ SET_NAME = "set"
 ORDER_KEY = "robotrain.order"
 """Where the context of a command keeps the names of the options in the order in which they were typed."""
 ROBOTRAIN_OWNER = "robotrain"
-RESERVED_ENV_NAMES = (
-    *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),
-    *("PLUGINS_FROM", "WITHOUT", "TRACEBACK", "NETWORK_SECONDS"),
-    *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
+RESERVED_VARIABLES = tuple(
+    make_variable_name(name)
+    for name in (
+        *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),
+        *("PLUGINS_FROM", "WITHOUT", "TRACEBACK", "NETWORK_SECONDS"),
+        *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
+    )
 )
-"""Environment names after `ROBOTRAIN_` that are robotrain's own."""
-RESERVED_VARIABLES = tuple(map(make_variable_name, RESERVED_ENV_NAMES))
+"""Environment names that are robotrain's own."""
 NUMBERED_ENV_PATTERN = r"ROBOTRAIN_INPUT_\d+"
 """Environment names that a platform sets for a run, one for each input."""
 

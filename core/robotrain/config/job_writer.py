@@ -112,11 +112,11 @@ def dump_yaml(value: Any) -> str:
     """Return a value as YAML that is read back as the same, quoted only if needed; a text stands on one line."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class OneLineDumper(yaml.SafeDumper):
         def represent_text(self, text: str) -> yaml.Node:
             style = '"' if len(f"{text}.".splitlines()) > 1 else None  # escapes every kind of line end
             return self.represent_scalar("tag:yaml.org,2002:str", text, style)
 
-    Dumper.add_representer(str, Dumper.represent_text)
-    yaml_text = yaml.dump(value, Dumper=Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
+    OneLineDumper.add_representer(str, OneLineDumper.represent_text)
+    yaml_text = yaml.dump(value, Dumper=OneLineDumper, sort_keys=False, width=float("inf"), allow_unicode=True)
     return str(yaml_text).removesuffix("...\n").rstrip("\n")

@@ -62,8 +62,7 @@ def list_missing_packages(environment_folder: Path, lock: Path) -> list[str]:
         *(folder.stem.partition("-")[0] for folder in folders),
         *(pin.partition("==")[0] for pin in linked_pins),
     ]
-    required_names = torch_build.list_required(lock.read_text(encoding="utf-8"), "unpinned" in marker)
-    return sorted(required_names - torch_build.normalize_names(installed_names))
+    return torch_build.list_missing(lock.read_text(encoding="utf-8"), "unpinned" in marker, installed_names)
 
 
 def _runs_here(environment_folder: Path) -> bool:

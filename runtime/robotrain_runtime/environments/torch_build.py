@@ -124,6 +124,11 @@ def list_required(lock: str, is_other_build: bool) -> set[str]:
     return {pin.name for pin in pins if not (is_other_build and re.match(BUILD_PACKAGES, pin.name))}
 
 
+def list_missing(lock: str, is_other_build: bool, installed_names: Iterable[str]) -> list[str]:
+    """Return the names of `list_required` that are not among those of installed distributions, sorted."""
+    return sorted(list_required(lock, is_other_build) - set(map(_normalize_name, installed_names)))
+
+
 def get_backend_key(backend: str) -> str:
     """Return what distinguishes the environment of a build; `auto` depends on the machine's driver."""
     try:
@@ -141,9 +146,9 @@ def describe_unpinned(torch_pins: Sequence[str], unpinned: Sequence[str], backen
     return f"{' and '.join(named_packages)} from {index}{other_note}: not pinned by hash"
 
 
-def normalize_names(names: Iterable[str]) -> set[str]:
-    """Return the names of distributions as indexes compare them."""
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+def _normalize_name(name: str) -> str:
+    """Return the name of a distribution as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _parse_pins(lock: str) -> Iterator[LockPin]:
@@ -154,8 +159,7 @@ def _parse_pins(lock: str) -> Iterator[LockPin]:
         ]
         name = re.match(r"[A-Za-z0-9._-]+", pin_text)
         assert name is not None
-        [normal_name] = normalize_names([name[0]])
-        yield LockPin(normal_name, pin_lines[0], pin_text, frozenset(filter(None, comments)))
+        yield LockPin(_normalize_name(name[0]), pin_lines[0], pin_text, frozenset(filter(None, comments)))
 
 
 def _format_torch_pins(pins: Sequence[str]) -> list[str]:

@@ -83,8 +83,7 @@ class Sending:
     @classmethod
     def read(cls, values: Mapping[str, Any], **changes: Any) -> "Sending":
         """Return what the options of a command say, by their names, and what the command itself decides."""
-        names = [field.name for field in fields(cls)]
-        given = {name: values[name] for name in names if values.get(name) is not None}
+        given = {field.name: values[field.name] for field in fields(cls) if values.get(field.name) is not None}
         return cls(**{**({"checker": ""} if "checker" in values else {}), **given, **changes})
 
     @property
@@ -94,14 +93,13 @@ class Sending:
 
     def check(self, platform: Platform) -> None:
         """Raise Rejected for switches that contradict each other, and for assets that cannot be made."""
-        dry = [
-            flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if getattr(self, name)
-        ]
-        other_flags = [f"--{name}" for name in ("wait", "stream") if getattr(self, name)]
+        dry = ["--dry-run"] * self.dry_run + ["--assets-only"] * self.assets_only
+        other_flags = ["--wait"] * self.wait + ["--stream"] * self.stream
         if dry and other_flags:
-            others = " and ".join(other_flags)
             way = suggest_leaving_out(*other_flags)
-            raise Rejected([make_problem("options-conflict.no-run", way, where=dry[0], others=others)])
+            raise Rejected(
+                [make_problem("options-conflict.no-run", way, where=dry[0], others=" and ".join(other_flags))]
+            )
         if len(dry) > 1:
             raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
         if self.assets_only and not has_own_method(platform.engine, Uploads, "prepare"):

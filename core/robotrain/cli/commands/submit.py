@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ORDER_KEY, ComposedOptions
-from robotrain.cli.output import (
-    print_message,
-    print_platform,
-)
+from robotrain.cli.output import print_message, print_platform
 from robotrain.config.selection import Choice
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
@@ -74,8 +70,6 @@ PLAN_OPTIONS = (
     "yes",
 )
 """Options that go with `--plan`; all others belong to a job."""
-Announcer = Callable[[str], None]
-"""Prints the name of a run before it is sent."""
 
 
 class SubmitCommand(JobCommand):

@@ -258,8 +258,8 @@ class WaitPrinter(EventPrinter):
             from robotrain.cli.watch.live_lines import LiveLines
 
             self._live = LiveLines(
-                sys.stderr, lambda *size: [[f"  {text}"] for text, _ in self._progress.values()], REDRAW_SECONDS
-            )
+                sys.stderr, lambda *size: [[f"  {text}"] for text, _ in [*self._progress.values()]], REDRAW_SECONDS
+            )  # another thread draws: the progress is copied first
             self._live.start()
         return self
 
