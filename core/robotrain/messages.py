@@ -5,15 +5,15 @@ A table `[code]` or `[code.variant]` is a message: its `title`, a sentence witho
 gives them or the top of the file does for all. `{name}` is a fact; a sentence or a way is left out if one of its facts
 is absent or None. A `[code]` without a title has what its variants share. In the text of a way, a fact is one word of
 the command line, quoted as a shell needs it, unless it is `{name:words}`: several words, an option or a placeholder.
+A module has the messages of its own folder's file, of those above it in its package, and of core.
 `question` is what a person is asked on a terminal, where a yes is enough.
 """
 
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,8 @@ class Messages:
             title=table["title"].format_map(message_facts),
             where=where,
             given=redact(given),
-            why=" ".join(message_facts.fill_in(table.get("why", ()))),
-            suggestions=(*given_ways, *message_facts.fill_in_ways(table.get("ways", ()))),
+            why=" ".join(filter(None, map(message_facts.fill_in, table.get("why", ())))),
+            suggestions=(*given_ways, *message_facts.list_ways(table)),
             severity=severity or table.get("severity", "error"),
             absent=absent,
             source=address,
@@ -73,57 +73,26 @@ class Messages:
 
 
 class _Facts(dict[str, object]):
-    """Facts as texts show them; one that the code does not give is shown as `…`."""
+    """Facts by name; one that the code does not give is shown as `…`."""
 
-    def __getitem__(self, name: str) -> object:
-        value = self.get(name, "…")
-        return _Count(value) if isinstance(value, int) else _Text(value) if isinstance(value, str | Path) else value
+    def __missing__(self, name: str) -> object:
+        return "…"
 
-    def fill_in(self, texts: Iterable[str]) -> Iterator[str]:
-        """Yield texts with their facts, without those of which a fact is absent or None, and empty ones."""
-        for text in texts:
-            is_known = all(self.get(name) is not None for name in re.findall(r"(?<!\{)\{(\w+)", text))
-            if is_known and (filled_text := text.format_map(self)):
-                yield filled_text
+    def fill_in(self, text: str) -> str:
+        """Return a text with its facts; empty if one of them is absent or None."""
+        names = re.findall(r"(?<!\{)\{(\w+)", text)
+        return "" if any(self.get(name) is None for name in names) else text.format_map(self)
 
-    def fill_in_ways(self, ways: Iterable[Sequence[str]]) -> Iterator[Suggestion]:
-        """Yield ways as `fill_in` yields texts."""
-        words = _Words(self)
-        for text, *remark in ways:
-            if len(filled_texts := [*words.fill_in([text]), *self.fill_in(remark)]) == 1 + len(remark):
+    def list_ways(self, table: Table) -> Iterator[Suggestion]:
+        """Yield the ways of a message, without those of which a fact is absent or None."""
+        words = _Facts({name: _Word(fact) if isinstance(fact, str | Path) else fact for name, fact in self.items()})
+        for text, *remark in table.get("ways", ()):
+            if all(filled_texts := [words.fill_in(text), *map(self.fill_in, remark)]):
                 yield Suggestion(*filled_texts)
 
 
-class _Words(_Facts):
-    """Facts as words of a command line."""
-
-    def __getitem__(self, name: str) -> object:
-        fact = super().__getitem__(name)
-        return _Word(fact) if isinstance(fact, _Text) else fact
-
-
-class _Count(int):
-    """A number, of which `{gpus:# GPU|# GPUs}` says how many in words."""
-
-    __slots__ = ()
-
-    def __format__(self, spec: str) -> str:
-        if "|" not in spec:
-            return format(int(self), spec)
-        return spec.split("|")[self != 1].replace("#", str(int(self)))
-
-
-class _Text(str):
-    """A text, which `{reason:capital}` begins with a capital letter."""
-
-    __slots__ = ()
-
-    def __format__(self, spec: str) -> str:
-        return f"{self[:1].upper()}{self[1:]}" if spec == "capital" else format(str(self), spec)
-
-
-class _Word(_Text):
-    """A text that is a word of a command line."""
+class _Word(str):
+    """A fact as a word of a command line, or as `{name:words}`."""
 
     __slots__ = ()
 
@@ -132,57 +101,37 @@ class _Word(_Text):
 
 
 def find_message(folder: str, message: str) -> Table:
-    """Return the table of a message, as the file of a folder, of its parents, of an included package or of core has it.
+    """Return the table of a message, as the file of a folder, of its parents or of core has it.
 
     Raise LookupError if none has.
     """
     code, _, variant = message.partition(".")
     for package_folder in _list_places(folder):
-        if table := read_tables(package_folder, code).get(code):
-            base = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-            variant_table = table.get(variant) if variant else base
-            if variant_table and "title" in variant_table:
-                return {**_read_defaults(package_folder), **({} if "title" in base else base), **variant_table}
+        tables = _read_tables(package_folder)
+        table = tables.get(code, {})
+        base = _list_texts(table)
+        texts = _list_texts(table.get(variant, {})) if variant else base
+        if "title" in texts:
+            return {**_list_texts(tables), **({} if "title" in base else base), **texts}
     raise LookupError(f"no {FILE} from {folder} upwards has the message {message}")
+
+
+def _list_texts(table: Table) -> Table:
+    """Return what a table has beside tables of its own."""
+    return {key: value for key, value in table.items() if not isinstance(value, Mapping)}
 
 
 def _list_places(folder: str) -> Iterator[str]:
     """Yield the folders whose files may have a message, the nearest first."""
-    package_folder = folder
-    while True:
-        yield package_folder
-        if not os.path.exists(os.path.join(parent := os.path.dirname(package_folder), "__init__.py")):
-            break
-        package_folder = parent
-    for package in _read_defaults(package_folder).get("include", ()):
-        spec = find_spec(package)
-        yield from spec.submodule_search_locations or () if spec else ()
+    while os.path.exists(os.path.join(folder, "__init__.py")):
+        yield folder
+        folder = os.path.dirname(folder)
     yield CORE
 
 
 @cache
-def _read_text(folder: str) -> str:
-    try:
-        return Path(folder, FILE).read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def _read_defaults(folder: str) -> Table:
-    """Return what stands before the tables of a folder's file."""
-    return _parse(folder, _read_text(folder).partition("\n[")[0])
-
-
-@cache
-def read_tables(folder: str, code: str) -> Table:
-    """Return the tables of a code in a folder's file, by code; the rest of the file is not parsed, which is quicker."""
-    table_texts = re.findall(rf"(?m)^\[{code}(?:\.[\w-]+)?\]\n(?:[^\[\n].*\n|\n)*", _read_text(folder))
-    return _parse(folder, "".join(table_texts))
-
-
-def _parse(folder: str, text: str) -> Table:
-    if not text:
-        return {}
+def _read_tables(folder: str) -> Table:
     import tomllib  # costs start-up
 
-    return tomllib.loads(text)
+    file = Path(folder, FILE)
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

@@ -280,13 +280,13 @@ def test_reason_names_the_rule() -> None:
 
 def test_incomplete_workspace_names_what_is_missing() -> None:
     missing = find_problem("value-missing", job(), resource_group=None)
-    assert missing.title == "the workspace is incomplete: --resource-group is missing"
+    assert missing.title == "the workspace is incomplete: --resource-group missing"
     assert (missing.stage, list_suggestions(missing)) == (Stage.RESOLVE, ["--resource-group GROUP"])
     signed_out = find_problem("value-missing", job(), subscription_id=None)
     assert list_suggestions(signed_out) == ["--subscription-id ID", "az login"]
     subscription_only = {"resource_group": None, "workspace_name": None}
     unset = find_problem("value-missing", job(), **subscription_only)
-    assert unset.title.startswith("no workspace is set: --resource-group, --workspace-name are")
+    assert unset.title.startswith("no workspace is set: --resource-group, --workspace-name missing")
 
 
 def test_image_with_a_tag_that_may_move_is_a_warning() -> None:

@@ -99,7 +99,7 @@ def test_a_job_rendered_for_another_kind_of_compute_is_reported(fetched, kind, w
 def test_an_instance_type_with_too_few_gpus_is_reported(name, gpus, severity):
     [problem] = check_compute(make_kubernetes(), instance_type=name, gpus=2)
     assert (problem.code, problem.severity, problem.where) == ("machines-too-small", severity, "--instance-type")
-    assert f"a machine of the type {name} has {gpus} GPU" in problem.title
+    assert f"a machine of the type {name} has ({gpus})" in problem.title
 
 
 def test_an_identity_that_the_compute_does_not_have_is_reported_with_those_it_has():

@@ -56,7 +56,7 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     answer = robotrain("explain", "--platform", "azureml", "-d", "lerobot/pusht")
     assert answer.exit_code == 2
     assert "[value-missing]" in answer.stderr
-    assert "the workspace is incomplete: --subscription-id is missing" in answer.stderr
+    assert "the workspace is incomplete: --subscription-id missing" in answer.stderr
     assert "does not count" not in answer.stderr
 
 

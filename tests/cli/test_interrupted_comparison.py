@@ -54,7 +54,7 @@ def test_the_same_line_goes_on_from_the_finished_rounds(compare, leave, tmp_path
     compare("--dry-run").check_problems(0, NOTE)
     again = compare()
     again.check_problems(0, NOTE)
-    assert "left 2 finished parts" in again.stderr
+    assert "left finished parts (2)" in again.stderr
     assert find_interrupted(again.json["run"]) == str(tmp_path / first)
     assert compare().json["run"] == again.json["run"], "it has not ended"
 

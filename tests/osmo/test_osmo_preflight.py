@@ -61,7 +61,7 @@ def test_machines_with_too_few_gpus_are_reported(osmo):
     assert list_codes(find_problems(make_plan(gpus=0))) == []
     (problem,) = find_problems(make_plan(gpus=8))
     assert (problem.code, problem.severity, problem.where) == ("machines-too-small", "warning", "--gpu-platform")
-    assert problem.title == "the machines of the platform gpu_platform have at most 0 GPUs, but the task needs 8"
+    assert problem.title == "the task needs more GPUs (8) than a machine of the platform gpu_platform has (0)"
     assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="h100"))) == []
     assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="empty"))) == []
 

@@ -60,7 +60,6 @@ def _find_missing_weights(sources: Sequence[tuple[SourceText, str]]) -> list[Pro
             given=unweighted_sources[0].text,
             names=" and ".join(source_texts),
             first=source_texts[0],
-            count=len(source_texts),
             total=len(sources),
         )
     ]

@@ -103,7 +103,6 @@ def _check_missing_names(settings: AzureMLSettings) -> Iterator[Problem]:
             *fixes,
             where=missing_flags[0],
             names=", ".join(missing_flags),
-            count=len(missing_flags),
             list_workspaces=workspace.LIST_WORKSPACES,
         )
 

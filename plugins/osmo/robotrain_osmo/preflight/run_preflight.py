@@ -152,9 +152,8 @@ def check_input(submission: OsmoSubmissionSpec, required_input: OsmoInput) -> It
     try:
         is_empty = service.is_storage_empty(submission.cli, url, QUERY_SECONDS)
     except CommandFailed as error:  # the workflow may be able to read it
-        reason = error.failure.title
-        reason, fixes = f"{reason[:1].upper()}{reason[1:]}.", error.failure.suggestions
-        yield make_problem("source-unreachable.input", *fixes, where=flag, given=url, why=reason)
+        failure = error.failure
+        yield make_problem("source-unreachable.input", *failure.suggestions, where=flag, given=url, why=failure.title)
         return
     if is_empty:
         reason = "OSMO would provide an empty folder and report success."
