@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.validate import format_scalar
-from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
+from robotrain.config.values import CALL_NAME, Origin, SourceText, Value
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS
@@ -82,37 +82,67 @@ def add_values(
     kinds: Mapping[str, SourceKind],
     prefix: str = "",
 ) -> tuple[Request, list[Problem]]:
-    """Return the request with values of a call, and a problem for each name that nothing has. Raise Rejected for a
-    value that is not of the form that its name takes.
+    """Return the request with values of a call, and a problem for each name that nothing has, or whose value is not of
+    the form that it takes.
 
     :param value_by_option: by the names of their options; None is no value.
     :param prefix: what stands before each name in messages: a step of a pipeline, with a dot.
     """
-    value_by_option = {name: value for name, value in value_by_option.items() if value is not None}
-    name_table = Names(workload, platform)
-    valid_names = dict(_list_known_names(name_table, workload, kinds))
-    arguments = _read_trainer_args(value_by_option.get(TRAINER_ARGS), prefix)
-    new_values = prefix_names(
-        "params", _read_params(value_by_option.get(PARAMS), prefix) if workload.own_command else {}
-    )
-    problems = []
+    names, source_options = Names(workload, platform), list_source_options(workload, kinds)
+    values: dict[str, Value] = {}
+    sources: list[SourceText] = []
+    arguments, problems = request.line.arguments, list[Problem]()
     for name, value in value_by_option.items():
-        full_name, *other_names = name_table.find(name) or [""]
-        if other_names:
-            problems.append(_make_ambiguous_problem(f"{prefix}{name}", [full_name, *other_names]))
-        elif full_name:
-            new_values[full_name] = Value(value, Origin("call", f"{prefix}{name}"))
-    if value_by_option.get("config"):
-        new_values["config"] = Value(str(value_by_option["config"]), Origin("call", f"{prefix}config"))
+        origin = Origin("call", f"{prefix}{name}")
+        full_names = names.find(name)
+        if value is None:
+            continue
+        if len(full_names) > 1:
+            ways = [Suggestion(f"**{{{full_name!r}: …}}") for full_name in full_names]
+            problems.append(make_problem("set-ambiguous.call", *ways, where=origin.where))
+        elif full_names:
+            values[full_names[0]] = Value(value, origin)
+        elif name in source_options:
+            role, role_kinds = source_options[name]
+            texts = [value] if isinstance(value, str | PathLike) else value
+            sources += [SourceText(role, role_kinds, str(text), origin, Path.cwd()) for text in texts]
+        elif name == TRAINER_ARGS:
+            if isinstance(value, str):
+                problems.append(make_problem("value-invalid.trainer-args", where=origin.where))
+            else:
+                arguments = tuple(Value(argument, origin) for argument in value)
+        elif name == PARAMS and workload.own_command:
+            if isinstance(value, Mapping):
+                for key, item in value.items():
+                    values[f"params.{key}"] = Value(format_scalar(item), Origin("call", f"{origin.where}[{key!r}]"))
+            else:
+                problems.append(make_problem("value-invalid.params", where=origin.where))
+        elif name == "config" and workload.read_config:
+            values["config"] = Value(str(value), origin)
+        else:
+            known_names = [*names.list_keys(), *source_options, *[PARAMS] * bool(workload.own_command)]
+            near = suggest_name(names.find_short(name) or name, known_names)
+            title = f"{workload.name} on {platform.name} has no value"
+            shown_name = re.sub(r"[^\w<>-]", "?", redact(name))
+            where = f"{prefix}{shown_name}" if prefix else ""
+            problems.append(make_problem("value-unknown.call", *near, where=where, title=title, shown=shown_name))
     line_layer = request.line._replace(
-        values={**request.line.values, **new_values},
-        sources=(*request.line.sources, *_collect_sources(value_by_option, valid_names, prefix)),
-        arguments=request.line.arguments if arguments is None else arguments,
+        values={**request.line.values, **values}, sources=(*request.line.sources, *sources), arguments=arguments
     )
-    title = f"{workload.name} on {platform.name} has no value"
-    unknown = (name for name in value_by_option if name not in valid_names)
-    problems += [_make_unknown_problem(title, name, valid_names, name_table, prefix) for name in unknown]
     return dataclasses.replace(request, line=line_layer), problems
+
+
+def list_source_options(
+    workload: Workload, kinds: Mapping[str, SourceKind]
+) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+    """Return the role that each option of sources is of, and the kinds that share it, by its name."""
+    options: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for role in workload.roles:
+        for kind in kinds.values():
+            if role in kind.roles:
+                name = kind.roles[role].flag.strip("-").replace("-", "_")
+                options[name] = role, (*options.get(name, ("", ()))[1], kind.name)
+    return options
 
 
 def read_call_surroundings(platform: str, profile: str) -> Surroundings:
@@ -129,66 +159,3 @@ def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
         return plugins.platform(str(surroundings.platform.value))
     suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
     raise Rejected([make_problem("platform-missing.call", *suggestions)])
-
-
-def _read_trainer_args(arguments: Iterable[str] | None, prefix: str) -> tuple[Value, ...] | None:
-    """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
-    if not isinstance(arguments, str):
-        origin = Origin("call", f"{prefix}{TRAINER_ARGS}")
-        return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
-    raise Rejected([make_problem("value-invalid.trainer-args")])
-
-
-def _list_known_names(
-    name_table: Names, workload: Workload, kinds: Mapping[str, SourceKind]
-) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
-    """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
-    yield from (
-        (name, None) for full_name, parameter in name_table.parameters.items() for name in (parameter.name, full_name)
-    )
-    for role in workload.roles:
-        flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
-        for flag in flags:
-            sharing_kinds = [
-                name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag
-            ]
-            yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing_kinds))
-    if workload.read_config:
-        yield "config", None
-    if workload.own_command:
-        yield PARAMS, None
-    yield TRAINER_ARGS, None
-
-
-def _read_params(params: Mapping[str, Any] | None, prefix: str) -> dict[str, Value]:
-    """Return the user's own parameters. Raise Rejected unless they are a mapping."""
-    if params is None or isinstance(params, Mapping):
-        return {
-            str(name): Value(format_scalar(value), Origin("call", f"{prefix}{PARAMS}[{name!r}]"))
-            for name, value in (params or {}).items()
-        }
-    raise Rejected([make_problem("value-invalid.params")])
-
-
-def _collect_sources(
-    value_by_option: Mapping[str, Any], valid_names: Mapping[str, Any], prefix: str
-) -> Iterator[SourceText]:
-    for name, argument in value_by_option.items():
-        if not valid_names.get(name):
-            continue
-        role, _, kinds = valid_names[name]
-        origin = Origin("call", f"{prefix}{name}")
-        for source_text in [argument] if isinstance(argument, str | PathLike) else argument:
-            yield SourceText(role=role, kinds=kinds, text=str(source_text), origin=origin, base=Path.cwd())
-
-
-def _make_ambiguous_problem(name: str, fitting_names: Sequence[str]) -> Problem:
-    ways = [Suggestion(f"**{{{full_name!r}: …}}") for full_name in fitting_names]
-    return make_problem("set-ambiguous.call", *ways, where=name)
-
-
-def _make_unknown_problem(title: str, name: str, valid_names: Mapping[str, Any], names: Names, prefix: str) -> Problem:
-    shown_name = re.sub(r"[^\w<>-]", "?", redact(name))
-    location = f"{prefix}{shown_name}" if prefix else ""
-    ways = suggest_name(names.find_short(name) or name, valid_names)
-    return make_problem("value-unknown.call", *ways, where=location, title=title, shown=shown_name)

@@ -157,11 +157,11 @@ def check_input(submission: OsmoSubmissionSpec, required_input: OsmoInput) -> It
         return
     if is_empty:
         reason = "OSMO would provide an empty folder and report success."
-        fixes = (Suggestion(f"osmo data list {url.rpartition('/')[0]} --no-pager", "lists the storage"),)
+        fixes = [Suggestion(f"osmo data list {url.rpartition('/')[0]} --no-pager", "lists the storage")]
         if flag == dataset.DATASET_FLAG:
             reason += f" {dataset.LEGACY_DATASET_NOTE}"
             download = "osmo dataset download NAME FOLDER"
-            fixes += (Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"),)
+            fixes.append(Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"))
         yield make_problem("source-missing.empty", *fixes, where=flag, given=url, why=reason)
 
 
