@@ -117,7 +117,7 @@ def add_values(
                     values[f"params.{key}"] = Value(format_scalar(item), Origin("call", f"{origin.where}[{key!r}]"))
             else:
                 problems.append(make_problem("value-invalid.params", where=origin.where))
-        elif name == "config" and workload.read_config:
+        elif name == "config":
             values["config"] = Value(str(value), origin)
         else:
             known_names = [*names.list_keys(), *source_options, *[PARAMS] * bool(workload.own_command)]

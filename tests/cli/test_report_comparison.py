@@ -109,12 +109,10 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     other = make_other_data(pusht, tmp_path / "other")
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     comparison = robotrain("report", *runs, "--json").json
-    assert list(comparison) == ["runs", "path", "scores", "conditions", "verdicts", "metrics", "settings", "sources"]
+    assert list(comparison) == ["runs", "path", "settings", "data", "metrics", "scores", "verdicts"]
     assert (comparison["runs"], comparison["path"]) == (runs, str(tmp_path / "here/pusht-mini-act-vs-other-act.html"))
-    assert (comparison["settings"], comparison["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
-    assert comparison["metrics"]["train/loss"] == [0.5, 0.5]
-    sources = [text.split(" @ ")[0] for text in comparison["sources"]["dataset"]]
-    assert sources == [f"local_path {folder}" for folder in (pusht, other)]
+    assert (comparison["settings"], comparison["scores"]) == ([{"name": "batch_size", "values": ["7", "13"]}], [])
+    assert [row["name"] for row in comparison["data"]] == ["dataset"]
 
 
 def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_training, scripted):
@@ -232,7 +230,8 @@ def test_between_workloads_only_given_settings_differ(robotrain, submit_training
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "fake", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
     evaluation = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    result = robotrain("report", submit_training("--job-name", "mine"), evaluation, "--json").json["settings"]
+    settings = robotrain("report", submit_training("--job-name", "mine"), evaluation, "--json").json["settings"]
+    result = {row["name"]: row["values"] for row in settings}
     assert result["env"] == [None, "pusht"]
     assert result["training_steps"] == ["40", None]
     assert not {"job_name", "slots", "save_freq", "eval_episodes"} & set(result)

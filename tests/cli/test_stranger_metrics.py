@@ -72,7 +72,7 @@ def test_comparison_names_the_better_direction(robotrain: Any, submit_stranger: 
     page = tmp_path / "page.html"
     runs = [submit_stranger(value, episode_return=value, song_length=2.5) for value in (30.0, 40.0)]
     answer = robotrain("report", *runs, "--to", page, "--json")
-    assert answer.json["scores"][1] == {"episode_return": 40.0, "song_length": 2.5}
+    assert {"name": "episode_return", "values": [30.0, 40.0]} in answer.json["scores"]
     text = page.read_text()
     assert "<h2>episode_return</h2>" in text
     assert "2.5 s" in text

@@ -43,5 +43,5 @@ def test_pipelines_differ_in_the_option_of_one_step(robotrain: Any, submit_pipel
     option = "train --policy.dim_model"
     assert robotrain("diff", *runs, "--json").json["settings"] == [{"name": option, "values": ["32", "64"]}]
     page = robotrain("report", *runs, "--json").json
-    assert page["settings"] == {option: ["32", "64"]}
+    assert page["settings"] == [{"name": option, "values": ["32", "64"]}]
     assert "same settings" not in Path(page["path"]).read_text()

@@ -5,7 +5,6 @@ plan, from what its record keeps of it, or from a job that is about to be sent.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
+from robotrain.store import name_index
 from robotrain.store.code_changes import CODE_ROLE
 from robotrain.store.run_values import (
     IDENTITIES,
@@ -32,6 +32,7 @@ PIN_LENGTH, RECORDED_PIN_LENGTH = 20, 12
 
 FOLDER_PIN = re.compile(r" @ (folder:\w+)(?: \(|$)")
 """The digest of a folder's files in the text of a source."""
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SCRIPT_SUFFIXES = (".py", ".sh")
 MODULE_OPTION = "-m"
 """The option of Python, before the module that it runs."""
@@ -97,6 +98,22 @@ def collect_stored_values(
         if name.rpartition(".")[2] not in roles:
             value_by_name[name] = value
     return _join_trials(value_by_name) if is_sweep else value_by_name
+
+
+def fill_placeholders(run_values: RunValues) -> dict[str, RunValue]:
+    """Return values with each `{NAME}` of a command line filled in, and without those that stand there."""
+    placed_names = {
+        name for value in run_values.values() for name in PLACEHOLDER.findall(value.text) if name in run_values
+    }
+
+    def fill(match: re.Match[str]) -> str:
+        return run_values[match[1]].text if match[1] in placed_names else match[0]
+
+    return {
+        name: value._replace(text=PLACEHOLDER.sub(fill, value.text))
+        for name, value in run_values.items()
+        if name not in placed_names
+    }
 
 
 def collect_values(rendered_plan: RenderedPlan) -> dict[str, tuple[str, ...]]:
@@ -250,15 +267,14 @@ def label_runs(run_records: Sequence[RunRecord]) -> dict[str, str]:
     """Return labels that distinguish runs: their names, and where several have one name also the only value that
     differs, or else their ids.
     """
-    name_counts = Counter(record.name for record in run_records if record.name)
+    names = [record.name or name_index.name_step(record) or record.run for record in run_records]
     recorded_values = [collect_recorded_values(record.values) for record in run_records]
     comparable = all(recorded_values) and len({record.workload for record in run_records}) == 1
     differences = find_differences(recorded_values, fills_defaults=True) if comparable else []
     short_texts = shorten_texts(differences[0].cells) if len(differences) == 1 else []
     labels = dict[str, str]()
-    for index, record in enumerate(run_records):
-        label = record.name or record.run
-        if name_counts[record.name] > 1:
+    for index, (label, record) in enumerate(zip(names, run_records, strict=True)):
+        if names.count(label) > 1:
             run_id = record.run.removeprefix(f"{record.workload}-")
             is_told_by_value = len({*short_texts}) == len(run_records)
             label += f": {differences[0].name} {short_texts[index]}" if is_told_by_value else f" ({run_id})"

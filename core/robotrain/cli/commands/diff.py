@@ -1,12 +1,10 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
 import contextlib
-import dataclasses
 import itertools
 import shlex
-import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,17 +12,8 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
-from robotrain.model.amounts import format_duration
-from robotrain.model.job import NAME_PARAMETER
-from robotrain.model.run import RunRecord, measure_seconds
-from robotrain.redaction import redact
-from robotrain.report.collect import RunFacts
-from robotrain.report.evaluation import format_number
+from robotrain.model.run import RunRecord
 from robotrain.store import name_index, records, run_differences
-
-if TYPE_CHECKING:
-    from robotrain.report.several_runs import DifferingRow
-    from robotrain.store.run_differences import Difference
 
 ComparedRuns = Annotated[
     list[str] | None,
@@ -43,8 +32,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
 
     robotrain diff pick-v2
     """
-    from robotrain.report import collect, several_runs
-    from robotrain.report.several_runs import DifferingRow
+    from robotrain.report import collect, tables
     from robotrain.store import code_changes
 
     typed_runs = runs or []
@@ -54,17 +42,8 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         )
     run_names = _find_runs(typed_runs)
     facts = collect.collect_all_facts(run_names, get_plugins(ctx), lambda text: None)
-    evaluated = [run_facts.progress.evaluated for run_facts in facts]
-    scores: list[dict[str, Any]] = [dict(evaluation.scores) if evaluation else {} for evaluation in evaluated]
-    score_names = dict.fromkeys(name for run_scores in scores for name in run_scores)
-    jobs = several_runs.compare_jobs(facts)
-    tables = {
-        "settings": [DifferingRow(row.name, row.shown_texts) for row in jobs if not row.is_source],
-        "data": [DifferingRow(row.name, row.texts) for row in jobs if row.is_source],
-        "metrics": several_runs.compare_metrics(facts),
-        "scores": [DifferingRow(name, tuple(run_scores.get(name) for run_scores in scores)) for name in score_names],
-    }
-    unknown_jobs = several_runs.list_unknown_jobs(facts)
+    compared = tables.compare_runs(facts)
+    unknown_jobs = tables.list_unknown(facts)
     code = [
         (other_facts, code_changes.find_code_changes(facts[0].sources, other_facts.sources))
         for other_facts in facts[1:]
@@ -75,20 +54,19 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
             {"run": run_facts.record.run, "name": run_facts.record.name, "state": run_facts.status.state}
             for run_facts in facts
         ]
-        rows = {kind: [dataclasses.asdict(row) for row in differences] for kind, differences in tables.items()}
         paths_by_run = {run: changes.paths for run, changes in changed_code}
-        return print_json({"runs": run_rows, **rows, "unknown": unknown_jobs, "code": paths_by_run})
+        return print_json({"runs": run_rows, **compared.to_json(), "unknown": unknown_jobs, "code": paths_by_run})
     labels = run_differences.label_runs([run_facts.record for run_facts in facts])
-    print_result(
-        format_table([["", *labels.values()], *_format_rows(facts, jobs, [*tables["metrics"], *tables["scores"]])])
-    )
+    rows = [row.cells for table in compared for row in table if row.differs or row.name == "state"]
+    shown_rows = [[name, *(cell or "–" for cell in cells)] for name, *cells in rows]
+    print_result(format_table([["", *labels.values()], ["run", *labels], *shown_rows]))
     for run, changes in changed_code:
         commit_range = f"from {run_names[0]} to {run}" if len(facts) > 2 else ""
         print_message(f"code{commit_range and ' '}{commit_range}: {changes}")
         print_message(f"  {shlex.join(['diff', '-r', str(changes.before), str(changes.after)])}   shows the lines")
     if unknown_jobs:
         print_message(f"settings are not known, as their plan is not stored here: {', '.join(unknown_jobs)}")
-    elif not jobs:
+    elif not (compared.settings or compared.data):
         print_message("the jobs have the same sources and settings")
     workloads = dict.fromkeys(run_facts.record.workload for run_facts in facts if not run_facts.record.steps)
     if len(workloads) > 1:
@@ -154,44 +132,6 @@ def _iterate_series(record: RunRecord) -> Iterator[str]:
         with contextlib.suppress(Rejected):  # a damaged record
             if run_differences.find_series(records.read_record(run)) == series:
                 yield run
-
-
-def _format_rows(
-    facts: Sequence[RunFacts], jobs: "Sequence[Difference]", measured: "Sequence[DifferingRow]"
-) -> Iterator[list[str]]:
-    """Yield the rows of the table: identifiers and states, the settings and sources that differ, what was measured."""
-    from robotrain.report.several_runs import list_cells
-
-    yield ["run", *(run_facts.record.run for run_facts in facts)]
-    yield ["state", *(run_facts.status.state for run_facts in facts)]
-    for name, format_cell in (("step", _format_step), ("took", _format_time)):
-        cells = [format_cell(run_facts) for run_facts in facts]
-        if any(cells):
-            yield [name, *(cell or "–" for cell in cells)]
-    if any(run_facts.record.note for run_facts in facts):
-        yield ["note", *(redact(run_facts.record.note) or "–" for run_facts in facts)]
-    if any(run_facts.sweep for run_facts in facts):
-        yield ["best trial", *(run_facts.best_trial or "–" for run_facts in facts)]
-    for difference in sorted(jobs, key=lambda job_difference: job_difference.is_source):
-        if difference.name != NAME_PARAMETER:
-            yield [difference.name, *(redact(cell or "–") for cell in list_cells(difference, facts))]
-    for row in measured:
-        cells = ["–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values]
-        if len(set(cells)) > 1:  # numbers may differ in digits that are not shown
-            yield [row.name, *map(redact, cells)]
-
-
-def _format_step(facts: RunFacts) -> str:
-    progress = facts.progress
-    if progress.step is None:
-        return ""
-    step_text = f"{progress.step:,}" + (f" of {progress.total:,}" if progress.total else "")
-    return step_text if progress.unit == "step" else f"{step_text} {progress.unit}s"
-
-
-def _format_time(facts: RunFacts) -> str:
-    seconds = measure_seconds(facts.status, time.time())
-    return "" if seconds is None else format_duration(seconds)
 
 
 app = make_app(diff)

@@ -113,21 +113,16 @@ def _summarize_run(facts: RunFacts) -> str:
 
 def _dump_report(compared_facts: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
-    from robotrain.report import compared_evaluations, several_runs
+    from robotrain.report import compared_evaluations, tables
 
+    path = str(target.absolute())
     if len(compared_facts) == 1:
-        return {"run": compared_facts[0].record.run, "path": str(target.absolute())}
-    evaluated = [facts.progress.evaluated for facts in compared_facts]
-    jobs = several_runs.compare_jobs(compared_facts)
+        return {"run": compared_facts[0].record.run, "path": path}
     return {
         "runs": [facts.record.run for facts in compared_facts],
-        "path": str(target.absolute()),
-        "scores": [dict(evaluation.scores) if evaluation else None for evaluation in evaluated],
-        "conditions": [evaluation.conditions if evaluation else None for evaluation in evaluated],
+        "path": path,
+        **tables.compare_runs(compared_facts).to_json(),
         "verdicts": compared_evaluations.dump_verdicts(compared_facts),
-        "metrics": {row.name: list(row.values) for row in several_runs.compare_metrics(compared_facts)},
-        "settings": {row.name: list(row.texts) for row in jobs if not row.is_source},
-        "sources": {row.name: list(row.texts) for row in jobs if row.is_source},
     }
 
 
