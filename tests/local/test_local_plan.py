@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,13 +36,6 @@ def test_without_settings_everything_lies_in_robotrains_own_folders(runs: Runs, 
     assert where.cache == str(runs.folder / "cache")
     assert where.tracking_uri == f"sqlite:///{runs.folder}/state/mlflow.db"
     assert where.environment is None
-
-
-def test_the_job_is_told_which_interrupted_run_it_takes_over(runs: Runs) -> None:
-    plan = runs.plan("pass")
-    job = replace(plan.job, record={"interrupted": "/runs/tiny-0"})
-    again = LOCAL.plans.render(job, runs.settings, "tiny-1", pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
-    assert (placement_of(plan).interrupted, placement_of(again).interrupted) == ("", "/runs/tiny-0")
 
 
 def test_a_stray_tracking_address_of_another_project_is_not_read(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,26 +330,6 @@ def test_listed_starts_that_an_earlier_comparison_played_are_not_played_again(co
     assert ("run-1 and run-2 played all of the starts" in sentence, third.played) == (True, [])
 
 
-def test_a_run_of_the_same_job_takes_over_what_an_interrupted_one_played(compare, tmp_path):
-    rates = {"one": 0.5, "other": 0.4}
-
-    def place(name):
-        return {"at_most": 40, "work": tmp_path / name, "results": tmp_path / name / "outputs/eval_results"}
-
-    killed = Pretended(tmp_path, rates, **place("killed"))
-    killed.stops_at = 3
-    compare({}, killed)
-    again, events, _ = compare(rates, **place("again"), interrupted=tmp_path / "killed")
-    whole, _, _ = compare(rates, **place("whole"))
-    assert killed.played + again.played == whole.played
-    assert read(again) | {"policies": ()} == read(whole) | {"policies": ()}
-    assert sum("was evaluated before" in note.text for note in events[Note]) == 3
-    changed = Pretended(tmp_path, rates, **place("changed"), interrupted=tmp_path / "again")
-    (tmp_path / "other/model.safetensors").write_text("changed")
-    compare({}, changed)
-    assert {name for name, *_ in changed.played} == {"other"}, "rounds of other files do not count"
-
-
 def test_two_policies_of_one_name_that_do_the_same_tie_every_pair(compare, tmp_path):
     made = Pretended(tmp_path, {"one": 0.5, "other": 0.5}, at_most=20)
     twice = made.request.references[0].__class__(name="one", folder=tmp_path / "other", role="reference")

@@ -1,20 +1,13 @@
 """A comparison as a process, with policies that act in PushT: what decides it, and one that was killed goes on."""
 
 import json
-import os
 import shutil
-import signal
 import struct
-import time
 from pathlib import Path
 
 import pytest
 import untrained_policy
 from eval_launcher import list_events, read_strict_json, start_launcher
-from robotrain.store import records
-from robotrain.store.files import read_json
-from robotrain_local import spec
-from robotrain_local.observe import find_run_folder
 from robotrain_runtime.contract.event import Evaluated, Note
 from small_training import read_lines_until
 
@@ -74,41 +67,6 @@ def test_a_policy_that_pushes_is_better_than_one_that_hides_after_few_episodes(p
     assert evaluated.episodes == 20
     notes = [note.text for note in list_events(lines, Note)]
     assert sum("key points" in text for text in notes) == 1, "said once, not each round"
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("cold")
-def test_the_same_line_after_a_kill_ends_as_if_there_had_been_none(robotrain, policies):
-    line = [
-        "submit",
-        "lerobot-eval",
-        "--policy-path",
-        policies / "pushes",
-        "--reference-path",
-        policies / "also-pushes",
-    ]
-    line += ["--platform", "local", "--device", "cpu"]
-    line += ["--eval-episodes", 4, "--at-most", 12, "--json"]
-    line += [word for name, value in EASY.items() for word in (f"--{name.replace('_', '-')}", value)]
-    killed = find_run_folder(records.read_record(robotrain(*line).json["run"]).reference)
-    until = time.monotonic() + 300
-    while not (killed / "outputs/.eval_comparison/002-0").exists():
-        assert time.monotonic() < until, (killed / "log.txt").read_text()
-        time.sleep(0.05)
-    os.killpg(read_json(killed / spec.SUPERVISOR_FILE)["pid"], signal.SIGKILL)
-    again = robotrain(*line, "--wait")
-    again.check_problems(0, "run-left-parts")
-    found = robotrain("compare", "latest", "--json").json
-    robotrain(*line, "--wait", "--new", "--earlier-comparisons", "none")
-    assert strip_measurements(found) == strip_measurements(robotrain("compare", "latest", "--json").json)
-    results = find_run_folder(records.read_record(records.list_runs()[1]).reference)
-    assert (results / "log.txt").read_text().count("was evaluated before") == 3
-
-
-def strip_measurements(compared):
-    """A comparison without what differs on a machine from one time to the next, and what it says of others."""
-    measured = dict.fromkeys(("latency_ms", "peak_memory_mib"))
-    return {**compared, "notes": [], "policies": [{**policy, **measured} for policy in compared["policies"]]}
 
 
 @pytest.mark.long

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,12 +49,6 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         lock=hashlib.sha256(container.ENVIRONMENT.lock.read_bytes()).hexdigest(),
         conditions_digest=references.digest_conditions(document.parameters, ()),
     )
-
-
-def test_the_launcher_is_told_which_interrupted_run_it_takes_over(make_evaluation):
-    document = make_evaluation()
-    placement = replace(document.placement, interrupted="/runs/eval-1")
-    assert read_work(replace(document, placement=placement)).interrupted == Path("/runs/eval-1")
 
 
 def test_every_given_parameter_reaches_the_launcher(make_evaluation):

@@ -28,8 +28,6 @@ PIPELINE_KEY = "pipeline"
 """Of the record of a job that a machine sends as a step: what the same pipeline has on every machine."""
 BESIDE_KEY = "beside"
 """Of the record of a pipeline's job: whether it is to run beside the same pipeline of another machine."""
-INTERRUPTED_KEY = "interrupted"
-"""Of the record of a job: the own folder of its earlier run whose finished parts it takes over."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")
 """What a job file may call them: the second suits a workload whose arguments are a whole command."""
 

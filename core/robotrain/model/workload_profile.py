@@ -57,10 +57,6 @@ class OutputProfile:
     """The role of a program of the user's with which robotrain does not know the outputs, nor keeps them."""
     resumable: bool = True
     """Whether a restarted run continues from what is in the folder."""
-    parts: tuple[str, ...] = ()
-    """The folders, beside that of the outputs, with a folder for each part of the work that is finished: a later run of
-    the same job takes over those of one that ended before its end.
-    """
     evaluation: str = ""
     """What evaluates the outputs, as words after `robotrain submit`: `WORKLOAD --policy-run {run} {dataset}`. The
     next commands of a run offer it, with the run for `{run}`, and the options of its sources of a role for `{ROLE}`.

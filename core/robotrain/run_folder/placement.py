@@ -12,7 +12,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.job import INTERRUPTED_KEY, Job
+from robotrain.model.job import Job
 from robotrain.run_folder.settings import NO_TRACKING
 
 make_problem = Messages(__file__)
@@ -32,7 +32,6 @@ def make_placement(job: Job, settings: Any, folder: str, *, cache: str, tracking
     credentials = {kind: getattr(settings, name) for kind, name in CREDENTIAL_SETTINGS.items()}
     return Placement(
         work=folder,
-        interrupted=str(job.record.get(INTERRUPTED_KEY, "")),
         cache=cache,
         tracking_uri="" if tracking_uri == NO_TRACKING else tracking_uri or "",
         environment=settings.environment,

@@ -11,7 +11,7 @@ from robotrain import __version__
 from robotrain.config.trainer_args import list_argument_rows
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin, Value
-from robotrain.model.job import BESIDE_KEY, INTERRUPTED_KEY, PIPELINE_KEY, SAME_KEY, TRAINER_ARGS, Job
+from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY, SAME_KEY, TRAINER_ARGS, Job
 from robotrain.model.plan import MANAGED_KEY
 from robotrain.model.platform import Platform
 from robotrain.model.run import RUN_PATTERN
@@ -51,7 +51,7 @@ def carry_record(
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
         "name": default_name,
-        **{key: job.record[key] for key in (*LABEL_KEYS, PIPELINE_KEY, INTERRUPTED_KEY) if key in job.record},
+        **{key: job.record[key] for key in (*LABEL_KEYS, PIPELINE_KEY) if key in job.record},
         WRITER_KEY: __version__,
         SAME_KEY: same_key,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},

@@ -12,7 +12,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
-from robotrain.submission import existing_run, input_check, left_run, pin, pinned_job, program_lock
+from robotrain.submission import existing_run, input_check, pin, pinned_job, program_lock
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
@@ -97,8 +97,6 @@ def check_job(prepared: PreparedJob, attempt: int, plugins: Plugins, check: Subm
         existing = existing_run.find_existing_run(pinned, plugins, check.name)
         if existing.running and check.joins_existing:
             return Checked(None, existing, list(existing.notes))
-    if existing.parts:
-        pinned = left_run.take_over_parts(pinned, existing.parts)
     try:
         return _render_and_preflight(pinned, attempt, existing, problems, check.options)
     except Rejected as rejected:

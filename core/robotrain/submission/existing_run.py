@@ -21,7 +21,6 @@ from robotrain.store import code_changes, records, run_differences, stored_job
 from robotrain.store.run_differences import Difference
 from robotrain.store.run_values import PIN
 from robotrain.submission import left_run
-from robotrain.submission.left_run import LeftParts
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.same_run import find_same_run, find_unfinished_run_of_plan, make_same_run_note
 from robotrain.submission.unfinished_runs import UnfinishedRun
@@ -34,8 +33,6 @@ class ExistingRun(NamedTuple):
     """The run that goes on."""
     notes: tuple[Problem, ...] = ()
     """For the user: that run, runs that differ in settings or pins, and what an earlier run left."""
-    parts: LeftParts | None = None
-    """What an earlier run finished, which the next one takes over."""
 
 
 NO_RUN = ExistingRun()
@@ -51,8 +48,6 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
         notes.append(make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
     elif resumable_run := left_run.find_left_run(prepared, plugins):
         notes.append(left_run.make_left_note(resumable_run))
-    elif parts := left_run.find_left_parts(prepared, plugins):
-        return ExistingRun(None, (*notes, left_run.make_parts_note(parts)), parts)
     return ExistingRun(same_run, tuple(notes))
 
 

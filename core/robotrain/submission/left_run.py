@@ -1,20 +1,13 @@
-"""The earlier run of a job that ended before its end and left something to go on from: a checkpoint, or finished parts.
-
-A checkpoint is only offered, since another run goes on from it. Of parts that are finished the same job makes no second
-one, so it takes them over: it ends as it would have without the interruption.
-"""
+"""The earlier run of a job that ended before its end and left a checkpoint, which `resume` continues."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, cast
 
 from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.job import INTERRUPTED_KEY
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
@@ -118,55 +111,3 @@ def _list_runs(prepared: PreparedJob) -> Iterator[RunRecord]:
         is_own = record and record.phase == "sent" and not (record.pipeline or record.steps)
         if record and is_own and is_same_job(record, prepared):
             yield from [record] * has_same_inputs(record, prepared)
-
-
-class LeftParts(NamedTuple):
-    """The finished parts of a run that ended before its end."""
-
-    run: str
-    state: str
-    folder: str
-    """The run's own folder."""
-    parts: int
-
-
-def find_left_parts(prepared: PreparedJob, plugins: Plugins) -> LeftParts | None:
-    """Return what the runs of the job since the last one with a result finished; None for nothing.
-
-    None also if nothing is known of them.
-    """
-    if not prepared.job.profile.outputs.parts:
-        return None
-    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
-    try:
-        return cast("LeftParts | None", network_deadline.ask_one(partial(_find_most_parts, prepared, plugins), limit))
-    except (Rejected, OSError):  # the job is submitted as it is
-        return None
-
-
-def make_parts_note(left_parts: LeftParts) -> Problem:
-    """Return the note that a job goes on from what an earlier run finished."""
-    return make_problem("run-left-parts", run=left_parts.run, state=left_parts.state, count=left_parts.parts)
-
-
-def take_over_parts(prepared: PreparedJob, left_parts: LeftParts) -> PreparedJob:
-    """Return the job that goes on from what an earlier run finished."""
-    record = {**prepared.job.record, INTERRUPTED_KEY: left_parts.folder}
-    return prepared.with_job(dataclasses.replace(prepared.job, record=record))
-
-
-def _find_most_parts(prepared: PreparedJob, plugins: Plugins) -> LeftParts | None:
-    """Return those of the run that finished most. Raise whatever a plugin raises."""
-    most_parts: LeftParts | None = None
-    for record in _list_runs(prepared):
-        platform = plugins.platform_of(record)
-        status = records.read_final_status(record.run) or platform.engine.status(record.reference)
-        progress, _ = run_log.read_run_log(record, platform, on_error=lambda error: None)
-        if status.state == "succeeded" or progress.evaluated is not None:
-            return most_parts
-        folder = prepared.describe_run(record.run).folder
-        part_names = prepared.job.profile.outputs.parts
-        count = sum(len([*Path(folder).glob(f"*/{name}/[!.]*")]) for name in part_names) if folder else 0
-        if status.finished and count > (most_parts.parts if most_parts else 0):
-            most_parts = LeftParts(record.run, status.state, folder, count)
-    return most_parts

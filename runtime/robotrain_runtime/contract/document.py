@@ -119,9 +119,6 @@ class Placement:
     """The environment variable of the platform's id of this submission, shared by its attempts; empty for none."""
     left: str = ""
     """The folder in which the platform restores the files of an earlier attempt."""
-    interrupted: str = ""
-    """The own folder of an earlier run of the same job that ended before its end: the work takes over the parts that it
-    finished. Empty for none."""
     ways: Mapping[str, str] = field(default_factory=dict)
     """By source kind, how a user gives this platform the credential it needs."""
     cores_option: str = ""

@@ -421,7 +421,6 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         tasks=_list_tasks(parameters),
         scenes=_find_scenes(job),
         work=work,
-        interrupted=Path(interrupted) if (interrupted := job.document.placement.interrupted) else None,
         renames=job.renames,
         options=job.arguments,
         results=output / RESULTS_FOLDER,

@@ -1,7 +1,6 @@
 """Parts of an evaluation of several policies: each is a folder that is complete whenever it exists.
 
-An attempt that begins again in the same run's folder finds the parts of the earlier one; a run of the same job, those
-of an earlier run that was interrupted. Standard library only.
+An attempt that begins again in the same run's folder finds the parts of the earlier one. Standard library only.
 """
 
 import dataclasses
@@ -13,7 +12,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 SCORES_FILE = "checkpoint.json"
 OWN_FIELDS = (
     *("policy", "checkpoints", "checkpoints_folder", "grows_until", "confirm", "references"),
-    *("results", "kept_policy", "link_policy", "tags", "interrupted", "conditions_digest", *PARAMETERS, EARLIER),
+    *("results", "kept_policy", "link_policy", "tags", "conditions_digest", *PARAMETERS, EARLIER),
 )
 """What of a request does not change the scores of a policy, besides its files."""
 
@@ -93,27 +91,13 @@ def score_part(
     :param name: what is evaluated, for people.
     """
     key = _make_key(request)
-    if earlier_score := _read_earlier(part_folder, key) or _take_over(request, part_folder, key):
+    if earlier_score := _read_earlier(part_folder, key):
         emit_event(Note(level="info", text=f"{name} was evaluated before"))
         return earlier_score
     with result_files.fill_folder(part_folder) as folder:
         score = score_policy(request, folder, evaluate, make_progress)
         _write_score(folder, key, score)
     free_memory()
-    return score
-
-
-def _take_over(request: EvaluationRequest, part_folder: Path, key: str) -> Scored | None:
-    """Return the score of a part that an interrupted run of the same job finished, as a part of this run."""
-    interrupted_folder = request.interrupted
-    if interrupted_folder is None or not part_folder.is_relative_to(request.work):
-        return None
-    finished_part = interrupted_folder / part_folder.relative_to(request.work)
-    score = _read_earlier(finished_part, _make_key(replace(request, work=interrupted_folder)))
-    if score:
-        with result_files.fill_folder(part_folder) as folder:
-            link_files(finished_part, folder)
-            _write_score(folder, key, score)
     return score
 
 

@@ -220,7 +220,6 @@ LEROBOT_EVAL = Workload(
             complete_file="eval_results.json",
             register_parameter="register_model",
             resumable=False,
-            parts=(".eval_comparison", ".eval_checkpoints"),
         ),
         metrics=METRICS,
         experiment="lerobot-evaluation",

@@ -73,8 +73,6 @@ def _list_files(document: JobDocument) -> Iterator[str]:
     yield from placement.secrets.values()
     if placement.environment:
         yield placement.environment
-    if placement.interrupted:
-        yield placement.interrupted
     if placement.tracking_uri.startswith(SQLITE_SCHEME):
         yield os.path.dirname(placement.tracking_uri.removeprefix(SQLITE_SCHEME))
 

@@ -95,8 +95,6 @@ class EvaluationRequest:
     """The folder with meshes and textures of the environment; None if its package has them."""
     work: Path = Path()
     """The run's own folder."""
-    interrupted: Path | None = None
-    """That of an earlier run of the same job, whose finished parts count; None for none."""
     video_folder: Path | None = None
     """None for no videos."""
     renames: Mapping[str, str] = field(default_factory=dict)
