@@ -36,54 +36,23 @@ def submit(job, robotrain, go_to):
     return run
 
 
-def list_recorded() -> list[str]:
-    return [records.read_record(run).reference["job"] for run in records.list_runs()]
-
-
-def test_job_of_the_first_machine_is_the_run_of_the_second(azureml, submit):
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_the_job_of_the_first_machine_is_refused_and_can_be_recorded(azureml, submit, robotrain, job, go_to, has_ended):
     first = submit("first")
-    second = submit("second", "--name", "pick-v3", "--note", "of the second machine")
-    assert (second["run"], second["new"]) == (first["run"], False)
-    assert list_recorded() == [*azureml.jobs]
-    assert azureml.jobs[second["reference"]["job"]].body["displayName"] != "pick-v3", "it is the first machine's"
-    assert sum(call.startswith("PUT") and "/jobs/" in call for call in azureml.calls) == 1
-
-
-def test_job_that_has_ended_keeps_its_name_and_another_one_is_sent(azureml, submit, robotrain):
-    first = submit("first")["run"]
-    assert robotrain("cancel", first).exit_code == 0
-    second = submit("second")
-    assert (second["run"], second["new"]) == (f"{first[:-1]}2", True)
-    assert {*list_recorded()} == {*azureml.jobs}
-    assert submit("first")["run"] == second["run"], "it finds the newer run"
-
-
-def test_plan_of_the_same_job_is_the_run_of_the_first_machine(azureml, submit, robotrain, job, go_to, tmp_path):
-    plan = str(tmp_path / "plan")
-    assert robotrain("render", *job, "--pin", "--to", plan).exit_code == 0
-    first = submit("first")["run"]
+    if has_ended:
+        robotrain("cancel", first["run"]).check(0)
     go_to("second")
-    answer = robotrain("submit", "--plan", plan, "--json")
-    assert answer.exit_code == 0, answer.stderr
-    assert (answer.json["run"], answer.json["new"]) == (first, False)
-    assert len(azureml.jobs) == 1
+    answer = robotrain("submit", *job)
+    answer.check_problems(1, "run-name-taken")
+    adopt = f"robotrain adopt --platform azureml {first['reference']['job']}"
+    assert (adopt in answer.stderr, "--new" in answer.stderr) == (True, True)
+    assert (records.list_runs(), len(azureml.jobs)) == ([], 1)
 
 
 def test_new_is_another_job_beside_that_of_the_first_machine(azureml, submit):
     first = submit("first")["run"]
     assert submit("second", "--new")["run"] == f"{first[:-1]}2"
     assert len(azureml.jobs) == 2
-
-
-def test_job_that_cannot_be_recorded_here_is_named_and_nothing_is_sent(azureml, submit, robotrain, job, go_to):
-    submit("first")
-    go_to("second")
-    azureml.fault(r"GET .*/datastores/workspaceblobstore\?", status=403, code="AuthorizationFailed")
-    answer = robotrain("submit", *job, "--name", "second")
-    answer.check_problems(1, "run-name-taken")
-    assert "--new" in answer.stderr
-    assert len(azureml.jobs) == 1
-    assert records.list_runs() == []
 
 
 def list_whole(azureml) -> list[str]:
@@ -115,8 +84,7 @@ def test_pipeline_of_the_first_machine_is_not_doubled(azureml, robotrain, job, g
     go_to("second")
     answer = robotrain(*words, "--name", "second")
     answer.check_problems(1, "run-name-taken")
-    assert "is a pipeline or a sweep" in answer.stderr
-    assert "--new" in answer.stderr
+    assert ("--new" in answer.stderr, "adopt" in answer.stderr) == (True, False)
     assert records.list_runs() == []
     assert len(list_whole(azureml)) == 1
     assert robotrain(*words, "--new").exit_code == 0
@@ -136,9 +104,10 @@ def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(azureml
                 break  # sent, and not begun
             assert time.monotonic() < until, step
             time.sleep(0.1)
+    robotrain("wait")
     status = robotrain("status", "--json").json
     assert [step["state"] for step in status["steps"]] == ["failed", "skipped"]
     (name,) = azureml.jobs
-    assert f"another machine runs the same pipeline or sweep: its step {name}" in status["reason"]
+    assert name in status["reason"]
     go_to("first")
     robotrain("cancel", run)

@@ -1,4 +1,4 @@
-"""Two machines that send the same job to one folder for runs: the second one records the run of the first."""
+"""Two machines that send the same job to one folder for runs: the second one is refused."""
 
 import json
 import os
@@ -34,36 +34,31 @@ def submit(robotrain, job, tmp_path, monkeypatch):
     return run
 
 
-def test_run_of_the_first_machine_is_that_of_the_second_while_it_has_not_ended(submit, slurm):
-    first = submit("first")
-    second = submit("second")
-    assert (second["run"], second["new"]) == (first["run"], False)
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_the_job_of_the_first_machine_is_refused_and_can_be_recorded(
+    submit, robotrain, job, slurm, tmp_path, has_ended
+):
+    first = submit("first")["run"]
+    if has_ended:
+        robotrain("cancel", first).check(0)
+    for words in ((), ("--dry-run",)):
+        with pytest.raises(AssertionError, match="run-folder-taken"):
+            submit("second", *words)
+    adopt = f"robotrain adopt --platform slurm {tmp_path}/runs/{first}"
+    answer = robotrain("submit", *job, *PROGRAM)
+    assert (adopt in answer.stderr, "--new" in answer.stderr) == (True, True)
+    assert records.list_runs() == []
+    robotrain(*adopt.split()[1:]).check(0)
+    assert records.list_runs() == [first]
     assert len(slurm.read_jobs()) == 1
 
 
-def test_run_that_has_ended_keeps_its_name_and_the_job_is_sent_again(submit, robotrain, slurm):
-    first = submit("first")["run"]
-    assert robotrain("cancel", first).exit_code == 0
-    second = submit("second")
-    assert (second["run"], second["new"]) == (f"{first[:-1]}2", True)
-    assert {*records.list_runs()} == {first, second["run"]}
-    assert submit("first")["run"] == second["run"], "it finds the newer run"
-    assert len(slurm.read_jobs()) == 2
-
-
-def test_dry_run_shows_the_next_name(submit, slurm):
-    first = submit("first")["run"]
-    assert submit("second", "--dry-run")["run"] == f"{first[:-1]}2"
-    assert records.list_runs() == []
-
-
-def test_plan_of_the_same_job_is_the_run_of_the_first_machine(submit, robotrain, job, slurm, tmp_path):
+def test_plan_of_the_job_of_the_first_machine_is_refused(submit, robotrain, job, slurm, tmp_path):
     plan = str(tmp_path / "plan")
     assert robotrain("render", *job, "--pin", "--to", plan, *PROGRAM).exit_code == 0
-    first = submit("first")["run"]
-    assert submit("second", "--plan", plan, "--dry-run")["run"] == first
-    second = submit("second", "--plan", plan)
-    assert (second["run"], second["new"]) == (first, False)
+    submit("first")
+    with pytest.raises(AssertionError, match="--attempt N"):
+        submit("second", "--plan", plan)
     assert len(slurm.read_jobs()) == 1
 
 
@@ -72,15 +67,6 @@ def test_new_is_another_run_and_leaves_that_of_the_first_machine_alone(submit, s
     assert submit("second", "--new")["run"] == f"{first[:-1]}2"
     assert records.list_runs() == [f"{first[:-1]}2"]
     assert len(slurm.read_jobs()) == 2
-
-
-def test_run_folder_that_cannot_be_read_is_named_and_nothing_is_sent(submit, robotrain, job, slurm, tmp_path):
-    run = submit("first")["run"]
-    (tmp_path / "runs" / run / "job.json").write_text("{}")
-    with pytest.raises(AssertionError, match="run-folder-taken"):
-        submit("second")
-    assert len(slurm.read_jobs()) == 1
-    assert records.list_runs() == []
 
 
 SWEEP = ("--over", "lr=1,9", "--at-most", "1")
@@ -131,7 +117,7 @@ def test_sweep_that_another_machine_drives_is_refused_and_sends_no_trial(slurm, 
     job = wait_for_first_step(run).run
     go_to("second")
     answer = robotrain(*sweep)
-    answer.check_problems(1, "pipeline-sent-elsewhere")
+    answer.check_problems(4, "run-folder-taken")
     assert slurm.read_jobs()[0]["folder"] in answer.stderr
     assert [queued["name"] for queued in slurm.read_jobs()] == [job]
     again = robotrain(*sweep[: sweep.index("--json")], "--new", *sweep[sweep.index("--json") :]).json["run"]

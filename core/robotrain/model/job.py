@@ -24,8 +24,6 @@ TRAINER_DEFAULT = "trainer_default"
 """What a value of a job, as `explain` shows it, has beside a default that is not the trainer's own."""
 SAME_KEY = "same"
 """Of the record of a job: what the same job has on every machine."""
-PIPELINE_KEY = "pipeline"
-"""Of the record of a job that a machine sends as a step: what the same pipeline has on every machine."""
 BESIDE_KEY = "beside"
 """Of the record of a pipeline's job: whether it is to run beside the same pipeline of another machine."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")

@@ -6,7 +6,7 @@ from typing import Literal
 
 Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
-SWEEP_NOUN = "sweep"
+SWEEP_NOUN, PIPELINE_NOUN = "sweep", "pipeline"
 """What messages call a sweep: a pipeline whose steps are trials of one job."""
 
 
@@ -64,6 +64,11 @@ class OutputProfile:
     """
     not_evaluated_with: str = ""
     """The parameter with which a run leaves something else than what `evaluation` evaluates."""
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a run is a pipeline or a sweep."""
+        return self.noun in (SWEEP_NOUN, PIPELINE_NOUN)
 
     @property
     def is_sweep(self) -> bool:

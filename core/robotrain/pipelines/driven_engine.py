@@ -24,8 +24,8 @@ from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, name_lock, records, stored_job
 from robotrain.submission.interrupted_submit import remove_run
-from robotrain.submission.name_holder import describe_step_holder, find_name_holder
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.taken_name import is_name_taken
 
 make_problem = Messages(__file__)
 
@@ -60,16 +60,9 @@ class DrivenEngine(PipelineEngine):
                 problems = list(self.step_platform.engine.preflight(prepared.render_plan(taken_attempt)))
             finally:
                 lock.release_and_remove()
-            refusal = Rejected(problems)
-            holder_name = find_name_holder(refusal, self.step_platform)
-            if not holder_name:
+            if not (pipeline_job.record.get(BESIDE_KEY) and is_name_taken(Rejected(problems))):
                 yield from problems
                 return
-            if not pipeline_job.record.get(BESIDE_KEY):
-                holder = describe_step_holder(holder_name, refusal, pipeline_job.same_key, prepared, self._plugins)
-                yield holder
-                if holder.severity == "error":
-                    return
 
     def submit(self, plan: Plan) -> Reference:
         """Start the driver, once. Raise Rejected if it cannot start."""

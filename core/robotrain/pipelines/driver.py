@@ -8,16 +8,15 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from pkgutil import resolve_name
 
 from robotrain_runtime.contract.files import lock_file
 
-from robotrain.errors import Problem, Rejected, select_errors
-from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY
+from robotrain.errors import Rejected, select_errors
+from robotrain.model.job import BESIDE_KEY
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.pipelines.plan import PipelinePlan, PlannedStep
 from robotrain.pipelines.progress import (
@@ -39,6 +38,7 @@ from robotrain.submission import interrupted_submit, registration, submitter
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_sender import StepOwner
+from robotrain.submission.taken_name import is_name_taken
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
 PAUSE_SHARE = 0.02
@@ -47,10 +47,6 @@ RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
 LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
-ELSEWHERE_CODE = "pipeline-sent-elsewhere"
-"""The problem of a step that is one of the same pipeline on another machine: no step of this one is sent."""
-NOTED_CODES = ("step-sent-elsewhere", "run-sent-elsewhere")
-"""What a submit reports of runs of another machine."""
 UNSURE_CODES = ("submit-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
@@ -179,7 +175,6 @@ class PipelineDriver:
         record = self._find_submitted(state.run, owner)
         if record is None:
             job = self._complete_job(step, state)
-            job = job.with_job(replace(job.job, record={PIPELINE_KEY: self._whole.same_key}))
 
             def note_claim(run: str) -> None:
                 state.run = run
@@ -187,7 +182,7 @@ class PipelineDriver:
 
             record = submitter.submit_job(
                 job,
-                partial(_note_other_machine, state),
+                lambda problems: None,
                 lambda run: None,
                 self._plugins,
                 new=bool(self._whole.record.get(BESIDE_KEY)),
@@ -223,7 +218,7 @@ class PipelineDriver:
     def _handle_rejection(self, step: PlannedStep, state: StepState, refusal: Rejected) -> bool:
         """Try again later if the platform did not answer; else the step failed."""
         errors = select_errors(refusal.problems) or list(refusal.problems)
-        if any(problem.code == ELSEWHERE_CODE for problem in errors):
+        if is_name_taken(refusal):  # another machine sends the same pipeline or sweep
             self._end_unsent(f"step {step.name}: {errors[0].title}")
         reason = "; ".join(problem.title for problem in errors)
         if not refusal.transient and not any(problem.code in UNSURE_CODES for problem in errors):
@@ -235,7 +230,7 @@ class PipelineDriver:
         return has_changed
 
     def _end_unsent(self, reason: str) -> None:
-        """End all steps that were not sent: another machine sends them."""
+        """End all steps that were not sent."""
         for step_state in self._progress.steps.values():
             if step_state.state == "waiting":
                 self._end(step_state, "skipped", reason)
@@ -311,12 +306,6 @@ class PipelineDriver:
         except Rejected as rejected:  # it is tried again
             state.reason = rejected.problems[0].title
             self._save()
-
-
-def _note_other_machine(state: StepState, problems: Iterable[Problem]) -> None:
-    """Keep what a submit reports of runs that another machine sent."""
-    titles = [problem.title for problem in problems if problem.code in NOTED_CODES]
-    state.note = "; ".join(filter(None, (state.note, *titles)))
 
 
 def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:

@@ -17,7 +17,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.model.workload_profile import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
+from robotrain.model.workload_profile import PIPELINE_NOUN, SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
 from robotrain.pipelines.native_engine import NativeEngine
 from robotrain.pipelines.pipeline_engine import PipelineEngine
@@ -391,7 +391,7 @@ def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
     parameters = (("at_most", request.at_most), *step_parameters)
     if request.sweep:
         parameters = (*parameters, ("sweep", json.dumps(request.sweep, sort_keys=True)))
-    outputs = OutputProfile(noun=SWEEP_NOUN if request.sweep else "pipeline", resumable=False)
+    outputs = OutputProfile(noun=SWEEP_NOUN if request.sweep else PIPELINE_NOUN, resumable=False)
     profile = WorkloadProfile(outputs=outputs, metrics=tuple(metrics.values()))
     return Job(workload=request.name, parameters=parameters, profile=profile)
 

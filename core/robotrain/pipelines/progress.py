@@ -28,8 +28,6 @@ class StepState:
     run: str = ""
     """Its run, from before it is submitted."""
     reason: str = ""
-    note: str = ""
-    """What is to be known of how it was sent: the run of another machine that had its name."""
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
@@ -125,7 +123,7 @@ def make_step_status(name: str, step: StepState) -> StepStatus:
         name=name,
         state=step.shown_state,
         run=step.run,
-        reason="; ".join(filter(None, (step.reason, step.note))),
+        reason=step.reason,
         started=step.started,
         ended=step.ended,
         registered=f"{model['name']} version {model['version']}" if model else "",

@@ -339,8 +339,7 @@ def make_existing_folder_problem(spec: SchedulerSpec, report: SubmitReport, stag
     folder = spec.folder
     reason = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
     folder_suggestion = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
-    remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
-    problem = make_problem("run-folder-taken", folder_suggestion, remove, given=folder, stage=stage, why=reason)
+    problem = make_problem("run-folder-taken", folder_suggestion, given=folder, stage=stage, why=reason)
     return dataclasses.replace(problem, taken_by="" if spec.is_pipeline else _format_address(spec))
 
 

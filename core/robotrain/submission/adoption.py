@@ -65,16 +65,11 @@ class AdoptableRun(NamedTuple):
     """The settings that this machine does not take over, each with what it names."""
 
 
-def read_found_run(
-    text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins, local_settings: Any = None
-) -> AdoptableRun:
-    """Read what a platform found by a text. Raise Rejected if this machine cannot record it.
-
-    :param local_settings: settings of this machine, for those that name something of its user; else they are left out.
-    """
+def read_found_run(text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
+    """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
     text = format_address(text)
     document = read_submitted_document(text, submitted_run.document)
-    prepared, left_out_settings = _restore_prepared(text, document, platform, plugins, local_settings)
+    prepared, left_out_settings = _restore_prepared(text, document, platform, plugins)
     reference = require_no_secrets(submitted_run.refer(prepared.job, prepared.settings), platform.name)
     return AdoptableRun(document, prepared, reference, submitted_run.created, left_out_settings)
 
@@ -84,14 +79,10 @@ def format_address(text: str) -> str:
     return re.split("[?#]", text)[0] if "://" in text else text
 
 
-def record_found_run(adoptable_run: AdoptableRun, *, is_locked: bool = False) -> Adoption:
-    """Record a run, or return its record. Raise Rejected.
-
-    :param is_locked: whether this process holds the lock of the job.
-    """
+def record_found_run(adoptable_run: AdoptableRun) -> Adoption:
+    """Record a run, or return its record. Raise Rejected."""
     job, platform = adoptable_run.prepared.job, adoptable_run.prepared.platform
-    lock = name_lock.lock_job(job, platform.name, lambda: None)
-    with contextlib.nullcontext() if is_locked else lock:
+    with name_lock.lock_job(job, platform.name, lambda: None):
         record = _find_recorded(job, platform, adoptable_run.reference) or _complete_interrupted(adoptable_run)
         if record:
             return Adoption(record, is_new=False)
@@ -129,7 +120,7 @@ def read_submitted_document(text: str, document_bytes: bytes) -> JobDocument:
 
 
 def _restore_prepared(
-    text: str, document: JobDocument, platform: Platform, plugins: Plugins, local_settings: Any
+    text: str, document: JobDocument, platform: Platform, plugins: Plugins
 ) -> tuple[PreparedJob, list[tuple[str, str]]]:
     """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
     workload = plugins.workload(document.workload)
@@ -143,21 +134,12 @@ def _restore_prepared(
     if not is_right:
         raise Rejected([make_problem("run-not-adopted.changed", given=text)])
     kind_by_setting = carried_record.list_personal_settings(platform)
-    dropped_names = [
-        name for name in kind_by_setting if carried_settings.pop(name, None) is not None and local_settings is None
-    ]
+    dropped_names = [name for name in kind_by_setting if carried_settings.pop(name, None) is not None]
     left_out_settings = [
         (name, kind_by_setting[name]) for name in dropped_names if carried_record.was_chosen(document, name)
     ]
-    carried_settings |= {
-        name: value for name in kind_by_setting if (value := getattr(local_settings, name, None)) is not None
-    }
     for parameter in get_parameters(platform.settings):  # `~` is a home folder there, and not the one here
-        if (
-            parameter.param.path
-            and local_settings is None
-            and str(carried_settings.get(parameter.name)).startswith("~")
-        ):
+        if parameter.param.path and str(carried_settings.get(parameter.name)).startswith("~"):
             del carried_settings[parameter.name]
     settings, problems = restore_settings(carried_settings, platform, Origin("run", document.run))
     raise_if_any(problems)

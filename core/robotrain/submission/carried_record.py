@@ -11,7 +11,7 @@ from robotrain import __version__
 from robotrain.config.trainer_args import list_argument_rows
 from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin, Value
-from robotrain.model.job import BESIDE_KEY, PIPELINE_KEY, SAME_KEY, TRAINER_ARGS, Job
+from robotrain.model.job import BESIDE_KEY, SAME_KEY, TRAINER_ARGS, Job
 from robotrain.model.plan import MANAGED_KEY
 from robotrain.model.platform import Platform
 from robotrain.model.run import RUN_PATTERN
@@ -31,8 +31,6 @@ def carry_labels(job: Job, labels: RunLabels, *, is_new: bool = False) -> Job:
     :param is_new: whether the user wants it beside the same job of another machine.
     """
     record: dict[str, Any] = {key: label for key in LABEL_KEYS if (label := getattr(labels, key))}
-    if PIPELINE_KEY in job.record:
-        record[PIPELINE_KEY] = job.record[PIPELINE_KEY]
     if is_new:
         record[BESIDE_KEY] = True
     return dataclasses.replace(job, record=record)
@@ -51,7 +49,7 @@ def carry_record(
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
         "name": default_name,
-        **{key: job.record[key] for key in (*LABEL_KEYS, PIPELINE_KEY) if key in job.record},
+        **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
         WRITER_KEY: __version__,
         SAME_KEY: same_key,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},

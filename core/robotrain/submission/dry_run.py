@@ -1,8 +1,5 @@
 """What a submit does before it sends anything: `submit --dry-run`, and the questions of `explain --check`."""
 
-from typing import Any
-
-from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
@@ -16,12 +13,11 @@ from robotrain.submission import checked_plan, existing_run, input_check, pin, s
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import Checked, SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
-from robotrain.submission.name_holder import find_name_holder, read_name_holder
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.run_sender import NO_OWNER
 from robotrain.submission.same_run import is_same_submission
+from robotrain.submission.taken_name import ANOTHER_ATTEMPT, ANOTHER_NAME, explain_taken_name, is_name_taken
 
 make_problem = Messages(__file__)
 
@@ -53,24 +49,13 @@ def dry_run_job(
         try:
             checked = checked_plan.check_job(prepared, attempt, plugins, check)
         except Rejected as refusal:
-            note = _make_held_name_note(refusal, prepared.platform, prepared.settings, plugins, can_be_new=True)
-            notes += [] if is_new else [note]
+            if not (is_new and is_name_taken(refusal)):
+                raise explain_taken_name(refusal, prepared.job, prepared.platform, ANOTHER_NAME) from refusal
         else:
             return checked._replace(problems=[*notes, *checked.problems])
         attempt += 1
         while name_lock.is_taken(prepared.job.run_name(attempt)):
             attempt += 1
-
-
-def _make_held_name_note(
-    refusal: Rejected, platform: Platform, settings: Any, plugins: Plugins, *, can_be_new: bool
-) -> Problem:
-    """Return the note about another machine's run that has the name. Raise the refusal, as submit does."""
-    holder_name = find_name_holder(refusal, platform)
-    if not holder_name:
-        raise refusal
-    read_name_holder(holder_name, refusal, platform, settings, plugins, can_be_new=can_be_new)
-    return make_problem("run-sent-elsewhere.found", given=holder_name, platform=platform.name)
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
@@ -94,8 +79,7 @@ def dry_run_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugi
     try:
         return [*notes, *checked_plan.run_preflight(rendered_plan, platform, confirm=lambda problem: True)]
     except Rejected as refusal:
-        settings, _ = restore_settings(rendered_plan.settings, platform, Origin("plan", rendered_plan.plan.run))
-        return [*notes, _make_held_name_note(refusal, platform, settings, plugins, can_be_new=False)]
+        raise explain_taken_name(refusal, rendered_plan.plan.job, platform, ANOTHER_ATTEMPT) from refusal
 
 
 def _release_claim(claimed: tuple[NameLock, RunRecord | None]) -> tuple[str, list[Problem]]:

@@ -7,9 +7,8 @@
 - A new run of it is an attempt, with a number: `describe_attempt` says what changed since the one before.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from robotrain.config.validate import list_fields
 from robotrain.errors import Problem, Rejected
@@ -54,15 +53,9 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
 def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:
     """Return the run that a plan was submitted as, if it goes on. Raise Rejected if that is not known."""
     same_run = find_unfinished_run_of_plan(rendered_plan, plugins)
-    return join_run(same_run, rendered_plan.settings, name) if same_run else NO_RUN
-
-
-def join_run(same_run: UnfinishedRun, settings: Mapping[str, Any], name: str = "") -> ExistingRun:
-    """Return a run that a plan is not sent beside.
-
-    :param settings: those of the platform.
-    """
-    return ExistingRun(same_run, (make_same_run_note(same_run, settings, name, can_be_new=False),))
+    if same_run is None:
+        return NO_RUN
+    return ExistingRun(same_run, (make_same_run_note(same_run, rendered_plan.settings, name, can_be_new=False),))
 
 
 def describe_attempt(record: RunRecord) -> str:

@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from robotrain.errors import NotSubmitted, Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
@@ -58,8 +58,6 @@ class SubmitContext:
     """The platform of a submit, and the callbacks for its problems and the run's name."""
 
     platform: Platform
-    settings: Any
-    """Those of the platform."""
     plugins: Plugins
     report: ReportProblems
     announce: AnnounceRun

@@ -8,18 +8,16 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
-from robotrain.model.job import PIPELINE_KEY, SAME_KEY, Job, parse_attempt
+from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, existing_run, unfinished_runs
-from robotrain.submission.adoption import AdoptableRun
+from robotrain.submission import checked_plan, existing_run
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -35,14 +33,7 @@ from robotrain.submission.interrupted_submit import (
     read_recorded_plan,
     suggest_new,
 )
-from robotrain.submission.name_holder import (
-    describe_step_holder,
-    find_name_holder,
-    read_name_holder,
-    record_name_holder,
-)
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.run_sender import (
     NO_OWNER,
@@ -56,7 +47,8 @@ from robotrain.submission.run_sender import (
     store_and_submit,
     submit_to_platform,
 )
-from robotrain.submission.same_run import choose_running, is_same_submission
+from robotrain.submission.same_run import is_same_submission
+from robotrain.submission.taken_name import ANOTHER_ATTEMPT, ANOTHER_NAME, explain_taken_name, is_name_taken
 
 make_problem = Messages(__file__)
 
@@ -94,7 +86,7 @@ def submit_job(
     folder = labels.job_folder or prepared.job_folder
     labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
     context = SubmitContext(
-        *(prepared.platform, prepared.settings, plugins, report, announce),
+        *(prepared.platform, plugins, report, announce),
         can_be_new=True,
         is_new=new,
         owner=owner,
@@ -138,60 +130,13 @@ def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitChe
                     submission = store_and_submit(lock, checked.plan, context)
                     return submission._replace(data=tuple(checked.inputs.data))
             except Rejected as refusal:  # the name is free again
-                _record_name_holder(refusal, prepared, context)
+                if not (context.is_new and is_name_taken(refusal)):
+                    raise explain_taken_name(refusal, prepared.job, context.platform, ANOTHER_NAME) from refusal
                 taken_attempt = attempt
                 continue
             lock.release_and_remove()
             assert checked.existing.running is not None
             return Submission(checked.existing.running.record, is_new=False)
-
-
-def _record_name_holder(refusal: Rejected, prepared: PreparedJob, context: SubmitContext) -> None:
-    """Record the run of another machine that has the name; one that is sent beside it needs only another name.
-
-    That of a step is not recorded, but reported. Raise the refusal if it has another reason, or if that run cannot be
-    recorded; raise Rejected if it is a step of the same pipeline.
-    """
-    holder_name = find_name_holder(refusal, context.platform)
-    if not holder_name:
-        raise refusal
-    if context.is_new:
-        return
-    if context.owner != NO_OWNER:
-        key = prepared.job.record.get(PIPELINE_KEY, "")
-        problem = describe_step_holder(holder_name, refusal, key, prepared, context.plugins)
-        raise_if_any([problem])
-        context.report([problem])
-        return
-    _, notes = record_name_holder(holder_name, _read_name_holder(holder_name, refusal, context))
-    context.report(notes)
-
-
-def _read_name_holder(holder_name: str, refusal: Rejected, context: SubmitContext) -> AdoptableRun:
-    platform, settings, plugins = context.platform, context.settings, context.plugins
-    return read_name_holder(holder_name, refusal, platform, settings, plugins, can_be_new=context.can_be_new)
-
-
-def _join_name_holder(refusal: Rejected, rendered_plan: RenderedPlan, context: SubmitContext, name: str) -> Submission:
-    """Return the run of another machine that has the name of a plan, and record it: it is of the same job.
-
-    Raise the refusal if it is not, or has ended.
-
-    :param name: what the user wants to call the run.
-    """
-    holder_name = find_name_holder(refusal, context.platform)
-    if not holder_name or context.owner != NO_OWNER:
-        raise refusal
-    holder = _read_name_holder(holder_name, refusal, context)
-    if holder.document.record.get(SAME_KEY) != rendered_plan.plan.job.same_key:
-        raise refusal
-    record, notes = record_name_holder(holder_name, holder)
-    context.report(notes)
-    same_run = choose_running(unfinished_runs.list_unfinished([record], context.plugins))
-    if same_run is None:
-        raise refusal
-    context.report(existing_run.join_run(same_run, rendered_plan.settings, name).notes)
-    return Submission(same_run.record, is_new=False)
 
 
 def submit_plan(
@@ -211,9 +156,8 @@ def submit_plan(
     :param confirm: asks the user about a problem that has a question.
     """
     raise_if_any(name_lock.check_state_folder())
-    settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
     context = SubmitContext(
-        *(platform, settings, plugins, report, announce),
+        *(platform, plugins, report, announce),
         can_be_new=False,
         is_new=False,
         owner=owner,
@@ -233,8 +177,8 @@ def submit_plan(
                     with release_on_failure(lock):
                         report(checked_plan.run_preflight(rendered, platform, confirm=confirm))
                     return store_and_submit(lock, rendered, context)
-                except Rejected as refusal:  # the name is free again
-                    return _join_name_holder(refusal, rendered, context, labels.name)
+                except Rejected as refusal:
+                    raise explain_taken_name(refusal, rendered.plan.job, platform, ANOTHER_ATTEMPT) from refusal
             if finished_submission := _finish_interrupted(lock, interrupted, rendered, context):
                 return finished_submission
             raise Rejected([make_other_machine_problem(interrupted)])
