@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from robotrain_runtime.machine.disk_cache import CacheLease
 
 from robotrain.config.values import DASHES
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.external_command import CommandStartError, run_bounded_command
+from robotrain.external_command import CommandStartError, run_command
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -184,18 +185,21 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
     with CacheLease(files.get_cache_folder()) as lease:
         if checker.folder:
             lease.acquire(checker.folder)
+        notice = threading.Timer(SLOW_SECONDS, options.say, [message])
+        notice.start()
         try:
-            command_result = run_bounded_command(
+            command_result = run_command(
                 str(checker.python),
                 *question.command.arguments,
                 seconds=seconds,
                 limit=MAX_OUTPUT,
-                late_call=(SLOW_SECONDS, lambda: options.say(message)),
                 env=environ,
                 cwd=child_python.NEUTRAL_FOLDER,
             )
         except CommandStartError as error:
             raise _make_unusable(checker, f"it does not start: {error}", options) from error
+        finally:
+            notice.cancel()
     if command_result.timed_out:
         longer = Suggestion(f"{SECONDS_VARIABLE}={LONGER * seconds:g}", LONGER_REMARK)
         raise _make_unusable(checker, f"it gave no answer within {seconds:g} s", options, longer)

@@ -11,11 +11,12 @@ from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text, as_texts
 from robotrain.errors import Stage
-from robotrain.external_command import CommandStartError, CommandStream, ProcessResult, run_command
+from robotrain.external_command import CommandStartError, ProcessResult, run_command
 from robotrain.network_deadline import suggest_more_time
 from robotrain_runtime.contract.deadline import limit_seconds
 
 from robotrain_osmo.client import failures
+from robotrain_osmo.client.command_stream import CommandStream
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
 
 REQUEST_SECONDS = 65.0

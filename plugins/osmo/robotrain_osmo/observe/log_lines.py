@@ -10,11 +10,11 @@ import re
 import time
 from collections.abc import Iterator
 
-from robotrain.external_command import CommandStream
 from robotrain.model.reference import Reference
 from robotrain_runtime.contract import event
 
 from robotrain_osmo.client import failures, service
+from robotrain_osmo.client.command_stream import CommandStream
 from robotrain_osmo.client.failures import CommandFailed
 from robotrain_osmo.observe import pipeline_steps, workflow_state
 
