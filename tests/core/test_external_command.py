@@ -7,6 +7,7 @@ import time
 
 import pytest
 from robotrain import external_command
+from robotrain_osmo.client.command_stream import CommandStream
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_command_that_does_not_start_is_explained(tmp_path, content, mode, wor
         external_command.run_command(str(path), "version")
 
 
-def read_to_end(stream: external_command.CommandStream) -> list[str | None]:
+def read_to_end(stream: CommandStream) -> list[str | None]:
     lines = []
     with contextlib.suppress(EOFError):
         while True:
@@ -124,20 +125,20 @@ def read_to_end(stream: external_command.CommandStream) -> list[str | None]:
 
 
 def test_lines_come_as_they_are_printed(program):
-    with external_command.CommandStream(program("echo first; sleep 60"), ()) as lines:
+    with CommandStream(program("echo first; sleep 60"), ()) as lines:
         assert lines.read_line(5) == "first"
         assert lines.read_line(0.05) is None
 
 
 def test_a_stream_ends_with_its_command(program):
-    with external_command.CommandStream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2"), ()) as lines:
+    with CommandStream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2"), ()) as lines:
         assert read_to_end(lines) == ["one", "", "two"]
     assert (lines.exit_code, lines.stderr) == (2, "wrong\n")
     assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
 def test_leaving_a_stream_ends_its_command(program, tmp_path):
-    with external_command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
+    with CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
     assert has_ended(int((tmp_path / "pid").read_text()))
@@ -148,5 +149,5 @@ def test_leaving_a_stream_ends_its_command(program, tmp_path):
 
 @pytest.mark.slow
 def test_a_stream_ends_although_a_child_of_its_command_runs(program):
-    with external_command.CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
+    with CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
         assert read_to_end(lines) == ["one"]
