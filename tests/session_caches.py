@@ -89,11 +89,8 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
     from robotrain_runtime.environments import interpreter
 
     def is_ours(*packages: str) -> tuple | None:
-        """Return a key for packages of this checkout, unless a plugin file has modules beside it that they may name."""
-        tops = {package.partition(".")[0] for package in packages}
-        folder = packing._get_plugin_file_folder()
-        beside = {path.name for path in folder.iterdir()} - {"robotrain_plugin.py", "__pycache__"} if folder else set()
-        return () if tops <= OURS and not beside else None
+        """Return a key for packages of this checkout."""
+        return () if {package.partition(".")[0] for package in packages} <= OURS else None
 
     get_version, versions = interpreter.get_python_version, {}
     installed = (*HERE, *ENVIRONMENTS, str(Path.home() / ".pyenv"), "/usr/")

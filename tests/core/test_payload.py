@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-import types
 import zipfile
 from pathlib import Path
 
@@ -152,24 +151,21 @@ def test_modules_that_need_core_are_found(name, source, needed):
 
 
 @pytest.fixture
-def module_beside_plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module beside a plugin file, in a cache that is empty."""
-    plugin = types.ModuleType(packing.PLUGIN_FILE_MODULE)
-    plugin.__file__ = str(tmp_path / "robotrain_plugin.py")
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of no package, in a cache that is empty."""
     (tmp_path / "digger.py").write_text('"""It digs."""\nDEPTH = 1  # metre\n')
-    monkeypatch.setitem(sys.modules, packing.PLUGIN_FILE_MODULE, plugin)
     monkeypatch.syspath_prepend(tmp_path)
     return "digger"
 
 
-def test_modules_are_packed_unchanged(module_beside_plugin_file):
-    with zipfile.ZipFile(io.BytesIO(pack_modules([module_beside_plugin_file]).archive)) as archive:
+def test_modules_are_packed_unchanged(own_module):
+    with zipfile.ZipFile(io.BytesIO(pack_modules([own_module]).archive)) as archive:
         assert archive.read("digger.py") == b'"""It digs."""\nDEPTH = 1  # metre\n'
         assert archive.read("robotrain_runtime/engine.py") == Path(engine.__file__).read_bytes()
 
 
-def test_a_payload_is_made_once_for_all_processes(module_beside_plugin_file, monkeypatch):
-    first = pack_modules([module_beside_plugin_file])
+def test_a_payload_is_made_once_for_all_processes(own_module, monkeypatch):
+    first = pack_modules([own_module])
     packing._make_archive.cache_clear()  # as in another process
     monkeypatch.setattr(packing, "_zip_files", lambda *_: pytest.fail("it is made again"))
-    assert pack_modules([module_beside_plugin_file]) == first
+    assert pack_modules([own_module]) == first

@@ -1,12 +1,10 @@
 """The payload: the runtime and the container plugins of a job, packed into one archive."""
 
-import ast
 import functools
 import hashlib
 import importlib.util
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,14 +19,11 @@ from robotrain.store.files import load_or_compute
 make_problem = Messages(__file__)
 
 RUNTIME_PACKAGE = "robotrain_runtime"
-PLUGIN_FILE_MODULE = "robotrain_plugin"
 CORE_IMPORT = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
 CARRIER_PACKAGE = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
 """The packages that a container plugin names for fetching its sources; they may be in another distribution."""
 EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed|messages\.toml")
 """Hidden files, those that editors and Python create, and the sentences of what is checked before a job is sent."""
-DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
-"""The name of a file that a module may read, such as its lock."""
 
 
 def pack_modules(modules: Iterable[str]) -> Payload:
@@ -73,27 +68,25 @@ ARCHIVE_FORMAT = 2
 @functools.lru_cache(maxsize=32)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
     """Return the archive of files; cached, because a process may render many jobs, and on disk to save 10 ms."""
-    plugin_folder = _get_plugin_file_folder()
-    key = hashlib.sha256(repr((ARCHIVE_FORMAT, str(plugin_folder), files)).encode()).hexdigest()
-    return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, plugin_folder)))
+    key = hashlib.sha256(repr((ARCHIVE_FORMAT, files)).encode()).hexdigest()
+    return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files)))
 
 
-def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]], plugin_folder: Path | None) -> bytes:
-    """Return the archive, without modules that need core unless they are in the folder of a plugin file."""
-    contents = {name: _read_packed_file(name, path, state, plugin_folder) for name, path, state in files}
+def _zip_files(files: Iterable[tuple[str, str, tuple[int, ...]]]) -> bytes:
+    """Return the archive, without modules that need core."""
+    contents = {name: _read_packed_file(name, path, state) for name, path, state in files}
     packed_files = {name: file_bytes for name, file_bytes in contents.items() if file_bytes is not None}
     return Payload.from_files(packed_files).archive
 
 
 @functools.lru_cache(maxsize=1024)
-def _read_packed_file(name: str, path: str, state: tuple[int, ...], plugin_folder: Path | None) -> bytes | None:
+def _read_packed_file(name: str, path: str, state: tuple[int, ...]) -> bytes | None:
     """Return the content of a file of the archive; None for a module that is not packed.
 
     It is kept for the next payload of this process: the steps of a pipeline have most modules in common.
     """
     file_bytes = Path(path).read_bytes()
-    is_packed = not needs_core(name, file_bytes) or (plugin_folder and plugin_folder in Path(path).parents)
-    return file_bytes if is_packed else None
+    return None if needs_core(name, file_bytes) else file_bytes
 
 
 def needs_core(name: str, file_bytes: bytes) -> bool:
@@ -116,7 +109,6 @@ def _find_packages(package: str) -> list[str]:
             text = path.read_text(encoding="utf-8")
             names_core = " robotrain." in text or " robotrain " in text  # a fast filter
             if not (names_core and CORE_IMPORT.search(text)):
-                packages += [name for name in _find_plugin_file_modules(text) if name not in packages]
                 named_packages = {*CARRIER_PACKAGE.findall(text)} | {
                     f"{top}.{name}" for name in _find_named_siblings(top, text) if not _find_module_file(top)
                 }
@@ -131,58 +123,11 @@ def _find_named_siblings(top: str, text: str) -> set[str]:
     return {*re.findall(rf"{top}\.(\w+)", text), *re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", several))}
 
 
-def _get_plugin_file_folder() -> Path | None:
-    """Return the folder of the loaded plugin file; None without one. Only what the plugin names in it is packed."""
-    module = sys.modules.get(PLUGIN_FILE_MODULE)
-    return Path(module.__file__).parent if module and module.__file__ else None
-
-
-def _find_plugin_file_modules(module_text: str) -> list[str]:
-    """Return the modules beside a plugin file that a module imports, or names in a string: it may start a program."""
-    folder = _get_plugin_file_folder()
-    named_modules = frozenset().union(*_parse_names(module_text)) - {PLUGIN_FILE_MODULE, "__main__"} if folder else ()
-    return [name for name in sorted(named_modules) if folder and name.isidentifier() and _is_module(folder, name)]
-
-
-def _find_named_files(module: Path) -> dict[str, str]:
-    """Return the files beside a module of the plugin file's folder that it names, by name."""
-    if module.parent != _get_plugin_file_folder():
-        return {}
-    string_constants = _parse_names(module.read_text(encoding="utf-8"))[1]
-    paths = [module.with_name(name) for name in sorted(string_constants) if DATA_FILE_NAME.fullmatch(name)]
-    return {path.name: str(path) for path in paths if path.suffix != ".py" and os.path.isfile(path)}
-
-
-@functools.lru_cache(maxsize=64)
-def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the top-level names that a module imports, and its string constants."""
-    imported_modules = set[str]()
-    string_constants = set[str]()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            imported_modules |= {name.name.partition(".")[0] for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported_modules.add(node.module.partition(".")[0])
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            string_constants.add(node.value)
-    return frozenset(imported_modules), frozenset(string_constants)
-
-
-def _is_module(folder: Path, name: str) -> bool:
-    """Return whether Python finds a module in the folder, and not another of that name first."""
-    if not any(os.path.isfile(folder / path) for path in (f"{name}.py", f"{name}/__init__.py")):
-        return False
-    spec = importlib.util.find_spec(name)
-    return bool(spec and spec.origin and folder in Path(spec.origin).parents)
-
-
 def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
     """Yield the files of a package or module, and the `__init__.py` of its parents, with their paths in the archive."""
     package_path = package.replace(".", "/")
     if file := _find_module_file(package):
         yield f"{package_path}.py", str(file)
-        if "." not in package:
-            yield from _find_named_files(file).items()
     else:
         yield from _walk_folder(str(_find_package_folder(package)), package_path)
     while "." in package:
