@@ -64,7 +64,7 @@ class Plugins:
         """The module of each claim, or the app of a command."""
         self._declared: dict[Claim, Any] = {}
         """What each loaded claim stands for: a platform, source kind or workload."""
-        self._provided: dict[Any, list[Any]] = {}
+        self._provided: dict[tuple[str, Any], dict[str, Any]] = {}
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
@@ -173,14 +173,12 @@ class Plugins:
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
-        kind_by_name: dict[str, SourceKind] = {}
-        claimed_kinds = self._list_working("source")
+        kinds = self._list_working("source")
         claimed_names = self.list_names("source")
-        for owners, kind in self.list_provided("source"):  # built-in ones first
-            is_of_platform = kind.name not in claimed_names and any(owner.family == "platform" for owner in owners)
-            if is_of_platform or claimed_kinds.get(kind.name) is kind:
-                kind_by_name.setdefault(kind.name, kind)
-        return kind_by_name
+        for claim, module in self.loaded.items():
+            provided = self._read_declarations("source", module) if claim.family == "platform" else {}
+            kinds |= {name: kind for name, kind in provided.items() if name not in (*claimed_names, *kinds)}
+        return kinds
 
     def find_source_problems(self) -> list[Problem]:
         """Return a warning for each failed plugin of source kinds: its flags are missing."""
@@ -228,11 +226,6 @@ class Plugins:
         ]
         return sorted((pair for pair in implementations if pair[0]), key=lambda pair: not pair[0][0].built_in)
 
-    def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
-        for owners, implementation in self.list_implementations(HOOKS[family]):
-            yield from ((owners, declaration) for declaration in self._call_once(family, implementation))
-
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
         if claim not in self.loaded or claim.family == "command":
@@ -255,7 +248,7 @@ class Plugins:
             if claim.family != "command":
                 self._manager.add(loaded)
             if claim.family in DECLARING:
-                self._declared[claim] = self._find_declared(claim, loaded)
+                self._declared[claim] = self._read_declarations(claim.family, loaded)[claim.name]
             self.loaded[claim] = loaded
         except (KeyboardInterrupt, PluginError):
             raise
@@ -273,21 +266,14 @@ class Plugins:
         if claim.family == "command" and claim.name in COMMANDS:
             raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
 
-    def _find_declared(self, claim: Claim, module: Any) -> Any:
-        """Return what a module provides under a claim's name. Raise KeyError if that is nothing."""
-        hooks = getattr(self._manager.hook, HOOKS[claim.family]).get_hookimpls()
-        module_hooks = [hook for hook in hooks if hook.plugin is module]
-        return {
-            declaration.name: declaration
-            for hook in module_hooks
-            for declaration in self._call_once(claim.family, hook)
-        }[claim.name]
-
-    def _call_once(self, family: str, implementation: Any) -> list[Any]:
-        """Return what a hook provides, which is called once."""
-        if implementation not in self._provided:
-            self._provided[implementation] = call_providing_hook(family, implementation.function)
-        return self._provided[implementation]
+    def _read_declarations(self, family: str, module: Any) -> dict[str, Any]:
+        """Return what a module provides by the hook of a family, which is called once, by name."""
+        if (family, module) not in self._provided:
+            hooks = getattr(self._manager.hook, HOOKS[family]).get_hookimpls()
+            functions = [hook.function for hook in hooks if hook.plugin is module]
+            declarations = [each for function in functions for each in call_providing_hook(family, function)]
+            self._provided[family, module] = {declaration.name: declaration for declaration in declarations}
+        return self._provided[family, module]
 
     def _get(self, claim: Claim) -> Any:
         """Return what a claim stands for; None if its plugin fails to load, which is in `failures`."""
