@@ -286,6 +286,7 @@ def render(
         workload_name=workload,
         profile=profile,
         trainer_args=trainer_args,
+        is_rendered=True,
     )
     if pin:
         prepared, problems = query_platform_settings(pinned_job.pin_strictly(prepared)[0])

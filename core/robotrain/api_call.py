@@ -44,6 +44,7 @@ def prepare_call(
     trainer_args: Iterable[str] | None,
     run_name: str = "",
     is_sent: bool = False,
+    is_rendered: bool = False,
 ) -> prepare.PreparedJob:
     """Resolve and check the job of a call. Raise Rejected with all problems.
 
@@ -67,7 +68,9 @@ def prepare_call(
     request, problems = add_values(request, call_values, workload, platform, plugins.source_kinds())
     problems += find_unknown_tables(files, surroundings.project, plugins)
     problems += [] if selected_workload else plugins.default_problems()
-    prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems), is_sent=is_sent)
+    prepared = prepare.prepare_job(
+        request, workload, platform, plugins, tuple(problems), is_sent=is_sent, is_rendered=is_rendered
+    )
     name = workload.evaluated_with
     if name and dict(prepared.job.parameters)[name] is not None:
         raise Rejected([make_problem("options-conflict.evaluation-in-call", where=name, name=name.replace("_", "-"))])

@@ -48,7 +48,7 @@ ReadRequest = Callable[[], tuple[Request, Workload, Platform, list[Problem]]]
 
 
 def prepare_evaluated(
-    ctx: typer.Context, values: dict[str, Any], read_request: ReadRequest, is_sent: bool
+    ctx: typer.Context, values: dict[str, Any], read_request: ReadRequest, is_sent: bool, is_rendered: bool
 ) -> PreparedPipeline:
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
 
@@ -76,7 +76,7 @@ def prepare_evaluated(
     pipeline = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
     pipeline = replace(pipeline, steps=tuple(steps), problems=tuple(problems))
-    prepared = prepare_pipeline(pipeline, platform, plugins, is_sent=is_sent)
+    prepared = prepare_pipeline(pipeline, platform, plugins, is_sent=is_sent, is_rendered=is_rendered)
     return replace(prepared, warnings=(*prepared.warnings, *train_eval.describe_fine_tuning(request)))
 
 

@@ -75,6 +75,8 @@ class JobCommand(JobHelp, JobCompletion):
     """Whether it can write the job to a file."""
     sends = False
     """Whether it submits: its first line says the platform, and where that was chosen."""
+    renders = False
+    """Whether it shows what would be sent."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
 
@@ -200,10 +202,11 @@ class JobCommand(JobHelp, JobCompletion):
         """Prepare the job and run the command on it; all problems are reported at once."""
         from robotrain.cli import job_request  # costs start-up of help
 
+        line = self.describe_line(ctx, values)
         if choice.is_evaluated:
-            self.run_pipeline(ctx, job_request.prepare_evaluated(self.describe_line(ctx, values), self.sends), values)
+            self.run_pipeline(ctx, job_request.prepare_evaluated(line, self.sends, self.renders), values)
         else:
-            self.run_prepared(ctx, job_request.prepare_job(self.describe_line(ctx, values), self.sends), values)
+            self.run_prepared(ctx, job_request.prepare_job(line, self.sends, self.renders), values)
 
     def describe_line(self, ctx: typer.Context, values: dict[str, Any]) -> "TypedJob":
         """Return what was typed."""

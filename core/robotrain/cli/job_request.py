@@ -40,7 +40,7 @@ class TypedJob(NamedTuple):
     """Returns those of the command itself, whatever the job is."""
 
 
-def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
+def prepare_job(typed: TypedJob, is_sent: bool, is_rendered: bool = False) -> PreparedJob:
     """Return the job that the arguments ask for, saved where they say so. Raise Rejected with all problems.
 
     :param is_sent: whether it is to be submitted.
@@ -55,6 +55,7 @@ def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
         tuple(problems),
         assets_only=bool(values.get("assets_only")),
         is_sent=is_sent,
+        is_rendered=is_rendered,
     )
     if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
         from robotrain.cli import evaluated_training  # costs start-up
@@ -68,11 +69,13 @@ def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
     return prepared
 
 
-def prepare_evaluated(typed: TypedJob, is_sent: bool) -> "PreparedPipeline":
+def prepare_evaluated(typed: TypedJob, is_sent: bool, is_rendered: bool = False) -> "PreparedPipeline":
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected with all problems."""
     from robotrain.cli import evaluated_training
 
-    return evaluated_training.prepare_evaluated(typed.ctx, typed.values, lambda: read_request(typed), is_sent)
+    return evaluated_training.prepare_evaluated(
+        typed.ctx, typed.values, lambda: read_request(typed), is_sent, is_rendered
+    )
 
 
 def read_request(typed: TypedJob) -> tuple[Request, Workload, Platform, list[Problem]]:

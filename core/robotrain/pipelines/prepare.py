@@ -121,7 +121,7 @@ class PreparedPipeline(PreparedJob):
 
 
 def prepare_pipeline(
-    request: PipelineRequest, platform: Platform, plugins: Plugins, *, is_sent: bool = False
+    request: PipelineRequest, platform: Platform, plugins: Plugins, *, is_sent: bool = False, is_rendered: bool = False
 ) -> PreparedPipeline:
     """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages.
 
@@ -138,7 +138,7 @@ def prepare_pipeline(
         step_request = by_name[name]
         problems += label_problems(step_request, check_inputs(step_request, workload, workloads))
         try:
-            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, is_sent)
+            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, is_sent, is_rendered)
             prepared[name] = job
             problems += label_problems(step_request, notes)
         except Rejected as rejected:  # `check_inputs` reported what the step's inputs are not
@@ -330,10 +330,13 @@ def _prepare_step(
     plugins: Plugins,
     kinds: Mapping[str, SourceKind],
     is_sent: bool,
+    is_rendered: bool,
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
     assert step_request.request is not None
-    job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent)
+    job = prepare_job(
+        step_request.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent, is_rendered=is_rendered
+    )
     notes = list(job.warnings)
     parameter = workload.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)

@@ -1,7 +1,4 @@
-"""A repository of git at a revision: the typed reference and its parser.
-
-Standard library only: container plugins import it.
-"""
+"""A repository of git at a revision: the typed reference and its parser."""
 
 import re
 from dataclasses import dataclass
@@ -104,7 +101,7 @@ def _raise_not_an_address(address_text: str) -> NoReturn:
         if match := re.fullmatch(_SSH, address_text):
             end = f"@{match[3]}" if match[3] else ""
             address = f"git+https://{match[1]}/{match[2].removesuffix('.git')}{end}"
-            raise SourceError("The job fetches code over https: it has no key for ssh.", _suggest(address))
+            raise SourceError("Code is fetched over https.", _suggest(address))
     elif match := re.fullmatch(_WEB, address_text):
         name, _, revision = match[1].partition("@")
         revision = match[2] or revision

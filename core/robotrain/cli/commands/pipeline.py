@@ -87,7 +87,7 @@ def render(
 
     robotrain pipeline render pipeline.yaml --platform PLATFORM
     """
-    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    prepared = prepare_file(ctx, file, platform, profile, set or [], renders=True)
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
     rendered_plan = prepared.render(1)
     if to:
@@ -199,7 +199,14 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 
 def prepare_file(
-    ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str], sends: bool = False
+    ctx: typer.Context,
+    file: Path,
+    platform: str,
+    profile: str,
+    sets: list[str],
+    *,
+    sends: bool = False,
+    renders: bool = False,
 ) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
     choice = choose_without_job(platform, profile)
@@ -213,7 +220,7 @@ def prepare_file(
     context = RequestContext(platform=chosen_platform, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     request = request_from_file(file, context, sets, trainer_args)
-    return prepare_pipeline(request, chosen_platform, plugins, is_sent=sends)
+    return prepare_pipeline(request, chosen_platform, plugins, is_sent=sends, is_rendered=renders)
 
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.
