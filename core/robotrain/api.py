@@ -249,7 +249,7 @@ def submit(
         profile=profile,
         trainer_args=trainer_args,
         run_name=name,
-        is_sent=True,
+        purpose="submit",
     )
     prepared = tell_by_run(prepared, True, plugins) if notify else prepared
     warnings: list[Problem] = list(prepared.warnings)
@@ -286,6 +286,7 @@ def render(
         workload_name=workload,
         profile=profile,
         trainer_args=trainer_args,
+        purpose="render",
     )
     if pin:
         prepared, problems = query_platform_settings(pinned_job.pin_strictly(prepared)[0])

@@ -43,12 +43,11 @@ def prepare_call(
     profile: str,
     trainer_args: Iterable[str] | None,
     run_name: str = "",
-    is_sent: bool = False,
+    purpose: prepare.Purpose = "explain",
 ) -> prepare.PreparedJob:
     """Resolve and check the job of a call. Raise Rejected with all problems.
 
     :param value_by_option: parameters, settings and sources by the names of their options.
-    :param is_sent: whether it is to be submitted.
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
@@ -67,7 +66,7 @@ def prepare_call(
     request, problems = add_values(request, call_values, workload, platform, plugins.source_kinds())
     problems += find_unknown_tables(files, surroundings.project, plugins)
     problems += [] if selected_workload else plugins.default_problems()
-    prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems), is_sent=is_sent)
+    prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems), purpose=purpose)
     name = workload.evaluated_with
     if name and dict(prepared.job.parameters)[name] is not None:
         raise Rejected([make_problem("options-conflict.evaluation-in-call", where=name, name=name.replace("_", "-"))])

@@ -83,7 +83,7 @@ def pipeline(
     loaded_platform = load_platform(surroundings, plugins)
     context = RequestContext(platform=loaded_platform, plugins=plugins, surroundings=surroundings)
     request = _change_steps(request_from_file(Path(file), context), values or {}, context)
-    prepared = prepare_pipeline(request, loaded_platform, plugins, is_sent=True)
+    prepared = prepare_pipeline(request, loaded_platform, plugins, purpose="submit")
     pinned_pipeline, problems = pin_pipeline(prepared, pin)
     raise_if_any(problems)
     return _submit(pinned_pipeline, plugins, new, (*pinned_pipeline.warnings, *problems), labels)

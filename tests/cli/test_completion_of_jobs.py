@@ -43,7 +43,7 @@ def test_keys_to_set_and_their_values_are_offered(complete):
         f"platforms.local.{name}="
         for name in (
             *("environment", "runs_dir", "tracking_uri", "torch_backend"),
-            *("blob_credential_file", "hub_token_file", "git_token_file", "secrets", "cache_gib", "download_mib"),
+            *("blob_credential_file", "hub_token_file", "secrets", "cache_gib", "download_mib"),
         )
     ]
     assert "sources.dataset.local_path=" in complete("render", "--set", "sources.dataset.")

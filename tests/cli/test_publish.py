@@ -187,7 +187,7 @@ def test_checkpoints_are_missing_until_they_are_at_the_place(
     note = event.Note(level="warning", text=f"checkpoints 000200 and 000400 {reason}")
     state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(note)]}
     (fake_platform / "others.json").write_text(json.dumps(state))
-    for step, place, is_missing in (("200", f"{PLACE}-2", True), ("400", PLACE, True), ("200", PLACE, False)):
+    for step, place, is_missing in (("400", f"{PLACE}-2", True), ("200", PLACE, True), ("400", PLACE, False)):
         robotrain("publish", "--step", step, run, place).check(0)
         assert (reason in " ".join(robotrain("status", "--json", run).json["warnings"])) == is_missing, (step, place)
 
@@ -228,29 +228,6 @@ def test_a_card_has_the_scores_of_later_evaluations(robotrain, hub, data_python,
         "step-000200": [("replay/mse", "0.125"), ("rollout/success_rate", "0.25")],
         "step-000400": [("rollout/success_rate", "0.5")],
     }
-
-
-@pytest.mark.slow
-def test_scores_of_an_evaluation_after_the_publication_renew_the_card_of_the_branch(
-    robotrain, hub, data_python, fake_platform, left_there, run
-):
-    robotrain("publish", run, PLACE).check(0)
-    before = dict(hub.repositories["models/me/act"].tags)
-    words = ("--platform", "fake", "--policy-run", run, "--env", "pusht", "--json")
-    evaluation = robotrain("submit", "lerobot-eval", *words).json["run"]
-    scored = [Scored(step=step, episodes=4, scores={"rollout/success_rate": step / 800}) for step in STEPS]
-    best = Evaluated(episodes=4, scores=scored[-1].scores, results="/work/results", step=400)
-    log = [event.format_event(run_event) for run_event in (*scored, best)]
-    set_run_state(fake_platform, evaluation, state="succeeded", log=log)
-    again = robotrain("publish", run, PLACE)
-    again.check(0, "step 200: is there already", "step 400: the model card has new scores")
-    repository = hub.repositories["models/me/act"]
-    head = repository.commits[repository.branches["main"]]
-    assert re.findall(r"\| (\w+/\w+) \| (\S+) \|", head["README.md"].decode()) == [("rollout/success_rate", "0.5")]
-    manifest = checkpoint.parse_manifest(head[checkpoint.MANIFEST])
-    assert manifest
-    assert (manifest.step, repository.tags) == (400, before)
-    assert "new scores" not in robotrain("publish", run, PLACE).stderr
 
 
 @pytest.mark.slow

@@ -147,14 +147,10 @@ class HubWriting:
                     return _choose_modes(repository, argument, json.loads(body))
                 case "POST", "branch":
                     return _create_branch(repository, argument, json.loads(body))
-                case "DELETE", "branch":
-                    if argument == "main":
-                        raise WriteRefused(403, "the default branch cannot be deleted")
-                    return _drop(repository.branches, argument)
                 case "POST", "tag":
                     return _create_tag(repository, argument, json.loads(body))
                 case "DELETE", "tag":
-                    return _drop(repository.tags, argument)
+                    return _delete_tag(repository, argument)
                 case "POST", "commit":
                     return self._commit(repository, name, argument, body)
         raise WriteRefused(405, "no such request")
@@ -291,7 +287,7 @@ def _create_tag(repository: "Repository", revision: str, wanted: Mapping[str, An
     return {}
 
 
-def _drop(references: dict[str, str], name: str) -> Any:
-    if references.pop(name, None) is None:
-        raise WriteRefused(404, f"Reference does not exist: {name}", "RevisionNotFound")
+def _delete_tag(repository: "Repository", tag: str) -> Any:
+    if repository.tags.pop(tag, None) is None:
+        raise WriteRefused(404, f"Reference does not exist: {tag}", "RevisionNotFound")
     return {}

@@ -51,8 +51,8 @@ def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotra
 def test_settings_are_described_and_start_with_their_flags() -> None:
     declared = {parameter.flag: parameter for parameter in get_parameters(LOCAL.settings)}
     assert list(declared)[:4] == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
-    assert list(declared)[4:8] == ["--blob-credential-file", "--hub-token-file", "--git-token-file", "--secret"]
-    assert list(declared)[8:] == ["--cache-gib", "--download-mib"]
+    assert list(declared)[4:8] == ["--blob-credential-file", "--hub-token-file", "--secret", "--cache-gib"]
+    assert list(declared)[7:] == ["--cache-gib", "--download-mib"]
     assert all(parameter.param.help for parameter in declared.values())
     assert "MLFLOW_TRACKING_URI" not in declared["--tracking-uri"].env
 

@@ -40,7 +40,7 @@ def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(runs
     check_problems(runs.local.preflight(runs.plan("pass")), "secret-unreadable --secret")
 
 
-@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file", "git_token_file"])
+@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file"])
 def test_a_file_with_credentials_that_is_not_there_is_refused(runs: Runs, secret_file: Path, setting: str) -> None:
     runs.settings = replace(runs.settings, **{setting: str(secret_file)})
     assert list(runs.local.preflight(runs.plan("pass"))) == []

@@ -12,6 +12,8 @@ import pytest
 from parity_cells import names_read
 from parity_command import platform_words, program_words
 from parity_document import Arrived, read_arrived
+from robotrain.store import code_folder
+from robotrain_sources.git import clone
 
 Given = Mapping[str, str | None] | None
 OUTSIDE = (
@@ -64,6 +66,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, own_folders: None, state:
         monkeypatch.setenv(name, value)
     for name, folder in {"ROBOTRAIN_STATE": "state", "ROBOTRAIN_CACHE": "cache", "HOME": "home"}.items():
         monkeypatch.setenv(name, str(state / folder))
+
+
+@pytest.fixture
+def fetched_commit(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Path:
+    """The folder of the files of every repository of git, which its host would be asked for."""
+    folder = code_folder.get_commits_folder() / "policy"
+    for name in ("train.py", "scripts/train.sh"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    monkeypatch.setattr(clone, "fetch_commit", lambda source: folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

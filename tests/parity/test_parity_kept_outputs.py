@@ -19,7 +19,7 @@ TRAIN = ("lerobot-train", "-d", "lerobot/pusht")
         (TRAIN, "warning"),
         ((*TRAIN, "-r", "act"), "note"),
         ((*TRAIN, "--publish-url", "none"), None),
-        (("command", "--code", "git+https://host.example/x@main", "--", "train", "{outputs}"), "warning"),
+        (("command", "--", "train", "{outputs}"), "warning"),
         (("command", "--publish-url", "none", "--", "nvidia-smi"), None),
     ],
 )

@@ -30,7 +30,6 @@ PROGRAM = {"dataset_repo_id": None, "workload": "isaac-train"}
 CODE = {**PROGRAM, "code": str(PLUGIN_FOLDER), "entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
 FOLDER = {"policy_path": "/data/policy"}
-REPOSITORY = {**PROGRAM, "code": "git+https://example.org/lab/policy@main"}
 SECRET = {"hf_credential": "hf-token", "key_vault": "vault-1"}
 
 AZURE = {
@@ -57,7 +56,6 @@ RUN_FOLDER = {
     "torch_backend": Change("cpu"),
     "blob_credential_file": Change("/keys/blob"),
     "hub_token_file": Change("/keys/hub"),
-    "git_token_file": Change("/keys/git"),
     "secrets": Change({"API_TOKEN": "/keys/api"}),
     "cache_gib": Change("50"),
     "download_mib": Change("64"),
@@ -81,7 +79,6 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "hf_credential": Change("hub"),
         "wandb_credential": Change("wandb_team", {"wandb": True}),
         "blob_credential": Change("blobs"),
-        "git_credential": Change("git_token", REPOSITORY),
         "secrets": Change({"API_TOKEN": "team:api"}),
         "delivery": Change("dataset", CODE),
         "code_dataset": Change("robots/code", {**CODE, "storage_account": "account1"}),
@@ -109,7 +106,6 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "output_mode": Change("upload"),
         "datastore": Change("robots"),
         "hf_credential": Change("other-token", SECRET),
-        "git_credential": Change("git-token", {**REPOSITORY, "key_vault": "vault-1"}),
         "secrets": Change({"API_TOKEN": "api"}, {"key_vault": "vault-1"}),
         "key_vault": Change("vault-2", SECRET),
         "spec_patch": Change(str(PATCH)),

@@ -9,6 +9,7 @@ from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, NE
 from parity_lines import list_lines
 from parity_runtime import prepare_data
 from robotrain.check.publish_targets import PUBLISH_ROLE
+from robotrain.model.source import LOCAL_KIND
 from robotrain.model.support import ANY
 from robotrain_runtime.contract.document import JobSource
 
@@ -67,7 +68,7 @@ def test_bags_of_every_accepted_kind_of_dataset_are_converted(render_job, platfo
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: str) -> None:
+def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: str, fetched_commit: Path) -> None:
     accepted = list_cells("sources", platform, taken=True, where=is_installed)
     lines = list(list_lines(accepted, source_words))
     assert sorted(cell for _, cells in lines for cell in cells) == sorted(accepted), "each is in a line"
@@ -85,7 +86,9 @@ def test_accepted_sources_and_targets_reach_the_runtime(render_job, platform: st
                 else:
                     assert (place, target) == expected, cell
                 continue
-            source = JobSource(role=role, kind=kind, uri=printed(kind))
+            is_fetched_here = bool(kinds()[kind].fetch_here)
+            kind, uri = (LOCAL_KIND, str(fetched_commit)) if is_fetched_here else (kind, printed(kind))
+            source = JobSource(role=role, kind=kind, uri=uri)
             assert [
                 candidate for candidate in document.sources if candidate.role == role and not candidate.implied
             ] == [source], cell

@@ -180,7 +180,7 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     check_problems(problems, "platform-refused", "secret-exposed", "run-folder-refused")
 
 
-@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file", "git_token_file"])
+@pytest.mark.parametrize("setting", ["hub_token_file", "blob_credential_file"])
 def test_a_file_with_credentials_that_is_not_there_is_refused(find_problems, tmp_path, setting):
     file = tmp_path / "token"
     flag = f"--{setting.replace('_', '-')}"

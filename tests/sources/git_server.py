@@ -1,10 +1,8 @@
-"""A git host of this machine: repositories by smart or dumb http, archives as Gitea has them, and a token."""
+"""A git host of this machine: repositories by smart or dumb http, and a token."""
 
 import base64
-import io
 import os
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -52,8 +50,6 @@ class GitHost(ThreadingHTTPServer):
         self.root, self.folder = root, root / "lab" / "policy"
         self.token = ""
         self.is_dumb = False
-        self.archive: bytes | None = None
-        """In place of that of the commit."""
         self.asked: list[str] = []
 
     @property
@@ -82,22 +78,6 @@ def serve_repository(root: Path) -> Iterator[GitHost]:
         thread.join()
 
 
-def pack(members: Mapping[str, str | bytes], commit: str) -> bytes:
-    """Return an archive as a host makes it; a text is the target of a link."""
-    buffer = io.BytesIO()
-    headers = {"comment": commit}
-    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers=headers) as packed:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content
-                packed.addfile(entry)
-            else:
-                entry.size = len(content)
-                packed.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 class _Handler(QuietHandler):
     server: GitHost
 
@@ -106,9 +86,7 @@ class _Handler(QuietHandler):
         path = unquote(urlsplit(self.path).path)
         if not self._is_allowed():
             return
-        if "/archive/" in path:
-            self._send_archive(path.rpartition("/")[2].removesuffix(".tar.gz"))
-        elif self.server.is_dumb:
+        if self.server.is_dumb:
             self._send_file(self.server.root / path.strip("/").replace("lab/policy/", "lab/policy/.git/"))
         else:
             self._run_backend(path, b"")
@@ -124,15 +102,6 @@ class _Handler(QuietHandler):
             return True
         self._answer(401, b"", {"WWW-Authenticate": "Basic"})
         return False
-
-    def _send_archive(self, commit: str) -> None:
-        try:
-            command = ["git", "archive", "--format=tar.gz", "--prefix=policy/", commit]
-            made = subprocess.run(command, cwd=self.server.folder, env=CLEAN, capture_output=True, check=True).stdout
-        except (subprocess.CalledProcessError, OSError):
-            self._answer(404, b"")
-        else:
-            self._answer(200, made if self.server.archive is None else self.server.archive)
 
     def _send_file(self, path: Path) -> None:
         self._answer(200, path.read_bytes()) if path.is_file() else self._answer(404, b"")

@@ -54,7 +54,7 @@ def test_a_package_of_another_version_has_to_be_installed(monkeypatch, version, 
     [
         ("huggingface.fetch", ["transfer.fetch", "transfer.container"]),
         ("blob_url.fetch", ["transfer.fetch", "transfer.container"]),
-        ("mlflow.container", ["mlflow.model_fetch", "mlflow.run_fetch"]),
+        ("mlflow.container", ["mlflow.fetch_program"]),
     ],
 )
 def test_the_payload_of_a_container_plugin_has_all_that_it_imports(plugin, modules, tmp_path):

@@ -93,7 +93,7 @@ def test_a_program_imports_the_payload_and_not_the_current_folder(tmp_path, monk
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     place = ContainerContext(cache=tmp_path, python=Path(sys.executable))
     with pytest.raises(OSError) as refused:
-        program.run_program(place, "robotrain_sources.mlflow.model_fetch")
+        program.run_program(place, "robotrain_sources.mlflow.fetch_program")
     check_refusals(refused.value, "os-error")
 
 

@@ -144,8 +144,8 @@ def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_p
     [
         ("models:/act/7", r"^the model registry has no version 7 of act; it has 1, 2, 3$"),
         ("models:/atc/1", r"^the model registry has no model atc; it has act$"),
-        ("models:/gone/1", r"^gone version 1 is in /no/such/folder, and that folder does not exist$"),
-        ("models:/bare/1", r"^bare version 1 has no files$"),
+        ("models:/gone/1", r"^models:/gone/1 is in /no/such/folder, and that folder does not exist$"),
+        ("models:/bare/1", r"^models:/bare/1 has no files$"),
     ],
 )
 def test_a_missing_version_model_or_folder_is_one_sentence(place, uri, message):
@@ -163,5 +163,5 @@ def test_an_empty_registry_is_empty(place, tmp_path):
 
 def test_an_environment_without_mlflow_is_told(place, data_python):
     without = dataclasses.replace(place, python=data_python)
-    with pytest.raises(OSError, match="the run's environment lacks mlflow, needed to reach the model registry"):
+    with pytest.raises(OSError, match="the run's environment lacks mlflow, needed to reach MLflow"):
         container.fetch(model("models:/act/1"), without)

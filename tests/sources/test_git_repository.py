@@ -1,18 +1,18 @@
-"""Repositories of git: what is typed, what is pinned, and what a job fetches, with git and without."""
+"""Repositories of git: what is typed, and the commit that a job has as its code."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from git_server import GitHost, git, pack, serve_repository
+from git_server import GitHost, git, serve_repository
 from problem_assertions import check_refusals
-from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
-from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.git import archive, fetch, git_command, pin
+from robotrain.model.source import SourceError, SourceNotFound
+from robotrain.store import code_folder
+from robotrain_sources.git import clone
 from robotrain_sources.git.kind import KIND
-from robotrain_sources.git.reference import FORM, GitRepository, parse_repository
+from robotrain_sources.git.reference import FORM, GitRepository
 
 BASE = Path("/work")
 FILES = {"train.py": "print(1)\n", "src/util.py": "x = 1\n", "run.sh": "echo\n"}
@@ -30,43 +30,37 @@ def commit(host: GitHost) -> str:
     return host.commit(FILES)
 
 
-@pytest.fixture
-def get(host: GitHost, tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """The files that a job fetches: `get("@main")`, with pin, credential and way as for the program."""
-
-    def run(end: str = "", pin: str = "", credential: str = "", way: str = "") -> dict[str, str]:
-        repository = parse_repository(f"git+{host.url}{end}")
-        folder = fetch.RepositoryFetcher(repository, pin, credential, way).fetch(tmp_path / "cache")
-        return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
-
-    return run
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
 
 
-def resolve(text: str) -> str:
-    return pin.resolve_pin(KIND.parse(text, BASE), "code")
+def fetch(host: GitHost, end: str = "") -> dict[str, str]:
+    """The files that travel: `fetch(host, "@main")`."""
+    folder = clone.fetch_commit(KIND.parse(f"git+{host.url}{end}", BASE))
+    files = code_folder.scan_folder(folder).files
+    return {path: Path(real_path).read_text() for path, real_path in files.items()}
 
 
 @pytest.mark.parametrize(
-    ("text", "suggestion"),
+    "text",
     [
-        ("https://github.com/lab/policy", "git+https://github.com/lab/policy"),
-        ("https://github.com/lab/policy.git", "git+https://github.com/lab/policy"),
-        ("https://gitlab.com/a/b/c/-/tree/main/src", "git+https://gitlab.com/a/b/c@main"),
-        ("git@github.com:lab/policy.git", "git+https://github.com/lab/policy"),
-        ("git+ssh://git@github.com/lab/policy@v1", "git+https://github.com/lab/policy@v1"),
-        ("git+https://me:token@github.com/lab/policy@v1", "git+https://github.com/lab/policy@v1"),
-        ("git+http://example.org/lab/policy", "git+https://example.org/lab/policy"),
-        ("git+https://example.org/lab/policy?token=x", "git+https://example.org/lab/policy"),
-        ("git+https://example.org/lab/policy@--upload-pack=x", "git+https://example.org/lab/policy@REVISION"),
-        ("git+https://example.org/lab/policy#subdirectory=../..", "git+https://HOST/OWNER/REPO@COMMIT"),
-        ("git+file:///etc", ""),
+        *("https://github.com/lab/policy", "https://github.com/lab/policy.git", "git@github.com:lab/policy.git"),
+        *("https://gitlab.com/a/b/c/-/tree/main/src", "git+ssh://git@github.com/lab/policy@v1", "git+file:///etc"),
+        *("git+https://me:token@github.com/lab/policy@v1", "git+https://example.org/lab/policy?token=x"),
+        *("git+http://example.org/lab/policy", "git+https://example.org", "git+https://example.org/lab/../policy"),
+        *("git+https://example.org/lab/%2e%2e/policy", "git+https://example.org/lab%2fpolicy"),
+        *("git+https://example.org/lab/policy@--upload-pack=x", "git+https://example.org/lab/policy@"),
+        *("git+https://example.org/lab/policy@a..b", " git+https://example.org/lab/policy"),
+        *("git+https://example.org/lab/policy#subdirectory=../..", "git+https://example.org/lab/policy#src"),
+        *("git+https://example.org/lab/policy#subdirectory=a//b", "git+https://localhost.example.org@evil/x"),
     ],
 )
-def test_another_form_of_address_is_refused_with_the_one_to_type(text: str, suggestion: str) -> None:
+def test_another_form_of_address_is_refused_with_the_one_to_type(text: str) -> None:
     with pytest.raises(SourceError) as raised:
         KIND.parse(text, BASE)
-    assert raised.value.suggestion == suggestion
-    assert "token" not in raised.value.suggestion
+    assert FORM in raised.value.why
+    assert "token=x" not in raised.value.why
 
 
 def test_a_folder_is_not_an_address() -> None:
@@ -74,191 +68,94 @@ def test_a_folder_is_not_an_address() -> None:
     assert KIND.parse("policy", BASE).kind == "local_path"
 
 
-def test_a_branch_and_a_tag_are_pinned_to_their_commits(host: GitHost, commit: str) -> None:
+def test_a_branch_and_a_tag_are_fetched_as_they_are_now(host: GitHost, commit: str) -> None:
     git(host.folder, "tag", "--annotate", "v1", "--message", "first")
-    later = host.commit({"train.py": "print(2)\n"})
-    commits = [resolve(f"git+{host.url}{end}") for end in ("", "@main", "@v1", f"@{commit}")]
-    assert commits == [later, later, commit, commit]
-    assert pin.read_tags(KIND.parse(f"git+{host.url}", BASE), "code", later) == (f"commit={later}",)
+    later_files = {**FILES, "train.py": "print(2)\n"}
+    host.commit(later_files)
+    files = [fetch(host, end) for end in ("", "@main", "@v1", f"@{commit}")]
+    assert files == [later_files, later_files, FILES, FILES]
 
 
-@pytest.mark.parametrize(
-    "end",
-    ["@mian", "@0123abc", f"@{'a' * 40}"],
-)
-def test_a_revision_that_does_not_exist_is_refused_before_submission(host: GitHost, commit: str, end: str) -> None:
+@pytest.mark.parametrize("end", ["@mian", "@0123abc", f"@{'a' * 40}", "@main#subdirectory=scr"])
+def test_what_does_not_exist_is_refused(host: GitHost, commit: str, end: str) -> None:
     with pytest.raises(SourceNotFound) as raised:
-        resolve(f"git+{host.url}{end}")
+        fetch(host, end)
     check_refusals(raised.value, "source-not-found")
+    nearest = {"@mian": "@main", "@main#subdirectory=scr": "@main#subdirectory=src"}.get(end)
+    assert raised.value.suggestion == (f"git+{host.url}{nearest}" if nearest else "")
 
 
-def test_a_repository_that_does_not_exist_or_is_private_is_told(host: GitHost, commit: str) -> None:
-    with pytest.raises(SourceNotFound):
-        resolve(f"git+{host.url}x@main")
-    host.token = TOKEN
-    with pytest.raises(SourceUnreachable) as refused:
-        resolve(f"git+{host.url}@main")
-    check_refusals(refused.value, "source-unreachable")
-    assert resolve(f"git+{host.url}@{commit}") == commit
+def test_a_commit_is_fetched_once(host: GitHost, commit: str) -> None:
+    host.commit({"train.py": "print(2)\n"})
+    assert fetch(host, f"@{commit}") == FILES
+    request_count = len(host.asked)
+    assert fetch(host, f"@{commit}#subdirectory=src") == {"util.py": "x = 1\n"}
+    assert len(host.asked) == request_count
 
 
-def test_no_configuration_of_a_folder_counts(
-    host: GitHost, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_private_repository_is_read_with_the_users_own_credentials(
+    host: GitHost, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    host.token = TOKEN
+    with pytest.raises(SourceError) as refused:
+        fetch(host, "@main")
+    check_refusals(refused.value, "source-error")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[credential]\n  helper = store\n[core]\n  autocrlf = true\n")
+    address = host.url.replace("://", f"://me:{TOKEN}@").replace("/lab/policy", "")
+    (home / ".git-credentials").write_text(f"{address}\n")
+    monkeypatch.setenv("HOME", str(home))
+    assert fetch(host, "@main") == FILES
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert not any(TOKEN.encode() in path.read_bytes() for path in files)
+    assert TOKEN not in "".join(capfd.readouterr())
+
+
+def test_no_configuration_of_a_folder_counts(host: GitHost, commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     git(host.folder, "config", "url.http://127.0.0.1:1/.insteadOf", host.url)
     monkeypatch.chdir(host.folder)
     monkeypatch.setenv("GIT_DIR", str(host.folder / ".git"))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", "false")
-    assert resolve(f"git+{host.url}@main") == commit
+    assert fetch(host, "@main") == FILES
 
 
-def test_exactly_one_commit_is_fetched_once(host: GitHost, commit: str, get: Any) -> None:
-    host.commit({"train.py": "print(2)\n"})
-    assert get("@main", pin=commit) == FILES
-    request_count = len(host.asked)
-    assert get("@main", pin=commit) == FILES
-    assert len(host.asked) == request_count
-    assert get(f"@{commit}#subdirectory=src") == {"util.py": "x = 1\n"}
-    with pytest.raises(FetchError) as refused:
-        get(f"@{commit}#subdirectory=scr")
-    assert str(refused.value).endswith("the nearest is src")
-    check_refusals(refused.value, "fetch-error configuration")
-
-
-def test_a_commit_that_the_host_does_not_advertise_is_found_among_all(host: GitHost, commit: str, get: Any) -> None:
+def test_a_commit_that_the_host_does_not_advertise_is_found_among_all(host: GitHost, commit: str) -> None:
     host.is_dumb = True
     host.commit({"train.py": "print(2)\n"})
-    assert get(f"@{commit}") == FILES
+    assert fetch(host, f"@{commit}") == FILES
+    with pytest.raises(SourceNotFound):
+        fetch(host, f"@{'a' * 40}")
 
 
-def test_attributes_of_the_repository_leave_nothing_out(host: GitHost, get: Any) -> None:
-    files = {**FILES, ".gitattributes": "src export-ignore\n*.py export-subst filter=x\n", "a.py": "$Format:%H$\n"}
-    assert get(f"@{host.commit(files)}") == files
+def test_nothing_of_the_commit_is_left_out_or_changed(host: GitHost) -> None:
+    files = {**FILES, "job.yaml": "workload: command\n", "a.py": "$Format:%H$\n"}
+    rules = {".gitattributes": "src export-ignore\n*.py export-subst filter=x\n", ".gitignore": "*.sh\n"}
+    assert fetch(host, f"@{host.commit({**files, **rules})}") == files
 
 
-def test_without_git_the_archive_of_the_host_is_fetched(
-    host: GitHost, commit: str, get: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", lambda: "")
-    with pytest.raises(FetchError) as refused:
-        get(f"@{'a' * 40}")
-    check_refusals(refused.value, "fetch-error configuration")
-    with pytest.raises(FetchError) as refused:
-        get("@main")
-    check_refusals(refused.value, "fetch-error configuration")
-    assert get(f"@{commit}") == FILES
+def test_what_must_not_be_sent_of_a_folder_is_refused_of_a_commit(host: GitHost, commit: str, robotrain: Any) -> None:
+    (host.folder / "data").symlink_to("/etc")
+    host.commit({"hf_token": "x"})
+    line = ("render", "command", "--platform", "local", "--code", f"git+{host.url}@main")
+    refused = robotrain(*line, "--", "sh", "run.sh")
+    refused.check_problems(2, "upload-links", "upload-secret")
+    assert ".robotrainignore" not in refused.stderr
+    accepted = robotrain(*line[:-1], f"{line[-1]}#subdirectory=src", "--", "python", "util.py")
+    assert (accepted.exit_code, "packages-unknown" in accepted.stderr) == (0, False), accepted.stderr
 
 
-@pytest.mark.parametrize("has_git", [True, False])
-def test_a_token_is_read_where_the_job_runs_and_never_shown(
-    host: GitHost, commit: str, get: Any, tmp_path: Path, monkeypatch: Any, capfd: Any, has_git: bool
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", git_command.find_git if has_git else lambda: "")
-    host.token = TOKEN
-    file = tmp_path / "token"
-    with pytest.raises(FetchError) as raised:
-        get(f"@{commit}", way="--git-credential NAME")
-    assert not has_git or "--git-credential NAME" in str(raised.value)
-    file.write_text("another-token\n")
-    with pytest.raises(FetchError) as raised:
-        get(f"@{commit}", credential=str(file))
-    assert "another-token" not in str(raised.value)
-    file.write_text(f"{TOKEN}\n")
-    assert get(f"@{commit}", credential=str(file)) == FILES
-    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert not any(TOKEN in path.read_text() for path in files)
-    assert TOKEN not in "".join(capfd.readouterr())
-
-
-@pytest.mark.parametrize("name", ["p/../../evil", "p//etc/evil", "p/a/../../../evil"])
-def test_an_archive_writes_nothing_outside(
-    host: GitHost, commit: str, get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", lambda: "")
-    host.archive = pack({"p/a.py": b"1", name: b"evil"}, commit)
-    with pytest.raises(FetchError) as refused:
-        get(f"@{commit}")
-    check_refusals(refused.value, "fetch-error data")
-    assert not list(tmp_path.rglob("evil"))
-
-
-def test_links_out_of_an_archive_are_left_out(
-    host: GitHost, commit: str, get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", lambda: "")
-    members = {"p/a.py": b"1", "p/b.py": "a.py", "p/up": "../../..", "p/etc": "/etc", "p/here": "sub", "p/sub/x": b"2"}
-    host.archive = pack({**members, "p/in": "here/../.."}, commit)
-    assert get(f"@{commit}") == {"a.py": "1", "b.py": "1", "sub/x": "2"}
-    assert "etc" in capfd.readouterr().out
-
-
-def test_no_link_is_made_below_a_link(
-    host: GitHost, commit: str, get: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", lambda: "")
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    host.archive = pack({"p/a.py": b"1", "p/up": str(outside), "p/up/deep/evil": "/etc"}, commit)
-    with pytest.raises(FetchError) as refused:
-        get(f"@{commit}")
-    check_refusals(refused.value, "fetch-error data")
-    assert not list(outside.iterdir())
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        lambda commit: b"no archive",
-        lambda commit: pack({"p/a.py": b"1"}, "b" * 40),
-        lambda commit: pack({"p": b""}, commit),
-        lambda commit: pack({"p/a": "b", "p/a/x": b""}, commit),
-    ],
-    ids=["no archive", "another commit", "no files", "two entries"],
-)
-def test_an_archive_of_something_else_is_refused(
-    host: GitHost, commit: str, get: Any, monkeypatch: pytest.MonkeyPatch, content: Any
-) -> None:
-    monkeypatch.setattr(git_command, "find_git", lambda: "")
-    host.archive = content(commit)
-    with pytest.raises(FetchError) as refused:
-        get(f"@{commit}")
-    check_refusals(refused.value, "fetch-error")
-
-
-def test_a_repository_that_is_too_large_for_code_is_refused(
-    host: GitHost, commit: str, get: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(archive, "MAX_FILES", 2)
-    with pytest.raises(FetchError) as refused:
-        get(f"@{commit}")
-    check_refusals(refused.value, "fetch-error configuration")
-
-
-@pytest.mark.parametrize(
-    ("url", "token", "expected"),
-    [
-        ("github.com/lab/policy", "", ["https://codeload.github.com/lab/policy/tar.gz/C"]),
-        ("github.com/lab/policy", "t", ["https://api.github.com/repos/lab/policy/tarball/C"]),
-        ("gitlab.com/a/b/c", "", ["https://gitlab.com/a/b/c/-/archive/C/c-C.tar.gz"]),
-        ("gitlab.com/a/b/c", "t", ["https://gitlab.com/api/v4/projects/a%2Fb%2Fc/repository/archive.tar.gz?sha=C"]),
-        ("codeberg.org/lab/policy", "", ["https://codeberg.org/lab/policy/archive/C.tar.gz"]),
-    ],
-)
-def test_hosts_offer_archives_in_their_own_forms(url: str, token: str, expected: list[str]) -> None:
-    addresses = [
-        address for address, _ in archive.list_archives(parse_repository(f"git+https://{url}.git"), "C", token)
-    ]
-    assert addresses[:1] == expected
-
-
-def test_a_token_answers_its_own_host_alone(tmp_path: Path) -> None:
-    _, environ = git_command.make_command(tmp_path, [], git_command.GitToken("https://example.org/a", TOKEN))
-    prompts = (
-        "Password for 'https://x-access-token@example.org': ",
-        "Password for 'https://x-access-token@evil.org': ",
-    )
-    answers = [subprocess.check_output([environ["GIT_ASKPASS"], text], env=environ) for text in prompts]
-    assert answers == [f"{TOKEN}\n".encode(), b""]
+def test_a_job_has_the_commit_as_its_code_and_is_repeated_with_it(host: GitHost, commit: str, robotrain: Any) -> None:
+    line = ("command", "--platform", "local", "--code", f"git+{host.url}@main", "--json")
+    command = ("--", "sh", "-c", "cat train.py")
+    rendered = robotrain("render", *line, *command)
+    assert rendered.exit_code == 0, rendered.stderr
+    run = json.loads(robotrain("submit", *line, "--wait", *command).stdout)["run"]
+    host.commit({"train.py": "print(2)\n"})
+    repeated = json.loads(robotrain("resubmit", run, "--wait", "--json").stdout)["run"]
+    for name in (run, repeated):
+        assert commit[:12] in robotrain("status", name).stdout
+        assert "print(1)" in robotrain("logs", name).stdout
 
 
 def test_the_kind_and_its_parser_name_the_same_form():

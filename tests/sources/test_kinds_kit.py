@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, ClassVar
 
 import pytest
 from azure_stand_in import Fault
-from git_server import serve_repository
 from robotrain.testing import Served, SourceKit, kit_base
 from robotrain_sources.transfer import container
 from transfer_fixtures import QUICK
@@ -103,20 +101,6 @@ class TestGit(SourceKit):
         "git+https://example.org/lab/policy#subdirectory=src/": "git+https://example.org/lab/policy#subdirectory=src",
     }
     bad = ("git+https://u:p@example.org/lab/policy", "https://example.org/lab/policy", "git+ssh://git@example.org/a/b")
-
-    @pytest.fixture
-    def served(self, tmp_path: Path) -> Iterator[Served]:
-        files = {"train.py": "print(1)\n", "src/util.py": "x = 1\n"}
-        with serve_repository(tmp_path / "host") as host:
-            host.commit(files)
-            yield Served(
-                text=f"git+{host.url}@main",
-                files={name: text.encode() for name, text in files.items()},
-                role="code",
-                missing=f"git+{host.url}@none",
-                change=lambda: host.commit({"train.py": "print(2)\n"}),
-                python=Path(sys.executable),
-            )
 
 
 class TestDataAsset(SourceKit):

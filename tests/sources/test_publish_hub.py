@@ -16,7 +16,6 @@ from robotrain_runtime.contract.container_plugin import ContainerContext, ModelD
 from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.contract.target import CheckpointMark, CheckpointOwner
 from robotrain_sources.huggingface import fetch, layout
-from robotrain_sources.huggingface.layout import CLAIM
 from robotrain_sources.huggingface_publish import target
 
 pytestmark = pytest.mark.slow
@@ -126,29 +125,6 @@ def test_the_card_has_its_metadata_and_names_the_tag(publish, save, repository):
     assert "`me/act` at `second-step-000200`" in text
 
 
-def test_a_card_that_says_less_replaces_none(place, save, repository):
-    folder, rows = save(200), ["| training loss | 200 | 0.5 |", "| rollout/success_rate | 0.25 |"]
-    told: list[str] = []
-
-    def write(*lines: str) -> str:
-        description = dataclasses.replace(DESCRIPTION, sections=[("Metrics", "\n".join(lines))])
-        there = dataclasses.replace(place, log_line=told.append, describe_checkpoint=lambda step: description)
-        with contextlib.closing(target.open(ADDRESS, there)) as writer:
-            writer.write(folder, checkpoint.read_manifest(folder), lambda: False)
-        repo = repository()
-        return repo.commits[repo.branches["main"]]["README.md"].decode()
-
-    assert rows[0] in write(rows[0])
-    assert rows[0] in write()
-    assert rows[0] in write(rows[1])
-    assert told == []
-    whole = write(*rows)
-    assert rows[0] in whole
-    assert rows[1] in whole
-    assert told == ["step 200: the model card has new scores"]
-    assert rows[1] not in read_tag(repository(), "step-000200")["README.md"].decode()  # a tag is never moved
-
-
 def test_a_card_that_the_hub_refuses_does_not_lose_the_checkpoint(place, save, repository):
     lines: list[str] = []
     wrong = ModelDescription(title="A policy", metadata={"license": "not a license"})
@@ -174,13 +150,37 @@ def test_what_is_there_already_is_not_sent_again(hub, publish, save):
     ]
 
 
-def test_an_older_checkpoint_that_is_sent_later_leaves_the_newest_at_the_head(publish, save, repository):
+def test_an_older_checkpoint_that_is_sent_later_never_becomes_the_head(publish, save, repository):
     publish(save(400))
-    assert publish(save(200))
+    with pytest.raises(PermanentError, match=f"has step 400 already, .* such as {RUN}"):
+        publish(save(200))
     repo = repository()
-    assert sorted(repo.tags) == ["step-000200", "step-000400"]
-    assert (repo.branches, repo.branches["main"]) == ({"main": repo.tags["step-000400"]}, repo.tags["step-000400"])
-    assert read_tag(repo, "step-000200")["training_state/number.json"] == b"200"
+    assert [*repo.tags] == ["step-000400"]
+    assert repo.branches == {"main": repo.tags["step-000400"]}
+    repo.squash()
+    with pytest.raises(PermanentError, match="has step 400 already"):
+        publish(save(200))
+
+
+def test_a_commit_without_its_tag_does_not_keep_an_older_step_out(hub, publish, save, repository):
+    """A pod that is killed between the two loses its checkpoint, and trains it again."""
+    hub.faults.append(Fault(r"POST /api/models/me/act/tag/", status=503, times=9))
+    with pytest.raises(OSError, match="503"):
+        publish(save(600))
+    hub.faults.clear()
+    for step in (500, 600):
+        assert publish(save(step))
+    repo = repository()
+    assert sorted(repo.tags) == ["step-000500", "step-000600"]
+    assert repo.branches == {"main": repo.tags["step-000600"]}
+
+
+def test_a_step_that_is_saved_again_has_its_tag_anew(publish, save, repository):
+    publish(save(200))
+    assert publish(save(200, {**FILES, "training_state/more.json": b"{}"}))
+    assert read_tag(repository(), "step-000200")["training_state/more.json"] == b"{}"
+    assert publish(save(400))
+    assert "training_state/more.json" not in read_tag(repository(), "step-000400")
 
 
 FAULTS = {
@@ -216,12 +216,14 @@ def test_a_branch_belongs_to_the_run_that_was_first(publish, save, repository):
 
 
 def test_of_two_runs_that_begin_at_once_one_gets_the_branch(hub, publish, save, repository):
-    def claim() -> None:
+    other = checkpoint.read_manifest(save(100, run="another-1"))
+
+    def commit_other() -> None:
         repo = repository()
         files = repo.commits[repo.branches["main"]]
-        repo.commit({**files, CLAIM: layout.BranchClaim(run="another-1").to_bytes()})
+        repo.commit({**files, MANIFEST: checkpoint.format_manifest(other)})
 
-    hub.faults.append(Fault(r"POST /api/models/me/act/commit/", act=claim))
+    hub.faults.append(Fault(r"POST /api/models/me/act/commit/", act=commit_other))
     with pytest.raises(PermanentError, match="belongs to the run another-1"):
         publish(save(200))
     assert repository().tags == {}
@@ -243,14 +245,14 @@ def test_a_new_branch_has_nothing_of_a_squashed_main(place, publish, save, repos
     second = f"{ADDRESS}@second"
     assert publish(save(200, run=run), second)
     files = read_tag(repository(), "second-step-000200")
-    assert layout.parse_claim(files[CLAIM]).run == run
+    assert checkpoint.parse_manifest(files[MANIFEST]).run == run
     assert files["training_state/number.json"] == b"200"
     assert repository().branches["second"] == repository().tags["second-step-000200"]
     assert target.inspect(second, place).owner == CheckpointOwner(run=run)
 
 
 def test_a_branch_that_was_only_created_belongs_to_nobody(place, publish, save, repository):
-    """A run may end between the branch and its claim."""
+    """A run may end between the branch and its first commit."""
     publish(save(400))
     repo = repository()
     repo.squash()

@@ -123,7 +123,7 @@ def test_only_kinds_that_act_in_the_container_have_a_container_plugin() -> None:
         **{
             name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface", "torchvision")
         },
-        **{name: f"robotrain_sources.{name}.container" for name in ("local_path", "git")},
+        "local_path": "robotrain_sources.local_path.container",
     } | dict.fromkeys(("registered_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
 
@@ -153,4 +153,4 @@ def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> No
 
 def test_kinds_whose_content_may_change_are_pinned() -> None:
     pinned = {name for name, kind in KINDS.items() if kind.pinning}
-    assert pinned == {"blob_url", "git", "huggingface", "local_path", "torchvision"}
+    assert pinned == {"blob_url", "huggingface", "local_path", "torchvision"}

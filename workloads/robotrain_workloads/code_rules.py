@@ -58,7 +58,7 @@ def check_code(
         ways = _suggest_program_folder(folder, program, flag)
         if error.filename and Path(error.filename).is_relative_to(os.path.realpath(folder)):
             name = os.path.relpath(error.filename, os.path.realpath(folder))
-            ways.append(_suggest_ignoring(folder, [name], "what it names stays here"))
+            ways += _suggest_ignoring(folder, [name], "what it names stays here")
         reason = redact(f"{error}.")
         yield make_problem("upload-unreadable", *ways, where=flag, given=folder, why=reason)
         return
@@ -77,7 +77,7 @@ def check_code(
             else _find_top_names(code_content.links, program)
         )
         if len(link_names) <= MAX_IGNORED:
-            ways.append(_suggest_ignoring(folder, link_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here"))
+            ways += _suggest_ignoring(folder, link_names, f"what {code_folder.OWN_IGNORE_FILE} names stays here")
         yield make_problem("upload-links", *ways, where=flag, given=folder, files=_join_names(code_content.links))
 
 
@@ -120,7 +120,9 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
             word for name in (*sorted(allowed_files), *listed_names) for word in ("--allow-secret-file", name)
         )
         allow = Suggestion(flags, f"if {'they are' if len(listed_names) > 1 else 'it is'} meant to be sent")
-        yield make_problem("upload-secret", ignore, allow, where=flag, given=folder, files=_join_names(suspected_names))
+        yield make_problem(
+            "upload-secret", *ignore, allow, where=flag, given=folder, files=_join_names(suspected_names)
+        )
 
 
 def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
@@ -150,16 +152,17 @@ def _suggest_less(content: CodeContent, folder: str, flag: str, program: str) ->
     """Return how less is sent: the folder of the program alone, or without what is largest."""
     ways = _suggest_program_folder(folder, program, flag)
     if unneeded := [name for name in content.list_largest() if name != program and not program.startswith(name)]:
-        ways.append(_suggest_ignoring(folder, unneeded[:1], "if the program does not need it"))
+        ways += _suggest_ignoring(folder, unneeded[:1], "if the program does not need it")
     return ways or [Suggestion(f"{flag} FOLDER", "the folder of the program alone")]
 
 
-def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> Suggestion:
+def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> list[Suggestion]:
+    if code_folder.is_commit(folder):  # all of it is sent
+        return []
     file = shlex.quote(str(Path(folder, code_folder.OWN_IGNORE_FILE)))
     ignore_lines = shlex.join(f"/{name}" for name in ignored_names)
-    return Suggestion(
-        f"printf '%s\\n' {ignore_lines} >> {file}" if ignored_names[1:] else f"echo {ignore_lines} >> {file}", remark
-    )
+    command = "printf '%s\\n'" if ignored_names[1:] else "echo"
+    return [Suggestion(f"{command} {ignore_lines} >> {file}", remark)]
 
 
 def _join_names(names: list[str]) -> str:

@@ -24,6 +24,7 @@ from robotrain.pipelines.pipeline_file import change_steps
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
+from robotrain.submission.prepare import Purpose
 
 if TYPE_CHECKING:
     import typer
@@ -48,12 +49,11 @@ ReadRequest = Callable[[], tuple[Request, Workload, Platform, list[Problem]]]
 
 
 def prepare_evaluated(
-    ctx: typer.Context, values: dict[str, Any], read_request: ReadRequest, is_sent: bool
+    ctx: typer.Context, values: dict[str, Any], read_request: ReadRequest, purpose: Purpose
 ) -> PreparedPipeline:
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
 
     :param read_request: returns what the arguments ask for, as the command does.
-    :param is_sent: whether it is to be submitted.
     """
     plugins = get_plugins(ctx)
     sets = take_step_changes(values)
@@ -76,7 +76,7 @@ def prepare_evaluated(
     pipeline = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
     pipeline = replace(pipeline, steps=tuple(steps), problems=tuple(problems))
-    prepared = prepare_pipeline(pipeline, platform, plugins, is_sent=is_sent)
+    prepared = prepare_pipeline(pipeline, platform, plugins, purpose=purpose)
     return replace(prepared, warnings=(*prepared.warnings, *train_eval.describe_fine_tuning(request)))
 
 

@@ -43,7 +43,7 @@ from robotrain.plugins.manager import Plugins
 if TYPE_CHECKING:
     from robotrain.cli.job_request import TypedJob
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.prepare import PreparedJob, Purpose
 
 SET_HELP = (
     "set a value by its name in a job file: batch_size=8. Keys of platforms and inputs are platforms.NAME.KEY and"
@@ -73,8 +73,8 @@ class JobCommand(JobHelp, JobCompletion):
     choice: Choice
     saves_job = True
     """Whether it can write the job to a file."""
-    sends = False
-    """Whether it submits: its first line says the platform, and where that was chosen."""
+    purpose: "Purpose" = "explain"
+    """What it prepares the job for: to submit, its first line says the platform, and where that was chosen."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
 
@@ -132,7 +132,7 @@ class JobCommand(JobHelp, JobCompletion):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options."""
-        is_known = self.sends and self.choice.platform in get_plugins(ctx).list_names("platform")
+        is_known = self.purpose == "submit" and self.choice.platform in get_plugins(ctx).list_names("platform")
         if is_known and ctx.params.get("plan") is None:
             print_platform(self.choice.platform, str(self.choice.origins[1]))
         return self.execute(ctx, self.choice, dict(ctx.params))
@@ -200,10 +200,11 @@ class JobCommand(JobHelp, JobCompletion):
         """Prepare the job and run the command on it; all problems are reported at once."""
         from robotrain.cli import job_request  # costs start-up of help
 
+        line = self.describe_line(ctx, values)
         if choice.is_evaluated:
-            self.run_pipeline(ctx, job_request.prepare_evaluated(self.describe_line(ctx, values), self.sends), values)
+            self.run_pipeline(ctx, job_request.prepare_evaluated(line, self.purpose), values)
         else:
-            self.run_prepared(ctx, job_request.prepare_job(self.describe_line(ctx, values), self.sends), values)
+            self.run_prepared(ctx, job_request.prepare_job(line, self.purpose), values)
 
     def describe_line(self, ctx: typer.Context, values: dict[str, Any]) -> "TypedJob":
         """Return what was typed."""

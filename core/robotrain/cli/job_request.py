@@ -22,7 +22,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins.failures import make_no_workload_error
 from robotrain.submission import prepare
-from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob, Purpose
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
@@ -40,11 +40,8 @@ class TypedJob(NamedTuple):
     """Returns those of the command itself, whatever the job is."""
 
 
-def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
-    """Return the job that the arguments ask for, saved where they say so. Raise Rejected with all problems.
-
-    :param is_sent: whether it is to be submitted.
-    """
+def prepare_job(typed: TypedJob, purpose: Purpose) -> PreparedJob:
+    """Return the job that the arguments ask for, saved where they say so. Raise Rejected with all problems."""
     values = typed.values
     request, workload, platform, problems = read_request(typed)
     prepared = prepare.prepare_job(
@@ -54,7 +51,7 @@ def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
         get_plugins(typed.ctx),
         tuple(problems),
         assets_only=bool(values.get("assets_only")),
-        is_sent=is_sent,
+        purpose=purpose,
     )
     if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
         from robotrain.cli import evaluated_training  # costs start-up
@@ -68,11 +65,11 @@ def prepare_job(typed: TypedJob, is_sent: bool) -> PreparedJob:
     return prepared
 
 
-def prepare_evaluated(typed: TypedJob, is_sent: bool) -> "PreparedPipeline":
+def prepare_evaluated(typed: TypedJob, purpose: Purpose) -> "PreparedPipeline":
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected with all problems."""
     from robotrain.cli import evaluated_training
 
-    return evaluated_training.prepare_evaluated(typed.ctx, typed.values, lambda: read_request(typed), is_sent)
+    return evaluated_training.prepare_evaluated(typed.ctx, typed.values, lambda: read_request(typed), purpose)
 
 
 def read_request(typed: TypedJob) -> tuple[Request, Workload, Platform, list[Problem]]:

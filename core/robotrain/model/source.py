@@ -176,6 +176,8 @@ class SourceKind:
     schemes: tuple[str, ...] = ()
     pinning: Pinning | None = None
     """For kinds whose content can change under the same name."""
+    fetch_here: Callable[[Source], Path] | None = None
+    """(source) → a folder of this machine with its content, which the job has in its place. Raise SourceError."""
     pinned_by_platform: Callable[[str], bool] = field(default=lambda uri: False)
     """Return whether the platform pins a source instead: it knows the registry of the job's models."""
     target: str = ""

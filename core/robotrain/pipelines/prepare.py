@@ -44,7 +44,7 @@ from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.pin import drop_no_pin, pin_job, query_in_parallel
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
-from robotrain.submission.prepare import InputStep, PreparedJob, prepare_job
+from robotrain.submission.prepare import InputStep, PreparedJob, Purpose, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.same_job import JobPart, carry_same_key
@@ -121,12 +121,9 @@ class PreparedPipeline(PreparedJob):
 
 
 def prepare_pipeline(
-    request: PipelineRequest, platform: Platform, plugins: Plugins, *, is_sent: bool = False
+    request: PipelineRequest, platform: Platform, plugins: Plugins, *, purpose: Purpose = "explain"
 ) -> PreparedPipeline:
-    """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages.
-
-    :param is_sent: whether it is to be submitted: what is wrong with folders of this machine is reported too.
-    """
+    """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
     problems = [*request.problems, *check_pipeline_name(request.name)]
     if request.steps or not problems:  # a file that cannot be read has no steps
         problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
@@ -138,7 +135,7 @@ def prepare_pipeline(
         step_request = by_name[name]
         problems += label_problems(step_request, check_inputs(step_request, workload, workloads))
         try:
-            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, is_sent)
+            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, purpose)
             prepared[name] = job
             problems += label_problems(step_request, notes)
         except Rejected as rejected:  # `check_inputs` reported what the step's inputs are not
@@ -157,7 +154,7 @@ def prepare_pipeline(
             with collect_problems(problems):
                 registrations[step_request.name] = make_registration_job(prepared_job, settings, settings)
     hand_over_checkpoints(by_name, workloads, prepared, problems)
-    if is_sent and select_errors(problems):
+    if purpose == "submit" and select_errors(problems):
         for name, job in prepared.items():
             folder_problems = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
             reported = {(problem.code, problem.given) for problem in problems}
@@ -329,11 +326,11 @@ def _prepare_step(
     platform: Platform,
     plugins: Plugins,
     kinds: Mapping[str, SourceKind],
-    is_sent: bool,
+    purpose: Purpose,
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
     assert step_request.request is not None
-    job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent)
+    job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, purpose=purpose)
     notes = list(job.warnings)
     parameter = workload.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)

@@ -19,7 +19,7 @@ make_problem = Messages(__file__)
 
 CODE_FOLDER = "code"
 """In the run folder: the copy of the user's code."""
-CREDENTIAL_SETTINGS = {"blob_url": "blob_credential_file", "huggingface": "hub_token_file", "git": "git_token_file"}
+CREDENTIAL_SETTINGS = {"blob_url": "blob_credential_file", "huggingface": "hub_token_file"}
 """By the kind of source, the setting of the file that opens it."""
 
 
@@ -40,7 +40,6 @@ def make_placement(job: Job, settings: Any, folder: str, *, cache: str, tracking
         secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
-        ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
         mounts=_make_code_mounts(job.sources, os.path.join(folder, CODE_FOLDER)),
     )
 

@@ -108,15 +108,6 @@ class SchedulerFolders:
             names="file",
         ),
     ] = None
-    git_token_file: Annotated[
-        str | None,
-        Param(
-            help="file with a token of the git host, for code in a private repository",
-            metavar="FILE",
-            path=True,
-            names="file",
-        ),
-    ] = None
     secrets: Annotated[
         str | None,
         Param(

@@ -23,7 +23,7 @@ def make_absolute_uri(uri: str) -> str:
 
 PATH_SETTINGS = (
     *("runs_dir", "cache_dir", "environment"),
-    *("blob_credential_file", "hub_token_file", "git_token_file"),
+    *("blob_credential_file", "hub_token_file"),
 )
 
 

@@ -93,12 +93,13 @@ def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
     """Return the content of a folder; of one that is too large only what is seen in `COUNT_SECONDS` after that is
     certain. Raise OSError.
 
-    :param is_staged: whether it is a staged copy, of which everything is sent.
+    :param is_staged: whether it is a staged copy. Of that, and of a commit that was fetched, everything is sent.
     """
     content = CodeContent()
     root = os.path.realpath(folder)
     notice = SlowNotice(f"reading the names of the folder of code {folder}")
-    repository_path, ignore_rules = ("", (("", _parse_rules(["!*"])),)) if is_staged else _read_ignore_files_above(root)
+    is_whole = is_staged or is_commit(root)
+    repository_path, ignore_rules = ("", None) if is_whole else _read_ignore_files_above(root)
     end: float | None = None
     for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", repository_path, ignore_rules))):
         notice.update(count)
@@ -215,10 +216,11 @@ def find_ignoring_rule(folder: Path, path: str) -> tuple[Path | None, str]:
 
 
 def _list_entries(
-    folder: str, parent_path: str, above: str, ignored: IgnoreRules, downloads: frozenset[str] = frozenset()
+    folder: str, parent_path: str, above: str, ignored: IgnoreRules | None, downloads: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
     """Yield path and entry of everything below a folder, without an entry for folders and for what is ignored.
 
+    :param ignored: None if nothing is ignored.
     :param downloads: the paths of outputs that were downloaded to the folders above.
     """
     downloads |= {f"{parent_path}{name}" for name in written_files.read_downloads(folder)}
@@ -226,12 +228,13 @@ def _list_entries(
         visible_entries = (entry for entry in entries if not entry.name.startswith(".") and entry.name != "__pycache__")
         ordered_entries = sorted(islice(visible_entries, MAX_NAMES + 1), key=lambda entry: os.fsencode(entry.name))
     for file in (os.path.join(folder, name) for name in IGNORE_FILES):
-        if os.path.isfile(file):
+        if ignored is not None and os.path.isfile(file):
             ignored = _add_rules(ignored, f"{above}{parent_path}", file)
     for entry in ordered_entries:
         path = f"{parent_path}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
-        is_ignored = _is_ignored(f"{above}{path}/" if is_folder else f"{above}{path}", ignored)
+        name = f"{above}{path}/" if is_folder else f"{above}{path}"
+        is_ignored = False if ignored is None else _is_ignored(name, ignored)
         if is_ignored is None:
             is_own = written_files.is_written_folder if is_folder else written_files.is_written_file
             is_ignored = path in downloads or is_own(entry.path)
@@ -312,6 +315,16 @@ def _read_pinned_size(staged_copy: Path) -> int:
         return int(_get_pin_file(staged_copy).read_text(encoding="ascii").rpartition(":")[2])
     except (OSError, ValueError):
         return MAX_STAGED_BYTES + 1
+
+
+def get_commits_folder() -> Path:
+    """Return the folder of the commits of repositories that were fetched to be sent."""
+    return files.get_cache_folder() / "git"
+
+
+def is_commit(folder: str) -> bool:
+    """Return whether a folder is a commit, or in one, that was fetched to be sent."""
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(get_commits_folder()))
 
 
 def _get_copies_folder(folder: Path) -> Path:

@@ -17,10 +17,18 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.values import IMPLIED_ORIGIN
-from robotrain.errors import Problem, Rejected, Suggestion, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
+from robotrain.model.source import (
+    LOCAL_KIND,
+    Pinning,
+    Source,
+    SourceError,
+    SourceKind,
+    SourceNotFound,
+    SourceUnreachable,
+)
 from robotrain.redaction import holds_secret, redact
 
 make_problem = Messages(__file__)
@@ -65,6 +73,27 @@ def pin_job(
     pins = query_in_parallel(pin_source, job.sources)
     problems = [problem for _, problem in pins if problem]
     return dataclasses.replace(job, sources=tuple(source for source, _ in pins)), _merge_warnings(problems)
+
+
+def fetch_sources(job: Job, kinds: SourceKinds) -> Job:
+    """Return the job with folders of this machine in place of sources that are fetched here. Raise Rejected."""
+    fetched_sources: list[document.JobSource] = []
+    problems: list[Problem] = []
+    for source in job.sources:
+        kind = kinds.get(source.kind)
+        if kind is None or kind.fetch_here is None:
+            fetched_sources.append(source)
+            continue
+        try:
+            folder = kind.fetch_here(parse_source(source, kinds))
+            fetched_sources.append(dataclasses.replace(source, kind=LOCAL_KIND, uri=str(folder)))
+        except FAILURES as error:
+            ways = _list_suggestions(error) if isinstance(error, SourceError) else ()
+            message = "source-missing" if isinstance(error, SourceNotFound) else "source-not-fetched"
+            reason = explain_error(error, source.kind)
+            problems.append(make_problem(message, *ways, **_locate(source), uri=source.uri, why=reason))
+    raise_if_any(problems)
+    return dataclasses.replace(job, sources=tuple(fetched_sources))
 
 
 def find_lost_pins(

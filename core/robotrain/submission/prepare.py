@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from robotrain.submission.source_files import SourceFiles
 
 MAX_TAG_LENGTH = 256
+Purpose = Literal["explain", "render", "submit"]
+"""What a job is prepared for. To explain it, nothing is fetched; to submit it, folders of this machine are checked."""
 
 
 class InputStep(NamedTuple):
@@ -235,20 +237,19 @@ def prepare_job(
     earlier_problems: Iterable[Problem] = (),
     assets_only: bool = False,
     kinds: Mapping[str, SourceKind] | None = None,
-    is_sent: bool = False,
+    purpose: Purpose = "explain",
 ) -> PreparedJob:
     """Resolve and check a job. Raise Rejected with the problems of all stages.
 
     :param assets_only: the job is not submitted, only its assets are uploaded; what only a run needs may be missing.
     :param kinds: the source kinds; None for those of the plugins.
-    :param is_sent: whether it is to be submitted: what is wrong with folders of this machine is reported too.
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
     resolution, problems = check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
     workload = resolution.workload
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
-    if is_sent and select_errors(problems):
+    if purpose == "submit" and select_errors(problems):
         from robotrain.submission.machine_folders import (  # costs start-up
             find_folder_problems,
             place_missing_folders,
@@ -257,17 +258,25 @@ def prepare_job(
         folder_problems = find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
         problems += place_missing_folders(folder_problems, resolution)
     raise_if_any(problems)
+    job = resolution.job
+    if purpose != "explain" and any(kind.fetch_here for source in job.sources if (kind := kinds.get(source.kind))):
+        from robotrain.submission.pin import fetch_sources  # costs start-up
+
+        job = fetch_sources(job, kinds)
+        doubts = list(workload.check(resolution.job))
+        problems = [*(problem for problem in problems if problem not in doubts), *workload.check(job)]
+        raise_if_any(problems)
     return PreparedJob(
-        job=resolution.job,
+        job=job,
         platform=platform,
         settings=resolution.settings,
         kinds=kinds,
-        container_plugins=collect_container_plugins(resolution.job, workload, kinds, platform, resolution.settings),
+        container_plugins=collect_container_plugins(job, workload, kinds, platform, resolution.settings),
         warnings=tuple(problems),
         resolution=resolution,
         values=tuple(list_resolved_values(resolution, workload)),
         produces=workload.produces,
-        default_name=make_default_name(resolution.job, workload, resolution.parameters),
+        default_name=make_default_name(job, workload, resolution.parameters),
         platforms=plugins.platforms,
         workload=workload,
         check_site=lambda job: site.find_site_problems(plugins, job, platform.name),

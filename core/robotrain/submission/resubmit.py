@@ -140,7 +140,7 @@ def change_job(
     request = Request(complete=True, after_dashes=read_after_dashes(trainer_args), flags=flags, files=(file,))
     request, problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored, file)
-    prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
+    prepared = prepare_job(request, workload, platform, plugins, tuple(problems), purpose="render")
     has_resume_source = any(source.role == RESUME_ROLE for source in prepared.job.sources)
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not has_resume_source)
     pinned_sources = {source.key: source for source in job.sources}

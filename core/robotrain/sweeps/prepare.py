@@ -93,7 +93,7 @@ class _SweepPreparer:
             sweep=dump_sweep(plan),
         )
         try:
-            prepared = prepare_pipeline(pipeline, self.platform, self.plugins, is_sent=True)
+            prepared = prepare_pipeline(pipeline, self.platform, self.plugins, purpose="submit")
         except Rejected as rejected:
             named_problems = _name_points(rejected.problems, dict(zip(trial_names, points, strict=True)))
             raise Rejected(dict.fromkeys(map(self._vary_values, named_problems))) from None
@@ -198,7 +198,7 @@ class _SweepPreparer:
             for value in axis.samples if axis.is_range else ():
                 request = self._make_request(SpacePoint({**first_values, axis.name: value}), problems)
                 try:
-                    prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
+                    prepare_job(request, self.request.workload, self.platform, self.plugins, purpose="submit")
                 except Rejected as rejected:
                     problems += (problem for problem in rejected.problems if problem not in problems)
 

@@ -168,6 +168,8 @@ class SourceKit(KitBase):
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind) -> Iterator[str]:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
+        if declaration.fetch_here:
+            pytest.skip("a job has a folder of this machine in its place")
         source = declaration.parse(declaration.example, BASE_FOLDER)
         typed_words = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
         expected_sources = [(role, source.kind, str(source)) for role in ROLES if role in declaration.roles]

@@ -109,16 +109,6 @@ class AzureMLSettings(AzureSettings):
             names="secret",
         ),
     ] = None
-    git_credential: Annotated[
-        str | None,
-        Param(
-            help="secret of a key vault that holds a token of the git host, as for --hf-credential; used if the job's "
-            "code is in a repository",
-            metavar="NAME",
-            bare_value="git-token",
-            names="secret",
-        ),
-    ] = None
     secrets: Annotated[
         str | None,
         Param(
@@ -133,7 +123,7 @@ class AzureMLSettings(AzureSettings):
     key_vault: Annotated[
         str | None,
         Param(
-            help="key vault of --hf-credential, --git-credential and --secret",
+            help="key vault of --hf-credential and --secret",
             terraform=TerraformOutput("key_vault_name.value", is_optional=True),
             metavar="NAME",
             names="secret",

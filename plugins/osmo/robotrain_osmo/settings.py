@@ -102,16 +102,6 @@ class OsmoSettings(AzureSettings):
             names="secret",
         ),
     ] = None
-    git_credential: Annotated[
-        str | None,
-        Param(
-            help="OSMO credential with a token of the git host under the key `git_token`, or NAME:KEY; used if the "
-            "job's code is in a repository",
-            metavar="NAME[:KEY]",
-            bare_value="git_token",
-            names="secret",
-        ),
-    ] = None
     delivery: Annotated[
         Literal["auto", "inline", "dataset"],
         Param(

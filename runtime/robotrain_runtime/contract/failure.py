@@ -62,14 +62,6 @@ class SourceError(ValueError):
         self.suggestion = suggestion
 
 
-def suggest_normal_form(parse: Callable[[str], object], text: str) -> str:
-    """Return the printed form of what `text` names, or the suggestion of its SourceError; empty if there is none."""
-    try:
-        return str(parse(text))
-    except SourceError as error:
-        return error.suggestion
-
-
 class JobFailed(Exception):
     """The run cannot continue; the message is the reason."""
 

@@ -72,8 +72,7 @@ def repeat_if_busy(request: Callable[[], Answer]) -> Answer:
 def _find_busy_pause(error: BaseException, pause: float) -> float | None:
     """Return how long to wait before the same request; None if it would fail again, or if the wait is too long."""
     causes = list(iter_causes(error))
-    git = re.search(r"returned error: (\d{3})\b", str(error))
-    status = next((code for cause in causes if (code := parse_http_status(cause))), 0) or (int(git[1]) if git else 0)
+    status = next((code for cause in causes if (code := parse_http_status(cause))), 0)
     if not status:
         return None if get_class_names(*causes).isdisjoint(_LOST_ANSWERS) else pause
     if status not in TRANSIENT_STATUS and status < 500:

@@ -1,19 +1,17 @@
 """The `git` command: how it is run, and what its messages mean.
 
-It runs in a folder of its own, with the configuration of the machine and of nothing else, never asks for a password,
-and gets a token through a variable of its environment. Standard library only.
+It never asks for a password, and of the configuration of the machine and its user only what finds credentials counts.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-Reason = Literal["denied", "missing", "no-commit", "unadvertised", "unknown-host", "network", "other"]
-TOKEN_VARIABLE = "ROBOTRAIN_GIT_TOKEN"
+Reason = Literal["denied", "missing", "no-commit", "unadvertised", "unknown-host", "other"]
 OPTIONS = {
     "core.hooksPath": os.devnull,
     "core.askPass": "",
@@ -29,13 +27,6 @@ NO_CONFIGURATION = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
 _REPOSITORY_VARIABLES = r"GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX|NAMESPACE|COMMON_DIR|CONFIG(?:_.*)?|TRACE.*|ASKPASS"
 _REPOSITORY_VARIABLES += r"|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|SHALLOW_FILE|GRAFT_FILE|TEMPLATE_DIR"
 _REPOSITORY_VARIABLES += r"|REPLACE_REF_BASE|EXEC_PATH|EXTERNAL_DIFF|PROXY_COMMAND|SSH.*|ALLOW_PROTOCOL)|SSH_ASKPASS"
-_ASK_PASS = """#!/bin/sh
-case "$1" in
-  "Username for '{origin}'"*) echo x-access-token ;;
-  "Password for '{login}'"*) printf '%s\\n' "${variable}" ;;
-esac
-"""
-"""Answers what git asks; only for the host that the token is for, wherever a server redirects to."""
 
 
 class GitFailed(Exception):
@@ -46,55 +37,15 @@ class GitFailed(Exception):
         self.reason: Reason = reason
 
 
-class GitToken(NamedTuple):
-    """A token for one address. Its repr does not show it."""
-
-    url: str
-    text: str
-
-    def __repr__(self) -> str:
-        return f"GitToken({self.url})"
-
-
 def find_git() -> str:
     """Return the path of git; empty if it is not installed."""
     return shutil.which("git") or ""
 
 
-def run_git(
-    folder: Path, arguments: Sequence[str], seconds: float, token: GitToken | None = None, home: bool = True
-) -> bytes:
-    """Run git in `folder`; return its output. Raise GitFailed.
-
-    :param folder: an empty folder or one that robotrain made: its configuration is used.
-    :param home: whether the configuration of the user and the machine is used, such as proxies.
-    """
-    command, environ = make_command(folder, arguments, token, home)
-    try:
-        result = subprocess.run(
-            command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        raise GitFailed("network", f"no answer within {seconds:g} s") from None
-    except OSError as error:
-        raise GitFailed("other", f"git cannot be run: {error.strerror}") from None
-    if result.returncode:
-        raise explain_failure(result.stderr.decode(errors="replace"))
-    return result.stdout
-
-
-def make_command(
-    folder: Path, arguments: Sequence[str], token: GitToken | None = None, home: bool = True
-) -> tuple[list[str], dict[str, str]]:
-    """Return the command line and the environment of git. Raise OSError."""
-    options = {**OPTIONS, **({"credential.helper": ""} if token else {})}  # no helper may store the token
-    command = [find_git() or "git", *(word for option in options.items() for word in ("-c", "=".join(option)))]
-    inherited_variables = {
-        name: variable_value
-        for name, variable_value in os.environ.items()
-        if not re.fullmatch(_REPOSITORY_VARIABLES, name)
-    }
-    git_variables: Mapping[str, str] = {
+def run_git(folder: Path, arguments: Sequence[str], seconds: float) -> bytes:
+    """Run git in `folder`, which is empty or which robotrain made; return its output. Raise GitFailed."""
+    variables = {name: text for name, text in os.environ.items() if not re.fullmatch(_REPOSITORY_VARIABLES, name)}
+    variables |= {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GCM_INTERACTIVE": "never",
@@ -103,27 +54,31 @@ def make_command(
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
         "GIT_HTTP_LOW_SPEED_LIMIT": "100",
         "GIT_HTTP_LOW_SPEED_TIME": "30",
-        **({} if home else {**NO_CONFIGURATION, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}),
-        # named, a repository may belong to another user, as in a cache that a network disk has
-        **({"GIT_DIR": str(folder)} if (folder / "HEAD").is_file() else {}),
     }
-    return [*command, *arguments], {
-        **inherited_variables,
-        **git_variables,
-        **(_make_token_environ(folder, token) if token else {}),
-    }
+    try:
+        options = [*_list_credential_options(variables), *("=".join(option) for option in OPTIONS.items())]
+        result = subprocess.run(
+            [find_git(), *(word for option in options for word in ("-c", option)), *arguments],
+            cwd=folder,
+            env=variables | NO_CONFIGURATION,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise GitFailed("other", f"no answer within {seconds:g} s") from None
+    except OSError as error:
+        raise GitFailed("other", f"git cannot be run: {error.strerror}") from None
+    if result.returncode:
+        raise explain_failure(result.stderr.decode(errors="replace"))
+    return result.stdout
 
 
-def _make_token_environ(folder: Path, token: GitToken) -> dict[str, str]:
-    scheme = token.url.split("/")[0]
-    host = token.url.split("/")[2]
-    script_text = _ASK_PASS.format(
-        origin=f"{scheme}//{host}", login=f"{scheme}//x-access-token@{host}", variable=TOKEN_VARIABLE
-    )
-    program = folder / "robotrain-askpass"
-    program.write_text(script_text)
-    program.chmod(0o700)
-    return {"GIT_ASKPASS": str(program), TOKEN_VARIABLE: token.text}
+def _list_credential_options(variables: dict[str, str]) -> list[str]:
+    """Return the options of the user's and the machine's configuration that find credentials. Raise OSError."""
+    command = [find_git(), "config", "--null", "--get-regexp", r"^credential\."]
+    rows = subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True).stdout.split("\0")
+    return [row.replace("\n", "=", 1) for row in rows if row]
 
 
 _REASONS: tuple[tuple[Reason, str], ...] = (
@@ -133,7 +88,6 @@ _REASONS: tuple[tuple[Reason, str], ...] = (
     ("no-commit", r"not our ref|couldn't find remote ref"),
     ("unadvertised", r"unadvertised object|dumb http transport does not support"),
     ("unknown-host", r"Could not resolve host"),
-    ("network", r"unable to access|timed out|early EOF|RPC failed|hung up|Connection (?:refused|reset)|HTTP 5\d\d"),
 )
 
 

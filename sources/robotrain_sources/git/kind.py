@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from robotrain.model.source import PinModule, Pinning, Source, SourceError, SourceKind
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 
@@ -32,11 +32,11 @@ def parse_source(text: str, base: Path) -> Source:
     return repository
 
 
-def load_pin() -> PinModule:
-    """Import what pins a source."""
-    from robotrain_sources.git import pin
+def fetch_here(source: Source) -> Path:
+    """Return the folder of the files of a repository. Raise SourceError."""
+    from robotrain_sources.git import clone  # costs start-up
 
-    return pin
+    return clone.fetch_commit(source)
 
 
 KIND = SourceKind(
@@ -44,12 +44,11 @@ KIND = SourceKind(
     title="repositories of git",
     form="git+https://HOST/OWNER/REPO@COMMIT",
     example="git+https://example.org/lab/policy@3f2c1d0e9b8a7f6e5d4c3b2a1908f7e6d5c4b3a2",
-    help="A repository of git, which the job fetches: at a commit, a branch or a tag, perhaps with #subdirectory=PATH.",
+    help="A repository of git at a commit, a branch or a tag, perhaps with #subdirectory=PATH: fetched here, and sent.",
     roles={"code": CODE},
     recognizes=recognizes,
     parse=parse_source,
-    container_plugin="robotrain_sources.git.container",
-    pinning=Pinning.from_module(load_pin),
+    fetch_here=fetch_here,
 )
 
 

@@ -15,8 +15,6 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
 from robotrain_runtime.contract.failure import PermanentError
 
-CLAIM = "robotrain-run.json"
-"""The file that names the run which a branch belongs to."""
 CARD = "README.md"
 ATTRIBUTES = ".gitattributes"
 FREE_FILES = frozenset({ATTRIBUTES, ".gitignore", CARD, "LICENSE", "LICENSE.md", "NOTICE"})
@@ -40,7 +38,7 @@ def map_paths(manifest: CheckpointManifest) -> dict[str, str]:
     """Return the path in the repository of each file, by its path in the checkpoint. Raise PermanentError."""
     prefix = f"{manifest.model}/" if manifest.model else ""
     paths = {path: path.removeprefix(prefix) for path in manifest.files}
-    reserved = {MANIFEST, CLAIM, ATTRIBUTES}
+    reserved = {MANIFEST, ATTRIBUTES}
     if len(set(paths.values())) < len(paths) or not reserved.isdisjoint(paths.values()):
         raise PermanentError("its model has a file with the name of another file of the repository")
     return paths
@@ -88,37 +86,3 @@ def _replace_paths(value: Any, replacement: str | None) -> Any:
     if isinstance(value, list):
         return [_replace_paths(child, replacement) for child in value]
     return replacement if isinstance(value, str) and value.startswith(("/", "file:/")) else value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchClaim:
-    """The run that a branch belongs to."""
-
-    run: str
-    job: str = ""
-    submission: str = ""
-    tracking: str = ""
-
-    def to_bytes(self) -> bytes:
-        """Return the content of the claim's file."""
-        fields = {"run": self.run, "job": self.job, "submission": self.submission, "tracking": self.tracking}
-        return (json.dumps({"schema": 1, **fields}, indent=1) + "\n").encode()
-
-    def admits(self, manifest: CheckpointManifest) -> bool:
-        """Return whether a checkpoint is of this run, and of the same submission if both name one."""
-        is_same_submission = not (self.submission and manifest.submission) or self.submission == manifest.submission
-        return self.run == manifest.run and is_same_submission
-
-
-def parse_claim(claim_bytes: bytes) -> BranchClaim | None:
-    """Return the claim in a file; None if it is none."""
-    try:
-        claim_fields = json.loads(claim_bytes)
-        field_names = ("run", "job", "submission", "tracking")
-        return (
-            BranchClaim(**{name: str(claim_fields.get(name) or "") for name in field_names})
-            if claim_fields.get("run")
-            else None
-        )
-    except (ValueError, AttributeError, RecursionError):
-        return None

@@ -114,6 +114,6 @@ def parse_branch(address_text: str) -> RepositoryBranch:
     return RepositoryBranch(name, "" if branch in (None, DEFAULT_BRANCH) else branch)
 
 
-_NO_BRANCH = rf"{COMMIT_PATTERN}|(?:.*-)?step-[0-9]+|robotrain-older-.*"
-"""A commit, tags of checkpoints, and the branches of those that are older than the head's."""
+_NO_BRANCH = rf"{COMMIT_PATTERN}|(?:.*-)?step-[0-9]+"
+"""A commit, and tags of checkpoints."""
 _BRANCH = r"(?a)(?!.*(?:\.\.|\.lock$))[A-Za-z0-9](?:[\w.-]{0,78}[A-Za-z0-9])?"

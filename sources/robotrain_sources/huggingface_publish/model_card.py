@@ -1,7 +1,7 @@
 """The model card: README.md of a repository, with the metadata that the Hub reads. Standard library only."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 METADATA_ORDER = ("license", "library_name", "pipeline_tag", "base_model", "base_model_relation", "datasets", "tags")
@@ -40,15 +40,3 @@ def _format_value(value: Any) -> str:
 
 def _keep_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def list_rows(card: bytes) -> set[str]:
-    """Return the rows of the tables of a card: its metrics and scores."""
-    return {card_line for card_line in card.decode("utf-8", "replace").splitlines() if card_line.startswith("| ")}
-
-
-def list_card_problems(message: str) -> Iterator[str]:
-    """Yield what a Hub finds wrong with a card, from its answer, each as a short text."""
-    for message_line in message.splitlines()[1:]:
-        if problem_text := message_line.strip().removeprefix("- "):
-            yield problem_text[:200]

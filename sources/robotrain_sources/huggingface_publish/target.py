@@ -3,22 +3,31 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.failure import PermanentError, SourceError
+from robotrain_runtime.contract.problem import make_data_problem
 from robotrain_runtime.contract.target import CheckpointMark, CheckpointOwner, TargetInspection
 from robotrain_runtime.data_environment import ENVIRONMENT
 
-from robotrain_sources.fetching.quiet import call_cancellable
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.quiet import call_cancellable, silence_libraries
 from robotrain_sources.huggingface import reference
+from robotrain_sources.huggingface.errors import HubRequest, explain_hub_error, find_endpoint_problem, format_hub
+from robotrain_sources.huggingface.fetch import HubToken, load_hub_token
 from robotrain_sources.huggingface.reference import Repository
-from robotrain_sources.huggingface_publish.publish import HubPublisher
+from robotrain_sources.huggingface_publish import access
+from robotrain_sources.huggingface_publish.branch import CommitMismatch, HubBranch
 
 __all__ = ["ENVIRONMENT", "IS_REQUIRED", "SOURCE", "get_name", "inspect", "locate", "normalize", "open"]
 
 SOURCE = "robotrain_sources.huggingface.fetch"
 IS_REQUIRED = False
+LOG_IN = "hf auth login"
+Answer = TypeVar("Answer")
 
 
 def normalize(address: str) -> str:
@@ -43,26 +52,7 @@ def get_name(address: str, located: str) -> str:
 
 def inspect(address: str, context: ContainerContext) -> TargetInspection:
     """Check that the token may write to the repository; return the run of the branch, and its checkpoints."""
-    if context.python is None:
-        return TargetInspection()
-    access = HubTargetWriter(address, context).publisher.check_access()
-    owner = access.owner
-    if owner is None:
-        other_place = f"{reference.SCHEME}{reference.parse_branch(address).id}@BRANCH"
-        return TargetInspection(problems=access.problems, warnings=access.warnings, other_place=other_place)
-    marks = {
-        int(name): CheckpointMark(name=name, submission=owner.submission, tracking=owner.tracking)
-        for name in access.steps
-        if owner.submission
-    }
-    return TargetInspection(
-        problems=access.problems,
-        warnings=access.warnings,
-        owner=CheckpointOwner(run=owner.run, submission=owner.submission),
-        other_place=f"{reference.SCHEME}{reference.parse_branch(address).id}@BRANCH",
-        runs={int(name): owner.run for name in access.steps},
-        marks=marks,
-    )
+    return TargetInspection() if context.python is None else HubTargetWriter(address, context).inspect()
 
 
 def open(address: str, context: ContainerContext) -> "HubTargetWriter":
@@ -70,31 +60,104 @@ def open(address: str, context: ContainerContext) -> "HubTargetWriter":
     return HubTargetWriter(address, context)
 
 
+class TokenProblem(OSError):
+    """The token is missing, unreadable or refused. The text says which; `way` is what to type."""
+
+    def __init__(self, sentence: str, way: str = "") -> None:
+        super().__init__(sentence)
+        self.way = way
+
+
 class HubTargetWriter:
-    """Publishes to one branch."""
+    """Publishes to one branch. Errors of the library become OSError with a sentence."""
 
     def __init__(self, address: str, context: ContainerContext) -> None:
-        credential = context.credentials.get(Repository.kind, "")
-        remedy = context.credential_hints.get(Repository.kind, "")
-        self._place = context
-        self.publisher = HubPublisher(reference.parse_branch(address), credential, remedy)
+        self._place = reference.parse_branch(address)
+        self._context = context
+        hint = context.credential_hints.get(Repository.kind, "")
+        self._remedy = hint or f"log in with `{LOG_IN}`, or set HF_TOKEN"
+        self._log_in = "" if hint else LOG_IN  # a job cannot log in
+
+    def inspect(self) -> TargetInspection:
+        """Return why one may not write there, the branch's run, and its checkpoints."""
+        try:
+            return self._ask_hub(self._inspect_branch)
+        except TokenProblem as problem:
+            return TargetInspection(problems=(make_data_problem(str(problem), problem.way),))
+        except OSError as error:
+            return TargetInspection(warnings=(str(error),))
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
         """Commit a checkpoint with its card, and tag it."""
-        description = self._place.describe_checkpoint(manifest.step)
+        description = self._context.describe_checkpoint(manifest.step)
         facts = dataclasses.asdict(description) if description else {}
-        published = call_cancellable(
-            lambda: self.publisher.publish_checkpoint(folder, manifest.digest, facts, self._place.path_files), halted
-        )
-        if published.warning:
-            self._place.log_line(f"warning: {published.warning}")
-        if published.has_new_card:
-            self._place.log_line(f"step {manifest.step}: the model card has new scores")
-        return published.new
+
+        def publish(branch: HubBranch, token: HubToken) -> tuple[bool, str]:
+            return branch.publish(folder, manifest, facts, self._context.path_files)
+
+        is_new, warning = call_cancellable(lambda: self._ask_hub(publish), halted)
+        if warning:
+            self._context.log_line(f"warning: {warning}")
+        return is_new
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
         """Delete the oldest tags of the run."""
-        return tuple(call_cancellable(lambda: self.publisher.delete_oldest(run, keep), halted))
+        return call_cancellable(lambda: self._ask_hub(lambda branch, token: branch.delete_oldest(run, keep)), halted)
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""
+
+    def _inspect_branch(self, branch: HubBranch, token: HubToken) -> TargetInspection:
+        problems = [*access.find_problems(branch.api, self._place, token.description, self._log_in)]
+        if problems or not access.has_repository(branch.api, self._place.id):
+            return TargetInspection(problems=tuple(problems))
+        head = branch.read_head()
+        other_place = f"{reference.SCHEME}{self._place.id}@BRANCH"
+        if head and (foreign_file := head.find_foreign_file()):
+            sentence = f"the branch {self._place.name} of {self._place.id} holds other files, such as {foreign_file}"
+            return TargetInspection(problems=(make_data_problem(sentence, other_place),))
+        owner = head.manifest if head else None
+        if owner is None:
+            return TargetInspection()
+        names = branch.list_checkpoints()
+        marks = {
+            int(name): CheckpointMark(name=name, submission=owner.submission, tracking=owner.tracking) for name in names
+        }
+        return TargetInspection(
+            owner=CheckpointOwner(run=owner.run, submission=owner.submission),
+            runs={int(name): owner.run for name in names},
+            marks=marks if owner.submission else {},
+            other_place=other_place,
+        )
+
+    def _ask_hub(self, ask: Callable[[HubBranch, HubToken], Answer]) -> Answer:
+        silence_libraries()
+        if problem := find_endpoint_problem():
+            raise TokenProblem(problem)
+        try:
+            token = load_hub_token(self._context.credentials.get(Repository.kind, ""))
+        except FetchError as error:
+            raise TokenProblem(str(error)) from error
+        if not token.text:
+            raise TokenProblem(f"{format_hub()} requires a token to publish: {self._remedy}", self._log_in)
+        try:
+            return ask(HubBranch(self._place, token), token)
+        except Exception as error:
+            raise self._explain(error, token) from error
+
+    def _explain(self, error: Exception, token: HubToken) -> Exception:
+        """Return an error of the library as OSError; those with a sentence, and system errors, stay as they are."""
+        if isinstance(error, PermanentError | CommitMismatch) or (isinstance(error, OSError) and error.errno):
+            return error
+        status = next(filter(None, map(errors.parse_http_status, errors.iter_causes(error))), 0)
+        if status == 403:
+            return TokenProblem(access.format_missing_right(token.description, self._place.id), self._log_in)
+        request = HubRequest(
+            repository=self._place.id,
+            kind="model",
+            revision=self._place.name,
+            token=token.description,
+            remedy=self._remedy,
+        )
+        sentence = explain_hub_error(error, request).why
+        return TokenProblem(sentence, self._log_in) if status == 401 else OSError(sentence)

@@ -86,14 +86,14 @@ def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
 def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
     order: dict[str, Any] = {"max_results": 1, "order_by": "version_number DESC"}
-    response_object = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
+    response_object = _request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
         if versions := [int(model_version["version"]) for model_version in response_object.get("model_versions") or ()]:
             return versions, []
-        models = request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
+        models = _request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
         return [], [str(model["name"]) for model in models or ()]
     except (KeyError, TypeError, ValueError) as error:
-        raise make_foreign_error(address) from error
+        raise _make_foreign_error(address) from error
 
 
 def _read_answer(request: urllib.request.Request) -> bytes:
@@ -112,14 +112,11 @@ def _read_credentials() -> str:
     return ""
 
 
-def request_server(address: str, path: str, *, signs_in: bool = True, **query: Any) -> dict[str, Any]:
-    """Return the answer of an MLflow server. Raise SourceError.
-
-    :param signs_in: whether it is given the credentials of MLflow's variables.
-    """
+def _request_server(address: str, path: str, **query: Any) -> dict[str, Any]:
+    """Return the answer of an MLflow server. Raise SourceError."""
     host = urlsplit(address).hostname
     request = urllib.request.Request(f"{address.rstrip('/')}/api/2.0/mlflow/{path}?{urlencode(query)}")
-    if signs_in and (credentials := _read_credentials()):
+    if credentials := _read_credentials():
         request.add_unredirected_header("Authorization", credentials)
     try:
         pending_response = DeadlineFuture(functools.partial(_read_answer, request))
@@ -128,21 +125,18 @@ def request_server(address: str, path: str, *, signs_in: bool = True, **query: A
         error.close()
         if error.code >= 500:
             raise SourceUnreachable(f"The tracking server {host} answered HTTP {error.code}.") from error
-        way = ""
-        if error.code in (401, 403):
-            way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            way = way if signs_in else "set MLFLOW_TRACKING_URI to it, if you trust it with your credentials of MLflow"
+        way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if error.code in (401, 403) else ""
         raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
     except OSError as error:
         explanation = f"The tracking server {host} cannot be reached from here: {getattr(error, 'reason', error)}."
         raise SourceUnreachable(explanation) from error
     except (ValueError, RecursionError, HTTPException) as error:
-        raise make_foreign_error(address) from error
+        raise _make_foreign_error(address) from error
     if not isinstance(response_object, dict):
-        raise make_foreign_error(address)
+        raise _make_foreign_error(address)
     return response_object
 
 
-def make_foreign_error(address: str) -> SourceError:
+def _make_foreign_error(address: str) -> SourceError:
     """Return the error for an address whose answer is none of MLflow."""
     return SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.")

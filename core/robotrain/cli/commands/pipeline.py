@@ -51,6 +51,7 @@ from robotrain.pipelines.pipeline_schema import make_pipeline_schema
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
 from robotrain.pipelines.resume import continue_pipeline
 from robotrain.store import plans
+from robotrain.submission.prepare import Purpose
 
 make_problem = Messages(__file__)
 
@@ -87,7 +88,7 @@ def render(
 
     robotrain pipeline render pipeline.yaml --platform PLATFORM
     """
-    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    prepared = prepare_file(ctx, file, platform, profile, set or [], purpose="render")
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
     rendered_plan = prepared.render(1)
     if to:
@@ -143,7 +144,7 @@ def submit(
 
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
-    prepared = prepare_file(ctx, file, platform, profile, set or [], sends=True)
+    prepared = prepare_file(ctx, file, platform, profile, set or [], purpose="submit")
     ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
     send_job(ctx, ready, Sending.read(ctx.params, no_pin=True))
 
@@ -199,7 +200,12 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 
 def prepare_file(
-    ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str], sends: bool = False
+    ctx: typer.Context,
+    file: Path,
+    platform: str,
+    profile: str,
+    sets: list[str],
+    purpose: Purpose = "explain",
 ) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
     choice = choose_without_job(platform, profile)
@@ -208,12 +214,12 @@ def prepare_file(
         problems = choice.project.problems if choice.project else ()
         raise Rejected([*problems, make_platform_missing_problem(plugins)])
     chosen_platform = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
-    if sends:
+    if purpose == "submit":
         print_platform(choice.platform, str(choice.origins[1]))
     context = RequestContext(platform=chosen_platform, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     request = request_from_file(file, context, sets, trainer_args)
-    return prepare_pipeline(request, chosen_platform, plugins, is_sent=sends)
+    return prepare_pipeline(request, chosen_platform, plugins, purpose=purpose)
 
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.

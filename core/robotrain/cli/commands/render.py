@@ -41,6 +41,7 @@ MAX_LINE, SHORTENED_LINE = 4000, 60
 class RenderCommand(JobCommand):
     """The command that renders a plan."""
 
+    purpose = "render"
     can_evaluate = True
     shows_jobs_of_workload = True
 

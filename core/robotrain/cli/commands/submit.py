@@ -75,7 +75,7 @@ PLAN_OPTIONS = (
 class SubmitCommand(JobCommand):
     """The command that submits a job or a plan."""
 
-    sends = True
+    purpose = "submit"
     can_evaluate = True
     shows_jobs_of_workload = True
 

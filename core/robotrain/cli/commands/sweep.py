@@ -92,7 +92,7 @@ MAX_SHOWN = 20
 class SweepCommand(JobCommand):
     """The command of a sweep; its options are those of the job, and its own."""
 
-    sends = True
+    purpose = "submit"
     saves_job = False
 
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:

@@ -72,7 +72,7 @@ engine registers, `--compute-register`."""
 class TrainEvalCommand(JobCommand):
     """The command of a training and its evaluation; its options are those of both workloads."""
 
-    sends = True
+    purpose = "submit"
     saves_job = False
 
     def add_own_options(self, options: ComposedOptions) -> None:
@@ -130,7 +130,7 @@ class TrainEvalCommand(JobCommand):
         pipeline_request = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
         changed_steps = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
         pipeline_request = replace(pipeline_request, steps=tuple(changed_steps), problems=tuple(problems))
-        prepared = prepare_pipeline(pipeline_request, platform, plugins, is_sent=True)
+        prepared = prepare_pipeline(pipeline_request, platform, plugins, purpose="submit")
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, pin_problems = pin_pipeline(prepared, not values.get("no_pin"), print_message)

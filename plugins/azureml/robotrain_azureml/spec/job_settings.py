@@ -179,10 +179,7 @@ class Credential(NamedTuple):
         return getattr(settings, self.flag[2:].replace("-", "_")) or ""
 
 
-CREDENTIALS = {
-    "huggingface": Credential("--hf-credential", "hf-token"),
-    "git": Credential("--git-credential", "git-token"),
-}
+CREDENTIALS = {"huggingface": Credential("--hf-credential", "hf-token")}
 """By the kind of sources that may be private."""
 
 

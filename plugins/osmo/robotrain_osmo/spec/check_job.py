@@ -176,12 +176,14 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         yield make_problem("osmo-no-shared-memory", many=worker_text)
 
 
+BLOB_FLAG = "--blob-credential"
+
+
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names of credentials, and that none is needed both as variables and as files."""
     names_by_flag = {
         "--hf-credential": settings.hf_credential,
         "--blob-credential": settings.blob_credential,
-        "--git-credential": settings.git_credential,
     }
     if job.logs_to_wandb:
         names_by_flag["--wandb-credential"] = settings.wandb_credential
@@ -202,16 +204,10 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
         yield from invalid
         return
     credentials = environment.collect_credentials(job, settings)
-    files = {
-        credential.name: credential.flag
-        for credential in credentials
-        if credential.flag in environment.CREDENTIAL_FOLDERS
-    }
     for credential in credentials:
-        other_flag = files.get(credential.name, credential.flag)
-        if other_flag != credential.flag:
-            name = credential.name
-            yield make_problem("osmo-credential-twice", where=credential.flag, given=name, other=other_flag)
+        name, flag = credential.name, credential.flag
+        if flag != BLOB_FLAG and name in (other.name for other in credentials if other.flag == BLOB_FLAG):
+            yield make_problem("osmo-credential-twice", where=flag, given=name, other=BLOB_FLAG)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:

@@ -41,11 +41,8 @@ def find_container_plugins(job: Job, settings: OsmoSettings) -> Mapping[str, str
 
 
 CREDENTIAL_FORM = "NAME[:KEY]"
-CREDENTIAL_FOLDERS = {
-    "--blob-credential": "/opt/robotrain/credentials",
-    "--git-credential": "/opt/robotrain/git-credentials",
-}
-"""Folders of credentials that the container reads as files, one for each key, by the option that names them."""
+BLOB_CREDENTIAL_FOLDER = "/opt/robotrain/credentials"
+"""Folder of the credential that the container reads as files, one for each key."""
 _KEY_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
@@ -64,7 +61,6 @@ CREDENTIAL_USES = {
     "--hf-credential": CredentialUse("hf_token", "your Hugging Face token", "HF_TOKEN"),
     "--wandb-credential": CredentialUse("wandb_api_key", "your Weights & Biases key", "WANDB_API_KEY"),
     "--blob-credential": CredentialUse("access_key", "an account key, a SAS or a token of the storage account", ""),
-    "--git-credential": CredentialUse("git_token", "a token of the git host", ""),
 }
 """By the option that names the credential."""
 
@@ -105,7 +101,6 @@ def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredentia
         "--hf-credential": settings.hf_credential if "huggingface" in kinds or job.publishes_to_hub else None,
         "--wandb-credential": settings.wandb_credential if job.logs_to_wandb else None,
         "--blob-credential": settings.blob_credential,
-        "--git-credential": settings.git_credential if "git" in kinds else None,
     }
     service_credentials = tuple(
         parse_credential(credential_text, flag) for flag, credential_text in names_by_flag.items() if credential_text
@@ -125,7 +120,7 @@ def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[st
         if variable := get_credential_use(credential.flag).variable:
             references.setdefault(credential.name, {})[variable] = credential.key
         else:
-            references[credential.name] = CREDENTIAL_FOLDERS[credential.flag]
+            references[credential.name] = BLOB_CREDENTIAL_FOLDER
     return references
 
 

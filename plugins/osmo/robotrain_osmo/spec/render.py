@@ -127,7 +127,6 @@ CREDENTIAL_OPTIONS = {
     "huggingface": "--hf-credential NAME",
     "blob_url": "--blob-credential NAME",
     "wandb": "--wandb-credential NAME",
-    "git": "--git-credential NAME",
 }
 
 
@@ -298,11 +297,8 @@ class TaskBuilder:
             mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=folder, origin=origin))
         has_nodes = self.job.training_nodes > 1
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
-        files = {
-            kind: f"{environment.CREDENTIAL_FOLDERS[flag]}/{credentials[flag].key}"
-            for kind, flag in (("blob_url", "--blob-credential"), ("git", "--git-credential"))
-            if flag in credentials
-        }
+        blob_credential = credentials.get("--blob-credential")
+        files = {"blob_url": f"{environment.BLOB_CREDENTIAL_FOLDER}/{blob_credential.key}"} if blob_credential else {}
         return Placement(
             work=self.work,
             cache=f"{self.settings.work_dir}/cache",

@@ -11,6 +11,7 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
+from robotrain.store import code_folder
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.contract.parameter import parse_pairs
 
@@ -137,7 +138,10 @@ def make_too_large_problem(byte_count: int, code: str = "", expanded: int = 0) -
         title = f"the workflow is too large: {size}, and at most {format_size(MAX_EXPANDED_BYTES)} of it"
     if not code:
         return make_problem("spec-over-limit.compressed", _UPLOAD, title=title)
-    return make_problem("spec-over-limit.workflow", given=code, title=title)
+    ways = [Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content")]
+    if not code_folder.is_commit(code):  # all files of a commit are sent
+        ways.append(Suggestion(".gitignore", "files that it names stay here"))
+    return make_problem("spec-over-limit.workflow", *ways, given=code, title=title)
 
 
 def check_workflow_size(plan: Plan) -> Iterator[Problem]:

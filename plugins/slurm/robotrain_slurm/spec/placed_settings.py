@@ -14,7 +14,7 @@ from robotrain_sources.local_path.remote_folder import parse_remote_folder
 
 from robotrain_slurm.settings import SlurmSettings
 
-FOLDERS = ("runs_dir", "cache_dir", "environment", "blob_credential_file", "hub_token_file", "git_token_file", "image")
+FOLDERS = ("runs_dir", "cache_dir", "environment", "blob_credential_file", "hub_token_file", "image")
 
 
 def place_settings(settings: SlurmSettings) -> SlurmSettings:
