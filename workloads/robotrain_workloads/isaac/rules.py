@@ -262,7 +262,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
-    script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
+    script = script._replace(pass_unknown=job["pass_unknown"])
     problems = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
     yield from problems
     yield from check_device(job)
