@@ -149,14 +149,9 @@ def check_own_tasks(job: "Job") -> Iterator[Problem]:
         yield make_problem("option-without-effect.tasks", given=redact(source.uri))
     if source.kind == "local_path" and Path(source.uri).is_dir():
         try:
-            folder = user_code.read_folder(Path(source.uri))
+            user_code.read_folder(Path(source.uri))
         except ProblemError as error:
             yield make_problem("tasks-missing", given=source.uri, title=redact(error.problem.title))
-        else:
-            if job["task"] and (finding := user_code.find_name_problem(folder, str(job["task"]))):
-                yield make_problem(
-                    "task-unknown.own", *finding.suggestions, given=job["task"], title=redact(finding.title)
-                )
     yield from code_rules.check_code(job)
 
 
