@@ -75,7 +75,7 @@ def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
     ("made", "words"),
     [
         ({"agent": None}, ()),
-        ({"content": {"model_state_dict": pathlib.PurePosixPath("x")}}, ()),
+        ({"content": pathlib.PurePosixPath("x")}, ()),
         ({"content": b"not a file of PyTorch"}, ()),
         ({}, ("--sha256", "ab" * 32)),
         ({}, ("--backend", "skrl")),
