@@ -109,10 +109,8 @@ def describe_configuration(task: str, agents: list[str]) -> dict[str, Any]:
         found["presets"] = list_presets(
             [configuration, *(load_configuration(task, f"{agent}{ENTRY_POINT}") for agent in agents)]
         )
-        every = find_assets(configuration, set())
         configuration = resolve_presets(configuration)
-        usual = find_assets(configuration, set())
-        found.update(assets=sorted(usual), other_assets=sorted(every - usual))
+        found["assets"] = sorted(find_assets(configuration, set()))
         _, kit = validate_launch(configuration, {"livestream": 0})
         found["simulator"] = "isaacsim" if kit else "newton"
     except Exception as error:
