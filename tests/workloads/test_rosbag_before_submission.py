@@ -215,6 +215,12 @@ def change_metadata(change):
     return damage
 
 
+def break_link(folder):
+    file = next(folder.glob("*.mcap"))
+    file.unlink()
+    file.symlink_to("/nowhere/one.mcap")
+
+
 def replace_storage(content):
     def damage(folder):
         next(folder.glob("*.mcap")).write_bytes(content)
@@ -233,6 +239,7 @@ FILES = [
     (replace_storage(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "one.mcap"),
     (replace_storage(b"SQLite format 3\0" + bytes(4080)), "one.mcap"),
     (replace_storage(b"hello" * 100), "one.mcap"),
+    (break_link, "one.mcap"),
 ]
 
 

@@ -250,8 +250,11 @@ def _find_file_fault(file: Path) -> str:
     """Return why a storage file cannot be opened; empty if it can."""
     from rosbags.rosbag2 import Reader
 
-    with file.open("rb") as stream:
-        start = stream.read(len(_LFS_POINTER))
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_LFS_POINTER))
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
     if not start:
         return "the file is empty"
     if start.startswith(_LFS_POINTER):
