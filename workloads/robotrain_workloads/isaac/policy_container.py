@@ -22,6 +22,8 @@ from robotrain_workloads.isaac import (
     user_code,
 )
 
+FORWARDED_PARAMETERS = ("task", "backend", "num_envs", "seed", "isaaclab_path", "isaac_version")
+"""Parameters that become options of every program that plays a policy, if set."""
 Examination = tuple[list[Problem | str], str]
 """Why a checkpoint cannot be played, and the library that wrote it."""
 
@@ -93,12 +95,13 @@ def make_program_options(
 ) -> list[str]:
     """Return the options that say what is played and where results go.
 
-    :param forwarded_names: parameters that are options too.
+    :param forwarded_names: parameters that are options of the program, beside FORWARDED_PARAMETERS.
     """
     parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    options = {name: parameters[name] for name in forwarded_names if parameters[name] is not None}
+    names = (*FORWARDED_PARAMETERS, *forwarded_names)
+    options = {name: parameters[name] for name in names if parameters[name] is not None}
     return [
         *(f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}"),
         *(f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"),

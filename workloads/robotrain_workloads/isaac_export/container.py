@@ -37,11 +37,8 @@ ENVIRONMENT = PythonEnvironment(
     platform="Linux-x86_64",
     required_packages={"onnxruntime": "1", "mlflow-skinny": "3"},
 )
-FORWARDED_PARAMETERS = (
-    *("job_name", "task", "backend", "num_envs", "video_length", "seed", "isaaclab_path", "isaac_version"),
-    "agent_config",
-)
-"""Parameters that become options of the exporter if set."""
+FORWARDED_PARAMETERS = ("job_name", "video_length", "agent_config")
+"""Parameters that become options of the exporter if set, beside those of all that play a policy."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 AGENT_FILE, AGENT_WAY = "params/agent.yaml", "--agent-config FILE or URL"

@@ -28,11 +28,8 @@ RESULTS_FOLDER = "eval_results"
 COPIED_PARAMETERS = (
     *("task", "backend", "eval_episodes", "num_envs", "success_threshold", "reward_threshold", "seed", "record_video"),
 )
-FORWARDED_PARAMETERS = (
-    *("task", "backend", "sha256", "eval_episodes", "num_envs", "success_threshold", "reward_threshold", "seed"),
-    *("isaaclab_path", "isaac_version"),
-)
-"""Parameters that become options of the supervisor if set."""
+FORWARDED_PARAMETERS = ("sha256", "eval_episodes", "success_threshold", "reward_threshold")
+"""Parameters that become options of the supervisor if set, beside those of all that play a policy."""
 PARAMS_WAY = "--checkpoint-uri FOLDER, which has both"
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 RUNS_PROGRAM = True
