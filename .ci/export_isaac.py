@@ -109,10 +109,8 @@ def describe_configuration(task: str, agents: list[str]) -> dict[str, Any]:
         found["presets"] = list_presets(
             [configuration, *(load_configuration(task, f"{agent}{ENTRY_POINT}") for agent in agents)]
         )
-        every = find_assets(configuration, set())
         configuration = resolve_presets(configuration)
-        usual = find_assets(configuration, set())
-        found.update(assets=sorted(usual), other_assets=sorted(every - usual))
+        found["assets"] = sorted(find_assets(configuration, set()))
         _, kit = validate_launch(configuration, {"livestream": 0})
         found["simulator"] = "isaacsim" if kit else "newton"
     except Exception as error:
@@ -170,65 +168,17 @@ def describe_script(action: str, library: str) -> dict[str, str]:
     return dict(sorted(options.items()))
 
 
-def list_leaves(node: object, path: str, seen: tuple[int, ...] = ()) -> Iterator[tuple[str, object]]:
-    """Yield the settings of a configuration with their dotted paths, those in between too, with None."""
-    for name, value in list_children(node):
-        inside = f"{path}.{name}" if path else name
-        has_children = isinstance(value, Mapping) or hasattr(value, "__dataclass_fields__")
-        if not has_children:
-            yield inside, value
-        elif id(value) not in seen:
-            yield inside, None
-            yield from list_leaves(value, inside, (*seen, id(value)))
-
-
-def describe_settings(entry_points: Mapping[str, str], *, shared: bool) -> dict[str, str]:
-    """Return the settings of configurations, each with the kind of its values, or "" for any.
-
-    entry_points: by task. shared: whether only paths count that all have with numbers, else the last names of paths.
-    """
-    kinds: dict[str, set[str]] = {}
-    counts: dict[str, int] = {}
-    for task, key in entry_points.items():
-        for path, value in list_leaves(resolve_presets(load_configuration(task, key)), ""):
-            name = path if shared else path.rpartition(".")[2]
-            counts[name] = counts.get(name, 0) + 1
-            kinds.setdefault(name, set()).add("" if value is None else KINDS.get(type(value), "text"))
-    found = {name: choose_kind(kinds[name]) for name in sorted(kinds) if not name.isdigit()}
-    every = [name for name, kind in found.items() if kind and counts[name] == len(entry_points)]
-    return {name: found[name] for name in every} if shared else found
-
-
-def choose_kind(kinds: set[str]) -> str:
-    """Return the kind that values have everywhere, None aside: numbers alone are told apart from all else."""
-    numbers = kinds - {""}
-    if numbers and numbers <= {"int", "number"}:
-        return "number" if "number" in numbers else "int"
-    return ""
-
-
-def format_options(version: str, tasks: Mapping[str, Any]) -> str:
-    """Return `options.json`, a script and a library's agents on each line."""
+def format_options(version: str) -> str:
+    """Return `options.json`, a script on each line."""
     scripts = {
         action: [f"{json.dumps(library)}: {json.dumps(describe_script(action, library))}" for library in LIBRARIES]
         for action in ACTIONS
     }
-    agents = {}
-    for library in LIBRARIES:
-        key = f"{library}{ENTRY_POINT}"
-        having = {name: key for name, spec in tasks.items() if key in spec.kwargs}
-        agents[library] = describe_settings(having, shared=False)
     target: Any = importlib.import_module("isaaclab_tasks.utils.preset_target").PresetTarget
-    environment = describe_settings(dict.fromkeys(tasks, ENVIRONMENT), shared=True)
     parts = [
         f'"isaaclab": "{version}"',
         *(f'"{action}": {{\n' + ",\n".join(lines) + "\n}" for action, lines in scripts.items()),
-        '"agents": {\n'
-        + ",\n".join(f"{json.dumps(name)}: {json.dumps(found)}" for name, found in agents.items())
-        + "\n}",
-        f'"environment": {json.dumps(environment)}',
         f'"selectors": {json.dumps([one.value for one in target])}',
-        f'"old_presets": {json.dumps(target.all_legacy_aliases())}',
     ]
     return "{" + ",\n".join(parts) + "}\n"
 
@@ -244,7 +194,7 @@ def main(folder: Path) -> None:
         importlib.import_module("isaaclab_tasks")
         tasks = {name: spec for name, spec in gymnasium.registry.items() if ENVIRONMENT in spec.kwargs}
         (folder / "tasks.json").write_text(format_tasks(version, tasks), encoding="utf-8")
-        (folder / "options.json").write_text(format_options(version, tasks), encoding="utf-8")
+        (folder / "options.json").write_text(format_options(version), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ NAMES = {folder: tomllib.loads((folder / "pyproject.toml").read_text())["project
 
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, pkgutil, sys
-late = {"mlflow", "psutil", "pynvml", "torch", "lerobot", "pyarrow", "accelerate"}  # of the training environment
-late |= {"torchvision", "safetensors", "rosbags", "mcap", "simplejpeg", "PIL", "numpy", "av"}  # for bags, and its extra
+late = {"mlflow", "psutil", "pynvml", "torch", "lerobot", "pandas", "pyarrow", "accelerate"}  # of the training
+late |= {"torchvision", "safetensors", "simplejpeg", "PIL", "av"}  # and of the extra `rosbag`
 late |= {"pytest", "hypothesis"}  # of the extra `testing`
 for file in importlib.metadata.files(sys.argv[1]):
     if file.suffix == ".py" and file.name != "__main__.py" and "examples" not in file.parts:

@@ -74,8 +74,8 @@ RUNTIME_MODULES = {
     },
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
-ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}
-"""What the extra `rosbag` adds for `robotrain bags`; imported where it is used."""
+READS_BAGS = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}
+"""What reads bags, the last two of the extra `rosbag`; imported where it is used."""
 DEPENDENCIES = {
     "robotrain_runtime": set(),
     "robotrain": {
@@ -91,7 +91,7 @@ DEPENDENCIES = {
         "rich",
     },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
-    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "packaging", *ROSBAG_EXTRA},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "packaging", *READS_BAGS},
     "robotrain_local": {"robotrain", "robotrain_runtime", "robotrain_sources", "psutil"},
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},

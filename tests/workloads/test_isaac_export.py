@@ -75,7 +75,7 @@ def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
     ("made", "words"),
     [
         ({"agent": None}, ()),
-        ({"content": {"model_state_dict": pathlib.PurePosixPath("x")}}, ()),
+        ({"content": pathlib.PurePosixPath("x")}, ()),
         ({"content": b"not a file of PyTorch"}, ()),
         ({}, ("--sha256", "ab" * 32)),
         ({}, ("--backend", "skrl")),
@@ -155,23 +155,24 @@ def test_what_lies_beside_a_checkpoint_at_a_web_address_is_downloaded(
 ) -> None:
     source = checkpoint(agent=None) / "model_19.pt"
     address = web({f"run/{path}": text for path, text in files.items()})
-    downloaded = container.fetch_files(source, f"{address}/{name}", "", tmp_path / "to")
-    assert downloaded.agent is not None
-    assert downloaded.agent.read_text() == "policy: {}\n"
-    assert list(container.find_file_problems(downloaded, None)) == []
-    assert container.read_facts(downloaded, source, tmp_path).task == task
+    downloaded = container.fetch_checkpoint(source, tmp_path, f"{address}/{name}", "", tmp_path / "to")
+    assert downloaded.params is not None
+    assert downloaded.params.read_text() == "policy: {}\n"
+    assert list(container.find_checkpoint_problems(downloaded, None, None, "2.3")) == []
+    assert downloaded.facts.task == task
 
 
 def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, tmp_path: Path) -> None:
     source, address = checkpoint(agent=None), web({"other/agent.yaml": "policy: {}\n"})
     (path := tmp_path / "mine.yaml").write_text("policy: {}\n")
     for config in (f"{address}/other/agent.yaml", str(path)):
-        downloaded = container.fetch_files(source, f"{address}/model_19.pt", config, tmp_path / "to")
-        assert downloaded.agent is not None
-        assert downloaded.agent.read_text() == "policy: {}\n"
+        downloaded = container.fetch_checkpoint(source, tmp_path, f"{address}/model_19.pt", config, tmp_path / "to")
+        assert downloaded.params is not None
+        assert downloaded.params.read_text() == "policy: {}\n"
     for config in (f"{address}/none.yaml", "/no/such/agent.yaml"):
         with pytest.raises(OSError, match="--agent-config"):
-            container.fetch_files(source, "", config, tmp_path / "to")
-    nothing_beside = container.fetch_files(source, f"{address}/run/model_19.pt", "", tmp_path / "to")
-    (problem,) = container.find_file_problems(nothing_beside, None)
+            container.fetch_checkpoint(source, tmp_path, "", config, tmp_path / "to")
+    address = f"{address}/run/model_19.pt"
+    nothing_beside = container.fetch_checkpoint(source, tmp_path, address, "", tmp_path / "to")
+    (problem,) = container.find_checkpoint_problems(nothing_beside, None, None, "2.3")
     assert problem.suggestions[0].text.endswith("--agent-config URL")

@@ -41,18 +41,6 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, dict[str, str]], str]] = {
     # by what is tested: words of the line, changed texts of files, and the refusal
     "a task of the folder": ((*TRAIN, "--task", TASK), {}, ""),
     "a task of Isaac Lab": ((*TRAIN, "--task", "Isaac-Cartpole-Direct"), {}, ""),
-    "a misspelt task": ((*TRAIN, "--task", "Cartpole-Centred-Direct"), {}, "task-unknown --task"),
-    "a misspelt task that is played": ((*PLAY, "--task", "Isaac-Centered"), {}, "task-unknown --task"),
-    "a computed name": (
-        (*TRAIN, "--task", "Isaac-Mine"),
-        {"centered_cartpole/__init__.py": {f'id="{TASK}"': 'id="-".join(["Isaac", "Mine"])'}},
-        "",
-    ),
-    "another file registers it": (
-        (*TRAIN, "--task", "Isaac-Mine"),
-        {"centered_cartpole/environment.py": {"import torch": "import torch\nregister('Isaac-Mine')"}},
-        "",
-    ),
     "no entry points, no program": ((*TRAIN, "--task", TASK), {"pyproject.toml": REMOVED}, "entry-missing --code"),
     "no entry points to play": ((*PLAY, "--task", TASK), {"pyproject.toml": REMOVED}, "tasks-missing --code"),
     "a package that is not there": (
@@ -88,7 +76,7 @@ def test_a_package_in_src_is_imported_from_there(folder: Path) -> None:
     (folder / "src").mkdir()
     (folder / "centered_cartpole").rename(folder / "src/centered_cartpole")
     read = user_code.read_folder(folder)
-    assert (read.path, read.modules, read.names) == (folder / "src", ("centered_cartpole",), {TASK})
+    assert read == (folder / "src", ("centered_cartpole",))
 
 
 def test_what_reads_a_trained_policy_gets_the_tasks_alone() -> None:

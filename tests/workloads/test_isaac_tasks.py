@@ -145,4 +145,4 @@ def test_the_list_of_3_0_says_what_a_task_needs() -> None:
     assert "newton_mjwarp" in cartpole.presets["physics"]
     for name, task in listed.items():
         assert not task.problem, name
-        assert not any("://" in asset or asset.startswith("/") for asset in (*task.assets, *task.other_assets)), name
+        assert not any("://" in asset or asset.startswith("/") for asset in task.assets), name

@@ -285,11 +285,11 @@ def test_a_script_that_trains_nothing_and_exits_with_0_has_failed(submit: Submit
     assert "it trained nothing" in ended.output
 
 
-def test_a_file_that_holds_more_than_weights_is_refused(submit: Submit, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_weights_is_refused(submit: Submit, tmp_path: Path) -> None:
     code = "import pathlib, sys, torch; torch.save(pathlib.Path('x'), sys.argv[1])"
     subprocess.run([str(environments.install()), "-c", code, str(tmp_path / "model_1.pt")], check=True)
     pickled = submit(*SMALL, "-b", "rsl_rl", "--checkpoint-uri", str(tmp_path), "-M", "warm-start")
-    assert "cannot be read as weights" in refusal(pickled)
+    assert "it is not a checkpoint of rsl_rl, skrl or sb3" in refusal(pickled)
 
 
 def refusal(ended: Ended) -> str:

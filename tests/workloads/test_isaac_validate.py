@@ -16,9 +16,7 @@ from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_content, checkpoint_file, policy_container
-from robotrain_workloads.isaac.checkpoint_content import CheckpointContent
 from robotrain_workloads.isaac_validate import supervisor
-from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
 from robotrain_workloads.isaac_validate.supervisor import ValidationResult, ValidationSetup
 
 Lab = Callable[..., Path]
@@ -107,16 +105,8 @@ def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
 
 def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
     facts = checkpoint_file.CheckpointFacts(success_threshold=0.4)
-    checkpoint = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, content=CheckpointContent())
-    assert (checkpoint.choose_threshold(0.9), checkpoint.choose_threshold(0.0), checkpoint.choose_threshold(None)) == (
-        0.9,
-        0.0,
-        0.4,
-    )
-    unknown = ValidatedCheckpoint(
-        file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), content=CheckpointContent()
-    )
-    assert unknown.choose_threshold(None) == 0.7
+    assert [supervisor.choose_threshold(flag, facts) for flag in (0.9, 0.0, None)] == [0.9, 0.0, 0.4]
+    assert supervisor.choose_threshold(None, checkpoint_file.CheckpointFacts()) == 0.7
 
 
 def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: Path) -> None:
@@ -163,7 +153,7 @@ def test_isaac_lab_is_asked_about_the_options_of_a_policy(
     words = ("--checkpoint-uri", tmp_path, "--num-envs", "4", "--seed", "1", "--isaac-version", "3.0")
     line = ("render", workload, "--platform", "local", *words, "--json")
     document = parse_document(robotrain(*line, "--", *options).json["files"]["job.json"]["text"])
-    command = policy_container.check_options(document)
+    command = policy_container.check_command(document, {}, tmp_path)
     assert command is not None
     assert command.arguments[2:] == ("play", "rsl_rl", *owned, "--", *options)
 

@@ -191,7 +191,7 @@ def test_every_option_reaches_the_settings_of_the_bags():
 def test_bags_of_several_folders_keep_their_order_and_refused_ones_are_named(tmp_path, bags):
     other = Recording(steps=20).write(tmp_path / "more/a")
     folders = [other.parent, bags]
-    survey = survey_bags(folders, {}, min_steps=2, report=str)
+    survey = survey_bags(folders, {}, report=str)
     assert [reading.bag.name for reading in survey.usable] == ["a", "ep0", "ep1", "ep2"]
     (tmp_path / "made/meta").mkdir(parents=True)
     dataset_conversion.write_origins(tmp_path / "made", survey)
@@ -199,7 +199,7 @@ def test_bags_of_several_folders_keep_their_order_and_refused_ones_are_named(tmp
     sizes = json.loads((tmp_path / "made/meta/robotrain.json").read_text())["made_of"]
     assert [size["episodes"] for size in sizes] == [1, 4]
     Recording(without=("/action",)).write(bags / "ep3")
-    survey = survey_bags(folders, {}, min_steps=2, report=str)
+    survey = survey_bags(folders, {}, report=str)
     (problem,) = dataset_conversion.find_problems(survey)
     assert "no topic /action" in problem
     assert problem.endswith("(--exclude-bags ep3)")

@@ -18,7 +18,7 @@ SPLIT = replace(SETTINGS, on_clock_jump="split")
 
 def read(folder, settings=SETTINGS):
     (bag,) = find_bags(folder)
-    return read_bag(bag, settings, min_steps=2)
+    return read_bag(bag, settings)
 
 
 def refuse(folder):

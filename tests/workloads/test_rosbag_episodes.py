@@ -96,11 +96,11 @@ def test_header_stamps_count_when_all_are_set(tmp_path):
 
 
 def test_a_long_gap_splits_and_short_pieces_are_counted(tmp_path):
+    short = read(Recording(lost=range(2, 16)).write(tmp_path / "short"), replace(SETTINGS, action_topic=None))
+    assert ([episode.steps for episode in short.episodes], short.dropped) == ([23], [1])
     folder = Recording(lost=range(10, 16)).write(tmp_path / "ep")
     reading = read(folder)
     assert [(episode.name, episode.steps) for episode in reading.episodes] == [("ep#1", 10), ("ep#2", 24)]
-    reading = read(folder, min_steps=20)
-    assert ([episode.steps for episode in reading.episodes], reading.dropped) == ([24], [10])
     reading = read(folder, replace(SETTINGS, max_gap_s=1))
     assert [(episode.steps, episode.filled) for episode in reading.episodes] == [(40, 6)]
 

@@ -15,9 +15,9 @@ SETTINGS = DataSettings(
 STORAGES = ("sqlite3", "mcap")
 
 
-def count_steps(folder, **options):
+def count_steps(folder):
     (bag,) = find_bags(folder)
-    return sum(episode.steps for episode in read_bag(bag, SETTINGS, **options).episodes)
+    return sum(episode.steps for episode in read_bag(bag, SETTINGS).episodes)
 
 
 def record_compressed(folder, storage, **options):

@@ -162,11 +162,9 @@ def find_folder_problem(folder: Path, needed_files: Collection[str], task: str) 
     if not missing_files:
         return None
     more_text = f" and {len(missing_files) - MAX_NAMES} more" if len(missing_files) > MAX_NAMES else ""
-    sentence = f"{folder} has not all assets of {task}: {', '.join(missing_files[:MAX_NAMES])}{more_text} are not in it"
-    if len(missing_files) == 1:
-        sentence = f"{folder} has not all assets of {task}: {missing_files[0]} is not in it"
+    sentence = f"{folder} lacks assets of {task}: {', '.join(missing_files[:MAX_NAMES])}{more_text}"
     root = _find_root(folder, needed_files)
-    way = Suggestion(f"{FLAG} {shlex.quote(str(root))}" if root else f"{FLAG} FOLDER", "" if root else "that has them")
+    way = Suggestion(f"{FLAG} {shlex.quote(str(root))}") if root else Suggestion(f"{FLAG} FOLDER", "that has them")
     return make_data_problem(sentence, way)
 
 

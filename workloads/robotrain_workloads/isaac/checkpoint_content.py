@@ -1,9 +1,11 @@
-"""What a checkpoint of rsl_rl, skrl or sb3 holds, by the names in its file: nothing in it is loaded or run."""
+"""What a checkpoint of rsl_rl, skrl or sb3 holds, by the names in its file: nothing in it is loaded or run.
+
+What loads it later reads weights alone, and refuses what else is in it.
+"""
 
 import itertools
 import json
 import pickletools
-import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +13,6 @@ from pathlib import Path
 
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
-KNOWN_MODULES = re.compile(r"torch(?:\..*)?|collections|_codecs|builtins|numpy(?:\..*)?")
-"""What PyTorch may take for weights; it is stricter."""
 RSL_RL_SERIES = {"model_state_dict": "2.3", "actor_state_dict": "3.0"}
 """The name of rsl_rl's weights, and the Isaac Lab whose rsl_rl reads it: one does not read the other's."""
 SKRL_NAMES = {"policy"}
@@ -46,8 +46,6 @@ def read_content(file: Path) -> CheckpointContent:
     if (sb3_content := _read_sb3(file)) is not None:
         return sb3_content
     operations = [operation for operation in _list_operations(file) if operation[0] not in MEMO]
-    if foreign_class := _find_foreign_class(operations):
-        return CheckpointContent(problem=f"it cannot be read as weights: it holds a {foreign_class}")
     stored_names = {str(argument) for name, argument in operations if name in STRINGS}
     for weights, series in RSL_RL_SERIES.items():
         if weights in stored_names:
@@ -87,21 +85,6 @@ def _find_iteration(operations: Sequence[Operation]) -> int | None:
         if name in STRINGS and argument == ITERATION and kind in NUMBERS and isinstance(iteration, int):
             return iteration
     return None
-
-
-def _find_foreign_class(operations: Sequence[Operation]) -> str:
-    """Return a class that the file names and weights have not, such as `pathlib.Path`; empty for none."""
-    stored_texts: list[str] = []
-    for name, argument in operations:
-        if name in STRINGS:
-            stored_texts.append(str(argument))
-        elif name in ("GLOBAL", "STACK_GLOBAL"):
-            module, _, class_name = (
-                str(argument).partition(" ") if name == "GLOBAL" else (*stored_texts[-2:-1], "", *stored_texts[-1:])
-            )
-            if not KNOWN_MODULES.fullmatch(module):
-                return f"{module}.{class_name}"
-    return ""
 
 
 def _list_operations(file: Path) -> Iterator[Operation]:

@@ -75,9 +75,8 @@ def parse_number(file: Path, backend: str = "") -> int | None:
     return int(match[match.lastindex or 0]) if match else None
 
 
-def find_several_agents(file: Path) -> str:
+def find_several_agents(params: Path | None) -> str:
     """Return the algorithm of a checkpoint whose policy is one of several agents, as its parameters tell, or empty."""
-    params = find_params(file)
     try:
         match = SEVERAL_AGENTS.search(params.read_text(encoding="utf-8")) if params else None
     except (OSError, ValueError):

@@ -14,14 +14,16 @@ from robotrain_runtime.contract.problem import Problem, get_problem
 from robotrain_workloads import packages, publish_url
 from robotrain_workloads.isaac import (
     assets,
-    checkpoint_content,
     checkpoint_file,
     installation,
+    played_checkpoint,
     rollout,
     script_options,
     user_code,
 )
 
+FORWARDED_PARAMETERS = ("task", "backend", "num_envs", "seed", "isaaclab_path", "isaac_version")
+"""Parameters that become options of every program that plays a policy, if set."""
 Examination = tuple[list[Problem | str], str]
 """Why a checkpoint cannot be played, and the library that wrote it."""
 
@@ -29,15 +31,14 @@ Examination = tuple[list[Problem | str], str]
 def inspect_policy(
     document: JobDocument,
     data: Mapping[JobSource, Path],
-    examine: Callable[[installation.IsaacLab | None, JobSource], Examination],
+    examine: Callable[[str, JobSource], Examination],
     *,
     results: str,
     owned_options: Mapping[str, str],
 ) -> Iterator[Problem | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
-    :param examine: takes Isaac Lab, or None before it is built, and the checkpoint's source; may raise OSError with a
-        sentence.
+    :param examine: takes the version of Isaac Lab and the checkpoint's source; may raise OSError with a sentence.
     :param results: the folder of results, below the outputs.
     :param owned_options: options of the play script that robotrain sets itself.
     """
@@ -48,10 +49,10 @@ def inspect_policy(
     yield from publish_url.find_write_problems(str(parameters["publish_url"] or ""), output, "results")
     source = checkpoint_file.find_checkpoint_source(data)
     try:
-        lab = installation.find_present(document)
+        series = installation.choose_series(installation.find_present(document))
         if source is None:
             return
-        problems, backend = examine(lab, source)
+        problems, backend = examine(series, source)
         yield from problems
         if problems:
             return
@@ -59,11 +60,11 @@ def inspect_policy(
         yield get_problem(error)
         return
     script = script_options.Script("play", owned_options, backend)
-    yield from installation.find_script_problems(document, installation.choose_series(lab), script)
+    yield from installation.find_script_problems(document, series, script)
 
 
-def check_options(document: JobDocument) -> WorkCommand | None:
-    """Return the command that asks Isaac Lab about the options, as `WorkloadContainerPlugin.check_command` does.
+def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    """Return the command that asks Isaac Lab about the options of the play script.
 
     None if it cannot be asked, and for a policy whose task or library is not known here.
     """
@@ -76,10 +77,9 @@ def check_options(document: JobDocument) -> WorkCommand | None:
         return None
     if source is not None and source.kind == "local_path":
         with contextlib.suppress(OSError):  # other rules name it
-            file = checkpoint_file.find_checkpoint_file(Path(source.uri))
-            facts = checkpoint_file.read_facts(file, Path(source.uri), Path(document.placement.cache))
-            task, agent = task or facts.task, facts.agent
-            backend = backend or checkpoint_content.read_content(file).backend
+            checkpoint = played_checkpoint.load_checkpoint(Path(source.uri), Path(document.placement.cache))
+            task, agent = task or checkpoint.facts.task, checkpoint.facts.agent
+            backend = backend or checkpoint.backend
     if not task or not backend:
         return None
     num_envs = int(str(parameters["num_envs"]))
@@ -95,12 +95,13 @@ def make_program_options(
 ) -> list[str]:
     """Return the options that say what is played and where results go.
 
-    :param forwarded_names: parameters that are options too.
+    :param forwarded_names: parameters that are options of the program, beside FORWARDED_PARAMETERS.
     """
     parameters = document.parameters
     source = checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
-    options = {name: parameters[name] for name in forwarded_names if parameters[name] is not None}
+    names = (*FORWARDED_PARAMETERS, *forwarded_names)
+    options = {name: parameters[name] for name in names if parameters[name] is not None}
     return [
         *(f"--work={work}", f"--cache={document.placement.cache}", f"--results={work / 'outputs' / results}"),
         *(f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"),

@@ -149,14 +149,9 @@ def check_own_tasks(job: "Job") -> Iterator[Problem]:
         yield make_problem("option-without-effect.tasks", given=redact(source.uri))
     if source.kind == "local_path" and Path(source.uri).is_dir():
         try:
-            folder = user_code.read_folder(Path(source.uri))
+            user_code.read_folder(Path(source.uri))
         except ProblemError as error:
             yield make_problem("tasks-missing", given=source.uri, title=redact(error.problem.title))
-        else:
-            if job["task"] and (finding := user_code.find_name_problem(folder, str(job["task"]))):
-                yield make_problem(
-                    "task-unknown.own", *finding.suggestions, given=job["task"], title=redact(finding.title)
-                )
     yield from code_rules.check_code(job)
 
 
@@ -262,7 +257,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
-    script = script._replace(pass_unknown=job["pass_unknown"], task=job["task"] or "")
+    script = script._replace(pass_unknown=job["pass_unknown"])
     problems = script_options.find_option_problems(job.trainer_args, script, str(job["isaac_version"]))
     yield from problems
     yield from check_device(job)

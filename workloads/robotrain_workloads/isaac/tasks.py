@@ -27,8 +27,6 @@ class Task(NamedTuple):
     """By selector (`physics`, `renderer`, `presets`) the names that it takes."""
     assets: Sequence[str] = ()
     """The files that its configuration names, below the asset root; `newton:PATH` is below the root of Newton's."""
-    other_assets: Sequence[str] = ()
-    """Those that only its presets name."""
     simulator: str = ""
     """What it starts with by default: `newton` or `isaacsim`; empty if unknown."""
     problem: str = ""

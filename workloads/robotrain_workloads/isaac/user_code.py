@@ -5,8 +5,6 @@ installed. Here they are only read; the job imports them, from the folder as it 
 read them.
 """
 
-import ast
-import difflib
 import importlib
 import json
 import re
@@ -18,7 +16,6 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, ProblemError, get_problem, make_data_problem
 
 from robotrain_workloads.isaac.parameters import TASKS_ENTRY
-from robotrain_workloads.isaac.tasks import list_tasks
 
 CODE_ROLE = "code"
 MAX_NESTING = 3
@@ -30,7 +27,6 @@ TASKS_TABLE = re.compile(
     re.MULTILINE,
 )
 ENTRY_POINT = re.compile(r"""^([\w.-]+)\s*=\s*["']([\w.:]+)["']""", re.MULTILINE)
-MAX_NAMES = 5
 VARIABLE = "ROBOTRAIN_ISAAC_TASKS"
 """What the job imports, for `image/import_hook.py`: the folder and the modules, as JSON."""
 
@@ -42,10 +38,6 @@ class TaskFolder(NamedTuple):
     """Where its package is imported from."""
     modules: tuple[str, ...]
     """What Isaac Lab imports."""
-    names: frozenset[str]
-    """The tasks that its files register by a text."""
-    is_complete: bool
-    """Whether it registers no others, as far as its files tell."""
 
 
 def find_code(sources: Iterable[JobSource]) -> JobSource | None:
@@ -76,15 +68,11 @@ def make_environ(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[
 
 
 def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Problem]:
-    """Yield why a job would not find its task in its folder."""
+    """Yield why a job would find no tasks in its folder."""
     try:
-        folder = find_tasks(document, data)
+        find_tasks(document, data)
     except OSError as error:
         yield get_problem(error)
-        return
-    task = document.parameters["task"]
-    if folder and task is not None and (problem := find_name_problem(folder, str(task))):
-        yield problem
 
 
 def brings_tasks(folder: str) -> bool:
@@ -103,20 +91,9 @@ def read_folder(folder: Path) -> TaskFolder:
         raise ProblemError(make_data_problem(f'{title}: [project.entry-points."{TASKS_ENTRY}"] is missing'))
     for path in (folder / name for name in PACKAGE_FOLDERS):
         if all(_has_module(path, module) for module in modules):
-            task_names, is_complete = _find_names(path, {module.partition(".")[0] for module in modules})
-            return TaskFolder(path, modules, task_names, is_complete)
+            return TaskFolder(path, modules)
     folders_text = f"{folder.name} and {folder.name}/src"
     raise ProblemError(make_data_problem(f"{PROJECT_FILE} names {', '.join(modules)}, which is not in {folders_text}"))
-
-
-def find_name_problem(folder: TaskFolder, task: str) -> Problem | None:
-    """Return why a job's task is none that its folder or Isaac Lab 3.0 brings; None if it is one, or may be."""
-    name = task.rpartition(":")[2]  # as Isaac Lab reads it
-    if not folder.is_complete or name in folder.names or name in list_tasks("3.0"):
-        return None
-    nearest_names = difflib.get_close_matches(name, sorted(folder.names), 1, 0)
-    title = f"the package of the folder registers no task {name}: it has {', '.join(sorted(folder.names)[:MAX_NAMES])}"
-    return make_data_problem(title, f"--task {nearest_names[0]}")
 
 
 def _list_modules(folder: Path) -> tuple[str, ...]:
@@ -149,31 +126,3 @@ def _read_entry_points(pyproject_text: str) -> Mapping[str, str]:
 def _has_module(path: Path, module: str) -> bool:
     file = path.joinpath(*module.split("."))
     return file.with_suffix(".py").is_file() or (file / "__init__.py").is_file()
-
-
-def _find_names(path: Path, packages: Iterable[str]) -> tuple[frozenset[str], bool]:
-    """Return the tasks that packages register, and whether that is all: not if a name is computed."""
-    task_names, is_complete = set[str](), True
-    files = [file for name in packages for file in (path / f"{name}.py", *(path / name).rglob("*.py"))]
-    for file in filter(Path.is_file, files):
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (OSError, ValueError, SyntaxError, RecursionError):
-            is_complete = False
-            continue
-        for call in _list_registrations(tree):
-            task = next((word.value for word in call.keywords if word.arg == "id"), call.args[0] if call.args else None)
-            if isinstance(task, ast.Constant) and isinstance(task.value, str):
-                task_names.add(task.value)
-            else:
-                is_complete = False
-    return frozenset(task_names), is_complete and bool(task_names)
-
-
-def _list_registrations(tree: ast.AST) -> Iterator[ast.Call]:
-    """Yield the calls of a function `register`, such as `gymnasium.register`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name == "register":
-                yield node

@@ -3,14 +3,12 @@
 `tasks.json` has the tasks by name. Each has `agents`, the entry points of its agents (`rsl_rl`, `skrl_ippo`);
 `default`, the library that it is trained with unless told; `deprecated`, what replaces it; `presets`, by selector the
 names that it takes; `assets`, the paths below the asset root that its configuration names, with `newton:` before those
-below the root of Newton's, and `other_assets` those of its presets; `simulator`, `newton` or `isaacsim`, that it starts
+below the root of Newton's; `simulator`, `newton` or `isaacsim`, that it starts
 by default; `problem`, why its configuration cannot be made; `cameras`, whether they must be turned on; `successor`, the
 task of the next version, with a preset. Fields that are empty are left out.
 
 `options.json` has, for `train` and `play`, the options of each library's script with the kind of their values: empty
-for a switch, else as `option_kinds` names it. `agents` has the settings of each library's agents by their last name,
-and `environment` the paths of those that all environments have, with the kind of their values, empty if it may differ.
-`selectors` are the keys that choose presets, and `old_presets` earlier names of presets with their present ones.
+for a switch, else as `option_kinds` names it. `selectors` are the keys that choose presets.
 
 3.0's files are written by `.ci/export_isaac.py`; those of 2.3 by hand, from its documentation and its scripts.
 """

@@ -32,6 +32,7 @@ NOISE = re.compile(r"^(?:usage:.*?error: |Error executing job.*\n(?=\w+: ))", re
 ISAAC_SIM = "isaacsim"
 RUNTIMES = {"has_ovphysx_physics": ("OvPhysX", "ovphysx"), "has_ovrtx": ("the OVRTX renderer", "ovrtx")}
 """By the field of Isaac Lab's scan of a configuration: what it starts beside Isaac Sim, and the package of that."""
+MISSING = object()
 VIDEO, VISUALIZERS = "--video", ("--viz", "--visualizer")
 VIDEO_PACKAGE = "moviepy"
 VIDEO_WAY = Suggestion("--with FILE.whl", "a wheel of moviepy 1.0.3; `-- --viz newton_gl` records without Isaac Sim")
@@ -176,39 +177,27 @@ def _find_doubts(
         backend, [*owned_options, *_split([word for word in words if word not in overrides])]
     )
     for word, match in overrides.items():
-        path = match["path"].split(".")[1:]
-        section = match["path"].partition(".")[0]
-        usual_values = [getattr(usual_configurations, section)]
+        section, *path = match["path"].split(".")
+        usual_value, value = getattr(usual_configurations, section), getattr(configurations, section)
         for name in path:
-            if not _has_child(usual_values[-1], name):
-                doubt_text = (
-                    f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
-                )
-                yield Verdict(
-                    result="doubtful", text=doubt_text, options=(word,), ways=(suggest_leaving_out(match["path"]),)
-                )
+            usual_value, value = _get_child(usual_value, name), _get_child(value, name)
+            if usual_value is MISSING:
+                text = f"no configuration of this task has {name} at {match['path']}: it would be set without effect"
+                way = suggest_leaving_out(match["path"])
+                yield Verdict(result="doubtful", text=text, options=(word,), ways=(way,))
                 break
-            usual_values.append(_get_child(usual_values[-1], name))
         else:
-            resolved_value = getattr(configurations, section)
-            for name in path:
-                resolved_value = _get_child(resolved_value, name)
-            if type_problem := _compare_types(usual_values[-1], resolved_value):
+            if type_problem := _compare_types(usual_value, value):
                 yield Verdict(result="doubtful", text=f"{match['path']} {type_problem}", options=(word,))
 
 
-def _has_child(node: Any, name: str) -> bool:
-    if isinstance(node, Mapping):
-        return name in node
-    if isinstance(node, list | tuple):
-        return name.isdigit() and int(name) < len(node)
-    return node is not None and hasattr(node, name)
-
-
 def _get_child(node: Any, name: str) -> Any:
+    """Return a setting of a group or of a list; MISSING if there is none."""
     if isinstance(node, Mapping):
-        return node[name]
-    return node[int(name)] if isinstance(node, list | tuple) else getattr(node, name)
+        return node.get(name, MISSING)
+    if isinstance(node, list | tuple):
+        return node[int(name)] if name.isdigit() and int(name) < len(node) else MISSING
+    return getattr(node, name, MISSING)
 
 
 def _compare_types(usual_value: Any, new_value: Any) -> str:

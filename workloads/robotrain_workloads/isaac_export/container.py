@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, get_args
 from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
@@ -18,13 +17,13 @@ from robotrain_runtime.contract.problem import Problem, ProblemError, Suggestion
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import (
     assets,
-    checkpoint_content,
     checkpoint_file,
     installation,
     job_command,
+    played_checkpoint,
     policy_container,
 )
-from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.isaac.played_checkpoint import PlayedCheckpoint, load_checkpoint
 from robotrain_workloads.isaac.versions import lab_3_0
 from robotrain_workloads.isaac_export import parameters
 
@@ -38,11 +37,8 @@ ENVIRONMENT = PythonEnvironment(
     platform="Linux-x86_64",
     required_packages={"onnxruntime": "1", "mlflow-skinny": "3"},
 )
-FORWARDED_PARAMETERS = (
-    *("job_name", "task", "backend", "num_envs", "video_length", "seed", "isaaclab_path", "isaac_version"),
-    "agent_config",
-)
-"""Parameters that become options of the exporter if set."""
+FORWARDED_PARAMETERS = ("job_name", "video_length", "agent_config")
+"""Parameters that become options of the exporter if set, beside those of all that play a policy."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 AGENT_FILE, AGENT_WAY = "params/agent.yaml", "--agent-config FILE or URL"
@@ -52,6 +48,7 @@ MAX_FILE_BYTES = 1 << 20
 RUNS_PROGRAM = True
 PROGRAM_ENVIRONMENT = lab_3_0.ENVIRONMENT
 targets = publish_url.list_targets
+check_command = policy_container.check_command
 program_environment = installation.program_environment
 prepare = assets.prepare
 gpus = installation.find_gpu_requirement
@@ -61,17 +58,14 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     job_parameters = document.parameters
 
-    def examine(lab: installation.IsaacLab | None, source: JobSource) -> policy_container.Examination:
+    def examine(series: str, source: JobSource) -> policy_container.Examination:
         with tempfile.TemporaryDirectory() as scratch:
             address = checkpoint_file.get_address(source)
             config = str(job_parameters["agent_config"] or "")
-            files = fetch_files(data[source], address, config, Path(scratch))
-            if problems := list(find_file_problems(files, str(job_parameters["sha256"] or ""))):
-                return problems, ""
-            content = checkpoint_content.read_content(files.weights)
-            backend = None if job_parameters["backend"] is None else str(job_parameters["backend"])
-            problems = list(find_content_problems(files, content, backend, installation.choose_series(lab)))
-        return problems, content.backend
+            cache = Path(document.placement.cache)
+            checkpoint = fetch_checkpoint(data[source], cache, address, config, Path(scratch))
+            sha256, backend = job_parameters["sha256"], job_parameters["backend"]
+            return list(find_checkpoint_problems(checkpoint, sha256, backend, series)), checkpoint.backend
 
     owned_options = parameters.OWNED_OPTIONS
     return policy_container.inspect_policy(document, data, examine, results=RESULTS_FOLDER, owned_options=owned_options)
@@ -84,17 +78,12 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     assert source is not None  # the role is required
     step = 0
     with contextlib.suppress(OSError):  # `inspect` reported it
-        step = find_files(data[source]).step
+        step = checkpoint_file.parse_number(checkpoint_file.find_checkpoint_file(data[source])) or 0
     program_options = policy_container.make_program_options(document, data, work, RESULTS_FOLDER, FORWARDED_PARAMETERS)
     program_options += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
     program_options += [f"--formats={','.join(parameters.list_formats(job_parameters))}"]
     program_options += [f"--max-steps={job_parameters['max_steps'] or job_parameters['video_length']}"]
     return job_command.make_command(document, data, EXPORTER, [*program_options, "--"])
-
-
-def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    """Return the command that asks Isaac Lab about the options of the play script."""
-    return policy_container.check_options(document)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
@@ -131,51 +120,35 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     )
 
 
-class CheckpointFiles(NamedTuple):
-    """A checkpoint's file, and the parameters of its agent; None if they are missing."""
-
-    weights: Path
-    agent: Path | None
-
-    @property
-    def step(self) -> int:
-        """The number in the file's name; 0 if it has none."""
-        return checkpoint_file.parse_number(self.weights) or 0
-
-
-def find_files(source: Path) -> CheckpointFiles:
-    """Return the files of a checkpoint. Raise OSError with a sentence."""
-    weights = checkpoint_file.find_checkpoint_file(source)
-    return CheckpointFiles(weights, checkpoint_file.find_params(weights))
-
-
-def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> CheckpointFiles:
-    """Return the files of a checkpoint, those that are not beside it downloaded to `folder`.
+def fetch_checkpoint(source: Path, cache: Path, address: str, agent_config: str, folder: Path) -> PlayedCheckpoint:
+    """Return a checkpoint, with what is not beside it downloaded to `folder`.
 
     :param address: of the checkpoint; at a web address only the checkpoint itself was fetched.
     :param agent_config: the address or the path of the agent's parameters; empty to look beside the checkpoint.
     :raises OSError: with a sentence.
     """
-    files = find_files(source)
+    checkpoint = load_checkpoint(source, cache)
     if agent_config.startswith(SAFE_SCHEME):
-        return files._replace(agent=_download(agent_config, folder / AGENT_FILE))
+        return checkpoint._replace(params=_download(agent_config, folder / AGENT_FILE))
     if agent_config:
         if not Path(agent_config).is_file():
             raise ProblemError(make_data_problem(f"there is no file {agent_config} where the job runs", AGENT_WAY))
-        return files._replace(agent=Path(agent_config))
-    relative_folders = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
-    for root in (
-        urljoin(address, path) for path in relative_folders
-    ):  # training left them beside the file or its folder
+        return checkpoint._replace(params=Path(agent_config))
+    if checkpoint.params or not address.startswith(SAFE_SCHEME):
+        return checkpoint
+    for root in (urljoin(address, "."), urljoin(address, "..")):  # training left them beside the file or its folder
         try:
-            agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
+            params = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
         except FileMissing:
             continue
         for name in (checkpoint_file.FACTS_FILE, checkpoint_file.RUN_FILE):
             with contextlib.suppress(FileMissing):  # another program may have trained it
                 _download(urljoin(root, name), folder / name)
-        return files._replace(agent=agent)
-    return files
+        facts = checkpoint.facts
+        if not facts.task:
+            facts = checkpoint_file.read_facts(folder / checkpoint.file.name, source, cache)
+        return checkpoint._replace(params=params, facts=facts)
+    return checkpoint
 
 
 class FileMissing(ProblemError):
@@ -203,41 +176,21 @@ def _download(address: str, to: Path) -> Path:
     return to
 
 
-def read_facts(files: CheckpointFiles, source: Path, cache: Path) -> checkpoint_file.CheckpointFacts:
-    """Return the facts about a checkpoint, also those that were downloaded with its agent's parameters."""
-    facts = checkpoint_file.read_facts(files.weights, source, cache)
-    if facts.task or files.agent is None:
-        return facts
-    return checkpoint_file.read_facts(files.agent.parents[1] / files.weights.name, source, cache)
-
-
-def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Problem | str]:
-    """Yield the problems of the files."""
-    if problem := checkpoint_file.find_digest_problem(files.weights, sha256):
+def find_checkpoint_problems(
+    checkpoint: PlayedCheckpoint, sha256: object, backend: object, series: str
+) -> Iterator[Problem | str]:
+    """Yield why an Isaac Lab of a series cannot export a policy: expected values are empty for any."""
+    if problem := checkpoint_file.find_digest_problem(checkpoint.file, sha256):
         yield problem
-    if files.agent is None:
+    if checkpoint.params is None:
         yield make_data_problem(
-            f"{files.weights} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping",
+            f"{checkpoint.file} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping",
             "--checkpoint-uri FOLDER, which has both, or --agent-config URL",
         )
-
-
-def find_content_problems(
-    files: CheckpointFiles, content: checkpoint_content.CheckpointContent, backend: str | None, series: str
-) -> Iterator[Problem | str]:
-    """Yield why an Isaac Lab of a series cannot export the policy."""
-    if content.problem:
-        yield f"{files.weights} cannot be exported: {content.problem}"
-    elif content.backend not in get_args(shared.ExportedBackend):
+    if checkpoint.backend == "sb3":
         yield make_data_problem(
-            f"{files.weights} is a policy of {content.backend}, which is not exported yet",
+            f"{checkpoint.file} is a policy of sb3, which is not exported yet",
             Suggestion("robotrain submit isaac-train --task TASK --backend rsl_rl", "a policy that is exported"),
         )
-    elif algorithm := checkpoint_file.find_several_agents(files.weights):
-        yield f"{files.weights} has policies of several agents ({algorithm}), which are not exported yet"
-    elif backend not in (None, content.backend):
-        yield make_data_problem(
-            f"{files.weights} is a checkpoint of {content.backend}, not of {backend}", f"--backend {content.backend}"
-        )
-    elif content.series not in ("", series):
-        yield checkpoint_content.make_series_finding(files.weights, content, series)
+    else:
+        yield from played_checkpoint.find_problems(checkpoint, backend, series)

@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.exit_status import WorkFailed
-from robotrain_workloads.isaac import checkpoint_content, installation
-from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
-from robotrain_workloads.isaac.rollout import Report, Rollout, follow_rollout
+from robotrain_workloads.isaac import installation, rollout
+from robotrain_workloads.isaac.rollout import Report
 from robotrain_workloads.isaac_export import container, onnx_worker, parameters
-from robotrain_workloads.isaac_export.container import CheckpointFiles
 
+FETCHED_FOLDER = "isaac-fetched"
+"""Where the agent's parameters are downloaded to, below the run's folder."""
 COMPARISON_FILE = "comparison.json"
 COMPLETE_FILE = "export_results.json"
 SCORED = (
@@ -35,81 +35,50 @@ SCORED = (
 class Exporter:
     """One export: from a checkpoint to a folder of results."""
 
-    def __init__(self, program_options: argparse.Namespace, arguments: Sequence[str]) -> None:
-        self._own, self._arguments = program_options, arguments
+    def __init__(self, program_options: argparse.Namespace) -> None:
+        self._own = program_options
         self._formats: list[str] = program_options.formats.split(",")
         self._lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
-        self._scratch = program_options.work / SCRATCH_FOLDER
-        fetch_folder = self._scratch / "fetched"
-        source = container.fetch_files(
-            program_options.checkpoint, program_options.source, program_options.agent_config, fetch_folder
+        fetched_folder = program_options.work / FETCHED_FOLDER
+        address, config = program_options.source, program_options.agent_config
+        self._checkpoint = container.fetch_checkpoint(
+            program_options.checkpoint, program_options.cache, address, config, fetched_folder
         )
-        self._facts = container.read_facts(source, program_options.checkpoint, program_options.cache)
-        self._task = program_options.task or self._facts.task or parameters.DEFAULT_TASKS[self._lab.series]
-        if source.agent is None:
-            raise FileNotFoundError(next(container.find_file_problems(source, None)))
-        copy = self._scratch / "policy"  # the play script may write beside the checkpoint
-        shutil.rmtree(copy, ignore_errors=True)
-        (copy / "params").mkdir(parents=True)
-        self._files = CheckpointFiles(
-            weights=Path(shutil.copyfile(source.weights, copy / source.weights.name)),
-            agent=Path(shutil.copyfile(source.agent, copy / "params" / "agent.yaml")),
-        )
+        self._task = program_options.task or self._checkpoint.facts.task or parameters.DEFAULT_TASKS[self._lab.series]
 
     def run(self) -> None:
         """Export, compare and play. Raise OSError or SystemExit with a sentence."""
-        weights_content = checkpoint_content.read_content(self._files.weights)
-        for problem in container.find_content_problems(
-            self._files, weights_content, self._own.backend, self._lab.series
-        ):
+        checkpoint, backend = self._checkpoint, self._checkpoint.backend
+        for problem in container.find_checkpoint_problems(checkpoint, "", self._own.backend, self._lab.series):
             raise OSError(problem)
-        emit_event(Track(params={"framework": weights_content.backend, "task": self._task}))
+        assert checkpoint.params is not None
+        emit_event(Track(params={"framework": backend, "task": self._task}))
         with result_files.fill_folder(self._own.results) as folder:
             for name in ("exported", "metrics", "videos"):
                 (folder / name).mkdir()
-            reports = self._play(folder, weights_content.backend)
+            reports = self._play(folder)
             for file in sorted((folder / "exported").iterdir()):
-                digest = checkpoint.hash_file(file)
+                digest = hash_file(file)
                 file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
-            summary = self._write_summary(folder, weights_content.backend, reports)
+            summary = self._write_summary(folder, backend, reports)
         for report in reports:
             if report.get("video"):
                 note_text = f"the play of {report['format']} has no video: {report['video']}"
                 emit_event(Note(level="warning", text=note_text))
         with result_files.fill_folder(self._own.keep_policy) as folder:  # what can be registered
             (folder / "params").mkdir()
-            shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
+            shutil.copyfile(checkpoint.params, folder / "params" / "agent.yaml")
             shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
         self._report(summary)
 
-    def _play(self, folder: Path, backend: str) -> list[Report]:
+    def _play(self, folder: Path) -> list[Report]:
         """Export, and play each format in simulation; return what was reported: of the export, then of each format."""
-        program_options, file = self._own, self._own.work / REPORT_FILE
-        file.unlink(missing_ok=True)
-        rollout = Rollout(
-            lab=self._lab,
-            backend=backend,
-            task=self._task,
-            agent=self._facts.agent,
-            checkpoint=self._files.weights,
-            params=self._files.agent,
-            num_envs=program_options.num_envs,
-            seed=program_options.seed,
-            headless=program_options.headless,
-            video_length=min(program_options.video_length, 1),  # so that it can render; the program records
-            options=self._arguments,
-        )
+        own = self._own
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
-        export_options = (f"--export={folder / 'exported'}", f"--formats={program_options.formats}")
-        results_options = (f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}")
         play_options = (
-            f"--steps={program_options.max_steps}",
-            f"--frames={program_options.video_length}",
-            f"--seed={program_options.seed}",
-            f"--task={self._task}",
-        )
-        command = rollout.make_command(
-            file, *export_options, *results_options, *play_options, f"--onnx-command={json.dumps(worker)}"
+            *(f"--export={folder / 'exported'}", f"--formats={own.formats}", f"--onnx-command={json.dumps(worker)}"),
+            *(f"--metrics={folder / 'metrics'}", f"--videos={folder / 'videos'}", f"--task={self._task}"),
+            *(f"--steps={own.max_steps}", f"--frames={own.video_length}", f"--seed={own.seed}"),
         )
         reports: list[Report] = []
 
@@ -120,7 +89,16 @@ class Exporter:
             else:
                 reports.append(report)
 
-        follow_rollout(start_script(command, self._scratch), file, add_report)
+        rollout.play(
+            own,
+            self._lab,
+            self._checkpoint,
+            self._task,
+            play_options,
+            add_report,
+            num_envs=own.num_envs,
+            video_length=min(own.video_length, 1),  # so that it can render; the program records
+        )
         return reports
 
     def _write_summary(self, folder: Path, backend: str, reports: Sequence[Report]) -> dict[str, Any]:
@@ -136,7 +114,8 @@ class Exporter:
         for empty in ("metrics", "videos"):
             if not any((folder / empty).iterdir()):
                 (folder / empty).rmdir()
-        checkpoint_origin = {"source": self._own.source, "file": self._files.weights.name, "step": self._files.step}
+        name, step = self._checkpoint.file.name, self._checkpoint.step
+        checkpoint_origin = {"source": self._own.source, "file": name, "step": step}
         summary: dict[str, Any] = {
             "job_name": self._own.job_name,
             "task": self._task,
@@ -160,7 +139,7 @@ class Exporter:
                 scores=scores,
                 results=str(self._own.results.absolute()),
                 policy=str(self._own.keep_policy.absolute()),
-                step=self._files.step,
+                step=self._checkpoint.step,
                 conditions=f"{self._task}, {self._own.num_envs} environments, {self._own.max_steps} steps",
             )
         )
@@ -185,23 +164,13 @@ def make_scores(summary: Mapping[str, Any]) -> dict[str, float]:
 
 def main(arguments: Sequence[str]) -> None:
     """Export. Raise SystemExit with a sentence."""
-    separator = list(arguments).index("--")
-    parser = argparse.ArgumentParser(prog="exporter", allow_abbrev=False)
-    for name in ("work", "cache", "checkpoint", "results", "keep-policy"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--job-name", required=True)
-    parser.add_argument("--source", required=True, help="what the user named")
+    parser = rollout.make_parser("exporter")
+    parser.add_argument("--keep-policy", type=Path, required=True)
     parser.add_argument("--formats", required=True)
-    parser.add_argument("--task")
-    parser.add_argument("--backend", help="the library that the user expects")
-    for name in ("num-envs", "max-steps", "video-length", "seed"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--max-steps", type=int, required=True)
     parser.add_argument("--agent-config", default="")
-    parser.add_argument("--isaaclab-path")
-    parser.add_argument("--isaac-version")
     try:
-        Exporter(parser.parse_args(arguments[:separator]), arguments[separator + 1 :]).run()
+        Exporter(rollout.parse_options(parser, arguments)).run()
     except OSError as error:
         raise WorkFailed(error) from error
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain.store.files import get_cache_folder
 from robotrain_runtime.contract.problem import get_problem, make_data_problem
 
-from robotrain_workloads.isaac import checkpoint_content
+from robotrain_workloads.isaac.played_checkpoint import load_checkpoint
 from robotrain_workloads.isaac_export import container
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
         if source.role != "checkpoint" or source.kind != "local_path" or not Path(source.uri).is_dir():
             continue  # what is not here is checked where the job runs
         try:
-            files = container.find_files(Path(source.uri))
+            checkpoint = load_checkpoint(Path(source.uri), get_cache_folder())
             if job["agent_config"]:
-                files = files._replace(agent=Path(job["agent_config"]))
-            problems = list(container.find_file_problems(files, job["sha256"]))
-            if not problems:
-                content = checkpoint_content.read_content(files.weights)
-                problems = list(container.find_content_problems(files, content, job["backend"], job["isaac_version"]))
+                checkpoint = checkpoint._replace(params=Path(job["agent_config"]))
+            expected = (job["sha256"], job["backend"], job["isaac_version"])
+            problems = list(container.find_checkpoint_problems(checkpoint, *expected))
         except OSError as error:
             problems = [get_problem(error)]
         for finding in map(make_data_problem, problems):

@@ -4,7 +4,6 @@ It runs beside Isaac Lab, in the run's own environment: it starts a rollout in t
 are reported, and judges the policy by them.
 """
 
-import argparse
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,10 @@ from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.exit_status import WorkFailed
-from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
-from robotrain_workloads.isaac.rollout import Rollout, follow_rollout
-from robotrain_workloads.isaac_validate import container
-from robotrain_workloads.isaac_validate.container import ValidatedCheckpoint
+from robotrain_workloads.isaac import installation, rollout
+from robotrain_workloads.isaac.checkpoint_file import CheckpointFacts
+from robotrain_workloads.isaac.played_checkpoint import load_checkpoint
+from robotrain_workloads.isaac_validate import container, parameters
 
 VIDEO = Path("videos") / "all.mp4"
 NOT_JUDGED = (
@@ -168,38 +166,15 @@ def make_summary(result: ValidationResult, setup: ValidationSetup) -> dict[str, 
     }
 
 
-def make_rollout(
-    program_options: argparse.Namespace, loaded: ValidatedCheckpoint, lab: installation.IsaacLab
-) -> Rollout:
-    """Return what is played: a copy of the checkpoint, whose videos the script writes beside it."""
-    params = checkpoint_file.find_params(loaded.file)
-    if params is None:
-        note_text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
-        emit_event(Note(level="warning", text=note_text))
-    copy = program_options.work / SCRATCH_FOLDER / "policy" / "checkpoints" / loaded.file.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(loaded.file, copy)
-    statistics = checkpoint_file.get_statistics_name(loaded.file)
-    if statistics and loaded.file.with_name(statistics).is_file():
-        shutil.copyfile(loaded.file.with_name(statistics), copy.with_name(statistics))
-    return Rollout(
-        lab=lab,
-        backend=loaded.backend,
-        task=loaded.choose_task(program_options.task),
-        agent=loaded.facts.agent,
-        checkpoint=copy,
-        params=params,
-        num_envs=min(program_options.num_envs, program_options.eval_episodes),
-        seed=program_options.seed,
-        headless=program_options.headless,
-        video_length=program_options.video_length,
-        options=program_options.options,
-    )
+def choose_threshold(threshold: float | None, facts: CheckpointFacts) -> float:
+    """Return the success rate that a policy must reach: the flag's, else the model's, else 0.7."""
+    candidates = (threshold, facts.success_threshold, parameters.DEFAULT_THRESHOLD)
+    return next(candidate for candidate in candidates if candidate is not None)
 
 
-def _keep_video(scratch: Path, folder: Path) -> None:
+def _keep_video(played: Path, folder: Path) -> None:
     """Keep the video that the script recorded."""
-    videos = sorted(scratch.glob("policy/**/videos/play/*.mp4"))
+    videos = sorted(played.rglob("videos/play/*.mp4"))
     if not videos:
         emit_event(Note(level="warning", text="Isaac Lab's script recorded no video"))
         return
@@ -207,63 +182,47 @@ def _keep_video(scratch: Path, folder: Path) -> None:
     shutil.copyfile(videos[0], folder / VIDEO)
 
 
-def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options before `--`, and those after it as `options`."""
-    separator = list(arguments).index("--")
-    parser = argparse.ArgumentParser(prog="supervisor", allow_abbrev=False)
-    add = parser.add_argument
-    add("--work", type=Path, required=True, help="the run's own folder")
-    add("--results", type=Path, required=True)
-    add("--cache", type=Path, required=True)
-    add("--checkpoint", type=Path, required=True, help="where the checkpoint is")
-    add("--source", required=True, help="the name that the user gave")
-    add("--source-kind", required=True)
-    add("--pin", default="")
-    add("--job-name", required=True)
-    add("--task")
-    add("--backend", default="", help="the library that is expected")
-    add("--sha256", default="", help="the digest that the checkpoint's file must have")
-    add("--eval-episodes", type=int, required=True)
-    add("--num-envs", type=int, required=True)
-    add("--success-threshold", type=float)
-    add("--reward-threshold", type=float)
-    add("--seed", type=int, required=True)
-    add("--video-length", type=int, default=0, help="steps of a video; 0 for none")
-    add("--headless", action="store_true")
-    add("--isaaclab-path")
-    add("--isaac-version")
-    options = parser.parse_args(arguments[:separator])
-    options.options = list(arguments[separator + 1 :])
-    return options
-
-
 def main(arguments: Sequence[str]) -> None:
     """Validate. Raise SystemExit with a sentence, also for a policy that is not good enough."""
-    program_options = parse_options(arguments)
-    scratch = program_options.work / SCRATCH_FOLDER
-    report = program_options.work / REPORT_FILE
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    report.unlink(missing_ok=True)
+    parser = rollout.make_parser("supervisor")
+    add = parser.add_argument
+    add("--source-kind", required=True)
+    add("--pin", default="")
+    add("--sha256", default="", help="the digest that the checkpoint's file must have")
+    add("--eval-episodes", type=int, required=True)
+    add("--success-threshold", type=float)
+    add("--reward-threshold", type=float)
+    program_options = rollout.parse_options(parser, arguments)
     try:
         lab = installation.find_installation(program_options.isaaclab_path, program_options.isaac_version)
-        checkpoint = container.load_checkpoint(program_options.checkpoint, program_options.cache)
+        checkpoint = load_checkpoint(program_options.checkpoint, program_options.cache)
     except OSError as error:
         raise WorkFailed(error) from error
     expected_values = {
-        "task": program_options.task or "",
+        "task": program_options.task,
         "backend": program_options.backend,
         "sha256": program_options.sha256,
         "series": lab.series,
     }
     if problem := next(container.find_checkpoint_problems(checkpoint, **expected_values), ""):
         raise WorkFailed(problem)
-    task = checkpoint.choose_task(program_options.task)
+    if checkpoint.params is None:
+        note_text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
+        emit_event(Note(level="warning", text=note_text))
+    task = program_options.task or checkpoint.facts.task
     emit_event(Track(tags={"task": task, "framework": checkpoint.backend, "checkpoint_file": checkpoint.file.name}))
     play_options = (f"--episodes={program_options.eval_episodes}", f"--video-length={program_options.video_length}")
-    command = make_rollout(program_options, checkpoint, lab).make_command(report, *play_options)
     log = EpisodeLog(program_options.eval_episodes)
-    follow_rollout(start_script(command, scratch), report, log.add_report)
+    played_folder = rollout.play(
+        program_options,
+        lab,
+        checkpoint,
+        task,
+        play_options,
+        log.add_report,
+        num_envs=min(program_options.num_envs, program_options.eval_episodes),
+        video_length=program_options.video_length,
+    )
     episode_fields = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
     ordered_episodes = sorted(log.episodes, key=lambda episode: int(episode["index"]))
     validation_result = ValidationResult(
@@ -273,7 +232,7 @@ def main(arguments: Sequence[str]) -> None:
                 for episode in ordered_episodes
             ]
         ),
-        success_threshold=checkpoint.choose_threshold(program_options.success_threshold),
+        success_threshold=choose_threshold(program_options.success_threshold, checkpoint.facts),
         reward_threshold=program_options.reward_threshold,
     )
     setup = ValidationSetup(
@@ -295,7 +254,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     with result_files.fill_folder(program_options.results) as scratch_folder:
         if program_options.video_length:
-            _keep_video(scratch, scratch_folder)
+            _keep_video(played_folder, scratch_folder)
         write_results(validation_result, setup, scratch_folder)
     _send_result(validation_result, setup, program_options.results)
 

@@ -156,8 +156,6 @@ def _find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
-    if bags := _load_bags(document):
-        yield from bags.list_warnings(document, described)
     yield from _list_warnings(LerobotJob(document, described))
 
 

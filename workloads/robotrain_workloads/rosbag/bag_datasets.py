@@ -19,8 +19,6 @@ from robotrain_workloads.bag_storage import STORAGE_SUFFIXES, has_bags
 from robotrain_workloads.dataset_check.data_needs import DataNeeds
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.rosbag.bag_check import BagCheck
-from robotrain_workloads.rosbag.settings import DataSettings
 
 ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parent / "locks" / "bags.txt", python="3.12", gib=0.3, platform="Linux-x86_64"
@@ -38,7 +36,7 @@ def find_problems(
 ) -> Iterator[Problem | str]:
     """Yield why the bags cannot be converted, as far as their files tell at a glance.
 
-    :param is_complete: whether the folders have all files, also those of sources that are fetched.
+    :param is_complete: whether the job itself asks, which has all files: its conversion says the rest.
     """
     sources = [source for source in document.sources if source.role == "dataset"]
     bags = []
@@ -50,12 +48,13 @@ def find_problems(
             yield make_data_problem(f"{source.uri} is a LeRobot dataset, not ROS 2 bags", _suggest_dataset(document))
         elif is_complete or source.kind == LOCAL_KIND:
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
-    if bags and len(bags) == len(set(sources)):
-        check = _make_check(document)
-        problems = check.find_problems(bags)
-        yield from problems
-        if not problems and check.features is not None:
-            yield from _find_missing_inputs(LerobotJob(document, data), check.features)
+    if bags and len(bags) == len(set(sources)) and not is_complete:
+        from robotrain_workloads.rosbag.bag_check import check_bags
+
+        findings = check_bags(bags, document.parameters)
+        yield from findings.problems
+        if not findings.problems and findings.features is not None:
+            yield from _find_missing_inputs(LerobotJob(document, data), findings.features)
 
 
 def _suggest_dataset(document: JobDocument) -> Suggestion:
@@ -71,24 +70,6 @@ def _find_missing_inputs(job: LerobotJob, features: Collection[str]) -> Iterator
     if is_new and not job.model.facts.refused:
         kinds = {name: {"dtype": "video" if name.startswith("observation.images.") else "float32"} for name in features}
         yield from DataNeeds(job, job.model, job.values, {"features": kinds}).find_missing_inputs()
-
-
-def list_warnings(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield what may stop the conversion."""
-    bags = [folder for source, folder in data.items() if source.role == "dataset" and has_bags(folder)]
-    check = _make_check(document)
-    if bags:
-        check.find_problems(bags)
-    yield from check.warnings
-
-
-def _make_check(document: JobDocument) -> BagCheck:
-    parameters = document.parameters
-    defaults = {
-        name: getattr(DataSettings, name) if parameters[name] is None else parameters[name]
-        for name in ("timestamp", "max_gap_s", "sync")
-    }
-    return BagCheck({**parameters, **defaults})
 
 
 def plan_conversion(

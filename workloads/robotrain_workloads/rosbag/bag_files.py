@@ -18,12 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.bag_storage import COMPRESSED_SUFFIX, STORAGE_SUFFIXES, get_plain_path, is_storage_file
-from robotrain_workloads.rosbag.file_checks import (
-    METADATA,
-    SQLITE_DAMAGED,
-    find_file_faults,
-    has_other_formats,
-)
 from robotrain_workloads.rosbag.storage import (
     RawMessage,
     decompress_file,
@@ -31,17 +25,22 @@ from robotrain_workloads.rosbag.storage import (
     tolerate_other_encodings,
 )
 
+METADATA = "metadata.yaml"
+_MAGIC = {".mcap": b"\x89MCAP0\r\n", ".db3": b"SQLite format 3\0"}
+"""What files begin with, by their suffix."""
+_LFS_POINTER = b"version https://git-lfs"
+_OTHER_FORMAT = "Serialization format"
+"""In the error of rosbags about a bag that has messages of another format beside those of ROS 2."""
 _PART = re.compile(r"^(?P<name>.+)_(?P<part>\d+)$")
 _NANOSECONDS = 1_000_000_000
 _MAX_LISTED = 12
-RECOVER_HINT = "; `mcap recover FILE -o NEW_FILE` keeps the chunks that are whole"
 
 
 class BagError(ValueError):
     """A bag, or a message in it, that cannot be used."""
 
-    def __init__(self, file: Path, reason: str, time_ns: int | None = None) -> None:
-        self.file, self.why, self.time_ns = file, reason, time_ns
+    def __init__(self, file: Path, reason: str, time_ns: int | None = None, way: str = "") -> None:
+        self.file, self.why, self.time_ns, self.way = file, reason, time_ns, way
         time_text = "" if time_ns is None else f" at {format_time(time_ns)}"
         super().__init__(f"{file}{time_text}: {reason}")
 
@@ -184,26 +183,14 @@ def open_bag(bag: Bag) -> Iterator[OpenBag]:
     Raises:
         BagError: it cannot be opened, or holds no message.
     """
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
     if not bag.files:
         raise BagError(bag.path, f"has {METADATA} but no file that ends in {' or '.join(STORAGE_SUFFIXES)}")
-    check_files(bag)
-    store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
         try:
-            if bag.folder and not has_other_formats(bag.folder):
-                paths = [bag.folder]
-            else:
-                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-bag-")))
-                paths = [decompress_file(file, scratch) for file in bag.files]
             with tolerate_other_encodings():
-                reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
+                reader = _open_reader(bag, stack)
         except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
-            named_files = [file for file in bag.files if get_plain_path(file).name in str(error)]
-            damaged_path = named_files[0] if named_files else bag.files[0] if len(bag.files) == 1 else bag.path
-            raise BagError(damaged_path, _explain_unreadable(bag, error)) from error
+            raise _explain_unreadable(bag, error) from error
         topics = {
             name: Topic(topic_info.msgtype or "", topic_info.msgcount) for name, topic_info in reader.topics.items()
         }
@@ -215,10 +202,21 @@ def open_bag(bag: Bag) -> Iterator[OpenBag]:
         yield OpenBag(bag, topics, partial(iterate_messages, reader), reader.deserialize)
 
 
-def check_files(bag: Bag) -> None:
-    """Check what the first bytes of a bag's files and its `metadata.yaml` tell. Raise BagError for the first fault."""
-    for file, reason in find_file_faults(bag.files, bag.folder):
-        raise BagError(file, reason)
+def _open_reader(bag: Bag, stack: contextlib.ExitStack) -> Any:
+    """Return a `rosbags.highlevel.AnyReader` that the stack closes."""
+    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.LATEST)
+    if bag.folder:
+        try:
+            return stack.enter_context(AnyReader([bag.folder], default_typestore=store))
+        except AnyReaderError as error:
+            if _OTHER_FORMAT not in str(error):
+                raise
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-bag-")))
+    files = [decompress_file(file, scratch) for file in bag.files]
+    return stack.enter_context(AnyReader(files, default_typestore=store))
 
 
 def format_time(time_ns: int) -> str:
@@ -227,24 +225,64 @@ def format_time(time_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
-def _explain_unreadable(bag: Bag, error: Exception) -> str:
-    error_text = str(error)
+def _explain_unreadable(bag: Bag, error: Exception) -> BagError:
+    """Return why a bag cannot be opened: for the first of its files that alone cannot, else for `metadata.yaml`."""
     if getattr(error, "errno", None) == errno.ENOSPC:
-        return f"there is no room in {tempfile.gettempdir()} to decompress it; TMPDIR names another folder"
-    if "end magic" in error_text or isinstance(error, EOFError):
-        reason = "the file ends too early: it is cut off, or its recorder was killed"
-        if any(get_plain_path(file).suffix == ".mcap" for file in bag.files):
-            reason += RECOVER_HINT
-        return reason
-    if type(error).__name__ == "ZstdError":
-        return "the compressed file is damaged; record it again, or leave it out"
-    if "malformed" in error_text or "missing tables" in error_text:
-        return SQLITE_DAMAGED
-    if "empty" in error_text:
+        no_room = f"there is no room in {tempfile.gettempdir()} to decompress it; TMPDIR names another folder"
+        return BagError(bag.path, no_room)
+    for file in bag.files:
+        if reason := _find_file_fault(file):
+            return BagError(file, reason)
+    error_text = str(error).removesuffix("; please report issue.") or type(error).__name__
+    if bag.folder is None:
+        return BagError(bag.path, error_text)
+    reason = f"with it, the bag cannot be opened: {error_text}"
+    if not (bag.folder / METADATA).stat().st_size:
+        reason = "the file is empty"
+    elif re.search("YAML|metadata key|Invalid bag metadata", error_text):
+        reason = "the file is cut off or damaged"
+    if "files are missing" not in error_text:
+        reason += f"; remove {METADATA}, and the bag is read without it"
+    return BagError(bag.folder / METADATA, reason)
+
+
+def _find_file_fault(file: Path) -> str:
+    """Return why a storage file cannot be opened; empty if it can."""
+    from rosbags.rosbag2 import Reader
+
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_LFS_POINTER))
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+    if not start:
         return "the file is empty"
-    if "YAML" in error_text:
-        return f"{METADATA} is damaged; remove it to read the storage file without it"
-    return error_text or type(error).__name__
+    if start.startswith(_LFS_POINTER):
+        return "it is a pointer of Git LFS, not the file itself: `git lfs pull` downloads it"
+    suffix = get_plain_path(file).suffix
+    for other_suffix, magic in _MAGIC.items():
+        if other_suffix != suffix and start.startswith(magic):
+            return f"its content is that of a {other_suffix} file: rename it"
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="robotrain-bag-") as scratch,
+            tolerate_other_encodings(),
+            Reader(decompress_file(file, Path(scratch))),
+        ):
+            return ""
+    except Exception as error:
+        if type(error).__name__ == "ZstdError":
+            return "the compressed file is damaged; record it again, or leave it out"
+        if suffix == ".db3" and not isinstance(error, EOFError):
+            return (
+                "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
+            )
+        if file.suffix == suffix and not start.startswith(_MAGIC[suffix]):
+            return "the file does not begin as MCAP: it is damaged, or another kind of file"
+        if isinstance(error, EOFError) or "end magic" in str(error):
+            hint = "; `mcap recover FILE -o NEW_FILE` keeps the chunks that are whole" if suffix == ".mcap" else ""
+            return f"the file ends too early: it is cut off, or its recorder was killed{hint}"
+        return str(error) or type(error).__name__
 
 
 def _make_name(top: Path, path: Path) -> str:

@@ -20,7 +20,6 @@ from robotrain_runtime.contract.container_plugin import RUN_PYTHON_VARIABLE
 
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.lerobot.dataset_preparation import write_source_sizes
-from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError
 from robotrain_workloads.rosbag.convert_to_lerobot import ConversionFailed, convert_bags
 from robotrain_workloads.rosbag.settings import explain_open_action
@@ -73,7 +72,7 @@ def write_origins(folder: Path, survey: BagSurvey) -> None:
 def convert(folders: Sequence[Path], values: Mapping[str, Any], task: str, out: Path) -> None:
     """Fill the folder `out` with the dataset. Raise BagError, ConversionFailed or OSError."""
     settings = bag_parameters.make_settings(values)
-    survey = survey_bags(folders, settings, min_steps=SHORTEST_EPISODE, report=say)
+    survey = survey_bags(folders, settings, say)
     if problems := [*find_problems(survey)]:
         raise ConversionFailed("\n".join(problems))
     for line in describe_reading(survey):

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robotrain_workloads.rosbag import SLOW_FACTOR
 from robotrain_workloads.rosbag.bag_files import Bag, BagError, OpenBag, open_bag
 from robotrain_workloads.rosbag.messages import (
     MessageError,
     find_damage,
     get_stamp,
 )
-from robotrain_workloads.rosbag.number_types import NUMBER_TYPES
 from robotrain_workloads.rosbag.numbers import NumberReader
-from robotrain_workloads.rosbag.picture_formats import IMAGE_TYPES, find_encoding_problem
-from robotrain_workloads.rosbag.settings import (
-    DataSettings,
-    explain_open_action,
-    list_action_candidates,
-)
+from robotrain_workloads.rosbag.picture_formats import find_encoding_problem, find_form_problem
+from robotrain_workloads.rosbag.settings import SHORTEST_EPISODE, DataSettings, find_topic_problems
 from robotrain_workloads.rosbag.timeline import (
     Stretch,
     TopicTimes,
@@ -35,6 +30,9 @@ from robotrain_workloads.rosbag.timeline import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SLOW_FACTOR = 1.5
+"""A topic whose messages are this many steps apart is too slow for the rate."""
 
 
 @dataclass(frozen=True)
@@ -76,48 +74,82 @@ class BagReading:
     """The names of the values of the topics that have them."""
 
     @property
+    def problem(self) -> str:
+        """Why nothing of the bag can be used; empty if something can."""
+        return "" if self.episodes or self.dropped else "there is no time at which every topic has messages"
+
+    @property
     def jumps(self) -> int:
         """How often a clock jumped, over all topics."""
         return sum(len(topic_times.jumps) for topic_times in self.topics.values())
 
 
-def read_bag(
-    bag: Bag,
-    settings: DataSettings,
-    *,
-    min_steps: int = 2,
-    joints: Mapping[str, tuple[str, ...]] | None = None,
-) -> BagReading:
+@dataclass
+class BagMessages:
+    """The messages of a bag, by topic and in the order of recording."""
+
+    bag: Bag
+    times: dict[str, TopicTimes]
+    values: dict[str, NDArray[np.float32]]
+    joints: dict[str, tuple[str, ...]]
+    damaged: dict[tuple[str, int], str]
+    """Why a picture cannot be decoded, by its topic and position."""
+    is_whole: bool
+    """Whether these are all."""
+    stretches: list[Stretch] = field(default_factory=list)
+    """What lies between clock jumps."""
+
+
+def read_bag(bag: Bag, settings: DataSettings, joints: Mapping[str, tuple[str, ...]] | None = None) -> BagReading:
     """Read a bag's values and times; pictures are not decoded.
 
     Args:
         bag: The bag.
         settings: Which topics are read, and how.
-        min_steps: Pieces with fewer steps are dropped and counted; the chunk size of the policy.
         joints: The joint names by topic, in the order of an earlier bag; default the settings', else the bag's own.
 
     Raises:
         BagError: the bag is damaged or does not have what the settings say; names the file and the time.
     """
+    return make_episodes(read_messages(bag, settings, joints), settings)
+
+
+def read_messages(
+    bag: Bag,
+    settings: DataSettings,
+    joints: Mapping[str, tuple[str, ...]] | None = None,
+    deadline: float | None = None,
+) -> BagMessages:
+    """Read the messages of a bag, and compare their clocks. Arguments and errors are those of `read_bag`.
+
+    :param deadline: when to stop, by `time.monotonic`; then no picture is decoded either.
+    """
     with open_bag(bag) as opened_bag:
         settings = settings.select_cameras(opened_bag.topics)
         check_topics(opened_bag, settings)
-        messages = _read_messages(opened_bag, settings, dict(joints or {}))
-        times, values_by_topic = messages.times, messages.values
-        _check_counts(opened_bag, times)
+        messages = _read_messages(opened_bag, settings, dict(joints or {}), deadline)
+        if messages.is_whole:
+            _check_counts(opened_bag, messages.times)
+    messages.stretches = _split_at_jumps(bag, settings, messages.times)
+    return messages
+
+
+def make_episodes(messages: BagMessages, settings: DataSettings) -> BagReading:
+    """Return the episodes of all messages of a bag. Raise BagError as `read_bag`."""
+    bag, times, stretches = messages.bag, messages.times, messages.stretches
+    settings = settings.select_cameras(times)
     reading = BagReading(bag, settings.image_topics, topics=times, joints=messages.joints)
-    stretches = _split_at_jumps(bag, settings, times)
     _check_rates(bag, settings, times)
     pieces = list(find_pieces(stretches, settings))
     reading.unused = explain_unused(stretches, pieces)
     for number, piece in enumerate(pieces, 1):
         values_by_feature = {
-            name: values_by_topic[topic][piece.indexes[topic]] for name, topic in _list_values(settings)
+            name: messages.values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)
         }
         steps = len(piece.grid)
         if settings.action_topic is None:
             values_by_feature["action"], steps = values_by_feature["observation.state"][1:], steps - 1
-        if steps < max(min_steps, 1):
+        if steps < SHORTEST_EPISODE:
             reading.dropped.append(steps)
             continue
         reading.episodes.append(
@@ -139,24 +171,11 @@ def check_topics(opened_bag: OpenBag, settings: DataSettings) -> None:
     Raises:
         BagError: it has not; all problems in one text.
     """
-    problems = []
-    for topic in settings.topics:
-        wanted_types = IMAGE_TYPES if topic in settings.image_topics else NUMBER_TYPES
-        recorded_topic = opened_bag.topics.get(topic)
-        if recorded_topic is None:
-            problems.append(f"no topic {topic}; it has {', '.join(sorted(opened_bag.topics))}")
-        elif recorded_topic.type not in wanted_types:
-            problems.append(
-                f"{topic} has messages of {recorded_topic.type}, and this needs {' or '.join(wanted_types)}"
-            )
-        elif recorded_topic.count == 0:
-            problems.append(f"{topic} has no message")
+    problems = [problem.title for problem in find_topic_problems(opened_bag.topics, settings)]
     if unread_topics := [
         topic for topic in settings.units if topic not in settings.topics or topic in settings.image_topics
     ]:
         problems.append(f"--unit is for topics whose numbers are read, and {', '.join(unread_topics)} is none of them")
-    if settings.is_action_open and (candidates := list_action_candidates(opened_bag.topics, settings)):
-        problems.append(explain_open_action(candidates))
     if settings.state_topic is None and settings.action_topic is None:
         problems.append("no action: give an action topic, or a state topic whose next value is the action")
     if problems:
@@ -172,28 +191,26 @@ def _list_values(settings: DataSettings) -> list[tuple[str, str]]:
     return [(name, topic) for name, topic in topics_by_feature if topic]
 
 
-class _Messages(NamedTuple):
-    """The messages of a bag, by topic and in the order of recording."""
-
-    times: dict[str, TopicTimes]
-    values: dict[str, NDArray[np.float32]]
-    joints: dict[str, tuple[str, ...]]
-    damaged: dict[tuple[str, int], str]
-    """Why a picture cannot be decoded, by its topic and position."""
-
-
-def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]]) -> _Messages:
+def _read_messages(
+    opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]], deadline: float | None
+) -> BagMessages:
     stamps: dict[str, list[tuple[int, int, int]]] = {topic: [] for topic in settings.topics}
     rows: dict[str, list[NDArray[np.float32]]] = {topic: [] for _, topic in _list_values(settings)}
     damage_by_position: dict[tuple[str, int], str] = {}
+    flags: dict[str | None, str] = {}
+    """The option that names the joints of a topic, by topic."""
     if settings.state_topic and settings.joint_names:
         joints[settings.state_topic] = settings.joint_names
+        flags[settings.state_topic] = "--joint-names"
     if settings.action_topic and settings.action_joint_names:
         joints[settings.action_topic] = settings.action_joint_names
+        flags[settings.action_topic] = "--action-joint-names"
     readers = {
         topic: NumberReader(opened.topics[topic].type, joints.get(topic), settings.units.get(topic, ""))
         for topic in rows
     }
+    find_picture_damage = find_damage if deadline is None else find_form_problem
+    is_whole = True
     for number, message in enumerate(opened.read(settings.topics)):
         topic, message_content = message.topic, message.content
         try:
@@ -204,17 +221,26 @@ def _read_messages(opened: OpenBag, settings: DataSettings, joints: dict[str, tu
                 rows[topic].append(row)
             elif problem := find_encoding_problem(message_content):
                 raise MessageError(problem)
-            elif problem := find_damage(message_content):
+            elif problem := find_picture_damage(message_content):
                 damage_by_position[topic, len(stamps[topic])] = problem
         except MessageError as error:
-            raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
+            way = f"{flags[topic]} {error.near}" if error.near and topic in flags else ""
+            raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns, way) from error
         stamp = get_stamp(message_content) if settings.timestamp == "header" else 0
         stamps[topic].append((message.log_ns, stamp, number))
+        if deadline is not None and time.monotonic() > deadline:
+            is_whole = False
+            break
     joints.update({topic: reader.names for topic, reader in readers.items() if reader.names is not None})
-    if silent_topics := [topic for topic, topic_stamps in stamps.items() if not topic_stamps]:
+    silent_topics = [topic for topic, topic_stamps in stamps.items() if not topic_stamps]
+    if silent_topics and is_whole:
         raise BagError(opened.bag.path, f"{', '.join(silent_topics)}: no message could be read")
+    for (topic, _), problem in damage_by_position.items():
+        if all((topic, position) in damage_by_position for position in range(len(stamps[topic]))):
+            raise BagError(opened.bag.path, f"{topic}: {problem}", stamps[topic][0][0])
     times = {topic: make_topic_times(topic_stamps) for topic, topic_stamps in stamps.items()}
-    return _Messages(times, {topic: np.stack(vectors) for topic, vectors in rows.items()}, joints, damage_by_position)
+    values = {topic: np.stack(vectors) for topic, vectors in rows.items() if vectors}
+    return BagMessages(opened.bag, times, values, joints, damage_by_position, is_whole)
 
 
 def _check_counts(opened_bag: OpenBag, times: Mapping[str, TopicTimes]) -> None:

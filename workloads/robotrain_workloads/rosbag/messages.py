@@ -27,7 +27,14 @@ _END_BYTES = 64
 
 
 class MessageError(ValueError):
-    """A message that does not fit; the text says why."""
+    """A message that does not fit; the text says why.
+
+    :param near: what was probably meant by the names of values; empty if nobody knows.
+    """
+
+    def __init__(self, reason: str, near: str = "") -> None:
+        super().__init__(reason)
+        self.near = near
 
 
 def get_stamp(message: Any) -> int:

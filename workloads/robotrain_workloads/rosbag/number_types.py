@@ -15,8 +15,6 @@ SCALAR_TYPES = ("std_msgs/msg/Float64", "std_msgs/msg/Float32")
 NUMBER_TYPES = (JOINT_TYPE, *ARRAY_TYPES, TRAJECTORY_TYPE, POINT_TYPE, *TWIST_TYPES, *POSE_TYPES, *SCALAR_TYPES)
 STATE_TYPES = (JOINT_TYPE, *ARRAY_TYPES, *POSE_TYPES)
 """Those that a state is guessed from."""
-STAMPED_TYPES = (JOINT_TYPE, TRAJECTORY_TYPE, TWIST_TYPES[1], POSE_TYPES[1])
-"""Those that begin with a header."""
 
 
 def _name_fields(**fields: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robotrain_workloads.bag_parameters import DEGREES
+from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag.messages import MessageError
 from robotrain_workloads.rosbag.number_types import (
     FIXED_NAMES,
@@ -59,8 +60,11 @@ class NumberReader:
         self.names = value_names if self.names is None else self.names
         if missing_names := [name for name in self.names if name not in value_names]:
             noun = "value" if self._kind in FIXED_NAMES else "joint"
+            unused_names = [name for name in value_names if name not in self.names]
+            near = [name if name in value_names else find_near_option(name, unused_names) for name in self.names]
             raise MessageError(
-                f"no {noun} {', '.join(missing_names)}; the message has {', '.join(value_names) or 'none'}"
+                f"no {noun} {', '.join(missing_names)}; the message has {', '.join(value_names) or 'none'}",
+                ",".join(near) if all(near) and len(set(near)) == len(near) else "",
             )
         index_by_name = {name: index for index, name in enumerate(value_names)}
         return message_values[[index_by_name[name] for name in self.names]].astype(np.float32)

@@ -1,9 +1,8 @@
-"""Pictures in messages: encodings that can be read, and damage that shows without decoding. Standard library only."""
+"""Pictures in messages: encodings that can be read, and what shows without decoding. Standard library only."""
 
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Any
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -48,31 +47,8 @@ def explain_format(message: Any) -> str:
     return f"the format `{message.format}` is neither jpeg nor png"
 
 
-def find_visible_damage(message: Any) -> str:
-    """Return why a picture cannot be decoded; empty if it can, or if only its decoder could tell."""
+def find_form_problem(message: Any) -> str:
+    """Return why a picture is none of its format; empty if it is, or if only its decoder could tell."""
     if not hasattr(message, "format"):
         return find_size_problem(message)
-    picture_bytes = bytes(message.data)
-    if not picture_bytes.startswith((JPEG, PNG)):
-        return explain_format(message)
-    is_cut = (
-        JPEG_END not in picture_bytes
-        if picture_bytes.startswith(JPEG)
-        else PNG_END not in picture_bytes and not _has_all_pixels(picture_bytes)
-    )
-    return "the picture is damaged: it is cut off" if is_cut else ""
-
-
-def _has_all_pixels(picture_bytes: bytes) -> bool:
-    """Return whether the pixels of a png are complete."""
-    stream = zlib.decompressobj()
-    offset = len(PNG)
-    while offset + 8 <= len(picture_bytes) and not stream.eof:
-        length = int.from_bytes(picture_bytes[offset : offset + 4], "big")
-        if picture_bytes[offset + 4 : offset + 8] == b"IDAT":
-            try:
-                stream.decompress(picture_bytes[offset + 8 : offset + 8 + length])
-            except zlib.error:
-                return False
-        offset += length + 12
-    return stream.eof
+    return "" if bytes(message.data[: len(PNG)]).startswith((JPEG, PNG)) else explain_format(message)

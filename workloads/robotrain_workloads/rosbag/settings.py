@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from robotrain_runtime.contract.problem import Problem, Suggestion, make_data_problem
+
+from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import Clock, ClockJump, Sync
+from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag.bag_files import Topic
 from robotrain_workloads.rosbag.number_types import (
     JOINT_TYPE,
@@ -21,6 +25,8 @@ from robotrain_workloads.rosbag.picture_formats import IMAGE_TYPES
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
 _ENVIRONMENT_WORDS = re.compile(r"environment|env_state|keypoints|object", re.IGNORECASE)
+SHORTEST_EPISODE = 2
+"""Steps of the shortest piece of a bag that is converted; a policy pads it to its chunk."""
 USUAL_RATES = (1, 2, 5, 10, 15, 20, 25, 30, 50, 60, 100)
 """A measured rate near one of them is taken for it: 29.6 is 30."""
 
@@ -78,6 +84,10 @@ class DataSettings:
             **{use: (topic,) for use, topic in topics_by_use.items() if topic},
         }
 
+    def get_use(self, topic: str) -> str:
+        """Return the setting that names a topic of numbers."""
+        return next(name for name in bag_parameters.TOPIC_PARAMETERS if getattr(self, name) == topic)
+
     @property
     def tolerance(self) -> float:
         """How far a message may be from its step, in seconds."""
@@ -98,6 +108,44 @@ class DataSettings:
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
         }
         return {name: value for name, value in setting_values.items() if name != "is_action_open"}
+
+
+def find_topic_problems(topics: Mapping[str, Topic], settings: DataSettings) -> Iterator[Problem]:
+    """Yield why a bag with these topics does not have a topic of the settings: it, its type, or messages of it."""
+    for topic in settings.select_cameras(topics).topics:
+        is_camera = topic in settings.image_topics
+        fitting_types = IMAGE_TYPES if is_camera else NUMBER_TYPES
+        flag = "--image-topics" if is_camera else f"--{settings.get_use(topic).replace('_', '-')}"
+        recorded_topic = topics.get(topic)
+        if recorded_topic is None:
+            fitting = [
+                name for name in topics if topics[name].type in fitting_types and name not in settings.topics
+            ]  # what has another use is not it: the state is not the action
+            way = _suggest_topic(topic, flag, fitting, settings)
+            yield make_data_problem(f"no topic {topic} ({flag}); it has {', '.join(sorted(topics))}", way)
+        elif recorded_topic.type not in fitting_types:
+            yield make_data_problem(
+                f"{topic} ({flag}) has messages of {recorded_topic.type}, and this needs {' or '.join(fitting_types)}"
+            )
+        elif recorded_topic.count == 0:
+            yield make_data_problem(f"{topic} ({flag}) has no message")
+
+
+def _suggest_topic(topic: str, flag: str, fitting: Sequence[str], settings: DataSettings) -> Suggestion:
+    """Return what to type in place of a topic that a bag does not have."""
+    longer = [name for name in fitting if topic.lower() in name.lower()]
+    nearest = find_near_option(topic, fitting)
+    for few in (longer, fitting):
+        nearest = nearest or (few[0] if len(few) == 1 else "")
+    if not nearest and topic == settings.action_topic and settings.state_topic:
+        return Suggestion(f"{flag} {bag_parameters.NO_TOPIC}", bag_parameters.NEXT_STATE)
+    if not fitting:
+        return Suggestion("")
+    text = nearest or "TOPIC"
+    if topic in settings.image_topics:
+        cameras = settings.image_topics.items()
+        text = ",".join(f"{text if name == topic else name}={camera}" for name, camera in cameras)
+    return Suggestion(f"{flag} {text}", "" if nearest else f"one of {', '.join(sorted(fitting))}")
 
 
 def list_action_candidates(topics: Mapping[str, Topic], settings: DataSettings) -> dict[str, str]:

@@ -104,8 +104,6 @@ class BagSurvey:
 def survey_bags(
     folders: Sequence[Path],
     given_settings: Mapping[str, Any],
-    *,
-    min_steps: int,
     report: Callable[[str], None],
 ) -> BagSurvey:
     """Read every bag in some folders.
@@ -113,7 +111,6 @@ def survey_bags(
     Args:
         folders: The folders, in the order of their episodes.
         given_settings: The settings that the user gave, in place of those that are guessed from the topics.
-        min_steps: Shorter pieces do not train: the chunk size.
         report: Takes a line before each bag.
 
     Raises:
@@ -134,13 +131,13 @@ def survey_bags(
         if bag_facts.problem:
             continue
         try:
-            bag_facts.reading = read_bag(bag_facts.bag, settings, min_steps=min_steps, joints=joints)
+            bag_facts.reading = read_bag(bag_facts.bag, settings, joints)
         except BagError as error:
             bag_facts.problem = str(error)
             continue
         joints = bag_facts.reading.joints
-        if not bag_facts.reading.episodes and not bag_facts.reading.dropped:
-            bag_facts.problem = f"{bag_facts.bag.path}: there is no time at which every topic has messages"
+        if problem := bag_facts.reading.problem:
+            bag_facts.problem = f"{bag_facts.bag.path}: {problem}"
     state_joints, action_joints = (joints.get(topic or "") for topic in (settings.state_topic, settings.action_topic))
     settings = replace(
         settings,

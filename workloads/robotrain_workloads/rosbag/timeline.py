@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robotrain_workloads.rosbag import explain_clocks
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -26,6 +24,8 @@ JUMP_NS = 1_000_000_000
 """Header stamps that go back by more than this have jumped; less is jitter."""
 LOG_JUMP_NS = 100_000_000
 """The same for log times: one clock takes them all, message by message."""
+MAX_APART_S = 1.0
+"""How much the header stamps of topics may differ in their distance from the times of recording."""
 UNUSED_NS = 1_000_000_000
 """Less of a bag that no piece has is not worth a word: topics never begin and end together."""
 _NANOSECONDS = 1_000_000_000
@@ -250,8 +250,17 @@ def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Str
             for name, (times, positions) in ordered_topics.items()
             if len(positions)
         }
-        if problem := explain_clocks(late_seconds):
-            return problem
+        usual_seconds = min(late_seconds.values(), key=abs, default=0.0)
+        outliers = [name for name, seconds in late_seconds.items() if abs(seconds - usual_seconds) > MAX_APART_S]
+        if outliers:
+            seconds = late_seconds[outliers[0]]
+            other_topics = ", ".join(name for name in late_seconds if name not in outliers)
+            clocks = "has a clock of its own" if len(outliers) == 1 else "have a clock of their own"
+            return (
+                f"{', '.join(outliers)} {clocks}: the header stamps are {abs(seconds):.1f} s"
+                f" {'behind' if seconds > 0 else 'ahead of'} the times of recording, and the times of {other_topics}"
+                " are not; --timestamp log takes the times of recording"
+            )
     return ""
 
 

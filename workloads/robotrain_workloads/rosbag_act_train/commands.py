@@ -25,8 +25,8 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads import bag_parameters
 from robotrain_workloads.bag_parameters import DEFAULT_TASK
 from robotrain_workloads.lerobot_train.parameters import OF_BAGS
-from robotrain_workloads.rosbag.bag_check import SHORTEST_EPISODE
 from robotrain_workloads.rosbag.bag_files import BagError, UnknownBag
+from robotrain_workloads.rosbag.settings import SHORTEST_EPISODE
 from robotrain_workloads.rosbag_act_train import config_file
 from robotrain_workloads.rosbag_act_train.config_file import BagConfig, write_config
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
+PACKAGES = ("simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
 NEXT_STATE_WAY = Suggestion("--action-topic none", bag_parameters.NEXT_STATE)
 
@@ -193,7 +193,7 @@ def _survey(bag_config: BagConfig) -> BagSurvey:
     assert bag_config.folder is not None
 
     try:
-        return survey_bags([bag_config.folder], bag_config.settings, min_steps=SHORTEST_EPISODE, report=print_message)
+        return survey_bags([bag_config.folder], bag_config.settings, print_message)
     except UnknownBag as error:
         nearest_ways = tuple(Suggestion(f"--exclude-bags {name}") for name in error.near)
         raise Rejected([make_problem("usage.bags", *nearest_ways, title=str(error))]) from None
