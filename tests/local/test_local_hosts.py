@@ -61,8 +61,8 @@ def remote_run(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
 def test_run_has_its_host(runs: Runs) -> None:
     where = supervisor(runs.submit(SLEEP))["host"]
     assert where["name"] == os.uname().nodename
-    assert process.parse_host(where) == process.get_host()
-    assert process.parse_host(where).is_here
+    assert process.Host(**where) == process.get_host()
+    assert process.Host(**where).is_here
 
 
 def test_run_of_another_machine_is_not_lost(runs: Runs, remote_run: Reference) -> None:

@@ -11,7 +11,6 @@ import pytest
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.trained_model import make_model
 from robotrain_workloads.lerobot_options import option_rules
-from robotrain_workloads.option_kinds import get_suggested_text
 
 BROKEN = [
     ("act", ["--policy.n_action_steps=200"], ""),
@@ -91,7 +90,7 @@ def test_rules_are_about_options_and_the_defaults_keep_them(section: str) -> Non
 def test_broken_rule_of_a_type_is_refused(kind: str, words: list[str], instead: str) -> None:
     (problem,) = find_problems(kind, *words)
     assert problem.given in (*words, " ".join(words))
-    assert not instead or get_suggested_text(problem) == instead
+    assert not instead or problem.suggestions[0].text == instead
     assert not instead or find_problems(kind, *words, *shlex.split(instead)) == []
 
 

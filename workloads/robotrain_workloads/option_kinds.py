@@ -27,11 +27,6 @@ def make_option_problem(
     )
 
 
-def get_suggested_text(problem: Problem) -> str:
-    """Return what to type; empty if nothing is suggested."""
-    return problem.suggestions[0].text if problem.suggestions else ""
-
-
 def is_of_kind(value_text: str, kind: str) -> bool:
     """Return whether a text is a value of a kind: `int`, `number`, `text`, or choices as `a|b`."""
     if kind in PATTERNS:

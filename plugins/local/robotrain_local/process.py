@@ -10,7 +10,6 @@ import functools
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,14 +59,6 @@ class Host:
     def has_same_kernel(self) -> bool:
         """Whether it is this kernel since the same start, so that its file locks are visible here."""
         return self.boot == get_host().boot != ""
-
-
-def parse_host(host_fields: Mapping[str, Any] | None) -> Host:
-    """Return the host of a `dataclasses.asdict` mapping, or an unknown one if the mapping is invalid."""
-    try:
-        return Host(**{name: str(field_value) for name, field_value in (host_fields or {}).items()})
-    except (TypeError, AttributeError):
-        return Host()
 
 
 @functools.cache
