@@ -173,11 +173,13 @@ class Plugins:
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
-        kinds = self._list_working("source")
-        claimed_names = self.list_names("source")
+        claimed_kinds, claimed_names = self._list_working("source"), self.list_names("source")
+        kinds: dict[str, SourceKind] = {}
         for claim, module in self.loaded.items():
-            provided = self._read_declarations("source", module) if claim.family == "platform" else {}
-            kinds |= {name: kind for name, kind in provided.items() if name not in (*claimed_names, *kinds)}
+            provided = self._read_declarations("source", module) if claim.family in ("source", "platform") else {}
+            for name, kind in provided.items():  # in the order of its module
+                if claimed_kinds.get(name) is kind or (claim.family == "platform" and name not in claimed_names):
+                    kinds.setdefault(name, kind)
         return kinds
 
     def find_source_problems(self) -> list[Problem]:
