@@ -8,14 +8,15 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pkgutil import resolve_name
 
 from robotrain_runtime.contract.files import lock_file
 
-from robotrain.errors import Rejected, select_errors
+from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.job import BESIDE_KEY
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.pipelines.plan import PipelinePlan, PlannedStep
@@ -47,6 +48,7 @@ RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
 LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
+BESIDE_CODE = "run-sent-elsewhere"
 UNSURE_CODES = ("submit-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
@@ -182,7 +184,7 @@ class PipelineDriver:
 
             record = submitter.submit_job(
                 job,
-                lambda problems: None,
+                partial(_note_runs_beside, state),
                 lambda run: None,
                 self._plugins,
                 new=bool(self._whole.record.get(BESIDE_KEY)),
@@ -306,6 +308,12 @@ class PipelineDriver:
         except Rejected as rejected:  # it is tried again
             state.reason = rejected.problems[0].title
             self._save()
+
+
+def _note_runs_beside(state: StepState, problems: Iterable[Problem]) -> None:
+    """Keep what a submit reports of runs of the same job that another machine sent."""
+    titles = [problem.title for problem in problems if problem.code == BESIDE_CODE]
+    state.note = "; ".join(filter(None, (state.note, *titles)))
 
 
 def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:

@@ -28,6 +28,8 @@ class StepState:
     run: str = ""
     """Its run, from before it is submitted."""
     reason: str = ""
+    note: str = ""
+    """The runs of the same job that another machine sent, if its platform tells them."""
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
@@ -123,7 +125,7 @@ def make_step_status(name: str, step: StepState) -> StepStatus:
         name=name,
         state=step.shown_state,
         run=step.run,
-        reason=step.reason,
+        reason="; ".join(filter(None, (step.reason, step.note))),
         started=step.started,
         ended=step.ended,
         registered=f"{model['name']} version {model['version']}" if model else "",

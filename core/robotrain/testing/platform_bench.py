@@ -222,8 +222,8 @@ class Bench:
         return [word for words in dict.fromkeys(word_groups) for word in words]
 
     def example_text(self, kind: SourceKind) -> str:
-        """Return a text of a kind to try; empty if neither the world nor the kind has one."""
-        return self.world.texts.get(kind.name, kind.example)
+        """Return a text of a kind to try; empty if neither the world nor the kind has one, or it is fetched before."""
+        return "" if kind.fetch_here else self.world.texts.get(kind.name, kind.example)
 
     def parse_source(self, role: str, kind: SourceKind) -> Source:
         """Return the source that the example of a kind is parsed to: several kinds may share the flag."""
