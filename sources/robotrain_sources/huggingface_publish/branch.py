@@ -56,7 +56,7 @@ class HubBranch:
     """The branch `place`, as one token writes it."""
 
     def __init__(self, place: RepositoryBranch, token: HubToken) -> None:
-        self.place = place
+        self.place, self.token = place, token.description
         self._library = import_hub_library()
         endpoint = os.environ.get("HF_ENDPOINT") or None
         self.api = self._library.HfApi(endpoint=endpoint, token=token.text or None, library_name="robotrain")

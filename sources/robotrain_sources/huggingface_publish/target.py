@@ -17,7 +17,7 @@ from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.fetching.quiet import call_cancellable, silence_libraries
 from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.errors import HubRequest, explain_hub_error, find_endpoint_problem, format_hub
-from robotrain_sources.huggingface.fetch import HubToken, load_hub_token
+from robotrain_sources.huggingface.fetch import load_hub_token
 from robotrain_sources.huggingface.reference import Repository
 from robotrain_sources.huggingface_publish import access
 from robotrain_sources.huggingface_publish.branch import CommitMismatch, HubBranch
@@ -92,7 +92,7 @@ class HubTargetWriter:
         description = self._context.describe_checkpoint(manifest.step)
         facts = dataclasses.asdict(description) if description else {}
 
-        def publish(branch: HubBranch, token: HubToken) -> tuple[bool, str]:
+        def publish(branch: HubBranch) -> tuple[bool, str]:
             return branch.publish(folder, manifest, facts, self._context.path_files)
 
         is_new, warning = call_cancellable(lambda: self._ask_hub(publish), halted)
@@ -102,13 +102,13 @@ class HubTargetWriter:
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
         """Delete the oldest tags of the run."""
-        return call_cancellable(lambda: self._ask_hub(lambda branch, token: branch.delete_oldest(run, keep)), halted)
+        return call_cancellable(lambda: self._ask_hub(lambda branch: branch.delete_oldest(run, keep)), halted)
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""
 
-    def _inspect_branch(self, branch: HubBranch, token: HubToken) -> TargetInspection:
-        problems = [*access.find_problems(branch.api, self._place, token.description, self._log_in)]
+    def _inspect_branch(self, branch: HubBranch) -> TargetInspection:
+        problems = [*access.find_problems(branch.api, self._place, branch.token, self._log_in)]
         if problems or not access.has_repository(branch.api, self._place.id):
             return TargetInspection(problems=tuple(problems))
         head = branch.read_head()
@@ -130,7 +130,7 @@ class HubTargetWriter:
             other_place=other_place,
         )
 
-    def _ask_hub(self, ask: Callable[[HubBranch, HubToken], Answer]) -> Answer:
+    def _ask_hub(self, ask: Callable[[HubBranch], Answer]) -> Answer:
         silence_libraries()
         if problem := find_endpoint_problem():
             raise TokenProblem(problem)
@@ -141,23 +141,19 @@ class HubTargetWriter:
         if not token.text:
             raise TokenProblem(f"{format_hub()} requires a token to publish: {self._remedy}", self._log_in)
         try:
-            return ask(HubBranch(self._place, token), token)
+            return ask(HubBranch(self._place, token))
         except Exception as error:
-            raise self._explain(error, token) from error
+            raise self._explain(error, token.description) from error
 
-    def _explain(self, error: Exception, token: HubToken) -> Exception:
+    def _explain(self, error: Exception, token: str) -> Exception:
         """Return an error of the library as OSError; those with a sentence, and system errors, stay as they are."""
         if isinstance(error, PermanentError | CommitMismatch) or (isinstance(error, OSError) and error.errno):
             return error
         status = next(filter(None, map(errors.parse_http_status, errors.iter_causes(error))), 0)
         if status == 403:
-            return TokenProblem(access.format_missing_right(token.description, self._place.id), self._log_in)
+            return TokenProblem(access.format_missing_right(token, self._place.id), self._log_in)
         request = HubRequest(
-            repository=self._place.id,
-            kind="model",
-            revision=self._place.name,
-            token=token.description,
-            remedy=self._remedy,
+            repository=self._place.id, kind="model", revision=self._place.name, token=token, remedy=self._remedy
         )
         sentence = explain_hub_error(error, request).why
         return TokenProblem(sentence, self._log_in) if status == 401 else OSError(sentence)
