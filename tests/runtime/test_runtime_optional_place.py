@@ -95,7 +95,7 @@ def test_checkpoints_are_published_apart_from_their_run(run, optional, shelf, tm
     late = LatePublication(document, f"optional:{shelf}", lines.append)
     assert late.inspect() == ([], [])
     folder = ran.work / "checkpoints/000040"
-    assert [tuple(late.publish(folder)) for _ in range(2)] == [
+    assert [late.publish(folder)[:2] for _ in range(2)] == [
         (f"optional:{shelf}#000040", True),
         (f"optional:{shelf}#000040", False),
     ]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
@@ -18,19 +17,13 @@ from robotrain_runtime.environments import environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import description, publication
 from robotrain_runtime.publishing.description import ReportedFacts
+from robotrain_runtime.publishing.publication import AddressDestination
+from robotrain_runtime.publishing.sealing import PublishedCopy, SealedArtifact
 
 RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries of one checkpoint."""
 LogFunction = Callable[[str], None]
 Points = Iterable[tuple[float, float]]
-
-
-class LateCopy(NamedTuple):
-    """A checkpoint at its place."""
-
-    address: str
-    is_new: bool
-    """Whether it was not there before."""
 
 
 class LatePublication:
@@ -43,11 +36,11 @@ class LatePublication:
         plugin = targets.find_target_plugin(document, address)
         if plugin is None:
             raise JobFailed(f"nothing writes to {address}")
-        self._document, self._address, self._log_line = document, plugin.normalize(address), log_line
-        self._plugin = plugin
+        self._document, self._log_line, self._plugin = document, log_line, plugin
         self._spec = _load_spec(document)
         self._facts = ReportedFacts(self.metric_names)
-        self._writer: TargetWriter | None = None
+        self._target = ArtifactTarget(to=plugin.normalize(address))
+        self._destination = AddressDestination(plugin, self._target, document.run, self._open_writer)
 
     @property
     def metric_names(self) -> list[str]:
@@ -71,16 +64,16 @@ class LatePublication:
             raise JobFailed(describe_error(error)) from None
         context = plugin_loader.make_container_context(self._document, python, self._log_line)
         inspected_target = InspectedTarget(
-            target=ArtifactTarget(to=self._address),
+            target=self._target,
             kind="",
             plugin=self._plugin,
-            to=self._address,
-            inspection=self._plugin.inspect(self._address, context),
+            to=self._target.to,
+            inspection=self._plugin.inspect(self._target.to, context),
         )
         problems = [*targets.find_target_problems(self._document, [inspected_target])]
         return problems, [*targets.list_target_warnings(self._document, [inspected_target])]
 
-    def publish(self, folder: Path) -> LateCopy:
+    def publish(self, folder: Path) -> PublishedCopy:
         """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
         manifest = checkpoint.read_manifest(folder)
         problem = checkpoint.validate_checkpoint(folder)
@@ -88,12 +81,11 @@ class LatePublication:
             problem = f"it is a checkpoint of the run {manifest.run}"
         if manifest is None or problem:
             raise JobFailed(problem)
+        self._spec = _load_spec(self._document, folder)
         for pause in (*RETRY_PAUSES, None):
             try:
-                is_new = self._get_writer(folder).write(folder, manifest, lambda: False)
-                return LateCopy(self._plugin.locate(self._address, folder.name), is_new)
+                return self._destination.publish(SealedArtifact(folder=folder, manifest=manifest), lambda: False)
             except (OSError, PermanentError) as error:
-                self.close()
                 if pause is None or isinstance(error, PermanentError):
                     raise JobFailed(describe_error(error)) from None
                 self._log_line(f"step {manifest.step}: {describe_error(error)}; trying again")
@@ -102,17 +94,12 @@ class LatePublication:
 
     def close(self) -> None:
         """End everything that is still running."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        self._destination.close()
 
-    def _get_writer(self, folder: Path) -> TargetWriter:
-        if self._writer is None:
-            self._spec = _load_spec(self._document, folder)
-            self._writer = publication.open_target(
-                self._plugin, self._address, self._document, self._spec, self._facts, self._log_line
-            )
-        return self._writer
+    def _open_writer(self) -> TargetWriter:
+        return publication.open_target(
+            self._plugin, self._target.to, self._document, self._spec, self._facts, self._log_line
+        )
 
 
 def _load_spec(document: JobDocument, folder: Path | None = None) -> PublishingSpec:
