@@ -48,7 +48,6 @@ RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
 LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
-BESIDE_CODE = "run-sent-elsewhere"
 UNSURE_CODES = ("submit-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
@@ -312,8 +311,8 @@ class PipelineDriver:
 
 def _note_runs_beside(state: StepState, problems: Iterable[Problem]) -> None:
     """Keep what a submit reports of runs of the same job that another machine sent."""
-    titles = [problem.title for problem in problems if problem.code == BESIDE_CODE]
-    state.note = "; ".join(filter(None, (state.note, *titles)))
+    titles = [problem.title for problem in problems if problem.code == "run-sent-elsewhere"]
+    state.note = "; ".join(titles) or state.note
 
 
 def _make_first_progress(plan: PipelinePlan) -> PipelineProgress:

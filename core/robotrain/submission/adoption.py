@@ -51,7 +51,11 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str) -> Adop
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
     platform = plugins.platform(platform_name)
-    return record_found_run(read_found_run(text, find_submitted_run(text, platform), platform, plugins))
+    found_run = _read_found_run(text, find_submitted_run(text, platform), platform, plugins)
+    job = found_run.prepared.job
+    with name_lock.lock_job(job, platform.name, lambda: None):
+        record = _find_recorded(job, platform, found_run.reference) or _complete_interrupted(found_run)
+        return Adoption(record, is_new=False) if record else _record_run(found_run)
 
 
 class AdoptableRun(NamedTuple):
@@ -65,7 +69,7 @@ class AdoptableRun(NamedTuple):
     """The settings that this machine does not take over, each with what it names."""
 
 
-def read_found_run(text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
+def _read_found_run(text: str, submitted_run: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
     text = format_address(text)
     document = read_submitted_document(text, submitted_run.document)
@@ -77,16 +81,6 @@ def read_found_run(text: str, submitted_run: SubmittedRun, platform: Platform, p
 def format_address(text: str) -> str:
     """Return what a user typed as it is shown: of an address only what comes before a query, which may be signed."""
     return re.split("[?#]", text)[0] if "://" in text else text
-
-
-def record_found_run(adoptable_run: AdoptableRun) -> Adoption:
-    """Record a run, or return its record. Raise Rejected."""
-    job, platform = adoptable_run.prepared.job, adoptable_run.prepared.platform
-    with name_lock.lock_job(job, platform.name, lambda: None):
-        record = _find_recorded(job, platform, adoptable_run.reference) or _complete_interrupted(adoptable_run)
-        if record:
-            return Adoption(record, is_new=False)
-        return _record_run(adoptable_run)
 
 
 def find_submitted_run(text: str, platform: Platform) -> SubmittedRun:
