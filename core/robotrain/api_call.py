@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,10 @@ def add_values(
             values[full_names[0]] = Value(value, origin)
         elif name in source_options:
             role, role_kinds = source_options[name]
-            texts = [value] if isinstance(value, str | PathLike) else value
+            texts = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
             sources += [SourceText(role, role_kinds, str(text), origin, Path.cwd()) for text in texts]
         elif name == TRAINER_ARGS:
-            if isinstance(value, str):
+            if isinstance(value, str) or not isinstance(value, Iterable):
                 problems.append(make_problem("value-invalid.trainer-args", where=origin.where))
             else:
                 arguments = tuple(Value(argument, origin) for argument in value)

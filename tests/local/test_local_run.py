@@ -150,7 +150,7 @@ def test_a_run_is_not_submitted_twice(runs: Runs) -> None:
     reference = runs.submit("pass")
     with pytest.raises(Rejected) as caught:
         runs.submit("pass")
-    assert "Another machine sent this job before" in format_problem(caught.value.problems[0])
+    assert "sent a run of this name" in format_problem(caught.value.problems[0])
     assert runs.wait_for_end(reference).state == "succeeded"
 
 

@@ -39,7 +39,6 @@ from robotrain.submission import interrupted_submit, registration, submitter
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_sender import StepOwner
-from robotrain.submission.taken_name import is_name_taken
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
 PAUSE_SHARE = 0.02
@@ -187,6 +186,7 @@ class PipelineDriver:
                 lambda run: None,
                 self._plugins,
                 new=bool(self._whole.record.get(BESIDE_KEY)),
+                takes_next_name=any(other.run for other in self._progress.steps.values() if other is not state),
                 pinning=not self._jobs.plan.unpinned,
                 owner=owner,
                 on_claim=note_claim,
@@ -219,8 +219,8 @@ class PipelineDriver:
     def _handle_rejection(self, step: PlannedStep, state: StepState, refusal: Rejected) -> bool:
         """Try again later if the platform did not answer; else the step failed."""
         errors = select_errors(refusal.problems) or list(refusal.problems)
-        if is_name_taken(refusal):  # another machine sends the same pipeline or sweep
-            self._end_unsent(f"step {step.name}: {errors[0].title}")
+        if taken_by := next((problem.taken_by for problem in errors if problem.taken_by), ""):  # and nothing was sent
+            self._end_unsent(f"another machine sent step {step.name} as {taken_by}; --new sends all beside it")
         reason = "; ".join(problem.title for problem in errors)
         if not refusal.transient and not any(problem.code in UNSURE_CODES for problem in errors):
             return self._end(state, "failed", f"it was not submitted: {reason}")

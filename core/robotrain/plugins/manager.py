@@ -175,7 +175,7 @@ class Plugins:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         claimed_kinds, claimed_names = self._list_working("source"), self.list_names("source")
         kinds: dict[str, SourceKind] = {}
-        for claim, module in self.loaded.items():
+        for claim, module in sorted(self.loaded.items(), key=lambda pair: not pair[0].built_in):
             provided = self._read_declarations("source", module) if claim.family in ("source", "platform") else {}
             for name, kind in provided.items():  # in the order of its module
                 if claimed_kinds.get(name) is kind or (claim.family == "platform" and name not in claimed_names):

@@ -101,10 +101,12 @@ def collect_stored_values(
 
 
 def fill_placeholders(run_values: RunValues) -> dict[str, RunValue]:
-    """Return values with each `{NAME}` of a command line filled in, and without those that stand there."""
-    placed_names = {
-        name for value in run_values.values() for name in PLACEHOLDER.findall(value.text) if name in run_values
-    }
+    """Return values with each `{NAME}` of a command line filled in, and without those that stand there.
+
+    Sources stay: they have rows of their own.
+    """
+    placeholders = {name for value in run_values.values() for name in PLACEHOLDER.findall(value.text)}
+    placed_names = {name for name in placeholders & run_values.keys() if not run_values[name].is_source}
 
     def fill(match: re.Match[str]) -> str:
         return run_values[match[1]].text if match[1] in placed_names else match[0]

@@ -1,9 +1,9 @@
 """Whether a job has a run already: the one place that is asked before a plan is sent, and when the platform refuses it.
 
 - It goes on: the submit ends with that run (`unfinished`).
-- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`). Finished parts are taken over.
+- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`).
 - Its submit was interrupted: `name_lock` finds it with the name, and the platform is asked (`interrupted_submit`).
-- Another machine sent it: known only from the platform, which refuses its name a second time (`name_holder`).
+- Another machine sent it: known only from the platform, which refuses its name a second time (`taken_name`).
 - A new run of it is an attempt, with a number: `describe_attempt` says what changed since the one before.
 """
 

@@ -65,6 +65,8 @@ class SubmitContext:
     """Whether suggestions can offer `--new`."""
     is_new: bool
     """Whether it starts another run beside the same job: the user typed `--new`."""
+    takes_next_name: bool
+    """Whether it tries the next name where a run of another machine has one."""
     owner: StepOwner
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""

@@ -63,6 +63,7 @@ def submit_job(
     *,
     new: bool = False,
     pinning: bool = True,
+    takes_next_name: bool = False,
     owner: StepOwner = NO_OWNER,
     on_claim: AnnounceRun = lambda run: None,
     labels: RunLabels = NO_LABELS,
@@ -75,6 +76,7 @@ def submit_job(
     :param report: called with warnings and notes.
     :param announce: called with the run's name as soon as the platform accepted it.
     :param new: start a new run even if the same job runs, or an interrupted submit of it exists.
+    :param takes_next_name: try the next name also without `new` where a run of another machine has one.
     :param owner: the step that the run is: its pipeline submits each step once, whatever else runs.
     :param on_claim: called with the run's name before it is recorded.
     :param labels: what the user calls the run; by default its name is made from its data and parameters.
@@ -89,6 +91,7 @@ def submit_job(
         *(prepared.platform, plugins, report, announce),
         can_be_new=True,
         is_new=new,
+        takes_next_name=new or takes_next_name,
         owner=owner,
         on_claim=on_claim,
         labels=labels,
@@ -130,7 +133,7 @@ def _submit_once(prepared: PreparedJob, context: SubmitContext, check: SubmitChe
                     submission = store_and_submit(lock, checked.plan, context)
                     return submission._replace(data=tuple(checked.inputs.data))
             except Rejected as refusal:  # the name is free again
-                if not (context.is_new and is_name_taken(refusal)):
+                if not (context.takes_next_name and is_name_taken(refusal)):
                     raise explain_taken_name(refusal, prepared.job, context.platform, ANOTHER_NAME) from refusal
                 taken_attempt = attempt
                 continue
@@ -160,6 +163,7 @@ def submit_plan(
         *(platform, plugins, report, announce),
         can_be_new=False,
         is_new=False,
+        takes_next_name=False,
         owner=owner,
         labels=labels,
     )

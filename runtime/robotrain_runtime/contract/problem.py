@@ -91,7 +91,7 @@ class Problem:
     """Of an error: what a person is asked on a terminal, such as `copy it?`; a yes makes it a note."""
     taken_by: str = ""
     """If the engine refuses a run because another one has its name already: how the platform names that one, as
-    `find_submitted` takes it. `submit` records it here, and joins it if it is the same job.
+    `find_submitted` takes it. `submit` names it, and offers `adopt` and `--new`.
     """
     message: str = ""
     """The code with its variant, `CODE` or `CODE.VARIANT`: what decides by a problem decides by this, since several

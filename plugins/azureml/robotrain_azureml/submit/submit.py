@@ -20,10 +20,8 @@ from robotrain.model.reference import Reference
 from robotrain_azure import credential
 
 from robotrain_azureml import errors as azureml_errors
-from robotrain_azureml.observe import job_state
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec import inputs
-from robotrain_azureml.spec.pipeline import is_pipeline
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
 from robotrain_azureml.submit import errors, job_file, upload
 from robotrain_azureml.submit.errors import get_http_status
@@ -103,11 +101,6 @@ def submit_plan(plan: Plan) -> Reference:
         name = choose_job_name(plan)
         try:
             return _submit_staged(plan, parts, name, requested_before)
-        except NameTaken:
-            if not is_pipeline(plan) or not _has_ended(parts[0].spec, name):
-                raise
-            name = draw_job_name(plan)  # a pipeline cannot be joined here: one that has ended is in no way
-            return _submit_staged(plan, parts, name, requested_before=False)
         except errors.TokenExpired:
             credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
             return _submit_staged(plan, parts, name, requested_before)
@@ -187,13 +180,6 @@ class NameTaken(Rejected):
 
     def __init__(self, name: str) -> None:
         super().__init__([dataclasses.replace(make_problem("run-name-taken", given=name), taken_by=name)])
-
-
-def _has_ended(spec: AzureMLSubmissionSpec, name: str) -> bool:
-    """Return whether a job has ended. Raises Rejected."""
-    with azureml_errors.reject_errors(spec.target_workspace, f"ask for the job {name}"):
-        job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
-    return job is None or job_state.parse_job(job, {}).is_finished
 
 
 def _resolve_refusal(
