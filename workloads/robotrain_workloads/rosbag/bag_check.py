@@ -85,7 +85,7 @@ def check_bags(folders: Sequence[Path], values: Mapping[str, Scalar]) -> BagFind
     if not found and (settings.state_topic or settings.action_topic):
         readings = _read_bags([*topics_by_bag], settings, found, has_rate="fps" in given)
         if not found and len(readings) == len(bags) and not any(reading.episodes for reading in readings):
-            found[make_data_problem("no bag makes an episode")] = [folders[0]]
+            found[make_data_problem("no bag makes an episode")] = [bag.path for bag in bags]
     features = {
         **{f"observation.images.{camera}": True for camera in settings.image_topics.values()},
         **{STATE: settings.state_topic, WORLD: settings.environment_state_topic},
@@ -134,5 +134,6 @@ def _read_bags(
 
 
 def _describe_bags(paths: Sequence[Path]) -> str:
-    other_count = len(dict.fromkeys(paths)) - 1
-    return f"{paths[0]}" + (f" and {other_count} other bag{'s' * (other_count != 1)}" if other_count else "")
+    other_count = len({*paths}) - 1
+    others_text = f" and {other_count} other bag{'s' * (other_count != 1)}" if other_count else ""
+    return f"{paths[0]}{others_text}"
