@@ -59,16 +59,14 @@ def test_submit_copies_the_code_and_sends_the_job_once_by_one_ssh(submit, slurm,
     assert login_node.count_logins() == 1
 
 
-def test_the_same_job_of_another_machine_is_joined_at_the_login_node_that_was_typed(
+def test_the_same_job_of_another_machine_is_refused_with_what_records_it(
     submit, robotrain, words, slurm, tmp_path, monkeypatch
 ):
     run, folder = submit()
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "second"))
-    answer = robotrain(*words, "--json", *PROGRAM)
-    assert (answer.json["run"], answer.json["new"]) == (run, False)
-    reference = records.read_record(run).reference
-    assert (reference["login"], reference["folder"]) == (HOST, str(folder))
-    assert len(slurm.read_jobs()) == 1
+    assert f"adopt --platform slurm '{HOST}:{folder}'" in robotrain(*words, *PROGRAM).stderr
+    robotrain("adopt", "--platform", "slurm", f"{HOST}:{folder}").check(0)
+    assert (records.list_runs(), len(slurm.read_jobs())) == ([run], 1)
 
 
 def test_status_is_one_connection(submit, slurm, login_node, robotrain):
