@@ -7,7 +7,7 @@ from typing import Literal
 Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
 SWEEP_NOUN, PIPELINE_NOUN = "sweep", "pipeline"
-"""What messages call a sweep: a pipeline whose steps are trials of one job."""
+"""What messages call a run of steps: trials of one job, or jobs linked by files."""
 
 
 @dataclass(frozen=True, kw_only=True)
