@@ -106,10 +106,7 @@ def _change_steps(
     def change(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         return add_values(request, values[step.name], workload, platform, plugins.source_kinds(), f"{step.name}.")
 
-    steps = [
-        change_step(step, change, platform, plugins, problems) if step.name in values else step
-        for step in request.steps
-    ]
+    steps = [change_step(step, change, plugins, problems) if step.name in values else step for step in request.steps]
     return replace(request, steps=tuple(steps), problems=(*request.problems, *problems))
 
 

@@ -24,7 +24,7 @@ from robotrain_runtime.contract.failure import (
 from robotrain_runtime.contract.problem import Problem
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data.run_data import RunData
-from robotrain_runtime.environments import environment, other_environments, run_environment
+from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.environments.work_secrets import WorkSecrets
@@ -35,7 +35,7 @@ from robotrain_runtime.process.child import Program
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.process.warm_up import WarmUp
-from robotrain_runtime.publishing import handover, publication, registration
+from robotrain_runtime.publishing import publication, registration
 from robotrain_runtime.publishing.end_notice import EndNotice
 from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
@@ -93,12 +93,6 @@ def _run_to_outcome(
 ) -> Outcome:
     try:
         run_environment.check_promised_variables(document.placement.promised)
-        if document.registers:
-            staged_document = staged_data.add_staged_mounts(document)  # as the bootstrap asks
-            if problems := list(other_environments.find_other_problems(staged_document)):
-                raise outcome_file.report_findings(services.relay, problems)
-            services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
-            return Outcome(state="succeeded", exit_code=0)
         return Engine(staged_data.add_staged_mounts(document), services, earlier_attempts).run()
     except StopRequested:
         return outcome_file.make_cancelled(document, services.stop)
@@ -156,7 +150,7 @@ class Engine:
     def fetch(self) -> list[StagedMount]:
         """Run the stages before the work; return where the sources are."""
         with self._reported_failures():
-            if self._document.registers or self._data.lists_later_mounts:
+            if self._data.lists_later_mounts:
                 return self._fetch_independently()
             _, data_folders, _ = self._prepare_inputs()
             return self._data.list_staged(data_folders)

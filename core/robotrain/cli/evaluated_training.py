@@ -83,7 +83,7 @@ def prepare_evaluated(
 def take_step_changes(values: dict[str, Any]) -> list[str]:
     """Return what `--set STEP.KEY=VALUE` gives; the other texts stay."""
     assignments = values.get(SET_NAME) or ()
-    step_names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    step_names = (train_eval.TRAIN, train_eval.EVALUATE)
     step_assignments = [assignment for assignment in assignments if assignment.partition(".")[0] in step_names]
     values[SET_NAME] = [assignment for assignment in assignments if assignment not in step_assignments]
     return step_assignments
@@ -127,14 +127,14 @@ def format_flag(workload: Workload) -> str:
     return f"--{workload.evaluated_with.replace('_', '-')}"
 
 
-def take_model(request: Request, workload: Workload) -> tuple[Request, str]:
-    """Return the request without the training's own registration, and the model to register; empty for none.
+def take_model(request: Request, workload: Workload) -> tuple[Request, Value | None]:
+    """Return the request without the training's own registration, and the model to register; None for none.
 
-    The pipeline registers the best checkpoint once it is known.
+    The evaluation registers the best checkpoint once it is known.
     """
     key = f"parameters.{workload.profile.outputs.register_parameter}"
     model = request.find(key)
-    return request.change_layers(lambda layer: layer.without([key])), str(model.value) if model and model.value else ""
+    return request.change_layers(lambda layer: layer.without([key])), model if model and model.value else None
 
 
 def _find_value(request: Request, workload: Workload) -> Value | None:

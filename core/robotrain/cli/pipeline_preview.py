@@ -37,10 +37,8 @@ def format_steps(prepared: PreparedPipeline) -> str:
     """Return the steps in their order, as a table."""
     rows = [("STEP", "DOES", "NEEDS")]
     for step in prepared.steps:
-        does = f"register the policy of {step.policy_from} as {step.model}"
-        if step.job is not None:
-            inputs = [f"{step_input.role} from {step_input.step}" for step_input in step.inputs]
-            inputs += [f"{source.role} {source.uri}" for source in step.job.job.sources if source.kind != "step"]
-            does = f"{step.job.job.workload}: {', '.join(inputs)}".rstrip(": ")
+        inputs = [f"{step_input.role} from {step_input.step}" for step_input in step.inputs]
+        inputs += [f"{source.role} {source.uri}" for source in step.job.job.sources if source.kind != "step"]
+        does = f"{step.job.job.workload}: {', '.join(inputs)}".rstrip(": ")
         rows.append((step.name, does, ", ".join(step.needs)))
     return format_table(rows)

@@ -134,12 +134,14 @@ def format_pipeline_file(
     name: str,
     submit_line: str,
 ) -> str:
-    """Return a commented pipeline: the training of job.yaml, the evaluation of its policy, and the registration.
+    """Return a commented pipeline: the training of job.yaml, and the evaluation of its policy, which registers it.
 
     :param job: the training's job file, whose data the evaluation uses; None if it has just been made.
     :param inputs: those that the evaluation could use.
     """
     train = ["  train:", f"    job: {JOB_FILE} # relative to this file"]
+    if evaluation is None:
+        train += _format_parameters(training, {training.profile.outputs.register_parameter: name}, indent="    ")
     blocks = [
         [
             SCHEMA_LINE.format(PIPELINE_SCHEMA_FILE),
@@ -150,11 +152,7 @@ def format_pipeline_file(
         ["steps:", *train],
     ]
     if evaluation:
-        blocks.append(list(_format_evaluation(training, job, evaluation, inputs)))
-    source = "evaluate" if evaluation else "train"
-    remark = "with its scores; skipped if the evaluation fails" if evaluation else ""
-    register = f"    register: {name} # a model; the policy becomes a version of it"
-    blocks.append(["  register:", f"{register}{f', {remark}' if remark else ''}", f"    from: {source}"])
+        blocks.append(list(_format_evaluation(training, job, evaluation, inputs, name)))
     return _join_blocks(blocks)
 
 
@@ -163,6 +161,7 @@ def _format_evaluation(
     job: Layer | None,
     evaluation: Workload,
     inputs: Sequence[FoundInput],
+    model: str,
 ) -> Iterator[str]:
     policy_role = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
     inputs_by_role = choose_inputs(evaluation, inputs)
@@ -182,6 +181,7 @@ def _format_evaluation(
     inputs_by_role.pop(policy_role, None)
     for job_input in inputs_by_role.values():
         parameters |= job_input.parameters
+    parameters[evaluation.profile.outputs.register_parameter] = model
     yield "  evaluate:"
     yield f"    workload: {evaluation.name} # {evaluation.summary}"
     yield "    sources:"

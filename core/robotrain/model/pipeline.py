@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineStep:
-    """A step: a job, or the registration of another step's policy, which has that step's job."""
+    """A step of a pipeline."""
 
     name: str
     needs: tuple[str, ...] = ()
@@ -31,8 +31,6 @@ class PipelineStep:
     """By step that it reads, the folder of its output: `policy` or `results`."""
     hands_over: bool = False
     """Whether a later step reads what it makes: the job document then needs `placement.handover`."""
-    registers: str = ""
-    """The model that it registers, for the job document; empty for a step that works."""
 
     def list_mounts(self, folders: Mapping[str, str]) -> tuple[Mount, ...]:
         """Return the mounts of what it takes from other steps.

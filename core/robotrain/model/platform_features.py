@@ -5,10 +5,9 @@ A platform that lacks one has its defaults (`Platform.get_engine_for`, `Platform
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.errors import Problem
 from robotrain.model.platform import PlatformPart, make_feature_error
 from robotrain.model.source import SourceError
 
@@ -48,19 +47,6 @@ class PipelinePlans(PlatformPart):
         :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
         """
         raise make_feature_error(self.platform, "native_dag")
-
-    def choose_registration_settings(
-        self, job: Job, settings: Any, user_settings: Collection[str]
-    ) -> tuple[Any, Iterable[Problem]]:
-        """Return the settings of a pipeline's step that registers a policy, which trains on nothing, and notes.
-
-        Called before and after its settings were looked up, and again with the settings that it returned.
-
-        :param job: the job of the step whose policy it registers.
-        :param settings: those of that step, with its own ones.
-        :param user_settings: the names of the settings that its user gave it.
-        """
-        return settings, ()
 
     def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
         """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.

@@ -80,8 +80,6 @@ class StepStatus:
     reason: str = ""
     started: float | None = None
     ended: float | None = None
-    registered: str = ""
-    """The model version that it registered: `NAME version 3`."""
 
 
 def measure_seconds(status: Status | StepStatus, now: float, last_seen: float | None = None) -> float | None:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from robotrain_runtime.contract import event
-
 from robotrain import background
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
@@ -112,14 +110,11 @@ class DrivenEngine(PipelineEngine):
                 yield StepJob(workload=record.workload, sources=stored_job.read_stored_sources(step.run))
 
     def has_log(self, step: StepStatus) -> bool:
-        """Return whether the step's run has begun, or the step has registered its policy."""
-        return bool(step.registered or (step.run and step.state not in ("waiting", "pending")))
+        """Return whether the step's run has begun."""
+        return bool(step.run) and step.state not in ("waiting", "pending")
 
     def read_step_log(self, step: StepStatus, reference: Reference, follow: bool, tail: int | None) -> Iterator[str]:
-        """Yield the lines of the log of the step's run, or the registration."""
-        if step.registered:
-            state = self.read_progress(reference).steps[step.name]
-            yield event.format_event(event.Registered(**(state.registered or {})), state.ended or 0.0)
+        """Yield the lines of the log of the step's run."""
         record = records.find_record(step.run)
         if record is not None and record.phase == "sent":
             yield from self.step_platform.engine.logs(record.reference, follow, tail)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pkgutil import resolve_name
 
@@ -35,7 +34,7 @@ from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files, plans, records
-from robotrain.submission import interrupted_submit, registration, submitter
+from robotrain.submission import interrupted_submit, submitter
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_sender import StepOwner
@@ -126,13 +125,6 @@ class PipelineDriver:
             return False
         state.state = "pending"
         try:
-            if step.model:
-                state.started = state.started or time.time()
-                self._save()
-                source = self._progress.steps[step.policy_from].run  # its platform registers the same one only once
-                model_version = registration.register_checkpoint(source, step.model, None, self._plugins)
-                state.registered = asdict(model_version)
-                return self._end(state, "succeeded")
             self._submit(step, state)
         except Rejected as rejected:
             return self._handle_rejection(step, state, rejected)

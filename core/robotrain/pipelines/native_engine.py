@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
@@ -17,7 +16,7 @@ from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.platform_features import PipelinePlans, PipelineRuns, RunAccess, SharedRuns, Uploads
 from robotrain.model.reference import STEP_KEY, Reference
-from robotrain.model.run import Output, RunGone, Status, StepStatus
+from robotrain.model.run import RunGone, Status, StepStatus
 from robotrain.model.submitted_run import SubmittedRun
 from robotrain.model.workload import Role
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
@@ -39,8 +38,6 @@ from robotrain.submission.resubmit import replace_sources
 
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""
-REGISTERED_FILE = "registered.json"
-"""In the run's folder: by step, the model version that it registered."""
 ENDED_STEPS_FILE = "ended-steps.json"
 """In the run's folder, of a pipeline that did not succeed: the steps that did, with their published policies."""
 COPY_KEY = "copy"
@@ -70,7 +67,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         """Return the plan of the steps that are not finished. Raise Rejected.
 
         :param payloads: the archives of its steps, by the path in the plan.
-        :param jobs: the job of each step; of a registration, as `make_registration_job` makes it.
+        :param jobs: the job of each step.
         """
         described_plan = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
@@ -109,17 +106,12 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
             raise_if_any(self.step_platform.plans.check(prepared.job, prepared.settings))
             prepared = StepPacker().complete(prepared)
         job = prepared.job
-        if step.policy_from:
-            source = JobSource(role="policy", kind=STEP_KIND, uri=step.policy_from)
-            job = dataclasses.replace(job, sources=(source,))
-            taken_outputs = {step.policy_from: POLICY_FOLDER}
-        else:
-            roles = self._plugins.workload(job.workload).roles
-            taken_outputs = {
-                step_input.step: _choose_folder(job, roles[step_input.role])
-                for step_input in step.inputs
-                if step_input.step not in copies
-            }
+        roles = self._plugins.workload(job.workload).roles
+        taken_outputs = {
+            step_input.step: _choose_folder(job, roles[step_input.role])
+            for step_input in step.inputs
+            if step_input.step not in copies
+        }
         return PipelineStep(
             name=step.name,
             needs=step.needs,
@@ -129,7 +121,6 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
             container_plugins={**prepared.container_plugins, **(STEP_SOURCE if taken_outputs else {})},
             takes=taken_outputs,
             hands_over=hands_over,
-            registers=step.model,
         )
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
@@ -196,9 +187,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         policy_by_step: dict[str, dict[str, str]] = {}
         for step in plan.steps:
             if step.name in succeeded and step.name not in plan.finished:
-                outputs: Iterable[Output] = ()
-                if step.workload:
-                    outputs = self.step_platform.engine.outputs(self.refer_to_step(reference, step.name))
+                outputs = self.step_platform.engine.outputs(self.refer_to_step(reference, step.name))
                 policies = [output for output in outputs if output.kind == "checkpoint"]
                 policy_by_step[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
         files.write_checked_json(path, policy_by_step)
@@ -208,27 +197,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         plan = self._read_plan(reference)
         for name, state in plan.finished.items():
             statuses[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
-        for step in plan.steps:
-            if step.model and step.name in statuses and statuses[step.name].state == "succeeded":
-                statuses[step.name] = dataclasses.replace(
-                    statuses[step.name], registered=self._find_registered(reference, step.name)
-                )
         return [statuses.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
-
-    def _find_registered(self, reference: Reference, name: str) -> str:
-        """Return the model version that a step says in its log that it registered; it is recorded once it is known."""
-        path = records.get_run_folder(reference[REFERENCE_KEY]) / REGISTERED_FILE
-        versions: dict[str, str] = {}
-        with contextlib.suppress(OSError, ValueError):
-            versions = dict(files.read_checked_json(path))
-        if name not in versions:
-            with contextlib.suppress(Rejected, OSError):  # the step's state is known without it
-                for line in self.step_platform.engine.logs(self.refer_to_step(reference, name), False):
-                    event_record = event.parse_event(line) if line.startswith(event.PREFIX) else None
-                    if event_record and isinstance(event_record.event, event.Registered):
-                        versions[name] = f"{event_record.event.name} version {event_record.event.version}"
-                        files.write_checked_json(path, versions)
-        return versions.get(name, "")
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps that have begun, in this run or, finished, in an earlier one."""
@@ -236,15 +205,14 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         return [
             SentStep(name=step.name, reference=self.refer_to_step(reference, step.name), produces=step.produces)
             for step in self._read_plan(reference).steps
-            if step.workload and step.name in begun_steps
+            if step.name in begun_steps
         ]
 
     def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
         """Yield the jobs of all steps."""
         for step in self._read_plan(reference).steps:
-            if step.workload:
-                sources = tuple(source for source in step.sources if source.kind != STEP_KIND)
-                yield StepJob(workload=step.workload, sources=sources)
+            sources = tuple(source for source in step.sources if source.kind != STEP_KIND)
+            yield StepJob(workload=step.workload, sources=sources)
 
     def refer_to_step(self, reference: Reference, name: str) -> Reference:
         """Return the reference of one step, in the run that ran it."""
@@ -305,4 +273,4 @@ def _choose_folder(job: Job, role: Role) -> str:
 
 def list_read_steps(step: PlannedStep) -> list[str]:
     """Return the steps whose output a step reads."""
-    return [*(step_input.step for step_input in step.inputs), *filter(None, (step.policy_from,))]
+    return [step_input.step for step_input in step.inputs]

@@ -1,4 +1,4 @@
-"""pipeline.yaml: the file form of a pipeline. A step is a job file, a job written in place, or a registration."""
+"""pipeline.yaml: the file form of a pipeline. A step is a job file, or a job written in place."""
 
 import functools
 import json
@@ -16,7 +16,7 @@ from robotrain.config.selection import Surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.trainer_args import read_after_dashes
 from robotrain.config.unknown_keys import find_unknown_tables
-from robotrain.config.values import SET_FLAG, Layer, Value, prefix_names
+from robotrain.config.values import SET_FLAG, Layer, Value
 from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
@@ -24,7 +24,6 @@ from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
-from robotrain.pipelines.registration_step import REGISTRATION, set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact
@@ -32,9 +31,8 @@ from robotrain.redaction import can_repeat, hide_secret_arguments, redact
 make_problem = Messages(__file__)
 
 PIPELINE_KEYS = ("name", "at_most", "steps")
-FROM_KEY, AFTER_KEY, REGISTER_KEY, JOB_KEY = "from", "after", "register", "job"
-STEP_KEYS = (JOB_KEY, *JOB_KEYS, AFTER_KEY, REGISTER_KEY, FROM_KEY)
-REGISTRATION_KEYS = (REGISTER_KEY, FROM_KEY, AFTER_KEY)
+FROM_KEY, AFTER_KEY, JOB_KEY = "from", "after", "job"
+STEP_KEYS = (JOB_KEY, *JOB_KEYS, AFTER_KEY)
 DEFAULT_NAME = "pipeline"
 
 
@@ -64,13 +62,13 @@ def request_from_file(
     """
     request = _PipelineReader(path, context).read_pipeline()
     problems = list(request.problems)
-    files = [file for step in request.steps if step.request for file in step.request.files]
+    files = [file for step in request.steps for file in step.request.files]
     problems += find_unknown_tables(files, context.surroundings.project, context.plugins)
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
         all_problems = [*request.problems, *(problem for file in files for problem in file.problems)]
-        workloads = {step.workload for step in request.steps if step.request}
+        workloads = {step.workload for step in request.steps}
         are_known = workloads <= {*context.plugins.list_names("workload")}
         problems += mistakes if are_known and not select_errors(all_problems) else []
     return replace(request, steps=tuple(steps), problems=tuple(problems))
@@ -80,16 +78,16 @@ def _add_trainer_args(
     steps: Sequence[StepRequest], trainer_args: Sequence[str], context: RequestContext
 ) -> tuple[list[StepRequest], list[Problem]]:
     """Return the steps with options for the trainer in the one that trains; none or several are a problem."""
-    training = [step.name for step in steps if step.request and _trains(step.workload, context.plugins)]
+    training = [step.name for step in steps if _trains(step.workload, context.plugins)]
     if len(training) == 1:
         return [
             replace(step, request=replace(step.request, after_dashes=read_after_dashes(trainer_args)))
-            if step.request and step.name in training
+            if step.name in training
             else step
             for step in steps
         ], []
     arguments_json = json.dumps([redact(argument) for argument in hide_secret_arguments(list(trainer_args))])
-    step_names = training or [step.name for step in steps if step.request]
+    step_names = training or [step.name for step in steps]
     ways = [
         Suggestion(
             f"{SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={arguments_json}')}",
@@ -153,21 +151,7 @@ class _PipelineReader(JobReader):
         after_steps = (
             tuple(self.read_names(node_by_key[AFTER_KEY], f"{subject}.{AFTER_KEY}")) if AFTER_KEY in node_by_key else ()
         )
-        if REGISTER_KEY not in node_by_key:
-            if FROM_KEY in node_by_key:
-                title = f"{subject}: `from` belongs to a source, such as sources.policy, or beside `register`"
-                self.add_problem(node_by_key[FROM_KEY], title)
-            return self.make_step(name, location, tuple(self.read_step_job(node_by_key, subject)), after_steps)
-        for key in node_by_key:
-            if key not in REGISTRATION_KEYS:
-                self.add_problem(node_by_key[key], f"{subject} registers a policy: {key} does not belong to it")
-        if FROM_KEY not in node_by_key:
-            self.add_problem(
-                node_by_key[REGISTER_KEY], f"{subject} registers a policy, but `from` does not name its step"
-            )
-        model = self.read_text(node_by_key[REGISTER_KEY], f"{subject}.{REGISTER_KEY}")
-        policy_from = self.read_text(node_by_key[FROM_KEY], f"{subject}.{FROM_KEY}") if FROM_KEY in node_by_key else ""
-        return StepRequest(name=name, where=location, model=model, policy_from=policy_from, after=after_steps)
+        return self.make_step(name, location, tuple(self.read_step_job(node_by_key, subject)), after_steps)
 
     def make_step(self, name: str, where: str, files: tuple[Layer, ...], after: tuple[str, ...]) -> StepRequest:
         """Return a step with a job."""
@@ -236,27 +220,19 @@ def change_steps(
             request, changes_by_step[step.name], workload, platform, kinds, f"{step.name}."
         )
 
-    return [
-        change_step(step, apply, platform, plugins, problems) if step.name in changes_by_step else step
-        for step in steps
-    ]
+    return [change_step(step, apply, plugins, problems) if step.name in changes_by_step else step for step in steps]
 
 
 Change = Callable[[StepRequest, Request, Workload], tuple[Request, list[Problem]]]
 """Returns the request of a step with other values, and what is wrong with these."""
 
 
-def change_step(
-    step: StepRequest, change: Change, platform: Platform, plugins: Plugins, problems: list[Problem]
-) -> StepRequest:
+def change_step(step: StepRequest, change: Change, plugins: Plugins, problems: list[Problem]) -> StepRequest:
     """Return a step with other values; what is wrong with these is added to `problems`."""
     try:
-        workload = plugins.workload(step.workload) if step.request else REGISTRATION
+        workload = plugins.workload(step.workload)
     except Rejected:  # reported with the step
         return step
-    registration_request = Request(line=Layer(prefix_names(f"platforms.{platform.name}", step.settings)))
-    request, mistakes = change(step, step.request or registration_request, workload)
+    request, mistakes = change(step, step.request, workload)
     problems += mistakes
-    if step.request is None:
-        return set_registration_settings(step, request, platform, problems)
     return replace(step, request=request)

@@ -8,7 +8,7 @@ from robotrain.config.job_schema import DIALECT, INPUT_KEYS, make_job_schema
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.pipelines.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
+from robotrain.pipelines.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY
 from robotrain.pipelines.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
 
 
@@ -26,8 +26,6 @@ def make_pipeline_schema(
             "description": "steps that must succeed before, beside those that it takes an input from",
             "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],
         },
-        REGISTER_KEY: {"description": "the model to register the policy as a version of", "type": "string"},
-        FROM_KEY: {"description": "beside register: the step whose policy is registered", **name},
     }
     inputs = {key: {"type": ["object", "null"]} for key in INPUT_KEYS}
     step = {
@@ -35,8 +33,7 @@ def make_pipeline_schema(
         "properties": {**job["properties"], **inputs, **own},
         "additionalProperties": False,
         "not": job["not"],
-        "dependentRequired": {REGISTER_KEY: [FROM_KEY], FROM_KEY: [REGISTER_KEY]},
-        "if": {"anyOf": [{"required": [JOB_KEY]}, {"required": [REGISTER_KEY]}]},
+        "if": {"required": [JOB_KEY]},
         "else": {"allOf": job["allOf"]},
     }
     return {

@@ -39,14 +39,13 @@ class StepInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """A step of a plan: a job whose inputs of other steps are not known yet, or a registration."""
+    """A step of a plan: a job whose inputs of other steps are not known yet."""
 
     name: str
     needs: tuple[str, ...] = ()
     """The steps that must succeed before."""
     inputs: tuple[StepInput, ...] = ()
-    workload: str = ""
-    """Empty for a registration."""
+    workload: str
     parameters: dict[str, Scalar] = field(default_factory=dict)
     sources: tuple[JobSource, ...] = ()
     trainer_args: tuple[str, ...] = ()
@@ -55,12 +54,6 @@ class PlannedStep:
     payload: str = ""
     """The digest of its payload."""
     produces: Produces = "checkpoints"
-    model: str = ""
-    """The model to register a version of."""
-    policy_from: str = ""
-    """The step whose policy is registered."""
-    own_settings: tuple[str, ...] = ()
-    """Of a registration: the settings that its user gave it."""
     program_lock: str = ""
     program_python: str = ""
     program_files: tuple[tuple[str, str], ...] = ()
@@ -135,7 +128,7 @@ def render_pipeline(
         container_plugins={},
         payload=Payload(next(iter(payloads.values()), b"")),
         values=tuple(values),
-        produces=next((step.produces for step in reversed(plan.steps) if step.workload), "files"),
+        produces=next((step.produces for step in reversed(plan.steps)), "files"),
         steps=tuple(step.name for step in plan.steps),
     )
 
@@ -145,11 +138,8 @@ def _dump_step(step: PlannedStep) -> dict[str, Any]:
     body = {field.name: getattr(step, field.name) for field in fields(step)}
     body["inputs"] = [{"role": step_input.role, "step": step_input.step} for step_input in step.inputs]
     body["sources"] = [collect_fields(source) for source in step.sources]
-    required_keys = (
-        ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
-    )
-    required_names = ("name", "needs", *required_keys)
-    return {name: value for name, value in body.items() if name in required_names or (value and name != "produces")}
+    required_names = ("name", "needs", "workload", "parameters", "settings", "payload", "produces")
+    return {name: value for name, value in body.items() if name in required_names or value}
 
 
 @functools.cache
@@ -169,14 +159,9 @@ def parse_pipeline(content: bytes) -> PipelinePlan:
 
 
 def list_parts(plan: PipelinePlan, values: Sequence[Mapping[str, Any]]) -> list[JobPart]:
-    """Return the settings and sources of each step; of a registration, the settings that are its own."""
+    """Return the settings and sources of each step."""
     return [
-        JobPart(
-            {name: step.settings.get(name) for name in step.own_settings} if step.model else step.settings,
-            step.sources,
-            list_step_values(values, step.name),
-            step.program_lock,
-        )
+        JobPart(step.settings, step.sources, list_step_values(values, step.name), step.program_lock)
         for step in plan.steps
     ]
 

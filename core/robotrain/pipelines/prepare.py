@@ -10,12 +10,11 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.validate import list_fields
-from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings, Platform
-from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import PIPELINE_NOUN, SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
@@ -29,11 +28,9 @@ from robotrain.pipelines.plan import (
     list_stored_parts,
     render_pipeline,
 )
-from robotrain.pipelines.registration_step import find_unused_settings, make_registration_job, settle_registration_job
 from robotrain.pipelines.step_checks import (
     check_inputs,
     check_pipeline_name,
-    check_registration,
     deduplicate_problems,
     label_problems,
     settle_following,
@@ -56,10 +53,7 @@ make_problem = Messages(__file__)
 class PreparedStep(StepRequest):
     """A checked step."""
 
-    job: PreparedJob | None = None
-    """None for a registration."""
-    registration: PreparedJob | None = None
-    """The job of a registration, where the platform's engine runs it."""
+    job: PreparedJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +69,11 @@ class PreparedPipeline(PreparedJob):
         """Return all steps with a job, of the trials of a sweep the first."""
         steps = self.steps[:1] if self.sweep else self.steps
         read_step_names = {step_input.step for step in steps for step_input in step.inputs}
-        return [InputStep(step.job, step.name, step.name in read_step_names) for step in steps if step.job]
+        return [InputStep(step.job, step.name, step.name in read_step_names) for step in steps]
 
     def list_parts(self) -> list[JobPart]:
         """Return the settings and sources of each step."""
-        parts = []
-        for step in self.steps:
-            if step.job:
-                parts += step.job.list_parts()
-            else:
-                settings = dict(list_fields(step.registration.settings)) if step.registration else {}
-                parts.append(JobPart({name: settings.get(name) for name in step.settings}, (), ()))
-        return parts
+        return [part for step in self.steps for part in step.job.list_parts()]
 
     def list_stored_parts(self, stored: RenderedPlan) -> list[JobPart]:
         """Return those of a run of the same pipeline."""
@@ -112,8 +99,7 @@ class PreparedPipeline(PreparedJob):
         engine = cast(PipelineEngine, self.platform.engine)
         job = carry_same_key(self.job, self.list_parts(), engine.step_platform)
         if isinstance(engine, NativeEngine):
-            job_by_step = {step.name: step.job or step.registration for step in self.steps}
-            jobs = {name: packer.complete(job) for name, job in job_by_step.items() if job}
+            jobs = {step.name: packer.complete(step.job) for step in self.steps}
             return engine.render_steps(job, plan, packer.files, jobs, self.values)
         rendered_plan = render_pipeline(job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered_plan.plan))
@@ -131,28 +117,19 @@ def prepare_pipeline(
     workloads = _find_workloads(request, plugins, problems)
     kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_made_roles(workloads.values()))}
     prepared = dict[str, PreparedJob]()
+    read_steps = {step_input.step for step_request in request.steps for step_input in step_request.inputs}
     for name, workload in workloads.items():
         step_request = by_name[name]
         problems += label_problems(step_request, check_inputs(step_request, workload, workloads))
         try:
-            job, notes = _prepare_step(step_request, workload, platform, plugins, kinds, purpose)
-            prepared[name] = job
+            job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, purpose=purpose)
+            problems += label_problems(step_request, job.warnings)
+            is_judged = bool(request.sweep) or name in read_steps
+            prepared[name], notes = _leave_unregistered(job, name) if is_judged else (job, [])
             problems += label_problems(step_request, notes)
         except Rejected as rejected:  # `check_inputs` reported what the step's inputs are not
             reported = {("source-not-accepted", step_input.step) for step_input in step_request.inputs}
             problems += label_problems(step_request, _leave_out(rejected.problems, reported))
-    registrations = dict[str, PreparedJob]()
-    for step_request in request.steps:
-        if step_request.request is not None:
-            continue
-        registration_problems = check_registration(step_request, by_name, workloads, prepared, platform, plugins)
-        problems += label_problems(step_request, registration_problems)
-        if not _is_native(platform, request):
-            problems += label_problems(step_request, find_unused_settings(step_request))
-        elif step_request.policy_from in prepared:
-            settings, prepared_job = step_request.settings, prepared[step_request.policy_from]
-            with collect_problems(problems):
-                registrations[step_request.name] = make_registration_job(prepared_job, settings, settings)
     hand_over_checkpoints(by_name, workloads, prepared, problems)
     if purpose == "submit" and select_errors(problems):
         for name, job in prepared.items():
@@ -166,10 +143,7 @@ def prepare_pipeline(
         for name, step_request in by_name.items()
     }
     order = order_steps({step_request.name: step_request.needs for step_request in request.steps})
-    steps = tuple(
-        PreparedStep(**vars(by_name[name]), job=prepared.get(name), registration=registrations.get(name))
-        for name in order
-    )
+    steps = tuple(PreparedStep(**vars(by_name[name]), job=prepared[name]) for name in order)
     trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
@@ -207,10 +181,7 @@ def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[P
     workload_by_step: dict[str, Workload] = {}
     for step_request in request.steps:
         try:
-            if step_request.request:
-                workload_by_step[step_request.name] = plugins.workload(
-                    step_request.workload or plugins.default_workload()
-                )
+            workload_by_step[step_request.name] = plugins.workload(step_request.workload or plugins.default_workload())
         except Rejected as rejected:
             problems += label_problems(step_request, rejected.problems)
     return workload_by_step
@@ -232,11 +203,11 @@ def pin_pipeline(
     :param say: shows a line while that takes long.
     """
     pinned_pipeline, problems = _pin_sources(prepared, pinning)
-    jobs = {step.name: step.job for step in pinned_pipeline.steps if step.job}
+    jobs = {step.name: step.job for step in pinned_pipeline.steps}
     locked, lock_problems = lock_programs(jobs, say)
     if locked == jobs:
         return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
-    steps = tuple(dataclasses.replace(step, job=locked.get(step.name)) for step in pinned_pipeline.steps)
+    steps = tuple(dataclasses.replace(step, job=locked[step.name]) for step in pinned_pipeline.steps)
     pinned_pipeline = dataclasses.replace(pinned_pipeline, steps=steps, values=tuple(_list_values(steps)))
     return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
 
@@ -256,20 +227,12 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
     if settled_pipeline is not pinned_pipeline and not select_errors(problems):
         settled_pipeline, new_problems = _pin_steps(settled_pipeline, pins)
         problems += map(drop_no_pin, new_problems)  # without pins, nobody would know of what was added
-    steps = {step.name: step for step in settled_pipeline.steps}
-    job_by_step = {name: step.job or step.registration for name, step in steps.items()} if prepared.is_native else {}
-    jobs = {name: job for name, job in job_by_step.items() if job}
-    for name, (job, new_problems) in zip(
-        jobs, query_in_parallel(query_platform_settings, list(jobs.values())), strict=True
-    ):
-        problems += new_problems
-        if steps[name].job:
-            steps[name] = dataclasses.replace(steps[name], job=job)
-        else:
-            registration, notes = settle_registration_job(job, steps[name].settings)
-            steps[name] = dataclasses.replace(steps[name], registration=registration)
-            problems += notes
-    return dataclasses.replace(settled_pipeline, steps=tuple(steps.values())), deduplicate_problems(problems)
+    steps = settled_pipeline.steps
+    if prepared.is_native:
+        queried = query_in_parallel(query_platform_settings, [step.job for step in steps])
+        steps = tuple(dataclasses.replace(step, job=job) for step, (job, _) in zip(steps, queried, strict=True))
+        problems += (problem for _, new_problems in queried for problem in new_problems)
+    return dataclasses.replace(settled_pipeline, steps=steps), deduplicate_problems(problems)
 
 
 def _pin_steps(
@@ -279,7 +242,7 @@ def _pin_steps(
 
     :param only_certain: whether those wait of which others decide whether they are needed.
     """
-    jobs = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
+    jobs = {source: step.job for step in prepared.steps for source in step.job.job.sources}
     pinned_sources = {*pins, *pins.values()}
     candidates = (source for source in jobs if not (only_certain and source.uncertain))
     new_sources = {source: None for source in candidates if dataclasses.replace(source, tags=()) not in pinned_sources}
@@ -293,13 +256,13 @@ def _pin_steps(
     pins.update(zip(new_sources, pinned_job.sources, strict=True))
     steps = []
     for step in prepared.steps:
-        if job := step.job:
-            step_sources = tuple(
-                _add_tags(pins[source], job) if source in new_sources else pins.get(source, source)
-                for source in job.job.sources
-            )
-            step = dataclasses.replace(step, job=job.with_job(dataclasses.replace(job.job, sources=step_sources)))
-        steps.append(step)
+        job = step.job
+        step_sources = tuple(
+            _add_tags(pins[source], job) if source in new_sources else pins.get(source, source)
+            for source in job.job.sources
+        )
+        pinned_step_job = job.with_job(dataclasses.replace(job.job, sources=step_sources))
+        steps.append(dataclasses.replace(step, job=pinned_step_job))
     return dataclasses.replace(prepared, steps=tuple(steps)), problems
 
 
@@ -310,50 +273,28 @@ def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
 def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
     """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
     read_step_names = {step_input.step for step in prepared.steps for step_input in step.inputs}
-    inputs = [InputStep(step.job, step.name, step.name in read_step_names) for step in prepared.steps if step.job]
+    inputs = [InputStep(step.job, step.name, step.name in read_step_names) for step in prepared.steps]
     jobs, all_problems = settle_steps(inputs, problems)
     if all(jobs[step.name] is step.job for step in inputs):
         return prepared, all_problems
-    steps = tuple(dataclasses.replace(step, job=jobs.get(step.name)) for step in prepared.steps)
+    steps = tuple(dataclasses.replace(step, job=jobs[step.name]) for step in prepared.steps)
     files = next((job.source_files for job in jobs.values() if job.source_files), None)
     settled_pipeline = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
     return settled_pipeline, all_problems
 
 
-def _prepare_step(
-    step_request: StepRequest,
-    workload: Workload,
-    platform: Platform,
-    plugins: Plugins,
-    kinds: Mapping[str, SourceKind],
-    purpose: Purpose,
-) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
-    assert step_request.request is not None
-    job = prepare_job(step_request.request, workload, platform, plugins, kinds=kinds, purpose=purpose)
-    notes = list(job.warnings)
-    parameter = workload.profile.outputs.register_parameter
+def _leave_unregistered(job: PreparedJob, step: str) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job of a step whose policy others take, without the model that a training registers it as; a note."""
+    parameter = job.job.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)
-    if workload.produces != "checkpoints" or not model:
-        return job, notes
-    changed_parameters = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
+    if job.produces != "checkpoints" or not model:
+        return job, []
     rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
-    notes.append(make_problem("step-registers-nothing", name=step_request.name, model=model))
-    return dataclasses.replace(
-        job, job=dataclasses.replace(job.job, parameters=changed_parameters), values=tuple(rows)
-    ), notes
+    unregistered = dataclasses.replace(job.with_job(job.job.with_parameter(parameter, None)), values=tuple(rows))
+    return unregistered, [make_problem("step-registers-nothing", name=step, model=model)]
 
 
 def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
-    if step.job is None:
-        return PlannedStep(
-            name=step.name,
-            needs=step.needs,
-            model=step.model,
-            policy_from=step.policy_from,
-            settings=dict(list_fields(step.registration.settings)) if step.registration else {},
-            own_settings=tuple(step.settings) if step.registration else (),
-        )
     job = step.job.job
     return PlannedStep(
         name=step.name,
@@ -376,15 +317,10 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
 
 def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
     """Return the job that stands for the pipeline: its digest is that of everything its steps do."""
-    step_parameters = [
-        (step.name, json.dumps([step.job.job.digest if step.job else step.model, step.policy_from, *step.needs]))
-        for step in steps
-    ]
-    jobs = [step.job.job.profile for step in steps if step.job]
+    step_parameters = [(step.name, json.dumps([step.job.job.digest, *step.needs])) for step in steps]
     metrics: dict[str, Metric] = {}
-    for profile in jobs:
-        for metric in profile.metrics:
-            metrics.setdefault(metric.name, metric)
+    for metric in (metric for step in steps for metric in step.job.job.profile.metrics):
+        metrics.setdefault(metric.name, metric)
     parameters = (("at_most", request.at_most), *step_parameters)
     if request.sweep:
         parameters = (*parameters, ("sweep", json.dumps(request.sweep, sort_keys=True)))
@@ -395,9 +331,5 @@ def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
 
 def _list_values(steps: Iterable[PreparedStep]) -> Iterator[dict[str, object]]:
     for step in steps:
-        if step.job is None:
-            yield {"name": f"{step.name}.register", "value": step.model, "origin": "pipeline", "overrode": []}
-            rows = step.registration.values if step.registration else ()
-            yield from ({**row, "name": f"{step.name}.{row['name']}"} for row in rows if row["name"] in step.settings)
-        for row in step.job.values if step.job else ():
+        for row in step.job.values:
             yield {**row, "name": f"{step.name}.{row['name']}"}

@@ -33,8 +33,6 @@ class StepState:
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
-    registered: dict[str, Any] | None = None
-    """The model version that it registered."""
     scores: dict[str, float] = field(default_factory=dict)
     """Of a trial that ended: its last values of the sweep's metrics."""
     has_policy: bool = True
@@ -120,7 +118,6 @@ def find_first_failure(steps: Mapping[str, StepState | StepStatus]) -> StepFailu
 
 def make_step_status(name: str, step: StepState) -> StepStatus:
     """Return the status of a step as views show it."""
-    model = step.registered
     return StepStatus(
         name=name,
         state=step.shown_state,
@@ -128,7 +125,6 @@ def make_step_status(name: str, step: StepState) -> StepStatus:
         reason="; ".join(filter(None, (step.reason, step.note))),
         started=step.started,
         ended=step.ended,
-        registered=f"{model['name']} version {model['version']}" if model else "",
     )
 
 

@@ -68,7 +68,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     plan = dataclasses.replace(parse_pipeline(stored_plan.plan.files[PIPELINE_FILE]), resumes="", finished={})
     platform = plugins.platform(record.platform)
     step_jobs = StepJobs(stored_plan.plan, stored_plan.values, platform, plugins)
-    payloads = {get_payload_path(step.payload): b"" for step in plan.steps if step.payload}
+    payloads = {get_payload_path(step.payload): b"" for step in plan.steps}
     return RepeatedPipeline(
         job=stored_plan.plan.job,
         platform=plugins.platform_of(record),
@@ -82,7 +82,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         warnings=tuple(_find_taken_branches(plan)),
         plan=plan,
         payloads={path: stored_plan.plan.files[path] for path in payloads},
-        jobs={step.name: step_jobs.make_engine_job(step) for step in plan.steps} if record.native else {},
+        jobs={step.name: step_jobs.make_job(step) for step in plan.steps} if record.native else {},
     )
 
 
@@ -162,8 +162,7 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
             ):
                 continue
             finished_steps[name] = {**finished_steps[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
-        if step.model or not finished_steps[name][COPY_KEY]:
-            reason = "A policy is registered from that output." if step.model else "Its policy was not published."
+        if not finished_steps[name][COPY_KEY]:
             problems.append(
                 make_problem(
                     "step-output-missing.gone",
@@ -172,7 +171,6 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
                     reader=step.name,
                     platform=engine.platform.name,
                     run=run,
-                    why=reason,
                 )
             )
     raise_if_any(problems)

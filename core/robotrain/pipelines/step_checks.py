@@ -4,17 +4,14 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from robotrain.check.required_features import FeatureRequirement, check_requirement
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.platform_features import FollowingDecision, PipelinePlans
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
-from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.registration import check_model_name
 
 make_problem = Messages(__file__)
 
@@ -58,42 +55,6 @@ def check_inputs(step_request: StepRequest, workload: Workload, workloads: Mappi
                 maker=maker.name,
                 produces=maker.produces,
             )
-
-
-def check_registration(
-    step_request: StepRequest,
-    by_name: Mapping[str, StepRequest],
-    workloads: Mapping[str, Workload],
-    prepared: Mapping[str, PreparedJob],
-    platform: Platform,
-    plugins: Plugins,
-) -> Iterator[Problem]:
-    """Yield problems of a step that registers a policy: its model, its platform, and the step it takes it from."""
-    yield from check_model_name(step_request.model)
-    source = prepared.get(step_request.policy_from)
-    requirement = FeatureRequirement("register_model", step_request.where, step_request.model)
-    for problem in check_requirement(requirement, platform, source.settings if source else None, plugins.platforms):
-        yield dataclasses.replace(
-            problem, where=f"step {step_request.policy_from}: {step_request.where}"
-        )  # whose settings it has
-    maker = by_name.get(step_request.policy_from)
-    workload = workloads.get(step_request.policy_from)
-    if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
-        return
-    if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
-        reason = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
-        yield make_problem("step-output-missing.no-policy", where=step_request.where, name=maker.name, why=reason)
-    elif source:
-        yield from _find_refused_registration(step_request, source, workload)
-
-
-def _find_refused_registration(step_request: StepRequest, source: PreparedJob, workload: Workload) -> Iterator[Problem]:
-    """Yield what the workload of the step that made a policy says against a job that registers it."""
-    parameter = workload.profile.outputs.register_parameter
-    earlier_problems = [*workload.check(source.job)]
-    for problem in workload.check(source.job.with_parameter(parameter, step_request.model)):
-        if problem.severity == "error" and problem not in earlier_problems:
-            yield dataclasses.replace(problem, where=step_request.where)
 
 
 def settle_following(

@@ -9,7 +9,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.values import Origin, Value
+from robotrain.config.values import Origin
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job
@@ -27,7 +27,6 @@ from robotrain.pipelines.plan import (
     list_step_values,
     parse_pipeline,
 )
-from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
@@ -73,15 +72,6 @@ class StepJobs:
             produces=step.produces,
             platforms=self._plugins.platforms,
         )
-
-    def make_engine_job(self, step: PlannedStep) -> PreparedJob:
-        """Return the job of a step that the platform's engine runs, a registration included. Raise Rejected."""
-        if step.workload:
-            return self.make_job(step)
-        source = next(planned for planned in self.plan.steps if planned.name == step.policy_from)
-        origin = Origin("pipeline", self.plan.run)
-        chosen_values = {name: Value(value, origin) for name, value in step.settings.items()}
-        return make_registration_job(self.make_job(source), chosen_values, step.own_settings)
 
     def complete_job(
         self, step: PlannedStep, runs: Mapping[str, str], end_marker_by_step: Mapping[str, str] | None = None
@@ -182,6 +172,6 @@ def list_distinct_roots(plan: PipelinePlan) -> Iterator[PlannedStep]:
     seen_keys = set[str]()
     for step in plan.steps:
         key = repr((step.workload, step.sources, step.settings))
-        if step.workload and not step.inputs and key not in seen_keys:
+        if not step.inputs and key not in seen_keys:
             seen_keys.add(key)
             yield step

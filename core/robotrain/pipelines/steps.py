@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.request import Request
-from robotrain.config.values import SourceText, Value
+from robotrain.config.values import SourceText
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -65,19 +65,13 @@ def make_step_kind(roles: Mapping[str, bool], name: str = STEP_KIND) -> SourceKi
 
 @dataclass(frozen=True, kw_only=True)
 class StepRequest:
-    """A requested step: a job, or the registration of a policy as a version of a model."""
+    """A requested step."""
 
     name: str
     where: str = ""
-    request: Request | None = None
-    """None for a registration."""
+    request: Request
     workload: str = ""
     """The name of the job's workload; empty for the default one."""
-    model: str = ""
-    policy_from: str = ""
-    """The step whose policy is registered."""
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    """Settings of the platform that a registration has of its own; the others are those of `policy_from`."""
     after: tuple[str, ...] = ()
     follows: str = ""
     """The step whose checkpoints it evaluates while that one still runs, where the platform decides so."""
@@ -85,8 +79,6 @@ class StepRequest:
     @property
     def inputs(self) -> tuple[StepInput, ...]:
         """What the step takes of others, in the order given."""
-        if self.request is None:
-            return ()
         source_texts: list[SourceText] = []
         for layer in self.request.layers:
             source_texts += [
@@ -103,11 +95,8 @@ class StepRequest:
     @property
     def needs(self) -> tuple[str, ...]:
         """The steps that must succeed before, each once."""
-        return tuple(
-            dict.fromkeys(
-                filter(None, (*(step_input.step for step_input in self.inputs), self.policy_from, *self.after))
-            )
-        )
+        needed_steps = (*(step_input.step for step_input in self.inputs), *self.after)
+        return tuple(dict.fromkeys(filter(None, needed_steps)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The pipeline of a training, the evaluation of its policy, and its registration, from values instead of a file."""
+"""The pipeline of a training and the evaluation of its policy, from values instead of a file."""
 
 import dataclasses
 import re
@@ -22,7 +22,7 @@ from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
 
-TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
+TRAIN, EVALUATE = "train", "evaluate"
 NAME = "train-eval"
 ORIGIN = Origin(PIPELINE_LAYER, NAME)
 NAME_KEY, PUBLISH_KEY = f"parameters.{NAME_PARAMETER}", f"parameters.{PUBLISH_PARAMETER}"
@@ -39,8 +39,8 @@ class TrainEval:
     """The values of the evaluation."""
     checkpoints: str = ""
     """The checkpoints to evaluate, as `Role.takes_all` names them; empty for the newest alone."""
-    model: str = ""
-    """The model to register a version of; empty for none."""
+    model: Value | None = None
+    """The model that the last step registers a version of; None for none."""
     settings: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
     """By step: settings of the platform that only it has, by their names in a job file."""
 
@@ -57,17 +57,19 @@ def make_train_eval(
     name_value = _find_value(training, workload, NAME_KEY)
     job_name = str(name_value.value) if name_value and name_value.value else NAME
     origin = name_value.origin if name_value else ORIGIN
+    evaluation = train_eval.evaluation
+    register_key = f"parameters.{(evaluation or workload).profile.outputs.register_parameter}"
+    registered = {register_key: train_eval.model} if train_eval.model else {}
     training_values = {**_name_job(job_name, TRAIN, origin), **train_eval.settings.get(TRAIN, {})}
+    training_values |= {} if evaluation else registered
     line_layer = training.line._replace(values={**training.line.values, **training_values})
     train = dataclasses.replace(training, line=line_layer, name=_name_run(training.name, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
-    if train_eval.evaluation is not None:
-        request = _request_evaluation(training, workload, train_eval, _name_job(job_name, EVALUATE, origin))
+    if evaluation is not None:
+        own_values = {**_name_job(job_name, EVALUATE, origin), **registered}
+        request = _request_evaluation(training, workload, train_eval, own_values)
         follows = TRAIN if train_eval.checkpoints else ""
-        steps.append(StepRequest(name=EVALUATE, request=request, workload=train_eval.evaluation.name, follows=follows))
-    if train_eval.model:
-        settings = {key.rpartition(".")[2]: value for key, value in train_eval.settings.get(REGISTER, {}).items()}
-        steps.append(StepRequest(name=REGISTER, model=train_eval.model, policy_from=steps[-1].name, settings=settings))
+        steps.append(StepRequest(name=EVALUATE, request=request, workload=evaluation.name, follows=follows))
     name = job_name if re.fullmatch(RUN_NAME_PATTERN, job_name) else NAME
     return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
 
@@ -120,7 +122,7 @@ def _name_run(label: Value | None, step: str) -> Value | None:
 
 
 def _request_evaluation(
-    training: Request, workload: Workload, train_eval: TrainEval, name_values: Mapping[str, Value]
+    training: Request, workload: Workload, train_eval: TrainEval, own_values: Mapping[str, Value]
 ) -> Request:
     """Return the request for the evaluation: of the policy that it trains, on its data unless only it can read them."""
     assert train_eval.evaluation is not None
@@ -150,7 +152,7 @@ def _request_evaluation(
     request = training.change_layers(share)
     checkpoint_values = {f"parameters.{evaluation_roles[POLICY_ROLE].takes_all}": Value(train_eval.checkpoints, ORIGIN)}
     evaluation_values = {
-        **name_values,
+        **own_values,
         **(checkpoint_values if train_eval.checkpoints else {}),
         **prefix_names("parameters", train_eval.parameters),
         **train_eval.settings.get(EVALUATE, {}),

@@ -139,7 +139,7 @@ def _list_earlier_checkpoints(facts: RunFacts) -> Iterator[tuple[RunRecord, Outp
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
     seconds = measure_seconds(step, now)
     duration_text = "" if seconds is None else format_duration(seconds)
-    return step.name, step.state, duration_text, step.registered or step.run, redact_text(step.reason)
+    return step.name, step.state, duration_text, step.run, redact_text(step.reason)
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:

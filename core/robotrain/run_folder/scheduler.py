@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from robotrain.run_folder.scheduled_parts import is_whole
 from robotrain.run_folder.scheduler_commands import move_commands
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import make_spec_file, read_placements
-from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults
+from robotrain.run_folder.scheduler_settings import derive_defaults
 from robotrain.run_folder.submit import SchedulerRuns
 from robotrain.run_folder.transport import Transport
 
@@ -53,12 +53,6 @@ class SchedulerEngine(SchedulerPlans, SchedulerRuns):
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
         return derive_defaults(job)
-
-    def choose_registration_settings(
-        self, job: Job, settings: Any, user_settings: Collection[str]
-    ) -> tuple[Any, Iterable[Problem]]:
-        """Return the settings of a step that registers a policy, which needs little."""
-        return choose_registration_settings(job, settings, user_settings), ()
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of the scheduler and, of a plan, of its folders and secrets."""

@@ -216,7 +216,6 @@ class SchedulerPlans(PlatformPlans, PipelinePlans):
             digest,
             mounts=[*brought, *(replace(mount, origin=f"step {mount.uri}") for mount in step.list_mounts(handovers))],
             handover=handovers[step.name] if step.hands_over else "",
-            registers=step.registers,
         )
         needs = tuple(need for need in step.needs if need in names)
         scheduler_job = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
@@ -233,14 +232,12 @@ class SchedulerPlans(PlatformPlans, PipelinePlans):
         *,
         mounts: Iterable[Mount] = (),
         handover: str = "",
-        **parts: Any,
     ) -> bytes:
         """Return the job document of a job that works in `folder`.
 
         :param digest: that of the job as it was given: its folders may have other addresses on its nodes.
         :param mounts: what it reads beside the code: what the submit brings, and outputs of earlier steps.
         :param handover: the folder that later steps read; empty for none.
-        :param parts: other fields of the document, such as `registers`.
         """
         cache, uri = settings.cache_dir, settings.tracking_uri
         placement = make_placement(job, settings, folder, cache=cache, tracking_uri=uri)
@@ -259,7 +256,7 @@ class SchedulerPlans(PlatformPlans, PipelinePlans):
                 tells_end=self.tells_end,
             ),
         )
-        return format_document(replace(document, job=digest, **parts)).encode()
+        return format_document(replace(document, job=digest)).encode()
 
     def _make_part(self, job: Job, settings: Any, scheduler_job: SchedulerJob, document: bytes) -> _RenderedJob:
         """Return a job with the program that starts it."""

@@ -1,7 +1,7 @@
 """Settings that schedulers share, with what the workload needs in place of those that are not set."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -162,26 +162,6 @@ def fill_settings(job: "Job", settings: Settings) -> Settings:
         settings, **{name: value for name, value in needed_resources.items() if getattr(settings, name) is None}
     )
     return filled_settings
-
-
-REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
-"""What a step that registers a policy has at most, unless its user gives it more."""
-
-
-def choose_registration_settings(job: "Job", settings: Settings, user_settings: Collection[str]) -> Settings:
-    """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets.
-
-    :param user_settings: the names of the settings that its user gave it.
-    """
-    filled_settings = fill_settings(job, settings)
-    changes = {"gpus": 0, "cpus": min(filled_settings.cpus, REGISTER_CPUS), "secrets": None}
-    if (size := parse_memory(filled_settings.memory, unit="M")) is not None:  # 0 is all memory of a node
-        is_less = 0 < size <= (parse_memory(REGISTER_MEMORY) or 0)
-        changes["memory"] = filled_settings.memory if is_less else REGISTER_MEMORY
-    step_settings: Settings = replace(
-        settings, **{name: value for name, value in changes.items() if name not in user_settings}
-    )
-    return step_settings
 
 
 def parse_time(text: str, forms: Sequence[str] = TIME_FORMS) -> int | None:

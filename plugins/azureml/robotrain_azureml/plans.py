@@ -24,7 +24,6 @@ class AzureMLPlans(PlatformPlans, PipelinePlans):
     """Makes command jobs, and pipelines of them."""
 
     derive_defaults = staticmethod(job_settings.derive_defaults)
-    choose_registration_settings = staticmethod(job_settings.choose_registration_settings)
     container_plugins = staticmethod(rendering.find_container_plugins)
     check = staticmethod(check_job.check_job)
     render = staticmethod(rendering.render_plan)

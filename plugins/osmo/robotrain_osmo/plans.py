@@ -26,7 +26,6 @@ class OsmoPlans(PlatformPlans, PipelinePlans):
 
     defaults = staticmethod(resources.get_parameter_defaults)
     derive_defaults = staticmethod(resources.derive_defaults)
-    choose_registration_settings = staticmethod(resources.choose_registration_settings)
     container_plugins = staticmethod(environment.find_container_plugins)
     check = staticmethod(check_job.check_job)
     render = staticmethod(rendering.render_plan)

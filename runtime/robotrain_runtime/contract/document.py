@@ -166,8 +166,6 @@ class JobDocument:
     placement: Placement
     sources: tuple[JobSource, ...] = ()
     trainer_args: tuple[str, ...] = ()
-    registers: str = ""
-    """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
     program_lock: str = ""
     """The requirements, with hashes, of the environment of the user's program; of a workload that runs none, those of
     the packages that are added to its own environment. Empty for none."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document_limits import MAX_STEP_BYTES
@@ -25,19 +25,12 @@ class StepOutput:
     run: str
     job: str
     """The digest of the step's job."""
-    tracking_run: str = ""
-    policy_kind: Literal["", "checkpoint", "policy"] = ""
-    """A checkpoint of the step, or the policy that it evaluated; empty for none."""
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The manifest of the checkpoint or policy, with its folder's `name`."""
+    """The manifest of its newest checkpoint; empty for none."""
     checkpoints: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """The manifests of the checkpoints that are handed over beside the newest one, by the names of their folders."""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The SHA-256 of every file beside it, by path."""
-    evaluated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The evaluation, as in the event `Evaluated`; empty for none."""
-    publishing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What a registered version says of it (`PublishingSpec`)."""
 
 
 def write_step_output(folder: Path, output: StepOutput) -> None:

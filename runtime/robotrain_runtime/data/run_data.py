@@ -75,8 +75,6 @@ class RunData:
 
     def fetch_unmounted(self, python: Callable[[], Path]) -> list[StagedMount]:
         """Fetch the sources that are not mounted, whatever the others are. Raise JobFailed or StopRequested."""
-        if self.document.registers:
-            return []
         placement = replace(self.document.placement, mounts=())
         document_part = replace(
             self.document, sources=document.list_fetched_sources(self.document), placement=placement

@@ -1,4 +1,4 @@
-"""The handover of a pipeline step's output to later steps, and the step that registers a policy."""
+"""The handover of a pipeline step's output to later steps."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -10,25 +10,16 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import Evaluated, Registered
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, JobFailed
+from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.failure import CancelCheck
 from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, StepOutput
-from robotrain_runtime.environments import run_environment
-from robotrain_runtime.process.stop import StopSignal
-from robotrain_runtime.publishing import registration
-from robotrain_runtime.publishing.registration import LogFunction
 from robotrain_runtime.publishing.sealing import SealedArtifact
-
-REGISTRATION_FOLDER = "registered"
-"""The folder, in the run's folder, of a policy that is registered under the name of its step."""
 
 
 def hand_over(
     document: JobDocument,
-    spec: PublishingSpec,
     candidate: SealedArtifact | None,
     evaluated: Evaluated | None,
-    tracking_run: str,
     is_cancelled: CancelCheck,
     chosen_checkpoints: Sequence[SealedArtifact] = (),
 ) -> Path:
@@ -70,13 +61,9 @@ def hand_over(
     output = StepOutput(
         run=document.run,
         job=document.job,
-        tracking_run=tracking_run,
-        policy_kind="" if candidate is None else "policy" if evaluated else "checkpoint",
-        policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
+        policy=dataclasses.asdict(candidate.manifest) if candidate else {},
         checkpoints={artifact.folder.name: dataclasses.asdict(artifact.manifest) for artifact in chosen_checkpoints},
         files=digests,
-        evaluated=dataclasses.asdict(evaluated) if evaluated else {},
-        publishing=dataclasses.asdict(spec),
     )
     step_output.write_step_output(folder, output)
     return folder
@@ -107,40 +94,3 @@ def list_missing_steps(spec: PublishingSpec, chosen_checkpoints: Iterable[Sealed
 def _get_model_path(manifest: CheckpointManifest, path: str) -> str:
     """Return the path of a model's file in its checkpoint."""
     return f"{manifest.model}/{path}" if manifest.model else path
-
-
-def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction) -> Registered:
-    """Register the policy of the step that the job reads. Raise JobFailed or StopRequested."""
-    try:
-        (mount,) = document.placement.mounts
-        folder = contract_document.resolve_folder(mount.folder).parent
-    except ValueError:
-        raise JobFailed("a registration reads the mounted output of one step", EXIT_PREFLIGHT) from None
-    except contract_document.UnsetVariable as name:
-        raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
-    try:
-        output = step_output.read_step_output(folder)
-    except (OSError, ValueError) as error:
-        raise JobFailed(f"the step handed over nothing that can be read in {folder}: {error}", EXIT_PREFLIGHT) from None
-    if problem := step_output.find_damaged_file(folder, output, POLICY_FOLDER):
-        raise JobFailed(problem, EXIT_PREFLIGHT)
-    if not output.policy_kind:
-        raise JobFailed(f"the step {output.run} handed over no policy", EXIT_PREFLIGHT)
-    facts = dict(output.policy)
-    policy_name = str(facts.pop("name"))
-    manifest = CheckpointManifest(**facts)
-    model_folder = Path(document.placement.work, REGISTRATION_FOLDER, policy_name)
-    model = model_folder / manifest.model
-    model.parent.mkdir(parents=True, exist_ok=True)
-    model.unlink(missing_ok=True)
-    model.symlink_to(folder / POLICY_FOLDER)
-    evaluated = Evaluated(**output.evaluated) if output.evaluated else None
-    candidate = SealedArtifact(folder=model_folder, manifest=manifest, kind=output.policy_kind, evaluated=evaluated)
-    spec = PublishingSpec(**{**output.publishing, "register": document.registers})
-    trained = dataclasses.replace(document, run=output.run, job=output.job)
-    python = run_environment.get_run_python(document, log_line, stop)
-    log_line(f"registering {candidate.display_name} of {output.run} as {document.registers}")
-    run_id = output.tracking_run
-    return registration.register_model(
-        trained, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line
-    )

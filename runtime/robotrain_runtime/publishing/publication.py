@@ -278,13 +278,10 @@ class Publication:
     def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
         """Hand the policy and the results over to later steps. Return why that failed."""
         evaluated = self._publisher.evaluated
-        tracking_run = self._get_tracking_run()
         try:
-            candidate = self._choose_candidate() if evaluated is None or self._publisher.policy else None
+            candidate = self._choose_candidate() if evaluated is None else None
             chosen_checkpoints = self._select_handed_over()
-            folder = handover.hand_over(
-                self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled, chosen_checkpoints
-            )
+            folder = handover.hand_over(self._document, candidate, evaluated, is_cancelled, chosen_checkpoints)
         except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
             reason = error.reason if isinstance(error, JobFailed) else describe_error(error)
             return [f"nothing was handed over to later steps: {reason}"]

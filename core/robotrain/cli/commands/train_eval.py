@@ -20,16 +20,16 @@ from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
 from robotrain.config.request import Request
-from robotrain.config.selection import Choice, load_or_none
+from robotrain.config.selection import Choice
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
 from robotrain.pipelines.pipeline_file import change_steps
 from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
-from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
+from robotrain.pipelines.train_eval import EVALUATE, TRAIN
 from robotrain.plugins.manager import Plugins
 
 make_problem = Messages(__file__)
@@ -65,8 +65,7 @@ VALUES = {
     ),
 }
 STEP_SETTINGS = ("compute",)
-"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`, and, where the
-engine registers, `--compute-register`."""
+"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`."""
 
 
 class TrainEvalCommand(JobCommand):
@@ -92,12 +91,9 @@ class TrainEvalCommand(JobCommand):
         """Add the options of the evaluation that are not the training's too."""
         super().add_plugin_options(options, choice, plugins)
         add_evaluation_options(options, choice, plugins)
-        platform = load_or_none(plugins.platform, choice.platform)
-        is_native = platform is not None and bool(platform.capabilities.feature("native_dag"))
-        steps = (TRAIN, EVALUATE, REGISTER) if is_native else (TRAIN, EVALUATE)
-        for setting in STEP_SETTINGS if platform else ():
+        for setting in STEP_SETTINGS if choice.platform else ():
             if f"--{setting}" in options.flags:
-                for step in steps:
+                for step in (TRAIN, EVALUATE):
                     options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
@@ -115,17 +111,11 @@ class TrainEvalCommand(JobCommand):
             problems += (make_problem("option-without-effect", way, where=flag) for flag in flags)
         elif evaluation is None:
             problems.append(make_problem("evaluation-missing", name=workload.name))
-        settings = _collect_step_settings(values, platform)
-        if not model:
-            way = Suggestion("--register-model NAME")
-            register_settings = settings[train_eval.REGISTER]
-            flags = [value.origin.where for value in register_settings.values()]
-            problems += (make_problem("options-conflict.not-registered", way, where=flag) for flag in flags)
         pipeline_parts = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=parameters,
             model=model,
-            settings=settings,
+            settings=_collect_step_settings(values, platform),
         )
         pipeline_request = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
         changed_steps = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
@@ -164,20 +154,21 @@ def _read_times(values: dict[str, Any]) -> tuple[str, float | None]:
 
 def _choose_model(
     request: Request, workload: Workload, values: dict[str, Any], problems: list[Problem]
-) -> tuple[Request, str]:
-    """Return the request without the training's own registration, and the model to register; empty for none."""
+) -> tuple[Request, Value | None]:
+    """Return the request without the training's own registration, and the model to register; None for none."""
     is_typed = f"parameters.{workload.profile.outputs.register_parameter}" in request.line.values
     request, by_training = take_model(request, workload)
-    model_names = [name for name in (values.get("register_model"), by_training) if name]
-    if len({*model_names}) > 1 and is_typed:
-        problems.append(make_problem("options-conflict.two-models", first=model_names[0], second=model_names[1]))
-    if values.get("with_register") and not model_names:
+    typed = values.get("register_model")
+    if typed and by_training and is_typed and by_training.value != typed:
+        problems.append(make_problem("options-conflict.two-models", first=typed, second=by_training.value))
+    model = Value(typed, Origin("flag", "--register-model")) if typed else by_training
+    if values.get("with_register") and model is None:
         problems.append(make_problem("value-missing.model-name"))
-    return request, "" if values.get("skip_register") or not model_names else str(model_names[0])
+    return request, None if values.get("skip_register") else model
 
 
 def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:
-    settings_by_step: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
+    settings_by_step: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}}
     for setting in STEP_SETTINGS:
         for step, settings in settings_by_step.items():
             if setting_text := values.get(f"{setting}_{step}"):

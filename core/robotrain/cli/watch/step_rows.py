@@ -70,6 +70,5 @@ def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
     for step in steps:
         seconds = measure_seconds(step, time.time())
         duration_text = "" if seconds is None else format_duration(seconds)
-        step_result = step.registered or step.run
-        parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{duration_text:>9}", step_result, step.reason)
+        parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{duration_text:>9}", step.run, step.reason)
         yield "  ".join(part for part in parts if part).rstrip()

@@ -1,13 +1,11 @@
 """Settings as the job uses them: compute, machine, environment, timeout, tags, secret; and their defaults."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from robotrain.cluster import checks
 from robotrain.cluster.spec_patch import load_patch
-from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
@@ -68,24 +66,6 @@ def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
     if settings.instance_type is not None:
         return settings.instance_type
     return DEFAULT_INSTANCE_TYPES.get(job.training_gpus or 1, "")
-
-
-def choose_registration_settings(
-    job: Job, settings: AzureMLSettings, user_settings: Collection[str]
-) -> tuple[AzureMLSettings, list[Problem]]:
-    """Return the settings of a step that registers a policy: it needs no GPU, so it waits for no machine with one, and
-    no secrets of a program.
-
-    A managed compute has one kind of machines: there it has the place of the step whose policy it registers, and a
-    note says so.
-    """
-    settings = replace(settings, secrets=None)
-    if "instance_type" not in user_settings:
-        settings = replace(settings, instance_type=None if settings.compute_kind == "managed" else COMPUTE_DEFAULT)
-    if settings.compute_kind != "managed" or "compute" in user_settings:
-        return settings, []
-    name = get_compute_name(settings)
-    return settings, [make_problem("azureml-register-place", given=name, name=name)]
 
 
 def get_image(profile: WorkloadProfile, settings: AzureMLSettings) -> str:

@@ -136,8 +136,6 @@ def _render_step(
     """Return a step. `outputs_of`: by step of this pipeline, the output that it always has."""
     name = f"{run}-{step.name}"
     body, placement, submission = render.render_job(step.job, step.settings, name)
-    if step.registers:
-        submission = dataclasses.replace(submission, gpus=0)
     input_names = {needed_step: f"step_{make_key(needed_step)}" for needed_step in step.takes}
     ports = {input_names[needed_step]: _make_input(needed_step, HANDOVER, finished) for needed_step in input_names}
     for needed_step in step.needs:  # Azure ML knows no other order than that of what is read
@@ -158,7 +156,7 @@ def _render_step(
         handover=f"${{AZURE_ML_OUTPUT_{HANDOVER}}}" if step.hands_over else "",
     )
     folder = make_step_folder(step.name)
-    files = render.make_code(step.job, name, step.payload, step.container_plugins, placement, registers=step.registers)
+    files = render.make_code(step.job, name, step.payload, step.container_plugins, placement)
     outputs = step.job.profile.outputs
     spec = StepSpec(
         name=step.name,

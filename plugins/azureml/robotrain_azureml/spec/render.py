@@ -1,7 +1,6 @@
 """Rendering of a job to the plan of a command job. Pure: no clock, randomness, network or disk."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from robotrain.cluster.spec import make_python_search
@@ -51,16 +50,16 @@ def render_job(job: Job, settings: AzureMLSettings, run: str) -> RenderedJob:
 
 
 def make_code(
-    job: Job, run: str, payload: Payload, container_plugins: Mapping[str, str], placement: Placement, **more: Any
+    job: Job, run: str, payload: Payload, container_plugins: Mapping[str, str], placement: Placement
 ) -> dict[str, bytes]:
-    """Return the files of the job's code. `more`: further values of the job document."""
+    """Return the files of the job's code."""
     document = make_job_document(
         job, run=run, platform="azureml", container_plugins=container_plugins, placement=placement
     )
     return {
         submission_spec.SEARCH_FILE: make_python_search(job.profile.container.interpreters).encode(),
         submission_spec.START_FILE: START_PROGRAM.encode(),
-        submission_spec.DOCUMENT_FILE: format_document(replace(document, **more)).encode(),
+        submission_spec.DOCUMENT_FILE: format_document(document).encode(),
         submission_spec.PAYLOAD_FILE: payload.archive,
     }
 

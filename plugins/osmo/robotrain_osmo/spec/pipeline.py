@@ -20,7 +20,6 @@ from robotrain.model.reference import Reference
 from robotrain_runtime.contract.document import DOCUMENT_FILE, format_document
 
 from robotrain_osmo.spec import (
-    check_tracking,
     environment,
     groups,
     node_names,
@@ -95,10 +94,6 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             yield _make_name_problem(
                 step, "OSMO or another step uses it: `TASK-group` is a task's group, `TASK-node-1` a node."
             )
-        if step.registers and not environment.get_tracking_uri(step.settings):
-            step_flag = f"step {step.name}: --tracking-uri"
-            fixes = check_tracking.suggest_tracking(step.settings)
-            yield make_problem("value-missing.registry-untracked", *fixes, where=step_flag, given=step.registers)
     for name, flag in WORKFLOW_SETTINGS.items():
         steps_by_value = {getattr(step.settings, name): step.name for step in steps}
         if len(steps_by_value) > 1:
@@ -147,12 +142,6 @@ def _make_builder(
     step_inputs += ({"task": name, "regex": r"^step\.json$"} for name in other_steps)
     job = step.job
     settings = resources.fill_settings(step.job, step.settings)
-    if step.registers:
-        parameters = (
-            (name, None if name == PUBLISH_PARAMETER else parameter_value) for name, parameter_value in job.parameters
-        )
-        job = replace(job, parameters=tuple(parameters))
-        settings = replace(settings, publish_dataset=None)
     return TaskBuilder(
         job=job,
         settings=settings,
@@ -183,7 +172,7 @@ def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
         placement=placement,
         platform_managed=(PUBLISH_PARAMETER,) if builder.checkpoint_copy else (),
     )
-    return format_document(replace(document, registers=step.registers)).encode()
+    return format_document(document).encode()
 
 
 def _get_document_name(step: PipelineStep) -> str:

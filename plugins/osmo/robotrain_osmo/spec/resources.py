@@ -1,13 +1,12 @@
 """Resources of the task: GPUs, CPU, memory, disk, image, time limit and their defaults."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
-from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.preview import RunPlace
@@ -54,21 +53,6 @@ def fill_settings(job: Job, settings: OsmoSettings) -> OsmoSettings:
     return replace(
         settings, **{name: value for name, value in declared_settings.items() if getattr(settings, name) is None}
     )
-
-
-REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
-"""What a step that registers a policy has at most, unless its user gives it more."""
-
-
-def choose_registration_settings(
-    job: Job, settings: OsmoSettings, user_settings: Collection[str]
-) -> tuple[OsmoSettings, Iterable[Problem]]:
-    """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
-    filled_settings = fill_settings(job, settings)
-    changes: dict[str, Any] = {"gpus": 0, "cpu": min(filled_settings.cpu or 0, REGISTER_CORES), "secrets": None}
-    if "memory" not in user_settings:
-        changes["memory"] = min(filled_settings.memory or "", REGISTER_MEMORY, key=parse_size)
-    return replace(settings, **{name: value for name, value in changes.items() if name not in user_settings}), ()
 
 
 def describe_run(job: Job, settings: OsmoSettings) -> RunPlace:

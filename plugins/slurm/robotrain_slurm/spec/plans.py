@@ -5,7 +5,7 @@ Pure, except for where the user's folders are.
 # ruff: noqa: D102 (the base classes say what each method does)
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.source import LOCAL_KIND, REMOTE_KIND
-from robotrain.run_folder import scheduler_settings, settings_rules
+from robotrain.run_folder import settings_rules
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.scheduler_settings import fill_settings
@@ -68,12 +68,6 @@ class SlurmPlans(SchedulerPlans):
         reader = {f"source.{LOCAL_KIND}": FOLDER_READER}
         has_remote = any(source.kind == REMOTE_KIND for source in job.sources)
         return {"platform.slurm": BATCH_MODULE, **(reader if has_remote else {})}
-
-    def choose_registration_settings(
-        self, job: Job, settings: SlurmSettings, user_settings: Collection[str]
-    ) -> tuple[SlurmSettings, Iterable[Problem]]:
-        register_settings = scheduler_settings.choose_registration_settings(job, settings, user_settings)
-        return register_settings if "gpu_type" in user_settings else replace(register_settings, gpu_type=None), ()
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
