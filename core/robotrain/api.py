@@ -26,7 +26,7 @@ from robotrain.store import name_index, records, run_log
 from robotrain.submission import interrupted_submit, pinned_job, registration, shared_run_name, submitter
 from robotrain.submission.adopted_run import require_own_run
 from robotrain.submission.checker import CheckOptions
-from robotrain.submission.queried_settings import query_platform_settings
+from robotrain.submission.queried_settings import fill_settings, query_settings
 from robotrain.submission.run_labels import make_labels
 from robotrain.submission.run_notice import tell_by_run
 
@@ -289,7 +289,8 @@ def render(
         purpose="render",
     )
     if pin:
-        prepared, problems = query_platform_settings(pinned_job.pin_strictly(prepared)[0])
+        prepared = pinned_job.pin_strictly(prepared)[0]
+        prepared, problems = fill_settings(prepared, query_settings(prepared))
         raise_if_any(problems)
     return prepared.render_plan(attempt)
 

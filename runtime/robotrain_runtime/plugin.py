@@ -19,7 +19,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
     WorkloadContainerPlugin,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
 from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
 from robotrain_runtime.contract.parameter import Param, load_pairs
@@ -69,7 +69,6 @@ __all__ = [
     "TargetWriter",
     "TrackingContainerPlugin",
     "TrackingSpec",
-    "UncertainText",
     "Verdict",
     "WorkCommand",
     "WorkloadContainerPlugin",

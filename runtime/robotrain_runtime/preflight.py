@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -134,8 +134,6 @@ def preflight_remotely(
         present_folders: dict[JobSource, Path] = {}
         findings = [*_check_sources_remotely(checked_document, batches, present_folders)]
         descriptions = _describe_sources(checked_document, present_folders, batches)
-        if batches.settle(local, descriptions):
-            findings += _survey_remotely(batches)
         comparison_problems = plugin_loader.load_workload_plugin(local).compare(
             local, descriptions
         )  # with the sources not checked
@@ -183,8 +181,7 @@ def collect_findings(
     try:
         workload = plugin_loader.load_workload_plugin(document)
         free_bytes = disk_cache.get_free_bytes(Path(document.placement.cache))
-        certain_sources = [source for source in document.sources if source not in batches.waiting]
-        present_folders, findings = _check_local_sources(document, certain_sources, batches.mounted)
+        present_folders, findings = _check_local_sources(document, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
         findings += map(make_data_problem, workload.inspect(document, present_folders))
         job_environment, placement = plugin_loader.get_job_environment(document), document.placement
@@ -202,12 +199,6 @@ def collect_findings(
         tracking = None if environment_problems else TrackingCheck(document)
         findings += [] if environment_problems else _survey_sources(batches)
         descriptions = _describe_sources(document, present_folders, batches)
-        if needed_sources := batches.settle(document, descriptions):
-            new_folders, local_findings = _check_local_sources(document, needed_sources, batches.mounted)
-            present_folders |= new_folders
-            findings += [*local_findings, *([] if environment_problems else _survey_sources(batches))]
-            descriptions = _describe_sources(document, present_folders, batches)
-        document = batches.document
         findings += map(make_data_problem, workload.compare(document, descriptions))
         if not environment_problems:
             make_context = _prepare_writers(document, get_writer_python)
@@ -273,10 +264,6 @@ def _check_sources_remotely(
             yield from (make_data_problem(problem, given=source.uri) for problem in problems)
             if not problems:
                 present_folders[source] = Path(source.uri)
-    yield from _survey_remotely(batches)
-
-
-def _survey_remotely(batches: SourceBatches) -> Iterator[Problem]:
     try:
         yield from _list_survey_problems(batches)
     except JobFailed as failed:
@@ -295,15 +282,15 @@ def _make_unchecked_finding(reason: str) -> Problem:
 
 
 def _check_local_sources(
-    document: JobDocument, checked_sources: Iterable[JobSource], mounted_folders: dict[JobSource, Path]
+    document: JobDocument, mounted_folders: dict[JobSource, Path]
 ) -> tuple[dict[JobSource, Path], list[Problem]]:
-    """Return those of `checked_sources` that need no download, with their folders, and the findings about them.
+    """Return the sources that need no download, with their folders, and the findings about them.
 
     The folders of those that the platform mounted are added to `mounted_folders`.
     """
     present_folders, findings = {}, []
     context = make_container_context(document, None)
-    for source in checked_sources:
+    for source in document.sources:
         if mount := contract_document.find_mount(document, source):
             folder, mount_findings = sources.inspect_mount(document, source, mount, context)
             findings += mount_findings

@@ -35,7 +35,6 @@ def robotrain_workloads():
 CONTAINER_PLUGIN = """
 import json
 from pathlib import Path
-from robotrain_runtime.plugin import UncertainText
 
 ENVIRONMENT = None
 DESCRIBED = {"policy": ("config.json",)}
@@ -50,8 +49,6 @@ def list_names(document, described):
     return names
 
 def implied_sources(document, described):
-    if document.parameters["head"] == "perhaps" and not described:
-        return {"backbone": [UncertainText("org/vlm")]}
     names = list_names(document, described)
     given = [source.uri.partition("@")[0] for source in document.sources if source.role == "backbone"]
     return {"backbone": [one for one in names if not any(uri.endswith(one) for uri in given)]}
@@ -146,45 +143,6 @@ def test_explain_shows_what_a_policy_of_this_machine_implies_and_a_job_file_does
     assert hub.requests == []
     assert robotrain("submit", *JOB, *words, "--save-as", "job.yaml", "--dry-run").exit_code == 0
     assert "backbone" not in (tmp_path / "job.yaml").read_text()
-
-
-def test_a_source_that_is_perhaps_needed_does_not_stop_the_submit(submit, hub):
-    """The job asks again once it can read its data."""
-    commit = get_commit(hub, "org/vlm")
-    answer, sources = submit("--head", "perhaps")
-    answer.check(0)
-    assert sources == [("backbone", "org/vlm", commit, True)]
-    del hub.repositories["models/org/vlm"]
-    answer, sources = submit("--head", "perhaps", "--new")
-    answer.check_problems(0, "pin-unknown backbone (implied by the job) org/vlm")
-    assert sources == [("backbone", "org/vlm", "", True)]
-    assert '"uncertain": true' in (stored_job.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
-
-
-def test_what_was_read_before_the_submit_decides_whether_a_source_is_needed(submit, hub):
-    words = ("--head", "perhaps", "--policy-repo-id", "lab/arm")
-    answer, sources = submit(*words)
-    assert sources[1:] == [("backbone", "org/vlm", get_commit(hub, "org/vlm"), True)]
-    assert "uncertain" not in (stored_job.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
-    hub.repositories["models/lab/arm"].commit({"config.json": b"{}"})
-    hub.requests.clear()
-    assert [source[1] for source in submit(*words, "--new")[1]] == ["lab/arm"]
-    assert not [request for request in hub.requests if "org/vlm" in request], "nobody asks for what nothing needs"
-    hub.repositories["models/lab/arm"].commit({"config.json": json.dumps({"names": ["org/vlm"]}).encode()})
-    del hub.repositories["models/org/vlm"]
-    answer, _ = submit(*words, "--new")
-    answer.check_problems(4, "pin-unknown backbone (implied by the job) org/vlm")
-
-
-@pytest.mark.parametrize("platform", ["fake", "dag"])
-def test_a_step_of_a_pipeline_may_perhaps_need_a_source(robotrain, hub, dag_platform, tmp_path, platform):
-    (tmp_path / "pipeline.yaml").write_text(
-        json.dumps({"name": "p", "steps": {"train": {"workload": "arm", "parameters": {"head": "perhaps"}}}})
-    )
-    words = ("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", platform, "--dry-run", "--json")
-    assert get_commit(hub, "org/vlm") in robotrain(*words).stdout
-    del hub.repositories["models/org/vlm"]
-    robotrain(*words).check_problems(0, "pin-unknown")
 
 
 def test_a_given_backbone_stands_for_the_implied_one(submit, hub, tmp_path):

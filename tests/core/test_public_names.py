@@ -45,7 +45,7 @@ PUBLIC_NAMES = {
     ContainerContext DataPreparation Download Problem ProblemError GpuRequirement JobDocument JobFailed
     JobSource Metrics ModelDescription ModelRegistry Note Param PermanentError PublishingSpec PythonEnvironment
     SecretStorePlugin SourceContainerPlugin Suggestion SurveyedSource TargetContainerPlugin TargetInspection
-    TargetWriter TrackingContainerPlugin TrackingSpec UncertainText Verdict WorkCommand WorkloadContainerPlugin
+    TargetWriter TrackingContainerPlugin TrackingSpec Verdict WorkCommand WorkloadContainerPlugin
     emit_event emit_verdict load_pairs make_data_problem suggest_leaving_out
     """,
 }

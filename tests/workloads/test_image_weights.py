@@ -81,7 +81,7 @@ def test_a_plan_of_a_new_policy_imports_nothing_of_the_container_side():
     program = f"NULL, LINE = {NULL!r}, {line!r}\n{PLAN_BOTH}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     with_weights, without, _ = done.stdout.split("not imported\n")
-    assert ('"uncertain": true' in with_weights, '"uncertain": true' in without) == (True, False), done.stderr
+    assert ('"implied": true' in with_weights, '"implied": true' in without) == (True, False), done.stderr
 
 
 def test_the_names_that_options_take_are_those_of_the_table():
@@ -105,7 +105,7 @@ def test_what_a_dataset_of_the_hub_has_decides(bring, monkeypatch, tmp_path):
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         assert bring("-d", "lab/states")[0] == []
         assert bring("-d", "lab/pictures", platform=OSMO)[0] == [(RESNET18, DIGEST, True)]
-        assert bring("-d", "lab/states", pin="")[0] == [(RESNET18, "", True)], "nobody looked: the job decides"
+        assert bring("-d", "lab/states", pin="")[0] == [(RESNET18, "", True)], "nobody looked"
 
 
 def test_a_given_file_stands_for_the_weights(bring, robotrain, tmp_path):

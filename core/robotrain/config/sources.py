@@ -42,8 +42,6 @@ class Input:
     """What it was parsed from; None for a source of a stored plan."""
     implied: bool = False
     """Whether the job implies it, so that nobody gave it."""
-    uncertain: bool = False
-    """As in `JobSource`."""
 
     @property
     def where(self) -> str:
@@ -55,7 +53,7 @@ class Input:
         """The source as the job and its document have it."""
         role = cast("RoleName", self.role)
         kind, uri = self.source.kind, str(self.source)
-        return JobSource(role=role, kind=kind, uri=uri, implied=self.implied, uncertain=self.uncertain)
+        return JobSource(role=role, kind=kind, uri=uri, implied=self.implied)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

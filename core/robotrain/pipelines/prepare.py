@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.validate import list_fields
@@ -38,12 +37,12 @@ from robotrain.pipelines.step_checks import (
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.machine_folders import find_folder_problems
-from robotrain.submission.pin import drop_no_pin, pin_job, query_in_parallel
-from robotrain.submission.pinned_job import settle_steps
+from robotrain.submission.pin import query_in_parallel
+from robotrain.submission.pinned_job import pin_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import InputStep, PreparedJob, Purpose, prepare_job
 from robotrain.submission.program_lock import lock_programs
-from robotrain.submission.queried_settings import query_platform_settings
+from robotrain.submission.queried_settings import fill_settings, query_settings
 from robotrain.submission.same_job import JobPart, carry_same_key
 
 make_problem = Messages(__file__)
@@ -203,13 +202,8 @@ def pin_pipeline(
     :param say: shows a line while that takes long.
     """
     pinned_pipeline, problems = _pin_sources(prepared, pinning)
-    jobs = {step.name: step.job for step in pinned_pipeline.steps}
-    locked, lock_problems = lock_programs(jobs, say)
-    if locked == jobs:
-        return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
-    steps = tuple(dataclasses.replace(step, job=locked[step.name]) for step in pinned_pipeline.steps)
-    pinned_pipeline = dataclasses.replace(pinned_pipeline, steps=steps, values=tuple(_list_values(steps)))
-    return pinned_pipeline, [*problems, *_label_locks(lock_problems)]
+    locked, lock_problems = lock_programs({step.name: step.job for step in pinned_pipeline.steps}, say)
+    return _replace_jobs(pinned_pipeline, locked), [*problems, *_label_locks(lock_problems)]
 
 
 def _label_locks(lock_problems: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
@@ -218,69 +212,22 @@ def _label_locks(lock_problems: Iterable[tuple[str, Problem]]) -> Iterator[Probl
 
 
 def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPipeline, list[Problem]]:
-    if not pinning:
-        pipeline, problems = _settle_steps(prepared, [])
-        return dataclasses.replace(pipeline, unpinned=True), problems
-    pins: dict[JobSource, JobSource] = {}
-    pinned_pipeline, problems = _pin_steps(prepared, pins, only_certain=True)
-    settled_pipeline, problems = _settle_steps(pinned_pipeline, problems)
-    if settled_pipeline is not pinned_pipeline and not select_errors(problems):
-        settled_pipeline, new_problems = _pin_steps(settled_pipeline, pins)
-        problems += map(drop_no_pin, new_problems)  # without pins, nobody would know of what was added
-    steps = settled_pipeline.steps
-    if prepared.is_native:
-        queried = query_in_parallel(query_platform_settings, [step.job for step in steps])
-        steps = tuple(dataclasses.replace(step, job=job) for step, (job, _) in zip(steps, queried, strict=True))
-        problems += (problem for _, new_problems in queried for problem in new_problems)
-    return dataclasses.replace(settled_pipeline, steps=steps), deduplicate_problems(problems)
-
-
-def _pin_steps(
-    prepared: PreparedPipeline, pins: dict[JobSource, JobSource], *, only_certain: bool = False
-) -> tuple[PreparedPipeline, list[Problem]]:
-    """Return the pipeline with the sources of all steps pinned that `pins` does not have yet; they are added to it.
-
-    :param only_certain: whether those wait of which others decide whether they are needed.
-    """
-    jobs = {source: step.job for step in prepared.steps for source in step.job.job.sources}
-    pinned_sources = {*pins, *pins.values()}
-    candidates = (source for source in jobs if not (only_certain and source.uncertain))
-    new_sources = {source: None for source in candidates if dataclasses.replace(source, tags=()) not in pinned_sources}
-    combined_job = dataclasses.replace(prepared.job, sources=tuple(new_sources))
-    pinned_job, problems = pin_job(
-        combined_job,
-        prepared.kinds,
-        pin_by_platform=lambda source: jobs[source].pin_source(source),
-        is_remote_folder=lambda source: jobs[source].is_remote_folder(source),
-    )
-    pins.update(zip(new_sources, pinned_job.sources, strict=True))
-    steps = []
-    for step in prepared.steps:
-        job = step.job
-        step_sources = tuple(
-            _add_tags(pins[source], job) if source in new_sources else pins.get(source, source)
-            for source in job.job.sources
-        )
-        pinned_step_job = job.with_job(dataclasses.replace(job.job, sources=step_sources))
-        steps.append(dataclasses.replace(step, job=pinned_step_job))
-    return dataclasses.replace(prepared, steps=tuple(steps)), problems
-
-
-def _add_tags(source: JobSource, job: PreparedJob) -> JobSource:
-    return dataclasses.replace(source, tags=source.tags or job.read_tags(source))
-
-
-def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tuple[PreparedPipeline, list[Problem]]:
-    """Return the pipeline with the sources that its steps imply, and all problems; the same if nothing changes."""
     read_step_names = {step_input.step for step in prepared.steps for step_input in step.inputs}
     inputs = [InputStep(step.job, step.name, step.name in read_step_names) for step in prepared.steps]
-    jobs, all_problems = settle_steps(inputs, problems)
-    if all(jobs[step.name] is step.job for step in inputs):
-        return prepared, all_problems
-    steps = tuple(dataclasses.replace(step, job=jobs[step.name]) for step in prepared.steps)
+    jobs, problems = pin_steps(inputs, pinning)
+    if pinning and prepared.is_native:
+        answers = query_in_parallel(query_settings, list(jobs.values()))
+        for name, answer in zip(jobs, answers, strict=True):
+            jobs[name], query_problems = fill_settings(jobs[name], answer)
+            problems += query_problems
     files = next((job.source_files for job in jobs.values() if job.source_files), None)
-    settled_pipeline = dataclasses.replace(prepared, steps=steps, source_files=files, values=tuple(_list_values(steps)))
-    return settled_pipeline, all_problems
+    pinned_pipeline = dataclasses.replace(_replace_jobs(prepared, jobs), source_files=files, unpinned=not pinning)
+    return pinned_pipeline, deduplicate_problems(problems)
+
+
+def _replace_jobs(prepared: PreparedPipeline, jobs: Mapping[str, PreparedJob]) -> PreparedPipeline:
+    steps = tuple(dataclasses.replace(step, job=jobs[step.name]) for step in prepared.steps)
+    return dataclasses.replace(prepared, steps=steps, values=tuple(_list_values(steps)))
 
 
 def _leave_unregistered(job: PreparedJob, step: str) -> tuple[PreparedJob, list[Problem]]:

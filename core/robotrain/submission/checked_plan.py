@@ -12,16 +12,15 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.platform_features import Uploads
 from robotrain.plugins.manager import Plugins
-from robotrain.submission import existing_run, input_check, pin, pinned_job, program_lock
+from robotrain.submission import existing_run, input_check, pin, program_lock
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
-from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.existing_run import NO_RUN, ExistingRun
-from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_check import NO_INPUTS, InputCheck
 from robotrain.submission.machine_folders import find_output_problems, place_missing_folders
+from robotrain.submission.pinned_job import pin_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
-from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.queried_settings import query_platform_settings
+from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.queried_settings import fill_settings, query_settings
 
 
 def pin_sources(
@@ -42,24 +41,10 @@ def pin_sources(
 def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
     list_uploaded = partial(_list_uploaded, prepared, attempt)
     problems = pin.find_lost_pins(prepared.job, prepared.kinds, list_uploaded, prepared.is_remote_folder)
-    if not pinning:
-        return pinned_job.settle_sources(prepared, problems, pinning=False)
-    query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
-    describing_files = _find_describing_files(prepared)
-    job, pin_problems = pinned_job.pin_prepared(prepared, describing_files)
-    completed, query_problems = query.result()
-    all_problems = [*problems, *pin_problems, *query_problems]
-    return pinned_job.settle_sources(completed.with_job(job), all_problems, describing_files)
-
-
-def _find_describing_files(prepared: PreparedJob) -> pin.DescribingFiles:
-    """Return the files of which sources have one; none on a platform that runs here and sees the data."""
-    runs_here = prepared.platform.capabilities.feature("runs_here")
-    plugin = None if runs_here else load_workload_container(prepared.container_plugins)
-    if plugin is None:
-        return pin.NO_DESCRIBING_FILES
-    document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-    return dict(plugin.identifying_files(document))
+    query = DeadlineFuture(partial(query_settings, prepared)) if pinning else None  # in parallel with the pins
+    jobs, pin_problems = pin_steps([InputStep(prepared)], pinning, is_rejected=bool(select_errors(problems)))
+    pinned, query_problems = fill_settings(jobs[""], query.result()) if query else (jobs[""], [])
+    return pinned, [*problems, *pin_problems, *query_problems]
 
 
 class SubmitCheck(NamedTuple):

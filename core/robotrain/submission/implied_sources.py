@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement, UncertainText
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input, parse_source
@@ -118,10 +118,7 @@ def _parse_text(
     if is_new_folder and not platform.capabilities.feature("runs_here"):
         folder, flag = str(source), kinds[source.kind].roles[role].flag  # a file, perhaps of somebody else, names it
         return make_problem("implied-folder", where=role, given=folder, flag=flag, path=folder)
-    is_uncertain = isinstance(text, UncertainText)
-    return Input(
-        role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True, uncertain=is_uncertain
-    )
+    return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True)
 
 
 def list_implied_rows(job: Job) -> Iterator[dict[str, Any]]:

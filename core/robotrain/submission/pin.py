@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypedDict, TypeVar
 
 from robotrain_runtime.contract import document
@@ -34,11 +33,8 @@ from robotrain.redaction import holds_secret, redact
 make_problem = Messages(__file__)
 
 SourceKinds = Mapping[str, SourceKind]
-DescribingFiles = Mapping[str, Sequence[str]]
-"""By role: the files that describe a source. A source without any of them is unusable."""
 PinByPlatform = Callable[[document.JobSource], str]
 IsRemoteFolder = Callable[[document.JobSource], bool]
-NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -46,33 +42,6 @@ FAILURES = (SourceError, Rejected, OSError)
 """What a question to a source may raise."""
 MAX_NAMED_SOURCES = 3
 """How many sources a merged warning names."""
-
-
-def pin_job(
-    job: Job,
-    kinds: SourceKinds,
-    describing_files: DescribingFiles = NO_DESCRIBING_FILES,
-    pin_by_platform: PinByPlatform = lambda source: "",
-    read_tags: Callable[[document.JobSource], tuple[str, ...]] = lambda source: (),
-    is_remote_folder: IsRemoteFolder = lambda source: False,
-) -> tuple[Job, list[Problem]]:
-    """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
-
-    def pin_source(source: document.JobSource) -> tuple[document.JobSource, Problem | None]:
-        if is_remote_folder(source):
-            return source, None
-        pinned_source, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
-        if problem and source.uncertain and problem.message == UNSEEN:
-            problem = None  # nobody says yet that the job needs it, and its pin is known
-        elif problem and source.uncertain:
-            problem = dataclasses.replace(problem, severity="warning", why=f"{problem.why} {_PERHAPS_NEEDED}")
-        if problem or pinned_source.tags:
-            return pinned_source, problem
-        return dataclasses.replace(pinned_source, tags=read_tags(pinned_source)), None
-
-    pins = query_in_parallel(pin_source, job.sources)
-    problems = [problem for _, problem in pins if problem]
-    return dataclasses.replace(job, sources=tuple(source for source, _ in pins)), _merge_warnings(problems)
 
 
 def fetch_sources(job: Job, kinds: SourceKinds) -> Job:
@@ -110,7 +79,7 @@ def find_lost_pins(
     lost_problems = query_in_parallel(lambda source: _find_lost_pin(source, kinds), sources)
     lost_sources = [(source, problem) for source, problem in zip(sources, lost_problems, strict=True) if problem]
     uploaded = list_uploaded() if lost_sources else ()
-    return _merge_warnings([problem for source, problem in lost_sources if source not in uploaded])
+    return merge_warnings([problem for source, problem in lost_sources if source not in uploaded])
 
 
 def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Asked]) -> list[Answer]:
@@ -124,10 +93,13 @@ def query_in_parallel(query: Callable[[Asked], Answer], questions: Sequence[Aske
     return answers
 
 
-def _pin_source(
+def pin_source(
     source: document.JobSource, kinds: SourceKinds, describing_files: Sequence[str], pin_by_platform: PinByPlatform
 ) -> tuple[document.JobSource, Problem | None]:
-    """Return the source, pinned if it can be, and what is wrong."""
+    """Return the source, pinned if it can be, and what is wrong; an existing pin stays.
+
+    :param describing_files: the files that describe a source of its role: one without any of them is unusable.
+    """
     kind = kinds.get(source.kind)
     pinning = kind.pinning if kind else None
     if kind and kind.pinned_by_platform(source.uri):
@@ -225,7 +197,6 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
-_PERHAPS_NEEDED = "The job looks at its data first, and fetches it only if they need it."
 _UNKNOWN = "pin-unknown"
 UNSEEN = "pin-unseen"
 _UNREACHABLE = "source-unreachable"
@@ -237,7 +208,7 @@ _WARNING_TITLES = {
 _FAILURE_TITLES = {_UNKNOWN: "cannot resolve the revisions of {} sources"}
 
 
-def _merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
+def merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems, with warnings that differ only in their source merged."""
     return _merge_alike(problems, _WARNING_TITLES, lambda problem: (problem.where, problem.why))
 

@@ -1,8 +1,8 @@
-"""A prepared job with its sources pinned, also those that it implies by the content of the others."""
+"""Prepared jobs with their sources pinned: those that somebody gives, then those that these imply by their content."""
 
 import dataclasses
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
@@ -13,17 +13,14 @@ from robotrain.config.values import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.job import Job
+from robotrain.submission import pin
 from robotrain.submission.container_plugins import load_workload_container
-from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
-from robotrain.submission.input_descriptions import InputDescriptions
-from robotrain.submission.pin import (
-    NO_DESCRIBING_FILES,
-    UNSEEN,
-    DescribingFiles,
-    drop_no_pin,
-    merge_failures,
-    pin_job,
+from robotrain.submission.implied_sources import (
+    list_implied_inputs,
+    list_implied_rows,
+    make_description_document,
 )
+from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.program_lock import lock_program
 from robotrain.submission.source_files import SourceFiles
@@ -31,111 +28,100 @@ from robotrain.submission.source_files import SourceFiles
 make_problem = Messages(__file__)
 
 
-def pin_prepared(
-    prepared: PreparedJob, describing_files: DescribingFiles = NO_DESCRIBING_FILES
-) -> tuple[Job, list[Problem]]:
-    """Return the job with all sources pinned that can be, and the problems, as `pin_job` does for its platform.
-
-    Those of which others decide whether they are needed wait for `settle_sources`.
-    """
-    job = prepared.job
-    certain_sources = tuple(source for source in job.sources if not source.uncertain)
-    pinned, problems = _pin_all(prepared.with_job(dataclasses.replace(job, sources=certain_sources)), describing_files)
-    uncertain_sources = tuple(source for source in job.sources if source.uncertain)
-    return dataclasses.replace(pinned, sources=(*pinned.sources, *uncertain_sources)), problems
-
-
-def _pin_all(prepared: PreparedJob, describing_files: DescribingFiles) -> tuple[Job, list[Problem]]:
-    platform = (prepared.pin_source, prepared.read_tags, prepared.is_remote_folder)
-    return pin_job(prepared.job, prepared.kinds, describing_files, *platform)
-
-
 def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned.
 
     One whose pin is known is, though it cannot be seen from here.
     """
-    job, problems = pin_prepared(prepared)
-    pinned, all_problems = settle_sources(prepared.with_job(job), problems)
-    pinned, lock_problems = lock_program(pinned)
-    all_problems += lock_problems
-    uncertain_uris = {source.uri for source in pinned.job.sources if source.uncertain}
-    notes = [
-        problem
-        for problem in all_problems
-        if problem.severity == "note" or problem.message == UNSEEN or problem.source in uncertain_uris
-    ]
-    pin_problems = (problem for problem in all_problems if problem not in notes)
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(pin_problems))
+    jobs, problems = pin_steps([InputStep(prepared)])
+    pinned, lock_problems = lock_program(jobs[""])
+    problems += lock_problems
+    notes = [problem for problem in problems if problem.severity == "note" or problem.message == pin.UNSEEN]
+    pin_problems = (problem for problem in problems if problem not in notes)
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in pin.merge_failures(pin_problems))
     return pinned, notes
 
 
-def settle_sources(
-    prepared: PreparedJob,
-    problems: Sequence[Problem],
-    describing_files: DescribingFiles = NO_DESCRIBING_FILES,
-    pinning: bool = True,
-) -> tuple[PreparedJob, list[Problem]]:
-    """Return a job with the sources that it implies by what its pinned ones are, pinned too, and all problems.
-
-    :param problems: of the pins of the job's sources; those of a source that is no longer implied are left out.
-    :param pinning: whether to pin what is new.
-    """
-    jobs, all_problems = settle_steps([InputStep(prepared)], problems)
-    settled = jobs[""]
-    if not pinning or select_errors(all_problems):
-        return settled, all_problems
-    old_sources = set(prepared.job.sources)
-    new_sources = [
-        source for source in settled.job.sources if source.implied and (source.uncertain or source not in old_sources)
-    ]
-    job, pin_problems = _pin_all(
-        settled.with_job(dataclasses.replace(settled.job, sources=tuple(new_sources))), describing_files
-    )
-    pins = dict(zip(new_sources, job.sources, strict=True))
-    sources = tuple(pins.get(source, source) for source in settled.job.sources)
-    all_problems += map(drop_no_pin, pin_problems)  # without pins, nobody would know of these sources
-    return settled.with_job(dataclasses.replace(settled.job, sources=sources)), all_problems
-
-
-def settle_steps(
-    steps: Sequence[InputStep], problems: Iterable[Problem]
+def pin_steps(
+    steps: Sequence[InputStep], pinning: bool = True, is_rejected: bool = False
 ) -> tuple[dict[str, PreparedJob], list[Problem]]:
-    """Return jobs, by the names of their steps, with the sources that each implies, and all problems.
+    """Return jobs, by the names of their steps, with the sources that each implies, all pinned once; and the problems.
 
-    A step is judged also by what an earlier step will make. New sources are not pinned. Raise Rejected if the platform
-    does not accept one.
+    A step is judged also by what an earlier step will make. Raise Rejected if the platform does not accept what one
+    implies.
 
-    :param problems: of the pins of their sources; those of sources that are no longer implied are left out.
+    :param pinning: False to pin nothing.
+    :param is_rejected: whether something else is wrong already: then what is implied is not pinned.
     """
-    problems = list(problems)
     jobs = {step.name: step.job for step in steps}
-    earlier_sources = {source for job in jobs.values() for source in job.job.sources if source.implied}
-    uris = {source.uri for source in earlier_sources}
-    named_uris = {source.uri for job in jobs.values() for source in job.job.sources if not source.implied}
-    is_refused = any(problem.source not in uris for problem in select_errors(problems))
+    known_uris = {source.uri for job in jobs.values() for source in job.job.sources if source.implied}
+    problems: list[Problem] = []
+    if pinning:
+        jobs, problems = _pin_sources(jobs, implied=False)
+    is_rejected = is_rejected or bool(select_errors(problems))
+    jobs, implied_problems = _imply_sources(steps, jobs)
+    if is_rejected:  # the job is not sent: what else could not be read is of no interest
+        implied_problems = select_errors(implied_problems)
+    problems += implied_problems
+    if select_errors(implied_problems):
+        raise Rejected(pin.merge_failures(problems))
+    if pinning and not is_rejected:
+        jobs, pin_problems = _pin_sources(jobs, implied=True)
+        # without pins, nobody would know of a source that was not known before
+        problems += [problem if problem.source in known_uris else pin.drop_no_pin(problem) for problem in pin_problems]
+    return jobs, problems
+
+
+def _pin_sources(jobs: Mapping[str, PreparedJob], *, implied: bool) -> tuple[dict[str, PreparedJob], list[Problem]]:
+    """Return the jobs with the sources pinned that can be, and the problems; existing pins stay."""
+    owners = {source: job for job in jobs.values() for source in job.job.sources if source.implied == implied}
+    answers = pin.query_in_parallel(lambda source: _pin_source(source, owners[source]), list(owners))
+    answer_by_source = dict(zip(owners, answers, strict=True))
+    pinned_jobs: dict[str, PreparedJob] = {}
+    for name, prepared in jobs.items():
+        sources = []
+        for source in prepared.job.sources:
+            pinned, problem = answer_by_source.get(source, (source, None))
+            is_tagged = source not in answer_by_source or problem or pinned.tags or prepared.is_remote_folder(pinned)
+            sources.append(pinned if is_tagged else dataclasses.replace(pinned, tags=prepared.read_tags(pinned)))
+        pinned_jobs[name] = prepared.with_job(dataclasses.replace(prepared.job, sources=tuple(sources)))
+    return pinned_jobs, pin.merge_warnings([problem for _, problem in answers if problem])
+
+
+def _pin_source(source: JobSource, prepared: PreparedJob) -> tuple[JobSource, Problem | None]:
+    if prepared.is_remote_folder(source):
+        return source, None
+    runs_here = prepared.platform.capabilities.feature("runs_here")  # the run sees the data at once
+    plugin = None if runs_here else load_workload_container(prepared.container_plugins)
+    describing_files: Sequence[str] = ()
+    if plugin:
+        document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
+        describing_files = plugin.identifying_files(document).get(source.role, ())
+    return pin.pin_source(source, prepared.kinds, describing_files, prepared.pin_source)
+
+
+def _imply_sources(
+    steps: Sequence[InputStep], jobs: Mapping[str, PreparedJob]
+) -> tuple[dict[str, PreparedJob], list[Problem]]:
+    """Return the jobs with the sources that each implies by the files that describe the others, and the problems."""
+    settled_jobs, problems = dict(jobs), list[Problem]()
     if not any(map(_may_imply, jobs.values())):
-        return jobs, problems
+        return settled_jobs, problems
+    named_uris = {source.uri for job in jobs.values() for source in job.job.sources if not source.implied}
     files = SourceFiles()
-    step_problems = list[Problem]()
     with tempfile.TemporaryDirectory(prefix="robotrain-") as scratch:
         descriptions = InputDescriptions(Path(scratch), files)
         for step in steps:
-            if _may_imply(step.job):
-                job, job_problems = _settle_job(step.job, descriptions, named_uris)
-                jobs[step.name] = dataclasses.replace(job, source_files=files)
-                step_problems += (
+            job = jobs[step.name]
+            if _may_imply(job):
+                job, job_problems = _settle_job(job, descriptions, named_uris)
+                settled_jobs[step.name] = dataclasses.replace(job, source_files=files)
+                problems += (
                     dataclasses.replace(problem, where=step.where or problem.where) for problem in job_problems
                 )
             if step.is_read:
-                descriptions.describe_output(step.name, jobs[step.name])
-    dropped_uris = uris - {source.uri for job in jobs.values() for source in job.job.sources}
-    problems = [problem for problem in problems if problem.source not in dropped_uris]
-    if is_refused:  # the job is not sent: what else could not be read is of no interest
-        step_problems = select_errors(step_problems)
-    if select_errors(step_problems):
-        raise Rejected(merge_failures([*problems, *step_problems]))
-    return jobs, [*problems, *step_problems]
+                descriptions.describe_output(step.name, job)
+    return settled_jobs, problems
 
 
 def _may_imply(prepared: PreparedJob) -> bool:
@@ -183,9 +169,7 @@ def _settle_job(
         implied_sources = {**(earlier_sources if unread_sources or problems else {})}
         for implied_input in inputs:
             source = implied_input.job_source
-            implied_sources[source.key] = dataclasses.replace(
-                earlier_sources.get(source.key, source), uncertain=source.uncertain
-            )
+            implied_sources[source.key] = earlier_sources.get(source.key, source)
     explicit_sources = tuple(source for source in job.sources if not source.implied)
     settled = prepared.with_sources((*explicit_sources, *implied_sources.values()), workload)
     settled = dataclasses.replace(settled, values=tuple(_replace_rows(settled)))
@@ -194,7 +178,7 @@ def _settle_job(
 
 
 def _list_unread(
-    prepared: PreparedJob, description_folders: Mapping[JobSource, Path], describing_files: DescribingFiles
+    prepared: PreparedJob, description_folders: Mapping[JobSource, Path], describing_files: Mapping[str, Sequence[str]]
 ) -> Iterator[JobSource]:
     """Yield the sources that may imply others and were not read."""
     for source in prepared.job.sources:

@@ -1,7 +1,7 @@
 """Settings that a platform looks up before submission, as the quota or the version of its engine decide them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import PLATFORM_LAYER, Origin, Value
@@ -14,29 +14,31 @@ from robotrain.submission.prepare import PreparedJob
 make_problem = Messages(__file__)
 
 
-def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with the unset settings that its platform looks up, and the problems.
+Answers = tuple[Mapping[str, PlatformDefault], Sequence[Problem]]
+"""What a platform looked up, by the name of the setting, and the problems."""
 
-    Settings of the user stay; the platform's `check` also applies to the new settings.
-    """
+
+def query_settings(prepared: PreparedJob) -> Answers:
+    """Return what its platform looks up for the unset settings of a job."""
     platform, settings = prepared.platform, prepared.settings
     try:
         default_by_setting = dict(platform.engine.query_settings(prepared.job, settings))
     except Rejected as rejected:
-        return prepared, list(rejected.problems)
+        return {}, rejected.problems
     except OSError as error:
-        return prepared, [make_problem("platform-away", name=platform.name, why=redact(str(error)))]
+        return {}, [make_problem("platform-away", name=platform.name, why=redact(str(error)))]
     unset_names = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
-    return _apply_answers(
-        prepared, {name: answer for name, answer in default_by_setting.items() if name in unset_names}
-    )
+    return {name: answer for name, answer in default_by_setting.items() if name in unset_names}, ()
 
 
-def _apply_answers(
-    prepared: PreparedJob, default_by_setting: Mapping[str, PlatformDefault]
-) -> tuple[PreparedJob, list[Problem]]:
+def fill_settings(prepared: PreparedJob, answers: Answers) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job with the settings that its platform looked up, and the problems.
+
+    The platform's `check` applies to the new settings too.
+    """
+    default_by_setting, query_problems = answers
     if not default_by_setting:
-        return prepared, []
+        return prepared, list(query_problems)
     platform, settings = prepared.platform, prepared.settings
     raw_values = {
         name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))

@@ -145,7 +145,7 @@ def change_job(
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not has_resume_source)
     pinned_sources = {source.key: source for source in job.sources}
     sources = tuple(
-        dataclasses.replace(pinned_sources.get(source.key, source), implied=source.implied, uncertain=source.uncertain)
+        dataclasses.replace(pinned_sources.get(source.key, source), implied=source.implied)
         for source in prepared.job.sources
     )
     present_keys = {source.key for source in sources}

@@ -370,9 +370,8 @@ class WorkloadContainerPlugin:
         """Return the texts of further sources that the job needs, by role, as a user would type them.
 
         It judges by the files that describe the given sources, and leaves out what the document's sources already
-        bring. Sources that cannot be read from where it is asked are missing from `described`: the text of a source
-        that only they can tell to be needed is an `UncertainText`. For each source with such a text the job asks again
-        once its data can be read, with a document that lacks the source, and fetches it if it is named.
+        bring. Sources that cannot be read from where it is asked are missing from `described`: what only they can tell
+        to be needed is named, and fetched.
         """
         return {}
 

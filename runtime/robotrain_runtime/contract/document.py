@@ -42,8 +42,6 @@ class JobSource:
     """`NAME=VALUE`: tags of a registered model, as they were when the job was submitted."""
     implied: bool = False
     """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
-    uncertain: bool = False
-    """Of an implied source: whether the job needs it only if what could not be read before the job says so."""
     grows_until: str = ""
     """Of a folder that another run still writes to: the file that appears once nothing is added to it any more. Empty
     for a source that does not change.
@@ -58,12 +56,6 @@ class JobSource:
     def key(self) -> tuple[str, str, str]:
         """What it is whatever its pin: role, kind and address."""
         return self.role, self.kind, self.uri
-
-
-class UncertainText(str):
-    """The text of an implied source that is needed only if what is missing from `described` says so."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +200,7 @@ def format_document(document: JobDocument) -> str:
 
 
 OMITTED_IF_EMPTY = (
-    *("tags", "label", "implied", "uncertain", "program_lock", "program_python", "program_files", "secrets"),
+    *("tags", "label", "implied", "program_lock", "program_python", "program_files", "secrets"),
     "login",
     *("volatile", "kept_for", "tells_end"),
     *("node_launcher", "node_rank", "node_address"),

@@ -43,7 +43,7 @@ class RunData:
 
     @property
     def document(self) -> JobDocument:
-        """The job's document, without the implied sources that turned out not to be needed."""
+        """The job's document."""
         return self.batches.document
 
     def build_python(self, required: PythonEnvironment) -> Path:
@@ -62,8 +62,6 @@ class RunData:
         `python` waits for the interpreter of the run's environment, for sources without an environment of their own.
         """
         data_folders = self._fetch_all(python)
-        data_folders |= self._fetch_waiting(self.document, data_folders, python)
-        data_folders = {source: data_folders[source] for source in self.document.sources if source in data_folders}
         if problems := list(self._plugin.inspect(self.document, data_folders)):
             raise JobFailed("; ".join(map(summarize_problem, problems)), EXIT_PREFLIGHT, "data")
         return data_folders
@@ -80,10 +78,7 @@ class RunData:
             self.document, sources=document.list_fetched_sources(self.document), placement=placement
         )
         unmounted_run_data = RunData(document_part, self._relay, self._stop, self._lease)
-        data_folders = unmounted_run_data._survey_and_fetch(python)
-        return unmounted_run_data.list_staged(
-            data_folders | unmounted_run_data._fetch_waiting(self.document, data_folders, python)
-        )
+        return unmounted_run_data.list_staged(unmounted_run_data._survey_and_fetch(python))
 
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
         """Return the folder of a source that is not in the document. `plugin` is its container plugin's module.
@@ -166,30 +161,6 @@ class RunData:
                     raise JobFailed("; ".join(map(summarize_problem, survey.problems)), fault=survey.fault)
             return self._fetch_all(python)
 
-    def _fetch_waiting(
-        self, document: JobDocument, data_folders: Mapping[JobSource, Path], python: Callable[[], Path]
-    ) -> dict[JobSource, Path]:
-        """Return the folders of the implied sources that waited for `data_folders`, without those that nothing needs.
-
-        One that may still be needed, while nobody can tell, is fetched if it can be.
-
-        :param document: that of the whole job.
-        """
-        needed_sources = self.batches.settle(document, data_folders)
-        folders = dict[JobSource, Path]()
-        for source in (*needed_sources, *self.batches.waiting):
-            certain_source = replace(source, uncertain=False)
-            part = replace(self.document, sources=(certain_source,))
-            try:
-                folders[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[
-                    certain_source
-                ]
-            except JobFailed as failed:
-                if source in needed_sources:
-                    raise
-                self._relay.write_line(f"{source.uri}, which the job may need, is left out: {failed.reason}")
-        return folders
-
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""
         self._make_room(self.batches.missing_bytes)
@@ -201,7 +172,7 @@ class RunData:
                 break
             self.batches.survey()  # another process removed some of it before the lease
         for source in sorted(self.document.sources, key=self._has_own_environment, reverse=True):
-            if source not in data_folders and source not in self.batches.waiting:
+            if source not in data_folders:
                 data_folders[source] = self._fetch_source(source, python)
         self._make_room(0)
         for source, folder in data_folders.items():

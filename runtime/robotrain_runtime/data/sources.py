@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
     SourceContainerPlugin,
     SurveyedSource,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, Mount, UncertainText
+from robotrain_runtime.contract.document import JobDocument, JobSource, Mount
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import convert_os_errors
 from robotrain_runtime.contract.plugin_loader import make_container_context
@@ -38,13 +38,10 @@ class SourceBatches:
         python: Callable[[PythonEnvironment], Path],
     ) -> None:
         self.document = document
-        """The job's document, without the implied sources that turned out not to be needed."""
         self.surveys: dict[JobSource, SurveyedSource] = {}
         """The results of `survey`."""
         self.mounted: dict[JobSource, Path] = {}
         """The folders of mounted sources, which preflight adds."""
-        self.waiting = {source for source in contract_document.list_fetched_sources(document) if source.uncertain}
-        """The implied sources of which it is not known yet whether the job needs them: they are not surveyed."""
         self.python = python
         self._stop = stop
         self._log_line = log_line
@@ -61,14 +58,14 @@ class SourceBatches:
         return frozenset(survey.digest for survey in self.surveys.values() if survey.digest)
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
-        """Return a survey of each source that has none yet and does not wait.
+        """Return a survey of each source that has none yet.
 
         Raise JobFailed if a survey fails, StopRequested.
         """
         workload = plugin_loader.load_workload_plugin(self.document)
         describing_patterns = workload.DESCRIBED
         new_surveys = dict[JobSource, SurveyedSource]()
-        skipped_sources = self.waiting.union(*(sources for _, sources in self._started))
+        skipped_sources = [source for _, sources in self._started for source in sources]
         for name, sources in group_by_fetcher(self.document, skipped_sources).items():
             patterns = {source: workload.needed_files(self.document, source) for source in sources}
             needed_files = {
@@ -83,26 +80,6 @@ class SourceBatches:
                 new_surveys.update({survey.source: survey for survey in batch.survey()})
         self.surveys.update(new_surveys)
         return new_surveys
-
-    def settle(self, document: JobDocument, described: Mapping[JobSource, Path]) -> list[JobSource]:
-        """Return the sources that no longer wait: the files that describe the others say that the job needs them.
-
-        Those that it does not need leave `document` of this object.
-
-        :param document: the document of the whole job.
-        """
-        needed_sources = []
-        for source in [other_source for other_source in self.document.sources if other_source in self.waiting]:
-            if (is_needed := find_need(document, source, described)) is None:
-                continue
-            self.waiting.remove(source)
-            if is_needed:
-                needed_sources.append(source)
-            else:
-                self._log_line(f"{source.uri} is not downloaded: the job does not need it")
-                other_sources = tuple(other_source for other_source in self.document.sources if other_source != source)
-                self.document = replace(self.document, sources=other_sources)
-        return needed_sources
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
         """Return the folder of each source, after the survey. Raise JobFailed or StopRequested."""
@@ -119,26 +96,6 @@ class SourceBatches:
         """End running fetches, and remove the files of the surveys."""
         while self._started:
             self._started.pop()[0].close()
-
-
-def find_need(document: JobDocument, source: JobSource, descriptions: Mapping[JobSource, Path]) -> bool | None:
-    """Return whether a job needs an implied source; None while what is missing from `descriptions` decides."""
-    workload = plugin_loader.load_workload_plugin(document)
-    reduced_document = replace(
-        document, sources=tuple(other_source for other_source in document.sources if other_source != source)
-    )
-    needed_texts = [
-        text
-        for implied_texts in workload.implied_sources(reduced_document, descriptions).values()
-        for text in implied_texts
-    ]
-    brought_texts = {
-        text for implied_texts in workload.implied_sources(document, descriptions).values() for text in implied_texts
-    }
-    missing_texts = [text for text in needed_texts if text not in brought_texts]
-    if missing_texts and all(isinstance(text, UncertainText) for text in missing_texts):
-        return None
-    return bool(missing_texts)
 
 
 def group_by_fetcher(document: JobDocument, skipped_sources: Collection[JobSource]) -> dict[str, list[JobSource]]:

@@ -6,7 +6,7 @@ from the last complete one.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
     TrackingSpec,
     WorkCommand,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -40,16 +40,6 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     content = {file.read_text() for file in files if file.exists()}
     if "odd" in content and len(content) > 1:
         yield make_data_problem("odd numbers do not go with others", "leave out the odd ones")
-
-
-def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
-    """Return the weights that data of `cameras` need, unless the job has a backbone."""
-    data = [source for source in document.sources if source.role == "dataset"]
-    if len(data) < len(document.sources):
-        return {}
-    if any((described[source] / "numbers.txt").read_text() == "cameras" for source in data if source in described):
-        return {"backbone": ["weights"]}
-    return {} if all(source in described for source in data) else {"backbone": [UncertainText("weights")]}
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:

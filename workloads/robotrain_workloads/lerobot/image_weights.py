@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import JobSource, UncertainText
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.problem import Problem, make_data_problem
 
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
@@ -87,7 +87,7 @@ def list_implied(job: LerobotJob) -> list[str]:
     name = find_needed(job)
     if not name or find_source(job.sources, name):
         return []
-    return [name if job.root is not None else UncertainText(name)]
+    return [name]
 
 
 def find_source(sources: Iterable[JobSource], name: str) -> JobSource | None:

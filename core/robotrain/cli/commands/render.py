@@ -59,7 +59,9 @@ class RenderCommand(JobCommand):
             from robotrain.submission import pinned_job, queried_settings
 
             prepared, notes = pinned_job.pin_strictly(prepared)
-            prepared, silence_problems = queried_settings.query_platform_settings(prepared)
+            prepared, silence_problems = queried_settings.fill_settings(
+                prepared, queried_settings.query_settings(prepared)
+            )
             raise_if_any(silence_problems)
             print_problems([*notes, *silence_problems])
         elif prepared.needs_lock:
