@@ -69,10 +69,9 @@ def test_of_a_folder_with_too_many_files_only_the_first_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(code_folder, "MAX_FILES", 20)
-    monkeypatch.setattr(code_folder, "COUNT_SECONDS", 0)
     write(tmp_path, *(f"data/set/{index}.txt" for index in range(50)), "train.py")
     content = code_folder.scan_folder(tmp_path)
-    assert (content.is_too_large, len(content.files), content.list_largest()) == (True, 21, ["data/"])
+    assert (content.is_too_large, len(content.files)) == (True, 21)
     with pytest.raises(code_folder.CodeTooLarge):
         code_folder.stage_folder(tmp_path)
     (tmp_path / ".robotrainignore").write_text("data/\n")
@@ -95,7 +94,7 @@ def test_ten_gigabytes_are_refused_within_a_second(tmp_path: Path) -> None:
     start = time.process_time()
     content = code_folder.scan_folder(tmp_path)
     assert time.process_time() - start < 1.0
-    assert (content.is_too_large, content.list_largest()) == (True, ["src/"])
+    assert content.is_too_large
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [("9", True), (str(10**9), False), ("", False)])

@@ -178,7 +178,7 @@ def test_argument_that_names_what_is_not_sent(find_problems, tmp_path, arguments
     assert str(code / ignore_file if ignore_file else "") in answer.stderr
 
 
-def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_path, monkeypatch):
+def test_code_that_is_too_large_is_refused_with_the_folder_that_does(robotrain, tmp_path, monkeypatch):
     (tmp_path / "proj").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "proj/train.py").touch()
@@ -190,12 +190,10 @@ def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_pat
     answer = robotrain(*line)
     answer.check_problems(2, "code-too-large --code")
     (problem,) = [problem for problem in answer.json["problems"] if problem["code"] == "code-too-large"]
-    assert "3.0 GB in 2 files" in problem["title"]
-    assert "data/" in problem["why"]
-    program_folder, ignoring = (way["text"] for way in problem["instead"])
+    program_folder, ignore_file = (way["text"] for way in problem["instead"])
     assert program_folder == "--code proj"
     assert robotrain(*line, *program_folder.split()).exit_code == 0
-    assert ignoring == f"echo /data/ >> {tmp_path}/.robotrainignore"
+    assert ignore_file == f"{tmp_path}/.robotrainignore"
     (tmp_path / ".robotrainignore").write_text("/data/\n")
     answer = robotrain(*line)
     answer.check_problems(2, "upload-links --code")

@@ -113,7 +113,7 @@ def test_on_azure_ml_the_folder_is_an_input_of_the_job(render: Any) -> None:
     assert "/paths/robotrain/data/" in yaml.safe_load(text)["inputs"]["training_code"]["path"]
 
 
-def test_a_large_folder_is_warned_of_with_the_line_that_leaves_most_of_it_here(render: Any, folder: Path) -> None:
+def test_a_large_folder_is_warned_of(render: Any, folder: Path) -> None:
     (folder / "data").mkdir()
     write_sparse(folder / "data" / "a.bin", 30_000_000)
     answer = render("--platform", "local")

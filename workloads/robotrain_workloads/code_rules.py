@@ -63,10 +63,13 @@ def check_code(
         yield make_problem("upload-unreadable", *ways, where=flag, given=folder, why=reason)
         return
     if code_content.is_too_large:
-        yield _make_too_large(code_content, folder, flag, program)
+        most = f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}"
+        ways = _suggest_less(folder, flag, program)
+        yield make_problem("code-too-large", *ways, where=flag, given=folder, most=most)
         return
     if code_content.size > code_folder.LARGE_BYTES:
-        yield _make_large(code_content, folder, flag, program)
+        size = f"{format_size(code_content.size)} in {len(code_content.files):,} files"
+        yield make_problem("code-large", *_suggest_less(folder, flag, program), where=flag, given=folder, size=size)
     yield from check_content(code_content)
     yield from _check_secrets(job, code_content, folder, flag)
     if code_content.links:
@@ -125,35 +128,11 @@ def _check_secrets(job: "Job", content: CodeContent, folder: str, flag: str) -> 
         )
 
 
-def _make_too_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
-    """Return the error of a folder that is too large to be sent as code."""
-    size_text = f"{format_size(content.size)} in {len(content.files):,} files"
-    if not content.files:
-        size_text = f"{content.names.total():,} names, with those that stay here"
-    return make_problem(
-        "code-too-large",
-        *_suggest_less(content, folder, flag, program),
-        where=flag,
-        given=folder,
-        size=size_text if content.is_complete else f"more than {size_text}",
-        largest=", ".join(content.list_largest()),
-        most=f"{code_folder.MAX_FILES:,} files of {format_size(code_folder.MAX_BYTES)}",
-    )
-
-
-def _make_large(content: CodeContent, folder: str, flag: str, program: str) -> Problem:
-    """Return the warning of a folder that takes long to be sent."""
-    size, largest = f"{format_size(content.size)} in {len(content.files):,} files", ", ".join(content.list_largest())
-    ways = _suggest_less(content, folder, flag, program)
-    return make_problem("code-large", *ways, where=flag, given=folder, size=size, largest=largest)
-
-
-def _suggest_less(content: CodeContent, folder: str, flag: str, program: str) -> list[Suggestion]:
-    """Return how less is sent: the folder of the program alone, or without what is largest."""
-    ways = _suggest_program_folder(folder, program, flag)
-    if unneeded := [name for name in content.list_largest() if name != program and not program.startswith(name)]:
-        ways += _suggest_ignoring(folder, unneeded[:1], "if the program does not need it")
-    return ways or [Suggestion(f"{flag} FOLDER", "the folder of the program alone")]
+def _suggest_less(folder: str, flag: str, program: str) -> list[Suggestion]:
+    """Return how less is sent: the folder of the program alone, or without what need not be sent."""
+    ways = _suggest_program_folder(folder, program, flag) or [Suggestion(f"{flag} FOLDER", "a smaller folder")]
+    file = os.path.join(folder, code_folder.OWN_IGNORE_FILE)
+    return [*ways, Suggestion(shlex.quote(file), "names what stays here, as a .gitignore does")]
 
 
 def _suggest_ignoring(folder: str, ignored_names: Sequence[str], remark: str) -> list[Suggestion]:

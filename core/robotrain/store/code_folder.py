@@ -13,9 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -36,10 +34,6 @@ MAX_BYTES, LARGE_BYTES = 100_000_000, 20_000_000
 """Code of more bytes is refused, or warned of."""
 MAX_NAMES = 100_000
 """Names that are looked at, ignored ones included: a folder that an ignore file names counts as one."""
-COUNT_SECONDS = 1.0
-"""How long a folder that is too large is counted on, for a message that says what makes it so."""
-MAX_HEAVY = 3
-"""Files and folders that are named as what makes a folder too large."""
 MIN_STAGED, MAX_STAGED, MAX_STAGED_BYTES = 4, 64, 200_000_000
 """The staged copies of one folder that are kept in any case; those that runs had, while they need no more space."""
 
@@ -60,38 +54,19 @@ class CodeContent:
     """Of the files that are sent, those whose names say that they hold secrets: `code_rules` refuses them."""
     links: list[str] = field(default_factory=list)
     """Links out of the folder or to a folder, and special files."""
-    names: Counter[str] = field(default_factory=Counter)
-    """By path of a folder, with `/` at its end, the names in it that were looked at."""
     size: int = 0
     """The bytes that are sent."""
-    is_complete: bool = True
-    """Whether all of it was looked at: of what is too large, the rest is not."""
+    has_more_names: bool = False
+    """Whether there are more than `MAX_NAMES` names, ignored ones included."""
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it is more than code may be."""
-        return not self.is_complete or _exceeds_limits(self.size, len(self.files))
-
-    def list_largest(self) -> list[str]:
-        """Return what takes most of the content at the top of the folder, with `/` behind a folder: at most `MAX_HEAVY`
-        names, largest first.
-        """
-        weights = self.sizes if self.size > LARGE_BYTES else self.sizes or self.names
-        weight_by_name: Counter[str] = Counter()
-        for path in weights:
-            name, slash, _ = path.partition("/")
-            weight_by_name[name + slash] += self.sizes[path] if self.size > LARGE_BYTES else 1
-        return [name for name, _ in weight_by_name.most_common(MAX_HEAVY)]
-
-
-def _exceeds_limits(size: int, count: int) -> bool:
-    """Return whether that is more than is sent."""
-    return size > MAX_BYTES or count > MAX_FILES
+        """Whether it is more than code may be: then only a part was looked at."""
+        return self.has_more_names or self.size > MAX_BYTES or len(self.files) > MAX_FILES
 
 
 def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
-    """Return the content of a folder; of one that is too large only what is seen in `COUNT_SECONDS` after that is
-    certain. Raise OSError.
+    """Return the content of a folder; of one that is too large only what is seen until that is certain. Raise OSError.
 
     :param is_staged: whether it is a staged copy. Of that, and of a commit that was fetched, everything is sent.
     """
@@ -100,14 +75,10 @@ def scan_folder(folder: Path, *, is_staged: bool = False) -> CodeContent:
     notice = SlowNotice(f"reading the names of the folder of code {folder}")
     is_whole = is_staged or is_commit(root)
     repository_path, ignore_rules = ("", None) if is_whole else _read_ignore_files_above(root)
-    end: float | None = None
     for count, (path, entry) in enumerate(_refuse_depth(_list_entries(root, "", repository_path, ignore_rules))):
         notice.update(count)
-        content.names[path[: path.rfind("/") + 1]] += 1
-        if end is None and content.is_too_large:
-            end = time.monotonic() + COUNT_SECONDS
-        if count >= MAX_NAMES or (end is not None and time.monotonic() > end):
-            content.is_complete = False
+        content.has_more_names = count >= MAX_NAMES
+        if content.is_too_large:
             break
         if entry is None:
             continue
