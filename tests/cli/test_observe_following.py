@@ -7,11 +7,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from robotrain.cli.command_factory import PLUGINS_KEY
 from robotrain.cli.commands import sending
 from robotrain.cli.watch import follower
 from robotrain.plugins.manager import Plugins
+from robotrain.submission.run_sender import Submission
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Registered, StageEvent
 from snapshots import check_snapshot
 from typer import Exit
@@ -233,8 +236,10 @@ def test_run_that_its_platform_forgets_during_a_wait_is_unknown(scripted, robotr
 def stream(run, as_json=False):
     from robotrain.store import records
 
-    plugins, options = Plugins(), sending.Sending(stream=True, json=as_json)
-    sending.follow_submitted(records.read_record(run), plugins.platform("scripted"), plugins, options, is_new=True)
+    top = SimpleNamespace(meta={PLUGINS_KEY: Plugins()})
+    submission = Submission(records.read_record(run))
+    context = SimpleNamespace(find_root=lambda: top)
+    sending.finish_submission(context, submission, sending.Sending(stream=True, json=as_json))
 
 
 def test_broken_stream_is_a_warning(scripted, capsys, run_later):

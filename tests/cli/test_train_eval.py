@@ -122,6 +122,7 @@ def test_conflicting_options_are_refused(dry_run, options, problem):
 
 def test_given_policy_starts_the_training(dry_run, plan_steps, tmp_path):
     (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/config.json").write_text('{"type": "act"}')
     steps = plan_steps("--policy-path", tmp_path / "policy")
     assert [source["role"] for source in steps["train"]["sources"]] == ["dataset", "policy"]
     assert [source["kind"] for source in steps["evaluate"]["sources"] if source["role"] == "policy"] == ["step"]

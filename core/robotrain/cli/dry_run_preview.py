@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.output import format_table
+from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.preview import JobFacts, RunPlace
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
-from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.prepare import InputStep
 from robotrain.submission.preview import PreviewRow, list_hidden_differences, list_preview_rows
 
 MARK, LEGEND = "*", "not the trainer's own default"
@@ -29,27 +30,16 @@ class PreviewedStep(NamedTuple):
     """The defaults that are robotrain's own and that no row shows."""
 
 
-class DryRun(NamedTuple):
-    """The plan of a dry run, and its preview."""
-
-    rendered: RenderedPlan
-    preview: Sequence[PreviewedStep]
-
-
 def preview_steps(rendered_plan: RenderedPlan, step_facts: Iterable[tuple[InputStep, JobFacts]]) -> list[PreviewedStep]:
     """Return the rows of each job whose inputs were compared."""
-    return [
-        _preview_job(
-            step.name, step.job, step.job.workload, step.job.platform, _describe_place(rendered_plan, step), facts
-        )
-        for step, facts in step_facts
-        if step.job.workload
-    ]
-
-
-def _describe_place(rendered: RenderedPlan, step: InputStep) -> RunPlace:
-    """Return where the run works; the folder of a step has a name that is not known yet."""
-    return step.job.describe_run()._replace(folder="") if step.name else step.job.describe_run(rendered.plan.run)
+    steps = []
+    for step, facts in step_facts:
+        job = step.job
+        if job.workload:
+            # the folder of a step has a name that is not known yet
+            place = job.describe_run()._replace(folder="") if step.name else job.describe_run(rendered_plan.plan.run)
+            steps.append(_preview_job(step.name, job.job, job.values, job.workload, job.platform, place, facts))
+    return steps
 
 
 def preview_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
@@ -62,20 +52,21 @@ def preview_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugi
         **{name: value for name, value in rendered_plan.settings.items() if name in setting_names}
     )
     run_place = platform.plans.describe_run(plan.job, settings, plan.run)
-    return [_preview_job("", rendered_plan, plugins.workload(plan.job.workload), platform, run_place, JobFacts())]
+    workload = plugins.workload(plan.job.workload)
+    return [_preview_job("", plan.job, rendered_plan.values, workload, platform, run_place, JobFacts())]
 
 
 def _preview_job(
     name: str,
-    job: PreparedJob | RenderedPlan,
+    job: Job,
+    value_rows: Sequence[Mapping[str, Any]],
     workload: Workload,
     platform: Platform,
     run_place: RunPlace,
     facts: JobFacts,
 ) -> PreviewedStep:
-    resolved_job = job.plan.job if isinstance(job, RenderedPlan) else job.job
-    rows = [*list_preview_rows(resolved_job, workload, platform, run_place, facts, job.values)]
-    return PreviewedStep(name, rows, list_hidden_differences(job.values, workload.preview.rows.values()))
+    rows = [*list_preview_rows(job, workload, platform, run_place, facts, value_rows)]
+    return PreviewedStep(name, rows, list_hidden_differences(value_rows, workload.preview.rows.values()))
 
 
 def dump_preview(preview: Iterable[PreviewedStep]) -> list[Mapping[str, str]]:

@@ -121,12 +121,12 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool, *, is_all
 
 def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
     """Check the inputs and the options of a job that is not sent. Raise Rejected."""
-    from robotrain.cli.commands.sending import interrupt_on_sigterm
+    from robotrain.cli.commands.sending import wait_for_services
     from robotrain.submission import dry_run
     from robotrain.submission.checker import CheckOptions
 
     checks = CheckOptions(checker=values.get("checker") or "", say=print_message, has_flag=True)
-    with interrupt_on_sigterm():  # a checker ends with this process
+    with wait_for_services():
         problems = dry_run.check_job(prepared, checks)
     raise_if_any(problems)
     print_problems(problems)

@@ -52,6 +52,7 @@ from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_
 from robotrain.pipelines.resume import continue_pipeline
 from robotrain.store import plans
 from robotrain.submission.prepare import Purpose
+from robotrain.submission.run_sender import Submission
 
 make_problem = Messages(__file__)
 
@@ -185,7 +186,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, sending: Sending) -> 
         print_message(f"dry run: {record.run} would go on; nothing was started")
     else:
         print_message(f"{record.run} goes on")
-        finish_submission(ctx, record, plugins.platform_of(record), sending, webhook)
+        finish_submission(ctx, Submission(record), sending, webhook)
 
 
 def schema(ctx: typer.Context, json: JsonOption = False) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -30,14 +30,12 @@ from robotrain.cli.output import (
 from robotrain.cli.watch import run_view
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.printer import LogPrinter, WaitPrinter
-from robotrain.errors import Rejected, Stage, raise_if_any, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, Stage, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.platform_features import Uploads
-from robotrain.model.run import RunRecord
 from robotrain.plugins import site
-from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index
 from robotrain.submission import existing_run, program_lock, submitter
 from robotrain.submission.checker import CheckOptions
@@ -87,6 +85,16 @@ class Sending:
         return cls(**{**({"checker": ""} if "checker" in values else {}), **given, **changes})
 
     @property
+    def announce(self) -> Callable[[str], None]:
+        """What prints the name of a run: stdout is that of a script, or has JSON."""
+        return print_message if self.json else print_result
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether the job is only checked, or its assets are uploaded."""
+        return self.dry_run or self.assets_only
+
+    @property
     def follows(self) -> bool:
         """Whether the command waits for the end of what it submits."""
         return self.wait or self.stream
@@ -131,32 +139,27 @@ def send_job(ctx: typer.Context, prepared: PreparedJob, sending: Sending) -> Non
         has_flag=sending.checker is not None,
         confirm=partial(confirm_problem, yes=sending.yes or sending.dry_run),
     )
-    if sending.dry_run or sending.assets_only:
-        with interrupt_on_sigterm(), say_if_slow(ASKING):  # a checker ends with this process
+    if sending.sends_nothing:
+        with wait_for_services():
             checked = dry_run_job(prepared, plugins, is_new=sending.new, pinning=pinning, labels=labels, checks=checks)
-        print_problems(checked.problems)
         assert checked.plan is not None  # a dry run joins no run
-        if sending.assets_only:
-            return prepare_assets(checked.plan, prepared.platform, sending.json)
         preview = dry_run_preview.preview_steps(checked.plan, checked.inputs.facts)
-        preview = preview or dry_run_preview.preview_plan(checked.plan, prepared.platform, plugins)
         data = [report.content for report in checked.inputs.data]
-        _print_dry_run(checked.plan, preview, data, sending, has_views=ctx.info_name == "submit")
-        return
+        return _show_dry_run(ctx, checked.plan, prepared.platform, sending, checked.problems, preview, data)
     if own_defaults := list_hidden_differences(prepared.values, ()):
         print_message(f"robotrain's own defaults: {own_defaults}")
-    with interrupt_on_sigterm(), say_if_slow(ASKING):
+    with wait_for_services():
         submission = submitter.submit_job(
             prepared,
             print_problems,
-            print_message if sending.json else print_result,
+            sending.announce,
             plugins,
             new=sending.new,
             pinning=pinning,
             labels=labels,
             checks=checks,
         )
-    _finish(ctx, submission, prepared.platform, sending, webhook)
+    finish_submission(ctx, submission, sending, webhook)
 
 
 def send_plan(ctx: typer.Context, rendered: RenderedPlan, sending: Sending) -> None:
@@ -170,64 +173,55 @@ def send_plan(ctx: typer.Context, rendered: RenderedPlan, sending: Sending) -> N
     problems += site.find_site_problems(plugins, rendered.plan.job, platform.name)
     raise_if_any(problems)
     print_problems(problems)
-    if sending.dry_run or sending.assets_only:
-        with interrupt_on_sigterm(), say_if_slow(ASKING):
-            print_problems(dry_run_plan(rendered, platform, plugins))
-        if sending.assets_only:
-            return prepare_assets(rendered, platform, sending.json)
-        return _print_dry_run(rendered, dry_run_preview.preview_plan(rendered, platform, plugins), [], sending)
-    announce = print_message if sending.json else print_result
+    if sending.sends_nothing:
+        with wait_for_services():
+            problems = dry_run_plan(rendered, platform, plugins)
+        return _show_dry_run(ctx, rendered, platform, sending, problems)
     confirm = partial(confirm_problem, yes=sending.yes)
-    with interrupt_on_sigterm(), say_if_slow(ASKING):
+    with wait_for_services():
         submission = submitter.submit_plan(
-            rendered, platform, print_problems, announce, plugins, labels=labels, confirm=confirm
+            rendered, platform, print_problems, sending.announce, plugins, labels=labels, confirm=confirm
         )
-    _finish(ctx, submission, platform, sending, webhook)
+    finish_submission(ctx, submission, sending, webhook)
 
 
-def _print_dry_run(
+def _show_dry_run(
+    ctx: typer.Context,
     rendered: RenderedPlan,
-    preview: Sequence[PreviewedStep],
-    data: Sequence[Mapping[str, Any]],
+    platform: Platform,
     sending: Sending,
-    has_views: bool = False,
+    problems: Iterable[Problem],
+    preview: Sequence[PreviewedStep] = (),
+    data: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Print what a submit would do. `has_views`: whether other commands show the same line."""
+    """Print what a submit would do; with --assets-only, upload what the plan needs. Raise Rejected if that fails."""
+    print_problems(problems)
+    if sending.assets_only:
+        assets = []
+        for asset_line in platform.get_engine_for(Uploads).prepare(rendered.plan):
+            assets.append(asset_line)
+            sending.announce(asset_line)
+        if sending.json:
+            print_json({"platform": platform.name, "assets": assets})
+        return print_message(f"{rendered.plan.run} was not submitted")
+    preview = preview or dry_run_preview.preview_plan(rendered, platform, get_plugins(ctx))
     print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
     if sending.json:
         locked = program_lock.describe_lock(rendered.values)
         body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
-        print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: data})
-        return
+        return print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: data})
     print_text(dry_run_preview.format_preview(rendered, preview))
-    if has_views:
+    if ctx.info_name == "submit" and not ctx.params.get("plan"):
         print_other_views("submit")
 
 
-def _finish(ctx: typer.Context, submission: Submission, platform: Platform, sending: Sending, webhook: str) -> None:
-    """Print what became of a submit, and follow its run if requested."""
-    record = submission.record
-    if not submission.is_new:
-        (print_message if sending.json else print_result)(record.run)
-        platform = get_plugins(ctx).platform_of(record)  # an engine or a driver may run it
-    data = [report.content for report in submission.data]
-    finish_submission(ctx, record, platform, sending, webhook, submission.is_new, data)
-
-
-def finish_submission(
-    ctx: typer.Context,
-    record: RunRecord,
-    platform: Platform,
-    sending: Sending,
-    webhook: str = "",
-    is_new: bool = True,
-    data: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """Print a submitted run and the next commands; follow it if requested.
-
-    :param is_new: whether this command submitted it.
-    :param data: what was read of its data.
-    """
+def finish_submission(ctx: typer.Context, submission: Submission, sending: Sending, webhook: str = "") -> None:
+    """Print a submitted run and the next commands; follow it if requested."""
+    record, is_new, data = submission
+    plugins = get_plugins(ctx)
+    platform = plugins.platform_of(record)  # an engine or a driver may run it
+    if not is_new:
+        sending.announce(record.run)
     if record.name:
         print_message(f"  named {record.name}")
     if is_new and (attempt := existing_run.describe_attempt(record)):
@@ -235,59 +229,41 @@ def finish_submission(
     native = dict(run_view.list_native_names(record, platform))
     for name, value in native.items():
         print_message(f"  {name} {value}")
-    print_problems(site.notify_run_changed(get_plugins(ctx), record) if is_new else ())
+    print_problems(site.notify_run_changed(plugins, record) if is_new else ())
     if sending.follows:
-        follow_submitted(record, platform, get_plugins(ctx), sending, is_new, webhook)
+        seconds = watch.parse_timeout(sending.timeout)
+        printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
+        follower = RunFollower(
+            [(record, platform)],
+            printer,
+            plugins,
+            just_sent=is_new,
+            poll_seconds=sending.poll_seconds,
+            webhook=webhook,
+        )
+        if not watch.follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
+            print_problems([watch.make_timeout_problem(follower, sending.timeout)])
+            raise typer.Exit(Stage.SUBMIT.exit_code)
+        watch.print_end(follower.runs[0], sending.json, with_tail=not sending.stream)
     elif sending.json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
-        print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new, DATA: data})
+        reports = [report.content for report in data]
+        print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new, DATA: reports})
     else:
         name = name_index.find_unique_name(record.run)
         print_message(f"  robotrain status {name}    see its state\n  robotrain logs -f {name}   follow its log")
 
 
-def follow_submitted(
-    record: RunRecord,
-    platform: Platform,
-    plugins: Plugins,
-    sending: Sending,
-    is_new: bool,
-    webhook: str = "",
-) -> None:
-    """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after a timeout.
-
-    :param is_new: whether this command submitted it.
-    """
-    seconds = watch.parse_timeout(sending.timeout)
-    printer = LogPrinter(print_message_line) if sending.stream else WaitPrinter()
-    runs = [(record, platform)]
-    follower = RunFollower(runs, printer, plugins, just_sent=is_new, poll_seconds=sending.poll_seconds, webhook=webhook)
-    if not watch.follow(follower, printer, "wait", lambda: follower.wait_until_over(seconds)):
-        print_problems([watch.make_timeout_problem(follower, sending.timeout)])
-        raise typer.Exit(Stage.SUBMIT.exit_code)
-    watch.print_end(follower.runs[0], sending.json, with_tail=not sending.stream)
-
-
-def prepare_assets(rendered_plan: RenderedPlan, platform: Platform, as_json: bool) -> None:
-    """Upload what the plan needs without submitting it; raise Rejected when that fails."""
-    assets = []
-    for asset_line in platform.get_engine_for(Uploads).prepare(rendered_plan.plan):
-        assets.append(asset_line)
-        print_message(asset_line) if as_json else print_result(asset_line)
-    if as_json:
-        print_json({"platform": platform.name, "assets": assets})
-    print_message(f"{rendered_plan.plan.run} was not submitted")
-
-
 @contextlib.contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, unless the process handles it already."""
+def wait_for_services() -> Iterator[None]:
+    """Say after a while what is waited for, and treat SIGTERM like Ctrl-C: a checker ends with this process."""
     in_main = threading.current_thread() is threading.main_thread()
     has_default_handler = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if has_default_handler:
+    if has_default_handler:  # else the process handles it already
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with say_if_slow(ASKING):
+            yield
     finally:
         if has_default_handler:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
