@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from robotrain.check.required_features import FeatureRequirement, check_requirement
+from robotrain.check.needs import FeatureRequirement, check_requirement
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
