@@ -51,7 +51,7 @@ class Surroundings(NamedTuple):
                 workload_value.value,
                 workload_value.origin._replace(where=workload_value.origin.where.rpartition(":")[0]),
             )
-        return self.project.workload if self.project else None
+        return self.project.find("workload") if self.project else None
 
     def list_layers(self, workload: str, platform: str, declared: Mapping[str, type]) -> Iterator[Layer]:
         """Yield what they say for a job of a workload and a platform, the strongest first.
@@ -78,7 +78,7 @@ def read_surroundings(platform: Value | None = None, profile: Value | None = Non
 
         project = project_file.load_project(working_folder, profile)
     chosen_platform = (
-        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
+        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.find("platform") if project else None)
     )
     return surroundings._replace(project=project, platform=chosen_platform)
 

@@ -151,9 +151,10 @@ def _select_known(
     for source in sources:
         fitting_names = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
-            problems.append(_make_unknown_problem("role", source.role, list(roles), source.origin.where))
+            problems.append(_make_unknown_problem("sources", source.role, list(roles), source.origin.where))
         elif source.kinds[0] not in fitting_names:
-            problems.append(_make_unknown_problem("source kind", source.kinds[0], fitting_names, source.origin.where))
+            what = f"a source of role {source.role}"
+            problems.append(_make_unknown_problem(what, source.kinds[0], fitting_names, source.origin.where))
         else:
             yield source
 
@@ -318,5 +319,5 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
 def _make_unknown_problem(what: str, name: str, valid_names: Sequence[str], where: str) -> Problem:
     ways = suggest_name(name, valid_names)
     return make_problem(
-        "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
+        "file-unknown-key", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
     )

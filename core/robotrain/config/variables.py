@@ -64,7 +64,7 @@ def read_dotenv(path: Path) -> VariableLayer:
         file_text = read_limited(path)
     except (OSError, ValueError) as error:
         reason = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        file_problem = make_problem("file-unreadable.env-file", where=path.name, why=reason)
+        file_problem = make_problem("file-unreadable", where=path.name, what=path.name, why=reason)
         return VariableLayer(path.name, {}, (file_problem,))
     if blanks := next((match for match in re.finditer(r"[^\S\r\n]+", file_text) if len(match[0]) > MAX_BLANKS), None):
         line_place = f"{path.name}:{file_text.count(chr(10), 0, blanks.start()) + 1}"
