@@ -58,9 +58,14 @@ class Surroundings(NamedTuple):
 
         :param declared: what is read of variables, by where its values stand in a job file.
         """
+        parameters = {
+            f"{table}.{parameter.name}": parameter
+            for table, declared_type in declared.items()
+            for parameter in get_parameters(declared_type)
+        }
         for variables in self.variables:
-            named_values = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
-            yield Layer(dict(named_values))
+            values = {key: variables.find_first(parameter.env) for key, parameter in parameters.items()}
+            yield Layer({key: value for key, value in values.items() if value})
         if self.project:
             yield from self.project.list_layers(workload, platform)
 
