@@ -1,28 +1,24 @@
 """The job that a call of the Python API asks for: its values by the names of the options, resolved and checked."""
 
-import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from robotrain.config import job_file
-from robotrain.config.names import Names
+from robotrain.config.assignments import NamedValues
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.validate import format_scalar
-from robotrain.config.values import CALL_NAME, Origin, SourceText, Value
+from robotrain.config.values import CALL_NAME, Origin, Value
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
 from robotrain.submission import prepare
 
 make_problem = Messages(__file__)
@@ -86,48 +82,25 @@ def add_values(
     :param value_by_option: by the names of their options; None is no value.
     :param prefix: what stands before each name in messages: a step of a pipeline, with a dot.
     """
-    names, source_options = Names(workload, platform), list_source_options(workload, kinds)
-    values: dict[str, Value] = {}
-    sources: list[SourceText] = []
-    arguments, problems = request.line.arguments, list[Problem]()
+    named = NamedValues(request, workload, platform, kinds, "call", prefix)
+    source_options = list_source_options(workload, kinds)
     for name, value in value_by_option.items():
-        origin = Origin("call", f"{prefix}{name}")
-        full_names = names.find(name)
         if value is None:
             continue
-        if len(full_names) > 1:
-            ways = [Suggestion(f"**{{{full_name!r}: …}}") for full_name in full_names]
-            problems.append(make_problem("set-ambiguous.call", *ways, where=origin.where))
-        elif full_names:
-            values[full_names[0]] = Value(value, origin)
-        elif name in source_options:
-            role, role_kinds = source_options[name]
+        if name in source_options:
             texts = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-            sources += [SourceText(role, role_kinds, str(text), origin, Path.cwd()) for text in texts]
-        elif name == TRAINER_ARGS:
-            if isinstance(value, str) or not isinstance(value, Iterable):
-                problems.append(make_problem("value-invalid.trainer-args", where=origin.where))
-            else:
-                arguments = tuple(Value(argument, origin) for argument in value)
+            for text in texts:
+                named.add_source(name, *source_options[name], str(text))
+        elif name == PARAMS and isinstance(value, Mapping) and workload.own_command:
+            for key, item in value.items():
+                named.add(f"{PARAMS}.{key}", format_scalar(item))
         elif name == PARAMS and workload.own_command:
-            if isinstance(value, Mapping):
-                for key, item in value.items():
-                    values[f"params.{key}"] = Value(format_scalar(item), Origin("call", f"{origin.where}[{key!r}]"))
-            else:
-                problems.append(make_problem("value-invalid.params", where=origin.where))
+            named.add_problem("value-invalid.params", name)
         elif name == "config":
-            values["config"] = Value(str(value), origin)
+            named.values[name] = Value(str(value), named.make_origin(name))
         else:
-            known_names = [*names.list_keys(), *source_options, *[PARAMS] * bool(workload.own_command)]
-            near = suggest_name(names.find_short(name) or name, known_names)
-            title = f"{workload.name} on {platform.name} has no value"
-            shown_name = re.sub(r"[^\w<>-]", "?", redact(name))
-            where = f"{prefix}{shown_name}" if prefix else ""
-            problems.append(make_problem("value-unknown.call", *near, where=where, title=title, shown=shown_name))
-    line_layer = request.line._replace(
-        values={**request.line.values, **values}, sources=(*request.line.sources, *sources), arguments=arguments
-    )
-    return dataclasses.replace(request, line=line_layer), problems
+            named.add(name, value, (*source_options, *[PARAMS] * bool(workload.own_command)))
+    return named.make_request(), named.problems
 
 
 def list_source_options(

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -163,18 +162,10 @@ def test_every_invalid_value_is_reported_once_and_nothing_is_sent(check_refused)
     check_refused(words, 2, "value-unknown --over num_worker", "sweep-metric-unknown --metric", *values)
 
 
-@pytest.mark.parametrize(
-    ("over", "way"),
-    [
-        ("num_worker=1,2", "--over num_workers=1,2"),
-        ("lr=1e-3,1e-4", "--over learning_rate=1e-3,1e-4"),
-    ],
-)
-def test_a_wrong_name_is_answered_with_one_that_varies_the_same_values(sweep, over, way):
-    answer = sweep("--over", over)
-    answer.check_problems(2, f"value-unknown --over {over.partition('=')[0]}")
-    assert f"use   {way}" in answer.stderr
-    assert sweep(*shlex.split(way), "--dry-run").exit_code == 0
+def test_a_wrong_name_is_answered_with_the_nearest_one(sweep):
+    answer = sweep("--over", "num_worker=1,2")
+    answer.check_problems(2, "value-unknown --over num_worker")
+    assert "use   --over num_workers=VALUE" in answer.stderr
 
 
 def test_trials_share_no_output_folder(check_refused, sweep):

@@ -1,22 +1,21 @@
 """Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
-import contextlib
 import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from operator import methodcaller
 from typing import Any, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import publish_targets
-from robotrain.check.required_features import check_requirement, list_requirements, list_source_requirements
-from robotrain.check.source_limits import (
-    DATASET,
+from robotrain.check.needs import (
     check_combinations,
+    check_requirement,
     check_source_limits,
     check_spec_size,
-    list_dataset_pairs,
+    list_requirements,
+    list_source_requirements,
 )
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input
@@ -26,9 +25,8 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
-from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Platform, suggest_platforms
-from robotrain.model.source import Source, SourceError, SourceKind
-from robotrain.model.support import format_refusal, make_refusal
+from robotrain.model.platform import IMAGE_SETTING, ListPlatforms, Need, Platform, check_need
+from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
@@ -62,20 +60,14 @@ def check_job(
 ) -> Iterator[Problem]:
     """Yield problems by the platform's capabilities, then by the workload's and the platform's own rules."""
     capabilities = platform.capabilities
-    if not (support := capabilities.workload(workload.name)):
-        phrase = f"{format_refusal('run', support)} {workload.name}"
-        alternatives = suggest_platforms(
-            platform, platforms, lambda capabilities: capabilities.workload(workload.name), "runs it"
-        )
-        yield make_refusal("workload-not-accepted", phrase, support, platform.name, alternatives)
+    ask = methodcaller("workload", workload.name)
+    yield from check_need(Need("workload-not-accepted", "run", workload.name, ask, "runs it"), platform, platforms)
     chosen_inputs = resolution.inputs.chosen
     for job_input in chosen_inputs:
         yield from _check_source(job_input, platform, kinds, platforms)
-    datasets = [job_input for job_input in chosen_inputs if job_input.role == DATASET]
-    dataset_pairs = list_dataset_pairs(datasets)
-    yield from check_combinations(dataset_pairs, platform, kinds, platforms)
+    yield from check_combinations(chosen_inputs, platform, kinds, platforms)
     yield from check_source_limits(chosen_inputs, platform, kinds, platforms)
-    requirements = [*list_requirements(resolution, workload, kinds, dataset_pairs, capabilities)]
+    requirements = [*list_requirements(resolution, workload, kinds, capabilities)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
@@ -137,37 +129,22 @@ def _is_about_refused(problem: Problem, resolution: Resolution, platform: Platfo
 def _suggest_related_sources(
     problem: Problem, chosen_inputs: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Problem:
-    """Return a problem about a missing source with the sources that belong to those of other roles suggested first."""
-    ways = [
-        Suggestion(
-            " ".join(options), f"the {role} of {redact(_describe_meaning(job_input.text.text, job_input, kinds))}"
-        )
-        for job_input in chosen_inputs
-        if job_input.text
-        for role in problem.absent
-        for name in job_input.text.kinds
-        if (options := _list_related_options(job_input.text.text, role, kinds[name], platform, kinds))
-    ]
+    """Return a problem about a missing source with the sources that belong to those of other roles suggested first.
+
+    There are none for a text of which the platform does not accept all.
+    """
+    ways = list[Suggestion]()
+    for role, text in ((role, chosen.text) for chosen in chosen_inputs if chosen.text for role in problem.absent):
+        for name in text.kinds:
+            related_sources = [(kinds.get(kind), uri) for kind, uri in kinds[name].find_related(text.text, role)]
+            options = [
+                f"{kind.roles[role].flag} {shlex.quote(redact_if_secret(uri))}"
+                for kind, uri in related_sources
+                if kind and role in kind.roles and platform.capabilities.source(role, kind)
+            ]
+            if options and len(options) == len(related_sources):
+                ways.append(Suggestion(" ".join(options), f"the {role} of {redact(text.text)}"))
     return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
-
-
-def _describe_meaning(text: str, job_input: Input, kinds: Mapping[str, SourceKind]) -> str:
-    """Return what a text such as `latest` means; the text itself if its kind does not say."""
-    kind_names = job_input.text.kinds if job_input.text else ()
-    return next(filter(None, (kinds[name].describe_meaning(text, job_input.source) for name in kind_names)), text)
-
-
-def _list_related_options(
-    text: str, role: str, kind: SourceKind, platform: Platform, kinds: Mapping[str, SourceKind]
-) -> list[str]:
-    """Return the options for the sources of a role that belong to a text; none if the platform does not accept all."""
-    related_sources = kind.find_related(text, role)
-    related_kinds = [kinds[name] for name, _ in related_sources if name in kinds and role in kinds[name].roles]
-    if len(related_kinds) < len(related_sources) or not all(
-        platform.capabilities.source(role, kind) for kind in related_kinds
-    ):
-        return []
-    return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related_sources]
 
 
 def _check_source(
@@ -175,34 +152,15 @@ def _check_source(
 ) -> Iterator[Problem]:
     kind, role = kinds[job_input.source.kind], job_input.role
     support = platform.capabilities.source(role, kind)
-    if support:
-        return
     accepted_kinds = platform.capabilities.list_accepted_kinds(role, kinds)
+    forms = (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds)
+    form = support.suggestion or next(forms, "")
     accepts = f"{platform.name} accepts: {', '.join(accepted_kind.name for accepted_kind in accepted_kinds)}"
-    accepted_form = support.suggestion or next(
-        (f"{accepted_kind.roles[role].flag} {accepted_kind.get_form(role)}" for accepted_kind in accepted_kinds), ""
-    )
-    flags = {kind.roles[role].flag for kind in kinds.values() if role in kind.roles}
-    if not accepted_kinds and accepted_form.partition(" ")[0] in flags:
-        accepted_form = ""
-    flag = kind.roles[role].flag
-    source_text = str(job_input.source)
-    for accepted_kind in accepted_kinds:  # the same thing, as a kind with this flag names it that the platform accepts
-        with contextlib.suppress(SourceError):
-            accepted_text = str(accepted_kind.parse(source_text, Path("/")))
-            if accepted_kind.roles[role].flag == flag and accepted_text != source_text:
-                accepted_form = f"{flag} {accepted_text}"
-    phrase = f"{format_refusal('accept', support)} {kind.title}"
-    alternatives = suggest_platforms(
-        platform, platforms, lambda capabilities: capabilities.source(role, kind), f"accepts {kind.name}"
-    )
-    if accepted_form.startswith("--platform"):  # what the kind itself says
-        accepts, alternatives = "", ()
-    ways = (*([Suggestion(accepted_form, accepts)] if accepted_form else []), *alternatives)
-    refused_support = support._replace(suggestion=accepted_form)
-    yield make_refusal(
-        "source-not-accepted", phrase, refused_support, platform.name, ways, job_input.where, source_text
-    )
+    if form.startswith("--platform"):  # what the kind itself says
+        platforms, accepts = dict, ""
+    ask, where, given = methodcaller("source", role, kind), job_input.where, str(job_input.source)
+    need = Need("source-not-accepted", "accept", kind.title, ask, f"accepts {kind.name}", where, given)
+    yield from check_need(need, platform, platforms, *([Suggestion(form, accepts)] if form else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,8 +178,7 @@ def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[P
     """Yield problems of a plan that its platform accepted earlier."""
     kinds = plugins.source_kinds()
     chosen_inputs = _list_inputs(plan.job, kinds, Origin("run", plan.run))
-    dataset_pairs = list_dataset_pairs([job_input for job_input in chosen_inputs if job_input.role == DATASET])
-    yield from check_combinations(dataset_pairs, platform, kinds, plugins.platforms)
+    yield from check_combinations(chosen_inputs, platform, kinds, plugins.platforms)
     yield from check_source_limits(chosen_inputs, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)
 

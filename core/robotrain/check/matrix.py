@@ -3,14 +3,16 @@
 `robotrain platforms`, docs/parity.md and the parity tests derive from it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations_with_replacement
+from operator import methodcaller
 from typing import Literal
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import source_limits
+from robotrain.check import needs
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
 from robotrain.model.platform import Platform
@@ -55,108 +57,76 @@ def make_matrix(
     platforms: Mapping[str, Platform], kinds: Mapping[str, SourceKind], workloads: Mapping[str, Workload]
 ) -> ParityMatrix:
     """Return the matrix, with a row for everything that is installed or that a platform declares."""
-    capabilities_by_platform = {name: platform.capabilities for name, platform in platforms.items()}
+    capabilities = {name: platform.capabilities for name, platform in platforms.items()}
+    declared = [*capabilities.values()]
+    datasets = sorted(
+        name for name, kind in kinds.items() if _can_fill(kind, needs.DATASET) and _is_relevant(kind, declared)
+    )
     rows = (
-        *_make_source_rows(capabilities_by_platform, kinds),
-        *_make_combination_rows(capabilities_by_platform, kinds),
-        *_make_workload_rows(capabilities_by_platform, workloads),
-        *_make_feature_rows(capabilities_by_platform, workloads),
+        *_list_source_rows(declared, kinds),
+        *_list_combination_rows([kinds[name] for name in datasets]),
+        *_list_workload_rows(declared, workloads),
+        *_list_feature_rows(declared, workloads),
     )
-    exclusions = (
-        source_limits.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(capabilities_by_platform, kinds)
-    )
-    limits = tuple(_make_limits(capabilities_by_platform))
     return ParityMatrix(
-        platforms=tuple(capabilities_by_platform), rows=rows, limits=limits, exclusions=tuple(filter(None, exclusions))
+        platforms=tuple(capabilities),
+        rows=tuple(
+            MatrixRow(section=section, names=names, cells={name: ask(each) for name, each in capabilities.items()})
+            for section, names, ask in rows
+        ),
+        limits=tuple(_list_limits(capabilities)),
+        exclusions=tuple(filter(None, (needs.describe_exclusion(kinds[name]) for name in datasets))),
     )
 
 
-def _make_source_rows(
-    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
-) -> Iterator[MatrixRow]:
-    declared_keys = {key for capabilities in capabilities_by_platform.values() for key in capabilities.sources}
+RowQuestion = tuple[MatrixSection, Mapping[str, str], Callable[[Capabilities], Support]]
+"""Section and names of a row, and what is asked of each platform."""
+
+
+def _list_source_rows(declared: Sequence[Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[RowQuestion]:
+    declared_keys = {key for capabilities in declared for key in capabilities.sources}
     for role in ROLES:
-        unknown_kinds = {
-            kind for declared_role, kind in declared_keys if declared_role == role and kind not in kinds
-        } - {ANY}
-        named_kinds = {
-            name
-            for name, kind in kinds.items()
-            if _can_fill(kind, role) and _is_relevant(kind, capabilities_by_platform)
-        }
+        unknown_kinds = {name for key_role, name in declared_keys if key_role == role and name not in kinds} - {ANY}
+        named_kinds = {name for name, kind in kinds.items() if _can_fill(kind, role) and _is_relevant(kind, declared)}
         for name in sorted(named_kinds | unknown_kinds):
-            kind = kinds.get(name)
-            cells = {
-                platform: capabilities.source(role, kind) if kind else _get_declared_support(capabilities, role, name)
-                for platform, capabilities in capabilities_by_platform.items()
-            }
-            yield MatrixRow(section="sources", names={"role": role, "kind": name}, cells=cells)
+            is_known = name in kinds
+            ask = methodcaller("source", role, kinds[name]) if is_known else _ask_declared(role, name)
+            yield "sources", {"role": role, "kind": name}, ask
         if named_kinds | unknown_kinds:
-            other_cells = {
-                platform: _get_declared_support(capabilities, role, ANY)
-                for platform, capabilities in capabilities_by_platform.items()
-            }
-            yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=other_cells)
+            yield "sources", {"role": role, "kind": ANY}, _ask_declared(role, ANY)
 
 
-def _make_combination_rows(
-    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
-) -> Iterator[MatrixRow]:
-    for kind, other_kind in combinations_with_replacement(_list_dataset_kinds(capabilities_by_platform, kinds), 2):
-        if kind == other_kind and not kinds[kind].roles[source_limits.DATASET].repeatable:
-            continue
-        cells = {
-            platform: source_limits.get_pair_support(capabilities, kinds[kind], kinds[other_kind])
-            for platform, capabilities in capabilities_by_platform.items()
-        }
-        yield MatrixRow(section="combinations", names={"kind": kind, "other": other_kind}, cells=cells)
+def _ask_declared(role: str, name: str) -> Callable[[Capabilities], Support]:
+    return lambda capabilities: capabilities.sources.get((role, name), UNKNOWN)
 
 
-def _list_dataset_kinds(
-    capabilities_by_platform: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]
-) -> list[str]:
-    return sorted(
-        name
-        for name, kind in kinds.items()
-        if _can_fill(kind, source_limits.DATASET) and _is_relevant(kind, capabilities_by_platform)
-    )
+def _list_combination_rows(datasets: Sequence[SourceKind]) -> Iterator[RowQuestion]:
+    for kind, other_kind in combinations_with_replacement(datasets, 2):
+        if kind != other_kind or kind.roles[needs.DATASET].repeatable:
+            ask = partial(needs.get_pair_support, kind=kind, other_kind=other_kind)
+            yield "combinations", {"kind": kind.name, "other": other_kind.name}, ask
 
 
-def _make_workload_rows(
-    capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
-) -> Iterator[MatrixRow]:
-    workload_names = {
-        *workloads,
-        *(name for capabilities in capabilities_by_platform.values() for name in capabilities.workloads),
-    } - {ANY}
-    for name in (*sorted(workload_names), ANY):
-        cells = {platform: capabilities.workload(name) for platform, capabilities in capabilities_by_platform.items()}
-        yield MatrixRow(section="workloads", names={"workload": name}, cells=cells)
+def _list_workload_rows(declared: Sequence[Capabilities], workloads: Mapping[str, Workload]) -> Iterator[RowQuestion]:
+    names = {*workloads, *(name for capabilities in declared for name in capabilities.workloads)} - {ANY}
+    for name in (*sorted(names), ANY):
+        yield "workloads", {"workload": name}, methodcaller("workload", name)
 
 
-def _make_feature_rows(
-    capabilities_by_platform: Mapping[str, Capabilities], workloads: Mapping[str, Workload]
-) -> Iterator[MatrixRow]:
-    needed_features = {
-        parameter.param.requires for workload in workloads.values() for parameter in get_parameters(workload.parameters)
-    }
-    declared_features = {name for capabilities in capabilities_by_platform.values() for name in capabilities.features}
-    for name in (*FEATURES, *sorted((needed_features | declared_features) - {"", ANY, *FEATURES})):
-        cells = {platform: capabilities.feature(name) for platform, capabilities in capabilities_by_platform.items()}
-        yield MatrixRow(section="features", names={"feature": name}, cells=cells)
+def _list_feature_rows(declared: Sequence[Capabilities], workloads: Mapping[str, Workload]) -> Iterator[RowQuestion]:
+    parameters = (parameter for workload in workloads.values() for parameter in get_parameters(workload.parameters))
+    names = {parameter.param.requires for parameter in parameters}
+    names |= {name for capabilities in declared for name in capabilities.features}
+    for name in (*FEATURES, *sorted(names - {"", ANY, *FEATURES})):
+        yield "features", {"feature": name}, methodcaller("feature", name)
 
 
-def _make_limits(capabilities_by_platform: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
-    declared_limits = {name for capabilities in capabilities_by_platform.values() for name in capabilities.limits}
+def _list_limits(capabilities: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
+    declared_limits = {name for each in capabilities.values() for name in each.limits}
     for name in (*LIMITS, *sorted(declared_limits - LIMITS.keys())):
-        numbers: dict[str, int | None] = {
-            platform: capabilities.limits.get(name) for platform, capabilities in capabilities_by_platform.items()
-        }
-        if name == source_limits.SOURCES_LIMIT:
-            numbers = {
-                platform: source_limits.get_source_limit(capabilities)
-                for platform, capabilities in capabilities_by_platform.items()
-            }
+        numbers = {platform: each.limits.get(name) for platform, each in capabilities.items()}
+        if name == needs.SOURCES_LIMIT:
+            numbers = {platform: needs.get_source_limit(each) for platform, each in capabilities.items()}
         yield MatrixLimit(name=name, numbers=numbers)
 
 
@@ -164,13 +134,7 @@ def _can_fill(kind: SourceKind, role: str) -> bool:
     return bool(kind.target or kind.platform_managed) if role == PUBLISH_ROLE else role in kind.roles
 
 
-def _is_relevant(kind: SourceKind, capabilities_by_platform: Mapping[str, Capabilities]) -> bool:
+def _is_relevant(kind: SourceKind, declared: Sequence[Capabilities]) -> bool:
     """Return whether platforms support the kind itself; some kinds always stand for a source of another kind."""
     has_action = kind.container_plugin or kind.target or kind.platform_managed or kind.example
-    return bool(has_action) or any(
-        kind.name == name for capabilities in capabilities_by_platform.values() for _, name in capabilities.sources
-    )
-
-
-def _get_declared_support(capabilities: Capabilities, role: str, name: str) -> Support:
-    return capabilities.sources.get((role, name), UNKNOWN)
+    return bool(has_action) or any(kind.name == name for capabilities in declared for _, name in capabilities.sources)

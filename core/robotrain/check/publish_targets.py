@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,8 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.job import Job
-from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
+from robotrain.model.platform import ListPlatforms, Need, Platform, check_need
 from robotrain.model.source import SourceError, SourceKind
-from robotrain.model.support import format_refusal, make_refusal
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 
@@ -111,67 +111,47 @@ def check_targets(
     platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     """Yield problems for invalid addresses, and for those that the platform cannot write to."""
-    makes_checkpoints = workload.produces == "checkpoints"
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     targets_by_name = {
         target.parameter: target for target in list_targets(resolution.job, workload, kinds, platform.capabilities)
     }
     for name in workload.targets:
-        address = str(resolution.job[name] or "")
-        value_place = resolution.parameters[name].origin.where
+        address, flag = str(resolution.job[name] or ""), flags[name]
+        where = resolution.parameters[name].origin.where
         if target := targets_by_name.get(name):
-            yield from _check_target(target, flags[name], value_place, platform, platforms, makes_checkpoints)
+            problems = _find_target_problems(target, flag, where, workload)
+            yield from problems or _check_support(target, flag, where, platform, platforms)
         elif is_address(address):
-            yield _make_unknown_problem(address, flags[name], value_place, kinds, platform.capabilities)
+            yield _make_unknown_problem(address, flag, where, kinds, platform.capabilities)
 
 
-def _check_target(
-    target: TargetAddress,
-    flag: str,
-    value_place: str,
-    platform: Platform,
-    platforms: ListPlatforms,
-    makes_checkpoints: bool,
-) -> Iterator[Problem]:
+def _find_target_problems(target: TargetAddress, flag: str, where: str, workload: Workload) -> list[Problem]:
+    """Return what is wrong with an address, whatever the platform is."""
     kind = target.kind
     try:
         kind.parse_target(target.text)
     except SourceError as error:
-        yield make_problem(
-            "source-invalid",
-            where=value_place,
-            given=redact(target.text, kind.schemes),
-            flag=flag,
-            title=kind.title,
-            why=error.why,
-            suggestion=error.suggestion or kind.place_form,
-        )
-        return
-    if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
-        yield make_problem(
-            "target-takes-checkpoints",
-            suggest_leaving_out(flag),
-            where=value_place,
-            given=target.text,
-            title=kind.title,
-        )
-        return
-    support = platform.capabilities.source(PUBLISH_ROLE, kind)
-    if not support:
-        phrase = f"{format_refusal('publish', support)} to {kind.title}"
-        shown_address = redact(target.text)
-        alternatives = suggest_platforms(
-            platform,
-            platforms,
-            lambda capabilities: capabilities.source(PUBLISH_ROLE, kind),
-            f"publishes to {kind.name}",
-        )
-        if platform.capabilities.feature("runs_here"):
-            alternatives = (Suggestion(f"{flag} FOLDER"),)  # who runs a job here means no cluster
-        alternatives = alternatives if value_place.startswith("-") else (*alternatives, suggest_leaving_out(flag))
-        yield make_refusal(
-            "target-not-accepted", phrase, support, platform.name, alternatives, value_place, shown_address
-        )
+        way = Suggestion(f"{flag} {error.suggestion or kind.place_form}")
+        given = redact(target.text, kind.schemes)
+        title, why = kind.title, error.why
+        return [make_problem("source-invalid", way, where=where, given=given, flag=flag, title=title, why=why)]
+    if workload.produces == "checkpoints" or not kind.target_form or kind.target_form.takes_results:
+        return []
+    way = suggest_leaving_out(flag)
+    return [make_problem("target-takes-checkpoints", way, where=where, given=target.text, title=kind.title)]
+
+
+def _check_support(
+    target: TargetAddress, flag: str, where: str, platform: Platform, platforms: ListPlatforms
+) -> Iterator[Problem]:
+    kind = target.kind
+    ways = [] if where.startswith("-") else [suggest_leaving_out(flag)]
+    if platform.capabilities.feature("runs_here"):
+        ways, platforms = [Suggestion(f"{flag} FOLDER"), *ways], dict  # who runs a job here means no cluster
+    ask, remark = methodcaller("source", PUBLISH_ROLE, kind), f"publishes to {kind.name}"
+    title, given = f"to {kind.title}", redact(target.text)
+    need = Need("target-not-accepted", "publish", title, ask, remark, where, given)
+    yield from check_need(need, platform, platforms, *ways)
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:

@@ -1,9 +1,10 @@
-"""`--set KEY=VALUE`: values of a job by their names in a job file, as strong as flags."""
+"""Values of a job by their names in a job file, as strong as flags: `--set KEY=VALUE`, and those of a call."""
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robotrain.config.names import Names
 from robotrain.config.own_parameters import extend_for_request, list_own_names
@@ -34,46 +35,56 @@ def apply_assignments(
 ) -> tuple[Request, list[Problem]]:
     """Return the request with every `KEY=VALUE` of `assignment_texts`, and the problems.
 
-    KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
-    (repeated for several sources, which replace all sources of the role), `set_env.NAME` for one name of a parameter
-    with pairs, `params.NAME` for a parameter of the user's own, or `trainer_args` with a JSON list, which replaces that
-    of the job file. VALUE is the text that a flag would have; an empty one counts as unset. A value that `request` has
-    by flag is a problem.
+    VALUE is the text that a flag would have; an empty one counts as unset.
 
     :param kinds: needed only for sources.
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
     :param flag: the option that the texts were given by.
     """
-    workload = extend_for_request(workload, request, platform)
-    key_names = Names(workload, platform, kinds)
-    parser = _AssignmentParser(request, workload, platform, key_names, prefix, f"{flag} {prefix}")
+    parser = NamedValues(request, workload, platform, kinds or {}, "flag", f"{flag} {prefix}")
     for assignment_text in assignment_texts:
-        parser.add_assignment(assignment_text)
+        key, value = split_assignment(assignment_text)
+        if value is None or not key:
+            parser.add_problem("value-invalid.assignment", key)
+        else:
+            parser.add(key, value)
     return parser.make_request(), parser.problems
 
 
-@dataclasses.dataclass
-class _AssignmentParser:
-    """Parser of `KEY=VALUE` texts, which collects values and problems."""
+class NamedValues:
+    """Reader of values by their names, which collects values and problems.
 
-    request: Request
-    workload: Workload
-    platform: Platform
-    names: Names
-    prefix: str
-    flag: str
-    """The option that the texts were given by, with the prefix."""
-    values: dict[str, Value] = dataclasses.field(default_factory=dict)
-    sources: list[SourceText] = dataclasses.field(default_factory=list)
-    arguments: tuple[Value, ...] | None = None
-    problems: list[Problem] = dataclasses.field(default_factory=list)
+    A key is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
+    (repeated for several sources, which replace all sources of the role), `set_env.NAME` for one name of a parameter
+    with pairs, `params.NAME` for a parameter of the user's own, or `trainer_args` with a list, as a text in JSON, which
+    replaces that of the job file. A value that `request` has by flag is a problem.
+
+    :param start: what stands before each key in messages.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        workload: Workload,
+        platform: Platform,
+        kinds: Mapping[str, SourceKind],
+        layer: str,
+        start: str,
+    ) -> None:
+        self.request, self.platform, self._layer, self._start = request, platform, layer, start
+        self.workload = extend_for_request(workload, request, platform)
+        self.names = Names(self.workload, platform, kinds)
+        self.values: dict[str, Value] = {}
+        self.sources: list[SourceText] = []
+        self.arguments: tuple[Value, ...] | None = None
+        self.problems: list[Problem] = []
 
     def make_origin(self, key: str) -> Origin:
         """Return the origin of a key's value."""
-        return Origin("flag", f"{self.flag}{key}")
+        return Origin(self._layer, f"{self._start}{key}")
 
     def make_request(self) -> Request:
-        """Return the request with all parsed values."""
+        """Return the request with all values."""
         line_layer = self.request.line
         changed_line = line_layer._replace(
             values={**line_layer.values, **self.values},
@@ -82,103 +93,88 @@ class _AssignmentParser:
         )
         return dataclasses.replace(self.request, line=changed_line)
 
-    def add_assignment(self, assignment_text: str) -> None:
-        """Parse one `KEY=VALUE`."""
-        key, value = split_assignment(assignment_text)
+    def add(self, key: str, value: Any, other_keys: Iterable[str] = ()) -> None:
+        """Add a value by its key. `other_keys`: that the caller knows; one of them may be meant by an unknown key."""
         table, _, name = key.rpartition(".")
-        if value is None or not key:
-            self.problems.append(make_problem("value-invalid.assignment", where=self.format_place(key)))
-        elif key in ARGUMENT_KEYS:
-            self.add_arguments(key, value)
-        elif table.startswith("sources."):
-            self.add_source(key, table.partition(".")[2], name, value)
+        if key in ARGUMENT_KEYS:
+            self._add_arguments(key, value)
+        elif key in self.names.sources:
+            self.add_source(key, table.partition(".")[2], (name,), value)
         elif full_names := self.names.find(key):
-            self.add_field(key, full_names, value)
+            self._add_field(key, full_names, value)
         elif table == "params" and self.workload.own_command:
-            self.add_param(key, name, value)
+            self._add_value(key, f"params.{name}", value)  # which may be a new one
         elif name_pair := self.names.find_pair(key):
-            self.add_pair(key, *name_pair, value)
+            self._add_pair(key, *name_pair, value)
         else:
-            self.add_unknown_key(key)
+            self._report_unknown(key, other_keys)
 
-    def add_field(self, key: str, full_names: Sequence[str], value_text: str) -> None:
-        """Add a value.
+    def add_source(self, key: str, role: str, kinds: tuple[str, ...], text: str) -> None:
+        """Add a source, unless the role has one by flag."""
+        if by_flag := next((source for source in self.request.line.sources if source.role == role), None):
+            self._add_conflict(by_flag.origin.where, key)
+        else:
+            self.sources.append(SourceText(role, kinds, text, self.make_origin(key), Path.cwd()))
 
-        :param full_names: the full names that the key stands for.
-        """
+    def add_problem(self, message: str, key: str, *ways: Suggestion, **facts: Any) -> None:
+        """Report what is wrong with a key or its value."""
+        key = redact(key)
+        self.problems.append(make_problem(message, *ways, where=f"{self._start}{key}", key=key, **facts))
+
+    def _add_field(self, key: str, full_names: Sequence[str], value: Any) -> None:
+        """Add a value. `full_names`: what the key stands for."""
         full_name, name = full_names[0], key.rpartition(".")[2]
         if len(full_names) > 1:
-            ways = [Suggestion(f"{self.flag}{full_name}=…") for full_name in full_names]
-            self.problems.append(make_problem("set-ambiguous", *ways, where=self.format_place(key), name=name))
-            return
-        if full_name.startswith("parameters.") and name in list_own_names(self.workload.parameters):
-            self.add_param(key, name, value_text)
-            return
+            ways = [Suggestion(f"{self._start}{full_name}=…") for full_name in full_names]
+            self.add_problem("set-ambiguous", key, *ways)
+        elif full_name.startswith("parameters.") and name in list_own_names(self.workload.parameters):
+            self._add_value(key, f"params.{name}", value)
+        else:
+            self._add_value(key, full_name, value)
+
+    def _add_value(self, key: str, full_name: str, value: Any) -> None:
         line_value = self.request.line.values.get(full_name)
-        if earlier_value := (line_value if line_value and line_value.value != "" else self.values.get(full_name)):
-            self.add_conflict(earlier_value.origin.where, key)
+        if earlier := (line_value if line_value and line_value.value != "" else self.values.get(full_name)):
+            self._add_conflict(earlier.origin.where, key)
         else:
-            self.values[full_name] = Value(value_text, self.make_origin(key))
+            self.values[full_name] = Value(value, self.make_origin(key))
 
-    def add_param(self, key: str, name: str, value_text: str) -> None:
-        """Add a parameter of the user's own, which may be a new one."""
-        full_name = f"params.{name}"
-        if earlier_value := self.request.line.values.get(full_name) or self.values.get(full_name):
-            self.add_conflict(earlier_value.origin.where, key)
-        else:
-            self.values[full_name] = Value(value_text, self.make_origin(key))
-
-    def add_pair(self, key: str, full_name: str, name: str, value_text: str) -> None:
+    def _add_pair(self, key: str, full_name: str, name: str, value: Any) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
-        earlier_value = self.values.get(full_name) or self.request.line.values.get(full_name)
-        earlier_texts = earlier_value.value if earlier_value else []
-        names = {str(text).partition("=")[0] for text in earlier_texts}
-        if earlier_value and (isinstance(earlier_texts, str) or name in names):
-            self.add_conflict(earlier_value.origin.where, key)
+        earlier = self.values.get(full_name) or self.request.line.values.get(full_name)
+        texts = earlier.value if earlier else []
+        if earlier and (isinstance(texts, str) or name in {str(text).partition("=")[0] for text in texts}):
+            self._add_conflict(earlier.origin.where, key)
         else:
-            self.values[full_name] = Value([*earlier_texts, f"{name}={value_text}"], self.make_origin(key))
+            self.values[full_name] = Value([*texts, f"{name}={value}"], self.make_origin(key))
 
-    def add_source(self, key: str, role: str, kind: str, text: str) -> None:
-        if key not in self.names.sources:
-            self.add_unknown_key(key)
-        elif by_flag := next((source for source in self.request.line.sources if source.role == role), None):
-            self.add_conflict(by_flag.origin.where, key)
-        else:
-            self.sources.append(SourceText(role, (kind,), text, self.make_origin(key), Path.cwd()))
-
-    def add_arguments(self, key: str, json_text: str) -> None:
+    def _add_arguments(self, key: str, value: Any) -> None:
         try:
-            arguments = json.loads(json_text)
-        except ValueError:
+            arguments = json.loads(value) if isinstance(value, str) else [*map(str, value)]
+        except (ValueError, TypeError):
             arguments = None
         later_arguments = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
-            self.problems.append(make_problem("value-invalid.arguments", where=self.format_place(key)))
+            self.add_problem("value-invalid.arguments", key)
         elif repeated_names := list_option_names(later_arguments, self.workload) & list_option_names(
             arguments, self.workload
         ):
-            self.add_conflict(f"{', '.join(map(redact, sorted(repeated_names)))} after --", key)
+            self._add_conflict(f"{', '.join(map(redact, sorted(repeated_names)))} after --", key)
         elif self.arguments is not None:
-            self.add_conflict(f"{self.flag}{key}", key)
+            self._add_conflict(f"{self._start}{key}", key)
         else:
             self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
 
-    def add_conflict(self, other_place: str, key: str) -> None:
-        self.problems.append(make_problem("options-conflict", where=self.format_place(key), other=other_place))
+    def _add_conflict(self, other_place: str, key: str) -> None:
+        self.add_problem("options-conflict", key, other=other_place)
 
-    def add_unknown_key(self, key: str) -> None:
-        """Report an unknown key, with the nearest one."""
+    def _report_unknown(self, key: str, other_keys: Iterable[str]) -> None:
         table, _, key_in_table = key.partition(".")
         reason = ""
         if key in ("workload", "platform", "profile"):
             reason = "It has an argument or option of its own."
         elif table == "platforms" and key_in_table.partition(".")[0] != self.platform.name:
             reason = f"The job is for {self.platform.name}: only its settings can be changed."
-        meant = self.names.find_short(key) or key
-        ways = [Suggestion(f"{way.text}=VALUE") for way in suggest_name(meant, self.names.list_keys(), self.flag)]
-        where = self.format_place(key)
-        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=reason))
-
-    def format_place(self, key: str) -> str:
-        """Return the place of a key on the line."""
-        return f"{self.flag}{redact(key)}"
+        near = suggest_name(self.names.find_short(key) or key, [*self.names.list_keys(), *other_keys], self._start)
+        ways = near if self._layer == "call" else [Suggestion(f"{way.text}=VALUE") for way in near]
+        self.add_problem("value-unknown", key, *ways, why=reason)

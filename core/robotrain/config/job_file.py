@@ -12,7 +12,6 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.values import (
     CONFIG_LAYER,
     JOB_FILE_LAYER,
-    MAX_KEYS,
     Layer,
     Origin,
     SourceText,
@@ -55,26 +54,24 @@ class JobReader:
 
     def read_top(self, keys: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of the file; none if it cannot be read."""
+        what = f"the {self.kind} file"
         try:
             root = parse_yaml(read_limited(self.path))
-        except OSError as error:
-            ways = suggest_path(self.path) if isinstance(error, FileNotFoundError) else ()
-            self._add_unreadable(f"{error.strerror}.", ways)
-            return
         except MalformedYaml as error:
-            place = self.format_place(error.line) if error.line else self.name
-            self.problems.append(
-                make_problem("file-malformed.job-file", where=place, kind=self.kind, why=redact(error.why))
-            )
+            place, reason = self.format_place(error.line) if error.line else self.name, redact(error.why)
+            self.problems.append(make_problem("file-malformed", where=place, what=what, form="YAML", why=reason))
             return
-        except ValueError as error:
-            self._add_unreadable(str(error))
+        except (OSError, ValueError) as error:
+            ways = suggest_path(self.path) if isinstance(error, FileNotFoundError) else ()
+            reason = f"{error.strerror}." if isinstance(error, OSError) else str(error)
+            path = str(self.path)
+            self.problems.append(make_problem("file-unreadable", *ways, given=path, what=what, why=reason))
             return
         is_empty = root is None or not (root.pairs or root.items or root.text)
         if is_empty and self.kind == "job":  # of a pipeline, that it has no steps is said elsewhere
             self.problems.append(make_problem("file-empty", given=str(self.path)))
         if root and not self._is_other_kind(root):
-            yield from self.read_mapping(root, f"the {self.kind} file", keys)
+            yield from self.read_mapping(root, what, keys)
 
     def _is_other_kind(self, root: YamlNode) -> bool:
         """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
@@ -126,22 +123,14 @@ class JobReader:
         if node.kind != "mapping":
             self.add_problem(node, f"{title} must be a mapping of names to values")
             return
-        if len(node.pairs) > MAX_KEYS:
-            self.add_problem(node, f"{title} has {len(node.pairs)} names; it can have at most {MAX_KEYS}")
-            return
         for key, value_node in node.pairs:
             if not keys or key.text in keys:
                 yield key.text, value_node
             elif key.text != SCHEMA_KEY:
+                ways, place = suggest_name(key.text, keys), self.format_place(key.line)
+                name, known = redact(key.text), ", ".join(keys)
                 self.problems.append(
-                    make_problem(
-                        "file-unknown-key.job-file",
-                        *suggest_name(key.text, keys),
-                        where=self.format_place(key.line),
-                        what=title,
-                        name=redact(key.text),
-                        known=", ".join(keys),
-                    )
+                    make_problem("file-unknown-key", *ways, where=place, what=title, name=name, known=known)
                 )
 
     def _read_table(self, node: YamlNode, title: str) -> dict[str, Value]:
@@ -199,11 +188,7 @@ class JobReader:
 
     def add_problem(self, node: YamlNode, title: str) -> None:
         """Report what is wrong with a node."""
-        self.problems.append(make_problem("file-wrong.job-file", where=self.format_place(node.line), title=title))
-
-    def _add_unreadable(self, reason: str, ways: Sequence[Any] = ()) -> None:
-        path = str(self.path)
-        self.problems.append(make_problem("file-unreadable.job-file", *ways, given=path, kind=self.kind, why=reason))
+        self.problems.append(make_problem("file-wrong", where=self.format_place(node.line), title=title))
 
 
 def read_workload_config(workload: Workload, config: Value) -> Layer:
@@ -251,6 +236,5 @@ def _read_values(workload: Workload, config: Value, path: Path) -> Iterator[Conf
 
 
 def _make_config_problem(path: Path, config: Value, reason: str) -> Problem:
-    return make_problem(
-        "file-unreadable.configuration", where=config.origin.where, given=str(config.value), name=path.name, why=reason
-    )
+    what = f"the configuration file {path.name}"
+    return make_problem("file-unreadable", where=config.origin.where, given=str(config.value), what=what, why=reason)

@@ -26,11 +26,15 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     Values that no file may choose are left out, with a comment: programs and patches.
     """
     job, workload = resolution.job, resolution.workload
-    of_workload = get_parameters(get_declared(workload.parameters))
-    own_parameters = get_parameters(workload.parameters)[len(of_workload) :]
+    declared = get_parameters(get_declared(workload.parameters))
+    own_parameters = get_parameters(workload.parameters)[len(declared) :]
     settings_type: type = type(resolution.settings)
-    values, settings = dict(job.parameters), dict(list_fields(resolution.settings))
-    platform_values = _collect_values(get_parameters(settings_type), resolution.platform_settings, settings)
+    resolved = dict(job.parameters)
+    settings = dict(list_fields(resolution.settings))
+    comments = [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."]
+    values = _collect_values(declared, resolution.parameters, resolved, comments)
+    own_values = _collect_values(own_parameters, resolution.parameters, resolved, comments)
+    platform_values = _collect_values(get_parameters(settings_type), resolution.platform_settings, settings, comments)
     sources: dict[str, list[dict[str, str]]] = {}
     for job_input in resolution.inputs.chosen:
         if not job_input.implied:
@@ -39,20 +43,11 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     document = {
         "workload": job.workload,
         "sources": sources,
-        "parameters": _collect_values(of_workload, resolution.parameters, values),
-        "params": _collect_values(own_parameters, resolution.parameters, values),
+        "parameters": values,
+        "params": own_values,
         ARGUMENT_KEYS[bool(workload.own_command)]: [argument.value for argument in resolution.trainer_args],
         "platforms": {platform: platform_values} if platform_values else {},
     }
-    comments = [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."]
-    comments += [
-        f"# A file cannot hold {parameter.flag}: add it to the command,"
-        f" {parameter.flag} {dump_yaml(values[parameter.name])}"
-        for parameter in of_workload
-        if _is_line_only(parameter, values[parameter.name])
-        and _is_given(resolution.parameters[parameter.name], values[parameter.name])
-    ]
-    comments += [f"# A file cannot hold {flag}: add it to the command." for flag in list_unsaved_patches(resolution)]
     blocks = ["\n".join(comments), *(dump_yaml({key: part}) for key, part in document.items() if part)]
     return "\n\n".join(blocks) + "\n"
 
@@ -73,39 +68,30 @@ def list_unsaved_patches(resolution: Resolution | None) -> list[str]:
     """Return the options of the platform that name a patch, which a file cannot hold."""
     assert resolution is not None, "only a resolved job can be saved"
     settings_type: type = type(resolution.settings)
-    fields = dict(list_fields(resolution.settings))
-    return [
-        parameter.flag
-        for parameter in get_parameters(settings_type)
-        if parameter.param.form == "patch" and fields[parameter.name]
-    ]
+    patches = (parameter for parameter in get_parameters(settings_type) if parameter.param.form == "patch")
+    return [parameter.flag for parameter in patches if getattr(resolution.settings, parameter.name)]
 
 
 def _collect_values(
-    declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any]
+    declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], comments: list[str]
 ) -> dict[str, Any]:
-    """Return the given values by name, in the form that a file has them in."""
+    """Return the given values by name, in the form that a file has them in; for those that none may have, a comment."""
     parsers = {"pairs": load_pairs, "texts": load_texts}
-    return {
-        parameter.name: parsers.get(parameter.param.form, lambda value: value)(resolved[parameter.name])
-        for parameter in declared
-        if not _is_line_only(parameter, resolved[parameter.name])
-        and _is_given(values[parameter.name], resolved[parameter.name])
-    }
-
-
-def _is_line_only(parameter: Parameter, value: Any) -> bool:
-    """Return whether no file may have a value: it names a program or code, or is given on the line only."""
-    form = parameter.param.program_texts
-    return (
-        parameter.param.names == "program"
-        or parameter.param.form == "patch"
-        or bool(form and any(re.fullmatch(form, item_text) for item_text in load_texts(value)))
-    )
-
-
-def _is_given(value: Value, resolved: Any) -> bool:
-    return resolved is not None and value.origin.layer not in DEFAULT_LAYERS
+    collected = {}
+    for parameter in declared:
+        name, form, value = parameter.name, parameter.param.form, resolved[parameter.name]
+        if value is None or values[name].origin.layer in DEFAULT_LAYERS:
+            continue
+        code = parameter.param.program_texts
+        has_code = bool(code) and any(re.fullmatch(code, text) for text in load_texts(value))
+        if form == "patch":
+            comments.append(f"# A file cannot hold {parameter.flag}: add it to the command.")
+        elif has_code or parameter.param.names == "program":
+            option = f"{parameter.flag} {dump_yaml(value)}"
+            comments.append(f"# A file cannot hold {parameter.flag}: add it to the command, {option}")
+        else:
+            collected[name] = parsers[form](value) if form in parsers else value
+    return collected
 
 
 def dump_yaml(value: Any) -> str:

@@ -40,9 +40,9 @@ class Names:
                     return full_name, key.removeprefix(start)
         return None
 
-    def find_spelling(self, spelling: str, table: str = "") -> str:
-        """Return the full name of what an option sets: `parameters.training_steps` for `steps`, `--steps` or
-        `training-steps`; empty for none.
+    def find_short(self, spelling: str, table: str = "") -> str:
+        """Return the name alone of what an option sets: `training_steps` for `steps`, `--steps` or `training-steps`;
+        empty for nothing.
 
         :param table: where it stands in a job file; empty for anywhere.
         """
@@ -50,12 +50,8 @@ class Names:
         for full_name, parameter in self.parameters.items():
             spellings = (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags))
             if full_name.startswith(table) and name in spellings:
-                return full_name
+                return parameter.name
         return ""
-
-    def find_short(self, spelling: str, table: str = "") -> str:
-        """Return the name alone of what an option sets."""
-        return self.find_spelling(spelling, table).rpartition(".")[2]
 
     def list_keys(self) -> Iterator[str]:
         """Yield the keys of `--set`: short names, then sources, then full names."""

@@ -8,7 +8,7 @@ from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config.values import MAX_LETTERS, Value
 from robotrain.config.yaml_nodes import MalformedYaml, parse_yaml
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.store.files import read_limited_file
 
@@ -33,19 +33,15 @@ def read_patch(parameter: Parameter, value: Value) -> Value | Problem:
         yaml_text = read_limited_file(Path(path_text).expanduser(), MAX_LETTERS).decode()
         patch = _parse_patch(yaml_text)
     except OSError as error:
-        return make_problem(
-            "file-unreadable.patch", where=value_place, given=path_text, flag=flag, why=error.strerror or error
-        )
+        message, reason = "file-unreadable", f"{error.strerror or error}."
     except MalformedYaml as error:
-        line_phrase = f"Line {error.line}: " if error.line else ""
-        return make_problem(
-            "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{line_phrase}{error.why}"
-        )
+        message, reason = "file-malformed", f"Line {error.line}: {error.why}" if error.line else error.why
     except ValueError as error:  # too large, no UTF-8, or no mapping
-        return make_problem(
-            "file-malformed.patch", where=value_place, given=path_text, flag=flag, why=f"{error}.".capitalize()
-        )
-    return value._replace(value=json.dumps(patch))
+        message, reason = "file-malformed", f"{error}.".capitalize()
+    else:
+        return value._replace(value=json.dumps(patch))
+    facts: dict[str, Any] = {"what": f"the file of {flag}", "form": "a mapping in YAML or JSON", "why": reason}
+    return make_problem(message, where=value_place, given=path_text, stage=Stage.RESOLVE, **facts)
 
 
 def _parse_patch(yaml_text: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import tomllib
 
-from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
-from robotrain.errors import Problem
+from robotrain.config.values import Layer, Origin, Value, prefix_names, read_limited
+from robotrain.errors import Problem, Severity
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -22,12 +22,25 @@ TABLE_KEYS = ("parameters", "workloads", "platforms")
 WORD_KEYS = ("platform", "workload", "terraform")
 
 
+def load_toml(path: Path, place: str, severity: Severity = "error") -> dict[str, Any] | Problem:
+    """Return the content of a TOML file, its digits as they are written, or why it cannot be read."""
+    try:
+        return tomllib.loads(read_limited(path), parse_float=Decimal)
+    except OSError as error:
+        reason = f"{error.strerror}."
+        return make_problem("file-unreadable", where=place, what=path.name, why=reason, severity=severity)
+    except (RecursionError, ValueError) as error:
+        line_match = re.search(r"line (\d+)", str(error))
+        where = f"{place}:{line_match[1]}" if line_match else place
+        reason = redact(f"{error}.")
+        return make_problem("file-malformed", where=where, what=path.name, form="TOML", why=reason, severity=severity)
+
+
 class ProjectLevel(NamedTuple):
     """The values of the top level or of a profile; `parameters` are for any workload, `workloads` by workload."""
 
-    platform: Value | None = None
-    workload: Value | None = None
-    terraform: Value | None = None
+    words: Mapping[str, Value] = {}
+    """By WORD_KEYS."""
     parameters: Mapping[str, Value] = {}
     workloads: Mapping[str, Mapping[str, Value]] = {}
     platforms: Mapping[str, Mapping[str, Value]] = {}
@@ -40,61 +53,46 @@ class _ProjectReader:
         self.name, self.folder = os.path.relpath(path), path.parent
         self.problems: list[Problem] = []
 
-    def load_file(self, path: Path) -> dict[str, Any] | None:
-        """Return the file's tables; None if it cannot be read."""
-        try:
-            return tomllib.loads(read_limited(path), parse_float=Decimal)  # digits as they are written
-        except OSError as error:
-            problem = make_problem("file-unreadable.project-file", where=self.name, why=f"{error.strerror}.")
-        except (RecursionError, ValueError) as error:
-            line_match = re.search(r"line (\d+)", str(error))
-            place = f"{self.name}:{line_match[1]}" if line_match else self.name
-            problem = make_problem("file-malformed.project-file", where=place, why=redact(f"{error}."))
-        self.problems.append(problem)
-        return None
-
     def read_level(self, body: Any, table_path: str) -> ProjectLevel:
         """Return the top level, or the profile whose table is `table_path`."""
         body = self.read_table(body, table_path)
+        place, start = self.format_place(table_path), f"{table_path}." if table_path else ""
+        keys = (*WORD_KEYS, *TABLE_KEYS, *(() if table_path else ("profiles",)))
         for name in body:
             if name not in (*WORD_KEYS, *TABLE_KEYS):
-                self.add_unknown_key(name, table_path)
-        start = f"{table_path}." if table_path else ""
-        words: dict[str, Any] = {
-            name: self.read_value(body[name], table_path) if name in body else None for name in WORD_KEYS
-        }
+                facts: dict[str, Any] = {"what": PROJECT_FILE, "name": redact(name), "known": ", ".join(keys)}
+                self.problems.append(make_problem("file-unknown-key", *suggest_name(name, keys), where=place, **facts))
+        words = self.read_values({name: body[name] for name in WORD_KEYS if name in body}, table_path)
         for name, value in words.items():
-            if value and not isinstance(value.value, str):
+            if not isinstance(value.value, str):
                 self.add_problem(table_path, f"{name} must be a text in quotes")
-                words[name] = None
-        tables: dict[str, Any] = {
-            table: {
+        workloads, platforms = (
+            {
                 name: self.read_values(values, f"{start}{table}.{_format_key(name)}")
                 for name, values in self.read_table(body.get(table, {}), f"{start}{table}").items()
             }
             for table in ("workloads", "platforms")
-        }
+        )
         parameters = self.read_values(body.get("parameters", {}), f"{start}parameters")
-        return ProjectLevel(**words, parameters=parameters, **tables)
+        return ProjectLevel(
+            {name: value for name, value in words.items() if isinstance(value.value, str)},
+            parameters,
+            workloads,
+            platforms,
+        )
 
     def read_values(self, body: Any, table_path: str) -> dict[str, Value]:
-        """Return a table of values; an empty text is none."""
+        """Return a table of values with their place; an empty text is none."""
+        origin = Origin(PROJECT_FILE, self.format_place(table_path))
         table = self.read_table(body, table_path)
-        return {name: self.read_value(value, table_path) for name, value in table.items() if value != ""}
+        return {name: Value(value, origin, base=self.folder) for name, value in table.items() if value != ""}
 
     def read_table(self, body: Any, table_path: str) -> dict[str, Any]:
         """Return a table; an empty one in place of anything else."""
-        if not isinstance(body, dict):
-            self.add_problem("", f"{table_path} must be a table, [{table_path}]")
-        elif len(body) > MAX_KEYS:
-            self.add_problem(table_path, f"the table has {len(body)} names; it can have at most {MAX_KEYS}")
-        else:
+        if isinstance(body, dict):
             return body
+        self.add_problem("", f"{table_path} must be a table, [{table_path}]")
         return {}
-
-    def read_value(self, raw: Any, table_path: str) -> Value:
-        """Return a raw value with its place."""
-        return Value(raw, Origin(PROJECT_FILE, self.format_place(table_path)), base=self.folder)
 
     def format_place(self, table_path: str) -> str:
         """Return the place of a table."""
@@ -102,20 +100,7 @@ class _ProjectReader:
 
     def add_problem(self, table_path: str, title: str) -> None:
         """Report what is wrong with a table."""
-        self.problems.append(make_problem("file-wrong.project-file", where=self.format_place(table_path), title=title))
-
-    def add_unknown_key(self, name: str, table_path: str) -> None:
-        """Report a key that no table has."""
-        keys = (*WORD_KEYS, *TABLE_KEYS, *(() if table_path else ("profiles",)))
-        self.problems.append(
-            make_problem(
-                "file-unknown-key.project-file",
-                *suggest_name(name, keys),
-                where=self.format_place(table_path),
-                name=redact(name),
-                known=", ".join(keys),
-            )
-        )
+        self.problems.append(make_problem("file-wrong", where=self.format_place(table_path), title=title))
 
 
 def _format_key(name: str) -> str:
@@ -133,20 +118,9 @@ class Project(NamedTuple):
     profiles: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def platform(self) -> Value | None:
-        """The chosen platform."""
-        return next((level.platform for level in self.levels if level.platform), None)
-
-    @property
-    def workload(self) -> Value | None:
-        """The chosen workload."""
-        return next((level.workload for level in self.levels if level.workload), None)
-
-    @property
-    def terraform(self) -> Value | None:
-        """The folder of the Terraform state."""
-        return next((level.terraform for level in self.levels if level.terraform), None)
+    def find(self, word: str) -> Value | None:
+        """Return the chosen platform or workload, or the folder of the Terraform state, by WORD_KEYS."""
+        return next((level.words[word] for level in self.levels if word in level.words), None)
 
     def list_layers(self, workload: str, platform: str) -> Iterator[Layer]:
         """Yield what the project says for a workload and a platform, the strongest first."""
@@ -164,9 +138,9 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
         reason = f"Neither this folder nor its parents have a {PROJECT_FILE}."
         return Project(folder, problems=(_make_unknown_profile_problem(profile, reason),)) if profile else None
     reader = _ProjectReader(path)
-    body = reader.load_file(path)
-    if body is None:
-        return Project(path.parent, (ProjectLevel(),), problems=tuple(reader.problems))
+    body = load_toml(path, reader.name)
+    if isinstance(body, Problem):
+        return Project(path.parent, (ProjectLevel(),), problems=(body,))
     tables = reader.read_table(body.pop("profiles", {}), "profiles")
     profiles = {name: reader.read_level(table, f"profiles.{_format_key(name)}") for name, table in tables.items()}
     levels = [reader.read_level(body, "")]
@@ -179,7 +153,6 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
 
 
 def _make_unknown_profile_problem(profile: Value, reason: str, profiles: Iterable[str] = ()) -> Problem:
-    ways = suggest_name(str(profile.value), profiles, prefix="--profile ")
-    return make_problem(
-        "profile-unknown", *ways, where=profile.origin.where, value=redact(str(profile.value)), why=reason
-    )
+    name = str(profile.value)
+    ways = suggest_name(name, profiles, prefix="--profile ")
+    return make_problem("profile-unknown", *ways, where=profile.origin.where, value=redact(name), why=reason)

@@ -51,16 +51,21 @@ class Surroundings(NamedTuple):
                 workload_value.value,
                 workload_value.origin._replace(where=workload_value.origin.where.rpartition(":")[0]),
             )
-        return self.project.workload if self.project else None
+        return self.project.find("workload") if self.project else None
 
     def list_layers(self, workload: str, platform: str, declared: Mapping[str, type]) -> Iterator[Layer]:
         """Yield what they say for a job of a workload and a platform, the strongest first.
 
         :param declared: what is read of variables, by where its values stand in a job file.
         """
+        parameters = {
+            f"{table}.{parameter.name}": parameter
+            for table, declared_type in declared.items()
+            for parameter in get_parameters(declared_type)
+        }
         for variables in self.variables:
-            named_values = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
-            yield Layer(dict(named_values))
+            values = {key: variables.find_first(parameter.env) for key, parameter in parameters.items()}
+            yield Layer({key: value for key, value in values.items() if value})
         if self.project:
             yield from self.project.list_layers(workload, platform)
 
@@ -78,7 +83,7 @@ def read_surroundings(platform: Value | None = None, profile: Value | None = Non
 
         project = project_file.load_project(working_folder, profile)
     chosen_platform = (
-        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
+        platform or surroundings.find_variable(PLATFORM_VARIABLE) or (project.find("platform") if project else None)
     )
     return surroundings._replace(project=project, platform=chosen_platform)
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -87,33 +88,25 @@ def collect_sources(
     unread_roles: set[str] = set()
     levels = [list(_select_known(layer.sources, kinds, roles, problems)) for layer in layers]
     for role, rule in roles.items():
-        level_texts = [
-            source_texts
-            for level in levels
-            if (source_texts := [source_text for source_text in level if source_text.role == role])
-        ]
-        source_texts = level_texts[0] if level_texts else []
-        if not level_texts and role not in request.unread and (default := rule.default(parameters)):
-            kind_names = tuple(
-                name for name, kind in kinds.items() if role in kind.roles and kind.recognizes_as(role, default)
-            )
+        texts_by_level = ([source_text for source_text in level if source_text.role == role] for level in levels)
+        source_texts, *weaker_levels = [*filter(None, texts_by_level)] or [[]]
+        if not source_texts and role not in request.unread and (default := rule.default(parameters)):
+            candidates = (kind for kind in kinds.values() if role in kind.roles)
+            kind_names = tuple(kind.name for kind in candidates if kind.recognizes_as(role, default))
             source_texts = [SourceText(role, kind_names, default, DEFAULT_ORIGIN, Path("/"))] if kind_names else []
         if rule.takes_all and parameters.get(rule.takes_all) is not None:
             source_texts = [_mean_all_checkpoints(source_text, kinds) for source_text in source_texts]
-        overridden_sources += [source_text for level in level_texts[1:] for source_text in level]
+        overridden_sources += [source_text for level in weaker_levels for source_text in level]
         problems += _find_conflicts(source_texts, role, rule, kinds)
         for source_text in source_texts:
-            parsed_source = parse_source(source_text, kinds, capabilities)
-            if isinstance(parsed_source, Problem):
-                problems.append(parsed_source)
+            source = parse_source(source_text, kinds, capabilities)
+            if isinstance(source, Problem):
+                problems.append(source)
                 unread_roles.add(role)
-            else:
-                chosen_inputs.append(
-                    Input(role=role, source=parsed_source, origin=source_text.origin, text=source_text)
-                )
-                for name in source_text.kinds:
-                    if meaning := kinds[name].describe_meaning(source_text.text, parsed_source):
-                        problems.append(make_problem("source-found", role=source_text.role, meaning=redact(meaning)))
+                continue
+            chosen_inputs.append(Input(role=role, source=source, origin=source_text.origin, text=source_text))
+            meanings = (kinds[name].describe_meaning(source_text.text, source) for name in source_text.kinds)
+            problems += (make_problem("source-found", role=role, meaning=redact(text)) for text in meanings if text)
     problems += _find_warnings(chosen_inputs, kinds)
     return JobInputs(
         chosen=tuple(chosen_inputs),
@@ -149,9 +142,10 @@ def _select_known(
     for source in sources:
         fitting_names = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
-            problems.append(_make_unknown_problem("role", source.role, list(roles), source.origin.where))
+            problems.append(_make_unknown_problem("sources", source.role, list(roles), source.origin.where))
         elif source.kinds[0] not in fitting_names:
-            problems.append(_make_unknown_problem("source kind", source.kinds[0], fitting_names, source.origin.where))
+            what = f"a source of role {source.role}"
+            problems.append(_make_unknown_problem(what, source.kinds[0], fitting_names, source.origin.where))
         else:
             yield source
 
@@ -254,50 +248,33 @@ def _find_conflicts(
 ) -> Iterator[Problem]:
     """Yield problems for sources of one layer that cannot be combined."""
     for kind in kinds.values():
-        if role not in kind.roles:
-            continue
         kind_texts = [source_text for source_text in source_texts if kind.name in source_text.kinds]
         if len(kind_texts) > 1 and not kind.roles[role].repeatable:
-            ways = _suggest_single_sources(kind_texts) if rule.many else ()  # otherwise suggested below
-            flag, source_place = kind.roles[role].flag, kind_texts[1].origin.where
-            yield make_problem("source-repeated.flag", *ways, where=source_place, given=kind_texts[1].text, flag=flag)
+            ways = _suggest_single_source(kind_texts) if rule.many else ()  # otherwise suggested below
+            where, given = kind_texts[1].origin.where, kind_texts[1].text
+            yield make_problem("source-repeated.flag", *ways, where=where, given=given, flag=kind.roles[role].flag)
     if len(source_texts) > 1 and not rule.many:
-        flags = list(dict.fromkeys(redact(source_text.origin.where) for source_text in source_texts))
         yield make_problem(
             "source-repeated.role",
-            *_suggest_single_sources(source_texts),
+            *_suggest_single_source(source_texts),
             where=source_texts[1].origin.where,
             given=source_texts[1].text,
             role=role,
-            flags=" and ".join(flags),
+            flags=" and ".join(dict.fromkeys(redact(source_text.origin.where) for source_text in source_texts)),
             count=len(source_texts),
         )
-    for typed_kinds in dict.fromkeys(source_text.kinds for source_text in source_texts):
-        kind_texts = [source_text for source_text in source_texts if source_text.kinds == typed_kinds]
-        if len(kind_texts) > MAX_SOURCES:
-            source_place, source_text, kind_title = (
-                kind_texts[MAX_SOURCES].origin.where,
-                kind_texts[MAX_SOURCES].text,
-                kinds[typed_kinds[0]].title,
-            )
-            count = len(kind_texts)
-            yield make_problem(
-                "sources-too-many",
-                where=source_place,
-                given=source_text,
-                most=MAX_SOURCES,
-                kind=kind_title,
-                count=count,
-            )
+    counts = Counter(source_text.kinds for source_text in source_texts)
+    for kind_names, count in counts.items():
+        if count > MAX_SOURCES:
+            yield make_problem("sources-too-many", most=MAX_SOURCES, kind=kinds[kind_names[0]].title, count=count)
 
 
-def _suggest_single_sources(source_texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
+def _suggest_single_source(source_texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
     """Return the suggestion to keep one source, if all were given by flags."""
     if not all(source_text.origin.where.startswith("-") for source_text in source_texts):
         return ()
-    return (
-        suggest_choosing(*(f"{source_text.origin.where} {redact(source_text.text)}" for source_text in source_texts)),
-    )
+    options = (f"{source_text.origin.where} {redact(source_text.text)}" for source_text in source_texts)
+    return (suggest_choosing(*options),)
 
 
 def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
@@ -316,5 +293,5 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
 def _make_unknown_problem(what: str, name: str, valid_names: Sequence[str], where: str) -> Problem:
     ways = suggest_name(name, valid_names)
     return make_problem(
-        "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
+        "file-unknown-key", *ways, where=where, what=what, name=redact(name), known=", ".join(valid_names)
     )

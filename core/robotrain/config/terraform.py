@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,57 +26,43 @@ make_problem = Messages(__file__)
 TIME_LIMIT_SECONDS = 20.0
 QUIET_ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 """No prompts and no check for a newer Terraform."""
+NO_COMMAND = "The command `terraform` is not installed."
 
 
 class TerraformUnreadable(Exception):
     """The outputs could not be read; the message is a sentence without their values."""
 
-    def __init__(self, reason: str, has_command: bool = True) -> None:
-        super().__init__(reason)
-        self.has_command = has_command
 
+def read_outputs(folder: Path) -> dict[str, Any]:
+    """Return the outputs of the state in `folder` by name, with numbers as text, and None for each sensitive one.
 
-class TerraformOutputs(NamedTuple):
-    """The outputs of a Terraform state."""
-
-    values: dict[str, Any]
-    """By name, with numbers as text."""
-    hidden: frozenset[str]
-    """The names of the sensitive outputs, whose values are dropped."""
-
-
-def read_outputs(folder: Path) -> TerraformOutputs:
-    """Return the outputs of the state in `folder`. Raise TerraformUnreadable."""
+    Raise TerraformUnreadable.
+    """
     from robotrain.external_command import CommandStartError, run_command
 
     command = shutil.which("terraform")
     if command is None:
-        raise TerraformUnreadable("The command `terraform` is not installed.", has_command=False)
+        raise TerraformUnreadable(NO_COMMAND)
     options: dict[str, Any] = {"cwd": folder, "env": os.environ | QUIET_ENVIRONMENT}
     try:
-        command_result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
+        result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
     except CommandStartError as error:
         raise TerraformUnreadable(f"`terraform` could not be started. {error}") from None
-    if command_result.timed_out:
+    if result.timed_out:
         raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.")
-    if command_result.exit_code:
-        plain_text = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", command_result.stderr)  # without the colors and the frame
-        error_line = next((error_line.strip() for error_line in plain_text.splitlines() if error_line.strip()), "")
-        reason = f": {redact(error_line).rstrip('.')}" if error_line else ""
-        raise TerraformUnreadable(f"It ended with exit code {command_result.exit_code}{reason}.")
+    if result.exit_code:
+        plain_text = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", result.stderr)  # without the colors and the frame
+        first_line = plain_text.strip().partition("\n")[0]
+        reason = f": {redact(first_line).strip().rstrip('.')}" if first_line else ""
+        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{reason}.")
     try:
-        body = json.loads(command_result.stdout, parse_int=str, parse_float=str)
+        body = json.loads(result.stdout, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise TerraformUnreadable("Its output is not valid JSON.")
-    output_entries = {name: entry for name, entry in body.items() if isinstance(entry, dict)}
-    hidden_names = frozenset(
-        name for name, entry in output_entries.items() if entry.get("sensitive", False) is not False
-    )
-    return TerraformOutputs(
-        {name: entry for name, entry in output_entries.items() if name not in hidden_names}, hidden_names
-    )
+    outputs = {name: output for name, output in body.items() if isinstance(output, dict)}
+    return {name: None if output.get("sensitive", False) is not False else output for name, output in outputs.items()}
 
 
 TERRAFORM_VARIABLE = make_variable_name("terraform")
@@ -90,12 +76,10 @@ def find_terraform_folder(surroundings: Surroundings, folder: Path) -> Path | No
     if folder_value := surroundings.find_variable(TERRAFORM_VARIABLE):
         return _resolve_named_folder(folder_value, folder)
     project = surroundings.project
-    if project and project.terraform:
-        return _resolve_named_folder(project.terraform, project.folder)
-    top = next(
-        (project_folder for project_folder in list_project_folders(folder) if (project_folder / ".git").exists()),
-        folder,
-    )
+    if project and (folder_value := project.find("terraform")):
+        return _resolve_named_folder(folder_value, project.folder)
+    parents = list_project_folders(folder)
+    top = next((parent for parent in parents if (parent / ".git").exists()), folder)
     candidate_folders = (base / name for base in dict.fromkeys((folder, top)) for name in DEFAULT_FOLDERS)
     return next(filter(_has_state, candidate_folders), None)
 
@@ -106,21 +90,20 @@ def format_folder(folder: Path) -> str:
 
 
 def _resolve_named_folder(value: Value, base: Path) -> Path | None:
-    folder_text = str(value.value)
-    if folder_text == DISABLED:
+    if value.value == DISABLED:
         return None
-    folder = Path(os.path.normpath(base / os.path.expanduser(folder_text)))
+    folder = Path(os.path.normpath(base / os.path.expanduser(str(value.value))))
     if _has_state(folder):
         return folder
-    value_place = value.origin.where
-    if not folder.is_dir():
-        raise Rejected(
-            [make_problem("terraform-folder.missing", where=value_place, given=folder_text, path=redact(str(folder)))]
-        )
-    shown_folder = format_folder(folder)
-    raise Rejected(
-        [make_problem("terraform-folder.no-state", where=value_place, given=folder_text, folder=shown_folder)]
+    exists = folder.is_dir()
+    problem = make_problem(
+        "terraform-folder",
+        where=value.origin.where,
+        given=str(value.value),
+        lacks="contains no state" if exists else "does not exist",
+        folder=format_folder(folder) if exists else None,
     )
+    raise Rejected([problem])
 
 
 def _has_state(folder: Path) -> bool:
@@ -137,7 +120,7 @@ class _TerraformState(NamedTuple):
 
     place: str = ""
     """The folder, as messages show it."""
-    outputs: TerraformOutputs = TerraformOutputs({}, frozenset())
+    outputs: Mapping[str, Any] = {}
     error: TerraformUnreadable | None = None
     problems: tuple[Problem, ...] = ()
 
@@ -159,30 +142,33 @@ class TerraformLayer:
         if output is None or (optional and not self._required):
             return None
         (self._optional if optional else self._required)[parameter.flag] = parameter
-        output_value: Any = self._state.outputs.values
+        output_value: Any = self._state.outputs
         for part in output.path.split("."):
             output_value = output_value.get(part) if isinstance(output_value, dict) else None
-        output_text = {True: "true", False: "false"}[output_value] if isinstance(output_value, bool) else output_value
-        is_text = isinstance(output_text, str) and output_text
-        return Value(output_text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
+        text = str(output_value).lower() if isinstance(output_value, bool) else output_value
+        is_text = isinstance(text, str) and text
+        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
         if not self._required:
             return
-        state = self._state
-        yield from state.problems
-        if state.error:
-            yield _make_unreadable_problem(state.place, state.error, list(self._required.values()))
+        place, outputs, error, problems = self._state
+        yield from problems
+        if error:
+            ways = [
+                Suggestion(" ".join(map(_format_flag, self._required.values())), "without Terraform"),
+                Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
+            ]
+            if str(error) != NO_COMMAND:
+                ways.insert(0, Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error"))
+            yield make_problem("terraform-unread", *ways, where=place, error=error, flags=", ".join(self._required))
         for parameter in (self._required | self._optional).values():
             path = parameter.param.terraform.path if parameter.param.terraform else ""
             name = path.partition(".")[0]
-            if name in state.outputs.hidden:
-                output_place = f"{state.place} {path}"
-                way = Suggestion(_format_flag(parameter))
-                yield make_problem(
-                    "terraform-sensitive", way, where=output_place, name=redact(name), flag=parameter.flag
-                )
+            if outputs.get(name, "") is None:
+                flag, way = parameter.flag, Suggestion(_format_flag(parameter))
+                yield make_problem("terraform-sensitive", way, where=f"{place} {path}", name=redact(name), flag=flag)
 
     @functools.cached_property
     def _state(self) -> _TerraformState:
@@ -192,26 +178,14 @@ class TerraformLayer:
             return _TerraformState(problems=rejected.problems)
         if folder is None:
             return _TerraformState()
-        shown_folder = format_folder(folder)
-        path = folder.absolute()
-        if path in _failed_reads:
-            return _TerraformState(shown_folder, error=_failed_reads[path])
+        place, path = format_folder(folder), folder.absolute()
         try:
-            return _TerraformState(shown_folder, read_outputs(folder))
+            if path in _failed_reads:
+                raise _failed_reads[path]
+            return _TerraformState(place, read_outputs(folder))
         except TerraformUnreadable as error:
             _failed_reads[path] = error
-            return _TerraformState(shown_folder, error=error)
-
-
-def _make_unreadable_problem(folder: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:
-    flags = ", ".join(parameter.flag for parameter in parameters)
-    by_hand = Suggestion(f"terraform -chdir={shlex.quote(folder)} output", "shows the error")
-    ways = (
-        *([by_hand] if error.has_command else []),
-        Suggestion(" ".join(map(_format_flag, parameters)), "without Terraform"),
-        Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
-    )
-    return make_problem("terraform-unread", *ways, where=folder, error=error, flags=flags)
+            return _TerraformState(place, error=error)
 
 
 def _format_flag(parameter: Parameter) -> str:

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from robotrain.config.request import Request
 from robotrain.config.values import Layer, Origin, Value
-from robotrain.model.workload import OptionFinder, Workload
-from robotrain.redaction import can_repeat, hide_secret_arguments
+from robotrain.model.workload import Workload
+from robotrain.redaction import hide_secret_arguments
 
 AFTER_DASHES = Origin("flag", "after --")
 
@@ -71,12 +71,6 @@ def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
     return {name for argument in arguments if (name := workload.get_option_name(argument))}
 
 
-def find_option_of_program(workload: Workload | None, flag: str, value: str) -> str:
-    """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none."""
-    finder = _load_finder(workload)
-    return finder.find_option(flag, _hide_value(value)) if finder else ""
-
-
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:
     """Return the options of the program that the parameters of a job bring; none if it gives none of those."""
     options = workload.program_options
@@ -98,15 +92,6 @@ def complete_program_options(workload: Workload, parameters: Mapping[str, object
         return []
     option_names = options.load().complete_options(parameters, workload.managed_options)
     return [f"{name}=" for name in option_names if name.startswith(incomplete)]
-
-
-def _load_finder(workload: Workload | None) -> OptionFinder | None:
-    options = workload.program_options if workload else None
-    return options.load() if options and options.load else None
-
-
-def _hide_value(value: str) -> str:
-    return value if can_repeat(value) and value.isprintable() else "…"
 
 
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:

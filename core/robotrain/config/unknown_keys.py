@@ -17,6 +17,7 @@ from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+from robotrain.store.files import PROJECT_FILE
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
@@ -28,26 +29,18 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     """Yield a problem for each name of a file that the workload or the platform does not declare."""
     project = request.surroundings.project
     of_project = project.list_layers(workload.name, platform.name) if project else ()
-    unshared_layers = [layer for layer in of_project if not layer.is_shared]
+    layers = [*request.files, *(layer for layer in of_project if not layer.is_shared)]
     key_names = Names(workload, platform)
     owners = (f"workload {workload.name}", f"platform {platform.name}")
-    for layers, file in ((request.files, "job"), (unshared_layers, "project")):
-        for (table, declared_type), owner in zip(key_names.tables.items(), owners, strict=True):
-            valid_names = [parameter.name for parameter in get_parameters(declared_type)]
-            is_own = file == "job" and table == "parameters" and workload.own_command
-            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
-                if name not in valid_names:
-                    reason = "Parameters of your own stand below `params:`." if is_own else ""
-                    ways = suggest_name(key_names.find_short(name, table) or name, valid_names)
-                    value_place, redacted_name = value.origin.where, redact(name)
-                    yield make_problem(
-                        "file-unknown-key.setting",
-                        *ways,
-                        where=value_place,
-                        owner=owner,
-                        name=redacted_name,
-                        why=reason,
-                    )
+    for (table, declared_type), owner in zip(key_names.tables.items(), owners, strict=True):
+        valid_names = [parameter.name for parameter in get_parameters(declared_type)]
+        is_own = table == "parameters" and workload.own_command
+        for name, value in (pair for layer in layers for pair in layer.select(table).items()):
+            if name not in valid_names:
+                reason = "Parameters of your own stand below `params:`." if is_own else ""
+                ways = suggest_name(key_names.find_short(name, table) or name, valid_names)
+                where, name = value.origin.where, redact(name)
+                yield make_problem("file-unknown-key.setting", *ways, where=where, owner=owner, name=name, why=reason)
 
 
 def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins: Plugins) -> Iterator[Problem]:
@@ -57,31 +50,23 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     :param files: what describes jobs.
     """
     levels = project.levels if project else ()
-    tables: list[tuple[bool, str, str, Value | None]] = []
+    tables: dict[tuple[str, str, str], Value | None] = {}
     for file in files:
-        values_by_platform = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
-        tables += [(True, "platform", name, values_by_platform[name]) for name in reversed(values_by_platform)]
+        for key, value in file.select("platforms").items():
+            tables.setdefault(("the job file", "platform", key.partition(".")[0]), value)
     for level in levels:
         for family, named_tables in (("workload", level.workloads), ("platform", level.platforms)):
-            tables += [(False, family, name, next(iter(named_tables[name].values()), None)) for name in named_tables]
-    for is_of_job, family, name, value in tables:
-        installed = plugins.list_names(family)
-        if name not in installed:
-            message = "file-strange-table.job-file" if is_of_job else "file-strange-table.project-file"
-            ways = suggest_name(name, installed)
-            table_place = value.origin.where if value else ""
-            yield make_problem(message, *ways, where=table_place, family=family, name=redact(name))
+            for name, values in named_tables.items():
+                tables.setdefault((PROJECT_FILE, family, name), next(iter(values.values()), None))
+    for (what, family, name), first_value in tables.items():
+        if name not in (installed := plugins.list_names(family)):
+            where, ways = first_value.origin.where if first_value else "", suggest_name(name, installed)
+            yield make_problem("file-strange-table", *ways, where=where, what=what, family=family, name=redact(name))
     shared_parameters = {name: value for level in levels for name, value in level.parameters.items()}
     workloads = plugins.workloads().values() if shared_parameters else ()
     valid_names = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
     for name, setting in shared_parameters.items():
         if name not in valid_names:
             ways = suggest_name(name, valid_names)
-            platforms = [
-                platform.name
-                for platform in plugins.platforms().values()
-                if any(parameter.name == name for parameter in get_parameters(platform.settings))
-            ]
-            reason = f"A setting of {', '.join(platforms)} stands below [platforms.NAME]." if platforms else ""
             where = setting.origin.where
-            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name), why=reason)
+            yield make_problem("file-unknown-key.parameter", *ways, where=where, name=redact(name))

@@ -1,14 +1,12 @@
 """The user's own configuration: `robotrain/config.toml` in their configuration folder. No project has one."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import tomllib
-
-from robotrain.config.values import Origin, Value, read_limited
+from robotrain.config.project_file import load_toml
+from robotrain.config.values import Origin, Value
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
@@ -41,39 +39,22 @@ def get_user_file() -> Path:
 def read_user_file() -> UserFile:
     """Return the file's values; none without a file. What is wrong with it is a warning: it belongs to all jobs."""
     path = get_user_file()
-    try:
-        toml_text = read_limited(path)
-        body: dict[str, Any] = tomllib.loads(toml_text)
-    except FileNotFoundError:
-        return UserFile({})
-    except OSError as error:
-        return UserFile({}, (make_problem("file-unreadable.user-file", path=path, strerror=error.strerror),))
-    except tomllib.TOMLDecodeError as error:
-        line_match = re.search(r"line (\d+)", str(error))
-        error_place = f"{path}:{line_match[1]}" if line_match else str(path)
-        reason = redact(f"{error}.")
-        return UserFile({}, (make_problem("file-malformed.user-file", where=error_place, why=reason),))
-    except (ValueError, RecursionError) as error:
-        return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
+    body = load_toml(path, str(path), severity="warning") if path.exists() else {}
+    if isinstance(body, Problem):
+        return UserFile({}, (body,))
     values, problems, webhook = {}, [], dict[str, str]()
     for name, value in body.items():
+        facts: dict[str, Any] = {"where": str(path), "name": redact(name), "severity": "warning"}
         if name not in KEYS:
-            problems.append(
-                make_problem(
-                    "file-unknown-key.user-file",
-                    *suggest_name(name, KEYS),
-                    where=str(path),
-                    name=redact(name),
-                    keys=", ".join(KEYS),
-                )
-            )
+            ways = suggest_name(name, KEYS)
+            problems.append(make_problem("file-unknown-key", *ways, what=FILE, known=", ".join(KEYS), **facts))
         elif name == WEBHOOK:
             if isinstance(value, dict) and all(isinstance(place, str) and place for place in value.values()):
                 webhook = value
             else:
                 problems.append(make_problem("file-malformed.user-webhook", where=str(path)))
         elif not isinstance(value, str) or not value:
-            problems.append(make_problem("file-malformed.user-value", where=str(path), name=name))
+            problems.append(make_problem("file-malformed.user-value", **facts))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
     return UserFile(values, tuple(problems), webhook)

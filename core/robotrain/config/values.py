@@ -89,8 +89,6 @@ def prefix_names(table: str, values: Mapping[str, Value]) -> dict[str, Value]:
 
 MAX_LETTERS = 1 << 18
 """The largest job file, robotrain.toml or .env file, and the largest text that its references expand to."""
-MAX_KEYS = 1000
-"""The largest number of names in one table of such a file."""
 JOB_FILE_LAYER, CONFIG_LAYER = "job file", "config file"
 PROJECT_LAYER = "robotrain.toml"
 PROJECT_LAYERS = (".env.local", ".env", PROJECT_LAYER)

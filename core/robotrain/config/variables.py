@@ -3,12 +3,10 @@
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.values import MAX_LETTERS, Origin, Value, read_limited
 from robotrain.errors import Problem
@@ -26,18 +24,9 @@ class VariableLayer:
     values: Mapping[str, Value]
     problems: tuple[Problem, ...] = ()
 
-    def find_first(self, variable_names: tuple[str, ...]) -> Value | None:
-        """Return the value of the first of `variable_names` that has one."""
-        for name in variable_names:
-            if name in self.values:
-                return self.values[name]
-        return None
-
-    def find_values(self, table: str, declared_type: type) -> Iterator[tuple[str, Value]]:
-        """Yield the values of a table of a job file, each with its name there."""
-        for parameter in get_parameters(declared_type):
-            if value := self.find_first(parameter.env):
-                yield f"{table}.{parameter.name}", value
+    def find_first(self, names: Iterable[str]) -> Value | None:
+        """Return the value of the first variable of these names that has one."""
+        return next((self.values[name] for name in names if name in self.values), None)
 
 
 def read_environment() -> VariableLayer:
@@ -64,9 +53,9 @@ def read_dotenv(path: Path) -> VariableLayer:
         file_text = read_limited(path)
     except (OSError, ValueError) as error:
         reason = f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        file_problem = make_problem("file-unreadable.env-file", where=path.name, why=reason)
+        file_problem = make_problem("file-unreadable", where=path.name, what=path.name, why=reason)
         return VariableLayer(path.name, {}, (file_problem,))
-    if blanks := next((match for match in re.finditer(r"[^\S\r\n]+", file_text) if len(match[0]) > MAX_BLANKS), None):
+    if blanks := re.search(rf"[^\S\r\n]{{{MAX_BLANKS + 1}}}", file_text):
         line_place = f"{path.name}:{file_text.count(chr(10), 0, blanks.start()) + 1}"
         return VariableLayer(path.name, {}, (_make_malformed_problem(line_place),))
     bindings, free_letters = list(parse_stream(io.StringIO(file_text))), MAX_LETTERS

@@ -1,7 +1,8 @@
-"""Health checks of the folders that robotrain writes to: who may write, and how much room there is."""
+"""Health checks of the folders that robotrain writes to: who may write, how much room there is, and what is cached."""
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +73,20 @@ def _describe_write_failure(folder: Path) -> str:
     except OSError as error:
         return str(error.strerror or error)
     return ""
+
+
+COUNT_SECONDS = 1.5
+"""The maximal time to measure the cache: on a slow disk, the size is `at least`."""
+
+
+def check_cache() -> Iterator[HealthResult]:
+    """Report the cached environments and data."""
+    entries = disk_cache.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
+    for entry in entries:
+        if not entry.complete and not entry.busy:
+            text = f"{entry.name} is incomplete; it is created again when needed"
+            yield report_warning(text, Suggestion("robotrain prune --cache", "removes it, and what no run uses"))
+    sizes = [entry.folder_size for entry in entries if entry.complete]
+    least = "" if all(size.is_complete for size in sizes) else "at least "
+    total = f"{len(sizes)} complete, {least}{format_size(sum(size.size for size in sizes))}"
+    yield report_ok(total if sizes else "empty: the first run builds its environment")

@@ -7,9 +7,8 @@ from functools import partial
 from robotrain_runtime.contract.deadline import DeadlineExceeded
 
 from robotrain import network_deadline
-from robotrain.doctor.cache import check_cache
 from robotrain.doctor.environment import check_environment
-from robotrain.doctor.folders import check_configuration_folder, check_folder
+from robotrain.doctor.folders import check_cache, check_configuration_folder, check_folder
 from robotrain.doctor.installation import (
     check_checker,
     check_plugins,

@@ -76,9 +76,10 @@ def _check_project_file(surroundings: Surroundings, installed: Plugins, platform
     project = surroundings.project
     assert project is not None
     kinds = installed.source_kinds()
-    named_platform = platform_name or (str(project.platform.value) if project.platform else "")
+    project_platform, project_workload = project.find("platform"), project.find("workload")
+    named_platform = platform_name or (str(project_platform.value) if project_platform else "")
     workload_names = {
-        str(project.workload.value) if project.workload else installed.default_workload(),
+        str(project_workload.value) if project_workload else installed.default_workload(),
         *(name for level in project.levels for name in level.workloads),
     }
     problems = [*project.problems, *find_unknown_tables((), project, installed)]

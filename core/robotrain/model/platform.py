@@ -14,7 +14,7 @@ from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.platform_loading import load_part
 from robotrain.model.preview import RunPlace
 from robotrain.model.reference import LOGIN_KEY
-from robotrain.model.support import make_refusal
+from robotrain.model.support import Support, make_refusal
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -296,3 +296,28 @@ def suggest_platforms(
         for name, other_platform in platforms().items()
         if name != platform.name and accepts(other_platform.capabilities)
     )
+
+
+class Need(NamedTuple):
+    """Something that a job needs of its platform."""
+
+    code: str
+    """Of its refusal."""
+    verb: str
+    """What a platform does with `noun`: `accept`; empty for what it can do, which is all in `noun`."""
+    noun: str
+    ask: Callable[[Capabilities], Support]
+    remark: str
+    """What other platforms are suggested with."""
+    where: str = ""
+    given: str = ""
+
+
+def check_need(need: Need, platform: Platform, platforms: ListPlatforms, *ways: Suggestion) -> Iterator[Problem]:
+    """Yield the refusal of what a platform does not support, with the others that do after `ways`."""
+    if support := need.ask(platform.capabilities):
+        return
+    refusal = "does not declare that it can" if support.level == "unknown" else "does not"
+    phrase = f"{refusal} {need.verb} {need.noun}" if need.verb else f"cannot {need.noun}"
+    ways = (*ways, *suggest_platforms(platform, platforms, need.ask, need.remark))
+    yield make_refusal(need.code, phrase, support, platform.name, ways, need.where, need.given)

@@ -40,11 +40,6 @@ def no(reason: str, suggestion: str = "") -> Support:
     return Support("no", reason, suggestion)
 
 
-def format_refusal(verb: str, support: Support) -> str:
-    """Return what follows the platform's name in a message: `does not accept`."""
-    return f"does not declare that it can {verb}" if support.level == "unknown" else f"does not {verb}"
-
-
 def make_refusal(
     code: str,
     phrase: str,

@@ -103,9 +103,6 @@ class OptionFinder(Protocol):
     Of its arguments, `parameters` are values that the job gives, by name, and `owned` the workload's `managed_options`.
     """
 
-    def find_option(self, flag: str, value: str) -> str:
-        """Return the option, with its value, that a flag nobody knows is probably meant to be; empty for none."""
-
     def list_options(self, parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterable[Any]:
         """Yield the options that these parameters bring, each with `name`, `kind` and `default`."""
 

@@ -8,6 +8,7 @@ https://packaging.python.org/en/latest/specifications/entry-points/
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from robotrain.errors import Problem, Suggestion, raise_if_any
 from robotrain.messages import Messages
-from robotrain.nearest_name import find_nearest_name
+from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
@@ -128,24 +129,13 @@ def read_claims() -> tuple[Claim, ...]:
     return tuple(sorted(claims, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 
-def read_requirements(project: str) -> list[str]:
-    """Return the requirements of the first distribution of that name on the path; none if it is not installed."""
-    try:
-        return metadata.requires(project) or []
-    except metadata.PackageNotFoundError:
-        return []
-
-
 @functools.cache
 def list_built_in_distributions() -> set[str]:
-    """Return the normalized names of what the distribution `robotrain` requires, extras included."""
-    return {parse_requirement_name(need) for need in read_requirements("robotrain")}
-
-
-def parse_requirement_name(requirement: str) -> str:
-    """Return the normalized name of the distribution that a requirement is for."""
-    match = re.match(r"[\w.-]+", requirement)
-    return normalize_name(match[0]) if match else ""
+    """Return the normalized names of what the distribution `robotrain` requires, extras included; none without it."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        requirements = metadata.requires("robotrain") or []
+        return {normalize_name(match[0]) for match in map(re.compile(r"[\w.-]+").match, requirements) if match}
+    return set()
 
 
 @functools.cache
@@ -157,21 +147,12 @@ def normalize_name(distribution: str) -> str:
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
     """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
     excluded_names = list(dict.fromkeys(without))
+    full_names = [name for claim in claims for name in (claim.package, claim.dotted)]
     problems = list[Problem]()
     for name in excluded_names:
-        if any(claim.matches(name) for claim in claims):
-            continue
-        full_names = dict.fromkeys(claim_name for claim in claims for claim_name in (claim.package, claim.dotted))
-        full_by_bare_name = {claim.name: claim.dotted for claim in claims}
-        meant_name = find_nearest_name(name, full_names) or full_by_bare_name.get(
-            find_nearest_name(name, full_by_bare_name) or ""
-        )
-        way = (
-            Suggestion(f"--without {meant_name}")
-            if meant_name
-            else Suggestion("robotrain plugins", "lists what is installed")
-        )
-        problem = make_problem("plugin-unknown", way, given=name, name=redact(name))
-        problems.append(problem)
+        if not any(claim.matches(name) for claim in claims):
+            ways = suggest_name(name, full_names, "--without ")
+            listing = Suggestion("robotrain plugins", "lists what is installed")
+            problems.append(make_problem("plugin-unknown", *ways or [listing], given=name, name=redact(name)))
     raise_if_any(problems)
     return tuple(claim for claim in claims if not any(map(claim.matches, excluded_names)))

@@ -1,8 +1,6 @@
 """Failures of plugins: caught, named (which plugin, in what, why), with suggestions."""
 
-import itertools
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -132,23 +130,16 @@ def find_culprit(claims: Sequence[Claim], error: BaseException) -> PluginFailure
         for frame, _ in traceback.walk_tb(error.__traceback__)
     ]
     packages = {claim.top_package for claim in claims}
-    package = next((top for top in (_get_top(module) for module, _ in reversed(frames)) if top in packages), None)
+    package = next((top for module, _ in reversed(frames) if (top := module.partition(".")[0]) in packages), None)
     if package is None:
         return None
-    module, function = next((module, function) for module, function in frames if _get_top(module) == package)
+    module, function = next(frame for frame in frames if frame[0].partition(".")[0] == package)
+
+    def count_shared_parts(claim: Claim) -> int:
+        return len(os.path.commonpath([name.replace(".", os.sep) for name in (claim.module, module)]))
+
     package_claims = [claim for claim in claims if claim.top_package == package]
-    return make_failure(
-        max(package_claims, key=lambda claim: _count_shared_parts(claim.module, module)), error, function
-    )
-
-
-def _get_top(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def _count_shared_parts(name: str, other_name: str) -> int:
-    part_pairs = zip(name.split("."), other_name.split("."), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], part_pairs))
+    return make_failure(max(package_claims, key=count_shared_parts), error, function)
 
 
 def suggest_exclusion(claim: Claim) -> Suggestion:
@@ -159,16 +150,9 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
 
 
 def _suggest_requirements(claim: Claim, error: ImportError) -> Suggestion:
-    """Suggest to install the plugin's missing requirements, else the package named like the module."""
-    from robotrain.installation import find_version, suggest_install
+    """Suggest to install the plugin again, with what it requires."""
+    from robotrain.installation import suggest_install
 
-    missing_module = (error.name or "").partition(".")[0]
-    if missing_module in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
+    if (error.name or "").partition(".")[0] in OWN_PACKAGES:  # a name that this robotrain lacks
         return suggest_install("robotrain-core", claim.package, remark="upgrades both", option="--upgrade")
-    if missing_module == claim.top_package:
-        return suggest_install(claim.package, remark="repairs it", option="--force-reinstall")
-    needs = [need for need in discovery.read_requirements(claim.project) if ";" not in need]
-    lacking_packages = [need for need in needs if not find_version(discovery.parse_requirement_name(need))]
-    needed_packages = lacking_packages or [discovery.normalize_name(missing_module)]
-    needed_texts = [re.sub(r"[\s()]", "", need) for need in needed_packages]
-    return suggest_install(*needed_texts, remark="installs what is missing")
+    return suggest_install(claim.package, remark="installs it with what it requires", option="--force-reinstall")

@@ -8,7 +8,7 @@ from pathlib import Path
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain.check.capability_checks import check_implied_sources
-from robotrain.check.source_limits import DATASET
+from robotrain.check.needs import DATASET
 from robotrain.config.values import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.check import source_limits, unused_values
+from robotrain.check import needs, unused_values
 from robotrain.check.capability_checks import check_job
 from robotrain.config.explain import list_resolved_values
 from robotrain.config.request import Request
@@ -99,7 +99,7 @@ class PreparedJob:
         same_key = make_same_key(self.job, self.list_parts(), self.platform)
         job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name, same_key)
         plan = self.platform.plans.render(job, self.settings, run, payload, self.container_plugins)
-        raise_if_any([*source_limits.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)])
+        raise_if_any([*needs.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)])
         return RenderedPlan(
             plan=plan,
             settings=dict(list_fields(self.settings)),

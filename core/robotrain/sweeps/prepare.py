@@ -1,10 +1,8 @@
 """Preparation of a sweep: one job with the values of each trial, checked as a pipeline. No side effects."""
 
 import dataclasses
-import json
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -12,7 +10,6 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.assignments import apply_assignments
 from robotrain.config.own_parameters import extend_for_sweep, list_own_names
 from robotrain.config.request import Request
-from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import PARAM_FLAG
 from robotrain.errors import (
     Problem,
@@ -22,15 +19,15 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
-from robotrain.model.job import TRAINER_ARGS, Job
+from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import Metric
-from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import can_repeat, redact
+from robotrain.redaction import redact
 from robotrain.submission.prepare import prepare_job
 from robotrain.sweeps.space import (
     OVER_FLAG,
@@ -72,17 +69,17 @@ class _SweepPreparer:
         metrics = _choose_metrics(request, problems)
         points = self._list_points(problems)
         self._check_ends(problems)
-        trial_names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
+        trials = {f"trial-{number:0{len(str(len(points)))}}": point for number, point in enumerate(points, 1)}
         requests = [self._make_request(point, problems) for point in points]
         steps = [
             StepRequest(name=name, where=name, request=point_request, workload=request.workload.name)
-            for name, point_request in zip(trial_names, requests, strict=True)
+            for name, point_request in zip(trials, requests, strict=True)
         ]
         patterns = [] if request.metric else _list_usual_metrics(request.workload)
         plan = SweepPlan(
             over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
             metrics=metrics,
-            points=dict(zip(trial_names, (point.values for point in points), strict=True)),
+            points={name: point.values for name, point in trials.items()},
             patterns=tuple((metric.name, metric.direction) for metric in patterns),
         )
         pipeline = PipelineRequest(
@@ -95,8 +92,7 @@ class _SweepPreparer:
         try:
             prepared = prepare_pipeline(pipeline, self.platform, self.plugins, purpose="submit")
         except Rejected as rejected:
-            named_problems = _name_points(rejected.problems, dict(zip(trial_names, points, strict=True)))
-            raise Rejected(dict.fromkeys(map(self._vary_values, named_problems))) from None
+            raise Rejected(dict.fromkeys(_name_points(rejected.problems, trials))) from None
         raise_if_any(_check_folders(prepared, request.workload))
         logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
         raise_if_any(problems)
@@ -160,36 +156,8 @@ class _SweepPreparer:
         request, new_problems = apply_assignments(
             self.request.job, assignments, self.request.workload, self.platform, self.kinds, flag=point.where
         )
-        new_problems = [self._repeat_values(problem) for problem in new_problems]
         problems += (problem for problem in new_problems if problem not in problems)
         return request
-
-    def _repeat_values(self, problem: Problem) -> Problem:
-        """Return the problem of an unknown name with suggestions that vary the same values."""
-        places = {f"{OVER_FLAG} {axis.name}": axis for axis in self.request.axes if can_repeat(axis.text)}
-        axis = places.get(problem.where)
-        if problem.code != "value-unknown" or axis is None:
-            return problem
-        values = shlex.quote(axis.text)
-        ways = [way._replace(text=f"{way.text.partition('=')[0]}={values}") for way in problem.suggestions]
-        options = [find_option_of_program(self.request.workload, f"--{axis.name}", value) for value in axis.values]
-        if not ways and options and all(options):  # of the trainer: each trial gets its arguments
-            arguments = ",".join(json.dumps([option]) for option in options)
-            text = f"{OVER_FLAG} {shlex.quote(f'{TRAINER_ARGS}={arguments}')}"
-            ways = [Suggestion(text, "an option of the trainer")]
-        return dataclasses.replace(problem, suggestions=tuple(ways))
-
-    def _vary_values(self, problem: Problem) -> Problem:
-        """Return the problem with suggestions for a parameter of the user's own that vary its values."""
-        texts = {axis.name: axis.text for axis in self.request.axes if can_repeat(axis.text)}
-        ways = list[Suggestion]()
-        for way in problem.suggestions:
-            flag, _, assignment = way.text.partition(" ")
-            name = assignment.partition("=")[0]
-            misspelt_name = find_nearest_name(name, texts) if flag == PARAM_FLAG else ""
-            text = f"{OVER_FLAG} {shlex.quote(f'{name}={texts[misspelt_name]}')}" if misspelt_name else way.text
-            ways.append(way._replace(text=text))
-        return dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _check_ends(self, problems: list[Problem]) -> None:
         """Check both ends of each range, with first values of the others: what is drawn lies between them."""

@@ -52,11 +52,6 @@ class Axis:
         return not self.values
 
     @property
-    def text(self) -> str:
-        """The values as `--over` takes them."""
-        return f"{self.scale}:{self.low}..{self.high}" if self.is_range else ",".join(self.values)
-
-    @property
     def samples(self) -> tuple[str, ...]:
         """What is checked before anything is submitted: all values of a list, both ends of a range."""
         return self.values or (self.low, self.high)
@@ -98,9 +93,7 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
     name, equals, values_text = text.partition("=")
     name = _normalize_name(name)
     if not name or not equals or not values_text.strip():
-        pair = re.fullmatch(r"([a-z][a-z0-9_.-]*):(\S+)", text.strip())
-        forms = (f"{OVER_FLAG} {redact(f'{pair[1]}={pair[2]}')}",) if pair else ()
-        problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text, ways=forms))
+        problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text))
         return None
     scale, colon, range_text = values_text.strip().partition(":")
     if colon and scale in ("log", "uniform"):
@@ -109,19 +102,10 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
     for part in (part.strip() for part in values_text.split(",")):
         lower_end, dots, upper_end = part.partition("..")
         if dots and is_whole(lower_end) and is_whole(upper_end):
-            free_count = MAX_TRIALS - len(axis_values)
-            if (
-                max(len(lower_end), len(upper_end)) > MAX_DIGITS
-                or not 0 <= int(upper_end) - int(lower_end) < free_count
-            ):
+            is_short = max(len(lower_end), len(upper_end)) <= MAX_DIGITS
+            if not is_short or not 0 <= int(upper_end) - int(lower_end) < MAX_TRIALS - len(axis_values):
                 reason = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
-                title = f"{redact(name)}: the range is empty or too long"
-                turned_range = (
-                    (f"{OVER_FLAG} {redact(name)}={upper_end}..{lower_end}",)
-                    if 0 < int(lower_end) - int(upper_end) < free_count
-                    else ()
-                )
-                problems.append(make_over_problem(title, part, reason, turned_range))
+                problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, reason))
                 return None
             axis_values += map(str, range(int(lower_end), int(upper_end) + 1))
         elif dots and re.fullmatch(NUMBER, lower_end) and re.fullmatch(NUMBER, upper_end):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from robotrain.check import source_limits
+from robotrain.check import needs
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -163,7 +163,7 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
 
 
 def _can_repeat(bench: Bench, role: str, kind: SourceKind) -> bool:
-    return kind.roles[role].repeatable and source_limits.get_source_limit(bench.can) > 1
+    return kind.roles[role].repeatable and needs.get_source_limit(bench.can) > 1
 
 
 def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:

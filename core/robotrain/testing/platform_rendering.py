@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from robotrain_runtime.contract import document
 
-from robotrain.check import source_limits
+from robotrain.check import needs
 from robotrain.model.plan import Payload, Plan
 from robotrain.store import records
 from robotrain.testing.harness import CommandResult, compare, no_side_effects, report
@@ -224,7 +224,7 @@ class RenderTests(PlatformTestBase):
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
     """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
     kind, capabilities = bench.kinds[SAMPLE_KIND], bench.can
-    max_datasets = source_limits.get_source_limit(capabilities) if capabilities.combination(kind.name, kind.name) else 1
+    max_datasets = needs.get_source_limit(capabilities) if capabilities.combination(kind.name, kind.name) else 1
     dataset_texts = [
         text
         for text in texts

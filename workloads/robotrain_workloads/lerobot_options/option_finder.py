@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.nearest_name import find_nearest_name
-
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options_list import list_scalars, load_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
-__all__ = ["complete_options", "find_option", "list_options"]
+__all__ = ["complete_options", "list_options"]
 
 KIND_NAMES = {"int": "INT", "number": "FLOAT", "bool": "true|false", "text": "TEXT", "any": "VALUE", "list": "VALUE"}
 
@@ -44,17 +42,6 @@ def complete_options(parameters: Mapping[str, Any], owned: Mapping[str, str]) ->
     types = {f"{group}.type" for group in options.choices if group not in prefixes}
     names = {*options.list_names({model.prefix: model.kind} if is_chosen else {}), *types}
     yield from sorted({f"--{name}" for name in names if not name.startswith(unused)} - owned.keys())
-
-
-def find_option(flag: str, value: str) -> str:
-    """Return the LeRobot option that an unknown flag probably means; empty if there is none."""
-    options = load_options()
-    name = flag.removeprefix("--").replace("-", "_")
-    names = (flag.removeprefix("--"), name, f"policy.{name}")
-    meant_name = next((option for option in names if options.list_fields(option, {})), "")
-    if not meant_name and "." in name:
-        meant_name = find_nearest_name(name, {*options.list_names({})}) or ""
-    return f"--{meant_name}={value}" if meant_name and value else f"--{meant_name}" if meant_name else ""
 
 
 def _choose_model(parameters: Mapping[str, Any]) -> TrainedModel | None:
