@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from robotrain_runtime.contract.checkpoint import OTHER_MACHINE
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.parameter import get_parameters, load_pairs
 from robotrain_runtime.contract.step_output import STEP_KIND
@@ -52,7 +51,7 @@ def find_absent_parts(
     for parameter in get_parameters(platform.settings):
         if parameter.name in kind_by_setting and parameter.name not in setting_names | changed_names:
             value, is_pairs = kind_by_setting[parameter.name], parameter.param.form == "pairs"
-            setting_text = ", ".join(load_pairs(value)) if is_pairs else _format_given(value)
+            setting_text = ", ".join(load_pairs(value)) if is_pairs else str(value)
             key = f"{parameter.name}.NAME" if is_pairs else parameter.name
             yield make_problem("not-on-this-machine.setting", where=parameter.name, given=setting_text, key=key)
     yield from _find_absent_values(job, changed_names, plugins.workload(job.workload).parameters)
@@ -64,8 +63,7 @@ def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[st
         yield make_problem("not-on-this-machine.step", *ways, where=source.role, given=source.uri)
     elif source.kind == LOCAL_KIND and not os.path.exists(source.uri):
         commit = code_commit_tags.format_commit(source) or None
-        text = _format_given(source.uri)
-        yield make_problem("not-on-this-machine", *ways, where=source.role, given=text, commit=commit)
+        yield make_problem("not-on-this-machine", *ways, where=source.role, given=source.uri, commit=commit)
 
 
 def _find_absent_values(job: Job, changed_names: Collection[str], parameters_class: type) -> Iterator[Problem]:
@@ -77,15 +75,8 @@ def _find_absent_values(job: Job, changed_names: Collection[str], parameters_cla
         is_read = parameter.param.path and not job.program_lock  # a lock has what was read of it
         if parameter.param.names == "program":
             yield make_problem("not-on-this-machine.program", where=parameter.name, given=str(value), value=str(value))
-        elif value == OTHER_MACHINE or (is_read and not os.path.exists(str(value))):
-            yield make_problem("not-on-this-machine.path", where=parameter.name, given=_format_given(value))
-    if OTHER_MACHINE in job.trainer_args:
-        yield make_problem("not-on-this-machine.argument", where="trainer_args")
-
-
-def _format_given(value: object) -> str:
-    """Return a value for people; empty for a path that a public checkpoint does not tell."""
-    return "" if value == OTHER_MACHINE else str(value)
+        elif is_read and not os.path.exists(str(value)):
+            yield make_problem("not-on-this-machine.path", where=parameter.name, given=str(value))
 
 
 def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, SourceKind]) -> Iterator[Suggestion]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document import JOB_FILE_KEY, JobDocument
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import __version__
@@ -18,6 +18,7 @@ from robotrain.model.run import RUN_PATTERN
 from robotrain.model.workload import Workload
 from robotrain.store import run_values
 from robotrain.store.run_values import RESUME_ROLE
+from robotrain.submission.published_job import format_published_job
 from robotrain.submission.run_labels import MAX_NOTE, RunLabels, clean_name, is_valid_name
 
 WRITER_KEY = "robotrain"
@@ -47,6 +48,7 @@ def carry_record(
     :param same_key: what the same job has on every machine.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    value_rows = tuple(value_rows)
     record = {
         "name": default_name,
         **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
@@ -56,6 +58,7 @@ def carry_record(
         "values": {name: list(pair) for name, pair in run_values.collect_chosen(value_rows, job.sources).items()},
         "labels": dict(job.labels),
         "title": job.title,
+        JOB_FILE_KEY: format_published_job(job, value_rows),
         "uris": [source.uri for source in job.sources] if is_placed else [],
         "kinds": [source.kind for source in job.sources] if is_placed else [],
     }

@@ -194,8 +194,6 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
         earlier_settings, settings = (
             {PATCH_SETTING: platform_settings.get(PATCH_SETTING)} for platform_settings in (stored.settings, settings)
         )
-    elif not stored.settings:  # those of a published checkpoint are not known
-        settings = {}
     job_values = [
         collect_job_values(earlier_job, earlier_settings, stored.plan.platform, stored.values, workload),
         collect_job_values(changed_job, settings, after.platform.name, after.values, workload),

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from robotrain_runtime.contract.document_limits import MAX_MANIFEST_BYTES
 from robotrain_runtime.contract.files import open_regular_file, read_limited_file, write_atomically
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
-OTHER_MACHINE = "/other-machine"
-"""What stands in the job of a public checkpoint in place of a path of the machine that it ran on."""
+JOB_FILE = "robotrain-job.yaml"
+"""The job file of the job, in a checkpoint's folder."""
 OUTPUT_TAG = "checkpoint_{}_output"
 """The tag of a tracking run that names the place of a checkpoint, by its folder's name, that is no artifact."""
 
@@ -48,8 +48,6 @@ class CheckpointManifest:
     """The platform's id of the submission; not written if empty."""
     tracking: str = ""
     """The tracking run; not written if empty."""
-    document: Any = None
-    """The job, as `collect_portable` returns its document; not written if empty."""
 
     @property
     def model_files(self) -> dict[str, str]:
@@ -77,15 +75,14 @@ def seal_checkpoint(
     model: str = "",
     submission: str = "",
     tracking: str = "",
-    document: Any = None,
     manifest_path: Path | None = None,
 ) -> CheckpointManifest:
     """Write the manifest of a complete checkpoint, in its folder by default. Raise OSError."""
     files = hash_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no files")
-    fields = (("submission", submission), ("tracking", tracking), ("document", document))
-    origin: dict[str, Any] = {name: value for name, value in fields if value}
+    fields = (("submission", submission), ("tracking", tracking))
+    origin = {name: value for name, value in fields if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
     manifest_bytes = format_manifest(manifest)
     if len(manifest_bytes) > MAX_MANIFEST_BYTES:
@@ -97,7 +94,7 @@ def seal_checkpoint(
 
 def format_manifest(manifest: CheckpointManifest) -> bytes:
     """Return the content of a manifest's file."""
-    field_names = ("step", "run", "job", "files", "model", "submission", "tracking", "document")
+    field_names = ("step", "run", "job", "files", "model", "submission", "tracking")
     fields = {name: getattr(manifest, name) for name in field_names}
     body = {name: field_value for name, field_value in fields.items() if field_value or name in field_names[:5]}
     return (json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True, default=dict) + "\n").encode()

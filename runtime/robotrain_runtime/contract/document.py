@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from robotrain_runtime.contract.document_limits import MAX_PORTABLE_BYTES
 from robotrain_runtime.contract.json_values import convert_json, parse_json
 
 SCHEMA = 1
 DOCUMENT_FILE = "job.json"
 """The name of the file with a job's document, in a plan and where the job runs."""
+JOB_FILE_KEY = "job_file"
+"""What the record has the job file under."""
 
 Scalar = str | int | float | bool | None
 
@@ -166,7 +167,7 @@ class JobDocument:
     program_files: Mapping[str, str] = field(default_factory=dict)
     """The packages of files that they name, by file name: archives of bzip2 in base64."""
     record: Mapping[str, Any] = field(default_factory=dict)
-    """What another machine needs to record the run (`robotrain adopt`); the runtime does not read it."""
+    """What another machine needs to record the run (`robotrain adopt`), and the job file for checkpoints."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""
@@ -218,19 +219,6 @@ def collect_fields(instance: Any) -> dict[str, Any]:
         for dataclass_field in dataclasses.fields(instance)
     }
     return {name: field_value for name, field_value in fields.items() if field_value or name not in OMITTED_IF_EMPTY}
-
-
-def collect_portable(document: JobDocument) -> dict[str, Any]:
-    """Return a document as JSON, without what is of its platform and machine but for the Python environment.
-
-    The checkpoints have it, so that others can submit the job again. Empty if it is too large, as with packages that
-    were given as files.
-    """
-    local_keys = ("settings", "values", "note", "parent")
-    record = {name: record_value for name, record_value in document.record.items() if name not in local_keys}
-    placement = Placement(work="", cache="", environment=document.placement.environment)
-    document_text = dataclasses.replace(document, placement=placement, record=record).to_json()
-    return json.loads(document_text) if len(document_text) <= MAX_PORTABLE_BYTES else {}
 
 
 _NAME_PATTERN = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"

@@ -2,8 +2,6 @@
 
 MAX_DOCUMENT_BYTES = 64 << 20
 """Of a job document, which may have packages in it."""
-MAX_PORTABLE_BYTES = 1 << 20
-"""Of the part of a job document that a checkpoint carries."""
 MAX_MANIFEST_BYTES = 16 << 20
 """Of the manifest of a checkpoint."""
 MAX_STAGED_BYTES = 16 << 20

@@ -62,7 +62,7 @@ def _list_values(value: object) -> list[str]:
 def _describe_run(document: JobDocument, step: int, *, is_resumable: bool) -> Iterator[str]:
     yield f"- step {step} of the run `{document.run}` (workload {document.workload}, platform {document.platform})"
     yield f"- digest of the job: `{document.job}`"
-    yield "- `robotrain-checkpoint.json` has the SHA-256 of each file"
+    yield "- `robotrain-checkpoint.json` has the SHA-256 of each file, `robotrain-job.yaml` the job"
     if is_resumable:
         yield "- `--resume-from hf://{repository}@{tag}` continues the training from this very checkpoint"
 

@@ -12,10 +12,11 @@ from typing import Literal, NamedTuple
 
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import checkpoint, document
-from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.checkpoint import JOB_FILE, MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.document import JOB_FILE_KEY, JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Evaluated
 from robotrain_runtime.contract.failure import CancelCheck, PermanentError
+from robotrain_runtime.contract.files import write_atomically
 
 ArtifactKind = Literal["checkpoint", "results", "policy"]
 
@@ -175,8 +176,13 @@ def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelle
 def _write_seal(
     artifact: CompleteArtifact, job_document: JobDocument, folder: Path, tracking: str, manifest_path: Path | None
 ) -> CheckpointManifest:
-    """Write the manifest. The tracking run is named only where a platform has submissions: others do not resume it."""
+    """Write the manifest, and before it the job file of a checkpoint.
+
+    The tracking run is named only where a platform has submissions: others do not resume it.
+    """
     event = artifact.event
+    if artifact.kind == "checkpoint" and (job_file := job_document.record.get(JOB_FILE_KEY)):
+        write_atomically(folder / JOB_FILE, str(job_file).encode())
     submission = document.read_submission_id(job_document)
     return checkpoint.seal_checkpoint(
         folder,
@@ -186,6 +192,5 @@ def _write_seal(
         model=event.model if isinstance(event, Checkpoint) else "",
         submission=submission,
         tracking=tracking if submission else "",
-        document=document.collect_portable(job_document),
         manifest_path=manifest_path,
     )

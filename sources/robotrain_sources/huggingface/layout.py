@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.failure import PermanentError
 
 CARD = "README.md"
@@ -62,10 +62,7 @@ def arrange_checkpoint(
                     contents[path] = replaced_bytes
                 break
     files = {**manifest.files, **{path: checkpoint.hash_bytes(file_bytes) for path, file_bytes in contents.items()}}
-    job = _replace_paths(manifest.document, OTHER_MACHINE)
-    return PublishedFiles(
-        manifest=replace(manifest, files=files, document=job), paths=map_paths(manifest), contents=contents
-    )
+    return PublishedFiles(manifest=replace(manifest, files=files), paths=map_paths(manifest), contents=contents)
 
 
 def replace_machine_paths(file_bytes: bytes, replacement: str | None) -> bytes:

@@ -19,9 +19,7 @@ from robotrain.cli.arguments import (
     RunArgument,
     SubmitNotifyOption,
     WaitOption,
-    argument,
     complete_platforms,
-    complete_run_names,
     find_run_to_change,
     open_run,
     option,
@@ -70,15 +68,6 @@ ResumeFromOption = Annotated[
     str,
     option(RESUME_FROM_FLAG, "STEP|CHECKPOINT", "Continue from its checkpoint of this step, a folder or a blob URL."),
 ]
-RepeatedRunArgument = Annotated[
-    str,
-    argument(
-        "[RUN|ADDRESS]",
-        "Its name, or the beginning of its identifier (default: `latest`, the newest). Or the address of one that is"
-        " not recorded here: a checkpoint (its folder, hf://OWNER/NAME@TAG, a blob URL), or what `adopt` takes.",
-        complete_run_names,
-    ),
-]
 PlatformOption = Annotated[
     str, option("--platform", "NAME", "Submit it to this platform (default: that of the run).", complete_platforms)
 ]
@@ -87,7 +76,7 @@ NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve bran
 
 def resubmit(
     ctx: typer.Context,
-    run: RepeatedRunArgument = "",
+    run: RunArgument = "",
     set: SetOption = None,
     platform: PlatformOption = "",
     wait: WaitOption = False,
@@ -110,20 +99,12 @@ def resubmit(
 
     robotrain resubmit latest -- --epochs 20
 
-    robotrain resubmit hf://OWNER/NAME@step-020000 --platform PLATFORM --dry-run
-
     Each option after -- replaces the same option of the run, or is added; its other options stay. What begins with a
     program of your own is a whole command.
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     changes = {"--set": set, "--repin": repin, "--platform": platform, "--": trainer_args}
-    try:
-        record = _find_pipeline(ctx, run, changes)
-    except records.UnknownRun as unknown:
-        if unknown.is_ambiguous or run in NEWEST_NAMES:
-            raise
-        return _resubmit_other_machine_run(ctx, run, unknown, ctx.params)
-    if record:
+    if record := _find_pipeline(ctx, run, changes):
         print_platform(record.platform, f"run {record.run}")
         repeated_pipeline = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return send_job(ctx, repeated_pipeline, Sending.read(ctx.params, no_pin=True))
@@ -243,15 +224,6 @@ def _make_resume_need(plugins: Plugins, is_changed: bool) -> RunNeed:
         return bool(record.steps) or (next(queries) < MAX_QUERIED and may_be_continued(record, plugins))
 
     return CONTINUABLE._replace(is_met=is_met)
-
-
-def _resubmit_other_machine_run(
-    ctx: typer.Context, run_text: str, unknown_run: records.UnknownRun, options: dict[str, Any]
-) -> None:
-    """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown_run` if the text names none."""
-    earlier_run = other_machine_run.find_other_machine_run(run_text, get_plugins(ctx), unknown_run)
-    prepared = _prepare_other_machine_run(ctx, earlier_run, options["set"] or [], options["repin"], options["platform"])
-    _send_again(ctx, earlier_run.stored, prepared, Sending.read(options), earlier_run.name)
 
 
 def _prepare_other_machine_run(
