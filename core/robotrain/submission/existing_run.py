@@ -1,17 +1,20 @@
 """Whether a job has a run already: the one place that is asked before a plan is sent, and when the platform refuses it.
 
 - It goes on: the submit ends with that run (`unfinished`).
-- It ended, and left a checkpoint: that is said, and the job is sent (`left_run`).
+- It ended, and left a checkpoint: that is said, and the job is sent.
 - Its submit was interrupted: `name_lock` finds it with the name, and the platform is asked (`interrupted_submit`).
 - Another machine sent it: known only from the platform, which refuses its name a second time (`taken_name`).
 - A new run of it is an attempt, with a number: `describe_attempt` says what changed since the one before.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
+from robotrain import network_deadline
 from robotrain.config.validate import list_fields
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunRecord
@@ -19,10 +22,17 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import code_changes, records, run_differences, stored_job
 from robotrain.store.run_differences import Difference
 from robotrain.store.run_values import PIN
-from robotrain.submission import left_run
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.same_run import find_same_run, find_unfinished_run_of_plan, make_same_run_note
+from robotrain.submission.same_run import (
+    find_same_run,
+    find_unfinished_run_of_plan,
+    has_same_inputs,
+    list_job_runs,
+    make_same_run_note,
+)
 from robotrain.submission.unfinished_runs import UnfinishedRun
+
+make_problem = Messages(__file__)
 
 
 class ExistingRun(NamedTuple):
@@ -45,9 +55,29 @@ def find_existing_run(prepared: PreparedJob, plugins: Plugins, name: str = "") -
     same_run, notes = find_same_run(prepared, plugins)
     if same_run:
         notes.append(make_same_run_note(same_run, dict(list_fields(prepared.settings)), name))
-    elif resumable_run := left_run.find_left_run(prepared, plugins):
-        notes.append(left_run.make_left_note(resumable_run))
+    else:
+        limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
+        with suppress(Rejected, OSError):  # the job is submitted as it is
+            notes += network_deadline.ask_one(partial(_find_left_checkpoint, prepared, plugins), limit)
     return ExistingRun(same_run, tuple(notes))
+
+
+def _find_left_checkpoint(prepared: PreparedJob, plugins: Plugins) -> list[Problem]:
+    """Return the note that the newest earlier run of the job that left a checkpoint can be continued; none if a newer
+    one succeeded. Raise whatever a plugin raises.
+    """
+    for record in list_job_runs(prepared):
+        if record.phase != "sent" or record.steps or not has_same_inputs(record, prepared):
+            continue
+        engine = plugins.platform_of(record).engine
+        status = records.read_final_status(record.run) or engine.status(record.reference)
+        if status.state == "succeeded":
+            break
+        outputs = engine.outputs(record.reference)
+        if steps := [output.step for output in outputs if output.kind == "checkpoint" and output.step is not None]:
+            way = Suggestion(f"robotrain resume {record.run}", "continues it")
+            return [make_problem("run-left-checkpoint", way, run=record.run, state=status.state, step=max(steps))]
+    return []
 
 
 def find_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins, name: str = "") -> ExistingRun:

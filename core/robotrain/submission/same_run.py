@@ -26,13 +26,7 @@ def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRu
 
     Raise Rejected if it is not known whether one goes on.
     """
-    job_records: list[RunRecord] = []
-    for attempt in reversed(name_lock.list_attempts(prepared.job)):
-        with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
-            record = records.find_record(prepared.job.run_name(attempt))
-            if record and not record.pipeline and is_same_job(record, prepared):
-                job_records.append(record)
-    unfinished_runs = list_unfinished(job_records, plugins)
+    unfinished_runs = list_unfinished(list_job_runs(prepared), plugins)
     same_runs = [
         unfinished_run for unfinished_run in unfinished_runs if has_same_inputs(unfinished_run.record, prepared)
     ]
@@ -42,6 +36,17 @@ def find_same_run(prepared: PreparedJob, plugins: Plugins) -> tuple[UnfinishedRu
         if unfinished_run not in same_runs and unfinished_run.status
     ]
     return choose_running(same_runs), list(map(_make_alike_note, other_runs))
+
+
+def list_job_runs(prepared: PreparedJob) -> list[RunRecord]:
+    """Return the runs of a job that are no steps, the newest first, whatever their settings and pins."""
+    job_records: list[RunRecord] = []
+    for attempt in reversed(name_lock.list_attempts(prepared.job)):
+        with contextlib.suppress(Rejected):  # a record that is damaged, or of another attempt
+            record = records.find_record(prepared.job.run_name(attempt))
+            if record and not record.pipeline and is_same_job(record, prepared):
+                job_records.append(record)
+    return job_records
 
 
 def find_unfinished_run_of_plan(rendered_plan: RenderedPlan, plugins: Plugins) -> UnfinishedRun | None:
