@@ -194,7 +194,7 @@ def test_a_program_of_its_own_has_no_gpu_where_there_is_none(robotrain):
     ],
 )
 def test_gpu_that_is_typed_where_there_is_none_is_refused(robotrain, words, way):
-    answer = robotrain("explain", "--check", "--platform", "local", *words)
+    answer = robotrain("submit", "--dry-run", "--platform", "local", *words)
     assert ("[gpu-unavailable]\n  --num-gpus 1\n" in answer.stderr) == bool(way), answer.stderr
     assert f"use   {way}" in answer.stderr or not way
     assert (answer.exit_code == 4) is bool(way)

@@ -23,12 +23,7 @@ def test_refusal_names_the_option_and_what_to_do_and_sends_nothing(ask, fake_pla
     assert problem["instead"] == [{"text": "leave out --pitch", "remark": ""}]
     assert list(fake_platform.iterdir()) == []
     assert ask(*REFUSED).exit_code == 4
-    assert ask(*REFUSED, words=("explain", "--check")).exit_code == 4
     assert ask(*REFUSED, words=("explain",)).exit_code == 0
-
-
-def test_checker_of_explain_needs_check(ask):
-    ask(words=("explain", "--checker", "none")).check_problems(2, "usage --checker")
 
 
 def test_call_of_the_api_is_checked_too(ask, score, monkeypatch):
@@ -156,11 +151,7 @@ def test_checker_that_hangs_is_ended_with_its_children(ask, monkeypatch, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sent"),
-    [
-        (("submit",), signal.SIGINT),
-        (("submit", "--dry-run"), signal.SIGTERM),
-        (("explain", "--check"), signal.SIGTERM),
-    ],
+    [(("submit",), signal.SIGINT), (("submit", "--dry-run"), signal.SIGTERM)],
 )
 def test_interrupt_ends_it_with_its_children(ask, command, song_folder, fake_platform, score, tmp_path, words, sent):
     pids = tmp_path / "pids"

@@ -1,6 +1,6 @@
-"""What a submit does before it sends anything: `submit --dry-run`, and the questions of `explain --check`."""
+"""What a submit does before it sends anything: `submit --dry-run`."""
 
-from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -9,7 +9,7 @@ from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, existing_run, input_check, pin, submitter
+from robotrain.submission import checked_plan, existing_run, submitter
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import Checked, SubmitCheck
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -56,14 +56,6 @@ def dry_run_job(
         attempt += 1
         while name_lock.is_taken(prepared.job.run_name(attempt)):
             attempt += 1
-
-
-def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
-    """Return what its inputs and its trainer say against a job that is not sent. Raise Rejected."""
-    pinned, problems = checked_plan.pin_sources(prepared, 1, pinning=True, say=checks.say)
-    is_rejected = bool(select_errors(problems))
-    inputs = input_check.check_inputs(pinned, checks._replace(is_dry_run=True), is_rejected=is_rejected)
-    return pin.merge_failures(pin.deduplicate_problems([*problems, *inputs.problems]))
 
 
 def dry_run_plan(rendered_plan: RenderedPlan, platform: Platform, plugins: Plugins) -> list[Problem]:

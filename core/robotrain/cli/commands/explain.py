@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import CHECKER, CHECKER_HELP
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -19,16 +18,12 @@ from robotrain.cli.output import (
 )
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
-from robotrain.errors import Rejected, raise_if_any
-from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
 from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
-
-make_problem = Messages(__file__)
 
 HELP = """Show each value that a job was given, where it came from, and what it overrode.
 
@@ -45,16 +40,12 @@ class ExplainCommand(JobCommand):
     shows_jobs_of_workload = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Add `--all`, `--check`, `--checker` and `--json`."""
+        """Add `--all` and `--json`."""
         options.add_own("--all", help="also show the values that nobody gave: the defaults", common=True)
-        options.add_own("--check", help="also check what `submit --dry-run` checks of inputs and options", common=True)
-        options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         options.add_own("--json", help="print JSON")
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Print every value."""
-        if values.get("checker") and not values.get("check"):
-            raise Rejected([make_problem("usage.without-check", where=CHECKER, checker=values["checker"])])
         print_problems(prepared.warnings)
         if prepared.needs_lock:
             from robotrain.submission import program_lock
@@ -72,8 +63,6 @@ class ExplainCommand(JobCommand):
         is_listed = program_options is not None and not set_names.isdisjoint(program_options.chosen_by)
         options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
-            if values.get("check"):  # first: stdout has one document, either the values or the problems
-                check_job(prepared, values)
             job = prepared.job
             option_rows = [{"name": option.name, "kind": option.kind, "default": option.default} for option in options]
             print_json({"workload": job.workload, "job": job.digest, "values": rows, "program_options": option_rows})
@@ -82,14 +71,10 @@ class ExplainCommand(JobCommand):
             if options:
                 title = (f"OPTION OF {workload.program.upper()} AFTER --", "")
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
-            if values.get("check"):
-                check_job(prepared, values)
             print_other_views("explain")
 
     def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
         """Print every value of a job and its evaluation."""
-        if values.get("check") or values.get("checker"):  # a dry run checks a pipeline
-            raise Rejected([make_problem("usage.check-of-pipeline")])
         print_pipeline_values(prepared, bool(values.get("json")), is_all=bool(values.get("all")))
 
 
@@ -117,19 +102,6 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool, *, is_all
     else:
         _print_rows(rows, is_all=is_all)
         print_other_views("explain")
-
-
-def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
-    """Check the inputs and the options of a job that is not sent. Raise Rejected."""
-    from robotrain.cli.commands.sending import wait_for_services
-    from robotrain.submission import dry_run
-    from robotrain.submission.checker import CheckOptions
-
-    checks = CheckOptions(checker=values.get("checker") or "", say=print_message, has_flag=True)
-    with wait_for_services():
-        problems = dry_run.check_job(prepared, checks)
-    raise_if_any(problems)
-    print_problems(problems)
 
 
 def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
