@@ -24,10 +24,8 @@ from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 from robotrain.store import files
-from robotrain.submission.container_plugins import load_workload_container
 
 make_problem = Messages(__file__)
 
@@ -151,15 +149,6 @@ def _make_path(text: str, origin: Origin) -> Path:
     """Return the absolute path of a choice: what a file names is beside that file, not in a project's folder."""
     base = os.path.dirname(origin.where) if origin.layer == USER_LAYER else ""
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(text))))
-
-
-def is_offered(workload: Workload) -> bool:
-    """Return whether jobs of a workload have a trainer to ask that is not on this machine and can be built here."""
-    plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
-    if plugin is None or "check_command" not in vars(plugin) or read_choice()[0] is not None:
-        return False
-    asked_environment = get_asked_environment(plugin)
-    return can_build(asked_environment) and find_built_environment(asked_environment) is None
 
 
 def get_asked_environment(plugin: WorkloadContainerPlugin) -> PythonEnvironment:

@@ -17,7 +17,7 @@ from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
 from robotrain.config.values import Origin
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
@@ -27,7 +27,6 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
 from robotrain.store.written_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
-from robotrain.submission import checker
 
 make_problem = Messages(__file__)
 
@@ -83,10 +82,7 @@ def init(
     else:
         target = Path(folder)
         if target.is_file() or (target.suffix in FILE_ENDINGS and not target.exists()):
-            raise Rejected([_refuse_file_name(target)])
-        if folder in plugins.list_names("workload") and not workload and not target.exists():
-            way = Suggestion(f"robotrain init --workload {folder}")
-            raise Rejected([make_problem("value-invalid.init-workload", way, given=folder)])
+            raise Rejected([make_problem("value-invalid.init-folder", given=folder)])
         files, init_data = make_files(plugins, target, workload, platform, pipeline)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     files_to_keep = _find_files_to_keep(target, files, pipeline, force)
@@ -117,15 +113,6 @@ def init(
     print_message("\n".join(_describe_answer(init_data)))
 
 
-def _refuse_file_name(target: Path) -> Problem:
-    """Return why a folder is not called like a file, with what was probably meant."""
-    parent = str(target.parent) if target.parent != Path() else ""
-    ways = [Suggestion(shlex.join(["robotrain", "init", *filter(None, [parent])]), f"writes {JOB_FILE}")]
-    if not target.exists():
-        ways += [Suggestion(f"robotrain init {shlex.quote(str(target.with_suffix('')))}", "a new folder")]
-    return make_problem("value-invalid.init-folder", *ways, given=str(target), endings=", ".join(FILE_ENDINGS))
-
-
 def _describe_answer(init_data: Mapping[str, Any]) -> Iterable[str]:
     inputs = {job_input["role"]: job_input for job_input in reversed(init_data.get("inputs", ()))}
     for role, job_input in inputs.items():
@@ -140,14 +127,10 @@ def _describe_answer(init_data: Mapping[str, Any]) -> Iterable[str]:
     files, example = init_data["files"], init_data.get("example")
     written_names = f"the example {example} to {init_data['folder']}" if example else ", ".join(files)
     yield f"{'would write' if init_data['dry_run'] else 'wrote'} {written_names}"
-    check = init_data.get("check")
-    check_notes = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
     if not init_data.get("missing"):
-        yield from check_notes
         yield f"next: {init_data['next']}"
         return
     yield f"next: add the {' and the '.join(init_data['missing'])} to {JOB_FILE}, then {init_data['next']}"
-    yield from check_notes  # it reads the dataset too
     for example in init_data["examples"]:
         yield f"or start with an example and its data: robotrain init --example {example}"
 
@@ -231,9 +214,6 @@ def make_files(
             platform_name: {key: setting.value for key, setting in defaults.items() if setting.value}
             for platform_name, defaults in settings.items()
         },
-        "check": f"robotrain submit {JOB_FILE} --platform {line_platform} --dry-run {checker.FLAG} {checker.BUILD}"
-        if checker.is_offered(workload)
-        else "",
         "examples": sorted(workload.template.examples),
         "missing": _list_missing(workload, inputs) if existing_job is None else [],
     }
