@@ -43,7 +43,7 @@ class DagEngine(FakeEngine, PipelineRuns):
             )
             documents[step.name] = {
                 "needs": step.needs,
-                "job": json.loads(replace(body, registers=step.registers).to_json()),
+                "job": json.loads(body.to_json()),
                 "slots": step.settings.slots,
             }
         spec = {"steps": documents, "finished": {name: dict(finished_step) for name, finished_step in finished.items()}}

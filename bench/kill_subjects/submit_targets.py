@@ -35,9 +35,14 @@ steps:
   evaluate:
     workload: lerobot-eval
     sources: {{policy: [{{from: train}}]}}
-    parameters: {{env: pusht, eval_episodes: 4}}
+    parameters: {{env: pusht, eval_episodes: 4, register_model: pusher}}
     platforms: {settings}
-  register: {{register: pusher, from: evaluate}}
+  again:
+    workload: lerobot-eval
+    sources: {{policy: [{{from: train}}]}}
+    parameters: {{env: pusht, eval_episodes: 8}}
+    after: evaluate
+    platforms: {settings}
 """
 
 

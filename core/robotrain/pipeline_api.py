@@ -103,8 +103,8 @@ def _change_steps(
     ]
     platform, plugins = context.platform, context.plugins
 
-    def change(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
-        return add_values(request, values[step.name], workload, platform, plugins.source_kinds(), f"{step.name}.")
+    def change(step: StepRequest, workload: Workload) -> tuple[Request, list[Problem]]:
+        return add_values(step.request, values[step.name], workload, platform, plugins.source_kinds(), f"{step.name}.")
 
     steps = [change_step(step, change, plugins, problems) if step.name in values else step for step in request.steps]
     return replace(request, steps=tuple(steps), problems=(*request.problems, *problems))

@@ -56,7 +56,7 @@ def test_a_step_of_a_pipeline_may_have_several_nodes(workspace, robotrain):
     assert answer.exit_code == 0, answer.stderr
     steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
     counts = [(step["resources"]["instance_count"], step.get("distribution")) for step in steps.values()]
-    assert counts == [(2, ONE_EACH), (1, None), (1, None)]
+    assert counts == [(2, ONE_EACH), (1, None)]
     rows = {(row["step"], row["name"]): row["value"] for row in answer.json["preview"]}
     assert [rows[step, "nodes"] for step in ("train", "evaluate")] == ["2", "1"]
     assert rows["train", "tracking"].startswith("the workspace ")

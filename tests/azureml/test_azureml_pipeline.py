@@ -26,12 +26,16 @@ steps:
     platforms: {azureml: {exec_timeout: 2h}}
   evaluate:
     workload: lerobot-eval
-    parameters: {env: pusht, eval_episodes: 4, success_threshold: 0.5}
+    parameters: {env: pusht, eval_episodes: 4, success_threshold: 0.5, register_model: pusht-act}
     sources: {policy: [{from: Train-1}]}
     platforms: {azureml: {compute: k8s-eval}}
-  register: {register: pusht-act, from: evaluate}
+  again:
+    workload: lerobot-eval
+    parameters: {env: pusht, eval_episodes: 8}
+    sources: {policy: [{from: Train-1}]}
+    after: evaluate
 """
-STEP_NAMES = ["Train-1", "evaluate", "register"]
+STEP_NAMES = ["Train-1", "evaluate", "again"]
 COMPUTE = "k8s-robot-dev-00"
 
 
@@ -63,20 +67,20 @@ def document(pipeline_words, robotrain, tmp_path) -> dict:
 
 def test_steps_are_components_that_are_never_reused(document):
     steps = document["jobs"]
-    assert [*steps] == ["train_1", "evaluate", "register"]
+    assert [*steps] == ["train_1", "evaluate", "again"]
     assert document["settings"] == {"continue_on_step_failure": False, "force_rerun": True}
     assert [step["component"]["is_deterministic"] for step in steps.values()] == [False] * 3
-    assert [step["tags"]["robotrain.step"] for step in steps.values()] == ["Train-1", "evaluate", "register"]
+    assert [step["tags"]["robotrain.step"] for step in steps.values()] == STEP_NAMES
     run = document["tags"]["robotrain.run"]
     assert [step["display_name"] for step in steps.values()] == [f"{run}-{name}" for name in STEP_NAMES]
 
 
 def test_each_step_has_its_own_settings(document):
-    train, evaluate, register = document["jobs"].values()
+    train, evaluate, again = document["jobs"].values()
     assert (train["compute"], evaluate["compute"]) == (f"azureml:{COMPUTE}", "azureml:k8s-eval")
     assert (train["limits"], "limits" in evaluate) == ({"timeout": 7200}, False)
     assert train["component"]["environment"] != evaluate["component"]["environment"]
-    assert register["compute"] == evaluate["compute"]
+    assert again["compute"] == train["compute"]
     assert train["inputs"]["dataset_asset_0"]["path"] == "azureml:episodes:3"
 
 
@@ -90,19 +94,19 @@ def test_a_step_refuses_the_folder_of_another_pipeline_job(submit, workspace, do
 
 
 def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
-    train, evaluate, register = document["jobs"].values()
+    train, evaluate, again = document["jobs"].values()
     assert evaluate["inputs"]["step_train_1"] == {
         "type": "uri_folder",
         "mode": "ro_mount",
         "path": "${{parent.jobs.train_1.outputs.handover}}",
     }
-    assert register["inputs"]["step_evaluate"]["path"] == "${{parent.jobs.evaluate.outputs.handover}}"
-    assert ["handover" in step["outputs"] for step in (train, evaluate, register)] == [True, True, False]
+    assert again["inputs"]["step_train_1"] == evaluate["inputs"]["step_train_1"]
+    assert ["handover" in step["outputs"] for step in (train, evaluate, again)] == [True, False, False]
     step = parse_document((tmp_path / "plan/steps/evaluate/code/job.json").read_text())
     assert [mount.folder for mount in step.placement.mounts] == ["${AZURE_ML_INPUT_step_train_1}/policy"]
+    assert (step.parameters["register_model"], step.placement.handover) == ("pusht-act", "")
+    step = parse_document((tmp_path / "plan/steps/Train-1/code/job.json").read_text())
     assert step.placement.handover == "${AZURE_ML_OUTPUT_handover}"
-    step = parse_document((tmp_path / "plan/steps/register/code/job.json").read_text())
-    assert (step.registers, step.placement.handover) == ("pusht-act", "")
 
 
 def test_an_evaluation_of_several_checkpoints_reads_those(robotrain, workspace, name_workspace, tmp_path):
@@ -118,17 +122,9 @@ def test_an_evaluation_of_several_checkpoints_reads_those(robotrain, workspace, 
     assert folders["policy"] == "${AZURE_ML_INPUT_step_train}/checkpoints"
 
 
-def test_a_step_waits_for_one_that_it_reads_nothing_of(pipeline_words, robotrain, tmp_path):
-    pipeline_words[0].write_text(
-        STEPS.replace("  register:", "  again:\n    job: again.yaml\n    after: evaluate\n  register:")
-    )
-    (tmp_path / "again.yaml").write_text(
-        "workload: lerobot-train\nsources: {dataset: [{data_asset: 'azureml:episodes:3'}]}\n"
-    )
-    answer = robotrain("pipeline", "render", *pipeline_words, "--to", tmp_path / "plan")
-    assert answer.exit_code == 0, answer.stderr
-    steps = yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())["jobs"]
-    (output,) = [name for name in steps["evaluate"]["outputs"] if name != "handover"]
+def test_a_step_waits_for_one_that_it_reads_nothing_of(document):
+    steps = document["jobs"]
+    (output,) = steps["evaluate"]["outputs"]
     assert steps["again"]["inputs"]["after_evaluate"] == {
         "type": "uri_folder",
         "mode": "ro_mount",
@@ -136,65 +132,34 @@ def test_a_step_waits_for_one_that_it_reads_nothing_of(pipeline_words, robotrain
     }
 
 
-CPU, CPU_CLIENT = "cpu-pool", "c4000000-0000-0000-0000-000000000004"
-TRAIN_EVAL = ("--dataset-asset", "azureml:episodes:3", "-r", "pusht-act")
-NO_TYPE = None
-
-
-@pytest.fixture
-def train_eval(workspace, name_workspace, robotrain):
-    """The dry run of `pipeline train-eval`, with computes of other kinds and identities."""
-    types = {name: {"nvidia.com/gpu": str(gpus)} for name, gpus in {"gpuspot": 1, "gpuspot2": 2, "gpu": 1}.items()}
-    workspace.kubernetes(COMPUTE, types)
-    workspace.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
-    workspace.managed_compute(CPU, vm_size="Standard_D4s_v5", identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
-    workspace.kubernetes("k8s-no-one", identities=())
-    name_workspace(workspace, COMPUTE)
-    words = ("pipeline", "train-eval", "--platform", "azureml", *TRAIN_EVAL, "--dry-run", "--json")
-    rollout = ("--env", "pusht")
-    return lambda *options: robotrain(*words, *(() if "--skip-inference" in options else rollout), *options)
+CPU_CLIENT = "c4000000-0000-0000-0000-000000000004"
 
 
 @pytest.mark.parametrize(
-    ("options", "compute", "client", "instance_type"),
+    ("options", "client", "instance_type"),
     [
-        ((), COMPUTE, "own", NO_TYPE),
-        (("--compute-register", "k8s-cpu"), "k8s-cpu", CPU_CLIENT, NO_TYPE),
-        (("--compute-register", "k8s-no-one"), "k8s-no-one", None, NO_TYPE),
-        (("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu"), "k8s-cpu", CPU_CLIENT, "cpu"),
-        (("--instance-type", "gpu", "--compute-register", CPU), CPU, CPU_CLIENT, NO_TYPE),
-        (("--num-gpus", "2", "--skip-inference", "--set", "register.instance_type=gpu"), COMPUTE, "own", "gpu"),
+        (("--compute-evaluate", "k8s-cpu"), CPU_CLIENT, "gpuspot"),
+        (("--compute-evaluate", "k8s-no-one"), None, "gpuspot"),
+        (("--set", "evaluate.compute=k8s-cpu", "--set", "evaluate.instance_type=cpu"), CPU_CLIENT, "cpu"),
     ],
 )
-def test_a_registration_has_a_machine_and_an_identity_of_its_own(
-    train_eval, workspace, options, compute, client, instance_type
+def test_a_step_may_have_a_machine_and_an_identity_of_its_own(
+    robotrain, workspace, name_workspace, options, client, instance_type
 ):
-    answer = train_eval(*options)
+    workspace.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
+    workspace.kubernetes("k8s-no-one", identities=())
+    name_workspace(workspace, COMPUTE)
+    words = ("--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "-r", "pusht-act", "--env", "pusht")
+    answer = robotrain("pipeline", "train-eval", *words, *options, "--dry-run", "--json")
     assert answer.exit_code == 0, answer.stderr
-    assert ("azureml-identity-missing" in answer.stderr) == (compute == "k8s-no-one")
-    assert "azureml-register-place" not in answer.stderr
-    steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
-    register = steps["register"]
-    wanted = workspace.environ["AZURE_CLIENT_ID"] if client == "own" else client
-    assert register["compute"] == f"azureml:{compute}"
-    assert register["identity"].get("client_id") == wanted
-    assert register["environment_variables"].get("AZURE_CLIENT_ID") == wanted
-    assert register["resources"].get("instance_type") == instance_type
-    assert steps["train"]["compute"] == f"azureml:{COMPUTE}"
-    assert steps["train"]["identity"]["client_id"] == workspace.environ["AZURE_CLIENT_ID"]
-
-
-def test_a_registration_on_a_managed_compute_has_the_place_of_the_step_before_with_a_note(train_eval):
-    answer = train_eval("--compute", CPU)
-    assert (answer.exit_code, "azureml-register-place" in answer.stderr) == (0, True), answer.stderr
-    steps = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"]
-    assert {step["compute"] for step in steps.values()} == {f"azureml:{CPU}"}
-
-
-def test_a_setting_of_a_registration_is_checked_before_anything_is_sent(train_eval):
-    answer = train_eval("--set", "register.instance_type=no such", "--set", "register.batch_size=4")
-    assert answer.exit_code == 2
-    assert {"value-invalid", "value-unknown"} <= {problem["code"] for problem in answer.json["problems"]}
+    assert ("azureml-identity-missing" in answer.stderr) == (client is None)
+    train, evaluate = yaml.safe_load(answer.json["files"]["pipeline-job.yaml"]["text"])["jobs"].values()
+    assert evaluate["compute"] == ("azureml:k8s-cpu" if client else "azureml:k8s-no-one")
+    assert evaluate["identity"].get("client_id") == client
+    assert evaluate["environment_variables"].get("AZURE_CLIENT_ID") == client
+    assert evaluate["resources"]["instance_type"] == instance_type
+    assert train["compute"] == f"azureml:{COMPUTE}"
+    assert train["identity"]["client_id"] == workspace.environ["AZURE_CLIENT_ID"]
 
 
 OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
@@ -280,7 +245,7 @@ def fail_evaluation(there: AzureML, job: str) -> None:
 def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, workspace, robotrain):
     run, job = submit()
     assert [name for name, workspace_job in workspace.jobs.items() if workspace_job.parent is None] == [job]
-    assert list_states(robotrain, run) == {"Train-1": "pending", "evaluate": "waiting", "register": "waiting"}
+    assert list_states(robotrain, run) == {"Train-1": "pending", "evaluate": "waiting", "again": "waiting"}
     train = workspace.steps(job)["train_1"]
     train.state("Running")
     train.say("loading")
@@ -303,7 +268,7 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, worksp
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["exit_code"]) == ("failed", 5)
     assert status["reason"].startswith("step evaluate failed: 1 of 4 rollouts succeeded")
-    assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "register": "skipped"}
+    assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "again": "skipped"}
     workspace.calls.clear()
     whole, steps = AZUREML.engine.query_pipeline(records.read_record(run).reference)
     assert len([call for call in workspace.calls if "/children" in call]) == 1
@@ -326,7 +291,7 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, worksp
     second = robotrain("pipeline", "resume", run, "--json").json
     later = second["reference"]["job"]
     sent = workspace.jobs[later].body["jobs"]
-    assert [*sent] == ["evaluate", "register"]
+    assert [*sent] == ["evaluate", "again"]
     handover = f"azureml://datastores/workspaceblobstore/paths/azureml/{job}-Train-1/handover/"
     assert sent["evaluate"]["inputs"]["step_train_1"]["uri"] == handover
     assert workspace.steps(later)["evaluate"].inputs["step_train_1"].prefix == f"azureml/{job}-Train-1/handover"
@@ -334,23 +299,22 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, worksp
     assert "Train-1/checkpoints/000020" in robotrain("outputs", second["run"]).stdout
 
     workspace.steps(later)["evaluate"].state("Completed")
-    workspace.steps(later)["register"].fail("ServiceError", "no room")
+    workspace.steps(later)["again"].fail("ServiceError", "no room")
     third = robotrain("pipeline", "resume", second["run"], "--json").json["reference"]["job"]
     (last,) = workspace.jobs[third].body["jobs"].values()
-    assert last["inputs"]["step_evaluate"]["uri"].endswith(f"azureml/{later}-evaluate/handover/")
+    assert last["inputs"]["step_train_1"]["uri"] == handover
 
 
 @pytest.mark.slow
-def test_a_registration_that_is_repeated_keeps_its_machine_and_its_identity(pipeline_words, robotrain, workspace):
+def test_a_step_that_is_repeated_keeps_its_machine_and_its_identity(pipeline_words, robotrain, workspace):
     workspace.kubernetes("k8s-cpu", {"cpu": {"cpu": "4"}}, identities=(("id-cpu", CPU_CLIENT, "principal-cpu"),))
-    own = ("--set", "register.compute=k8s-cpu", "--set", "register.instance_type=cpu")
+    own = ("--set", "again.compute=k8s-cpu", "--set", "again.instance_type=cpu")
     sent = robotrain("pipeline", "submit", *pipeline_words, *own, "--json")
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], sent.json["reference"]["job"]
     finish_training(workspace, run, job)
-    workspace.store.put(workspace.container, {f"azureml/{job}-evaluate/handover/step.json": b"{}"})
     workspace.steps(job)["evaluate"].state("Completed")
-    workspace.steps(job)["register"].fail("ServiceError", "no room")
+    workspace.steps(job)["again"].fail("ServiceError", "no room")
     again = robotrain("pipeline", "resume", run, "--json")
     assert again.exit_code == 0, again.stderr
     (node,) = workspace.jobs[again.json["reference"]["job"]].body["jobs"].values()
@@ -363,7 +327,7 @@ def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, workspace,
     run, job = submit()
     steps = workspace.steps(job)
     steps["train_1"].fail("UserError", "Failed to pull image")
-    assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "register": "skipped"}
+    assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "again": "skipped"}
     assert (
         "step Train-1 failed: it failed (Azure ML: Failed to pull image)"
         in robotrain("status", run, "--json").json["reason"]
@@ -417,7 +381,7 @@ def test_the_whole_is_cancelled(submit, workspace, robotrain):
     workspace.steps(job)["train_1"].state("Running")
     assert robotrain("cancel", run).exit_code == 0
     assert workspace.jobs[job].status == "Canceled"
-    assert list_states(robotrain, run) == {"Train-1": "cancelled", "evaluate": "skipped", "register": "skipped"}
+    assert list_states(robotrain, run) == {"Train-1": "cancelled", "evaluate": "skipped", "again": "skipped"}
 
 
 @pytest.mark.slow

@@ -60,10 +60,14 @@ def test_a_repository_of_checkpoints_takes_no_results(robotrain, pusht):
     assert (values["train.publish_url"], values["evaluate.publish_url"]) == ("hf://mine/policy", None)
 
 
-def test_a_model_is_registered_once_the_best_checkpoint_is_known(plan_steps):
+def test_the_evaluation_registers_the_best_checkpoint(plan_steps, tmp_path):
     steps = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
     assert steps["train"]["parameters"]["register_checkpoint"] is None
-    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("pusher", "evaluate")
+    assert steps["evaluate"]["parameters"]["register_model"] == "pusher"
+    job = tmp_path / "job.yaml"
+    job.write_text("parameters: {evaluate_checkpoints: all, env: pusht, register_model: filed}\n")
+    for words, model in (((), "filed"), (("-r", "typed"), "typed"), (("--register-model", "typed"), "typed")):
+        assert plan_steps(job, *words)["evaluate"]["parameters"]["register_model"] == model
 
 
 def test_a_job_file_has_the_values_of_both(plan_steps, tmp_path):
@@ -104,6 +108,7 @@ def test_steps_are_changed_by_their_names(plan_steps):
         (("--evaluate-checkpoints", "1234567890123", *PUSHT), "value-invalid"),
         (("--evaluate-checkpoints", *PUSHT, "--reward-model", "sarm"), "checkpoints-not-scored"),
         (("--evaluate-checkpoints", *PUSHT, "--save-as", "job.yaml"), "options-conflict"),
+        (("--evaluate-checkpoints", *PUSHT, "-r", "a", "--register-model", "b"), "options-conflict --register-model"),
         (("--evaluate-checkpoints", "--success-threshold", "0.5"), "option-without-effect"),
         (PUSHT, "option-unknown"),
     ],

@@ -32,7 +32,7 @@ def test_trained_policy_is_evaluated_and_registered(plan_steps):
     steps = plan_steps(
         "--training-steps", "7", "--eval-episodes", "3", "-r", "pusht-act", *ROLLOUT, "--", "--tolerance_s=1"
     )
-    assert list(steps) == ["train", "evaluate", "register", ""]
+    assert list(steps) == ["train", "evaluate", ""]
     assert steps["train"]["parameters"]["training_steps"] == 7
     assert steps["train"]["parameters"]["register_checkpoint"] is None
     assert steps["train"]["trainer_args"] == ["--tolerance_s=1"]
@@ -41,7 +41,7 @@ def test_trained_policy_is_evaluated_and_registered(plan_steps):
     assert "trainer_args" not in evaluate
     assert (evaluate["parameters"]["eval_episodes"], evaluate["parameters"]["env"]) == (3, "pusht")
     assert [source["role"] for source in evaluate["sources"]] == ["policy", "dataset"]
-    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("pusht-act", "evaluate")
+    assert evaluate["parameters"]["register_model"] == "pusht-act"
 
 
 def test_names_of_jobs_come_from_one_name(plan_steps):
@@ -71,9 +71,10 @@ def test_values_that_both_share_reach_both_and_others_one(plan_steps):
 
 
 def test_steps_are_left_out(plan_steps):
-    assert list(plan_steps("--skip-inference", "-r", "model")) == ["train", "register", ""]
-    assert plan_steps("--skip-inference", "-r", "model")["register"]["policy_from"] == "train"
-    assert list(plan_steps("--skip-register", "--register-model-name", "model")) == ["train", "evaluate", ""]
+    steps = plan_steps("--skip-inference", "-r", "model")
+    assert (list(steps), steps["train"]["parameters"]["register_checkpoint"]) == (["train", ""], "model")
+    steps = plan_steps("--skip-register", "--register-model-name", "model")
+    assert (list(steps), steps["evaluate"]["parameters"]["register_model"]) == (["train", "evaluate", ""], None)
 
 
 def test_a_job_file_describes_the_training(plan_steps, pusht):
@@ -95,10 +96,10 @@ def test_a_name_of_the_job_names_both_steps_whichever_layer_gives_it(plan_steps,
 def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan_steps, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("parameters: {register_checkpoint: mine}\n")
-    steps = plan_steps(job, *ROLLOUT)
-    assert steps["train"]["parameters"]["register_checkpoint"] is None
-    assert (steps["register"]["model"], steps["register"]["policy_from"]) == ("mine", "evaluate")
-    assert plan_steps(job, *ROLLOUT, "--register-model", "other")["register"]["model"] == "other"
+    for words, model in (((), "mine"), (("--register-model", "other"), "other")):
+        steps = plan_steps(job, *ROLLOUT, *words)
+        assert steps["train"]["parameters"]["register_checkpoint"] is None
+        assert steps["evaluate"]["parameters"]["register_model"] == model
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ STEPS = """
 name: shift
 steps:
   train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}
-  evaluate: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: train}}}
-  register: {register: pusht-act, from: evaluate}
+  evaluate: {job: EXAMPLE/evaluate.yaml, parameters: {register_model: pusht-act}, sources: {policy: {from: train}}}
+  again: {job: EXAMPLE/evaluate.yaml, parameters: {seed: 7}, sources: {policy: {from: train}}, after: evaluate}
 """
 
 

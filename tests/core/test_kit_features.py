@@ -36,7 +36,9 @@ def ask_for_nodes(make_words):
 
 
 def ask_for_one_node(make_words):
-    return lambda platform, job, settings, sent: make_words(platform, job.without_gpus(), settings, sent)
+    return lambda platform, job, settings, sent: make_words(
+        platform, job.with_parameter("num_nodes", 1), settings, sent
+    )
 
 
 def tell_less(**changes):

@@ -27,7 +27,7 @@ from problem_assertions import check_rejected
 from robotrain.pipelines import driven_engine, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
-from robotrain_runtime.contract import files
+from robotrain_runtime.contract import event, files
 from test_crashes import AUDIT
 
 
@@ -48,7 +48,7 @@ def test_a_pipeline_without_a_driver_is_not_started_again(submit_pipeline, robot
 def test_each_step_begins_when_those_that_it_needs_have_succeeded(engine, submit_pipeline, robotrain):
     run = submit_pipeline()
     wait_for(run, "train", "running")
-    assert read_states(run) == {"train": "running", "evaluate": "waiting", "register": "waiting"}
+    assert read_states(run) == {"train": "running", "evaluate": "waiting", "again": "waiting"}
     assert robotrain("status", "--json").json["state"] == "running"
     finish_training(engine, run)
     wait_for(run, "evaluate", "running")
@@ -56,16 +56,20 @@ def test_each_step_begins_when_those_that_it_needs_have_succeeded(engine, submit
     plan = json.loads((records.get_run_folder(evaluation) / "plan/job.json").read_text())
     (policy,) = [source for source in plan["sources"] if source["role"] == "policy"]
     assert (policy["kind"], get_step_run(run, "train") in policy["uri"]) == ("local_path", True)
-    set_run_state(engine, evaluation)
-    wait_for(run, "register", "succeeded")
+    registered = event.format_event(event.Registered(name="pusht-act", version="3", step=3))
+    set_run_state(engine, evaluation, log=[registered])
+    wait_for(run, "again", "running")
+    set_run_state(engine, get_step_run(run, "again"))
+    wait_for(run, "again", "succeeded")
     status = robotrain("status", "--json").json
     assert (status["run"], status["state"]) == (run, "succeeded")
-    assert [step["name"] for step in status["steps"]] == ["train", "evaluate", "register"]
-    assert status["steps"][2]["registered"] == "pusht-act version 1"
+    assert [step["name"] for step in status["steps"]] == ["train", "evaluate", "again"]
+    assert [(model["name"], model["version"]) for model in status["registered"]] == [("pusht-act", "3")]
+    assert "pusht-act version 3" in robotrain("status", run).stdout
     assert set(count_submissions(engine).values()) == {1}
     assert robotrain("wait", run).exit_code == 0
     page = robotrain("report", run, "--to", "-").stdout
-    assert "pusht-act version 1" in page
+    assert "pusht-act version 3" in page
     assert str(PUSHT / "dataset") in page
 
 
@@ -75,11 +79,10 @@ def test_a_failure_skips_what_needs_it_and_is_the_reason(engine, submit_pipeline
     finish_training(engine, run)
     wait_for(run, "evaluate", "running")
     set_run_state(engine, get_step_run(run, "evaluate"), "failed")
-    wait_for(run, "register", "skipped")
+    wait_for(run, "again", "skipped")
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["reason"]) == ("failed", "step evaluate failed")
     assert robotrain("wait", run).exit_code == 5
-    assert not any(step["registered"] for step in status["steps"])
 
 
 @pytest.mark.slow
@@ -88,7 +91,7 @@ def test_resume_sends_only_what_is_not_done(engine, submit_pipeline, robotrain):
     finish_training(engine, first)
     wait_for(first, "evaluate", "running")
     set_run_state(engine, get_step_run(first, "evaluate"), "failed")
-    wait_for(first, "register", "skipped")
+    wait_for(first, "again", "skipped")
     before = set(count_submissions(engine))
     answer = robotrain("pipeline", "resume", first)
     assert answer.exit_code == 0, answer.stderr
@@ -101,13 +104,15 @@ def test_resume_sends_only_what_is_not_done(engine, submit_pipeline, robotrain):
     (sent,) = set(count_submissions(engine)) - before
     assert get_step_run(second, "evaluate") == sent
     set_run_state(engine, sent, "failed")
-    wait_for(second, "register", "skipped")
+    wait_for(second, "again", "skipped")
     third = robotrain("resume", second).stdout.split()[0]  # of a resumed one, by the command for runs
     wait_for(third, "evaluate", "running")
-    set_run_state(engine, get_step_run(third, "evaluate"))
-    wait_for(third, "register", "succeeded")
+    for step in ("evaluate", "again"):
+        wait_for(third, step, "running")
+        set_run_state(engine, get_step_run(third, step))
+    wait_for(third, "again", "succeeded")
     assert set(count_submissions(engine).values()) == {1}
-    assert len(count_submissions(engine)) == 4
+    assert len(count_submissions(engine)) == 5
     robotrain("pipeline", "resume", third).check_problems(2, "pipeline-complete")
 
 
@@ -158,9 +163,9 @@ def test_a_killed_driver_is_lost_and_resume_goes_on_with_the_same_runs(engine, s
     wait_for(run, "evaluate", "running")
     assert robotrain("status", run, "--json").json["state"] == "running"
     set_run_state(engine, get_step_run(run, "evaluate"))
-    wait_for(run, "register", "succeeded")
+    wait_for(run, "again", "running")
     assert set(count_submissions(engine).values()) == {1}
-    assert len(count_submissions(engine)) == 2
+    assert len(count_submissions(engine)) == 3
 
 
 @pytest.mark.slow
@@ -172,7 +177,7 @@ def test_cancel_stops_the_running_steps_and_starts_no_more(engine, submit_pipeli
         stop_driver(run)
     answer = robotrain("cancel", run, "--json")
     assert (answer.exit_code, answer.json["state"]) == (0, "cancelled")
-    assert read_states(run) == {"train": "cancelled", "evaluate": "skipped", "register": "skipped"}
+    assert read_states(run) == {"train": "cancelled", "evaluate": "skipped", "again": "skipped"}
     assert len(count_submissions(engine)) == 1
 
 
@@ -198,7 +203,7 @@ def test_independent_steps_go_on_and_no_more_run_than_at_most(engine, submit_pip
 def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit_pipeline, robotrain):
     (engine / "mood").write_text("refuses")
     run = submit_pipeline()
-    wait_for(run, "register", "skipped")
+    wait_for(run, "again", "skipped")
     assert "fake is not at home" in robotrain("status", run, "--json").json["reason"]
     assert count_submissions(engine) == {}
 

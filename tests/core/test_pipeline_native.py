@@ -48,7 +48,7 @@ def read_spec(robotrain, file: Path) -> dict:
 def test_all_steps_are_one_submission_that_the_engine_cancels_as_a_whole(submitted, dag_platform, robotrain):
     assert [path.name for path in (dag_platform / "jobs").iterdir()] == [submitted]
     record = records.read_record(submitted)
-    assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
+    assert (record.native, record.steps) == (True, ("train", "evaluate", "again"))
     robotrain("cancel", submitted)
     assert json.loads((dag_platform / f"{submitted}.json").read_text()) == {"state": "cancelled"}
 
@@ -90,12 +90,12 @@ def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
     assert {name: step["needs"] for name, step in steps.items()} == {
         "train": [],
         "evaluate": ["train"],
-        "register": ["evaluate"],
+        "again": ["train", "evaluate"],
     }
     assert {name: job.placement.handover for name, job in jobs.items()} == {
         "train": "/dag/train/out",
-        "evaluate": "/dag/evaluate/out",
-        "register": "",
+        "evaluate": "",
+        "again": "",
     }
     mounts = {
         name: [(mount.role, mount.uri, mount.folder) for mount in job.placement.mounts] for name, job in jobs.items()
@@ -103,12 +103,12 @@ def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
     assert mounts == {
         "train": [],
         "evaluate": [("policy", "train", "${DAG_TRAIN}/policy")],
-        "register": [("policy", "evaluate", "${DAG_EVALUATE}/policy")],
+        "again": [("policy", "train", "${DAG_TRAIN}/policy")],
     }
-    assert {name: job.registers for name, job in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
+    models = {name: job.parameters.get("register_model") for name, job in jobs.items()}
+    assert models == {"train": None, "evaluate": "pusht-act", "again": None}
     assert "source.step" in jobs["evaluate"].container_plugins
     assert "source.step" not in jobs["train"].container_plugins
-    assert jobs["register"].workload == jobs["evaluate"].workload
 
 
 def test_settings_of_all_steps_are_queried_side_by_side(file, robotrain, monkeypatch):
@@ -138,7 +138,7 @@ def test_steps_of_a_running_pipeline_are_shown_in_the_order_of_the_plan(submitte
     assert [(step["name"], step["state"]) for step in status["steps"]] == [
         ("train", "running"),
         ("evaluate", "waiting"),
-        ("register", "waiting"),
+        ("again", "waiting"),
     ]
     robotrain("pipeline", "resume", submitted).check_problems(2, "run-goes-on")
 
@@ -148,27 +148,20 @@ def test_logs_are_those_of_all_steps_or_of_one(submitted, reach, robotrain):
     reach(submitted, "running", **steps)
     assert robotrain("logs", submitted).stdout.splitlines() == ["[train] loading", "[evaluate] rolling"]
     assert robotrain("logs", submitted, "--step", "evaluate").stdout.splitlines() == ["rolling"]
-    robotrain("logs", submitted, "--step", "register").check_problems(2, "step-without-run --step")
+    robotrain("logs", submitted, "--step", "again").check_problems(2, "step-without-run --step")
 
 
-def test_the_version_that_a_step_registered_is_shown_although_its_log_is_gone(submitted, reach, robotrain, tmp_path):
+def test_the_version_that_a_step_registered_is_shown(submitted, reach, robotrain):
     log = ["uploading", event.format_event(event.Registered(name="pusht-act", version="3", step=40))]
-    done = {"train": "succeeded", "evaluate": "succeeded", "register": {"state": "succeeded", "log": log}}
-    reach(submitted, "running", **{**done, "register": {"state": "running", "log": log}})
-    assert robotrain("status", submitted, "--json").json["steps"][2]["registered"] == ""
-    reach(submitted, "succeeded", **done)
-    steps = robotrain("status", submitted, "--json").json["steps"]
-    assert [step["registered"] for step in steps] == ["", "", "pusht-act version 3"]
+    reach(submitted, "succeeded", train="succeeded", evaluate={"state": "succeeded", "log": log}, again="succeeded")
+    assert [model["version"] for model in robotrain("status", submitted, "--json").json["registered"]] == ["3"]
+    assert "pusht-act version 3" in robotrain("status", submitted).stdout
     page = robotrain("report", submitted, "--to", "-").stdout
     assert "pusht-act version 3" in page.partition("<summary>Lineage")[2].partition("</details>")[0]
-    reach(submitted, "succeeded", train="succeeded", evaluate="succeeded", register="succeeded")
-    assert "pusht-act version 3" in robotrain("status", submitted).stdout
-    assert robotrain("report", submitted, "--to", tmp_path / "report.html").exit_code == 0
-    assert "pusht-act version 3" in (tmp_path / "report.html").read_text()
 
 
 def test_a_report_shows_the_steps_and_what_they_read(submitted, reach, robotrain, tmp_path):
-    reach(submitted, "failed", train="succeeded", evaluate={"state": "failed", "reason": "no GPU"}, register="skipped")
+    reach(submitted, "failed", train="succeeded", evaluate={"state": "failed", "reason": "no GPU"}, again="skipped")
     assert robotrain("report", submitted, "--to", tmp_path / "report.html").exit_code == 0
     page = (tmp_path / "report.html").read_text()
     for shown in ("train", "evaluate", "no GPU", "skipped", str(PUSHT / "dataset")):
@@ -184,25 +177,25 @@ def test_outputs_and_registration_reach_a_step(submitted, reach, robotrain):
 
 
 def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitted, reach, robotrain, dag_platform):
-    reach(submitted, "failed", train="succeeded", evaluate="failed", register="skipped")
+    reach(submitted, "failed", train="succeeded", evaluate="failed", again="skipped")
     second = json.loads(robotrain("pipeline", "resume", submitted, "--json").stdout)["run"]
     spec = json.loads(read_submitted_spec(second))
-    assert list(spec["steps"]) == ["evaluate", "register"]
+    assert list(spec["steps"]) == ["evaluate", "again"]
     assert spec["finished"] == {"train": {"id": submitted, "pipeline": submitted, "step": "train"}}
 
-    reach(second, "failed", evaluate="succeeded", register="failed")
+    reach(second, "failed", evaluate="succeeded", again="failed")
     status = json.loads(robotrain("status", second, "--json").stdout)
     assert [(step["name"], step["state"]) for step in status["steps"]] == [
         ("train", "succeeded"),
         ("evaluate", "succeeded"),
-        ("register", "failed"),
+        ("again", "failed"),
     ]
     third = json.loads(robotrain("pipeline", "resume", second, "--json").stdout)["run"]
     spec = json.loads(read_submitted_spec(third))
-    assert list(spec["steps"]) == ["register"]
-    assert spec["finished"] == {"evaluate": {"id": second, "pipeline": second, "step": "evaluate"}}
+    assert list(spec["steps"]) == ["again"]
+    assert spec["finished"] == {"train": {"id": submitted, "pipeline": submitted, "step": "train"}}
 
-    reach(third, "succeeded", register="succeeded")
+    reach(third, "succeeded", again="succeeded")
     robotrain("pipeline", "resume", third).check_problems(2, "pipeline-complete")
 
 
@@ -218,14 +211,3 @@ def test_an_interrupted_submit_is_found_again(file, dag_platform, robotrain):
     run = json.loads(robotrain("pipeline", "submit", file, "--platform", "dag", "--json").stdout)["run"]
     assert [path.read_text().count("\n") for path in (dag_platform / "jobs").iterdir()] == [1]
     assert records.read_record(run).reference["pipeline"] == run
-
-
-def test_a_registration_may_have_settings_of_its_own(dag_platform, robotrain, monkeypatch, tmp_path):
-    from robotrain.cli.commands import train_eval
-
-    monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("slots",))
-    line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "dag", "--env", "pusht"]
-    run = robotrain(*line, "-r", "pusht-act", "--slots-register", 7, "--json").json["run"]
-    steps = json.loads(read_submitted_spec(run))["steps"]
-    assert {name: step["slots"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
-    robotrain(*line, "--slots-register", 7).check_problems(2, "options-conflict --slots-register")

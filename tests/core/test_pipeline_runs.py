@@ -34,7 +34,7 @@ def ended_pipeline(robotrain, engine, submit_pipeline, monkeypatch):
     def end(run: str, plugins: object) -> None:
         train = progress.StepState(state="succeeded", run=training, started=1.0, ended=2.0)
         evaluate = progress.StepState(state="failed", reason="it was not submitted", ended=3.0)
-        steps = {"train": train, "evaluate": evaluate, "register": progress.StepState(state="skipped")}
+        steps = {"train": train, "evaluate": evaluate, "again": progress.StepState(state="skipped")}
         progress.write_progress(run, progress.PipelineProgress(steps=steps))
 
     monkeypatch.setattr(driven_engine, "start_driver", end)
@@ -144,7 +144,7 @@ def test_a_pipeline_is_one_row_of_runs(engine, submit_pipeline, robotrain):
     wait_for(run, "train", "running")
     (row,) = robotrain("runs", "--json").json["runs"]
     assert row["run"] == run
-    assert [step["name"] for step in row["steps"]] == ["train", "evaluate", "register"]
+    assert [step["name"] for step in row["steps"]] == ["train", "evaluate", "again"]
     rows = robotrain("runs", "--steps", "--json").json["runs"]
     assert {row["run"]: row["pipeline"] for row in rows} == {run: "", get_step_run(run, "train"): run}
 
@@ -164,7 +164,7 @@ def test_log_outputs_and_registration_of_a_step_by_its_name(engine, submit_pipel
     assert own["name"] == "checkpoints/000003"
     assert robotrain("register", run, "early", "--step", "train").exit_code == 0
     robotrain("logs", run, "--step", "trian").check_problems(2, "step-unknown")
-    robotrain("logs", run, "--step", "register").check_problems(2, "step-without-run --step")
+    robotrain("logs", run, "--step", "again").check_problems(2, "step-without-run --step")
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit_pipeline, tmp
         ]
         == 8
     )
-    assert list(run.steps()) == ["train", "evaluate", "register"]
+    assert list(run.steps()) == ["train", "evaluate", "again"]
     with check_rejected("step-without-run"):
         run.step("evaluate")
     with check_rejected("run-goes-on"):

@@ -12,10 +12,10 @@ PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 THREE = """
 name: pusht-mini
 steps:
-  register: {register: pusht-act, from: evaluate}
+  again: {job: EXAMPLE/evaluate.yaml, after: evaluate, sources: {policy: {from: train}}}
   evaluate:
     job: EXAMPLE/evaluate.yaml
-    parameters: {eval_episodes: 3}
+    parameters: {eval_episodes: 3, register_model: pusht-act}
     sources:
       policy:
         - from: train
@@ -56,14 +56,14 @@ def rendered(render):
 
 def test_steps_are_rendered_in_an_order_in_which_they_can_run(rendered):
     plan = rendered()
-    train, evaluate, register = plan["steps"]
-    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate", "register"]
+    train, evaluate, again = plan["steps"]
+    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate", "again"]
     assert train["parameters"]["training_steps"] == 20
     assert train["parameters"]["batch_size"] == 64  # of its job file
     assert train["sources"][0]["uri"] == str(PUSHT / "dataset")
     assert evaluate["inputs"] == [{"role": "policy", "step": "train"}]
     assert evaluate["needs"] == ["train"]
-    assert (register["model"], register["policy_from"], register["needs"]) == ("pusht-act", "evaluate", ["evaluate"])
+    assert (evaluate["parameters"]["register_model"], again["needs"]) == ("pusht-act", ["train", "evaluate"])
 
 
 def test_equal_pipelines_are_equal_plans_and_another_value_is_another_run(render):
@@ -121,18 +121,12 @@ def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_p
     values = {
         "train": {"dataset_path": data, "seed": None, "batch_size": 4, "trainer_args": ["--log_freq=5"]},
         "evaluate": {"image": None},
-        "register": {"download_mib": 64},
         "trian": {},
     }
-    expected = (
-        "step-unknown values",
-        "option-owned step train: train.trainer_args",
-        "options-conflict step register",
-    )
-    with check_rejected(*expected):
+    with check_rejected("step-unknown values", "option-owned step train: train.trainer_args"):
         robotrain.pipeline(pipeline(), platform="local", values=values)
-    values = {"train": {"batch_siez": 4}, "register": {"trainer_args": ["--x=1"]}}
-    with check_rejected("value-unknown", "value-unknown"):
+    values = {"train": {"batch_siez": 4}}
+    with check_rejected("value-unknown"):
         robotrain.pipeline(pipeline(), platform="local", values=values)
 
 
@@ -146,9 +140,8 @@ steps:
     sources: {{dataset: [{{local_path: {PUSHT / "dataset"}}}]}}
   compare:
     workload: lerobot-eval
-    parameters: {{env: pusht, margin: 0.3}}
+    parameters: {{env: pusht, margin: 0.3, register_model: gated}}
     sources: {{policy: [{{from: train}}], reference: [{{from: train}}]}}
-  register: {{register: gated, from: compare}}
 """
     render(text).check_problems(2, "sources-conflict step compare: reference")
 
@@ -156,7 +149,8 @@ steps:
 def test_the_example_of_the_repository_is_a_pipeline(robotrain):
     answer = robotrain("pipeline", "render", PUSHT / "pipeline.yaml", "--platform", "local", "--json")
     plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
-    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate", "register"]
+    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate"]
+    assert plan["steps"][1]["parameters"]["register_model"] == "pusht-mini"
 
 
 def test_a_value_of_a_step_is_set(rendered, render):
@@ -164,8 +158,7 @@ def test_a_value_of_a_step_is_set(rendered, render):
     assert plan["steps"][0]["parameters"]["batch_size"] == 8
     assert plan["steps"][1]["parameters"]["seed"] == 3
     render(THREE, "--set", "trian.seed=3", "--set", "train=3").check_problems(2, "value-invalid --set")
-    for name in ("register.seed", "train.batch_sizes"):  # a registration has settings only
-        render(THREE, "--set", f"{name}=3").check_problems(2, f"value-unknown --set {name}")
+    render(THREE, "--set", "train.batch_sizes=3").check_problems(2, "value-unknown --set train.batch_sizes")
 
 
 def test_options_after_the_dashes_are_for_the_step_that_trains(rendered, robotrain, pipeline):
@@ -210,8 +203,8 @@ def test_a_file_that_cannot_be_read_is_not_reported_as_without_training(render, 
 @pytest.mark.parametrize(
     ("text", "steps"),
     [
-        (THREE + "  again: {job: EXAMPLE/job.yaml}", ["train", "again"]),
-        (THREE.replace("from: train", "local_path: /policy").partition("  train:")[0], ["evaluate"]),
+        (THREE + "  longer: {job: EXAMPLE/job.yaml}", ["train", "longer"]),
+        (THREE.replace("from: train", "local_path: /policy").partition("  train:")[0], ["again", "evaluate"]),
     ],
 )
 def test_options_after_the_dashes_of_no_single_step_are_answered_with_a_line_for_each(render, text, steps):
@@ -222,10 +215,13 @@ def test_options_after_the_dashes_of_no_single_step_are_answered_with_a_line_for
     assert "S3CRET" not in answer.stdout + answer.stderr
 
 
-def test_a_training_registers_nothing(render, rendered):
+def test_a_training_whose_policy_others_take_registers_nothing(render, rendered):
     text = THREE.replace("training_steps: 20", "register_checkpoint: early")
     assert rendered(text)["steps"][0]["parameters"]["register_checkpoint"] is None
     render(text).check_problems(0, "step-registers-nothing step train")
+    alone = "steps: {train: {job: EXAMPLE/job.yaml, parameters: {register_checkpoint: mine}}}"
+    assert rendered(alone)["steps"][0]["parameters"]["register_checkpoint"] == "mine"
+    assert "step-registers-nothing" not in render(alone).stderr
 
 
 def test_every_problem_is_reported_at_once(render):
@@ -236,8 +232,8 @@ def test_every_problem_is_reported_at_once(render):
           train: {sources: {dataset: {from: evaluate}}, parameters: {batch_sizes: 3}}
           Train: {workload: lerobot-eval, sources: {policy: {from: trian}}, parameters: {env: pusht}}
           evaluate: {job: missing.yaml}
-          register: {register: a b, from: evaluate}
-          2nd: {register: model, from: register}
+          other: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: evaluate}}, parameters: {register_model: a b}}
+          2nd: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: other}}}
           one: {job: EXAMPLE/job.yaml, after: two}
           two: {job: EXAMPLE/job.yaml, after: [one]}
           three: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: Train}}}
@@ -260,8 +256,7 @@ INVALID_FILES = {
     "": "pipeline-empty",
     "steps: {}": "pipeline-empty",
     "steps: [a]": "file-wrong pipeline.yaml:1",
-    "steps: {a: {register: m}}": "file-wrong pipeline.yaml:1",
-    "steps: {a: {from: b, job: EXAMPLE/job.yaml}}": "file-wrong pipeline.yaml:1",
+    "steps: {a: {register: m, job: EXAMPLE/job.yaml}}": "file-unknown-key pipeline.yaml:1",
     "stages: {}": "file-unknown-key pipeline.yaml:1",
     "steps: {a: {jobs: b, job: EXAMPLE/job.yaml}}": "file-unknown-key pipeline.yaml:1",
     "at_most: 0": "file-wrong pipeline.yaml:1",
@@ -293,7 +288,7 @@ def test_each_cycle_is_reported(render):
 
 
 def test_too_many_steps_are_refused_with_how_many_fit(render):
-    steps = "".join(f"  s{number}: {{register: m, from: s0}}\n" for number in range(1001))
+    steps = "".join(f"  s{number}: {{job: EXAMPLE/job.yaml}}\n" for number in range(1001))
     answer = render(f"steps:\n{steps}", "--json")
     assert "steps-over-limit" in {problem["code"] for problem in answer.json["problems"]}
 
@@ -330,7 +325,7 @@ def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
     for wrong in (
         {},
         {"steps": {}},
-        {"steps": {"a": {"register": "m"}}},
+        {"steps": {"a": {"job": "x", "from": "b"}}},
         {"steps": {"a": {"jobs": "x"}}},
         {"steps": {"1": {"job": "x"}}},
         {"steps": {"a": {"parameters": {"batch_sizes": 3}}}},
@@ -369,5 +364,5 @@ def test_the_help_of_options_that_jobs_have_too_speaks_of_pipelines(robotrain, c
     assert all(text in shown for text in phrases[:flags]), shown
 
 
-def test_a_registration_has_the_settings_of_the_step_that_made_the_policy(render):
+def test_a_step_that_registers_needs_a_registry(render):
     render(THREE, "--set", "evaluate.tracking_uri=none").check_problems(3, "feature-not-there")

@@ -357,11 +357,3 @@ def test_submit_that_is_cut_before_any_line_sends_each_job_once(engine, monkeypa
         assert engine.find(plan) == reference
         engine.queue.touch()
     assert began == {*range(len(whole) + 1)}, "cuts came before, between and after the jobs"
-
-
-def test_step_that_registers_a_policy_asks_for_little(tmp_path):
-    settings = SchedulerSettings(gpus=2, cpus=16, memory="64G", time="1h")
-    chosen, _ = SendEngine(tmp_path).choose_registration_settings(job(), settings, {"time"})
-    assert (chosen.gpus, chosen.cpus, chosen.memory, chosen.time) == (0, 2, "8G", "1h")
-    chosen, _ = SendEngine(tmp_path).choose_registration_settings(job(), settings, {"gpus", "memory"})
-    assert (chosen.gpus, chosen.memory) == (2, "64G"), "what its user gave it"

@@ -12,11 +12,6 @@ RUN = "train-eval-aa4c8800-1"
 WHOLE = Job(workload="train-eval", parameters=())
 
 
-def registration_settings(of: Job, settings: Any) -> Any:
-    """The settings that core gives a registration."""
-    return OSMO.plans.choose_registration_settings(of, settings, ())[0]
-
-
 def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
     overrides = {"tracking_uri": "https://mlflow.example"} | more.pop("settings", {})
@@ -25,7 +20,7 @@ def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more:
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
         job=of,
-        settings=registration_settings(of, settings(**overrides)) if more.get("registers") else settings(**overrides),
+        settings=settings(**overrides),
         payload=packed or payload(),
         container_plugins=PLUGIN_MODULES,
         takes=takes,
@@ -34,13 +29,11 @@ def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more:
 
 
 def steps(packed: Payload | None = None, **options: Any) -> list[PipelineStep]:
-    """A training, the evaluation of its policy, and its registration."""
+    """A training, the evaluation of its policy, and another training after that."""
     return [
         step("train", job(), packed=packed, hands_over=True, **options),
         step("evaluate", evaluation(source("step", "train", "policy")), packed=packed, hands_over=True, **options),
-        step(
-            "register", evaluation(source("step", "evaluate", "policy")), packed=packed, registers="pusher", **options
-        ),
+        step("again", job(seed=7), "evaluate", packed=packed, **options),
     ]
 
 

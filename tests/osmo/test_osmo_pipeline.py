@@ -25,18 +25,17 @@ def document_of(of, name: str) -> document.JobDocument:
 def test_each_step_is_a_task_that_reads_earlier_ones(osmo):
     made = plan()
     tasks_by_name = tasks(made)
-    assert list(tasks_by_name) == ["train", "evaluate", "register"]
+    assert list(tasks_by_name) == ["train", "evaluate", "again"]
     assert tasks_by_name["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|policy/.*)$"}]
-    assert tasks_by_name["register"]["inputs"][0]["task"] == "evaluate"
+    assert tasks_by_name["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
     variables = tasks_by_name["evaluate"]["environment"]
     assert variables["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}-evaluate"
     assert [variables["ROBOTRAIN_STEP_OUTPUT"], variables["ROBOTRAIN_INPUT_0"]] == ["{{output}}", "{{input:0}}"]
-    assert "ROBOTRAIN_STEP_OUTPUT" not in tasks_by_name["register"]["environment"]
+    assert "ROBOTRAIN_STEP_OUTPUT" not in tasks_by_name["again"]["environment"]
     evaluate = document_of(made, "evaluate")
     assert [mount.folder for mount in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/policy"]
     assert [evaluate.run, evaluate.placement.handover] == [f"{RUN}-evaluate", "${ROBOTRAIN_STEP_OUTPUT}"]
-    register = document_of(made, "register")
-    assert [register.registers, register.placement.handover] == ["pusher", ""]
+    assert document_of(made, "again").placement.handover == ""
 
 
 def test_evaluation_of_several_checkpoints_reads_those_alone(robotrain, osmo, tmp_path):
@@ -62,24 +61,23 @@ def test_files_of_all_tasks_are_written_once(osmo):
     assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
     (archive,) = {task["files"][0]["contents"] for task in tasks(made).values()}
     files = unpack_archive(archive)
-    assert {"job-train.json", "job-evaluate.json", "job-register.json"} < files.keys()
+    assert {"job-train.json", "job-evaluate.json", "job-again.json"} < files.keys()
     for name, task in tasks(made).items():
         assert files[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
         assert f'"job-{name}.json"' in task["command"][-3]
     status = OSMO.engine.submit(plan(steps(settings={"pool": "default"})))
-    assert status["steps"] == "train,evaluate,register"
+    assert status["steps"] == "train,evaluate,again"
     (submitted,) = osmo.workflows.values()
-    assert [group["name"] for group in submitted.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
+    assert [group["name"] for group in submitted.spec["groups"]] == ["train-group", "evaluate-group", "again-group"]
 
 
-def test_registration_has_few_resources_and_shorter_limits_are_the_runtimes():
+def test_each_task_has_its_resources_and_shorter_limits_are_the_runtimes():
     limits = {"train": "12h", "evaluate": "2h"}
     made = [
         step(
             planned_step.name,
             planned_step.job,
             hands_over=planned_step.hands_over,
-            registers=planned_step.registers,
             settings=settings,
         )
         for planned_step in steps()
@@ -92,21 +90,15 @@ def test_registration_has_few_resources_and_shorter_limits_are_the_runtimes():
     commands = {task["name"]: task["command"] for task in workflow["tasks"]}
     assert commands["train"][0] == "/bin/sh"
     assert commands["evaluate"][:4] == ["timeout", "-k", "300", "7200"]
-    assert workflow["resources"]["register"]["gpu"] == 0
     assert workflow["resources"]["train"]["gpu"] == 1
     assert {task["name"]: task["resource"] for task in workflow["tasks"]} == {name: name for name in commands}
-
-
-def test_step_that_only_waits_reads_no_policy():
-    tasks_by_name = tasks(plan([*steps(), step("again", job(training_steps=7), "evaluate")]))
-    assert tasks_by_name["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
 
 
 def test_finished_step_is_a_task_of_an_earlier_workflow():
     finished = {"train": {"workflow": "old-3", "cli": "osmo", "run": "old", "steps": "train", "step": "train"}}
     tasks_by_name = tasks(plan(steps()[1:], finished))
     assert tasks_by_name["evaluate"]["inputs"][0]["task"] == "old-3:train"
-    assert tasks_by_name["register"]["inputs"][0]["task"] == "evaluate"
+    assert tasks_by_name["again"]["inputs"][0]["task"] == "evaluate"
 
 
 @pytest.mark.parametrize(
@@ -121,10 +113,9 @@ def test_finished_step_is_a_task_of_an_earlier_workflow():
             ],
             ["step-name-invalid"] * 3 + ["steps-differ"],
         ),
-        (steps(settings={"tracking_uri": "none"}), ["value-missing"]),
         ([step(f"s{index}", job()) for index in range(21)], ["steps-over-limit"]),
     ],
-    ids=["names and settings", "no registry", "too many"],
+    ids=["names and settings", "too many"],
 )
 def test_problems_of_a_pipeline_are_found_at_once(refused, codes):
     with pytest.raises(Rejected) as rejected:
@@ -150,7 +141,7 @@ def test_twenty_steps_are_one_workflow(osmo):
 
 
 @pytest.mark.parametrize(
-    ("count", "kib", "fact", "fit"), [(20, 420, "11.7 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
+    ("count", "kib", "fact", "fit"), [(20, 420, "11.6 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
 )
 def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
     with pytest.raises(Rejected) as rejected:
@@ -175,8 +166,8 @@ def test_large_archive_is_uploaded_once_to_the_storage_account(count, kib):
 
 
 def test_preflight_of_a_pipeline_queries_everything_once(osmo):
-    limits = {"train": "12h", "evaluate": "2h", "register": "1h"}
-    own = {"train": {"gpus": 2}, "evaluate": {"gpus": 1, "memory": "16Gi"}, "register": {}}
+    limits = {"train": "12h", "evaluate": "2h", "again": "1h"}
+    own = {"train": {"gpus": 2}, "evaluate": {"gpus": 1, "memory": "16Gi"}, "again": {}}
     made = [
         replace(step, settings=replace(step.settings, pool="default", exec_timeout=limits[step.name], **own[step.name]))
         for step in steps(settings={"hf_credential": "hf_token"})
@@ -188,7 +179,7 @@ def test_preflight_of_a_pipeline_queries_everything_once(osmo):
     assert {("version", "-t"), ("pool", "list"), ("resource", "list")} <= set(calls)
 
 
-def test_steps_with_a_program_have_its_secrets_and_a_registration_has_none() -> None:
+def test_steps_with_a_program_have_its_secrets() -> None:
     made = tasks(plan(steps(settings={"secrets": '{"API_TOKEN": "team"}'}))).values()
     credentials = {"team": {"ROBOTRAIN_SECRET_API_TOKEN": "api_token"}}
-    assert [task.get("credentials") for task in made] == [credentials, credentials, None]
+    assert [task.get("credentials") for task in made] == [credentials] * 3

@@ -20,7 +20,10 @@ steps:
     sources: {policy: [{from: train}]}
     parameters: {env: pusht, eval_episodes: 4}
     platforms: {osmo: {tracking_uri: "https://mlflow.example"}}
-  register: {register: pusht-act, from: evaluate}
+  again:
+    workload: lerobot-train
+    sources: {dataset: [{blob_url: "https://account1.blob.core.windows.net/sets/pusht"}]}
+    after: evaluate
 """
 
 
@@ -59,13 +62,13 @@ def test_published_policy_replaces_a_removed_training(fail_evaluation, osmo, rob
     tasks = {task["name"]: task for group in osmo.workflows[later].spec["groups"] for task in group["tasks"]}
     assert {name: [task_input["task"] for task_input in task.get("inputs", [])] for name, task in tasks.items()} == {
         "evaluate": [],
-        "register": ["evaluate"],
+        "again": ["evaluate"],
     }
     evaluate = parse_document(read_stored_plan(resumed).plan.files["steps/evaluate/job.json"].decode())
     assert [(source.role, source.kind, source.uri) for source in evaluate.sources] == [("policy", "blob_url", COPY)]
     assert "source.blob_url" in evaluate.container_plugins
     states = {step["name"]: step["state"] for step in robotrain("status", resumed, "--json").json["steps"]}
-    assert states == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
+    assert states == {"train": "succeeded", "evaluate": "pending", "again": "waiting"}
 
     osmo.set_state(later, task="evaluate", task_status="FAILED", exit_code=5)
     again = robotrain("pipeline", "resume", resumed, "--json")

@@ -34,22 +34,22 @@ def complete_steps(osmo, reference, *names: str) -> None:
 
 
 def test_steps_have_the_order_of_the_plan(osmo, reference):
-    assert list_step_states(reference) == {"train": "pending", "evaluate": "waiting", "register": "waiting"}
+    assert list_step_states(reference) == {"train": "pending", "evaluate": "waiting", "again": "waiting"}
     assert ENGINE.status(reference).state == "pending"
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     assert ENGINE.status(reference).state == ENGINE.status(reference_step(reference, "train")).state == "running"
     complete_steps(osmo, reference, "train")
-    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "pending", "again": "waiting"}
     whole = ENGINE.status(reference)
     assert [whole.state, whole.exit_code] == ["running", None]  # although OSMO says PENDING again
     assert ENGINE.list_statuses([reference]) == [None]
     assert "step evaluate: OSMO is preparing it" in whole.reason
-    complete_steps(osmo, reference, "evaluate", "register")
+    complete_steps(osmo, reference, "evaluate", "again")
     assert [ENGINE.status(reference).state, *list_step_states(reference)] == [
         "succeeded",
         "train",
         "evaluate",
-        "register",
+        "again",
     ]
 
 
@@ -66,7 +66,7 @@ def test_reason_is_that_of_the_first_failed_step(osmo, reference):
     text = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
     osmo.say(reference["workflow"], text, task="evaluate")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=5)
-    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "failed", "again": "skipped"}
     whole = ENGINE.status(reference)
     assert [whole.state, whole.exit_code] == ["failed", 5]
     assert whole.reason == f"step evaluate failed: {THRESHOLD}"
@@ -88,7 +88,7 @@ def test_the_log_of_an_ended_pipeline_is_read_once_for_all_steps(osmo, reference
 
 
 def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, reference, monkeypatch):
-    complete_steps(osmo, reference, "train", "evaluate", "register")
+    complete_steps(osmo, reference, "train", "evaluate", "again")
     monkeypatch.setattr(service, "REQUEST_SECONDS", 0.3)
     osmo.fail("workflow logs", "hang", times=None)
     for step in ("train", "evaluate"):
@@ -113,7 +113,7 @@ def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
     assert list(ENGINE.logs(reference_step(reference, "train"), False)) == ["loss 1", "loss 2"]
     assert list(ENGINE.logs(reference_step(reference, "evaluate"), False)) == ["rollout 1"]
     assert list(ENGINE.logs(reference_step(reference, "train"), False, 1)) == ["loss 2"]
-    complete_steps(osmo, reference, "train", "evaluate", "register")
+    complete_steps(osmo, reference, "train", "evaluate", "again")
     assert list(ENGINE.logs(reference_step(reference, "train"), False)) == ["loss 1", "loss 2"]
     assert list(ENGINE.logs(reference_step(reference, "train"), True)) == ["loss 1", "loss 2"]
 
@@ -132,7 +132,7 @@ def test_cancel_ends_all_steps(osmo, reference):
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
     ENGINE.cancel(reference)
     assert osmo.cancels == [reference["workflow"]]
-    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "cancelled", "register": "cancelled"}
+    assert list_step_states(reference) == {"train": "succeeded", "evaluate": "cancelled", "again": "cancelled"}
     assert ENGINE.status(reference).state == "cancelled"
 
 
@@ -142,7 +142,7 @@ def test_an_interrupted_submit_is_found_once(osmo):
         ENGINE.submit(made)
     reference = ENGINE.find(made)
     assert reference["workflow"] == f"{RUN}-1"
-    assert reference["steps"] == "train,evaluate,register"
+    assert reference["steps"] == "train,evaluate,again"
     assert len(osmo.workflows) == 1
 
 

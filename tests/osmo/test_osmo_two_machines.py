@@ -19,7 +19,7 @@ steps:
     workload: lerobot-train
     sources: {dataset: [{blob_url: "https://account1.blob.core.windows.net/sets/pusht"}]}
     platforms: {osmo: {tracking_uri: "https://mlflow.example"}}
-  register: {register: pusht-act, from: train}
+    parameters: {register_checkpoint: pusht-act}
 """
 
 

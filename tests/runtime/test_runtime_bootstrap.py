@@ -260,13 +260,6 @@ def test_a_machine_that_cannot_have_the_environment_says_so_and_what_else_is_wro
     assert read_outcome(tmp_path) == ("failed", "configuration")
 
 
-def test_a_step_that_only_registers_says_why_it_cannot_have_the_environment(needy, begin, tmp_path):
-    process = begin(dataclasses.replace(needy(), registers="train"), ROBOTRAIN_PYTHON="/no/such/python")
-    out = process.communicate(timeout=60)[0]
-    assert process.returncode == 4, out
-    assert read_outcome(tmp_path) == ("failed", "configuration")
-
-
 def test_staging_fetches_the_environment_too(needy, begin, slow_uv, tmp_path):
     uv, started = slow_uv
     process = begin(needy(), "--to", str(tmp_path), command="fetch", UV=uv)

@@ -1,4 +1,4 @@
-"""Steps of a pipeline: what one hands over, what a later one reads, and a registration. The work is pretended."""
+"""Steps of a pipeline: what one hands over, and what a later one reads. The work is pretended."""
 
 import hashlib
 import json
@@ -8,16 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from problem_assertions import check_refusals
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint, step_output
-from robotrain_runtime.contract.container_plugin import ContainerContext, PublishingSpec
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource, Mount
-from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.data import step_source
 from robotrain_runtime.preflight import run_preflight
-from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import handover
 from robotrain_runtime.publishing.sealing import SealedArtifact
 
@@ -62,12 +58,7 @@ def test_a_training_hands_over_its_last_policy_alone(run, job, output):
     ]
     assert (output / "policy/weights").read_text() == "model/weights of step 40"
     handed_over = step_output.read_step_output(output)
-    assert (handed_over.run, handed_over.policy_kind, handed_over.policy["step"], handed_over.policy["name"]) == (
-        "pretend-1",
-        "checkpoint",
-        40,
-        "000040",
-    )
+    assert (handed_over.run, handed_over.policy["step"]) == ("pretend-1", 40)
     assert step_output.find_damaged_file(output, handed_over) == ""
     assert ran.notes("info")[-1] == f"the steps that need this one read {output}"
 
@@ -88,7 +79,7 @@ def test_chosen_checkpoints_are_handed_over_without_their_training_state(job, ou
     made = job("", handover=str(output))
     newest = SealedArtifact(folder=folder / "000050", manifest=checkpoint.read_manifest(folder / "000050"))
     chosen = handover.select_checkpoints([folder], made.run, which)
-    handover.hand_over(made, PublishingSpec(), newest, None, "", lambda: False, chosen)
+    handover.hand_over(made, newest, None, lambda: False, chosen)
     handed_over = step_output.read_step_output(output)
     names = [f"{step:06}" for step in steps]
     assert [*handed_over.checkpoints] == names
@@ -112,7 +103,7 @@ def test_a_later_step_knows_the_run_and_the_step_of_each_checkpoint(job, output,
     write_checkpoints(folder)
     newest = SealedArtifact(folder=folder / "000050", manifest=checkpoint.read_manifest(folder / "000050"))
     chosen = handover.select_checkpoints([folder], "pretend-1", "20")
-    handover.hand_over(job("", handover=str(output)), PublishingSpec(), newest, None, "", lambda: False, chosen)
+    handover.hand_over(job("", handover=str(output)), newest, None, lambda: False, chosen)
     source = JobSource(role="policy", kind="step", uri=str(output / "checkpoints"))
     place = ContainerContext(cache=cache)
     assert list(step_source.mounted(source, place)) == []
@@ -206,33 +197,12 @@ def test_a_variable_that_is_not_set_is_named(plugins_on_path, make_later_step):
     assert titles(make_later_step()) == ["ROBOTRAIN_STEP_TRAIN is not set: it should name the folder of train"]
 
 
-def test_a_registration_without_the_output_of_a_step_is_refused(job):
-    with pytest.raises(JobFailed) as failed:
-        handover.register_step(replace(job(""), registers="pusher"), StopSignal(), print)
-    check_refusals(failed.value, "job-failed")
-    assert failed.value.exit_code == EXIT_PREFLIGHT
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("program", [TRAIN, EVALUATE], ids=["training", "evaluation"])
-def test_a_step_registers_the_policy_of_another_one_in_its_tracking_run(
-    run, job, make_later_step, output, tmp_path, training_environment, tracking_database, database, program
-):
-    uri = tracking_database(tmp_path / "state/mlflow.db")
-    tracking = {"tracking_uri": uri, "environment": training_environment}
-    train(run, job, output, program, **tracking)
-    made = replace(
-        make_later_step(work=str(tmp_path / "second"), **tracking), registers="pusher", run="pretend-register"
-    )
-    registered = run(made, ROBOTRAIN_STEP_TRAIN=str(output))
-    assert registered.exit_code == 0, registered.lines
-    assert registered.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
-    ((source, run_id),) = database("select source, run_id from model_versions")
-    assert run_id == step_output.read_step_output(output).tracking_run
-    assert (Path(source.removeprefix("file://")) / "weights").read_text() == "model/weights of step 40"
-    tags = dict(database("select key, value from model_version_tags where name='pusher'"))
-    assert (tags["robotrain_run"], tags["checkpoint"]) == ("pretend-1", "000040")
-    assert tags.get("score_rollout_success_rate") == ("0.75" if program == EVALUATE else None)
+def test_an_evaluation_hands_over_its_results_alone(run, job, output):
+    train(run, job, output, EVALUATE)
+    handed_over = step_output.read_step_output(output)
+    assert ("results/eval_results.json" in handed_over.files, handed_over.policy) == (True, {})
+    assert not (output / "policy").exists()
 
 
 @pytest.mark.slow

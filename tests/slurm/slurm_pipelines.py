@@ -25,13 +25,12 @@ def settings(runs: Path, **overrides: Any) -> SlurmSettings:
 
 def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
-    own = settings(runs, **more.pop("settings", {}))
     takes = {source.uri: "policy" for source in of.sources if source.kind == "step"}
     return PipelineStep(
         name=name,
         needs=tuple(dict.fromkeys((*takes, *needs))),
         job=of,
-        settings=SLURM.plans.choose_registration_settings(of, own, ())[0] if more.get("registers") else own,
+        settings=settings(runs, **more.pop("settings", {})),
         payload=packed,
         container_plugins=PLUGIN_MODULES,
         takes=takes,
@@ -40,11 +39,11 @@ def step(runs: Path, name: str, of: Job, *needs: str, packed: Payload = PAYLOAD,
 
 
 def make_steps(runs: Path, **options: Any) -> list[PipelineStep]:
-    """A training, the evaluation of its policy, and its registration."""
+    """A training, the evaluation of its policy, and another training after that."""
     return [
         step(runs, "train", job(), hands_over=True, **options),
         step(runs, "evaluate", evaluation(source("step", "train", "policy")), hands_over=True, **options),
-        step(runs, "register", evaluation(source("step", "evaluate", "policy")), registers="pusher", **options),
+        step(runs, "again", job(seed=7), "evaluate", **options),
     ]
 
 

@@ -83,7 +83,6 @@ RENDERED = [
     (job(device="cpu"), {"gpus": 1}, {"gres": "gpu:1"}),
     (job(), {"gpus": 0}, {"gres": None}),
     (evaluation(device="cpu"), {}, {"gres": None}),
-    (job().without_gpus(), {}, {"gres": None}),
     (job(), {"sbatch": '{"gres": "nvme:100"}'}, {"gres": "gpu:1,nvme:100"}),
     (job(), {"gpus": 0, "sbatch": '{"gres": "nvme:100"}'}, {"gres": "nvme:100"}),
     *((job(), {"sbatch": f'{{"{name}": "4G"}}'}, {name: "4G", "mem": None}) for name in ("mem-per-gpu", "mem-per-cpu")),

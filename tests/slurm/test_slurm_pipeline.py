@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from planned_jobs import evaluation, job, source
+from planned_jobs import job
 from problem_assertions import check_problems
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Payload
 from robotrain.model.reference import STEP_KEY
 from robotrain.testing.submit_cuts import SubmitScript
 from robotrain_runtime.contract import document
-from robotrain_slurm.platform import SLURM
 from robotrain_slurm.scheduler import SlurmScheduler
-from slurm_pipelines import ENGINE, RUN, make_pipeline, make_steps, read_document, read_options, settings, step
+from slurm_pipelines import ENGINE, RUN, make_pipeline, make_steps, read_document, read_options, step
 from slurm_stand_in import SlurmStandIn
 
-NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-register"]
+NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-again"]
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def runs(tmp_path) -> Path:
     return tmp_path / "runs"
 
 
-CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", 'release "')
+CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-again", 'release "')
 
 
 @contextlib.contextmanager
@@ -58,27 +57,14 @@ def test_each_step_is_a_job_that_reads_earlier_folders(runs):
     (token,) = {job["token"] for job in spec["jobs"]}
     assert f"comment=robotrain:{NAMES[1]}:{token}" in read_options(made, "steps/evaluate/job.sbatch")
     assert f"chdir={root}/steps/evaluate" in read_options(made, "steps/evaluate/job.sbatch")
-    evaluate, register = read_document(made, "steps/evaluate"), read_document(made, "steps/register")
+    evaluate, again = read_document(made, "steps/evaluate"), read_document(made, "steps/again")
     assert [mount.folder for mount in evaluate.placement.mounts] == [f"{root}/steps/train/handover/policy"]
     assert [evaluate.placement.work, evaluate.placement.handover] == [
         f"{root}/steps/evaluate",
         f"{root}/steps/evaluate/handover",
     ]
-    assert [register.registers, register.placement.handover] == ["pusher", ""]
+    assert [again.placement.mounts, again.placement.handover] == [(), ""]
     assert [path for path in made.files if path.endswith(".zip")] == ["payload.zip"]
-
-
-def test_registration_has_no_gpu_and_little_memory(runs):
-    large = {"gpu_type": "a100", "cpus": 16, "memory": "128G", "secrets": '{"API_TOKEN": "/team/token"}'}
-    steps = make_steps(runs, settings=large)
-    made = make_pipeline(runs, steps)
-    options = read_options(made, "steps/register/job.sbatch")
-    assert {"mem=8G", "cpus-per-task=2"} <= {*options}
-    assert not [option for option in options if option.startswith(("gres", "gpus"))]
-    assert not read_document(made, "steps/register").placement.secrets
-    for memory, own, expected in [("64G", {"memory"}, "64G"), ("4G", (), "4G"), ("0", (), "8G"), ("none", (), "none")]:
-        chosen, _ = SLURM.plans.choose_registration_settings(job(), settings(runs, memory=memory), own)
-        assert chosen.memory == expected
 
 
 def test_steps_share_one_payload(runs):
@@ -112,17 +98,17 @@ def test_steps_that_differ_in_what_a_run_has_once_are_refused(runs):
 
 def test_first_steps_wait_until_all_are_sent(slurm, runs):
     reference = ENGINE.submit(make_pipeline(runs))
-    train, evaluate, register = (slurm.read_job(str(number)) for number in (1, 2, 3))
-    assert reference["jobs"] == "train=1 evaluate=2 register=3"
+    train, evaluate, again = (slurm.read_job(str(number)) for number in (1, 2, 3))
+    assert reference["jobs"] == "train=1 evaluate=2 again=3"
     assert "hold" in train["options"]
     assert train["reason"] == "None"
-    assert [evaluate["options"]["dependency"], register["options"]["dependency"]] == ["afterok:1", "afterok:2"]
-    assert all(job["options"]["kill-on-invalid-dep"] == "yes" for job in (evaluate, register))
+    assert [evaluate["options"]["dependency"], again["options"]["dependency"]] == ["afterok:1", "afterok:2"]
+    assert all(job["options"]["kill-on-invalid-dep"] == "yes" for job in (evaluate, again))
     assert [call[0] for call in slurm.read_calls()] == ["sbatch", "sbatch", "sbatch", "scontrol"]
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(4), ids=["train", "evaluate", "register", "release"])
+@pytest.mark.parametrize("number", range(4), ids=["train", "evaluate", "again", "release"])
 def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_done):
     made = make_pipeline(runs)
     with cut_at_call(monkeypatch, number, is_done), pytest.raises(Unanswered):
@@ -134,7 +120,7 @@ def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_do
     assert [job["name"] for job in jobs] == NAMES
     assert [job["reason"] for job in jobs] == ["None", "Dependency", "Dependency"]
     assert [job["options"].get("dependency") for job in jobs] == [None, "afterok:1", "afterok:2"]
-    assert reference["jobs"] == "train=1 evaluate=2 register=3"
+    assert reference["jobs"] == "train=1 evaluate=2 again=3"
     assert ENGINE.find(made) == reference
     assert len(slurm.read_jobs()) == 3
 
@@ -149,7 +135,7 @@ def test_pipeline_whose_release_is_not_answered_is_released_by_the_next_submit(s
     check_problems(unanswered.value.problems, "platform-away")
     assert slurm.read_job("1")["reason"] == "JobHeldUser"
     (slurm.folder / "bin/real").rename(release)
-    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 again=3"
     assert slurm.read_job("1")["reason"] == "None"
 
 
@@ -166,7 +152,7 @@ def test_pipeline_is_not_released_before_its_jobs_are_recorded(slurm, runs):
     assert slurm.read_job("1")["reason"] == "JobHeldUser"
     move.unlink()
     assert ENGINE.find(made) is None
-    assert ENGINE.submit(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.submit(made)["jobs"] == "train=1 evaluate=2 again=3"
     assert slurm.read_job("1")["reason"] == "None"
 
 
@@ -177,7 +163,7 @@ def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkey
         ENGINE.submit(made)
     for number in "123":
         slurm.forget(number)
-    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert ENGINE.find(made)["jobs"] == "train=1 evaluate=2 again=3"
     assert not slurm.read_jobs()
 
 
@@ -189,7 +175,7 @@ def test_step_of_another_plan_is_not_waited_for(slurm, runs, monkeypatch):
     (runs / RUN).rename(runs / "elsewhere")
     made = make_pipeline(runs)
     assert ENGINE.find(made) is None
-    assert ENGINE.submit(made)["jobs"] == "train=4 evaluate=5 register=6"
+    assert ENGINE.submit(made)["jobs"] == "train=4 evaluate=5 again=6"
     assert slurm.read_job("5")["options"]["dependency"] == "afterok:4"
 
 
@@ -198,19 +184,13 @@ def test_step_whose_predecessor_is_not_in_the_queue_is_sent_again(slurm, runs, m
     with cut_at_call(monkeypatch, 2, is_done=False), pytest.raises(Unanswered):
         ENGINE.submit(made)
     slurm.set_state("1", "CANCELLED")
-    assert ENGINE.submit(made)["jobs"] == "train=3 evaluate=4 register=5"
+    assert ENGINE.submit(made)["jobs"] == "train=3 evaluate=4 again=5"
     assert slurm.read_job("4")["options"]["dependency"] == "afterok:3"
 
 
 def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     steps = make_steps(runs)
-    steps[2] = step(
-        runs,
-        "register",
-        evaluation(source("step", "evaluate", "policy")),
-        registers="pusher",
-        settings={"partition": "secret"},
-    )
+    steps[2] = step(runs, "again", job(), "evaluate", settings={"partition": "secret"})
     made = make_pipeline(runs, steps)
     with pytest.raises(Rejected) as rejected:
         ENGINE.submit(made)
@@ -277,7 +257,7 @@ def test_cancel_ends_all_steps(slurm, runs):
     assert {job["state"] for job in slurm.read_jobs()} == {"CANCELLED"}
     status, steps = ENGINE.query_pipeline(reference)
     assert (status.state, {step.state for step in steps}) == ("cancelled", {"skipped"})
-    assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "register"))
+    assert all((runs / RUN / "steps" / name / "cancelled").exists() for name in ("train", "evaluate", "again"))
 
 
 def test_cancel_leaves_the_result_of_a_step_that_succeeded(slurm, runs):

@@ -25,22 +25,20 @@ steps:
     trainer_args: {NETWORK}
   compare:
     workload: lerobot-eval
-    parameters: {{{PLAY}, margin: 0.3}}
+    parameters: {{{PLAY}, margin: 0.3, register_model: gated}}
     sources:
       policy: [{{from: new}}]
       reference: [{{from: old}}]
-  register: {{register: gated, from: compare}}
 """
 GIVEN = """
 name: refused
 steps:
   compare:
     workload: lerobot-eval
-    parameters: {{{parameters}, margin: 0.3, device: cpu}}
+    parameters: {{{parameters}, margin: 0.3, device: cpu, register_model: refused}}
     sources:
       policy: [{{local_path: {policy}}}]
       reference: [{{local_path: {reference}}}]
-  register: {{register: refused, from: compare}}
 """
 
 
@@ -54,6 +52,7 @@ def test_the_new_policy_is_registered_once_it_is_shown_not_to_be_worse(robotrain
     answer = robotrain("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", "local", "--wait")
     assert answer.exit_code == 0, answer.stderr
     assert set(list_states(robotrain).values()) == {"succeeded"}
+    assert [model["name"] for model in robotrain("status", "--json").json["registered"]] == ["gated"]
     assert "is not worse than" in answer.stderr + answer.stdout
 
 
@@ -63,5 +62,6 @@ def test_a_policy_that_is_worse_is_not_registered(robotrain, policies, tmp_path)
     (tmp_path / "pipeline.yaml").write_text(text)
     answer = robotrain("pipeline", "submit", tmp_path / "pipeline.yaml", "--platform", "local", "--wait")
     assert answer.exit_code == 5, answer.stderr
-    assert list_states(robotrain) == {"compare": "failed", "register": "skipped"}
+    assert list_states(robotrain) == {"compare": "failed"}
+    assert robotrain("status", "--json").json["registered"] == []
     assert "is worse than" in answer.stderr + answer.stdout

@@ -14,7 +14,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice
-from robotrain.config.values import Value
+from robotrain.config.values import JOB_FILE_LAYER, Value
 from robotrain.errors import Problem, Rejected, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
@@ -66,10 +66,12 @@ def prepare_evaluated(
     parameters = request.line.select(EVALUATION_TABLE)
     request, in_file = _split_file(request, workload, evaluation)
     checkpoints_value = _find_value(request, workload)
-    request, model = take_model(request, workload)
+    register_parameter = evaluation.profile.outputs.register_parameter
+    parameters = {**in_file, **parameters}
+    request, model = take_model(request, workload, parameters.pop(register_parameter, None), problems)
     pipeline_parts = train_eval.TrainEval(
         evaluation=evaluation,
-        parameters={**in_file, **parameters},
+        parameters=parameters,
         checkpoints=_read_selection(checkpoints_value),
         model=model,
     )
@@ -127,13 +129,22 @@ def format_flag(workload: Workload) -> str:
     return f"--{workload.evaluated_with.replace('_', '-')}"
 
 
-def take_model(request: Request, workload: Workload) -> tuple[Request, Value | None]:
+def take_model(
+    request: Request, workload: Workload, named: Value | None, problems: list[Problem]
+) -> tuple[Request, Value | None]:
     """Return the request without the training's own registration, and the model to register; None for none.
 
     The evaluation registers the best checkpoint once it is known.
+
+    :param named: the model that the evaluation's own parameter names.
     """
     key = f"parameters.{workload.profile.outputs.register_parameter}"
-    model = request.find(key)
+    by_training = request.find(key)
+    model = named or by_training
+    if by_training and key in request.line.values:
+        if named and named.origin.layer != JOB_FILE_LAYER and named.value != by_training.value:
+            problems.append(make_problem("options-conflict.two-models", first=named.value, second=by_training.value))
+        model = by_training
     return request.change_layers(lambda layer: layer.without([key])), model if model and model.value else None
 
 

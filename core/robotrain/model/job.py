@@ -105,12 +105,6 @@ class Job:
         count = dict(self.parameters).get(NODES_PARAMETER)
         return count if isinstance(count, int) else 1
 
-    def without_gpus(self) -> "Job":
-        """Return the job as it is for a machine that it does not train on, such as one that registers its policy."""
-        single_machine: dict[str, Scalar] = {GPUS_PARAMETER: None, NODES_PARAMETER: 1}
-        parameters = tuple((name, single_machine.get(name, value)) for name, value in self.parameters)
-        return dataclasses.replace(self, parameters=parameters)
-
     @property
     def digest(self) -> str:
         """The SHA-256 of all that identifies the job, whatever `--name` says, in hexadecimal.

@@ -105,7 +105,7 @@ class PipelineDriver:
         if state.finished or state.state == "running":
             return False
         if not self._is_sent(step, state):
-            needed_steps = self._list_needed(step)
+            needed_steps = {name: self._progress.steps[name] for name in step.needs}
             failed_names = (
                 name
                 for name, needed_step in needed_steps.items()
@@ -131,12 +131,6 @@ class PipelineDriver:
         except Exception as error:  # whatever a plugin raises: the other steps go on
             return self._end(state, "failed", redact(f"{type(error).__name__}: {error}", max_length=500))
         return True
-
-    def _list_needed(self, step: PlannedStep) -> dict[str, StepState]:
-        """Return the steps that must succeed before: those that it needs, and those that these follow."""
-        follows = {planned.name: planned.follows for planned in self._jobs.plan.steps if planned.follows}
-        needed_names = [*step.needs, *(follows[name] for name in step.needs if name in follows)]
-        return {name: self._progress.steps[name] for name in needed_names}
 
     def _is_sent(self, step: PlannedStep, state: StepState) -> bool:
         """Return whether an earlier driver submitted a step that follows another one, which may have ended since."""

@@ -71,7 +71,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
         """
         described_plan = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
-        readers = {name for step in steps for name in list_read_steps(step)}
+        readers = {step_input.step for step in steps for step_input in step.inputs}
         copies = {name: state[COPY_KEY] for name, state in plan.finished.items() if COPY_KEY in state}
         native_steps = [self._make_step(step, jobs, step.name in readers, copies) for step in steps]
         finished_references = {
@@ -95,7 +95,7 @@ class NativeEngine(PipelineEngine, Uploads, SharedRuns, RunAccess):
     ) -> PipelineStep:
         """Return a step. `copies`: by step, the source that is read because its engine no longer has its output."""
         prepared = jobs[step.name]
-        if any(name in copies for name in list_read_steps(step)):
+        if any(step_input.step in copies for step_input in step.inputs):
             sources = [
                 JobSource(role=source.role, **copies[source.uri])
                 if source.kind == STEP_KIND and source.uri in copies
@@ -269,8 +269,3 @@ def _choose_folder(job: Job, role: Role) -> str:
     if role.takes != "checkpoints":
         return RESULTS_FOLDER
     return POLICY_FOLDER if find_taken_checkpoints(job, role) is None else CHECKPOINTS_FOLDER
-
-
-def list_read_steps(step: PlannedStep) -> list[str]:
-    """Return the steps whose output a step reads."""
-    return [step_input.step for step_input in step.inputs]

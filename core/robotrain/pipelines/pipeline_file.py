@@ -146,20 +146,16 @@ class _PipelineReader(JobReader):
     def read_step(self, name: str, line: int, node: YamlNode) -> StepRequest:
         """Return a step."""
         subject = f"step {redact(name)}"
-        location = self.format_place(line)
         node_by_key = dict(self.read_mapping(node, subject, STEP_KEYS))
         after_steps = (
             tuple(self.read_names(node_by_key[AFTER_KEY], f"{subject}.{AFTER_KEY}")) if AFTER_KEY in node_by_key else ()
         )
-        return self.make_step(name, location, tuple(self.read_step_job(node_by_key, subject)), after_steps)
-
-    def make_step(self, name: str, where: str, files: tuple[Layer, ...], after: tuple[str, ...]) -> StepRequest:
-        """Return a step with a job."""
+        files = tuple(self.read_step_job(node_by_key, subject))
         context = self.context
         workload = context.surroundings.find_workload(files)
         return StepRequest(
             name=name,
-            where=where,
+            where=self.format_place(line),
             request=Request(
                 files=files,
                 surroundings=context.surroundings,
@@ -168,7 +164,7 @@ class _PipelineReader(JobReader):
                 step=name,
             ),
             workload=str(workload.value) if workload else context.plugins.default_workload(),
-            after=after,
+            after=after_steps,
         )
 
     def read_names(self, node: YamlNode, what: str) -> Iterator[str]:
@@ -214,16 +210,16 @@ def change_steps(
         steps_known = ", ".join(map(redact, step_names))
         problems.append(make_problem(message, *ways, where=SET_FLAG, key=redact(key), names=steps_known))
 
-    def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
+    def apply(step: StepRequest, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()
         return assignments.apply_assignments(
-            request, changes_by_step[step.name], workload, platform, kinds, f"{step.name}."
+            step.request, changes_by_step[step.name], workload, platform, kinds, f"{step.name}."
         )
 
     return [change_step(step, apply, plugins, problems) if step.name in changes_by_step else step for step in steps]
 
 
-Change = Callable[[StepRequest, Request, Workload], tuple[Request, list[Problem]]]
+Change = Callable[[StepRequest, Workload], tuple[Request, list[Problem]]]
 """Returns the request of a step with other values, and what is wrong with these."""
 
 
@@ -233,6 +229,6 @@ def change_step(step: StepRequest, change: Change, plugins: Plugins, problems: l
         workload = plugins.workload(step.workload)
     except Rejected:  # reported with the step
         return step
-    request, mistakes = change(step, step.request, workload)
+    request, mistakes = change(step, workload)
     problems += mistakes
     return replace(step, request=request)

@@ -65,7 +65,7 @@ class PreparedPipeline(PreparedJob):
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def list_input_steps(self) -> list[InputStep]:
-        """Return all steps with a job, of the trials of a sweep the first."""
+        """Return all steps, of the trials of a sweep the first."""
         steps = self.steps[:1] if self.sweep else self.steps
         read_step_names = {step_input.step for step in steps for step_input in step.inputs}
         return [InputStep(step.job, step.name, step.name in read_step_names) for step in steps]
@@ -176,7 +176,7 @@ def _leave_out(problems: Iterable[Problem], reported: Collection[tuple[str, str]
 
 
 def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:
-    """Return the workload of each step that has a job; one that does not exist is a problem."""
+    """Return the workload of each step; one that does not exist is a problem."""
     workload_by_step: dict[str, Workload] = {}
     for step_request in request.steps:
         try:
@@ -237,8 +237,8 @@ def _leave_unregistered(job: PreparedJob, step: str) -> tuple[PreparedJob, list[
     if job.produces != "checkpoints" or not model:
         return job, []
     rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
-    unregistered = dataclasses.replace(job.with_job(job.job.with_parameter(parameter, None)), values=tuple(rows))
-    return unregistered, [make_problem("step-registers-nothing", name=step, model=model)]
+    unregistered = dataclasses.replace(job, job=job.job.with_parameter(parameter, None), values=tuple(rows))
+    return unregistered, [make_problem("step-registers-nothing", given=str(model), name=step)]
 
 
 def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:

@@ -14,7 +14,7 @@ from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.reference import STEP_KEY
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.pipelines import driven_engine, progress
-from robotrain.pipelines.native_engine import COPY_KEY, NativeEngine, list_read_steps, read_ended_steps
+from robotrain.pipelines.native_engine import COPY_KEY, NativeEngine, read_ended_steps
 from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
@@ -150,10 +150,10 @@ def _find_copies(plan: PipelinePlan, engine: NativeEngine) -> PipelinePlan:
     problems = list[Problem]()
     remaining_steps = [step for step in plan.steps if step.name not in finished_steps]
     for step, name in [
-        (left_step, name)
+        (left_step, step_input.step)
         for left_step in remaining_steps
-        for name in list_read_steps(left_step)
-        if name in finished_steps
+        for step_input in left_step.inputs
+        if step_input.step in finished_steps
     ]:
         run = finished_steps[name]["run"]
         if COPY_KEY not in finished_steps[name]:

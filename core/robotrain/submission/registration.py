@@ -1,12 +1,12 @@
 """Registration of a run's checkpoint, or of the policy it evaluated, in its platform's model registry."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.parameter import MODEL_NAME_PATTERN
 
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.run import RunRecord
@@ -44,7 +44,8 @@ def register_checkpoint(
     if record.phase == "sending":
         record = interrupted_submit.adopt_run(record, platform)
     name = name or _find_model_name(record)
-    raise_if_any(check_model_name(name))
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
+        raise Rejected([make_problem("value-invalid.model-name", given=name)])
     if not platform.capabilities.feature("register_model"):
         raise make_feature_error(platform, "register_model")
     setting, _ = platform.capabilities.find_missing_setting("register_model", record.settings)
@@ -56,12 +57,6 @@ def register_checkpoint(
         raise Rejected([make_problem("run-untracked", *ways, run=record.run, setting=setting)])
     on_start()
     return platform.engine.register(record.reference, name, step)
-
-
-def check_model_name(name: str) -> Iterator[Problem]:
-    """Yield a problem if a registry would refuse the name."""
-    if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
-        yield make_problem("value-invalid.model-name", given=name)
 
 
 def _find_model_name(record: RunRecord) -> str:

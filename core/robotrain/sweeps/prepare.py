@@ -94,7 +94,7 @@ class _SweepPreparer:
         except Rejected as rejected:
             raise Rejected(dict.fromkeys(_name_points(rejected.problems, trials))) from None
         raise_if_any(_check_folders(prepared, request.workload))
-        logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps if step.job], problems)
+        logged_metrics = self._select_logged(metrics, [step.job.job for step in prepared.steps], problems)
         raise_if_any(problems)
         plan = dataclasses.replace(plan, metrics=logged_metrics or metrics)
         return _name_model(dataclasses.replace(prepared, sweep=dump_sweep(plan)), plan)
@@ -251,7 +251,7 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
 
 def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[Problem]:
     """Yield a problem for each folder that is one run's own, if several trials have the same absolute one."""
-    jobs = [dict(step.job.job.parameters) for step in prepared.steps if step.job]
+    jobs = [dict(step.job.job.parameters) for step in prepared.steps]
     for parameter in get_parameters(workload.parameters):
         folders = [str(job[parameter.name]) for job in jobs if job.get(parameter.name)]
         shared_folder = next(
@@ -267,7 +267,7 @@ def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline
     unregistered = [warning for warning in prepared.warnings if warning.code == "step-registers-nothing"]
     if not unregistered:
         return prepared
-    model = unregistered[0].suggestions[0].text.partition(": ")[2]
+    model = unregistered[0].given
     kept_warnings = [warning for warning in prepared.warnings if warning.code != "step-registers-nothing"]
     note = make_problem("sweep-registers-nothing", model=model)
     sweep = dump_sweep(dataclasses.replace(plan, model=model))

@@ -19,13 +19,11 @@ from robotrain.cli.job_request import read_request
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
-from robotrain.config.request import Request
 from robotrain.config.selection import Choice
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem, Rejected, suggest_leaving_out
+from robotrain.errors import Rejected, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
-from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
 from robotrain.pipelines.pipeline_file import change_steps
 from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
@@ -64,8 +62,8 @@ VALUES = {
         "SECONDS",
     ),
 }
-STEP_SETTINGS = ("compute",)
-"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`."""
+COMPUTE_FLAG = "--compute"
+"""An option of platforms that each step may have of its own: `--compute-train`, `--compute-evaluate`."""
 
 
 class TrainEvalCommand(JobCommand):
@@ -91,10 +89,8 @@ class TrainEvalCommand(JobCommand):
         """Add the options of the evaluation that are not the training's too."""
         super().add_plugin_options(options, choice, plugins)
         add_evaluation_options(options, choice, plugins)
-        for setting in STEP_SETTINGS if choice.platform else ():
-            if f"--{setting}" in options.flags:
-                for step in (TRAIN, EVALUATE):
-                    options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
+        for step in (TRAIN, EVALUATE) if choice.platform and COMPUTE_FLAG in options.flags else ():
+            options.add_own(f"{COMPUTE_FLAG}-{step}", help=f"{COMPUTE_FLAG} of the step {step}", metavar="NAME")
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the pipeline, and follow it if requested."""
@@ -104,7 +100,11 @@ class TrainEvalCommand(JobCommand):
         request, workload, platform, problems = read_request(self.describe_line(ctx, values))
         evaluation = train_eval.find_evaluation(workload.name, plugins)
         parameters = request.line.select(EVALUATION_TABLE)
-        request, model = _choose_model(request, workload, values, problems)
+        typed = values.get("register_model")
+        named = Value(typed, Origin("flag", "--register-model")) if typed else None
+        request, model = take_model(request, workload, named, problems)
+        if values.get("with_register") and model is None:
+            problems.append(make_problem("value-missing.model-name"))
         if values.get("skip_inference"):
             way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
             flags = [value.origin.where for value in parameters.values()]
@@ -114,7 +114,7 @@ class TrainEvalCommand(JobCommand):
         pipeline_parts = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=parameters,
-            model=model,
+            model=None if values.get("skip_register") else model,
             settings=_collect_step_settings(values, platform),
         )
         pipeline_request = train_eval.make_train_eval(request, workload, pipeline_parts, problems)
@@ -152,27 +152,11 @@ def _read_times(values: dict[str, Any]) -> tuple[str, float | None]:
     return timeout, parse_amount(parse_seconds, poll, "--poll-interval", "60")
 
 
-def _choose_model(
-    request: Request, workload: Workload, values: dict[str, Any], problems: list[Problem]
-) -> tuple[Request, Value | None]:
-    """Return the request without the training's own registration, and the model to register; None for none."""
-    is_typed = f"parameters.{workload.profile.outputs.register_parameter}" in request.line.values
-    request, by_training = take_model(request, workload)
-    typed = values.get("register_model")
-    if typed and by_training and is_typed and by_training.value != typed:
-        problems.append(make_problem("options-conflict.two-models", first=typed, second=by_training.value))
-    model = Value(typed, Origin("flag", "--register-model")) if typed else by_training
-    if values.get("with_register") and model is None:
-        problems.append(make_problem("value-missing.model-name"))
-    return request, None if values.get("skip_register") else model
-
-
 def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:
-    settings_by_step: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}}
-    for setting in STEP_SETTINGS:
-        for step, settings in settings_by_step.items():
-            if setting_text := values.get(f"{setting}_{step}"):
-                settings[f"platforms.{platform.name}.{setting}"] = Value(
-                    setting_text, Origin("flag", f"--{setting}-{step}")
-                )
-    return settings_by_step
+    """Return the computes that steps have of their own, by step."""
+    computes = {step: values.get(f"compute_{step}") for step in (TRAIN, EVALUATE)}
+    return {
+        step: {f"platforms.{platform.name}.compute": Value(compute, Origin("flag", f"{COMPUTE_FLAG}-{step}"))}
+        for step, compute in computes.items()
+        if compute
+    }

@@ -14,7 +14,7 @@ MAX_TRIALS = 4
 
 def dump_step(step: StepStatus) -> dict[str, Any]:
     """Return the status of a step as data; the keys are an API."""
-    field_names = ("name", "state", "run", "reason", "started", "ended", "registered")
+    field_names = ("name", "state", "run", "reason", "started", "ended")
     return {name: getattr(step, name) for name in field_names}
 
 

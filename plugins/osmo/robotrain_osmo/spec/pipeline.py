@@ -140,11 +140,9 @@ def _make_builder(
         step_inputs.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
     other_steps = [name for name in step.needs if name in step_names and name not in step.takes]
     step_inputs += ({"task": name, "regex": r"^step\.json$"} for name in other_steps)
-    job = step.job
-    settings = resources.fill_settings(step.job, step.settings)
     return TaskBuilder(
-        job=job,
-        settings=settings,
+        job=step.job,
+        settings=resources.fill_settings(step.job, step.settings),
         run=f"{run}-{step.name}",
         submission=f"{submission_spec.WORKFLOW_ID}-{step.name}",
         step_inputs=tuple(step_inputs),
