@@ -117,6 +117,7 @@ def test_origins_and_what_was_overridden(robotrain):
         "value": "1e-4",
         "origin": "flag --param lr",
         "overrode": [{"value": "1e-3", "origin": "job file job.yaml:2"}, {"value": None, "origin": "default"}],
+        "own": True,
     }
 
 
