@@ -160,7 +160,7 @@ class Run:
         Raise Rejected if several runs that have not ended share the name that this one was found by.
         """
         self._require_own_name()
-        return registration.register_checkpoint(self.name, name, step, self._plugins)
+        return registration.register_checkpoint(self._submitted_record, self._platform, name, step)
 
     def _wait_for_end(self, timeout: float | None, on_event: Callable[[event.EventRecord], None] | None) -> Status:
         record, platform = self._submitted_record, self._platform

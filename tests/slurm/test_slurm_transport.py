@@ -419,8 +419,8 @@ def test_outputs_of_another_machine_are_those_of_this(tmp_path):
     for name in ("log.txt", "job.json", "outcome.json"):
         (run / name).write_text("{}")
     made = event.Checkpoint(step=2, path=str(checkpoint), model="pretrained_model")
-    large = {"note": "x" * answer.CHUNK_BYTES}
-    seal_checkpoint(checkpoint, step=2, run=run.name, job="a", model="pretrained_model", document=large)
+    large = "x" * answer.CHUNK_BYTES
+    seal_checkpoint(checkpoint, step=2, run=run.name, job="a", model="pretrained_model", tracking=large)
     (run / "events.jsonl").write_text("noise\n" * 9 + event.format_event(made) + "\n")
     here, there = ([*folder.list_outputs(run)] for folder in FOLDERS)
     assert there == here

@@ -11,10 +11,12 @@ from robotrain_runtime.contract.event import Scored
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.next_commands import make_evaluation_command
+from robotrain.cli.output import print_message
 from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.checkpoint_table import describe_best, list_headlines
+from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
@@ -43,17 +45,6 @@ class BestScore(NamedTuple):
         return f"the best checkpoint is that of step {self.scored.step}, {reason}"
 
 
-class BestCheckpoint(NamedTuple):
-    """What to register."""
-
-    run: str
-    step: int | None
-    """The step of a checkpoint; None for the policy that the run kept of its evaluation."""
-    of_step: tuple[RunRecord, Any] | None
-    """As `registration.register_checkpoint` takes it."""
-    score: BestScore
-
-
 def find_best_score(record: RunRecord, plugins: Plugins, flag: str, otherwise: Suggestion) -> BestScore:
     """Return the best score of a run: a pipeline, a training or an evaluation. The newest evaluation of several
     checkpoints counts. Raise Rejected without scores.
@@ -67,8 +58,11 @@ def find_best_score(record: RunRecord, plugins: Plugins, flag: str, otherwise: S
     raise Rejected([_make_missing_problem(record, plugins, flag, otherwise)])
 
 
-def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
-    """Return the best checkpoint of a run: a pipeline, a training or an evaluation.
+def choose_best_checkpoint(
+    ctx: typer.Context, record: RunRecord, platform: Platform
+) -> tuple[RunRecord, Platform, int | None]:
+    """Say which checkpoint of a pipeline, a training or an evaluation is the best, and return the run that has it, and
+    its step; None for the policy that an evaluation kept.
 
     Raise Rejected without scores, and for a pipeline with several trainings, whose scores are told apart by step alone.
 
@@ -76,17 +70,17 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
     the training.
     """
     plugins = get_plugins(ctx)
-    step_names = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
+    step_names = require_one_training(record, platform, "--step", "registers its last checkpoint")
     otherwise = Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")
     best_score = find_best_score(record, plugins, "--best", otherwise)
+    print_message(best_score.format_choice())
     scored_run, best, evaluated = best_score.scored_run, best_score.scored, best_score.progress.evaluated
     if evaluated and evaluated.policy and evaluated.step == best.step:
-        return BestCheckpoint(scored_run.run, None, None, best_score)
+        return scored_run, plugins.platform_of(scored_run), None
     if step_names:  # as its training saved it
-        of_step = open_step(ctx, record.run, step_names[0])
-        return BestCheckpoint(of_step[0].run, best.step, of_step, best_score)
+        return *open_step(ctx, record.run, step_names[0]), best.step
     if record.makes == "checkpoints":
-        return BestCheckpoint(record.run, best.step, None, best_score)
+        return record, platform, best.step
     raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
 
 

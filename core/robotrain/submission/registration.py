@@ -10,10 +10,8 @@ from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.run import RunRecord
-from robotrain.plugins.manager import Plugins
 from robotrain.redaction import value_holds_secret
-from robotrain.store import name_index, plans, records
-from robotrain.submission import interrupted_submit
+from robotrain.store import plans
 
 make_problem = Messages(__file__)
 
@@ -22,27 +20,14 @@ MODEL_PARAMETERS = ("register_checkpoint", "register_model")
 
 
 def register_checkpoint(
-    run: str,
-    name: str,
-    step: int | None,
-    plugins: Plugins,
-    on_start: Callable[[], None] = lambda: None,
-    of_step: tuple[RunRecord, Platform] | None = None,
+    record: RunRecord, platform: Platform, name: str, step: int | None, on_start: Callable[[], None] = lambda: None
 ) -> Registered:
     """Register the checkpoint of `step` (default: the last), or the evaluated policy, as a version of a model.
 
     Raise Rejected.
 
     :param on_start: called when all arguments are checked.
-    :param of_step: the record and platform of a step of a pipeline that the platform's engine runs.
     """
-    if of_step:
-        record, platform = of_step
-    else:
-        record = records.read_record(name_index.find_run(run))
-        platform = plugins.platform_of(record)
-    if record.phase == "sending":
-        record = interrupted_submit.adopt_run(record, platform)
     name = name or _find_model_name(record)
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
         raise Rejected([make_problem("value-invalid.model-name", given=name)])

@@ -8,7 +8,7 @@ import typer
 from robotrain_runtime.contract.event import Evaluated, Registered
 
 from robotrain.cli.arguments import JsonOption, NamedRunArgument, argument, find_run_to_change, open_step, option
-from robotrain.cli.best_checkpoint import find_best_checkpoint
+from robotrain.cli.best_checkpoint import choose_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
@@ -20,8 +20,6 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.model.workload_profile import Metric
 from robotrain.pipelines.registrable_runs import make_policy_need, may_be_registered
-from robotrain.plugins.manager import Plugins
-from robotrain.store import records
 from robotrain.submission import registration
 
 make_problem = Messages(__file__)
@@ -54,26 +52,22 @@ def register(
     if best and step:
         ways = [suggest_choosing("--best", f"--step {step}")]
         raise Rejected([make_problem("options-conflict.best-and-step", *ways)])
-    of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
-    run = of_step[0].run if of_step else run
-    plugins = get_plugins(ctx)
-    number = int(step) if step.isdecimal() else None  # of a checkpoint; None for the last one
+    is_number = step.isdecimal()
+    record, platform = open_step(ctx, run, "" if is_number else step)
+    number = int(step) if is_number else None  # of a checkpoint; None for the last one
     if number == 0:
         raise Rejected([make_problem("value-invalid.step")])
     if best:
-        best_checkpoint = find_best_checkpoint(ctx, records.read_record(run))
-        run, number, of_step = best_checkpoint.run, best_checkpoint.step, best_checkpoint.of_step
-        print_message(best_checkpoint.score.format_choice())
+        record, platform, number = choose_best_checkpoint(ctx, record, platform)
     if not anyway:
-        _refuse_loser(run, plugins, of_step)
-    if number is not None:
-        _check_checkpoint(run, number, plugins, of_step)
-    elif not of_step:
-        _require_policy(records.read_record(run), plugins)
-    on_start = functools.partial(print_message, f"registering the model of {run} …")
-    registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
-    record = records.read_record(run)
-    progress, _ = read_run_log(record, plugins.platform_of(record))
+        _refuse_loser(record, platform)
+    if number is not None and record.makes == "checkpoints" and not record.steps:
+        select_checkpoints(record, platform, str(number), "--step", takes_last=False)
+    elif number is None and not step and not may_be_registered(record, get_plugins(ctx)):
+        raise Rejected([make_problem("checkpoint-missing.policy", run=record.run)])
+    on_start = functools.partial(print_message, f"registering the model of {record.run} …")
+    registered = registration.register_checkpoint(record, platform, name, number, on_start)
+    progress, _ = read_run_log(record, platform)
     evaluated = progress.evaluated
     if json:
         print_json(
@@ -92,23 +86,9 @@ def register(
         _print_version(registered, evaluated, record.metrics)
 
 
-def _check_checkpoint(run: str, number: int, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:
-    """Raise Rejected if a training has no checkpoint of a step."""
-    record, platform = of_step or (records.read_record(run), None)
-    if record.makes == "checkpoints" and not record.steps:
-        select_checkpoints(record, platform or plugins.platform_of(record), str(number), "--step", takes_last=False)
-
-
-def _require_policy(record: RunRecord, plugins: Plugins) -> None:
-    """Raise Rejected for a run that ended and saved nothing which can be registered."""
-    if not may_be_registered(record, plugins):
-        raise Rejected([make_problem("checkpoint-missing.policy", run=record.run)])
-
-
-def _refuse_loser(run: str, plugins: Plugins, of_step: tuple[RunRecord, Platform] | None) -> None:
+def _refuse_loser(record: RunRecord, platform: Platform) -> None:
     """Raise Rejected for an evaluated policy that failed its gate, or that did not win its comparison."""
-    record, platform = of_step or (records.read_record(run), None)
-    progress, _ = read_run_log(record, platform or plugins.platform_of(record))
+    progress, _ = read_run_log(record, platform)
     if (evaluated := progress.evaluated) is None:
         return
     comparison_answer = scores.format_answer(evaluated)
