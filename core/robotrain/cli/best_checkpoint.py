@@ -12,13 +12,14 @@ from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.output import print_message
-from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.checkpoint_table import describe_best, list_headlines
 from robotrain.model.platform import Platform
+from robotrain.model.platform_features import PipelineRuns
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
+from robotrain.pipelines.pipeline_engine import PipelineEngine
 from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import find_evaluations
@@ -82,6 +83,33 @@ def choose_best_checkpoint(
     if record.makes == "checkpoints":
         return record, platform, best.step
     raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
+
+
+def _find_training_steps(record: RunRecord, platform: Platform) -> list[str]:
+    """Return the steps of a pipeline that have begun and save checkpoints."""
+    engine = platform.engine
+    sent_steps = engine.list_sent(record.reference) if isinstance(engine, PipelineEngine) else []
+    return [step.name for step in sent_steps if step.produces == "checkpoints"]
+
+
+def require_one_training(record: RunRecord, platform: Platform, option: str = "", remark: str = "") -> list[str]:
+    """Return the step of a pipeline that trains, if it has one. Raise Rejected if several do.
+
+    :param option: the option that names one of them, and `remark` what it does; else one is named by its run.
+    """
+    steps = _find_training_steps(record, platform)
+    if len(steps) > 1:
+        reason = ""
+        ways = [Suggestion(f"{option} {name}", remark) for name in steps]
+        if not option:
+            runs = {
+                step_status.name: step_status.run
+                for step_status in platform.get_engine_for(PipelineRuns).list_steps(record.reference)
+            }
+            run_names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
+            reason, ways = f"Name the run of one: {', '.join(run_names)}.", []
+        raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=reason)])
+    return steps
 
 
 def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
