@@ -14,20 +14,20 @@ from robotrain.check import capability_checks
 from robotrain.cluster.settings import PATCH_SETTING, read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
-from robotrain.config.trainer_args import list_argument_rows, read_after_dashes
+from robotrain.config.trainer_args import read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
-from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS, Job, parse_attempt
+from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import plans, run_differences, run_values, stored_job
-from robotrain.store.run_differences import Difference, RunValue
-from robotrain.store.run_values import RESUME_ROLE
+from robotrain.store import plans, run_differences, stored_job
+from robotrain.store.run_differences import Difference, RunValue, collect_stored_values
+from robotrain.store.run_values import RESUME_ROLE, format_value
 from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.submission.same_job import list_platform_given_names
@@ -180,7 +180,7 @@ def _set_parameter(prepared: PreparedJob, name: str, value: Scalar, origin: Orig
     return dataclasses.replace(prepared, job=prepared.job.with_parameter(name, value), values=value_rows)
 
 
-def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[Difference]:
+def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[Difference]:
     """Yield everything that differs between a plan and a prepared job.
 
     Values that the platform will look up again do not count.
@@ -189,15 +189,19 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     settings = dict(list_fields(after.settings))
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     pending_settings = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
-    earlier_settings: Mapping[str, Any] = stored.settings
-    if stored.plan.platform != after.platform.name:  # only a patch is of a spec that the other platform does not have
-        earlier_settings, settings = (
-            {PATCH_SETTING: platform_settings.get(PATCH_SETTING)} for platform_settings in (stored.settings, settings)
-        )
-    job_values = [
-        collect_job_values(earlier_job, earlier_settings, stored.plan.platform, stored.values, workload),
-        collect_job_values(changed_job, settings, after.platform.name, after.values, workload),
-    ]
+    is_moved = stored.plan.platform != after.platform.name  # then only a patch, of its spec, is a difference
+    job_values = []
+    for job, platform, rows, job_settings in (
+        (earlier_job, stored.plan.platform, stored.values, stored.settings),
+        (changed_job, after.platform.name, after.values, settings),
+    ):
+        plain_rows = [row for row in rows if row["name"] not in {*stored.settings, *settings}]
+        compared = {
+            name: RunValue(format_value(value))
+            for name, value in {**job_settings, "platform": platform}.items()
+            if value is not None and (name in ("platform", PATCH_SETTING) or not is_moved)
+        }
+        job_values.append(collect_stored_values(plain_rows, job.sources) | compared)
     differences = [row for row in run_differences.find_differences(job_values) if row.name not in pending_settings]
     argument_lines = [shlex.join(job.trainer_args) for job in (earlier_job, changed_job)]
     if not differences and argument_lines[0] != argument_lines[1]:  # just their order differs
@@ -215,28 +219,6 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
         for path in sorted({*stored.plan.files, *rendered_plan.plan.files}):
             if stored.plan.files.get(path) != rendered_plan.plan.files.get(path):
                 yield Difference(path, ("as it was submitted", "as it is rendered now"))
-
-
-def collect_job_values(
-    job: Job, settings: Mapping[str, Any], platform: str, rows: Sequence[Mapping[str, Any]], workload: Workload
-) -> dict[str, RunValue]:
-    """Return the values of a job as `run_differences` compares them; one that is None is left out.
-
-    :param rows: its values as a plan has them: the lock of its program is one of them.
-    """
-    source_texts = run_differences.describe_sources(job.sources)
-    sources = {role: RunValue(text, is_source=True) for role, text in source_texts.items()}
-    lock = program_lock.describe_lock(rows)
-    plain_values = {**dict(job.parameters), "platform": platform, **settings, program_lock.LOCK_ROW: lock or None}
-    value_by_name = {
-        name: RunValue(run_values.format_value(value)) for name, value in plain_values.items() if value is not None
-    }
-    arguments = list_argument_rows([Value(text, Origin("run")) for text in job.trainer_args], workload)
-    argument_rows = (
-        {"name": TRAINER_ARGS, "value": argument.value, **option_columns} for argument, option_columns in arguments
-    )
-    options = run_values.join_trainer_args(argument_rows)
-    return sources | value_by_name | {name: RunValue(text) for name, text in options.items()}
 
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: Plugins) -> PreparedJob:

@@ -304,9 +304,8 @@ def _send_again(ctx: typer.Context, stored_plan: Any, prepared: PreparedJob, sen
     :param name: that of the run before, which the new one gets without an own one.
     """
     run = stored_plan.plan.run
-    workload = get_plugins(ctx).workload(prepared.job.workload)
     prepared = name_job(prepared, stored_plan, sending.name)
-    differences = list(find_differences(stored_plan, prepared, workload))
+    differences = list(find_differences(stored_plan, prepared))
     repeated_form = "plan" if stored_plan.payload.archive else "job"
     print_message(f"same as {run}, with these changes:" if differences else f"same {repeated_form} as {run}")
     for difference in differences:
