@@ -115,7 +115,6 @@ def test_a_document_that_is_nested_too_deeply_is_none(robotrain, folder):
 
 def test_a_home_folder_that_nobody_has_is_a_sentence(robotrain):
     robotrain("adopt", "--platform", "local", "~nosuchuser/x").check(2, "~nosuchuser/x names no run")
-    robotrain("resubmit", "~nosuchuser/x").check(2, "~nosuchuser/x is no run of this machine")
 
 
 @pytest.mark.parametrize("address", [GCS, "https://x.lab/a?auth=hush-hush", "https://[x.lab/a?auth=hush-hush"])
