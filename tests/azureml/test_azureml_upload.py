@@ -13,8 +13,7 @@ from azureml_workspace_plans import make_submittable_plan
 from robotrain import errors
 from robotrain.errors import Rejected, format_problem
 from robotrain_azure import storage
-from robotrain_azure.arm import ArmClient
-from robotrain_azure.storage import StorageError
+from robotrain_azure.arm import ArmClient, StorageError
 from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import submission_spec

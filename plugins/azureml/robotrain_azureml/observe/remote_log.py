@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from robotrain_azure.storage import StorageError
+from robotrain_azure.arm import StorageError
 from robotrain_runtime.contract.deadline import DeadlineFuture, read_pieces
 
 from robotrain_azureml.service import datastore

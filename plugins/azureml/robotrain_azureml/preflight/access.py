@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain_azure.arm import ArmError
-from robotrain_azure.storage import Datastore, StorageError, diagnose_storage_error, get_datastore
+from robotrain_azure.arm import ArmError, StorageError
+from robotrain_azure.errors import diagnose_error
+from robotrain_azure.storage import Datastore, get_datastore
 
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
@@ -45,7 +46,7 @@ def try_blobs(preflight: PreflightContext, datastore: Datastore, folder: str = "
     except ArmError as error:  # of its secret
         yield context.make_workspace_problem(error, workspace)
     except StorageError as error:
-        diagnosis = diagnose_storage_error(error, workspace)
+        diagnosis = diagnose_error(error, workspace)
         if diagnosis.kind != "role":
             yield context.make_unchecked_problem([f"the datastore {datastore.name}"], diagnosis)
             return

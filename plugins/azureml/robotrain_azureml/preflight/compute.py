@@ -145,7 +145,7 @@ def _make_fetch_problem(
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
     if error.is_transient:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        diagnosis = errors.diagnose_error(error, workspace)
         return context.make_no_answer_problem([f"the compute {name}"], error, diagnosis)
     if error.status == 403:
         try:
@@ -153,7 +153,7 @@ def _make_fetch_problem(
         except ArmError as workspace_error:  # the workspace cannot be read either
             return context.make_workspace_problem(workspace_error, workspace, "warning")
         consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing_settings), strict=True)
-        fixes = (*settings, *errors.diagnose_workspace_error(error, workspace).suggestions)
+        fixes = (*settings, *errors.diagnose_error(error, workspace).suggestions)
         return make_problem(
             "not-checked-here.compute",
             *fixes,

@@ -27,11 +27,11 @@ from robotrain_azure.arm import ArmClient
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
 
+from robotrain_azureml.errors import suggest_login
 from robotrain_azureml.identity import SIGN_IN_VARIABLES
 from robotrain_azureml.preflight import access, compute, context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.sign_in import suggest_login
 from robotrain_azureml.spec import check_job, job_settings, render
 
 PLATFORM_NAME = "azureml"

@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_azure import arm as azure_arm
-from robotrain_azure.arm import ArmClient
+from robotrain_azure.arm import ArmClient, StorageError
 from robotrain_azure.credential import get_shared_credential
-from robotrain_azure.storage import Datastore, StorageError
+from robotrain_azure.storage import Datastore
 from robotrain_runtime.contract.deadline import DeadlineExceeded, read_pieces
 from robotrain_runtime.contract.failure import UNTRUSTED
 from robotrain_sources import parallel

@@ -21,7 +21,7 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
-SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.key_vault"}
+SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.named_secret"}
 """The container plugin that reads the secrets of key vaults, as a job document names it."""
 CREDENTIAL_OPTIONS = {kind: f"{credential.flag} NAME" for kind, credential in job_settings.CREDENTIALS.items()}
 

@@ -52,7 +52,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     try:
         return azure_outputs.register_version(models, name, step, metadata, create)
     except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, target)
+        diagnosis = errors.diagnose_error(error, target)
         reason = diagnosis.why
         reason = redact(reason, max_length=MAX_SENTENCE)
         raise Rejected(
