@@ -9,7 +9,7 @@ from azureml_workspace_plans import (
 )
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
-from robotrain_azureml.preflight import access
+from robotrain_azureml.preflight import assets
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore
 
@@ -23,7 +23,7 @@ def ready_workspace(azureml):
 def check_storage(azureml, *sources, **settings):
     """What is said of the storage of a plan."""
     return list(
-        access.check_storage(PreflightContext(ArmClient(), make_submission_spec(azureml, *sources, **settings)))
+        assets.check_storage(PreflightContext(ArmClient(), make_submission_spec(azureml, *sources, **settings)))
     )
 
 

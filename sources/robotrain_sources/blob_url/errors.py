@@ -3,8 +3,6 @@
 Two clients raise them: the SDK's errors have a status and a code, obstore's have both in their text.
 """
 
-from robotrain_runtime.contract.failure import PermanentError
-
 from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching import errors
@@ -27,10 +25,6 @@ class BlobsNotFound(FetchError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, "configuration")
-
-
-class UploadMismatch(Exception):
-    """A blob differs from what was uploaded. The text says which."""
 
 
 def explain_blob_error(
@@ -61,13 +55,3 @@ def explain_blob_error(
     if status == 404:
         return FetchError(f"a blob below {prefix} was deleted ({status} {code}): start the run again", "data")
     return errors.explain(error, subject, sign_in=f"{remedy or IDENTITY_HINT}; an identity needs the role {role}")
-
-
-def explain_publish_error(error: Exception, prefix: BlobPrefix, identity: BlobIdentity, remedy: str = "") -> Exception:
-    """Return the error of a failed upload as OSError; PermanentError and system errors stay as they are."""
-    if isinstance(error, PermanentError) or (isinstance(error, OSError) and error.errno):
-        return error
-    is_explained = isinstance(error, UploadMismatch)
-    return OSError(
-        str(error if is_explained else explain_blob_error(error, prefix, identity, CONTRIBUTOR_ROLE, remedy))
-    )

@@ -29,7 +29,7 @@ from robotrain_azure.workspace import find_default_subscription
 
 from robotrain_azureml.errors import suggest_login
 from robotrain_azureml.identity import SIGN_IN_VARIABLES
-from robotrain_azureml.preflight import access, compute, context
+from robotrain_azureml.preflight import assets, compute, context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import check_job, job_settings, render
@@ -142,7 +142,7 @@ def check_workspace() -> Iterator[Problem | HealthResult]:
 
 def _list_parts(preflight: PreflightContext) -> list[tuple[str, RunCheck]]:
     store, name = preflight.spec.datastore, preflight.spec.compute
-    storage = (f"the datastore {store}", partial(access.check_storage, preflight))
+    storage = (f"the datastore {store}", partial(assets.check_storage, preflight))
     return [(f"the compute {name}", partial(_find_compute, preflight)), storage] if name else [storage]
 
 
