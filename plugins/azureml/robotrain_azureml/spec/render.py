@@ -23,7 +23,7 @@ SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
 SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.named_secret"}
 """The container plugin that reads the secrets of key vaults, as a job document names it."""
-CREDENTIAL_OPTIONS = {kind: f"{credential.flag} NAME" for kind, credential in job_settings.CREDENTIALS.items()}
+CREDENTIAL_OPTIONS = {job_settings.HUB_KIND: f"{job_settings.HUB_FLAG} NAME"}
 
 
 def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
