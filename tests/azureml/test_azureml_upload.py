@@ -161,7 +161,7 @@ def test_uploaded_part_is_compared(azureml, folder, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [1, datastore.SINGLE_REQUEST_BYTES + 1])
+@pytest.mark.parametrize("length", [1, datastore.PIECE_BYTES + 1])
 def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path, length):
     (tmp_path / "model").write_bytes(b"a" * length)
     azureml.fault("PUT .*", latency=20)
