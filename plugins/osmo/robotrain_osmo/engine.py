@@ -12,7 +12,7 @@ from robotrain.model.reference import Reference
 from robotrain.model.terminal import TerminalCommand
 
 from robotrain_osmo import submitted_runs, suggested_settings
-from robotrain_osmo.observe import log_follower, logs, pipeline_steps, workflow_state
+from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe import outputs as run_outputs
 from robotrain_osmo.observe import status as run_status
 from robotrain_osmo.preflight import run_preflight
@@ -53,7 +53,7 @@ class OsmoEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads, S
     describe_reference = staticmethod(run_outputs.describe_reference)
     select_step = staticmethod(pipeline_steps.select_step)
     read_log = staticmethod(logs.read_log)
-    follow_log = staticmethod(log_follower.follow_log)
+    follow_log = staticmethod(logs.follow_log)
     has_ended = staticmethod(workflow_state.has_ended)
     request_cancel = staticmethod(workflow_state.request_cancel)
     outputs = staticmethod(run_outputs.list_outputs)
