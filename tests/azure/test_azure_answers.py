@@ -8,8 +8,7 @@ from contextlib import suppress
 
 import pytest
 from robotrain_azure import errors
-from robotrain_azure.arm import UNREADABLE, Answer, ArmError, make_no_answer_error, parse_answer
-from robotrain_azure.storage import Datastore, StorageError
+from robotrain_azure.arm import UNREADABLE, Answer, ArmError, StorageError, make_no_answer_error, parse_answer
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.service.datastore import translate_errors
 from robotrain_runtime.contract import deadline
@@ -24,7 +23,7 @@ def test_what_is_no_json_object_is_an_unreadable_answer(text):
     with pytest.raises(ArmError) as refused:
         parse_answer(text)
     assert (refused.value.code, refused.value.is_transient) == (UNREADABLE, False)
-    diagnosis = errors.diagnose_workspace_error(refused.value, Workspace("S", "robots", "robots-ml"))
+    diagnosis = errors.diagnose_error(refused.value, Workspace("S", "robots", "robots-ml"))
     assert (diagnosis.kind, diagnosis.network) == ("other", False)
 
 
@@ -95,6 +94,5 @@ def test_content_that_hardly_comes_is_silence(monkeypatch):
 
 @pytest.mark.parametrize("error", [ValueError("Content-Range"), TypeError(), KeyError("x"), AttributeError()], ids=repr)
 def test_an_answer_that_the_storage_library_stumbles_over_is_of_the_storage(error):
-    store = Datastore(Workspace("S", "robots", "robots-ml"), "d", "acc", "box", "core.windows.net", keyed=False)
-    with pytest.raises(StorageError, match="acc cannot be read"), translate_errors(store):
+    with pytest.raises(StorageError, match="acc cannot be read"), translate_errors("acc", is_signed=False):
         raise error

@@ -147,7 +147,7 @@ def test_passing_error_is_retried(workspace, status):
 
 @pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
 def test_a_token_that_ended_is_no_missing_role(code):
-    error = errors.diagnose_workspace_error(ArmError(f"The token has expired (HTTP 401 {code})", 401, code), HERE)
+    error = errors.diagnose_error(ArmError(f"The token has expired (HTTP 401 {code})", 401, code), HERE)
     assert (error.kind, error.suggestions) == ("signed-out", ("az login",))
 
 

@@ -97,7 +97,7 @@ def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azu
         "SETTLED_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(f"robotrain_azureml.observe.logs.{name}", value)
-    monkeypatch.setattr("robotrain_azureml.observe.remote_log.RETRY_PAUSE", 0.02)
+    monkeypatch.setattr("robotrain_azureml.service.datastore.RETRY_PAUSE", 0.02)
     monkeypatch.setattr("robotrain.cluster.engine.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE_SECONDS", 0.0)
     yield azureml

@@ -70,35 +70,29 @@ RENDERED: list[tuple[Job, dict[str, object], str, object]] = [
     ),
 ]
 
-# a setting that is no value of its option, and what is suggested in its place
 GUID = "11111111-2222-3333-4444-555555555555"
-AT = f"/subscriptions/{GUID}/resourceGroups/robots/providers/Microsoft.MachineLearningServices/workspaces/w-1"
+PLACE = {
+    **{"--subscription-id": GUID, "--resource-group": "rg", "--workspace-name": "ws-1", "--compute": "k8s-a"},
+    "--dataset-repo-id": "lerobot/pusht",
+}
+WRONG_FORMS = [
+    *(("--resource-group", name) for name in ("${{inputs.a}}", "a/b", "robots.")),
+    *(("--workload-identity", name) for name in ("${{inputs.a}}", "a/b", "not-a-guid")),
+    *(("--compute", name) for name in ("a_b", "1a", "a", "a-", "azureml:a_b", "x" * 33, "${{x}}", "azureml:k8s-a")),
+    ("--subscription-id", f"/subscriptions/{GUID}"),
+    ("--workspace-name", "a/b"),
+    *(("--instance-type", name) for name in ("a-", "a/b", "x" * 64, "${{x}}")),
+    *(("--environment-name", name) for name in ("a:b", "x" * 256, "azureml:a", "${{x}}")),
+    *(("--environment-version", version) for version in ("a/b", "x" * 256, "${{x}}")),
+    *(("--shm-size", size) for size in ("8 GB", "8", "08g", "512MiB", "0g", "1.5g", "８g")),
+    *(("--datastore", name) for name in ("azureml://datastores/mine/paths/x", "a-b", "x" * 256)),
+    *(("--key-vault", vault) for vault in ("kv", "1kv", "\u212av-robots", "k" * 25, "https://kv-a.vault.azure.net/")),
+]
+
+# a setting that is no value of its option, and what is suggested in its place
 INVALID: list[tuple[str, str, list[str]]] = [
-    *((field, "${{inputs.a}}", []) for field in ("resource_group", "workload_identity")),
-    ("resource_group", "a/b", []),
-    ("workload_identity", "a/b", []),
-    ("workload_identity", "not-a-guid", []),
-    *(("compute", name, []) for name in ("a_b", "1a", "a", "a-", "azureml:a_b", "x" * 33, "${{x}}")),
-    ("compute", "azureml:a:1", []),
-    ("compute", "azureml:k8s-a", ["--compute k8s-a"]),
-    ("compute", f"{AT}/computes/k8s-a", ["--compute k8s-a"]),
-    ("compute", f"azureml:{AT}/computes/k8s-a", ["--compute k8s-a"]),
-    ("subscription_id", f"/subscriptions/{GUID}", [f"--subscription-id {GUID}"]),
-    ("subscription_id", f"/subscriptions/{GUID[:-1]}", []),
-    ("resource_group", AT, ["--resource-group robots"]),
-    ("workspace_name", AT, ["--workspace-name w-1"]),
-    *(("instance_type", name, []) for name in ("-a", "a/b", "x" * 64, "${{x}}")),
-    ("image", "ubuntu", ["--image ubuntu:TAG", "--environment-version VERSION"]),
-    ("image", f"x/y{DIGEST}", [f"--image x/y:TAG{DIGEST}", "--environment-version VERSION"]),
-    *(("environment_name", name, []) for name in ("-a", "x" * 256, "", "azureml:-:3", "${{x}}")),
-    ("environment_name", "azureml:a", ["--environment-name a"]),
-    ("environment_name", "azureml:mine:3", ["--environment-name mine"]),
-    *(("environment_version", version, []) for version in ("a/b", "x" * 256, "${{x}}")),
-    *(
-        ("shm_size", size, [f"--shm-size {better}"])
-        for size, better in (("8 GB", "8g"), ("8", "8g"), ("08g", "8g"), ("512MiB", "512m"), ("0g", "8g"))
-    ),
-    *(("shm_size", size, ["--shm-size 8g"]) for size in ("1.5g", "８g")),
+    ("image", "ubuntu", ["--environment-version VERSION"]),
+    ("image", f"x/y{DIGEST}", ["--environment-version VERSION"]),
     *(
         ("exec_timeout", time, [f"--exec-timeout {better}"])
         for time, better in (("1h30m", "90m"), ("366d", "365d"), ("1500ms", "1s"))
@@ -112,8 +106,6 @@ INVALID: list[tuple[str, str, list[str]]] = [
             *("robotrain.run=mine", "MLflow.user=me"),
         )
     ),
-    ("datastore", "azureml://datastores/mine/paths/x", ["--datastore mine"]),
-    *(("datastore", name, ["--datastore workspaceblobstore"]) for name in ("a-b", "x" * 256)),
 ]
 
 # the job, its settings, the code, the option and the stage of its only error, and what is suggested first
@@ -133,16 +125,16 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
             "value-missing",
             "--num-gpus",
             Stage.RESOLVE,
-            ["--instance-type NAME", *managed, *(f"--num-gpus {number}" for number in offered)],
+            ["--instance-type NAME", *managed],
         )
-        for gpus, offered in ((3, (2, 4)), (8, (4,)))
+        for gpus in (3, 8)
         for overrides, managed in (({}, ["--compute-kind managed"]), ({"compute_kind": "kubernetes"}, []))
     ),
     *(
         (job(num_gpus=gpus), {"instance_type": named}, "options-conflict", "--instance-type", Stage.CHECK, offered)
         for gpus, named, offered in (
-            (2, "gpuspot", ["--instance-type gpuspot2", "--num-gpus 1"]),
-            (1, "gpu4", ["--instance-type gpu", "--num-gpus 4"]),
+            (2, "gpuspot", ["--num-gpus 1"]),
+            (1, "gpu4", ["--num-gpus 4"]),
             (3, "gpu4", ["--num-gpus 4"]),
         )
     ),
@@ -159,13 +151,8 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         for name in ("x" * 236, "a.b", "_a")
     ),
     *(
-        (job(experiment_name=name), {}, "value-invalid", "--experiment-name", Stage.PARSE, better)
-        for name, better in (
-            ("my experiment", ["--experiment-name my-experiment"]),
-            ("_a", ["--experiment-name a"]),
-            ("übung", ["--experiment-name ubung"]),
-            ("東", []),
-        )
+        (job(experiment_name=name), {}, "value-invalid", "--experiment-name", Stage.PARSE, [])
+        for name in ("my experiment", "_a", "übung")
     ),
     *(
         (job(HUB), IN_VAULT | {"hf_credential": text}, "value-invalid", "--hf-credential", Stage.PARSE, [])
@@ -184,18 +171,6 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         "--key-vault",
         Stage.RESOLVE,
         ["--key-vault NAME"],
-    ),
-    *(
-        (job(HUB), IN_VAULT | {"key_vault": vault}, "value-invalid", "--key-vault", Stage.PARSE, [])
-        for vault in ("kv", "1kv", "\u212av-robots", "k--v", "k" * 25)
-    ),
-    (
-        job(HUB),
-        IN_VAULT | {"key_vault": "https://kv-robots.vault.azure.net/"},
-        "value-invalid",
-        "--key-vault",
-        Stage.PARSE,
-        ["--key-vault kv-robots"],
     ),
     (
         job(*blobs(*(f"{ONE}/{'é' * 900}{number}" for number in range(40)))),
@@ -228,6 +203,12 @@ def test_value_is_accepted_and_rendered(of: Job, overrides: dict, key: str, valu
     assert read_spec(render_plan(of, **overrides)).get(key) == value
 
 
+@pytest.mark.parametrize(("flag", "text"), WRONG_FORMS)
+def test_value_of_another_form_is_refused(robotrain, nobody, flag: str, text: str) -> None:
+    options = [word for pair in {**PLACE, flag: text}.items() for word in pair]
+    robotrain("render", "--platform", "azureml", *options, "--json").check_problems(2, f"value-invalid {flag}")
+
+
 @pytest.mark.parametrize(("field", "text", "suggestions"), INVALID)
 def test_invalid_setting_is_refused(field: str, text: str, suggestions: list[str]) -> None:
     problem = find_problem("value-invalid", job(), **{field: text})
@@ -245,16 +226,15 @@ def test_job_is_refused_for_one_option(of: Job, overrides: dict, code, where, st
 
 def test_all_problems_are_found_at_once() -> None:
     wrong = {
-        **{"resource_group": None, "aks_cluster": None, "image": "a b", "environment_name": "a b", "shm_size": "8Gi"},
-        **{"exec_timeout": "1h30m", "display_name": "${{a}}", "labels": "mlflow.user=b", "datastore": "a b"},
-        **{"hf_credential": "a b", "instance_type": "gpu4"},
+        **{"resource_group": None, "aks_cluster": None, "image": "a b", "exec_timeout": "1h30m"},
+        **{"display_name": "${{a}}", "labels": "mlflow.user=b", "hf_credential": "a b", "instance_type": "gpu4"},
     }
     problems = [
         problem for problem in find_problems(job(experiment_name="a/b"), **wrong) if problem.severity == "error"
     ]
     assert {problem.where for problem in problems} == {
-        *("--resource-group", "--compute", "--image", "--environment-name", "--shm-size", "--exec-timeout"),
-        *("--display-name", "--labels", "--datastore", "--hf-credential", "--instance-type", "--experiment-name"),
+        *("--resource-group", "--compute", "--image", "--exec-timeout", "--display-name", "--labels"),
+        *("--hf-credential", "--instance-type", "--experiment-name"),
     }
 
 
@@ -269,10 +249,7 @@ def test_reason_names_the_rule() -> None:
     def explain(**overrides: object) -> str:
         return find_problem("value-invalid", job(), **overrides).why
 
-    assert "expression" in explain(resource_group="${{inputs.a}}")
-    assert explain(compute="x" * 17, compute_kind="kubernetes").startswith("It has 2 to 16 ")
-    assert "64 hex digits" in explain(image=f"x:1@sha256:{'A' * 64}")
-    assert "64 hex digits" in explain(image=f"x:1@sha256:{'a' * 63}")
+    assert "expression" in explain(display_name="${{inputs.a}}")
     assert "24" in explain(labels=",".join(f"a{number}=b" for number in range(25)))
     for gpus, reason in ((1, "You would pay for idle GPUs."), (3, "The training would not start.")):
         assert find_problem("options-conflict", job(num_gpus=gpus), instance_type="gpu2").why == reason
@@ -286,7 +263,7 @@ def test_incomplete_workspace_names_what_is_missing() -> None:
     assert list_suggestions(signed_out) == ["--subscription-id ID", "az login"]
     subscription_only = {"resource_group": None, "workspace_name": None}
     unset = find_problem("value-missing", job(), **subscription_only)
-    assert unset.title.startswith("no workspace is set: --resource-group, --workspace-name missing")
+    assert unset.title.endswith(": --resource-group, --workspace-name missing")
 
 
 def test_image_with_a_tag_that_may_move_is_a_warning() -> None:
@@ -311,16 +288,6 @@ def is_accepted_by_workspace(**properties: Any) -> bool:
 def test_experiment_name_is_valid_where_the_workspace_takes_it(name: str) -> None:
     problems = find_problems(job(experiment_name=name))
     assert (not problems) == is_accepted_by_workspace(experimentName=name)
-    for text in (text for problem in problems for text in list_suggestions(problem)):
-        assert is_accepted_by_workspace(experimentName=text.removeprefix("--experiment-name "))
-
-
-@pytest.mark.parametrize("size", ["1b", "08g", "0g", "8Gi", "８g", "512 MiB"])
-def test_size_of_shared_memory_is_valid_only_where_the_workspace_takes_it(size: str) -> None:
-    problems = find_problems(job(), shm_size=size)
-    assert problems or is_accepted_by_workspace(resources={"shmSize": size})
-    for text in (text for problem in problems for text in list_suggestions(problem)):
-        assert is_accepted_by_workspace(resources={"shmSize": text.removeprefix("--shm-size ")})
 
 
 def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None:

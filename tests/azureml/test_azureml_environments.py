@@ -79,7 +79,7 @@ def test_environment_that_is_not_the_jobs_stops_the_submit(robotrain, workspace,
     [
         (("--environment-name", REGISTRY.replace("versions/7", "labels/latest")), "value-invalid"),
         (("--environment-name", REGISTRY, "--image", "a/b:1"), "options-conflict"),
-        (("--environment-name", "AzureML-acpt-pytorch"), "value-invalid"),
+        (("--environment-name", "AzureML-acpt-pytorch"), "resource-unknown"),
         (("--compute", "serverless"), "azureml-compute-serverless"),
     ],
 )

@@ -12,7 +12,7 @@ from azureml_plans import blobs, job, read_yaml, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pair_texts import has_pairs
+from pair_texts import has_pairs, is_declared
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -117,7 +117,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
 
 def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:
     """The plan of a job, which says what was meant; None if the job is refused."""
-    if select_errors(AZUREML.plans.check(of, settings)):
+    if not is_declared(settings) or select_errors(AZUREML.plans.check(of, settings)):
         return None
     made = AZUREML.plans.render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
     content = made.files["job.yaml"].decode()

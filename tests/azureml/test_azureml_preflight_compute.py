@@ -6,7 +6,7 @@ import json
 import pytest
 from azureml_plans import job, read_submission_spec, render_plan
 from robotrain_azure.arm import parse_answer
-from robotrain_azureml.preflight import compute, machines
+from robotrain_azureml.preflight import compute
 from robotrain_azureml.preflight.context import PreflightContext
 
 CLIENT, PRINCIPAL = "c1000000-0000-0000-0000-000000000001", "d1000000-0000-0000-0000-000000000001"
@@ -24,7 +24,7 @@ def make_kubernetes(types=TYPES, identities=ONE, own="", **more):
     identity = {"identity": {"type": own or "UserAssigned", "userAssignedIdentities": identities}}
     properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **more}
     body = {"name": NAME, "properties": {"properties": {"instanceTypes": types}, **properties}}
-    return machines.parse_compute(parse_answer(json.dumps(body | (identity if identities or own else {}))))
+    return compute.parse_compute(parse_answer(json.dumps(body | (identity if identities or own else {}))))
 
 
 def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
@@ -34,7 +34,7 @@ def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     inner = {"vmSize": "Standard_NC6s_v3", "scaleSettings": {"maxNodeCount": most}, **counts, **said}
     properties = {"computeType": kind, "provisioningState": "Succeeded", "properties": inner}
     identity = {"type": "UserAssigned", "userAssignedIdentities": identities}
-    return machines.parse_compute(
+    return compute.parse_compute(
         parse_answer(json.dumps({"name": "gpus", "properties": properties, "identity": identity}))
     )
 

@@ -9,7 +9,7 @@ from azureml_workspace_plans import (
 )
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
-from robotrain_azureml.preflight import access
+from robotrain_azureml.preflight import assets
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore
 
@@ -23,7 +23,7 @@ def ready_workspace(azureml):
 def check_storage(azureml, *sources, **settings):
     """What is said of the storage of a plan."""
     return list(
-        access.check_storage(PreflightContext(ArmClient(), make_submission_spec(azureml, *sources, **settings)))
+        assets.check_storage(PreflightContext(ArmClient(), make_submission_spec(azureml, *sources, **settings)))
     )
 
 
@@ -70,17 +70,3 @@ def test_accounts_are_those_of_blobs_and_of_what_is_written():
     assert datastore.get_account_name("lerobot/pusht") == ""
     for host in ("Acct", "acct-secondary", "acct.z12"):
         assert datastore.get_account_name(f"https://{host}.blob.core.windows.net/box/p") == "acct"
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://Acct.blob.core.windows.net/box/log?sig=x", "acct"),
-        ("https://acct-secondary.blob.core.windows.net/box/log?sig=x", "acct"),
-        ("https://logs.example.com/c/log?sig=x", "logs.example.com"),
-    ],
-)
-def test_storage_that_does_not_answer_is_named(url, name):
-    error = datastore.make_connection_error(OSError("refused"), url)
-    assert error.account == name
-    assert f" {name} cannot be reached" in str(error)

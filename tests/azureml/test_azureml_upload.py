@@ -13,8 +13,7 @@ from azureml_workspace_plans import make_submittable_plan
 from robotrain import errors
 from robotrain.errors import Rejected, format_problem
 from robotrain_azure import storage
-from robotrain_azure.arm import ArmClient
-from robotrain_azure.storage import StorageError
+from robotrain_azure.arm import ArmClient, StorageError
 from robotrain_azureml.platform import AZUREML
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import submission_spec
@@ -162,7 +161,7 @@ def test_uploaded_part_is_compared(azureml, folder, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [1, datastore.SINGLE_REQUEST_BYTES + 1])
+@pytest.mark.parametrize("length", [1, datastore.PIECE_BYTES + 1])
 def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path, length):
     (tmp_path / "model").write_bytes(b"a" * length)
     azureml.fault("PUT .*", latency=20)

@@ -227,7 +227,7 @@ def test_a_named_kind_counts_before_any(submit, declare_capabilities):
 
 
 def test_osmo_declares_its_limit_of_workflows():
-    from robotrain_osmo.capabilities import CAPABILITIES
+    from robotrain_osmo.platform import CAPABILITIES
     from robotrain_osmo.spec import workflow
 
     assert CAPABILITIES.limits["spec_kib"] << 10 == workflow.MAX_WORKFLOW_BYTES

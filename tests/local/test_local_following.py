@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from robotrain_local import following
+from robotrain_local import plans
 
 SCORED = ("--evaluate-checkpoints", "--env", "pusht", "--training-steps", 400, "--save-freq", 100)
 
@@ -13,8 +13,8 @@ def place(robotrain, pusht, monkeypatch):
     """Submit to a machine with cores and GPUs, without sending; whether the evaluation follows, and what is said."""
 
     def place(cores, gpus, *options):
-        monkeypatch.setattr(following, "count_cores", lambda: cores)
-        monkeypatch.setattr(following, "count_visible_gpus", lambda: gpus)
+        monkeypatch.setattr(plans, "count_cores", lambda: cores)
+        monkeypatch.setattr(plans, "count_visible_gpus", lambda: gpus)
         words = ("--platform", "local", "--dataset-path", pusht, *SCORED, *options)
         answer = robotrain("render", *words, "--json")
         assert answer.exit_code == 0, answer.stderr

@@ -44,8 +44,8 @@ class Observed(ObservedRun):
 def quick(monkeypatch) -> None:
     """Shorten pauses in logs and before streams are reopened: the stand-in is quick."""
     monkeypatch.setattr("robotrain_osmo.observe.log_lines.QUIET_SECONDS", 0.3)
-    monkeypatch.setattr("robotrain_osmo.observe.log_follower.FIRST_PAUSE", 0.05)
-    monkeypatch.setattr("robotrain_osmo.observe.log_follower.BEGIN_POLL_SECONDS", 0.1)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.BEGIN_POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from osmo_plans import blobs, job, read_yaml, render_plan, source
 from osmo_stand_in.service import spec, submission
-from pair_texts import has_pairs
+from pair_texts import has_pairs, is_declared
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -126,7 +126,7 @@ def renders(text: str) -> str:
 
 def check_render(of: Job, settings: OsmoSettings) -> bool:
     """Whether the job can be rendered."""
-    if select_errors(OSMO.plans.check(of, settings)):
+    if not is_declared(settings) or select_errors(OSMO.plans.check(of, settings)):
         return False
     made = OSMO.plans.render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.PLUGIN_MODULES)
     text = made.files["workflow.yaml"].decode()

@@ -5,7 +5,7 @@ import random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from robotrain_osmo.observe import log_follower, log_lines
+from robotrain_osmo.observe import log_lines, logs
 from robotrain_runtime.contract import event
 
 AT = "2026/11/20 06:05:29"
@@ -39,10 +39,10 @@ def make_log(count: int) -> list[str]:
 
 
 def merge_streams(streams: list[list[str]]) -> list[str]:
-    deduplicator, lines = log_follower.LogDeduplicator(), []
+    seen_lines, lines = logs.SeenLines(), []
     for stream in streams:
-        deduplicator.begin_stream()
-        lines += [line for line in stream if deduplicator.is_new(line)]
+        seen_lines.begin_stream()
+        lines += [line for line in stream if seen_lines.is_new(line)]
     return lines
 
 
@@ -69,3 +69,9 @@ def test_lost_lines_leave_a_gap():
 def test_equal_lines_are_counted_after_a_dropped_beginning():
     first, alike = "2026/11/20 06:00:01 [train] first", "2026/11/20 06:00:02 [train] alike"
     assert merge_streams([[first, alike, alike], [alike, alike, alike]]) == [first, alike, alike, alike]
+
+
+def test_lines_that_are_older_than_the_remembered_ones_are_not_new(monkeypatch):
+    monkeypatch.setattr(logs, "MAX_LOG_LINES", 10)
+    log = [f"2026/11/20 06:00:{index:02} [train] step {index}" for index in range(30)]
+    assert merge_streams([log[:20], log]) == log

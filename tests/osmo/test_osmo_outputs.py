@@ -189,7 +189,7 @@ def test_tracking_run_is_found_by_its_artifacts(published_run):
 
 
 def test_outputs_of_an_incomplete_log_are_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(logs, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr("robotrain_osmo.observe.log_lines.QUIET_SECONDS", 0.1)
     monkeypatch.setattr(logs, "ENDED_LOG_SECONDS", 0.3)
     command = tmp_path / "osmo"
     ended = '{"name": "a-1", "status": "COMPLETED", "start_time": "2026-11-22T10:00:00"}'

@@ -140,16 +140,13 @@ def test_twenty_steps_are_one_workflow(osmo):
     assert OSMO.engine.submit(made)["workflow"] in osmo.workflows
 
 
-@pytest.mark.parametrize(
-    ("count", "kib", "fact", "fit"), [(20, 420, "11.6 MB in OSMO", "13 steps"), (2, 900, "1 MiB", "no")]
-)
-def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact, fit):
+@pytest.mark.parametrize(("count", "kib", "fact"), [(20, 420, "11.6 MB in OSMO"), (2, 900, "1 MiB")])
+def test_too_large_workflow_is_refused_with_its_size(count, kib, fact):
     with pytest.raises(Rejected) as rejected:
         plan(make_large_steps(count, kib))
     (problem,) = rejected.value.problems
     assert problem.code == "spec-over-limit"
     assert fact in problem.title
-    assert f"{fit}" in problem.why
     assert problem.suggestions[0].text == "--storage-account NAME"
 
 

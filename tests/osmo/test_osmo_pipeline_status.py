@@ -119,7 +119,7 @@ def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
 
 
 def test_following_a_step_ends_with_the_step(osmo, reference, monkeypatch):
-    monkeypatch.setattr("robotrain_osmo.observe.log_follower.STEP_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.STEP_SILENCE_SECONDS", 0.1)
     osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
     osmo.say(reference["workflow"], "loss 1", task="train")
     complete_steps(osmo, reference, "train")

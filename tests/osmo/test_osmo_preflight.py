@@ -11,7 +11,7 @@ from robotrain_azure import preflight_checks
 from robotrain_osmo.client import service as client_service
 from robotrain_osmo.client.service import Pool
 from robotrain_osmo.platform import OSMO
-from robotrain_osmo.preflight import run_preflight, service
+from robotrain_osmo.preflight import run_preflight
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoInput, OsmoUpload
 from robotrain_runtime.contract.document import JobSource, Placement
 
@@ -33,7 +33,7 @@ def list_codes(problems):
 def in_pool(*, order=None, **said):
     """The problems of a pool."""
     there = Pool(**{"name": "default", "status": "ONLINE", "platforms": ("gpu_platform",), **said})
-    return list(service.find_pool_problems(dataclasses.replace(SUBMISSION_SPEC, **(order or {})), [there]))
+    return list(run_preflight.find_pool_problems(dataclasses.replace(SUBMISSION_SPEC, **(order or {})), [there]))
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
     ],
 )
 def test_different_versions_are_reported_by_their_effect(server, there, told):
-    problems = list(service.compare_versions(server, there))
+    problems = list(run_preflight.compare_versions(server, there))
     assert list_codes(problems) == told
     for problem in select_errors(problems):
         assert [way.text for way in problem.suggestions] == [f"--server {there[:3]}"]

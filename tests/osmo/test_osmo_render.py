@@ -294,12 +294,6 @@ class TestSize:
         made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **options)
         assert len(made.files["workflow.yaml"]) < 0.97 * spec_workflow.LARGE_WORKFLOW_BYTES
 
-    def test_a_large_one_has_a_note_with_the_way_out(self) -> None:
-        large = osmo_plans.payload(320 << 10)
-        (problem,) = spec_workflow.check_workflow_size(render_plan(job(), packed=large))
-        assert (problem.severity, problem.suggestions[0].text) == ("note", "--storage-account NAME")
-        assert list(spec_workflow.check_workflow_size(render_plan(job(), packed=large, storage_account="acc"))) == []
-
     def test_one_that_osmo_would_not_take_is_refused_with_the_way_out(self) -> None:
         with pytest.raises(Rejected) as rejected:
             render_plan(job(), packed=osmo_plans.payload(900 << 10))
@@ -319,7 +313,6 @@ class TestSize:
         assert read_task(made)["inputs"][-1] == {"url": upload.url}
         assert read_task(made)["command"][-2] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
         assert osmo_plans.unpack_archive(packed)["job.json"] == made.files["job.json"]
-        assert list(spec_workflow.check_workflow_size(made)) == []
 
 
 def test_submission_spec_reads_back_as_written() -> None:

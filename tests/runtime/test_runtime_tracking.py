@@ -155,21 +155,3 @@ def test_start_that_is_cut_off_while_it_makes_its_database_harms_no_later_run(
     ran = run(tracked(new=True))
     assert ran.exit_code == 0
     assert read_final_status(database) == ("FINISHED", "completed")
-
-
-@pytest.mark.parametrize("is_own", [True, False])
-def test_incomplete_database_is_set_aside_if_robotrain_made_it_and_no_run_is_in_it(run, tracked, tmp_path, is_own):
-    state = tmp_path / "state"
-    state.mkdir()
-    with closing(sqlite3.connect(state / "mlflow.db")) as connection, connection:
-        connection.execute("create table experiments (lifecycle_stage text)")
-        connection.execute("create table alembic_version (version_num text)")
-        connection.execute("insert into alembic_version values ('nobody knows it')")
-    if is_own:
-        (state / "mlflow.db.lock").touch()
-    ran = run(tracked(new=True))
-    assert ran.exit_code == 0
-    aside_paths = [path.name for path in state.glob("mlflow.db.incomplete-*")]
-    assert len(aside_paths) == is_own
-    assert any("mlflow.db.incomplete-" in text for text in ran.notes("warning")) is is_own
-    assert bool(ran.of_kind(Tracking)) is is_own

@@ -7,7 +7,7 @@ from planned_jobs import evaluation, job
 from problem_assertions import check_problems
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import managed_options
+from robotrain_slurm.spec import options
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 URL = "https://account1.blob.core.windows.net/runs/a"
@@ -130,7 +130,7 @@ def test_problem_names_the_option_and_not_a_secret(severity, of, settings, code,
 
 
 def test_every_managed_option_is_refused():
-    for name in managed_options.MANAGED:
+    for name in options.MANAGED:
         check_problems(find_problems(job(), sbatch(**{name: "1"})), "option-owned --sbatch")
 
 

@@ -8,8 +8,7 @@ from free_ports import find_free_port
 from login_node import HOST
 from problem_assertions import check_problems
 from robotrain.errors import Rejected
-from robotrain_slurm.login import ssh_failures
-from robotrain_slurm.login.reach import reach
+from robotrain_slurm.login.reach import explain_failure, reach
 from robotrain_slurm.settings import SlurmSettings
 
 
@@ -128,7 +127,7 @@ def test_settings_of_the_cluster_do_not_depend_on_this_machine(monkeypatch):
     ],
 )
 def test_failure_is_that_of_ssh_not_of_a_key_or_of_the_shell(text, exit_code, code):
-    check_problems(ssh_failures.explain_failure(HOST, text, exit_code).problems, code)
+    check_problems(explain_failure(HOST, text, exit_code).problems, code)
 
 
 @pytest.mark.parametrize("line", ["exit 0", "echo Closed for repairs; exit 3"])

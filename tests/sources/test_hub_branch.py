@@ -7,7 +7,7 @@ from problem_assertions import check_refusals
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.reference import parse_branch, parse_repository
-from robotrain_sources.huggingface_publish import model_card, target
+from robotrain_sources.huggingface_publish import branch, target
 
 PLACES = {
     "hf://me/act": ("hf://me/act", "step-000200", "hf://me/act@step-000200"),
@@ -55,7 +55,7 @@ def test_absolute_paths_are_replaced_and_nothing_else():
 
 
 def test_a_card_without_facts_is_a_title():
-    assert model_card.format_card({}, {}).decode() == "---\n---\n\n# Policy\n"
+    assert branch.format_card({}, {}).decode() == "---\n---\n\n# Policy\n"
 
 
 @pytest.mark.parametrize("text", ["hf://me", "hf://me/", "hf:/me", "hf://me@try", "hf://--"])

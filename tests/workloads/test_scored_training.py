@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from robotrain_local import following
+from robotrain_local import plans
 from robotrain_runtime.contract import event
 from small_training import SMALL
 
@@ -84,8 +84,8 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
 
 @pytest.mark.long
 def test_on_four_cores_the_evaluation_begins_before_the_training_ends(robotrain, pusht, tmp_path, monkeypatch):
-    monkeypatch.setattr(following, "count_cores", lambda: 4)
-    monkeypatch.setattr(following, "count_visible_gpus", lambda: 0)
+    monkeypatch.setattr(plans, "count_cores", lambda: 4)
+    monkeypatch.setattr(plans, "count_visible_gpus", lambda: 0)
     common = ("--platform", "local", "--dataset-path", pusht, "--tracking-uri", "none", "--device", "cpu")
     rolled = ("--env", "pusht", "--starts", "easy", "--env-steps", 20, "--eval-episodes", 2, "--env-workers", 0)
     size = ("--training-steps", 600, "--save-freq", 200, "--batch-size", 2, "--num-workers", 0, "--val-split", 0)

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.files import format_duration
-from robotrain_sources.fetching.azure_sign_in import (
+from robotrain_sources.fetching.azure_sign_in import make_pipeline, make_token_policy, send_request
+from robotrain_sources.fetching.errors import (
     SIGN_IN_REASON_PATTERN,
-    make_pipeline,
-    make_token_policy,
-    send_request,
+    UNREACHABLE_PATTERN,
+    get_class_names,
+    iter_causes,
 )
-from robotrain_sources.fetching.errors import UNREACHABLE_PATTERN, get_class_names, iter_causes
 
 from robotrain_azure import credential
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
@@ -75,6 +75,18 @@ class ArmError(ServiceError):
     def is_passing(self) -> bool:
         """Whether waiting helps: not if a host has no address or refuses connections."""
         return self.is_transient and (bool(self.status) or self.broke_off)
+
+
+class StorageError(ServiceError):
+    """A failed request to storage; the message has no full stop.
+
+    `account`: the storage account. `signed`: a key or signature was used, so the caller's roles do not matter.
+    """
+
+    def __init__(self, message: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
+        super().__init__(message, status, code)
+        self.account = account
+        self.signed = signed
 
 
 class Answer(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""The signed-in identity of this process: its shared credential, its object id, and why a sign-in failed.
+"""The signed-in identity of this process: its shared credential, its object id, and the title of a failed sign-in.
 
 The order of identities is in `robotrain_sources.fetching.azure_sign_in`.
 """
@@ -8,16 +8,10 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from robotrain_sources.fetching.azure_sign_in import (
-    find_rejected_variable,
-    make_azure_credential,
-    parse_token_claims,
-    suggest_other_value,
-)
-from robotrain_sources.fetching.errors import iter_causes
+from robotrain_sources.fetching.azure_sign_in import make_azure_credential, parse_token_claims
+from robotrain_sources.fetching.errors import find_rejected_variable, suggest_other_value
 
 from robotrain_azure.workspace import get_cloud
 
@@ -119,7 +113,6 @@ EXPIRED_TOKEN_CODES = ("ExpiredAuthenticationToken", "InvalidAuthenticationToken
 """Error codes that a new token resolves."""
 _EXPIRED_SIGN_IN = r"AADSTS(?:70043|70044|700082|700084|50173|50078|50079|65001|50076)\b"
 """Codes of sign-ins that have expired or require interaction."""
-_CREDENTIAL_NAME = r"^\s*(\w+Credential): "
 
 
 def make_sign_in_title(message: str) -> str:
@@ -136,21 +129,7 @@ def suggest_sign_in(message: str) -> str:
     return suggest_other_value(variable) if variable else LOGIN_COMMAND
 
 
-def explain_sign_in_error(error: BaseException) -> str:
-    """Return the message of a sign-in error and the credentials that were tried."""
-    return " ".join((f"{error}.", *_list_credentials(error)))
-
-
 def make_sign_in_reason(error: BaseException) -> str:
-    """Return the same without the words of `make_sign_in_title`."""
+    """Return the message of a sign-in error without the words of `make_sign_in_title`."""
     detail = str(error).removeprefix(make_sign_in_title(str(error))).strip(" ().")
-    return " ".join((*([f"{detail[:1].upper()}{detail[1:]}."] if detail else []), *_list_credentials(error)))
-
-
-def _list_credentials(error: BaseException) -> Iterator[str]:
-    """Yield a sentence with the credentials that were tried, named as in Azure's library."""
-    credential_names = [
-        name for cause in iter_causes(error) for name in re.findall(_CREDENTIAL_NAME, str(cause), re.MULTILINE)
-    ]
-    if credential_names:
-        yield f"Tried: {', '.join(dict.fromkeys(credential_names))}."
+    return f"{detail[:1].upper()}{detail[1:]}." if detail else ""

@@ -30,7 +30,7 @@ def check_workspace(workspace: Workspace) -> Iterator[Problem]:
     try:
         ArmClient(PATIENCE_SECONDS).get(workspace.resource)
     except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        diagnosis = errors.diagnose_error(error, workspace)
         is_missing, is_group_missing = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
         yield make_problem(
             "resource-unknown" if is_missing else "not-checked-here",

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +27,8 @@ RESOURCE_GROUP = Param(
         needed_with=("subscription_id", "workspace_name"),
     ),
     metavar="NAME",
+    pattern=workspace.GROUP_PATTERN,
+    pattern_help="1 to 90 letters, digits and - _ . ( ), with no dot at the end",
     destination=True,
     is_joint=True,
 )
@@ -41,6 +42,8 @@ WORKSPACE_NAME = Param(
         needed_with=("subscription_id", "resource_group"),
     ),
     metavar="NAME",
+    pattern=workspace.NAME_PATTERN,
+    pattern_help="3 to 255 letters, digits, - and _, the first a letter or a digit",
     destination=True,
     is_joint=True,
 )
@@ -59,6 +62,8 @@ class AzureSettings(ClusterSettings):
             terraform=TerraformOutput("subscription_id.value", optional_with=TRACKING_SETTING),
             lookup="robotrain_azure.workspace:find_default_subscription",
             metavar="ID",
+            pattern=workspace.SUBSCRIPTION_PATTERN,
+            pattern_help="its GUID, which `az account show --query id` prints",
             destination=True,
             is_joint=True,
         ),
@@ -71,6 +76,8 @@ class AzureSettings(ClusterSettings):
             help="client id of the jobs' identity",
             terraform=TerraformOutput("ml_workload_identity.value.client_id", is_optional=True),
             metavar="ID",
+            pattern=r"[A-Za-z0-9-]{1,64}",
+            pattern_help="a client id of letters, digits and dashes",
             names="account",
         ),
     ] = None
@@ -98,14 +105,6 @@ def list_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
 def find_missing_flags(settings: AzureSettings) -> tuple[str, ...]:
     """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
     return list_missing_flags(settings) if settings.resource_group or settings.workspace_name else ()
-
-
-def find_invalid_names(settings: AzureSettings) -> Iterator[tuple[str, str, str]]:
-    """Yield the flag and the value of each invalid name, and the flag with a name that it contains, if any."""
-    for flag in workspace.NAME_PATTERNS:
-        setting_value = getattr(settings, flag.removeprefix("--").replace("-", "_"))
-        if setting_value and not workspace.is_valid_name(flag, setting_value):
-            yield flag, setting_value, workspace.find_name_in_id(flag, setting_value)
 
 
 CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}

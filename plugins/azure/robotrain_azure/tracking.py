@@ -38,7 +38,7 @@ def preflight_address(uri: str) -> Iterable[Problem]:
         arm.get(workspace.resource)
         yield from check_tracking_permissions(arm, workspace)
     except ArmError as error:
-        diagnosis, tracking_uri = errors.diagnose_workspace_error(error, workspace), workspace.tracking_uri
+        diagnosis, tracking_uri = errors.diagnose_error(error, workspace), workspace.tracking_uri
         title, reason, ways = diagnosis.title, diagnosis.why, make_suggestions(*diagnosis.suggestions)
         if diagnosis.kind == "signed-out":
             ways = make_suggestions(
@@ -102,7 +102,7 @@ def address(uri: str) -> str:
     try:
         properties = ArmClient(PATIENCE_SECONDS).get_properties(workspace.resource)
     except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        diagnosis = errors.diagnose_error(error, workspace)
         reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
         raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
     tracking_uri = properties.get_text("mlFlowTrackingUri")

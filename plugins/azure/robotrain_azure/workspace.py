@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,7 +88,6 @@ REGISTRY_KIND = "registered_model"
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 PLACEHOLDERS = dict(zip(WORKSPACE_FLAGS, ("ID", "GROUP", "NAME"), strict=True))
 """What stands for the value of each in a suggestion."""
-_TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
 
 SCOPE_PATTERN = (
@@ -141,42 +139,11 @@ def format_usage(flags: Iterable[str]) -> str:
 
 
 WORKSPACE_USAGE = format_usage(WORKSPACE_FLAGS)
-NAME_FORM = "a valid Azure name"
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-NAME_PATTERNS = {
-    "--subscription-id": rf"{GUID}|(?![0-9A-Fa-f-]{{24,}}\Z)[A-Za-z0-9-]{{1,64}}",  # a mistyped one, or an alias
-    "--resource-group": r"[\w.()-]{0,89}[\w()-]",
-    "--workspace-name": r"[A-Za-z0-9][A-Za-z0-9_-]{2,254}",
-    "--workload-identity": r"[A-Za-z0-9-]{1,64}",
-}
-
-NAME_RULES = {
-    "--subscription-id": "It is a GUID, which `az account show --query id` prints.",
-    "--resource-group": "It has 1 to 90 letters, digits and - _ . ( ), and no dot at its end.",
-    "--workspace-name": "It has 3 to 255 letters, digits, - and _, and begins with a letter or a digit.",
-    "--workload-identity": "It is a client id or a name of up to 64 letters, digits and dashes.",
-}
-
-
-def is_valid_name(flag: str, text: str) -> bool:
-    """Return whether Azure accepts such a name for a flag."""
-    return bool(re.fullmatch(NAME_PATTERNS[flag], text))
-
-
-ID_PARTS = {
-    "--subscription-id": "subscriptions",
-    "--resource-group": "resourcegroups",
-    "--workspace-name": "workspaces",
-    "--compute": "computes",
-}
-"""For each flag, the part of the resource manager's ids that its name follows, in any case."""
-
-
-def find_name_in_id(flag: str, resource_id: str) -> str:
-    """Return the flag with the name that an id of the resource manager has for it; empty if the text has none."""
-    match = re.search(rf"(?i)(?:^|/){ID_PARTS[flag]}/([\w.()-]+)", resource_id) if flag in ID_PARTS else None
-    is_valid = match and (flag not in NAME_PATTERNS or is_valid_name(flag, match[1]))
-    return f"{flag} {shlex.quote(match[1])}" if match and is_valid else ""
+SUBSCRIPTION_PATTERN = r"[A-Za-z0-9-]{1,64}"
+GROUP_PATTERN = r"[\w.()-]{0,89}[\w()-]"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{2,254}"
+_TRACKING_URI = rf"{TRACKING_SCHEME}://([\w-]+)/([\w.()-]+)/([\w-]+)"
 
 
 def get_model_name(source: "JobSource") -> str:

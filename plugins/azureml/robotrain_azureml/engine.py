@@ -10,9 +10,8 @@ from robotrain.model.platform_features import PipelineRuns, SharedRuns, SourceVe
 from robotrain_azure.settings import suggest_workspace_settings
 
 from robotrain_azureml import submitted_runs
-from robotrain_azureml.observe import job_state, logs, step_runs
+from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe import outputs as run_outputs
-from robotrain_azureml.observe import register as registration
 from robotrain_azureml.observe import status as run_status
 from robotrain_azureml.preflight import compute, run_preflight
 from robotrain_azureml.service import jobs
@@ -43,7 +42,7 @@ class AzureMLEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads
     list_steps = staticmethod(run_status.list_steps)
     query_pipeline = staticmethod(run_status.query_pipeline)
     describe_reference = staticmethod(jobs.describe_reference)
-    select_step = staticmethod(step_runs.select_step)
+    select_step = staticmethod(job_state.select_step)
     read_log = staticmethod(logs.read_log)
     follow_log = staticmethod(logs.follow_log)
     has_ended = staticmethod(job_state.has_ended)
@@ -51,7 +50,7 @@ class AzureMLEngine(PipelineClusterEngine, PipelineRuns, SourceVersions, Uploads
     outputs = staticmethod(run_outputs.list_outputs)
     expect_output = staticmethod(run_outputs.expect_output)
     fetch_output = staticmethod(run_outputs.fetch_output)
-    register = staticmethod(registration.register_model)
+    register = staticmethod(run_outputs.register_model)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Return the problems of a plan without those that others of them cause."""

@@ -1,18 +1,15 @@
 """Errors of Azure ML and its storage as problems."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain_azure import credential, errors, storage
+from robotrain_azure import credential, errors
 from robotrain_azure.arm import ServiceError
-from robotrain_azure.errors import Diagnosis
-from robotrain_azure.storage import StorageError
 from robotrain_azure.workspace import Workspace
-
-from robotrain_azureml.sign_in import suggest_login
 
 make_problem = Messages(__file__)
 
@@ -26,6 +23,16 @@ SELF_EXPLAINED_KINDS = ("missing", "role")
 """For these, the title names what is wrong, not the action that failed."""
 
 RETRY = Suggestion("the same command", "later")
+CLI_INSTALL_URL = "https://learn.microsoft.com/cli/azure/install-azure-cli"
+
+
+def suggest_login(remark: str = "") -> Suggestion:
+    """Return the command that signs in to Azure; where it is not installed, with the page that explains it.
+
+    :param remark: what to do then.
+    """
+    missing = "" if shutil.which("az") else f"the Azure CLI is not on PATH: {CLI_INSTALL_URL}"
+    return Suggestion(credential.LOGIN_COMMAND, "; ".join(filter(None, (remark, missing))))
 
 
 @contextlib.contextmanager
@@ -39,20 +46,11 @@ def reject_errors(workspace: Workspace, action: str) -> Iterator[None]:
 
 def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Rejected:
     """Return the rejection for an error; it is transient if the request may succeed later."""
-    if isinstance(error, StorageError):
-        diagnosis = storage.diagnose_storage_error(error, workspace)
-    elif errors.is_part_missing(error) or (error.status == 404 and not error.code):
-        diagnosis = Diagnosis(kind="other", title="", why=f"{error}.", suggestions=())
-    else:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+    diagnosis = errors.diagnose_error(error, workspace)
     code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     reason = redact(diagnosis.why, max_length=MAX_SENTENCE)
-    suggestion_texts = diagnosis.suggestions
-    ways = tuple(
-        RETRY if suggestion_text == errors.RETRY_LATER else Suggestion(suggestion_text)
-        for suggestion_text in suggestion_texts
-    )
+    ways = tuple(RETRY if text == errors.RETRY_LATER else Suggestion(text) for text in diagnosis.suggestions)
     problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=reason, suggestions=ways)
     return Rejected([problem], error.is_transient)
 

@@ -5,10 +5,17 @@ from typing import Annotated, Literal
 
 from robotrain.cluster.settings import SPEC_PATCH
 from robotrain_azure.settings import RESOURCE_GROUP, WORKSPACE_NAME, AzureSettings
+from robotrain_azure.workspace import GUID
 from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
 ComputeKind = Literal["kubernetes", "managed"]
 OutputMode = Literal["upload", "rw_mount"]
+
+ENVIRONMENT_NAME, ENVIRONMENT_VERSION = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", r"[A-Za-z0-9._-]{1,255}"
+REGISTRY_ENVIRONMENT = (
+    rf"azureml://registries/(?P<registry>{ENVIRONMENT_NAME})"
+    rf"/environments/(?P<name>{ENVIRONMENT_NAME})/versions/(?P<version>{ENVIRONMENT_VERSION})"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,8 @@ class AzureMLSettings(AzureSettings):
             "(default: AZURE_CLIENT_ID, else the compute's first identity)",
             lookup="robotrain_azureml.identity:find_environment_identity",
             metavar="ID",
+            pattern=GUID,
+            pattern_help="the client id of a managed identity, a GUID: `az identity list` shows them",
             names="account",
         ),
     ] = None
@@ -41,6 +50,8 @@ class AzureMLSettings(AzureSettings):
             common=True,
             env=("AZUREML_COMPUTE",),
             metavar="NAME",
+            pattern=r"[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]",
+            pattern_help="the name of a compute: 2 to 32 letters, digits and -, the first a letter",
         ),
     ] = None
     aks_cluster: Annotated[
@@ -61,11 +72,19 @@ class AzureMLSettings(AzureSettings):
             help="instance type of a Kubernetes compute (default: gpuspot, gpuspot2 or gpuspot4, by the GPUs "
             "that the job trains on)",
             metavar="NAME",
+            pattern=r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?",  # empty: `COMPUTE_DEFAULT`
+            pattern_help="a name of at most 63 letters, digits, -, _ and .",
         ),
     ] = None
     environment_name: Annotated[
         str | None,
-        Param(help="environment of the workspace that holds the image (default: the workload's)", metavar="NAME"),
+        Param(
+            help="environment of the workspace that holds the image (default: the workload's)",
+            metavar="NAME",
+            pattern=rf"{ENVIRONMENT_NAME}|{REGISTRY_ENVIRONMENT}",
+            pattern_help="a name of letters, digits, _, . and -, or azureml://registries/REGISTRY/environments/NAME/"
+            "versions/VERSION",
+        ),
     ] = None
     environment_version: Annotated[
         str | None,
@@ -73,6 +92,8 @@ class AzureMLSettings(AzureSettings):
             help="version of the environment (default: the image's tag and digest)",
             env=("ENVIRONMENT_VERSION",),
             metavar="VERSION",
+            pattern=ENVIRONMENT_VERSION,
+            pattern_help="at most 255 letters, digits, _, . and -",
         ),
     ] = None
     display_name: Annotated[
@@ -86,7 +107,13 @@ class AzureMLSettings(AzureSettings):
         str | None, Param(help="how long the job may run, like 12h (default: no limit)", common=True, metavar="TIME")
     ] = None
     shm_size: Annotated[
-        str, Param(help="shared memory of the container, like 8g; data loaders use it", metavar="SIZE")
+        str,
+        Param(
+            help="shared memory of the container, like 8g; data loaders use it",
+            metavar="SIZE",
+            pattern=r"[1-9][0-9]{0,14}[bkmg]",
+            pattern_help="a whole number with b, k, m or g: 8g",
+        ),
     ] = "8g"
     labels: Annotated[str | None, Param(help="tags of the job", metavar="NAME=VALUE,…", form="table")] = None
     output_mode: Annotated[
@@ -96,9 +123,15 @@ class AzureMLSettings(AzureSettings):
             "preempted training resumes from them; upload: when the job ends"
         ),
     ] = "rw_mount"
-    datastore: Annotated[str, Param(help="datastore of the workspace for outputs and uploads", metavar="NAME")] = (
-        "workspaceblobstore"
-    )
+    datastore: Annotated[
+        str,
+        Param(
+            help="datastore of the workspace for outputs and uploads",
+            metavar="NAME",
+            pattern=r"[A-Za-z0-9_]{1,255}",
+            pattern_help="the name of a datastore: letters, digits and _",
+        ),
+    ] = "workspaceblobstore"
     hf_credential: Annotated[
         str | None,
         Param(
@@ -126,6 +159,8 @@ class AzureMLSettings(AzureSettings):
             help="key vault of --hf-credential and --secret",
             terraform=TerraformOutput("key_vault_name.value", is_optional=True),
             metavar="NAME",
+            pattern=r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
+            pattern_help="the name of a key vault: 3 to 24 letters, digits and -, the first a letter",
             names="secret",
         ),
     ] = None

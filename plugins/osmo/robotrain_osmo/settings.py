@@ -9,13 +9,25 @@ from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
 Priority = Literal["HIGH", "NORMAL", "LOW"]
 ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
+POOL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+"""Names of pools and of their platforms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OsmoSettings(AzureSettings):
     """Settings of the OSMO platform."""
 
-    pool: Annotated[str | None, Param(help="pool to run in", common=True, env=("OSMO_POOL",), metavar="NAME")] = None
+    pool: Annotated[
+        str | None,
+        Param(
+            help="pool to run in",
+            common=True,
+            env=("OSMO_POOL",),
+            metavar="NAME",
+            pattern=POOL_NAME,
+            pattern_help="the name of a pool: letters, digits, -, _ and .",
+        ),
+    ] = None
     gpu_platform: Annotated[
         str,
         Param(
@@ -23,6 +35,8 @@ class OsmoSettings(AzureSettings):
             common=True,
             env=("OSMO_PLATFORM",),
             metavar="NAME",
+            pattern=POOL_NAME,
+            pattern_help="the name of a platform: letters, digits, -, _ and .",
             default_note="OSMO refuses a workflow whose pool has no such platform; `osmo pool list` shows them.",
         ),
     ] = "gpu_platform"
@@ -124,6 +138,8 @@ class OsmoSettings(AzureSettings):
             help="bucket of --dataset-name, or of --training-dataset (there: training)",
             env=("OSMO_DATASET_BUCKET",),
             metavar="NAME",
+            pattern=r"[A-Za-z0-9_-]+",
+            pattern_help="the name of a bucket: letters, digits, - and _",
         ),
     ] = "lerobot-datasets"
     buckets: Annotated[
@@ -160,7 +176,14 @@ class OsmoSettings(AzureSettings):
         ),
     ] = None
     storage_container: Annotated[
-        str, Param(help="container for uploads", env=("OSMO_WORKFLOW_BUCKET",), metavar="NAME")
+        str,
+        Param(
+            help="container for uploads",
+            env=("OSMO_WORKFLOW_BUCKET",),
+            metavar="NAME",
+            pattern=r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+            pattern_help="the name of a container: 3 to 63 lowercase letters, digits and dashes",
+        ),
     ] = "osmo"
     server: Annotated[ServerVersion, Param(help="version of the OSMO service")] = "6.4"
     osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND", names="program")] = (

@@ -2,10 +2,12 @@
 
 `platform` declares it. This class is imported when something is asked of it.
 """
+
 # ruff: noqa: D102 (the base classes say what each method does)
 
 import functools
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,14 +30,12 @@ from robotrain.run_folder.transport import Transport, Unreached
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_slurm.client.accounting import query_accounting
-from robotrain_slurm.client.commands import COMMANDS, SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
-from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.client.commands import COMMANDS, SlurmRefused, explain_refusal, run_slurm
+from robotrain_slurm.client.queue import QueuedJob, query_accounting, query_queue
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.login.reach import ANSWER_SECONDS, LoginNode, explain_items, explained, reach
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
-from robotrain_slurm.observe import node_access, status
+from robotrain_slurm.observe import status
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.platform import SLURM
 from robotrain_slurm.preflight import checks, setup
@@ -170,9 +170,13 @@ class SlurmScheduler(SlurmPlans, SchedulerEngine, Uploads, RunAccess):
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
 
     def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
-        return node_access.make_shell(
-            self.at, self._find_running_job(reference), reference["folder"], words, has_terminal
-        )
+        """Return the command that runs words, or a shell, in the folder of a run on the first node of its job."""
+        job = self._find_running_job(reference)
+        inner_command = shlex.join(words) if words else '"${SHELL:-/bin/sh}"'
+        step = ["srun", "--overlap", f"--jobid={job.id}", "--nodes=1", "--ntasks=1", "--quiet"]
+        step += ["--pty"] if has_terminal else []
+        program = ["/bin/sh", "-c", f"cd {shlex.quote(reference['folder'])} && exec {inner_command}"]
+        return TerminalCommand(self.at.make_terminal_words([*step, *program], has_terminal))
 
     def _find_running_job(self, reference: Reference) -> QueuedJob:
         """Return the job that works on a run now. Raise RunGone if there is none."""

@@ -1,11 +1,28 @@
 """Settings of the Slurm platform."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain.run_folder.scheduler_settings import SchedulerFolders
-from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri, make_settings_absolute
+from robotrain.run_folder.settings import SQLITE_SCHEME, make_absolute_path, make_absolute_uri, make_settings_absolute
 from robotrain_runtime.contract.parameter import Param
+
+
+def keep_home(text: str) -> str:
+    """Return a path of a cluster that does not depend on a folder of this machine, with `~` for the home folder."""
+    if text.startswith("~"):
+        return text
+    home = os.path.expanduser("~").rstrip("/")
+    path = make_absolute_path(text)
+    return f"~{path[len(home) :]}" if home and (path == home or path.startswith(f"{home}/")) else path
+
+
+def keep_home_in_uri(uri: str) -> str:
+    """Return a tracking URI, of which a file is one of the cluster."""
+    if uri.startswith(SQLITE_SCHEME):
+        return SQLITE_SCHEME + keep_home(uri.removeprefix(SQLITE_SCHEME))
+    return make_absolute_uri(uri)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +187,6 @@ class SlurmSettings(SchedulerFolders, SlurmJobSettings):
     def __post_init__(self) -> None:
         make_path, make_uri = make_absolute_path, make_absolute_uri
         if self.login:
-            from robotrain_slurm.spec.cluster_paths import keep_home, keep_home_in_uri  # costs start-up
-
             make_path, make_uri = keep_home, keep_home_in_uri
         make_settings_absolute(self, make_path, make_uri)
         if self.unshared:

@@ -18,8 +18,7 @@ from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import LostAnswer, Transport
 
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_command_failure
+from robotrain_slurm.client.commands import SlurmRefused, explain_command_failure, run_slurm
 from robotrain_slurm.client.queue import clear_empty, parse_seconds
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.reach import explained, reach

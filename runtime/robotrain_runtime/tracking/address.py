@@ -80,13 +80,3 @@ def has_mlflow_tables(database: Path) -> bool:
             return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return False
-
-
-def has_runs(database: Path) -> bool:
-    """Return whether a database holds a run, or what cannot be read; not one whose tables were never finished."""
-    try:
-        with closing(sqlite3.connect(database)) as connection:  # for writing: what was cut off is rolled back
-            is_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone()
-            return is_table is not None and connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None
-    except sqlite3.Error:
-        return True

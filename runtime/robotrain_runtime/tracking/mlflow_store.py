@@ -15,7 +15,6 @@ from urllib.parse import quote, unquote, urlsplit
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.tracking import address as tracking_address
 
@@ -94,15 +93,11 @@ class MlflowStore:
             self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
 
     def _make_database(self, database: Path) -> None:
-        """Make a new database under another name and rename it: of one that is cut off no later run sees a part.
-
-        One without any run that an earlier robotrain was cut off in is set aside; others are left to MLflow.
-        """
-        has_content = database.exists() and database.stat().st_size > 0
-        if has_content and not files.get_lock_path(database).exists():  # robotrain made none without its lock
+        """Make a new database under another name and rename it: of one that is cut off no later run sees a part."""
+        if database.exists() and database.stat().st_size > 0:  # one of MLflow's own, which finishes it
             return
         with self.lock_database():
-            if tracking_address.has_mlflow_tables(database) or tracking_address.has_runs(database):
+            if tracking_address.has_mlflow_tables(database):
                 return
             scratch_folder = database.with_name(f".{database.name}.part")
             shutil.rmtree(scratch_folder, ignore_errors=True)
@@ -111,11 +106,6 @@ class MlflowStore:
             mlflow.MlflowClient(f"{tracking_address.SQLITE}{scratch_database}")
             if database.exists():
                 shutil.copymode(database, scratch_database)
-            if has_content:
-                aside_path = database.with_name(f"{database.name}.incomplete-{os.urandom(4).hex()}")
-                os.rename(database, aside_path)
-                text = f"the tracking database {database} was incomplete and had no runs: it is {aside_path.name} now"
-                emit_event(Note(level="warning", text=text))
             os.replace(scratch_database, database)
             scratch_folder.rmdir()
 

@@ -183,7 +183,7 @@ class TrackingRun:
         """Whether everything is written, or never will be."""
         self._store = store
         self._resume_run = resume_run
-        self._pending: deque[Track | Outcome | list[MetricValue]] = deque()
+        self._pending: deque[Track | Outcome | MetricValue] = deque()
         self._wanted_at = self._retry_at = 0.0
         self._step = 0
         self._has_warned = self._has_outcome = False
@@ -214,10 +214,10 @@ class TrackingRun:
             case Metrics(values=values, step=step) if values:
                 self._step = self._step if step is None else step
                 self._wanted_at = min(self.due, now + BATCH_SECONDS)
-                self._pending.append([MetricValue(name, values[name], record.time, self._step) for name in values])
+                self._pending += [MetricValue(name, values[name], record.time, self._step) for name in values]
             case event.Scored(step=step, scores=values) if values:  # beside other checkpoints: at their own steps
                 self._wanted_at = min(self.due, now + BATCH_SECONDS)
-                self._pending.append([MetricValue(name, values[name], record.time, step) for name in values])
+                self._pending += [MetricValue(name, values[name], record.time, step) for name in values]
             case event.Checkpoint():
                 self._wanted_at = now  # a run that goes on from it elsewhere does not repeat the steps before it
             case Track() | Outcome():
@@ -235,13 +235,10 @@ class TrackingRun:
         """Write what is pending, in order, until a request fails. The first failure is reported."""
         while self._pending:
             # metrics go together into one request, anything else alone
-            sizes = itertools.takewhile(
-                bool, (len(pending_write) if isinstance(pending_write, list) else 0 for pending_write in self._pending)
-            )
-            totals = itertools.accumulate(sizes)
-            count = max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= METRICS_BATCH_SIZE, totals)))
+            metrics = itertools.takewhile(lambda pending: isinstance(pending, MetricValue), self._pending)
+            batch = [*itertools.islice(metrics, METRICS_BATCH_SIZE)] or [self._pending[0]]
             try:
-                self._write(list(itertools.islice(self._pending, count)))
+                self._write(batch)
             except Exception as error:
                 if not self._has_warned:
                     self._has_warned = True
@@ -252,7 +249,7 @@ class TrackingRun:
                 if mlflow_store.is_worth_retry(error):
                     self._retry_at = time.monotonic() + RETRY_SECONDS
                     return
-            for _ in range(count):
+            for _ in batch:
                 self.is_over |= isinstance(self._pending.popleft(), Outcome)
 
     def _start(self, track: Track) -> None:
@@ -275,7 +272,7 @@ class TrackingRun:
             )
         )
 
-    def _write(self, batch: list[Track | Outcome | list[MetricValue]]) -> None:
+    def _write(self, batch: list[Track | Outcome | MetricValue]) -> None:
         match batch:
             case [Track(params=params, tags=tags)]:
                 self._store.log_params(params, tags)
@@ -283,23 +280,11 @@ class TrackingRun:
                 status, tag = STATUS[state]
                 self._store.end_run(status, {STATUS_TAG: tag})
             case _:
-                self._store.log_metrics(
-                    [
-                        metric_value
-                        for pending_write in batch
-                        if isinstance(pending_write, list)
-                        for metric_value in pending_write
-                    ]
-                )
+                self._store.log_metrics([pending for pending in batch if isinstance(pending, MetricValue)])
 
     def _give_up(self) -> None:
         """Say what could not be written before the tracker kills this process, and end it."""
-        metric_values = [
-            metric_value
-            for pending_write in tuple(self._pending)
-            if isinstance(pending_write, list)
-            for metric_value in pending_write
-        ]
+        metric_values = [pending for pending in tuple(self._pending) if isinstance(pending, MetricValue)]
         missing_parts = ["how the run ended"]
         if metric_values:
             steps = {metric_value.step for metric_value in metric_values}

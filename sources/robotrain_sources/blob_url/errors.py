@@ -3,14 +3,9 @@
 Two clients raise them: the SDK's errors have a status and a code, obstore's have both in their text.
 """
 
-import re
-
-from robotrain_runtime.contract.failure import PermanentError
-
-from robotrain_sources.blob_url.identity import READER_ROLE, RIGHT_MISSING_CODE, BlobIdentity
+from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.azure_sign_in import explain_sign_in
 from robotrain_sources.fetching.errors import FetchError
 
 CHANGED_MESSAGE = "the blobs below {at} are not those that were pinned: some were added, changed or deleted since"
@@ -19,6 +14,8 @@ IDENTITY_HINT = (
     " SAS or a token"
 )
 CONTRIBUTOR_ROLE = "Storage Blob Data Contributor"
+RIGHT_MISSING_CODE = "AuthorizationPermissionMismatch"
+"""Azure's code for a caller that the network let in, and that lacks a role or a right."""
 UNAUTHENTICATED_CODES = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 """Error codes for a caller that Azure cannot identify."""
 
@@ -28,10 +25,6 @@ class BlobsNotFound(FetchError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, "configuration")
-
-
-class UploadMismatch(Exception):
-    """A blob differs from what was uploaded. The text says which."""
 
 
 def explain_blob_error(
@@ -44,41 +37,21 @@ def explain_blob_error(
     if isinstance(error, FetchError):
         return error
     account, subject = prefix.account, f"container {prefix.container} of the storage account {prefix.account}"
-    if "ClientAuthenticationError" in errors.get_class_names(error) and not hasattr(error, "error_code"):
-        return explain_no_identity(error, subject, role, remedy)
-    code, status = _get_error_code(error), errors.parse_http_status(error)
+    code, status = errors.get_service_code(error), errors.parse_http_status(error)
     if code == "ContainerNotFound":
         command = f"az storage container create --auth-mode login --account-name {account} --name {prefix.container}"
         hint = f": {command}" if role == CONTRIBUTOR_ROLE else ""
         return BlobsNotFound(f"the storage account {account} has no container {prefix.container}{hint}")
     is_unknown = status == 401 or code in UNAUTHENTICATED_CODES
     if is_unknown or status == 403:
-        hint = identity.describe_remedy(role, is_known=not is_unknown, is_let_in=code == RIGHT_MISSING_CODE)
-        sentence = f"Azure does not let {identity.describe()} use {subject} ({f'{status} {code}'.strip()}): {hint}"
-        return FetchError(sentence, "configuration")
+        network = (
+            "" if is_unknown or code == RIGHT_MISSING_CODE else "; or the account's network rules block this machine"
+        )
+        answer = f"{status} {code}".strip()
+        sentence = (
+            f"Azure does not let {identity.describe()} use {subject} ({answer}): it {identity.describe_need(role)}"
+        )
+        return FetchError(sentence + network, "configuration")
     if status == 404:
         return FetchError(f"a blob below {prefix} was deleted ({status} {code}): start the run again", "data")
-    return errors.explain(error, f"{subject}", code=code)
-
-
-def explain_no_identity(error: Exception, subject: str, role: str = READER_ROLE, remedy: str = "") -> FetchError:
-    """Return the error for a failed sign-in; `subject` is what cannot be read."""
-    return explain_sign_in(error, subject, f": {remedy or IDENTITY_HINT}; an identity needs the role {role}")
-
-
-def explain_publish_error(error: Exception, prefix: BlobPrefix, identity: BlobIdentity, remedy: str = "") -> Exception:
-    """Return the error of a failed upload as OSError; PermanentError and system errors stay as they are."""
-    if isinstance(error, PermanentError) or (isinstance(error, OSError) and error.errno):
-        return error
-    is_explained = isinstance(error, UploadMismatch)
-    return OSError(
-        str(error if is_explained else explain_blob_error(error, prefix, identity, CONTRIBUTOR_ROLE, remedy))
-    )
-
-
-def _get_error_code(error: Exception) -> str:
-    """Return the service's error code; for some, the SDK has an enum."""
-    if code := getattr(error, "error_code", None):
-        return str(getattr(code, "value", code))
-    match = re.search(r"<Code>(\w+)</Code>", str(error))
-    return match[1] if match else ""
+    return errors.explain(error, subject, sign_in=f"{remedy or IDENTITY_HINT}; an identity needs the role {role}")

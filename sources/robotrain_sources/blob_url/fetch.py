@@ -15,8 +15,8 @@ from robotrain_sources.blob_url import blob_client, errors, identity, reference
 from robotrain_sources.blob_url.blob_client import PAGE_SIZE, BlobContainer, ListedBlob
 from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
-from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
+from robotrain_sources.blob_url.target import PublishedCheckpoints
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
 from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, compute_data_digest, is_debris
 

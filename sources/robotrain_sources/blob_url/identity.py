@@ -84,9 +84,6 @@ def describe_token_holder(token: str) -> str:
 
 NO_EXPIRY = 2**31
 READER_ROLE = "Storage Blob Data Reader"
-RIGHT_MISSING_CODE = "AuthorizationPermissionMismatch"
-"""Azure's code for a caller that the network let in, and that lacks a role or a right."""
-NETWORK_RULES_HINT = "if it is, the account's network rules block this machine"
 
 
 class FileIdentity:
@@ -122,21 +119,14 @@ class FileIdentity:
         holder = describe_token_holder(secret.text) if secret.form == "token" else ""
         return f"{secret.form_name} in {secret.location}{f' ({holder})' if holder else ''}"
 
-    def describe_remedy(self, role: str, is_known: bool, is_let_in: bool) -> str:
-        """Say what a secret with this form must be for `role`.
-
-        :param is_known: whether Azure accepts it.
-        :param is_let_in: whether the network rules certainly do not matter.
-        """
-        network = "" if is_let_in else f"; {NETWORK_RULES_HINT}"
+    def describe_need(self, role: str) -> str:
+        """Return what a secret with this form must be for `role`, after "it"."""
         if self._form == "key":
-            return f"it must be a key of that account, and the account must allow access by key{network}"
+            return "must be a key of that account, which must allow access by key"
         if self._form == "sas":
             rights = "read and list (sp=rl)" if role == READER_ROLE else "read, write, list and delete (sp=racwdl)"
-            return f"it must be for that container, with the rights {rights}{network}"
-        if not is_known:
-            return f"it must be for Azure Storage and the account's tenant, and its holder needs the role {role} there"
-        return f"its holder needs the role {role} there{network}"
+            return f"must be for that container, with the rights {rights}"
+        return f"must be for Azure Storage and the account's tenant, with the role {role} there"
 
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
@@ -181,16 +171,9 @@ class MachineIdentity:
         client = os.environ.get("AZURE_CLIENT_ID")
         return holder or (f"the identity with client id {client}" if client else "the identity of this machine")
 
-    def describe_remedy(self, role: str, is_known: bool, is_let_in: bool) -> str:
-        """Say that it needs `role`.
-
-        :param is_known: whether Azure accepts its sign-in.
-        :param is_let_in: whether the network rules certainly do not matter.
-        """
-        if not is_known:
-            return f"it must belong to the account's tenant, and needs the role {role} there"
-        network = "; if it has that role, the account's network rules block this machine"
-        return f"give it the role {role} there{'' if is_let_in else network}"
+    def describe_need(self, role: str) -> str:
+        """Return that it needs `role`, after "it"."""
+        return f"must belong to the account's tenant, with the role {role} there"
 
     def _request_token(self) -> tuple[Any, float]:
         """Return a token and the seconds until it should be renewed."""

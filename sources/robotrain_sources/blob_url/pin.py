@@ -12,12 +12,12 @@ from robotrain_sources import parallel, remote_files
 from robotrain_sources.blob_url import errors, fetch, identity
 from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
-from robotrain_sources.fetching.errors import get_class_names
+from robotrain_sources.fetching.errors import explain_sign_in, get_class_names
 
 DEADLINE_SECONDS = 10.0
 Answer = TypeVar("Answer")
 THIS_MACHINE = "blobs from this machine"
-SIGN_IN_HINT = "sign in with `az login`"
+SIGN_IN_HINT = f"sign in with `az login`; an identity needs the role {identity.READER_ROLE}"
 
 
 def resolve_pin(source: Source, role: str) -> str:
@@ -98,9 +98,7 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
     except (ModuleNotFoundError, ValueError):  # Azure's library is missing, or refuses the environment
         raise
     except Exception as error:  # the message names no source: it is the same for all
-        raise SourceUnreachable(
-            _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
-        ) from None
+        raise SourceUnreachable(_format_sentence(str(explain_sign_in(error, THIS_MACHINE, SIGN_IN_HINT)))) from None
     try:
         folder: BlobPrefix | None = prefix
         if role == "resume" and pin:

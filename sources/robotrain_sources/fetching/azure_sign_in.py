@@ -1,21 +1,16 @@
-"""How robotrain signs in to Azure: the order of identities, what a request needs of them, and why a sign-in failed."""
+"""How robotrain signs in to Azure: the order of identities, and what a request needs of them."""
 
 import base64
 import contextlib
 import importlib
 import json
 import logging
-import os
-import re
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
-
-from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import FetchError
 
 DESKTOP_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
 SIGN_IN_LIMITS = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
@@ -72,48 +67,6 @@ def parse_json_object(text: str | bytes) -> dict[str, Any]:
         json_object = json.loads(text)
         return json_object if isinstance(json_object, dict) else {}
     return {}
-
-
-SIGN_IN_REASON_PATTERN = (
-    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
-    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
-)
-
-
-_REJECTED_VARIABLES = {
-    "AADSTS7000215": "AZURE_CLIENT_SECRET",  # not a secret of the client
-    "AADSTS7000222": "AZURE_CLIENT_SECRET",  # expired
-    "AADSTS700016": "AZURE_CLIENT_ID",
-    "AADSTS90002": "AZURE_TENANT_ID",
-    "AADSTS900023": "AZURE_TENANT_ID",
-}
-
-
-def find_rejected_variable(message: str) -> str:
-    """Return the environment variable whose value Azure's sign-in rejects; empty if there is none."""
-    variable_names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
-    return next((name for name in variable_names if os.environ.get(name)), "")
-
-
-def suggest_other_value(variable: str) -> str:
-    """Return what to do about a rejected environment variable."""
-    return f"set a valid {variable}, or unset it to use another sign-in"
-
-
-def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
-    """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
-    reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
-    texts = "\n".join(map(str, errors.iter_causes(error)))
-    if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, texts)):
-        explanation = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
-        return FetchError(f"{explanation}: try again later", "machine" if "ertificate" in unreachable[0] else "network")
-    if variable := find_rejected_variable(str(error)):
-        explanation = f"Azure rejects the sign-in with {variable} to read {subject}" + (
-            f" ({reason[0]})" if reason else ""
-        )
-        return FetchError(f"{explanation}: {suggest_other_value(variable)}", "configuration")
-    explanation = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
-    return FetchError(f"{explanation}{remedy}", "configuration", way)
 
 
 FAILURE_SECONDS = 10.0

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import os
 import re
 import time
 import urllib.error
@@ -114,21 +115,23 @@ def format_error(error: BaseException) -> str:
 
 
 def explain(
-    error: BaseException, subject: str, *, hints: Mapping[int, str] = {}, way: str = "", code: str = ""
+    error: BaseException, subject: str, *, hints: Mapping[int, str] = {}, way: str = "", sign_in: str = ""
 ) -> FetchError:
     """Return any library's error as one sentence without secrets: the subject, what was answered, what to do.
 
-    :param hints: what to do, by the HTTP status; 0 for all others.
-    :param code: the service's own code for the error.
+    :param hints: what to do, by the HTTP status.
+    :param sign_in: what to do if Azure has no identity for the request.
     """
     if isinstance(error, FetchError):
         return error
+    if "ClientAuthenticationError" in get_class_names(error) and not parse_http_status(error):
+        return explain_sign_in(error, subject, sign_in)
     causes = list(iter_causes(error))
     if status := next((status for cause in causes if (status := parse_http_status(cause)) >= 400), 0):
         hint = hints.get(status, STATUS_HINTS.get(status, "try again later" if status >= 500 else ""))
-        return FetchError(
-            f"{subject} answered {f'HTTP {status} {code}'.strip()}{hint and f': {hint}'}", blame_status(status), way
-        )
+        details = "; ".join(filter(None, (*map(_get_service_message, causes), hint)))
+        answer = f"HTTP {status} {next(filter(None, map(get_service_code, causes)), '')}".strip()
+        return FetchError(f"{subject} answered {answer}{details and f': {details}'}", blame_status(status), way)
     if any("Timeout" in name for name in get_class_names(*causes)):
         return FetchError(f"{subject} did not answer in time: try again later", "network")
     if not get_class_names(*causes).isdisjoint(_NO_ANSWER_CLASSES) or describe_transport_error(error):
@@ -147,6 +150,56 @@ STATUS_HINTS = {
     429: "too many requests: wait a few minutes",
 }
 _NO_ANSWER_CLASSES = ("AzureError", "TransportError", "URLError")
+
+
+def get_service_code(error: BaseException) -> str:
+    """Return the service's own code for an error of Azure's SDK or of obstore; empty for none."""
+    details = getattr(error, "error", None)
+    code = getattr(error, "error_code", None) or (getattr(details, "innererror", None) or {}).get("code")
+    code = getattr(code, "value", code) or getattr(details, "code", None)  # for some, the SDK has an enum
+    match = re.search(r"<Code>(\w+)</Code>", str(error))
+    return str(code or (match[1] if match else ""))
+
+
+def _get_service_message(error: BaseException) -> str:
+    message = getattr(getattr(error, "error", None), "message", None) or ""
+    return format_error(ValueError(message)).partition(": ")[2].rstrip(". ")
+
+
+SIGN_IN_REASON_PATTERN = (
+    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
+    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
+)
+_REJECTED_VARIABLES = {
+    "AADSTS7000215": "AZURE_CLIENT_SECRET",  # not a secret of the client
+    "AADSTS7000222": "AZURE_CLIENT_SECRET",  # expired
+    "AADSTS700016": "AZURE_CLIENT_ID",
+    "AADSTS90002": "AZURE_TENANT_ID",
+    "AADSTS900023": "AZURE_TENANT_ID",
+}
+
+
+def find_rejected_variable(message: str) -> str:
+    """Return the environment variable whose value Azure's sign-in rejects; empty if there is none."""
+    variable_names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
+    return next((name for name in variable_names if os.environ.get(name)), "")
+
+
+def suggest_other_value(variable: str) -> str:
+    """Return what to do about a rejected environment variable."""
+    return f"set a valid {variable}, or unset it to use another sign-in"
+
+
+def explain_sign_in(error: BaseException, subject: str, hint: str) -> FetchError:
+    """Return the error for a failed sign-in to Azure; `subject` is what cannot be read."""
+    reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
+    texts = "\n".join(map(str, iter_causes(error)))
+    if not reason and (unreachable := re.search(UNREACHABLE_PATTERN, texts)):
+        explanation = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
+        return FetchError(f"{explanation}: try again later", "machine" if "ertificate" in unreachable[0] else "network")
+    variable = find_rejected_variable(str(error))
+    explanation = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
+    return FetchError(f"{explanation}: {suggest_other_value(variable) if variable else hint}", "configuration")
 
 
 def blame_status(status: int) -> Fault:

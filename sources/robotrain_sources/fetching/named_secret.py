@@ -1,20 +1,22 @@
-"""Secrets that a job names but never contains: read from a file or an Azure key vault."""
+"""Secrets that a job names but never contains: read from a file or an Azure key vault.
+
+It is also the store of secrets for the work of a job (`secrets.key_vault` in a job document): `accepts`, `read`.
+"""
 
 import importlib
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from robotrain_runtime.contract.problem import ProblemError, make_data_problem
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.azure_sign_in import (
     ExpiringAnswer,
-    explain_sign_in,
     make_azure_credential,
     make_pipeline,
     make_token_policy,
-    parse_json_object,
     send_request,
 )
 from robotrain_sources.fetching.errors import FetchError
@@ -68,73 +70,18 @@ def parse_vault_address(address: str) -> VaultSecret | None:
 
 
 VAULT_ROLE = "Key Vault Secrets User"
-TRANSIENT_STATUS = (408, 429)
-_FIREWALL_CODES = ("ForbiddenByFirewall", "ForbiddenByConnection")
-_RESOURCE_ID = r"Resource: '(/subscriptions/[^']+?/vaults/[^/']+)"
-_OBJECT_ID = r"oid=([0-9a-fA-F-]{36})"
+SIGN_IN_HINT = (
+    f"give the job an identity with the role {VAULT_ROLE}: a workload identity, or a managed one (AZURE_CLIENT_ID)"
+)
 
 
-def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecret) -> FetchError:
-    """Return the error for an answer without a secret."""
-    error_body = body.get("error")
-    fault: Mapping[str, Any] = error_body if isinstance(error_body, dict) else {}
-    inner = fault.get("innererror")
-    code = str((isinstance(inner, dict) and inner.get("code")) or fault.get("code") or "")
-    message = str(fault.get("message") or "")
-    status_text = f"HTTP {status} {code}".strip()
-    options = f"--vault-name {secret.vault} --name {secret.name}"
-    if status == 404:
-        command = f"az keyvault secret set {options} --file FILE"
-        secret_text = str(secret).removeprefix("the ")
-        return FetchError(f"there is no {secret_text} ({status_text})", "configuration", command)
-    if code == "SecretDisabled" or "disabled secret" in message:
-        version = f" --version {secret.version}" if secret.version else ""
-        command = f"az keyvault secret set-attributes {options}{version} --enabled true"
-        return FetchError(f"{secret} is disabled ({status_text})", "configuration", command)
-    if code in _FIREWALL_CODES:
-        command = f"az keyvault network-rule add --name {secret.vault} --subnet SUBNET-ID"
-        reason = f"the network rules of the key vault {secret.vault} block this machine ({status_text})"
-        return FetchError(reason, "configuration", command)
-    if status in (401, 403):
-        return _explain_access_denied(status_text, code, message, secret)
-    if status in TRANSIENT_STATUS or status >= 500:
-        return FetchError(f"{secret} cannot be read ({status_text}): try again later", "network")
-    return FetchError(f"{secret} cannot be read ({status_text})", "configuration")
-
-
-def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError:
-    """Return the error for a failed sign-in, or a request without an answer."""
-    if "ClientAuthenticationError" in errors.get_class_names(error):
-        identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
-        way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
-        return explain_sign_in(error, str(secret), way=way)
-    unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
-    cause = unreachable[0] if unreachable else errors.format_error(error)
-    reason = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
-    return FetchError(reason, errors.blame_no_answer(*errors.iter_causes(error)))
-
-
-def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:
+def explain_vault_error(error: Exception, secret: VaultSecret) -> FetchError:
+    """Return the error for a secret that the vault does not give."""
     client = os.environ.get("AZURE_CLIENT_ID")
     identity_text = f"the identity with client id {client}" if client else "the identity of this machine"
-    if status_text.startswith("HTTP 401"):
-        reason = f"Azure does not accept the sign-in of {identity_text} for {secret} ({status_text})"
-        return FetchError(
-            f"{reason}: it must belong to the vault's tenant, and have the role {VAULT_ROLE} there", "configuration"
-        )
-    object_id = re.search(_OBJECT_ID, message)
-    resource_id = re.search(_RESOURCE_ID, message)
-    assignee = client or (object_id[1] if object_id else "OBJECT-ID")
-    if code == "ForbiddenByPolicy" or "secrets get permission" in message:
-        remedy = "the vault's access policy must allow it"
-        command = f"az keyvault set-policy --name {secret.vault} --spn {assignee} --secret-permissions get"
-    else:
-        scope = resource_id[1] if resource_id else f"$(az keyvault show --name {secret.vault} --query id --output tsv)"
-        remedy = f"it needs the role {VAULT_ROLE}"
-        command = f'az role assignment create --assignee {assignee} --role "{VAULT_ROLE}" --scope "{scope}"'
-    return FetchError(
-        f"Azure does not let {identity_text} read {secret} ({status_text}): {remedy}", "configuration", command
-    )
+    tenant_hint = f"{identity_text} must belong to the vault's tenant, and needs the role {VAULT_ROLE} there"
+    hints = {401: tenant_hint, 403: f"{identity_text} needs the role {VAULT_ROLE} there"}
+    return errors.explain(error, str(secret), hints=hints, sign_in=SIGN_IN_HINT)
 
 
 API_VERSION = "7.4"
@@ -160,12 +107,10 @@ def _request_secret(client: Any, secret: VaultSecret) -> str:
     )
     try:
         response = send_request(client, request, **VAULT_TIMEOUTS)
+        response.raise_for_status()
+        return str(response.json()["value"])
     except Exception as error:
-        raise explain_no_vault_answer(error, secret) from None  # a cause may repeat what was sent
-    body = parse_json_object(response.text())
-    if response.status_code != 200 or not isinstance(body.get("value"), str):
-        raise explain_vault_answer(response.status_code, body, secret)
-    return str(body["value"])
+        raise explain_vault_error(error, secret) from None  # a cause may repeat what was sent
 
 
 MAX_SECRET_BYTES = 64 * 1024
@@ -208,3 +153,16 @@ def describe_location(location: str) -> str:
 
 def _describe_secret(location: str) -> str:
     return describe_location(location) if is_vault_address(location) else f"the credential file {location}"
+
+
+def accepts(address: str) -> bool:
+    """Return whether an address is that of a secret in a key vault."""
+    return parse_vault_address(address) is not None
+
+
+def read(address: str) -> str:
+    """Return the secret. Raise ProblemError."""
+    try:
+        return read_secret(address, "a secret")
+    except FetchError as error:
+        raise ProblemError(make_data_problem(error.sentence, error.way)) from None

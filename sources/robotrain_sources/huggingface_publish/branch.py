@@ -8,6 +8,7 @@ huggingface_hub raises.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,44 @@ from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.fetch import REQUEST_SECONDS, HubToken, import_hub_library, read_file
 from robotrain_sources.huggingface.layout import ATTRIBUTES, CARD, FREE_FILES, PublishedFiles
 from robotrain_sources.huggingface.reference import DEFAULT_BRANCH, RepositoryBranch
-from robotrain_sources.huggingface_publish import model_card
+
+METADATA_ORDER = ("license", "library_name", "pipeline_tag", "base_model", "base_model_relation", "datasets", "tags")
+"""The names that a card has first."""
+
+
+def format_card(description: Mapping[str, Any], replaced: Mapping[str, str]) -> bytes:
+    """Return the card.
+
+    :param description: the fields of a `ModelDescription`.
+    :param replaced: values of the placeholders in its texts, such as `{repository}`.
+    """
+    metadata = {
+        name: metadata_value
+        for name, metadata_value in description.get("metadata", {}).items()
+        if metadata_value not in (None, "", [])
+    }
+    metadata_names = [
+        *(name for name in METADATA_ORDER if name in metadata),
+        *sorted(metadata.keys() - {*METADATA_ORDER}),
+    ]
+    card_lines = ["---", *(f"{name}: {_format_value(metadata[name])}" for name in metadata_names), "---", ""]
+    card_lines += [f"# {_keep_line(str(description.get('title') or 'Policy'))}", ""]
+    for heading, section_text in description.get("sections", ()):
+        card_lines += [f"## {_keep_line(heading)}", "", section_text.strip("\n"), ""]
+    card = "\n".join(card_lines).rstrip("\n") + "\n"
+    for name, metadata_value in replaced.items():
+        card = card.replace(f"{{{name}}}", metadata_value)
+    return card.encode("utf-8", "replace")
+
+
+def _format_value(value: Any) -> str:
+    """Return a value as YAML: JSON is a part of it."""
+    return json.dumps(value, ensure_ascii=False, default=list)
+
+
+def _keep_line(text: str) -> str:
+    return " ".join(text.split())
+
 
 CONFLICT = 412
 """The status of a commit whose parent is no longer the head."""
@@ -92,7 +130,7 @@ class HubBranch:
                 raise PermanentError(f"the tag {tag} of {self.place.id} marks {owner}")
             if published == files.manifest:
                 return False, ""
-        card = model_card.format_card(description, {"repository": self.place.id, "tag": tag}) if description else b""
+        card = format_card(description, {"repository": self.place.id, "tag": tag}) if description else b""
         commit, warning = self._commit(folder, files, card)
         self._verify_commit(commit, folder, files)
         if tagged_commit:  # the run saved the step again

@@ -1,14 +1,14 @@
 """The container plugin that publishes to a branch of the Hub."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import PermanentError, SourceError
-from robotrain_runtime.contract.problem import make_data_problem
+from robotrain_runtime.contract.problem import Problem, make_data_problem
 from robotrain_runtime.contract.target import CheckpointMark, CheckpointOwner, TargetInspection
 from robotrain_runtime.data_environment import ENVIRONMENT
 
@@ -16,11 +16,71 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.fetching.quiet import call_cancellable, silence_libraries
 from robotrain_sources.huggingface import reference
-from robotrain_sources.huggingface.errors import HubRequest, explain_hub_error, find_endpoint_problem, format_hub
-from robotrain_sources.huggingface.fetch import load_hub_token
-from robotrain_sources.huggingface.reference import Repository
-from robotrain_sources.huggingface_publish import access
+from robotrain_sources.huggingface.errors import (
+    HubRequest,
+    explain_hub_error,
+    find_endpoint_problem,
+    format_hub,
+    format_site,
+)
+from robotrain_sources.huggingface.fetch import REQUEST_SECONDS, load_hub_token
+from robotrain_sources.huggingface.reference import Repository, RepositoryBranch
 from robotrain_sources.huggingface_publish.branch import CommitMismatch, HubBranch
+
+
+def has_repository(api: Any, repository: str, kind: str = "model") -> bool:
+    """Return whether the Hub has a repository of the name."""
+    try:
+        api.repo_info(repository, repo_type=kind, timeout=REQUEST_SECONDS)
+    except Exception as error:
+        if "RepositoryNotFoundError" in errors.get_class_names(error):
+            return False
+        raise
+    return True
+
+
+def find_problems(api: Any, place: RepositoryBranch, token: str, log_in: str) -> Iterator[Problem]:
+    """Yield why the token may not write to the repository, or why that cannot hold checkpoints.
+
+    :param token: the token in words.
+    :param log_in: what gives another token; empty for nothing to type.
+    """
+    account = api.whoami()
+    access = account.get("auth", {}).get("accessToken", {})
+    if access.get("role") == "read" or not _may_write(access, place.id):
+        yield make_data_problem(format_missing_right(token, place.id), log_in)
+        return
+    user = str(account.get("name"))
+    organizations = [str(org.get("name")) for org in account.get("orgs", ()) if org.get("roleInOrg") != "read"]
+    owner, name = place.id.split("/")
+    if owner.lower() not in (account_name.lower() for account_name in (user, *organizations)):
+        note = f", or to one of its organizations: {', '.join(organizations)}" if organizations else ""
+        sentence = f"{place.id} belongs to somebody else: {user} publishes to hf://{user}/NAME{note}"
+        yield make_data_problem(sentence, str(dataclasses.replace(place, id=f"{user}/{name}")))
+    elif not has_repository(api, place.id) and has_repository(api, place.id, "dataset"):
+        sentence = f"on the Hub {place.id} is a dataset: checkpoints go to a model repository of another name"
+        yield make_data_problem(sentence, str(dataclasses.replace(place, id=f"{owner}/NAME")))
+
+
+def format_missing_right(token: str, repository: str) -> str:
+    """Return why a token cannot write to a repository."""
+    right = f"give it that right, or make one that has it, at {format_site()}/settings/tokens"
+    return f"{token} may not write to {repository}: {right}"
+
+
+def _may_write(access: Mapping[str, Any], repository: str) -> bool:
+    """Return whether a token may write, as far as the Hub tells: a fine-grained one has rights to what it names."""
+    if access.get("role") != "fineGrained":
+        return True
+    rules = access.get("fineGrained", {})
+    scoped_rules = rules.get("scoped", ())
+    owner = repository.partition("/")[0].lower()
+    for scope in scoped_rules:
+        entity = str(scope.get("entity", {}).get("name", "")).lower()
+        if "repo.write" in scope.get("permissions", ()) and entity in (owner, repository.lower()):
+            return True
+    return not scoped_rules and "repo.write" in rules.get("global", ())
+
 
 __all__ = ["ENVIRONMENT", "IS_REQUIRED", "SOURCE", "get_name", "inspect", "locate", "normalize", "open"]
 
@@ -108,8 +168,8 @@ class HubTargetWriter:
         """Do nothing: no connection stays open."""
 
     def _inspect_branch(self, branch: HubBranch) -> TargetInspection:
-        problems = [*access.find_problems(branch.api, self._place, branch.token, self._log_in)]
-        if problems or not access.has_repository(branch.api, self._place.id):
+        problems = [*find_problems(branch.api, self._place, branch.token, self._log_in)]
+        if problems or not has_repository(branch.api, self._place.id):
             return TargetInspection(problems=tuple(problems))
         head = branch.read_head()
         other_place = f"{reference.SCHEME}{self._place.id}@BRANCH"
@@ -151,7 +211,7 @@ class HubTargetWriter:
             return error
         status = next(filter(None, map(errors.parse_http_status, errors.iter_causes(error))), 0)
         if status == 403:
-            return TokenProblem(access.format_missing_right(token, self._place.id), self._log_in)
+            return TokenProblem(format_missing_right(token, self._place.id), self._log_in)
         request = HubRequest(
             repository=self._place.id, kind="model", revision=self._place.name, token=token, remedy=self._remedy
         )

@@ -10,10 +10,10 @@ from robotrain_sources.fetching.errors import MAX_SUGGESTIONS, FetchError, find_
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 from robotrain_azure import errors, storage
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import ArmClient, ArmError, StorageError
 from robotrain_azure.models import container
 from robotrain_azure.models.container import WorkspaceModel
-from robotrain_azure.storage import PUBLIC_SUFFIX, StorageError
+from robotrain_azure.storage import PUBLIC_SUFFIX
 from robotrain_azure.workspace import ARTIFACTS_OUTPUT, SCOPE_PATTERN, Workspace
 
 _DATASTORE_URI = rf"azureml://(?:{SCOPE_PATTERN}/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)"
@@ -105,7 +105,7 @@ def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
 
 def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
     """Return the fetch error for an error of Azure's resource manager."""
-    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    diagnosis = errors.diagnose_error(error, workspace)
     reason = "\n".join((f"{diagnosis.title}: {diagnosis.why}", *diagnosis.suggestions[:1]))
     return FetchError(reason, "network" if diagnosis.network else "configuration")
 

@@ -31,7 +31,7 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
             return str(max(versions))
         model_names = [resource.require_text("name") for resource in arm.list_all(models)]
     except ArmError as error:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        diagnosis = errors.diagnose_error(error, workspace)
         kind = SourceUnreachable if diagnosis.network else SourceError
         raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
     raise make_missing_error(name, model_names, f"the Azure ML workspace {workspace.name}", MODEL_FLAGS[source.role])

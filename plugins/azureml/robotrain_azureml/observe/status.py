@@ -16,7 +16,7 @@ from robotrain_azure.arm import ArmError
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_azureml.observe import job_state, logs, step_runs
+from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, parse_steps
@@ -24,7 +24,7 @@ from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, parse_steps
 
 def query_status(reference: Reference) -> Status:
     """Return the state and the reason of a job, a step or a pipeline. Raises RunGone, Rejected."""
-    reference = step_runs.select_step(reference)
+    reference = job_state.select_step(reference)
     job, region_error = job_state.query_job(reference)
     steps: Sequence[tuple[StepStatus, Status | None]] = ()
     if job.state == "failed" and reference.get(STEPS_KEY):
@@ -55,12 +55,12 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
 
     :param has_ended: whether the pipeline has, so that nothing begins any more.
     """
-    runs = step_runs.fetch_step_runs(reference)
+    runs = job_state.fetch_step_runs(reference)
     steps_by_name: dict[str, tuple[StepStatus, Status | None]] = {}
     for name, facts in parse_steps(reference).items():
         status = make_listed_status(runs.get(name))
         if status and status.state in ("failed", "cancelled"):  # its job is asked why
-            status = query_status(step_runs.select_step({**reference, STEP_KEY: name}, runs[name]))
+            status = query_status(job_state.select_step({**reference, STEP_KEY: name}, runs[name]))
         blocking_step = next(
             (
                 needed_step

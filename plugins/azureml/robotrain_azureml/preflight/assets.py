@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from robotrain.cluster.answers import as_int
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
+from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import errors
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ArmError, StorageError
+from robotrain_azure.errors import diagnose_error
+from robotrain_azure.storage import Datastore, get_datastore
 from robotrain_azure.workspace import SCOPE_PATTERN, Workspace
 
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
+from robotrain_azureml.service import datastore as service
 from robotrain_azureml.spec.submission_spec import WorkspaceAsset
 from robotrain_azureml.submit import submit
 
@@ -84,3 +88,42 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, list_path, option, asset.name, command)
     return make_problem("resource-unknown.asset", *fixes, where=asset.flag, given=asset.format_value(), title=title)
+
+
+def check_storage(preflight: PreflightContext) -> Iterator[Problem]:
+    """Check that the datastore exists, holds blobs, and takes uploads if there are any. Raises ArmError."""
+    spec = preflight.spec
+    command = spec.make_az_command("datastore list")
+    try:
+        store = get_datastore(preflight.arm, spec.target_workspace, spec.datastore)
+    except StorageError as error:
+        fix = Suggestion(command, "lists the others")
+        yield make_problem("resource-unsuitable.datastore", fix, given=spec.datastore, error=str(error))
+        return
+    except ArmError as error:
+        if error.status != 404:
+            raise
+        path = f"{spec.target_workspace.resource}/datastores"
+        fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
+        yield make_problem("resource-unknown.datastore", *fixes, given=spec.datastore, datastore=spec.datastore)
+        return
+    for upload in spec.uploads[:1]:
+        yield from try_blobs(preflight, store, upload.to, upload.flag)
+
+
+def try_blobs(preflight: PreflightContext, datastore: Datastore, folder: str = "", flag: str = "") -> Iterator[Problem]:
+    """List the blobs of a datastore, as an upload of a folder does first. `flag`: the option with the folder."""
+    workspace = preflight.spec.target_workspace
+    try:
+        with service.open_datastore(preflight.arm, datastore, retries=0) as blobs:
+            next(iter(blobs.list_blobs(folder)), None)
+    except ArmError as error:  # of its secret
+        yield context.make_workspace_problem(error, workspace)
+    except StorageError as error:
+        diagnosis = diagnose_error(error, workspace)
+        if diagnosis.kind != "role":
+            yield context.make_unchecked_problem([f"the datastore {datastore.name}"], diagnosis)
+            return
+        title, reason = diagnosis.title, redact(diagnosis.why, max_length=MAX_SENTENCE)
+        ways = diagnosis.suggestions
+        yield make_problem("platform-forbidden", *ways, where=flag, given=datastore.url, title=title, why=reason)

@@ -1,25 +1,108 @@
 """The compute of a job: whether it exists, is ready, and has the identity that the job signs in with."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from robotrain.cluster.answers import as_int
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.lookup import LookupClient
 from robotrain_azure.settings import get_workspace
 from robotrain_azure.workspace import Workspace
 
-from robotrain_azureml.preflight import context, machines
+from robotrain_azureml.identity import choose_compute_identity
+from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
-from robotrain_azureml.preflight.machines import Compute, ComputeIdentity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
+
+COMPUTE_KINDS: Mapping[str, str] = {"Kubernetes": "kubernetes", "AmlCompute": "managed", "ComputeInstance": "managed"}
+"""The setting's value for each type of compute that runs command jobs."""
+GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeIdentity:
+    """A managed identity of a compute: its client id and object id, empty if not known."""
+
+    name: str
+    client: str
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A compute of a workspace."""
+
+    name: str
+    kind: str
+    """The setting's value; empty for a compute that runs no command jobs."""
+    details: Answer
+    identities: tuple[ComputeIdentity, ...]
+    """User-assigned identities, in order."""
+    system_assigned: bool
+
+    @property
+    def default_identity(self) -> str:
+        """The client id of the identity of jobs that name none; empty if it has none."""
+        return choose_compute_identity(identity.client for identity in self.identities)
+
+
+def parse_compute(body: Answer) -> Compute:
+    """Parse an answer of the resource manager. Raises ArmError."""
+    properties = body.get_object("properties")
+    identity = body.get_object("identity")
+    assigned = identity.get_object("userAssignedIdentities")
+    return Compute(
+        name=body.get_text("name"),
+        kind=COMPUTE_KINDS.get(properties.get_text("computeType"), ""),
+        details=properties.get_object("properties"),
+        identities=tuple(
+            ComputeIdentity(
+                resource.rpartition("/")[2],
+                assigned.get_object(resource).get_text("clientId"),
+                assigned.get_object(resource).get_text("principalId"),
+            )
+            for resource in assigned
+        ),
+        system_assigned="systemassigned" in identity.get_text("type").lower(),
+    )
+
+
+def check_gpus(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
+    """Check that the machines have the GPUs of the job, where Azure tells how many they have. Raises ArmError."""
+    wanted, is_kubernetes = preflight.spec.gpus, compute.kind == "kubernetes"
+    machine = preflight.spec.instance_type if is_kubernetes else compute.details.get_text("vmSize")
+    gpus = _count_type_gpus(compute, machine) if is_kubernetes else _count_size_gpus(preflight, machine)
+    if gpus is not None and gpus < wanted:
+        flag = "--instance-type" if is_kubernetes else "--compute"
+        severity: Severity = "error" if gpus else "warning"  # without a GPU it trains on the CPU
+        yield make_problem(
+            "machines-too-small", where=flag, severity=severity, machine=machine, available=gpus, gpus=wanted
+        )
+
+
+def _count_type_gpus(compute: Compute, instance_type: str) -> int | None:
+    resources = compute.details.get_object("instanceTypes").get_object(instance_type).get_object("resources")
+    tables = [amounts for name in ("limits", "requests") if (amounts := resources.get_object(name))]
+    counts = [as_int(amounts.get(name)) or 0 for amounts in tables for name in GPU_RESOURCES]
+    return max(counts, default=None)
+
+
+def _count_size_gpus(preflight: PreflightContext, size: str) -> int | None:
+    location = f"Microsoft.MachineLearningServices/locations/{preflight.region}"
+    path = f"/subscriptions/{preflight.spec.subscription}/providers/{location}/vmSizes"
+    sizes = preflight.arm.list_all(path) if size and preflight.region else ()
+    return next((as_int(row.get("gpus")) for row in sizes if str(row.get("name")).lower() == size.lower()), None)
+
+
 IDENTITY_FLAG = "--workload-identity"
 
 
@@ -35,7 +118,7 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
     """Return the compute, or the problem that it does not exist. Raises ArmError."""
     spec = preflight.spec
     try:
-        return machines.parse_compute(preflight.get(f"computes/{spec.compute}"))
+        return parse_compute(preflight.get(f"computes/{spec.compute}"))
     except ArmError as error:
         if not errors.is_part_missing(error, spec.compute):
             raise
@@ -52,7 +135,7 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
         yield make_problem("resource-unsuitable.compute-kind", given=spec.compute_kind, name=name, kind=compute.kind)
         return
     yield from _check_identity(spec, compute)
-    yield from machines.check_gpus(preflight, compute)
+    yield from check_gpus(preflight, compute)
 
 
 def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severity = "error") -> Problem:
@@ -129,7 +212,7 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
         return {}
     arm = LookupClient()
     try:
-        compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
+        compute = parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
         raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing_settings)]) from error
     defaults = {
@@ -145,7 +228,7 @@ def _make_fetch_problem(
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
     if error.is_transient:
-        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        diagnosis = errors.diagnose_error(error, workspace)
         return context.make_no_answer_problem([f"the compute {name}"], error, diagnosis)
     if error.status == 403:
         try:
@@ -153,7 +236,7 @@ def _make_fetch_problem(
         except ArmError as workspace_error:  # the workspace cannot be read either
             return context.make_workspace_problem(workspace_error, workspace, "warning")
         consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing_settings), strict=True)
-        fixes = (*settings, *errors.diagnose_workspace_error(error, workspace).suggestions)
+        fixes = (*settings, *errors.diagnose_error(error, workspace).suggestions)
         return make_problem(
             "not-checked-here.compute",
             *fixes,

@@ -57,7 +57,7 @@ MAX_CHECKS = 8
 
 def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Severity = "error") -> Problem:
     """Return the problem of a workspace that prevents every submit, or that could not be read just now."""
-    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    diagnosis = errors.diagnose_error(error, workspace)
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
     if error.is_transient:
@@ -123,7 +123,7 @@ def check_workspace(
         by_reason.setdefault((failure.status, failure.code), {})[subject] = failure
     for failures in by_reason.values():
         failure = next(iter(failures.values()))
-        diagnosis = errors.diagnose_workspace_error(failure, workspace)
+        diagnosis = errors.diagnose_error(failure, workspace)
         if failure.is_transient:
             yield make_no_answer_problem(failures, failure, diagnosis)
         else:

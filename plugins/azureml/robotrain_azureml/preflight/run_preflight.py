@@ -15,7 +15,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import PROBLEM_CODES
-from robotrain_azureml.preflight import access, assets, compute, context, setup
+from robotrain_azureml.preflight import assets, compute, context, setup
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
@@ -77,7 +77,7 @@ def _check_azure(spec: AzureMLSubmissionSpec) -> Iterator[Problem | HealthResult
         return [
             (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
             (f"the environment {spec.environment.name}", partial(assets.check_environment, preflight)),
-            (f"the datastore {spec.datastore}", partial(access.check_storage, preflight)),
+            (f"the datastore {spec.datastore}", partial(assets.check_storage, preflight)),
             *((asset.format_value(), partial(assets.check_asset, preflight, asset)) for asset in spec.assets),
         ]
 

@@ -16,7 +16,6 @@ from robotrain.model.health import (
     Check,
     HealthResult,
     RunCheck,
-    convert_problem,
     report_failure,
     report_missing,
     report_ok,
@@ -27,12 +26,12 @@ from robotrain_azure.arm import ArmClient
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
 
+from robotrain_azureml.errors import suggest_login
 from robotrain_azureml.identity import SIGN_IN_VARIABLES
-from robotrain_azureml.preflight import access, compute, context
+from robotrain_azureml.preflight import assets, compute, context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.sign_in import suggest_login
-from robotrain_azureml.spec import check_job, job_settings, render
+from robotrain_azureml.spec import job_settings, render
 
 PLATFORM_NAME = "azureml"
 LIBRARIES = {
@@ -93,14 +92,11 @@ def check_settings() -> Iterator[HealthResult]:
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME)
     compute_name = job_settings.get_compute_name(configured)
     missing_flags = [*list_missing_flags(configured), *([] if compute_name else ["--compute"])]
-    problems = [*check_job.find_invalid_names(configured)]
-    problems += [*check_job.find_invalid_compute(configured)] if compute_name else []
-    yield from (replace(convert_problem(problem), state="warn", required=True) for problem in problems)
     if missing_flags and (folder := _find_terraform_folder()):
         yield report_ok(f"missing settings are read from Terraform's outputs in {folder} at submission")
     elif missing_flags:
         yield _report_missing(missing_flags)
-    elif not problems:
+    else:
         yield report_ok(f"{configured.workspace_name} in {configured.resource_group}, compute {compute_name}")
 
 
@@ -142,7 +138,7 @@ def check_workspace() -> Iterator[Problem | HealthResult]:
 
 def _list_parts(preflight: PreflightContext) -> list[tuple[str, RunCheck]]:
     store, name = preflight.spec.datastore, preflight.spec.compute
-    storage = (f"the datastore {store}", partial(access.check_storage, preflight))
+    storage = (f"the datastore {store}", partial(assets.check_storage, preflight))
     return [(f"the compute {name}", partial(_find_compute, preflight)), storage] if name else [storage]
 
 

@@ -11,20 +11,18 @@ import importlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_azure import arm as azure_arm
-from robotrain_azure.arm import ArmClient
+from robotrain_azure.arm import ArmClient, StorageError
 from robotrain_azure.credential import get_shared_credential
-from robotrain_azure.storage import Datastore, StorageError
+from robotrain_azure.storage import Datastore
 from robotrain_runtime.contract.deadline import DeadlineExceeded, read_pieces
-from robotrain_runtime.contract.failure import UNTRUSTED
 from robotrain_sources import parallel
-from robotrain_sources.fetching.azure_sign_in import make_pipeline
-from robotrain_sources.fetching.errors import iter_causes
 
 RETRIES = 3
 READ_RETRIES = 1
@@ -56,7 +54,7 @@ class DatastoreBlobs:
 
     def list_blobs(self, folder: str) -> Iterator[DatastoreBlob]:
         """Yield the blobs of a folder, without entries for folders themselves."""
-        with translate_errors(self.store):
+        with self._translate_errors():
             prefix = f"{folder.strip('/')}/".lstrip("/")
             pages = self.client.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
             for blob in (blob for page in read_pieces(pages, SMALL_BYTES) for blob in page):
@@ -65,26 +63,30 @@ class DatastoreBlobs:
 
     def has_blob(self, name: str) -> bool:
         """Return whether a blob exists."""
-        with translate_errors(self.store):
+        with self._translate_errors():
             return bool(self.client.get_blob_client(name).exists())
 
     def read_blob(self, name: str) -> bytes:
         """Return the content of a blob."""
-        with translate_errors(self.store):
+        with self._translate_errors():
             return b"".join(self.read_pieces(name, SMALL_BYTES))
 
     def read_pieces(self, name: str, size: int) -> Iterator[bytes]:
         """Yield the content of a blob of at most `size` bytes. Raise what the SDK raises, and DeadlineExceeded."""
-
-        def download() -> Iterator[bytes]:  # the first piece is requested before the others are
-            yield from self.client.download_blob(name).chunks()
-
-        return read_pieces(download(), min(size, PIECE_BYTES))
+        return read_pieces(_download(self.client.get_blob_client(name)), min(size, PIECE_BYTES))
 
     def write_blob(self, name: str, content: bytes) -> None:
         """Write a blob atomically."""
-        with translate_errors(self.store):
+        with self._translate_errors():
             self.client.upload_blob(name, content, overwrite=True)
+
+    def _translate_errors(self) -> AbstractContextManager[None]:
+        return translate_errors(self.store.account, self.store.keyed)
+
+
+def _download(client: Any, **span: int) -> Iterator[bytes]:
+    """Yield the content of a blob, or a span of it; the first piece is requested before the others are."""
+    yield from client.download_blob(**span).chunks()
 
 
 @contextlib.contextmanager
@@ -96,6 +98,7 @@ def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES)
         secrets = arm.post(f"{datastore.resource}/listSecrets")
         secret = (secrets.get_text("sasToken") or secrets.get_text("key")).removeprefix("?")
     options = {**TIMEOUTS, **make_retry_options(retries), "max_single_get_size": PIECE_BYTES}
+    options |= {"max_single_put_size": PIECE_BYTES, "max_block_size": PIECE_BYTES}
     with blob.ContainerClient.from_container_url(datastore.url, credential=secret, **options) as client:
         yield DatastoreBlobs(datastore, client)
 
@@ -108,26 +111,22 @@ def make_retry_options(retries: int = RETRIES) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def translate_errors(datastore: Datastore) -> Iterator[None]:
-    """Raise the SDK's errors as StorageError."""
+def translate_errors(account: str, is_signed: bool) -> Iterator[None]:
+    """Raise the SDK's errors as StorageError, without their text, which may hold a signed URL."""
     try:
         yield
     except importlib.import_module("azure.core.exceptions").AzureError as error:
-        account = datastore.account
         if status := int(getattr(error, "status_code", 0) or 0):
-            raise make_refused_error(account, status, get_error_code(error), datastore.keyed) from error
+            raise make_refused_error(account, status, get_error_code(error), is_signed) from None
         no_answer = azure_arm.make_no_answer_error(error, f"the storage account {account}")
-        raise StorageError(str(no_answer), code=no_answer.code, account=account) from error
-    except DeadlineExceeded:
-        raise _make_slow_error(datastore.account) from None
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # the SDK checks no answer
-        reason = f"the answer of the storage account {datastore.account} cannot be read"
-        raise StorageError(reason, code=azure_arm.UNREADABLE, account=datastore.account) from error
-
-
-def _make_slow_error(account: str) -> StorageError:
-    """Return the error for content that comes too slowly; to ask again would take as long."""
-    return StorageError(f"the storage account {account} sends almost nothing", code="too-slow", account=account)
+        raise StorageError(str(no_answer), code=no_answer.code, account=account, signed=is_signed) from None
+    except DeadlineExceeded:  # to ask again would take as long
+        raise StorageError(
+            f"the storage account {account} sends almost nothing", code="too-slow", account=account
+        ) from None
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):  # the SDK checks no answer
+        reason = f"the answer of the storage account {account} cannot be read"
+        raise StorageError(reason, code=azure_arm.UNREADABLE, account=account) from None
 
 
 def make_refused_error(account: str, status: int, code: str, is_signed: bool) -> StorageError:
@@ -146,11 +145,8 @@ def get_error_code(error: BaseException) -> str:
 
 
 CONNECTIONS = 8
-PIECE_BYTES = 4 << 20
-SINGLE_REQUEST_BYTES = 2 * PIECE_BYTES
-"""Files up to this size are sent in one request."""
-MAX_PIECES = 50_000
-"""The most pieces of one blob."""
+PIECE_BYTES = 8 << 20
+"""A file that is larger is sent and read in such pieces."""
 GRACE_SECONDS = 1.0
 """How long stopped transfers are waited for."""
 ByteCallback = Callable[[int], object]
@@ -183,7 +179,7 @@ def download_blobs(blobs: DatastoreBlobs, folder_blobs: Iterable[DatastoreBlob],
         blob = targets[path]
         size = 0
         digest = hashlib.md5(usedforsecurity=False)
-        with translate_errors(blobs.store), path.open("wb") as file:
+        with translate_errors(blobs.store.account, blobs.store.keyed), path.open("wb") as file:
             for piece in blobs.read_pieces(blob.name, blob.size):
                 _raise_if_stopped(stopped)
                 file.write(piece)
@@ -216,44 +212,31 @@ def upload_files(
 
     Raises StorageError, OSError.
     """
-    share = max(1, CONNECTIONS // max(1, len(files)))
 
     def upload(name: str, stopped: threading.Event) -> None:
-        _upload_file(blobs, f"{folder_name.strip('/')}/{name}", files[name], on_bytes, stopped, share)
-        on_file(files[name].stat().st_size)
+        path, sent = files[name], 0
+        settings: Any = importlib.import_module("azure.storage.blob").ContentSettings
+
+        def report(current: int, total: int) -> None:
+            nonlocal sent
+            _raise_if_stopped(stopped)
+            on_bytes(current - sent)
+            sent = current
+
+        md5 = bytearray(_compute_md5(path, stopped))
+        with translate_errors(blobs.store.account, blobs.store.keyed), path.open("rb") as file:
+            blobs.client.upload_blob(
+                f"{folder_name.strip('/')}/{name}",
+                file,
+                length=path.stat().st_size,
+                overwrite=True,
+                max_concurrency=1,  # files go side by side; the SDK's own threads delay the end of the process
+                content_settings=settings(content_md5=md5),
+                progress_hook=report,
+            )
+        on_file(path.stat().st_size)
 
     _run_parallel(upload, files, min(CONNECTIONS, len(files)))
-
-
-def _upload_file(
-    blobs: DatastoreBlobs, name: str, path: Path, on_bytes: ByteCallback, stopped: threading.Event, connections: int
-) -> None:
-    """Upload a file. Large ones are not left to the SDK, whose threads delay the process's end."""
-    sdk: Any = importlib.import_module("azure.storage.blob")
-    size, digest = path.stat().st_size, _compute_md5(path, stopped)
-    content_settings, length = (
-        sdk.ContentSettings(content_md5=bytearray(digest)),
-        max(PIECE_BYTES, -(-size // MAX_PIECES)),
-    )
-    with translate_errors(blobs.store):
-        if size <= SINGLE_REQUEST_BYTES:
-            _raise_if_stopped(stopped)
-            blobs.client.upload_blob(name, path.read_bytes(), overwrite=True, content_settings=content_settings)
-            on_bytes(size)
-            return
-        blob, starts = blobs.client.get_blob_client(name), range(0, size, length)
-
-        def upload_piece(start: int, failure_event: threading.Event) -> None:
-            with path.open("rb") as file:
-                file.seek(start)
-                piece = file.read(min(length, size - start))
-            _raise_if_stopped(stopped)
-            _raise_if_stopped(failure_event)
-            blob.stage_block(f"{start:016}", piece)
-            on_bytes(len(piece))
-
-        _run_parallel(upload_piece, starts, min(connections, len(starts)))
-        blob.commit_block_list([sdk.BlobBlock(f"{start:016}") for start in starts], content_settings=content_settings)
 
 
 def _compute_md5(path: Path, stopped: threading.Event) -> bytes:
@@ -265,51 +248,40 @@ def _compute_md5(path: Path, stopped: threading.Event) -> bytes:
     return digest.digest()
 
 
-SIGNED_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
-BLOCK_BYTES = 1 << 16
-"""Bytes of an answer at a signed URL that are waited for at a time."""
+class SignedBlob:
+    """A blob at a signed URL, which may not exist. Methods raise StorageError."""
+
+    def __init__(self, url: str) -> None:
+        self._account = get_account_name(url) or urlsplit(url).hostname or ""
+        blob: Any = importlib.import_module("azure.storage.blob").BlobClient
+        self._client = blob.from_blob_url(url, **TIMEOUTS, **make_retry_options(), max_single_get_size=PIECE_BYTES)
+
+    def find_size(self) -> int:
+        """Return how many bytes it has; 0 if it does not exist."""
+        with self._translate_errors():
+            return int(self._client.get_blob_properties().size)
+        return 0
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return at most so many bytes from `start`; none if there are none there."""
+        with self._translate_errors():
+            return b"".join(read_pieces(_download(self._client, offset=start, length=length), length))
+        return b""
+
+    @contextlib.contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            with translate_errors(self._account, True):
+                yield
+        except StorageError as error:
+            if error.status not in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+                raise
+
+
 NOT_FOUND, RANGE_NOT_SATISFIABLE = 404, 416
-
-
-def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None = None) -> Any:
-    """Return the answer for a signed URL, which may be that there is no such blob or range. Raises StorageError.
-
-    Close it after use.
-    """
-    request = importlib.import_module("azure.core.rest").HttpRequest(method, url, headers=headers)
-    try:
-        response = get_pipeline().send_request(request, stream=True, **SIGNED_TIMEOUTS)
-    except Exception as error:
-        raise make_connection_error(error, url) from None  # its text contains the URL
-    if response.status_code < 400 or response.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
-        return response
-    response.close()
-    code = str(response.headers.get("x-ms-error-code") or "")
-    raise make_refused_error(_get_account_or_host(url), response.status_code, code, is_signed=True)
-
-
-@functools.cache
-def get_pipeline() -> Any:
-    """Return the process-wide client without a sign-in, which reuses connections."""
-    return make_pipeline("https://blob", connection_data_block_size=BLOCK_BYTES)
-
-
-def make_connection_error(error: Exception, url: str) -> StorageError:
-    """Return the error for a request that got no answer, or only a part of it. The message does not name the URL."""
-    account = _get_account_or_host(url)
-    if isinstance(error, DeadlineExceeded):
-        return _make_slow_error(account)
-    certificate = re.search(UNTRUSTED, "\n".join(map(str, iter_causes(error))))
-    cause = certificate[0] if certificate else type(error).__name__
-    reason = f"the storage account {account} cannot be reached ({cause})"
-    return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 
 
 def get_account_name(url: str) -> str:
     """Return the storage account of a blob URL; empty for other URLs."""
     match = re.match(r"https?://([a-z0-9-]+)(?:\.z\d+)?\.(?:blob|dfs)\.", url, re.IGNORECASE)
     return match[1].lower().removesuffix("-secondary") if match else ""
-
-
-def _get_account_or_host(url: str) -> str:
-    return get_account_name(url) or urlsplit(url).hostname or ""

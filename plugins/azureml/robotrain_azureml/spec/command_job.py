@@ -18,9 +18,22 @@ from robotrain_runtime.contract.parameter import parse_pairs
 from robotrain_azureml import identity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, nodes, submission_spec
+from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.job_settings import get_experiment_name
+
+DISTRIBUTION: Mapping[str, Any] = {"type": "pytorch", "process_count_per_instance": 1}
+RANK_VARIABLE, ADDRESS = "NODE_RANK", "${MASTER_ADDR}:${MASTER_PORT}"
+"""What Azure ML sets on each node of such a job, as a job document names it.
+
+The port is one that Azure ML chose on the first node for just this: it is free, and open between the nodes.
+"""
+
+
+def make_distribution(count: int) -> dict[str, Any]:
+    """Return the distribution of a job with so many nodes; empty for one."""
+    return dict(DISTRIBUTION) if count > 1 else {}
+
 
 QUOTED_KEY = "environment_variables"
 """Values below this key are always quoted."""
@@ -146,7 +159,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "environment": environment.reference,
             "compute": f"azureml:{compute}" if compute else "",
             "resources": {"instance_count": job.training_nodes, **machine, "shm_size": settings.shm_size},
-            "distribution": nodes.make_distribution(job.training_nodes),
+            "distribution": make_distribution(job.training_nodes),
             "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
             "identity": identity.make_identity(settings.workload_identity),
             "environment_variables": make_variables(job, settings),

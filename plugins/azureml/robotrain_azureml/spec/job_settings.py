@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from robotrain.cluster import checks
 from robotrain.cluster.spec_patch import load_patch
@@ -15,7 +14,7 @@ from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import looks_like_secret
 
-from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.settings import REGISTRY_ENVIRONMENT, AzureMLSettings
 from robotrain_azureml.spec.submission_spec import WorkspaceEnvironment
 
 make_problem = Messages(__file__)
@@ -73,16 +72,9 @@ def get_image(profile: WorkloadProfile, settings: AzureMLSettings) -> str:
     return profile.container.image if settings.image is None else settings.image
 
 
-_NAME_PART, _VERSION_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", r"[A-Za-z0-9._-]{1,255}"
-_REGISTRY_ENVIRONMENT = (
-    rf"azureml://registries/(?P<registry>{_NAME_PART})"
-    rf"/environments/(?P<name>{_NAME_PART})/versions/(?P<version>{_VERSION_PART})"
-)
-
-
 def parse_registry_environment(environment_name: str) -> tuple[str, str, str] | None:
     """Return the registry, the name and the version of an environment's full name; None for another text."""
-    match = re.fullmatch(_REGISTRY_ENVIRONMENT, environment_name)
+    match = re.fullmatch(REGISTRY_ENVIRONMENT, environment_name)
     return (match["registry"], match["name"], match["version"]) if match else None
 
 
@@ -147,38 +139,20 @@ class SecretNameError(ValueError):
     """An invalid name of a secret. The message does not repeat it."""
 
 
-class Credential(NamedTuple):
-    """A token that sources of a kind may need, in a key vault."""
-
-    flag: str
-    name: str
-    """The usual name of its secret."""
-
-    def get_value(self, settings: AzureMLSettings) -> str:
-        """Return the name or URL of its secret; empty if none is set."""
-        return getattr(settings, self.flag[2:].replace("-", "_")) or ""
+HUB_KIND, HUB_FLAG = "huggingface", "--hf-credential"
+"""The kind of sources that may need a token, and the option with the name of its secret."""
 
 
-CREDENTIALS = {"huggingface": Credential("--hf-credential", "hf-token")}
-"""By the kind of sources that may be private."""
-
-
-def list_needed_credentials(job: Job, settings: AzureMLSettings) -> dict[str, str]:
-    """Return the names or URLs of the secrets with tokens that the job's sources need, by kind."""
-    kinds = {source.kind for source in job.sources} | ({"huggingface"} if job.publishes_to_hub else set())
-    references_by_kind = {
-        kind: credential.get_value(settings) for kind, credential in CREDENTIALS.items() if kind in kinds
-    }
-    return {kind: secret_reference for kind, secret_reference in references_by_kind.items() if secret_reference}
+def get_hub_secret(job: Job, settings: AzureMLSettings) -> str:
+    """Return the name or URL of the secret with the token that the job's sources need; empty for none."""
+    needs_token = job.publishes_to_hub or any(source.kind == HUB_KIND for source in job.sources)
+    return (needs_token and settings.hf_credential) or ""
 
 
 def list_credential_addresses(job: Job, settings: AzureMLSettings) -> dict[str, str]:
     """Return the URLs of the secrets with tokens that the job's sources need, by kind. Raises SecretNameError."""
-    credentials_by_kind = list_needed_credentials(job, settings)
-    return {
-        kind: make_secret_address(secret_reference, settings.key_vault or "")
-        for kind, secret_reference in credentials_by_kind.items()
-    }
+    secret_reference = get_hub_secret(job, settings)
+    return {HUB_KIND: make_secret_address(secret_reference, settings.key_vault or "")} if secret_reference else {}
 
 
 def list_secret_addresses(settings: AzureMLSettings) -> dict[str, str]:

@@ -11,8 +11,8 @@ from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import command_job, job_settings, submission_spec
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, nodes, submission_spec
 from robotrain_azureml.spec.command_job import START_PROGRAM, dump_yaml, make_command_job, make_compat_variables
 from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
@@ -20,9 +20,9 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
-SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.key_vault"}
+SECRET_PLUGINS = {"secrets.key_vault": "robotrain_sources.fetching.named_secret"}
 """The container plugin that reads the secrets of key vaults, as a job document names it."""
-CREDENTIAL_OPTIONS = {kind: f"{credential.flag} NAME" for kind, credential in job_settings.CREDENTIALS.items()}
+CREDENTIAL_OPTIONS = {job_settings.HUB_KIND: f"{job_settings.HUB_FLAG} NAME"}
 
 
 def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
@@ -137,6 +137,6 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         cores_option="--instance-type NAME",
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
-        node_rank=nodes.RANK_VARIABLE if is_group else "",
-        node_address=nodes.ADDRESS if is_group else "",
+        node_rank=command_job.RANK_VARIABLE if is_group else "",
+        node_address=command_job.ADDRESS if is_group else "",
     )

@@ -69,40 +69,8 @@ def get_first_sentence(message: str) -> str:
     return redact(arm.shorten_message(message_line), max_length=MAX_MESSAGE_LENGTH)
 
 
-MISSING_PARTS = (
-    (r"\bcomputes?\b", "--compute", "compute {spec.compute}", "compute list"),
-    (r"\binstance ?types?\b", "--instance-type", "instance type {spec.instance_type}", ""),
-    (r"\bmodels?\b", "", "model {models}", "model list"),
-    (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "data list"),
-    (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "datastore list"),
-    (r"\benvironments?\b", "--environment-name", "{spec.environment.label}", "environment list"),
-)
-"""For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound")
 """Codes of a 404 for a missing or invisible workspace."""
-_OF_THE_WORKSPACE = r"workspaces/[^/']+' under"
-_ASSETS = ("data", "models")
-
-
-def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> Problem | None:
-    """Return the problem for a 404; None if it is not about something that the job names."""
-    error_text = str(error)
-    row = next((row for row in MISSING_PARTS if re.search(row[0], error_text, re.IGNORECASE)), None)
-    if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, error_text):
-        return None
-    _, flag, description, list_command = row
-    names_by_kind = {
-        kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS
-    }
-    assets = {kind: ", ".join(asset_names) or "of that name" for kind, asset_names in names_by_kind.items()}
-    way = Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else ""
-    asset_flag = flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), "")
-    part = description.format(spec=spec, **assets)
-    return make_problem(
-        "resource-unknown.part", way, where=asset_flag, workspace=spec.workspace, part=part, error=error_text
-    )
-
-
 SAME_COMMAND = Suggestion("the same command", "nothing is submitted twice")
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
 REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
@@ -126,7 +94,7 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
         return TokenExpired([problem]) if has_expired else Rejected([problem])
-    if isinstance(azure_error, ArmError) and (specific_problem := _make_specific_problem(azure_error, spec, call)):
+    if isinstance(azure_error, ArmError) and (specific_problem := _make_specific_problem(azure_error, call)):
         return Rejected([specific_problem])
     rejection = errors.make_rejection(azure_error, spec.target_workspace, f"submit {_describe_request(call)}")
     (problem,) = rejection.problems
@@ -136,9 +104,7 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     return Rejected([problem])
 
 
-def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
-    if error.status == 404 and (missing_part := make_missing_part_problem(error, spec)):
-        return missing_part
+def _make_specific_problem(error: ArmError, call: SdkCall | None) -> Problem | None:
     if error.status == 429:
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
         return make_problem("platform-busy", fix, error=error)

@@ -17,8 +17,7 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import storage
-from robotrain_azure.arm import ServiceError
-from robotrain_azure.storage import StorageError
+from robotrain_azure.arm import ServiceError, StorageError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.local_path.byte_progress import ByteProgress

@@ -1,27 +1,27 @@
-"""The log of a workflow so far, its last lines, and the outcome that the run logged."""
+"""The log of a workflow: so far, its last lines, all of it as it grows, and the outcome that the run logged."""
 
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from robotrain.cluster import reasons
 from robotrain.model.reference import STEP_KEY, Reference
+from robotrain.network_deadline import PATIENCE_SECONDS
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED
 
-from robotrain_osmo.client import service
+from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed
 from robotrain_osmo.observe import pipeline_steps, workflow_state
 from robotrain_osmo.observe.log_lines import (
     MAX_LOG_LINES,
     OSMO_MARK,
-    QUIET_SECONDS,
     TRIMMED_LINE,
     open_log,
     parse_text,
+    parse_timestamp,
     read_raw_lines,
     select_lines,
 )
@@ -31,8 +31,8 @@ CURRENT_LOG_SECONDS = 15.0
 """Time limit for the current log of an active workflow."""
 ENDED_LOG_SECONDS = 20.0
 """Longest pause in the log of an ended workflow."""
-LEAST_CHARACTERS, SLOW_LOG_SECONDS = 1 << 10, 60.0
-"""An ended workflow's log that comes more slowly is as good as a pause: a character a second has no end."""
+LONGEST_LOG_SECONDS = 300.0
+"""Time limit for the log of an ended workflow."""
 OUTCOME_SECONDS = 5.0
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
@@ -66,81 +66,55 @@ def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[
 
     :param nodes: the rank of the node, of a step of several, that its outcome is that of.
     """
-    workflow_log = _find_ended_log(reference) or _read_log(reference, workflow)
+    raw_lines, _ = _read_log(reference, workflow)
     outcomes = {}
     for name in pipeline_steps.list_step_names(reference):
-        step_lines = select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(workflow_log.lines))
+        step_lines = select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(raw_lines))
         outcomes[name] = _find_outcome((parse_text(raw) for raw in step_lines if raw is not None), nodes.get(name, 0))
     return outcomes
 
 
 def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:
     """Yield the lines of the log so far, or its last ones; OSMO's with OSMO_MARK. Raise RunGone or Rejected."""
-    workflow_log = _find_ended_log(reference) or _read_log(reference)
-    if workflow_log.failure is not None:
-        raise workflow_log.failure
-    last_lines, count = deque[str](maxlen=tail), 0
-    for raw in select_lines(reference, iter(workflow_log.lines)):
-        last_lines.append(parse_text(raw or ""))
-        count += 1
-    if tail is None and count >= MAX_LOG_LINES:
+    raw_lines, is_cut = _read_log(reference)
+    own_lines = [raw for raw in select_lines(reference, iter(raw_lines)) if raw is not None]
+    if tail is None and len(own_lines) >= MAX_LOG_LINES:
         yield TRIMMED_LINE
-    yield from last_lines
-    if workflow_log.is_cut:
+    yield from map(parse_text, own_lines[len(own_lines) - tail :] if tail is not None else own_lines)
+    if is_cut:
         yield INCOMPLETE_LINE
 
 
-class _ReadLog(NamedTuple):
-    """What was read of a workflow's log."""
-
-    lines: Sequence[str] = ()
-    is_cut: bool = False
-    """Whether the rest did not come in time."""
-    failure: CommandFailed | None = None
+_ended_logs: dict[tuple[str, str], tuple[Sequence[str], bool]] = {}
+"""The logs of ended workflows, by command and workflow: the steps of a pipeline share one."""
 
 
-ENDED_LOG_SECONDS_KEPT = 60.0
-_ended_logs: dict[tuple[str, str], tuple[float, _ReadLog]] = {}
-"""What was last read of the log of an ended workflow, by command and workflow, and when.
-
-The steps of a pipeline share it: each reading may wait until OSMO has sent nothing for a while.
-"""
-
-
-def _find_ended_log(reference: Reference) -> _ReadLog | None:
-    read_time, ended_log = _ended_logs.get(_get_log_key(reference), (0.0, None))
-    return ended_log if time.monotonic() - read_time < ENDED_LOG_SECONDS_KEPT else None
-
-
-def _get_log_key(reference: Reference) -> tuple[str, str]:
-    command = workflow_state.get_command(reference)
-    return shutil.which(command) or command, reference.get("workflow", "")
-
-
-def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> _ReadLog:
-    """Read the log of a workflow so far. Raise Rejected if the workflow cannot be queried.
+def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> tuple[Sequence[str], bool]:
+    """Return the lines of the log of a workflow so far, and whether the rest did not come in time. Raise Rejected.
 
     :param workflow: its state, if it is known.
     """
+    command = workflow_state.get_command(reference)
+    key = (shutil.which(command) or command, reference.get("workflow", ""))
+    if key in _ended_logs:
+        return _ended_logs[key]
     with open_log(reference) as log:  # it starts during the query
         workflow = workflow or workflow_state.query_workflow(reference)
         if workflow.has_no_log:
-            return _ReadLog()
-        has_ended = workflow.is_finished and not workflow.others_active
+            return (), False
         try:
             raw_lines = read_raw_lines(log, service.REQUEST_SECONDS, is_awaited=True)
-            read_lines = list(_read_to_end(raw_lines) if has_ended else _read_until_quiet(raw_lines))
-            is_cut = read_lines[-1:] == [INCOMPLETE_LINE]
-            workflow_log = _ReadLog(read_lines[:-1] if is_cut else read_lines, is_cut)
-        except CommandFailed as failure:  # if it has not started, that may mean that there is no log
-            workflow_log = _ReadLog(failure=failure if workflow.started is not None else None)
-    if has_ended:
-        _ended_logs.clear()  # one is enough: only one command asks for several steps
-        _ended_logs[_get_log_key(reference)] = time.monotonic(), workflow_log
-    return workflow_log
+            if workflow.is_finished and not workflow.others_active:
+                _ended_logs[key] = _read_to_end(raw_lines)
+                return _ended_logs[key]
+            return [*_read_until_quiet(raw_lines, CURRENT_LOG_SECONDS)], False
+        except CommandFailed:
+            if workflow.started is None:  # that may mean that there is no log
+                return (), False
+            raise
 
 
-def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_LOG_SECONDS) -> Iterator[str]:
+def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float) -> Iterator[str]:
     deadline = 0.0
     for raw in raw_lines:
         deadline = deadline or time.monotonic() + seconds  # a slow service takes longer to begin
@@ -149,18 +123,100 @@ def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_
         yield raw
 
 
-def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
-    """Yield all lines to the end, without a limit while they come faster than a few characters a second."""
-    last_line = start_time = time.monotonic()
-    characters = 0
+def _read_to_end(raw_lines: Iterator[str | None]) -> tuple[Sequence[str], bool]:
+    """Return all lines to the end, and whether they broke off."""
+    lines: list[str] = []
+    began = last_time = time.monotonic()
     for raw in raw_lines:
         now = time.monotonic()
         if raw is not None:
-            last_line = now
-            characters += len(raw)
-            yield raw
-        if characters > LEAST_CHARACTERS:
-            start_time, characters = now, 0
-        if now - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS or now - start_time > SLOW_LOG_SECONDS:
-            yield INCOMPLETE_LINE
-            return
+            lines.append(raw)
+            last_time = now
+        if now - last_time > ENDED_LOG_SECONDS or now - began > LONGEST_LOG_SECONDS:
+            return lines, True
+    return lines, False
+
+
+BEGIN_POLL_SECONDS = 3.0
+"""Pause between queries before the start."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Pause before a broken stream is reopened: longer while it has no new lines."""
+SILENCE_SECONDS, STEP_SILENCE_SECONDS = 30.0, 5.0
+"""Pause after which the state is queried, as the stream may hang: that of a step goes on with other tasks."""
+
+
+class SeenLines:
+    """The newest lines of a log that were read, by which they are known when its stream begins again.
+
+    A line without a time belongs to the one before. Equal lines of one time are counted.
+    """
+
+    def __init__(self) -> None:
+        self._keys = deque[tuple[str, str]](maxlen=MAX_LOG_LINES)
+        self.count = 0
+        self.begin_stream()
+
+    def begin_stream(self) -> None:
+        """Start a new stream."""
+        self._remaining, self._timestamp = Counter(self._keys), ""
+        first = self._keys[0][0] if self._keys else ""
+        self._oldest = first if len(self._keys) == MAX_LOG_LINES else first[:1]  # the begin of a line may be dropped
+
+    def is_new(self, raw: str) -> bool:
+        """Return whether the next line of the stream is new, and record it."""
+        self._timestamp = parse_timestamp(raw) or self._timestamp
+        key = (self._timestamp, raw)
+        if self._remaining[key] > 0:
+            self._remaining[key] -= 1
+            return False
+        if self._timestamp < self._oldest:
+            return False
+        self._keys.append(key)
+        self.count += 1
+        return True
+
+
+def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
+    """Yield the lines of the log to its end, beginning with its last ones so far. Raise RunGone or Rejected."""
+    seen, answer_time, pause = SeenLines(), time.monotonic(), FIRST_PAUSE
+    while True:
+        count, workflow = seen.count, None
+        try:
+            workflow = workflow_state.query_workflow(reference)
+            answer_time = time.monotonic()
+            if workflow.has_no_log:
+                time.sleep(BEGIN_POLL_SECONDS)
+                continue
+            if tail is not None:
+                raw_lines, _ = _read_log(reference, workflow)
+                new_lines = [raw for raw in select_lines(reference, iter(raw_lines)) if raw and seen.is_new(raw)]
+                yield from map(parse_text, new_lines[max(0, len(new_lines) - tail) :])
+                tail = None
+            yield from map(parse_text, _read_new_lines(reference, seen))
+            if workflow.is_finished:
+                return
+        except CommandFailed as error:
+            if workflow and workflow.is_finished and workflow.started is None:  # it may mean that there is no log
+                return
+            may_pass = error.failure.code in failures.UNREACHABLE_CODES
+            if not may_pass or time.monotonic() - answer_time > PATIENCE_SECONDS:
+                raise
+        pause = FIRST_PAUSE if seen.count > count else min(pause * 2, LONGEST_PAUSE)
+        time.sleep(pause)
+
+
+def _read_new_lines(reference: Reference, seen: SeenLines) -> Iterator[str]:
+    """Yield the new lines of one stream; end if it hangs and the workflow has ended. Raise CommandFailed."""
+    seen.begin_stream()
+    last_time = time.monotonic()
+    silence_seconds = STEP_SILENCE_SECONDS if pipeline_steps.is_step(reference) else SILENCE_SECONDS
+    with open_log(reference) as log:
+        for raw in select_lines(reference, read_raw_lines(log), with_pauses=True):
+            if raw is not None:
+                last_time = time.monotonic()
+                if seen.is_new(raw):
+                    yield raw
+            elif time.monotonic() - last_time > silence_seconds:
+                if workflow_state.query_workflow(reference).is_finished:
+                    return
+                last_time = time.monotonic()

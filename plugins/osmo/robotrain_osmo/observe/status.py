@@ -144,36 +144,36 @@ FAILURE_REASONS: Mapping[str, str] = {
     "(`osmo workflow events` says which)",
     "FAILED_PREEMPTED": "a job of higher priority preempted it, and OSMO did not restart it: try `robotrain resume` "
     "if it published a checkpoint, --priority HIGH, or a pool with retries",
+    "FAILED_EVICTED": "it was evicted, probably because disk or memory ran out: use more --storage or --memory",
     "FAILED_UPSTREAM": "something it depends on failed",
 }
 """Reasons by OSMO's failure status."""
-
+CODE_STATUSES: Mapping[int, str] = {
+    3000: "FAILED_UPSTREAM",
+    3001: "FAILED_BACKEND_ERROR",
+    3002: "FAILED_SERVER_ERROR",
+    3003: "FAILED_START_ERROR",
+    3004: "FAILED_EVICTED",
+    3005: "FAILED_START_TIMEOUT",
+    3006: "FAILED_PREEMPTED",
+}
+"""The failure status that an exit code of the task means, if the status itself says no more than FAILED."""
 START_FAILURES = ("FAILED_START_ERROR", "FAILED_START_TIMEOUT")
-
 OSMO_EXIT_CODES: Mapping[int, str] = {
     124: "it reached its time limit (exit code 124): try a larger --exec-timeout",
     137: "it was killed (exit code 137): if `osmo workflow events` shows OOMKilled, memory ran out, and more --memory, "
     "a smaller --batch-size or fewer --num-workers help",
-    256: "OSMO could not prepare the container (exit code 256): see `osmo workflow events`",
-    257: "OSMO could not prepare the container (exit code 257): see `osmo workflow events`",
-    2002: "OSMO's own container in the pod failed (exit code 2002): try `robotrain resubmit`",
     2010: "OSMO could not download an input (exit code 2010): check its URL (`osmo data list`) and that the jobs' "
     "identity or data credential may read it",
-    2011: "OSMO could not mount an input (exit code 2011)",
     2012: "OSMO could not upload the outputs (exit code 2012): the jobs' identity must write to --publish-url",
     2013: "OSMO may not read or write a storage URL of the workflow (exit code 2013): give the jobs' identity the "
     "role Storage Blob Data Contributor, or set a DATA credential for the storage",
     2014: "OSMO is not authorized for a storage URL of the workflow (exit code 2014): the DATA credential for the "
     "storage is missing, wrong or expired (`osmo credential list`)",
-    3000: "something it depends on failed (exit code 3000)",
-    3001: f"the cluster failed, not the job (exit code 3001): {reasons.RETRY_HINT}",
-    3002: f"OSMO failed, not the job (exit code 3002): {reasons.RETRY_HINT}",
-    3003: FAILURE_REASONS["FAILED_START_ERROR"],
-    3005: FAILURE_REASONS["FAILED_START_TIMEOUT"],
-    3006: FAILURE_REASONS["FAILED_PREEMPTED"],
-    4000: "OSMO does not know the reason (exit code 4000): see `osmo workflow events`",
 }
 """Reasons by the exit code of the task, if its status gives none."""
+LARGEST_EXIT_CODE = 255
+"""Of a program; larger ones are OSMO's own."""
 
 _NO_MESSAGE = (r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure",)
 
@@ -212,7 +212,8 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
 
 
 def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> str:
-    status, code = workflow.failure, workflow.exit_code
+    code = workflow.exit_code
+    status = CODE_STATUSES.get(code or 0, "FAILED") if workflow.failure == "FAILED" else workflow.failure
     if is_own_failure(workflow) and (reason := reasons.explain_outcome(outcome, code)):
         explanation = OSMO_EXIT_CODES.get(code or 0)
         return f"{explanation} ({reason})" if explanation else reason
@@ -221,13 +222,6 @@ def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> s
         return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"
     if status == "FAILED_IMAGE_PULL":
         return _explain_image_failure(workflow.message)
-    if status == "FAILED_EVICTED" or code == 3004:
-        cause = "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory"
-        if re.search(r"(?i)ephemeral|disk|storage", workflow.message):
-            cause = "it was evicted because disk ran out (3004): use more --storage"
-        elif re.search(r"(?i)memory", workflow.message):
-            cause = "it was evicted because memory ran out (3004): use more --memory"
-        return _append_message(cause, workflow.message)
     if status == "FAILED_EXEC_TIMEOUT":
         limit = reasons.format_limit(workflow.exec_timeout)
         return f"it reached its time limit{limit}: try `robotrain resume` or `resubmit` with a larger --exec-timeout"
@@ -243,9 +237,14 @@ def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> s
         return _append_message(f"its OSMO status is {status}", workflow.message)
     if explanation := OSMO_EXIT_CODES.get(code or 0):
         return explanation
-    reason = "it failed" if code is None else reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
-    if 2020 <= (code or 0) <= 2040:
+    if code is None:
+        reason = "it failed"
+    elif 2020 <= code <= 2040:
         reason = f"the pod lost the connection to OSMO (exit code {code}): {reasons.RETRY_HINT}"
+    elif code > LARGEST_EXIT_CODE:
+        reason = f"OSMO ended it (exit code {code}): see `osmo workflow events`"
+    else:
+        reason = reasons.EXIT_REASONS.get(code, f"it ended with exit code {code}")
     return _append_message(reason, workflow.message)
 
 

@@ -28,7 +28,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     variables = environment.make_compat_env(job)
     flags = {"BLOB_URLS": ("--blob-url",)}
     problems = [
-        *check_pool_name(filled_settings),
+        *([make_problem("value-missing.pool")] if settings.pool is None else []),
         *check_gpus(job, filled_settings),
         *check_image(job, filled_settings),
         *check_quantities(filled_settings),
@@ -89,8 +89,6 @@ def check_spec_patch(settings: OsmoSettings) -> Iterator[Problem]:
     yield from spec_patch.check_syntax(settings.spec_patch or "", GUARD)
 
 
-POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-"""Names of pools and of their platforms."""
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_KEY = rf"(?:(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_LABEL}"
@@ -116,17 +114,6 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
         if not (re.fullmatch(_LABEL_KEY, name) and re.fullmatch(_LABEL, label_value)):
             reason = "Names and values have at most 63 letters, digits, `-`, `_` and `.`."
             yield make_invalid_value_problem("--labels", f"{name}={label_value}", "a Kubernetes label", reason)
-
-
-def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
-    """Check that a pool is set and that the names of the pool and its platform are valid."""
-    if settings.pool is None:
-        yield make_problem("value-missing.pool")
-    rows = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
-    reason = "It may contain letters, digits, `-`, `_` and `.`."
-    for flag, name, subject in rows:
-        if name is not None:
-            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {subject}", reason)
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -224,11 +211,6 @@ def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
             yield make_invalid_value_problem(
                 "--buckets", bucket_url, "a list of buckets with storage URLs", error.why, fix
             )
-    bucket, reason = settings.dataset_bucket, "It may contain letters, digits, `-` and `_`."
-    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, "the name of a bucket", reason)
-    container, expected_form = settings.storage_container, "the name of a container"
-    reason = "It must be 3 to 63 lowercase letters, digits and single dashes."
-    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected_form, reason)
 
 
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:

@@ -27,9 +27,7 @@ _TRACKING_OFF = f"tracking is disabled (tracking_uri is `{environment.NO_TRACKIN
 
 
 def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
-    """Check that the workspace's names are valid and complete."""
-    for flag, name, way in azure_settings.find_invalid_names(settings):
-        yield make_invalid_value_problem(flag, name, workspace.NAME_FORM, workspace.NAME_RULES[flag], way)
+    """Check that the workspace's names are complete."""
     if settings.tracking_uri is None and (missing_flags := azure_settings.find_missing_flags(settings)):
         fixes = (workspace.format_usage(missing_flags), f"--tracking-uri {environment.NO_TRACKING}")
         yield make_problem("value-missing.workspace", *fixes, where=missing_flags[0], missing=", ".join(missing_flags))
@@ -42,10 +40,7 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
         return
     expected_form = "the URL of an MLflow server, or `none`"
     make_invalid = functools.partial(make_invalid_value_problem, "--tracking-uri", tracking_uri, expected_form)
-    if target := workspace.parse_tracking_uri(tracking_uri):
-        parts = zip(workspace.WORKSPACE_FLAGS, (target.subscription, target.group, target.name), strict=True)
-        if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
-            yield make_invalid("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
+    if workspace.parse_tracking_uri(tracking_uri):
         return
     try:
         address = urlsplit(tracking_uri)

@@ -29,14 +29,12 @@ from robotrain_osmo.spec import (
     workflow,
 )
 from robotrain_osmo.spec import inputs as spec_inputs
-from robotrain_osmo.spec.check_job import get_longest_task_name
+from robotrain_osmo.spec.check_job import MAX_TASKS, get_longest_task_name
 from robotrain_osmo.spec.render import TaskBuilder
 from robotrain_osmo.spec.submission_spec import SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
 
 make_problem = Messages(__file__)
 
-MAX_STEPS = 20
-"""Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""
 STOP_SECONDS = 300
 """How long a step whose time is over may take to stop."""
 WORKFLOW_SETTINGS = {
@@ -74,11 +72,8 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     yield from spec_patch.check_steps(steps)
-    tasks = sum(step.job.training_nodes for step in steps)
-    if len(steps) > MAX_STEPS:
-        yield make_problem("steps-over-limit.steps", max_steps=MAX_STEPS, count=len(steps))
-    elif tasks > MAX_STEPS:
-        yield make_problem("steps-over-limit.tasks", max_steps=MAX_STEPS, tasks=tasks)
+    if (tasks := sum(step.job.training_nodes for step in steps)) > MAX_TASKS:
+        yield make_problem("steps-over-limit", max_tasks=MAX_TASKS, tasks=tasks)
     kubernetes_names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
     kubernetes_names |= {
         node_names.make_node_name(step.name, rank).lower().replace("_", "-")
@@ -185,25 +180,20 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
     settings = tasks[0].builder.settings
     submissions = [task.builder.build_submission_spec() for task in tasks]
 
-    def build(make_task: Callable[[_StepTask], Mapping[str, Any]], count: int = len(tasks)) -> dict[str, Any]:
+    def build(make_task: Callable[[_StepTask], Mapping[str, Any]]) -> dict[str, Any]:
         limits = [_get_time_limit(task.builder) for task in tasks]
-        resources_by_step = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
+        resources_by_step = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks}
         workflow_settings = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
-        nodes = [task.builder.job.training_nodes for task in tasks[:count]]
+        nodes = [task.builder.job.training_nodes for task in tasks]
         return workflow.assemble_workflow(
-            run, workflow_settings, resources_by_step, [make_task(task) for task in tasks[:count]], nodes
+            run, workflow_settings, resources_by_step, [make_task(task) for task in tasks], nodes
         )
 
     digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
-
-    def dump_inline(count: int) -> tuple[str, int, bool]:
-        """Return the workflow of the first steps with the archive, its size in OSMO, and whether that is accepted."""
-        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [render.ARCHIVE_FILE], digest), count)
-        inline_text = workflow.dump_with_shared_files(spec, archive)
-        expanded = workflow.compute_expanded_size(len(inline_text), archive, len(groups.list_tasks(spec)))
-        return inline_text, expanded, workflow.is_accepted_size(len(inline_text), expanded)
-
-    text, expanded, is_accepted = dump_inline(len(tasks))
+    spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [render.ARCHIVE_FILE], digest))
+    text = workflow.dump_with_shared_files(spec, archive)
+    expanded = workflow.compute_expanded_size(len(text), archive, len(groups.list_tasks(spec)))
+    is_accepted = workflow.is_accepted_size(len(text), expanded)
     uploaded: dict[str, bytes] = {}
     if settings.storage_account and not (is_accepted and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
         upload = spec_inputs.make_archive_upload(archive, settings)
@@ -217,8 +207,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         uploaded = {submission_spec.PAYLOAD_FILE: archive}
         is_accepted = len(text) <= workflow.MAX_WORKFLOW_BYTES
     if not is_accepted:
-        count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[2]), 0)
-        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else expanded, count, len(tasks))])
+        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else expanded, len(tasks))])
     return {
         submission_spec.WORKFLOW_FILE: text.encode(),
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
@@ -251,8 +240,8 @@ def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) ->
     )
 
 
-def _make_too_large_problem(sent_bytes: int, expanded_bytes: int, fitting_steps: int, step_count: int) -> Problem:
-    """Return the problem of a workflow of `step_count` steps, of which `fitting_steps` fit.
+def _make_too_large_problem(sent_bytes: int, expanded_bytes: int, step_count: int) -> Problem:
+    """Return the problem of a workflow that is too large.
 
     :param expanded_bytes: the size with the archive once for each task; 0 if it is uploaded.
     """
@@ -260,11 +249,5 @@ def _make_too_large_problem(sent_bytes: int, expanded_bytes: int, fitting_steps:
         size = f"{format_size(sent_bytes)}, and OSMO has no time to read more than 1 MiB"
     else:
         size = f"{format_size(expanded_bytes)} in OSMO, which stores the code once for each task"
-    upload = "uploads them once instead"
-    reason = (
-        f"It contains the runtime and the modules of all steps: {fitting_steps or 'no'} steps fit."
-        if expanded_bytes
-        else ""
-    )
-    ways = (Suggestion("--storage-account NAME", upload),) if expanded_bytes else ()
-    return make_problem("spec-over-limit.pipeline", *ways, count=step_count, size=size, why=reason)
+    ways = (Suggestion("--storage-account NAME", "uploads the code once instead"),) if expanded_bytes else ()
+    return make_problem("spec-over-limit.pipeline", *ways, count=step_count, size=size)

@@ -1,8 +1,12 @@
-"""The commands of Slurm: how they are called, and when they fail."""
+"""The commands of Slurm: how they are called, what they say when they fail, and whether that passes."""
 
+import functools
 import re
+from pathlib import Path
 
-from robotrain.errors import Suggestion
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
+from robotrain.refusals import Refusal, find_refusal, load_refusals
 from robotrain.run_folder import scheduler_commands
 from robotrain.run_folder.scheduler_commands import SchedulerCommands, move_commands
 from robotrain.run_folder.transport import Transport
@@ -56,3 +60,26 @@ def quote_message(text: str) -> str:
     """Return what a command printed in one redacted line, without what every message has."""
     text = re.sub("Batch job submission failed: |allocation failure: ", "\n", text)
     return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))
+
+
+make_problem = Messages(__file__)
+
+
+@functools.cache
+def load_slurm_refusals() -> tuple[Refusal, ...]:
+    """Return the known refusals in the order in which they are compared."""
+    return load_refusals(Path(__file__).with_name("refusals.toml"), Refusal)
+
+
+def explain_command_failure(text: str, command: str) -> Problem:
+    """Return the problem of a command that failed. `text`: what it printed, with the lines of a site's own plugin."""
+    reason = f"{command} says: {quote_message(text) or 'nothing'}."
+    if refusal := find_refusal(load_slurm_refusals(), text):
+        return refusal[0].make_problem("", reason)
+    return make_problem("client-failed", command=command, why=reason)
+
+
+def explain_refusal(text: str, command: str = "sbatch") -> Problem:
+    """Return the problem of a job that sbatch refused. `text`: what `command` printed."""
+    problem = explain_command_failure(text, command)
+    return make_problem("platform-refused", why=problem.why) if problem.code == "client-failed" else problem

@@ -1,15 +1,15 @@
-"""The queue of Slurm, as `squeue` prints it: jobs that wait, run or ended a few minutes ago."""
+"""The jobs of Slurm: the queue, as `squeue` prints it, and the accounting, which knows them for longer."""
 
 import re
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robotrain.errors import Rejected
 from robotrain.run_folder.scheduler_commands import ShellWord
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import LostAnswer, Transport
 
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_command_failure
+from robotrain_slurm.client.commands import SlurmRefused, explain_command_failure, run_slurm
 from robotrain_slurm.node.commands import REFUSED_END
 
 FORMAT = "%i|%T|%r|%S|%e|%N|%E|%j|%k"
@@ -87,3 +87,52 @@ def clear_empty(value: str) -> str:
 def parse_seconds(text: str) -> float | None:
     """Return a time of Slurm, which `run_slurm` asks for in seconds; None for words such as `Unknown`."""
     return float(text) if re.fullmatch("[0-9]{1,11}", text) else None
+
+
+FIELDS = ("JobID", "State", "ExitCode", "Start", "End", "NodeList", "JobName", "Comment")
+SECONDS = 10.0
+
+
+def query_accounting(transport: Transport, jobs: Iterable[str]) -> list[QueuedJob] | None:
+    """Return jobs; of one that was requeued, its last start.
+
+    None if the cluster has no accounting, its database is away, or this machine has no sacct. Raise LostAnswer.
+
+    :param jobs: their numbers, as sbatch printed them.
+    """
+    try:
+        job_options = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
+        output = run_slurm(
+            transport, "sacct", "--noheader", "--parsable2", "--allocations", *job_options, seconds=SECONDS
+        )
+    except LostAnswer:
+        raise
+    except (SlurmRefused, Rejected):
+        return None
+    rows = (row.split("|", len(FIELDS) - 1) for row in output.splitlines())
+    return [_make_job(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS)]
+
+
+def _make_job(row: dict[str, str]) -> QueuedJob:
+    fields = {name: clear_empty(field) for name, field in row.items()}
+    return QueuedJob(
+        id=fields["JobID"],
+        name=fields["JobName"],
+        comment=fields["Comment"],
+        state=fields["State"],
+        reason="",  # that of sacct is why it waited once
+        start=parse_seconds(fields["Start"]),
+        end=parse_seconds(fields["End"]),
+        nodes=fields["NodeList"],
+        exit_code=_parse_exit_code(fields["ExitCode"]),
+    )
+
+
+def _parse_exit_code(exit_text: str) -> int | None:
+    """Return the exit code of `CODE:SIGNAL`, as a shell tells it; None for 0:125, which is no signal."""
+    code, _, number = exit_text.partition(":")
+    if not (code.isdecimal() and number.isdecimal()):
+        return None
+    if int(code) or not int(number):
+        return int(code)
+    return 128 + int(number) if int(number) < signal.NSIG else None

@@ -2,33 +2,39 @@
 
 import os
 import re
+import shlex
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from robotrain.cluster.secrets import judge_secret_file
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
+from robotrain.nearest_name import find_nearest_name
 from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.placement import check_credential_files
 from robotrain.run_folder.scheduler import SchedulerEngine
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import LostAnswer, Transport
 from robotrain_runtime.contract import document, plugin_loader
-from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.contract.document import JobDocument, JobSource, parse_document
 from robotrain_runtime.environments import environment, interpreter
 from robotrain_runtime.machine.disk_cache import COMPLETE
+from robotrain_sources.local_path.kind import KIND as LOCAL_FOLDERS
+from robotrain_sources.local_path.remote_kind import KIND
 
 from robotrain_slurm.client.cluster import query_partitions
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_command_failure
+from robotrain_slurm.client.commands import SlurmRefused, explain_command_failure, run_slurm
 from robotrain_slurm.login.reach import explained, translate
 from robotrain_slurm.node.container import TOOLS
-from robotrain_slurm.preflight import folders, node_visibility
+from robotrain_slurm.preflight import node_visibility
+from robotrain_slurm.preflight.node_visibility import list_read_folders
 from robotrain_slurm.preflight.slurm_refusals import ask_slurm, find_job_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import may_bring_python, read_options
@@ -111,14 +117,14 @@ def check_machine(
     transport = slurm.at
     yield from slurm.check_run_folder(plan)
     yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
-    yield from folders.check_files(jobs, survey)
+    yield from check_files(jobs, survey)
     yield from check_containers(transport, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
-    yield from folders.check_locks(jobs[0].placement.cache, survey)
+    yield from check_locks(jobs[0].placement.cache, survey)
     if not transport.host:
-        yield from folders.find_missing_sources(jobs, survey)
+        yield from find_missing_sources(jobs, survey)
     else:
-        yield from folders.check_sources(jobs, transport.host, survey)
+        yield from check_sources(jobs, transport.host, survey)
     yield from check_uploads(transport, plan)
 
 
@@ -231,3 +237,62 @@ def check_pythons(versions_by_file: Mapping[str, str], survey: MachineSurvey) ->
         if not survey.paths[folder].exists and not set(allowed_versions) & set(survey.pythons):
             yield make_problem("slurm-python-missing", version=version, newest=allowed_versions[0])
             return
+
+
+def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:
+    """Check the cache, and the files with secrets and credentials."""
+    for job in jobs[:1]:  # the steps of a pipeline have the same placement
+        yield from judge_folder(survey.paths[job.placement.cache].folder, "--cache-dir")
+        for name, file in job.placement.secrets.items():
+            if survey.paths[file].exists:
+                yield from judge_secret_file(name, file, survey.paths[file].mode)
+            else:
+                yield make_problem("secret-file-missing", given=file, name=name)
+        yield from check_credential_files(job.placement.credentials, lambda file: survey.paths[file].exists)
+
+
+def _list_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> list[JobSource]:
+    """Return the folders that jobs read and the machine that submits does not have, each once."""
+    sources = dict.fromkeys(source for job in jobs for source in list_read_folders(job))
+    return [source for source in sources if not survey.paths[source.uri].exists]
+
+
+def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:
+    """Check that the folders of the cluster that jobs read are on the login node."""
+    for source in _list_missing_sources(jobs, survey):
+        flag = KIND.roles[source.role].flag
+        local_source = Suggestion(f"{flag} {shlex.quote(source.uri)}", "if it is of this machine: it is copied there")
+        yield make_problem(
+            "slurm-login-source", local_source, where=flag, given=f"{login}:{source.uri}", role=source.role
+        )
+
+
+def find_missing_sources(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:
+    """Warn of folders that jobs read and this machine does not have: only the nodes may see them."""
+    for source in _list_missing_sources(jobs, survey):
+        flag = LOCAL_FOLDERS.roles[source.role].flag
+        path = Path(source.uri)
+        folders = [str(folder) for folder in path.parent.glob("*/")] if path.parent.is_dir() else []
+        near = find_nearest_name(source.uri, folders)
+        way = Suggestion(f"{flag} {shlex.quote(near)}") if near else ""
+        yield make_problem("slurm-source-unseen", way, where=flag, given=source.uri, role=source.role)
+
+
+LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "localflock"})
+"""Options of NFS and Lustre with which a lock holds on one machine only."""
+
+
+def check_locks(cache: str, survey: MachineSurvey) -> Iterator[Problem]:
+    """Warn if other nodes do not see the locks of this machine, by how the disk is mounted here."""
+    mount = survey.paths[cache].mount
+    if reason := explain_missing_locks(mount.kind, mount.list_options()):
+        yield make_problem("slurm-locks-local", given=cache, why=reason)
+
+
+def explain_missing_locks(kind: str, options: Collection[str]) -> str:
+    """Return why locks on a file system do not hold on other nodes; empty if they do, or if that is unknown."""
+    if local_options := sorted(LOCAL_OPTIONS.intersection(options)):
+        return f"The disk ({kind}) is mounted with {local_options[0]}: its locks hold on one machine only."
+    if kind == "lustre" and "flock" not in options:
+        return "The disk (lustre) is mounted without flock: it has no locks."
+    return ""

@@ -10,8 +10,7 @@ from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.cluster import query_partitions
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_command_failure
+from robotrain_slurm.client.commands import SlurmRefused, explain_command_failure, run_slurm
 from robotrain_slurm.login.reach import explained, reach, translate
 from robotrain_slurm.preflight.node_visibility import find_unshared_files
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey

@@ -2,23 +2,81 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from robotrain.cluster.checks import QuantityError
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.run_folder.scheduler_plan import SchedulerJob
 from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.cluster import Partition, format_limit, query_memory_limits, select_partitions
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.client.failures import explain_refusal
-from robotrain_slurm.client.job_request import JobRequest
+from robotrain_slurm.client.cluster import (
+    NodeGroup,
+    Partition,
+    format_limit,
+    parse_gpus,
+    query_memory_limits,
+    read_limit,
+    select_partitions,
+)
+from robotrain_slurm.client.commands import SlurmRefused, explain_refusal, run_slurm
+from robotrain_slurm.spec.options import parse_memory
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import get_script
 
 make_problem = Messages(__file__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What a batch job asks for."""
+
+    partition: str
+    """Its partitions, separated by commas; empty for the default one."""
+    qos: str
+    seconds: float
+    """Its time limit; infinity for none, 0 if the partition's own counts."""
+    gpus: int
+    gpu_type: str
+    cpus: int
+    memory: str
+    mib: int
+    """0 if sbatch reads its size in a way of its own."""
+    nodes: int
+
+    @classmethod
+    def parse(cls, options: Mapping[str, str | None]) -> "JobRequest":
+        """Return what a batch script asks for by its options."""
+        texts = {name: option_value or "" for name, option_value in options.items()}
+        gpus = parse_gpus(texts.get("gres", ""))
+        cpus, nodes, memory = (texts.get(name, "") for name in ("cpus-per-task", "nodes", "mem"))
+        try:
+            mib = parse_memory(memory)
+        except QuantityError:
+            mib = 0
+        return cls(
+            partition=texts.get("partition", ""),
+            qos=texts.get("qos", ""),
+            seconds=read_limit(texts["time"]) if texts.get("time") else 0.0,
+            gpus=sum(number for _, number in gpus),
+            gpu_type=next((kind for kind, _ in gpus if kind), ""),
+            cpus=int(cpus) if cpus.isdigit() else 0,
+            memory=memory,
+            mib=mib,
+            nodes=int(nodes) if nodes.isdigit() else 1,
+        )
+
+    def fits(self, nodes: NodeGroup) -> bool:
+        """Return whether a node has what the job asks for of each, whatever its state."""
+        has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
+        return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib
+
+    def count_fitting(self, node_groups: Iterable[NodeGroup]) -> int:
+        """Return how many nodes have what the job asks for."""
+        return sum(node_group.count for node_group in node_groups if self.fits(node_group))
+
 
 NOT_NOW = r"Requested node configuration is not available|Requested nodes are busy"
 """What `--test-only` says also of a job that would wait: it counts nodes out of service as absent, sbatch does not."""

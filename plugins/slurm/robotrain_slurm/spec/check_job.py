@@ -22,9 +22,8 @@ from robotrain_sources.local_path.remote_folder import is_same_host, parse_remot
 from robotrain_sources.local_path.remote_kind import KIND as REMOTE_FOLDERS
 
 from robotrain_slurm.login.address import check_login
-from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import managed_options, options, prologue, variables
-from robotrain_slurm.spec.cluster_paths import keep_home
+from robotrain_slurm.settings import SlurmSettings, keep_home
+from robotrain_slurm.spec import options, script, variables
 from robotrain_slurm.spec.container import check_mounts
 from robotrain_slurm.spec.uploads import is_uploaded
 
@@ -77,7 +76,7 @@ def _check_option(name: str, value: str) -> Iterator[Problem]:
     option_text = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
         yield make_problem("value-invalid.sbatch-name", f"{SBATCH_FLAG} NAME=VALUE", given=option_text)
-    elif option := managed_options.find_managed(name):
+    elif option := options.find_managed(name):
         yield make_problem("option-owned", suggest_leaving_out(SBATCH_FLAG), given=option_text, option=option)
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
         yield make_problem("option-owned", "--gpus N", given=option_text, option="gres=gpu")
@@ -87,7 +86,7 @@ def _check_option(name: str, value: str) -> Iterator[Problem]:
 
 def _check_variable(name: str, value: str) -> Iterator[Problem]:
     option = variables.get_option_name(name)
-    if not option or option in managed_options.MANAGED:
+    if not option or option in options.MANAGED:
         yield make_problem("variable-unused", where=name, name=name)
     elif re.search(_CONTROL, value):
         yield make_problem("value-invalid.control-character", where=name, given=value, what=name)
@@ -142,15 +141,15 @@ def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 
 def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
     """Check the names of modules and the file of the prologue, which goes into the plan."""
-    for name in prologue.list_modules(settings):
-        if not re.fullmatch(prologue.MODULE_NAME, name, re.ASCII):
+    for name in script.list_modules(settings):
+        if not re.fullmatch(script.MODULE_NAME, name, re.ASCII):
             reason = "It has letters, digits and `_.+/@=-`, and begins with a letter or a digit."
             yield _make_invalid_value_problem("--module", name, "the name of a module", reason, "--module cuda/12.4")
             return
     path = settings.prologue or ""
     try:
-        script_lines = prologue.read_prologue(settings)
-    except prologue.PrologueError as error:
+        script_lines = script.read_prologue(settings)
+    except script.PrologueError as error:
         yield _make_invalid_value_problem("--prologue", path, "a file that a batch script begins with", str(error))
     except OSError as error:
         reason = f"{error.strerror or error}."

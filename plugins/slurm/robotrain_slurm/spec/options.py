@@ -12,7 +12,7 @@ from robotrain.run_folder.scheduler_settings import TIME_FORMS, fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import managed_options, variables
+from robotrain_slurm.spec import variables
 
 Option = tuple[str, str | None]
 """The long name of an option of sbatch without dashes, and its value; None for a flag."""
@@ -58,9 +58,7 @@ def collect_other_options(settings: SlurmSettings) -> dict[str, str | None]:
     options_by_name = {
         option: value
         for name, value in sbatch_options.items()
-        if variables.is_variable(name)
-        and (option := variables.get_option_name(name))
-        and option not in managed_options.MANAGED
+        if variables.is_variable(name) and (option := variables.get_option_name(name)) and option not in MANAGED
     }
     options_by_name |= {name: value for name, value in sbatch_options.items() if not variables.is_variable(name)}
     return {name: _read_value(name, value) for name, value in options_by_name.items() if not _is_off(name, value)}
@@ -158,3 +156,21 @@ def derive_defaults(job: Job, settings: SlurmSettings) -> Mapping[str, PlatformD
         seconds = choose_stop_seconds(job, settings)
         defaults["stop_seconds"] = PlatformDefault(str(seconds), "at most a third of the time limit")
     return defaults
+
+
+MANAGED = (
+    *("account", "array", "chdir", "cluster", "clusters", "comment", "constraint", "container", "container-id"),
+    *("container-image", "container-mounts", "container-name", "cpus-per-task", "dependency", "error", "exclude"),
+    *("export", "export-file", "get-user-env", "gpus", "gpus-per-node", "gpus-per-socket", "gpus-per-task", "help"),
+    *("input", "job-name", "kill-on-invalid-dep", "mem", "no-requeue", "nodes", "ntasks", "ntasks-per-gpu"),
+    *("ntasks-per-node", "open-mode", "output", "parsable", "partition", "qos", "quiet", "requeue", "signal", "tasks"),
+    *("tasks-per-node", "test-only", "time", "usage", "verbose", "version", "wait", "workdir", "wrap"),
+)
+"""Their long names. Submits are found by `comment`, `job-name`, `array` and `requeue`."""
+
+
+def find_managed(name: str) -> str:
+    """Return the managed option that a name is, or is short for, as sbatch reads it; empty for none."""
+    if name in MANAGED:
+        return name
+    return next((option for option in MANAGED if option.startswith(name)), "")

@@ -27,8 +27,7 @@ from robotrain_slurm.spec.check_job import check_continuation, check_job
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
-from robotrain_slurm.spec.prologue import read_prologue
-from robotrain_slurm.spec.script import BATCH_MODULE, make_script
+from robotrain_slurm.spec.script import BATCH_MODULE, make_script, read_prologue
 from robotrain_slurm.spec.submission_spec import (
     OUTPUT_FILE,
     SCRIPT_FILE,
