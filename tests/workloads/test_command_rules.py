@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.command import placeholders
 
 DATA = ("--dataset-path", str(Path(__file__).parents[2] / "examples/pusht-mini/dataset"))
@@ -124,101 +123,6 @@ ACCEPTED = [
     ("", "python /opt/app/trian.py"),
     ("", "bash -c trian.sh"),
 ]
-
-
-@pytest.mark.parametrize(("options", "is_warned"), [("", True), ("--checkpoints checkpoint_{step}.json", False)])
-def test_a_script_that_would_read_a_folder_of_all_files_is_warned_of(find_problems, tmp_path, options, is_warned):
-    saved = tmp_path / "saved/000300"
-    saved.mkdir(parents=True)
-    for step in (100, 200, 300):
-        (saved / f"checkpoint_{step}.json").write_text("{}")
-    (saved / "robotrain-program.json").write_text('{"path": "", "is_file": false}')
-    checkpoint.seal_checkpoint(saved, step=300, run="command-00000000-1", job="0" * 64)
-    answer = find_problems(f"--shell --resume-from {saved} {options}", "'train $ROBOTRAIN_RESUME'")[1]
-    assert answer.exit_code == 0
-    assert ("--checkpoints 'checkpoint_{step}.json'" in answer.stderr) == is_warned
-
-
-def test_an_argument_that_leads_out_of_the_code_is_warned_of_where_it_exists(find_problems, tmp_path):
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own/train.py").touch()
-    for argument, codes in (("--data=../train.py", ["command-path-outside"]), ("../made-by-the-program", [])):
-        warned = find_problems("--code own --no-install", f"python train.py {argument}")[1]
-        assert warned.exit_code == 0
-        assert [code for code in ("command-path-outside",) if f"[{code}]" in warned.stderr] == codes
-
-
-@pytest.mark.parametrize(
-    ("arguments", "ignore_file", "exit_code"),
-    [
-        ("--init weights/tiny.pt", ".gitignore", 2),
-        ("--init=./weights/tiny.pt", ".gitignore", 2),
-        ("--config own.yaml", ".robotrainignore", 2),
-        ("data/frames.npz", ".gitignore", 2),
-        ("--config .hidden.yaml", "", 2),
-        ("--data data", ".gitignore", 0),
-        ("--config sent.yaml", None, 0),
-        ("--init weights/not-here.pt", None, 0),
-        ("--out runs", None, 0),
-        ("--save-path weights/tiny.pt", None, 0),
-        ("--data empty", None, 0),
-    ],
-)
-def test_argument_that_names_what_is_not_sent(find_problems, tmp_path, arguments, ignore_file, exit_code):
-    code = tmp_path / "own"
-    for name in ("train.py", "weights/tiny.pt", "data/frames.npz", "own.yaml", "sent.yaml", ".hidden.yaml", "runs/log"):
-        (code / name).parent.mkdir(parents=True, exist_ok=True)
-        (code / name).touch()
-    (code / "empty").mkdir()
-    (code / ".gitignore").write_text("*.pt\ndata/\nruns\nempty\n")
-    (code / ".robotrainignore").write_text("/own.yaml\n")
-    answer = find_problems("--code own --no-install", f"python train.py {arguments}")[1]
-    assert answer.exit_code == exit_code, answer.stderr
-    assert ("[command-path-ignored]" in answer.stderr) == (ignore_file is not None)
-    assert str(code / ignore_file if ignore_file else "") in answer.stderr
-
-
-def test_code_that_is_too_large_is_said_with_what_makes_it_so(robotrain, tmp_path, monkeypatch):
-    (tmp_path / "proj").mkdir()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "proj/train.py").touch()
-    (tmp_path / "data/1.bin").touch()
-    os.truncate(tmp_path / "data/1.bin", 3_000_000_000)
-    (tmp_path / "away").symlink_to("/etc")
-    monkeypatch.chdir(tmp_path)
-    line = ("explain", "--platform", "local", "--json", "proj/train.py")
-    answer = robotrain(*line)
-    answer.check_problems(2, "code-too-large --code")
-    (problem,) = [problem for problem in answer.json["problems"] if problem["code"] == "code-too-large"]
-    assert "3.0 GB in 2 files" in problem["title"]
-    assert "data/" in problem["why"]
-    program_folder, ignoring = (way["text"] for way in problem["instead"])
-    assert program_folder == "--code proj"
-    assert robotrain(*line, *program_folder.split()).exit_code == 0
-    assert ignoring == f"echo /data/ >> {tmp_path}/.robotrainignore"
-    (tmp_path / ".robotrainignore").write_text("/data/\n")
-    answer = robotrain(*line)
-    answer.check_problems(2, "upload-links --code")
-    assert answer.json["problems"][-1]["instead"][0]["text"] == "--code proj"
-
-
-def test_a_long_look_at_the_code_is_said(robotrain, tmp_path, monkeypatch):
-    (tmp_path / "train.py").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("robotrain.slow_notice.NOTICE_SECONDS", 0)
-    answer = robotrain("explain", "--platform", "local", "train.py")
-    assert f"reading the names of the folder of code {tmp_path}: 0 so far" in answer.stderr
-
-
-def test_of_many_unused_parameters_some_are_named(find_problems):
-    answer = find_problems([word for number in range(300) for word in ("--param", f"p{number}=x")], "true")[1]
-    answer.check_problems(0, "placeholder-unused")
-
-
-def test_a_number_among_the_resume_args_is_named(robotrain):
-    robotrain(*LINE, "--resume-args", '["--resume", "{resume}", "--steps", 100]', "--", "true").check_problems(
-        2, "value-invalid --resume-args"
-    )
 
 
 @pytest.mark.parametrize(("options", "command"), ACCEPTED)

@@ -5,7 +5,6 @@ changes while it is linked is taken later.
 """
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,7 +18,6 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.command import checkpoint_pattern, program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
-from robotrain_workloads.command.held_step import read_held_step
 from robotrain_workloads.command.program_checkpoint import ChangedMeanwhile, Place, Signature
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.supervision.json_lines import JsonLines
@@ -123,7 +121,6 @@ class CheckpointFollower:
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._has_scores = has_scores
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
-        self._code = spec.code
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
         self._removed: set[int] = set()
@@ -134,8 +131,6 @@ class CheckpointFollower:
         location = program_checkpoint.find_place(Path(spec.resume), self._text) if is_restored else None
         self._restored = self._outputs / location.path if location else None
         """Where a checkpoint, maybe of another run, was put back."""
-        self._restored_files = program_checkpoint.read_signature(self._outputs) if spec.resume else {}
-        """What was among the outputs before the program continued."""
         self._next_scan = self._scanned_at = self._clock()
         self._turn = 0
         self._adopt_kept()
@@ -186,45 +181,26 @@ class CheckpointFollower:
         if self._failures or self._list_kept():
             return
         if exit_code or is_stopped:
-            self._say_unkept()
             return
         if self._pattern and self._is_resumed:
             warning_text = "the program saved no checkpoint after the one that it continued from"
             self._warn_once(warning_text, warning_text)
         elif self._pattern and not self._is_usual:
-            files_text, guess = checkpoint_pattern.describe_files(self._outputs)
-            way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
-            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {files_text}{way}"
+            files_text = checkpoint_pattern.describe_paths(program_checkpoint.list_files(self._outputs))
+            yield f"the program saved no checkpoint as {self._text} below {{outputs}}: it has {files_text}"
         elif not self._has_results and not self._has_scores():
             self._keep_outputs()
-            self._say_whole()
             yield from self._failures.values()
 
     def _keep_outputs(self) -> None:
         """Take all that the program wrote as its one checkpoint."""
         saved_checkpoint = SavedCheckpoint(self._get_step() or 0, self._outputs)
         saved_checkpoint.signature = program_checkpoint.read_signature(self._outputs)
-        if not saved_checkpoint.signature:
-            self._warn_of_nothing()
-        else:
+        if saved_checkpoint.signature:
             self._keep_checkpoint(saved_checkpoint)
-
-    def _warn_of_nothing(self) -> None:
-        """Warn of a program that left nothing, with what would keep the files that it wrote elsewhere."""
+            return
         no_files_text = "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS"
-        consequence = "the run has nothing to publish or to continue from"
-        self._warn_once(no_files_text, f"{no_files_text}: {consequence}{self._suggest_folder()}")
-
-    def _suggest_folder(self) -> str:
-        """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
-        with suppress(OSError):
-            code_names = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
-            new_folders = (
-                path for path in sorted(self._start.iterdir()) if path.name not in code_names and path.is_dir()
-            )
-            if name := next((folder.name for folder in new_folders if not folder.name.startswith((".", "__"))), ""):
-                return f" (--output-folder {name} keeps what it wrote there)"
-        return ""
+        self._warn_once(no_files_text, f"{no_files_text}: the run has nothing to publish or to continue from")
 
     def _keep_rest(self) -> None:
         """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""
@@ -247,24 +223,17 @@ class CheckpointFollower:
         ]
         if not new_weights:
             return
+        newest_step = max(self._list_kept(), default=0)
         if last_name := next((name for name in new_weights if Path(name).stem == LAST), ""):
-            self._keep_last(self._outputs / last_name)
+            last_file = self._outputs / last_name
+            step = max(rest_checkpoint.step, newest_step)
+            self._warned.add("same")  # it may take the place of the newest one
+            self._keep_checkpoint(SavedCheckpoint(step, last_file, program_checkpoint.read_signature(last_file)))
             return
-        rest_checkpoint.step = max(rest_checkpoint.step, max(self._list_kept(), default=-1) + 1)
+        rest_checkpoint.step = max(rest_checkpoint.step, newest_step + 1)
         note_text = f"what the program wrote beside its checkpoints is the checkpoint of step {rest_checkpoint.step}"
         self._send(Note(level="info", text=note_text))
         self._keep_checkpoint(rest_checkpoint)
-
-    def _keep_last(self, path: Path) -> None:
-        """Take the file that the program calls its last checkpoint, unless it is one of the others again."""
-        kept_steps = self._list_kept()
-        step = read_held_step(path)
-        if step in kept_steps:
-            return
-        if step is None:
-            step = max(self._get_step() or 0, *kept_steps)
-            self._warned.add("same")  # it may take the place of the newest one
-        self._keep_checkpoint(SavedCheckpoint(step, path, program_checkpoint.read_signature(path)))
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
@@ -401,39 +370,6 @@ class CheckpointFollower:
             note_text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
             ways = (("--checkpoints PATTERN",),)
             self._send(Note(level="info", text=f"{note_text} (--checkpoints PATTERN says another)", ways=ways))
-
-    def _say_whole(self) -> None:
-        """Say that all outputs are one checkpoint, if their names look like several."""
-        _, guess = checkpoint_pattern.describe_files(self._outputs)
-        similar_paths = checkpoint_pattern.list_similar(guess, self._outputs)
-        if len(similar_paths) > 1:
-            note_text = (
-                f"all that the program wrote is one checkpoint (--checkpoints {guess} finds {len(similar_paths)} in it)"
-            )
-            self._send(Note(level="info", text=note_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
-
-    def _say_unkept(self) -> None:
-        """Warn of files of a program that did not end as it should, of which none is a checkpoint of the run."""
-        _, guess = checkpoint_pattern.describe_files(self._outputs)
-        similar_paths = [
-            path for path in checkpoint_pattern.list_similar(guess, self._outputs) if not self._is_restored(path)
-        ]
-        if not similar_paths or self._saved or self._has_results:
-            return
-        more_note = f" and {len(similar_paths) - 2} more" if len(similar_paths) > 2 else ""
-        reason = f"not as {self._text}" if self._text else "under no usual name of a checkpoint"
-        warning_text = (
-            f"the program wrote {' and '.join(similar_paths[-2:])}{more_note} to {{outputs}}, {reason}: none of it is"
-            f" a checkpoint of the run (--checkpoints {guess} keeps it)"
-        )
-        self._send(Note(level="warning", text=warning_text, ways=((f"--checkpoints {shlex.quote(guess)}",),)))
-
-    def _is_restored(self, path: str) -> bool:
-        """Return whether the program has written nothing to a path since it continued."""
-        signature = program_checkpoint.read_signature(self._outputs / path)
-        is_file = (self._outputs / path).is_file()
-        files = {path if is_file else f"{path}/{name}": facts for name, facts in signature.items()}
-        return files.items() <= self._restored_files.items()
 
     def _fail(self, path: Path, reason: str) -> None:
         """Let the run fail, unless a later trial succeeds."""

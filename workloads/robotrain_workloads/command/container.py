@@ -23,8 +23,8 @@ from robotrain_workloads.command import (
     program_packages,
     program_spec,
     program_start,
-    resume_path,
 )
+from robotrain_workloads.command.checkpoint_pattern import describe_paths
 from robotrain_workloads.command.program_environment import (
     program_environment as program_environment,  # part of the plugin
 )
@@ -74,8 +74,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[P
             yield make_data_problem(f"{title}, as {pattern}" if pattern else title, *ways, parameters.RESUME_LINE)
     words = parameters.parse_resume_args(document.parameters["resume_args"])
     for folder in resume_folders:
-        if unclear := resume_path.find_unclear(folder, pattern, words):
-            yield make_data_problem(unclear.title, *(text for text, _ in unclear.ways))
+        if files := program_checkpoint.find_unclear_files(folder, pattern, words):
+            title = f"{folder} is no checkpoint that the program saved, but all that it wrote"
+            yield make_data_problem(f"{title}: {describe_paths(files)}", "--checkpoints PATTERN")
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -42,7 +42,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_nodes(job)
     program_problems = list(rules.check_program_file(job))
     yield from program_problems
-    yield from rules.check_outside_paths(job)
     yield from syntax_rules.check_syntax(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
