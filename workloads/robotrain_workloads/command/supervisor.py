@@ -21,10 +21,9 @@ from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.parameters import is_continued
-from robotrain_workloads.command.printed_scores import PrintedScores
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
-from robotrain_workloads.command.results import ResultsFollower
+from robotrain_workloads.command.results import PrintedScores, ResultsFollower
 from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision.node_program import OTHER_LINE

@@ -1,7 +1,8 @@
-"""Rules of `command` about the packages of its program, on the submit side."""
+"""Rules of `command` about its program, on the submit side: its syntax, and the packages that it imports."""
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
 from robotrain_workloads.command import program_files, program_packages, rules, script_facts
+from robotrain_workloads.command.rules import find_script
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -29,6 +31,7 @@ FLAGS = {
     "python_version": "--python-version",
     "allow_builds": "--allow-builds",
 }
+MAX_TEXT = 80
 
 
 def check_environment(job: "Job") -> Iterator[Problem]:
@@ -131,3 +134,20 @@ def check_runner(job: "Job") -> Iterator[Problem]:
 
 def _make_conflict(flag: str, when: str, reason: str, ways: tuple[Suggestion, ...]) -> Problem:
     return make_problem("option-without-effect.packages", *ways, where=flag, when=when, why=reason)
+
+
+def check_syntax(job: "Job") -> Iterator[Problem]:
+    """Refuse a script that this Python cannot read; warn where the job has another one."""
+    if (script := find_script(job)) is None:
+        return
+    folder, name = script
+    if fault := program_files.read_syntax(folder / name)[1]:
+        is_here = job["install"] and not job["python_version"] and not job["shipped_environment"]
+        yield make_problem(
+            "program-unreadable",
+            where=f"{redact(name)}:{fault.lineno}",
+            given=(fault.text or "").strip()[:MAX_TEXT],
+            reason=fault.msg,
+            minor=sys.version_info[1],
+            severity="error" if is_here else "warning",
+        )
