@@ -17,7 +17,7 @@ from robotrain_workloads.lerobot import dataset_preparation, dataset_shares
 from robotrain_workloads.lerobot.dataset_shares import Share
 from robotrain_workloads.lerobot_mixture import training as mixture_training
 from robotrain_workloads.lerobot_mixture.episode_split import MixtureEpisodes
-from robotrain_workloads.lerobot_mixture.sampler import BLOCK, MixtureSampler
+from robotrain_workloads.lerobot_mixture.training import BLOCK, MixtureSampler
 from robotrain_workloads.lerobot_train import container, tracking
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, STEPS

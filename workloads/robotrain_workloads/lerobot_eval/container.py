@@ -29,7 +29,6 @@ from robotrain_workloads.lerobot import (
     dataset_preparation,
     device,
     episode_numbers,
-    hub_cache,
     lineage,
     policy,
     policy_packages,
@@ -205,7 +204,7 @@ def _get_output(document: JobDocument) -> Path:
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
     job, *reference_jobs = make_jobs(document, data, is_complete=True)
-    hub_cache.fill_cache(data, work, job.trusted)
+    run_setup.fill_cache(data, work, job.trusted)
     request = _make_request(job, data, work)
     compared_policies = [
         dataclasses.replace(held_out.find_policy(reference_job), role=references.ROLE)

@@ -32,7 +32,7 @@ from robotrain_workloads.lerobot_eval.simulation_rules import (
     make_flag,
     make_unused_problem,
 )
-from robotrain_workloads.lerobot_options import option_names, package_options
+from robotrain_workloads.lerobot_options import option_names
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -232,8 +232,8 @@ def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     compared_options: tuple[str, ...] = (argument,)
     if job["packages"]:
         lerobot = versions.get_version(job["lerobot_version"])
-        compared_options, unchecked_names = package_options.split_options(compared_options, lerobot, is_known=True)
-        yield from package_options.warn_of_unchecked(unchecked_names)
+        compared_options, unchecked_names = option_names.separate_unchecked(compared_options, lerobot, is_known=True)
+        yield from option_names.warn_of_unchecked(unchecked_names)
     yield from option_names.check_names(compared_options, {}, OWNED_OPTIONS, json_prefix="policy.")
 
 

@@ -31,16 +31,13 @@ from robotrain_workloads.lerobot import (
     dataset_shares,
     device,
     episode_numbers,
-    feature_renames,
-    hub_cache,
     image_weights,
     lineage,
     parameters,
     policy,
-    policy_card,
+    policy_features,
     policy_packages,
     policy_repositories,
-    precision,
     run_setup,
     start_check,
     versions,
@@ -49,8 +46,6 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import (
-    adapter_options,
-    card,
     implied_inputs,
     predicted_policy,
     published_checkpoints,
@@ -60,7 +55,7 @@ from robotrain_workloads.lerobot_train import (
     wandb,
     worker_count,
 )
-from robotrain_workloads.lerobot_train.frames import frame_options
+from robotrain_workloads.lerobot_train.frames import frame_plan
 from robotrain_workloads.nodes import node_launch
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
@@ -143,8 +138,8 @@ def _find_problems(job: LerobotJob) -> Iterator[Problem | str]:
     yield from image_weights.find_problems(job)
     if root:
         yield from comparison.find_problems(job)
-    yield from adapter_options.find_problems(job)
-    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
+    yield from trainer_options.find_problems(job)
+    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in trainer_options.find_precision_problems(job))
 
 
 def _find_mismatches(job: LerobotJob) -> Iterator[Problem | str]:
@@ -197,7 +192,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     mismatches = list(_find_mismatches(job)) if document.parameters["bags"] else []  # which are not known before
     if mismatches:
         raise JobFailed("; ".join(map(summarize_problem, mismatches)), EXIT_PREFLIGHT, "data")
-    hub_cache.fill_cache(data, work, job.trusted)
+    run_setup.fill_cache(data, work, job.trusted)
     output = run_setup.resolve_output_folder(document, work)
     recovered_start, notes = resume.recover_earlier_attempt(job, output)
     if recovered_start:
@@ -206,8 +201,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         raise job.start_error
     else:
         warnings = (Note(level="warning", text=text) for text in _list_warnings(job))
-        renames = feature_renames.parse_renames(job.parameters)
-        rename_notes = feature_renames.list_notes(renames, job.start.settings, job.model)
+        renames = policy_features.parse_renames(job.parameters)
+        rename_notes = policy_features.list_notes(renames, job.start.settings, job.model)
         notes = (*notes, *resume.list_notes(job), *warnings, *rename_notes)
     workers = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)
@@ -278,8 +273,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description=tracking.describe_model(job),
         tags=tracking.make_model_tags(job),
         lineage=tracking.make_lineage(document),
-        describes=card.describe_policy(job),
-        path_files=policy_card.PATH_FILES,
+        describes=tracking.describe_policy(job),
+        path_files=lineage.PATH_FILES,
         hands_over=scored_checkpoints,
         saved_steps=published_checkpoints.list_saved_steps(job) if scored_checkpoints else (),
     )
@@ -302,7 +297,7 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield f"--first={start.step}"
     if start.mode == "weights":
         yield "--new-processors"
-    yield from adapter_options.make_launcher_arguments(job)
+    yield from trainer_options.make_launcher_arguments(job)
     weights = image_weights.find_needed(job) if start.mode == "scratch" else ""
     if weights and (source := image_weights.find_source(job.folders, weights)):
         yield from ("--weights", str(image_weights.find_file(job.folders[source])), f"--weights-name={weights}")
@@ -320,7 +315,7 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
             yield "--relative-statistics"
     if read_numbers := statistics_needs.list_read_numbers(job):
         yield f"--read-numbers={json.dumps(read_numbers)}"
-    if settings := frame_options.make_settings(job):
+    if settings := frame_plan.make_settings(job):
         yield f"--frame-cache={json.dumps(settings)}"
     if job.document.placement.cores_option:
         yield f"--cores-option={job.document.placement.cores_option}"

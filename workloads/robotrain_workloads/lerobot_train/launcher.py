@@ -3,6 +3,7 @@
 import argparse
 import functools
 import importlib
+import json
 import multiprocessing
 import signal
 import sys
@@ -20,9 +21,9 @@ from robotrain_workloads.lerobot import (
     device,
     episode_numbers,
     ffmpeg_libraries,
-    hub_cache,
     policy,
     policy_packages,
+    run_setup,
     warm_up,
 )
 from robotrain_workloads.lerobot.options import (
@@ -37,11 +38,10 @@ from robotrain_workloads.lerobot_train.completed_options import (
     get_dataset_folder,
     remove_empty_output,
 )
-from robotrain_workloads.lerobot_train.early_stop import TrainingEnded
 from robotrain_workloads.lerobot_train.episode_options import parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
-from robotrain_workloads.lerobot_train.launcher_options import parse_launcher_options
 from robotrain_workloads.lerobot_train.trainer_installation import install_changes, install_monitor
+from robotrain_workloads.lerobot_train.trainer_monitor import TrainingEnded
 from robotrain_workloads.lerobot_training import process_group
 from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
@@ -217,7 +217,7 @@ def _explain_trainer_error(
 
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
-    return hub_cache.explain_missing_repository(error) or data_errors.explain_reading_error(
+    return run_setup.explain_missing_repository(error) or data_errors.explain_reading_error(
         error,
         root,
         lambda: find_problems(launcher_options, options, root),
@@ -234,6 +234,36 @@ def _kill_workers() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would hide the real error
     for process in multiprocessing.active_children():
         process.kill()
+
+
+def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the launcher's options. Raise SystemExit for any that it does not have."""
+    parser = argparse.ArgumentParser(prog="launcher")
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
+    parser.add_argument("--weights", type=Path, help="a file of weights that the cameras' network starts from")
+    parser.add_argument("--weights-name", default="", help="the name that torchvision has for them")
+    parser.add_argument("--given-weights", action="store_true", help="the user gives the file")
+    parser.add_argument("--first", type=int, default=0, help="the step to continue from")
+    parser.add_argument("--loads-alone", action="store_true", help="the user wants no process that loads data")
+    parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
+    parser.add_argument("--base", type=Path, help="the folder of the policy that the trained adapter belongs to")
+    parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")
+    parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
+    parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
+    parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
+    parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
+    parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
+    parser.add_argument("--mixture", type=json.loads, help="name and share of the samples of each dataset")
+    parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
+    parser.add_argument("--frame-cache", type=json.loads, default={}, help="of decoded frames, as JSON")
+    parser.add_argument("--stop-after", type=int, default=0, help="validations without a lower loss")
+    parser.add_argument("--cores-option", default="", help="what gives the job more cores, for people")
+    parser.add_argument("--nodes", type=int, default=1, help="how many train together")
+    parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
+    parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")
+    parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,15 @@ from robotrain_workloads.exit_status import WorkFailed
 from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
-    feature_renames,
     file_formats,
     policy,
     policy_features,
     training_history,
     versions,
 )
-from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import STATE, WORLD, get_padded_size, get_policy_inputs
+from robotrain_workloads.lerobot.training_history import read_dataset_texts
 from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.simulation import SIMULATED_ENVIRONMENTS
@@ -95,7 +94,7 @@ def _load_renames(model: Path) -> Mapping[str, str]:
             (
                 dict(step["config"]["rename_map"])
                 for step in steps
-                if step.get("registry_name") == feature_renames.RENAME_STEP
+                if step.get("registry_name") == policy_features.RENAME_STEP
             ),
             {},
         )
