@@ -105,12 +105,12 @@ def test_rank_gives_lerobot_an_adapter_that_adds_as_it_is(tmp_path):
         "--peft.r": "16",
         "--peft.lora_alpha": "16",
     }
-    assert options["--base"] == str(EXAMPLE / "base")
+    assert job_documents.read_request(job_documents.get_work(job).arguments).base == str(EXAMPLE / "base")
     other = dataclasses.replace(job, trainer_args=("--peft.lora_alpha=32",))
     options = job_documents.read_options(job_documents.get_work(other).arguments)
     assert options["--peft.lora_alpha"] == "32"
     plain = job_documents.training(EXAMPLE / "dataset", place, starts=starts)
-    assert "--base" not in job_documents.read_options(job_documents.get_work(plain).arguments)
+    assert not job_documents.read_request(job_documents.get_work(plain).arguments).base
 
 
 def test_the_card_of_an_adapter_names_its_base_and_not_what_it_went_on_from(make_adapter, tmp_path):
@@ -168,10 +168,11 @@ def test_training_from_an_adapter_goes_on_with_it(make_adapter, tmp_path):
     job = job_documents.training(
         EXAMPLE / "dataset", place, starts={"policy": folder, "backbone": base}, rename=START[3]
     )
-    options = job_documents.read_options(job_documents.get_work(job).arguments)
+    arguments = job_documents.get_work(job).arguments
+    options, request = job_documents.read_options(arguments), job_documents.read_request(arguments)
     assert (options["--peft.method_type"], options["--peft.r"]) == ("LORA", "4")
-    assert (options["--policy.path"], options["--base"]) == (str(folder), str(EXAMPLE / "base"))
-    assert json.loads(options["--base-reference"])["sha256"] == WEIGHTS_DIGEST
+    assert (options["--policy.path"], request.base) == (str(folder), str(EXAMPLE / "base"))
+    assert request.base_reference["sha256"] == WEIGHTS_DIGEST
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ def test_checkpoint_is_saved_with_the_base_by_reference(tmp_path):
         return cfg.policy.pretrained_path
 
     reference = adapter.Base("huggingface", "lab/base", COMMIT)
-    base, training = trainer_installation.BasePolicy(EXAMPLE / "base", json.dumps(reference._asdict())), Training()
+    base, training = trainer_installation.BasePolicy(EXAMPLE / "base", reference._asdict()), Training()
     assert base.save(save, checkpoint_dir=tmp_path, cfg=training) is None
     assert training.policy.pretrained_path == Path("/data/base")
     folder = tmp_path / "pretrained_model"

@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+from job_documents import read_request
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.process.stop import STOPPED_STATUS
 from robotrain_workloads.lerobot_train import container
@@ -210,7 +211,8 @@ def test_job_of_two_nodes_is_started_by_the_platforms_command(training, tmp_path
     assert {"--count=2", '--launcher=["srun", "--nodes=2"]'} <= {*words[: words.index("--")]}
     inner = words[words.index("--") + 1 :]
     assert inner[:3] == ("-m", container.MULTI_GPU_LAUNCHER, "--count=4")
-    assert {"--nodes=2", "--ranks=8", "--batch=32"} <= {*inner}
+    request = read_request(inner)
+    assert (request.nodes, request.ranks, request.batch) == (2, 8, 32)
 
 
 def test_job_that_the_platform_starts_on_each_node_has_the_rank_of_the_platform(training, tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """The options of LeRobot's trainer that are known only where it runs: device, episodes, split and decoder."""
 
-import argparse
 import importlib
 import random
 import time
@@ -29,6 +28,7 @@ from robotrain_workloads.lerobot_train.episode_options import (
     parse_episodes,
 )
 from robotrain_workloads.lerobot_train.frames.frame_plan import is_kept
+from robotrain_workloads.lerobot_train.request import TrainingRequest
 from robotrain_workloads.lerobot_train.trainer_options import DECODER, PYAV, TOLERANCE
 from robotrain_workloads.lerobot_training.process_group import NodesStop, StopHandler
 
@@ -48,26 +48,24 @@ def get_dataset_folder(options: Sequence[str]) -> Path:
     return Path(get_option_value(options, "--dataset.root") or "")
 
 
-def complete_options(
-    options: Sequence[str], launcher_options: argparse.Namespace, stop_handler: StopHandler
-) -> list[str]:
+def complete_options(options: Sequence[str], request: TrainingRequest, stop_handler: StopHandler) -> list[str]:
     """Return LeRobot's options with those that depend on this machine and on the dataset, and tell what was chosen.
 
     Raise SystemExit as preflight for data that cannot be trained on.
     """
     root = get_dataset_folder(options)
-    chosen_device = device.choose_device(launcher_options.device)
+    chosen_device = device.choose_device(request.device)
     if isinstance(stop_handler, NodesStop):
         stop_handler.require_same(chosen_device, device.name_hardware(chosen_device))
-    options = [*options, f"--{launcher_options.trains}.device={chosen_device}"]
-    options += make_episode_options(launcher_options.exclude_episodes, root, options)
-    if device.is_first_rank() and not launcher_options.first:
-        _check_tables(launcher_options, options, root)
-    episode_order = choose_episode_order(root, options, launcher_options)
+    options = [*options, f"--{request.trains}.device={chosen_device}"]
+    options += make_episode_options(request.exclude_episodes, root, options)
+    if device.is_first_rank() and not request.first:
+        _check_tables(request, options, root)
+    episode_order = choose_episode_order(root, options, request)
     options += hold_out_whole_bags(root, options, episode_order)
     options += disable_empty_split(root, options)
-    if launcher_options.mixture:
-        note_mixture_split(root, options, launcher_options)
+    if request.mixture:
+        note_mixture_split(root, options, request)
     decoder = choose_decoder(root, options)
     if decoder.backend and not get_option_value(options, DECODER):
         options.append(f"{DECODER}={decoder.backend}")
@@ -77,7 +75,7 @@ def complete_options(
         split = {"val_split": get_option_value(options, SPLIT_OPTION) or "0"}
         decodes = {"video_backend": decoder.backend, "video_decoder": decoder.program} if decoder.backend else {}
         emit_event(Track(params={**split, **decodes}))
-        note_data(launcher_options, root, has_chosen=parse_episodes(options) is not None)
+        note_data(request, root, has_chosen=parse_episodes(options) is not None)
     return options
 
 
@@ -89,7 +87,7 @@ def remove_empty_output(options: Sequence[str]) -> None:
             output.rmdir()
 
 
-def find_problems(launcher_options: argparse.Namespace, options: Sequence[str], root: Path) -> list[Finding]:
+def find_problems(request: TrainingRequest, options: Sequence[str], root: Path) -> list[Finding]:
     """Return why the tables of the dataset do not agree, for a training with these options. Raise as the comparison."""
     from robotrain_workloads.dataset_check import checks  # numpy starts threads
     from robotrain_workloads.dataset_check.load import Training
@@ -98,16 +96,16 @@ def find_problems(launcher_options: argparse.Namespace, options: Sequence[str], 
     training = Training(
         parse_episodes(options),
         float(tolerance) if tolerance else None,
-        launcher_options.allow_non_finite,
-        **launcher_options.read_numbers,
+        request.allow_non_finite,
+        **request.read_numbers,
     )
     return checks.check_tables(root, training)[1]
 
 
-def _check_tables(launcher_options: argparse.Namespace, options: Sequence[str], root: Path) -> None:
+def _check_tables(request: TrainingRequest, options: Sequence[str], root: Path) -> None:
     """End as preflight if the tables of the dataset do not agree, with what to do."""
     try:
-        findings = find_problems(launcher_options, options, root)
+        findings = find_problems(request, options, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
         note_text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
         emit_event(Note(level="warning", text=note_text))
@@ -116,12 +114,12 @@ def _check_tables(launcher_options: argparse.Namespace, options: Sequence[str], 
         end_as_preflight(data_errors.REFUSED + "; ".join(map(str, findings)))
 
 
-def note_data(launcher_options: argparse.Namespace, root: Path, *, has_chosen: bool) -> None:
+def note_data(request: TrainingRequest, root: Path, *, has_chosen: bool) -> None:
     """Tell what only the dataset's files show, which do not keep the training from running."""
-    if has_chosen and not launcher_options.computed_statistics and not launcher_options.first:
+    if has_chosen and not request.computed_statistics and not request.first:
         note_text = "numbers are normalized with the statistics of the whole dataset, of the other episodes too"
         emit_event(Note(level="info", text=note_text, ways=((statistics_needs.COMPUTED_WAY,),)))
-    if launcher_options.reads_task:
+    if request.reads_task:
         taskless_episodes = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if taskless_episodes:
             emit_event(

@@ -1,9 +1,7 @@
-"""Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher … -- OPTIONS`."""
+"""Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher REQUEST -- OPTIONS`."""
 
-import argparse
 import functools
 import importlib
-import json
 import multiprocessing
 import signal
 import sys
@@ -40,6 +38,7 @@ from robotrain_workloads.lerobot_train.completed_options import (
 )
 from robotrain_workloads.lerobot_train.episode_options import parse_episodes
 from robotrain_workloads.lerobot_train.frames import frame_cache
+from robotrain_workloads.lerobot_train.request import TrainingRequest, parse_request
 from robotrain_workloads.lerobot_train.trainer_installation import install_changes, install_monitor
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainingEnded
 from robotrain_workloads.lerobot_training import process_group
@@ -168,46 +167,42 @@ def _prepare_training(options: Sequence[str]) -> None:
 
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     """Run the trainer. Raise SystemExit with a sentence, or with the exit code of a trainer that was stopped."""
-    separator = arguments.index("--")
-    launcher_options = parse_launcher_options(arguments[:separator])
-    options = arguments[separator + 1 :]
-    if device.is_first_rank() and launcher_options.tag:
-        emit_event(Track(tags=dict(tag.split("=", 1) for tag in launcher_options.tag)))
+    request, options = parse_request(arguments[0]), arguments[2:]
+    if device.is_first_rank() and request.tags:
+        emit_event(Track(tags=request.tags))
     if isinstance(stop_handler, NodesStop):
-        stop_handler.require_same_start(launcher_options.first)
-    if launcher_options.first >= int(get_option_value(options, "--steps") or 1):  # an earlier attempt finished
+        stop_handler.require_same_start(request.first)
+    if request.first >= int(get_option_value(options, "--steps") or 1):  # an earlier attempt finished
         return
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        options = complete_options(options, launcher_options, stop_handler)
-        if not launcher_options.first:
+        options = complete_options(options, request, stop_handler)
+        if not request.first:
             remove_empty_output(options)
         sys.argv = ["lerobot-train", *options]  # LeRobot reads it several times
         module = _import_trainer()
         policy_packages.register_policies(find_policy_type(options))
-    install_changes(module, options, launcher_options)
+    install_changes(module, options, request)
     explain_refusals(options)
-    monitor = install_monitor(module, options, launcher_options, stop_handler)
+    monitor = install_monitor(module, options, request, stop_handler)
     data_errors.guard_frames()
     root = get_dataset_folder(options)
     try:
-        with frame_cache.start(root, options, launcher_options.frame_cache):
+        with frame_cache.start(root, options, request.frame_cache):
             module.main()
     except TrainingEnded:
         pass
     except Exception as error:
-        if sentence := _explain_trainer_error(error, launcher_options, options, root):
-            raise WorkFailed(f"{episode_numbers.keep_excluded(sentence, launcher_options.exclude_episodes)}") from error
+        if sentence := _explain_trainer_error(error, request, options, root):
+            raise WorkFailed(f"{episode_numbers.keep_excluded(sentence, request.exclude_episodes)}") from error
         raise
     finally:
         _kill_workers()
     monitor.require_finite_loss()
 
 
-def _explain_trainer_error(
-    error: Exception, launcher_options: argparse.Namespace, options: Sequence[str], root: Path
-) -> str:
+def _explain_trainer_error(error: Exception, request: TrainingRequest, options: Sequence[str], root: Path) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
 
     def find_unreadable_episodes() -> data_errors.UnreadableEpisodes:
@@ -220,7 +215,7 @@ def _explain_trainer_error(
     return run_setup.explain_missing_repository(error) or data_errors.explain_reading_error(
         error,
         root,
-        lambda: find_problems(launcher_options, options, root),
+        lambda: find_problems(request, options, root),
         find_unreadable_episodes,
     )
 
@@ -234,36 +229,6 @@ def _kill_workers() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would hide the real error
     for process in multiprocessing.active_children():
         process.kill()
-
-
-def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the launcher's options. Raise SystemExit for any that it does not have."""
-    parser = argparse.ArgumentParser(prog="launcher")
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
-    parser.add_argument("--weights", type=Path, help="a file of weights that the cameras' network starts from")
-    parser.add_argument("--weights-name", default="", help="the name that torchvision has for them")
-    parser.add_argument("--given-weights", action="store_true", help="the user gives the file")
-    parser.add_argument("--first", type=int, default=0, help="the step to continue from")
-    parser.add_argument("--loads-alone", action="store_true", help="the user wants no process that loads data")
-    parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
-    parser.add_argument("--base", type=Path, help="the folder of the policy that the trained adapter belongs to")
-    parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")
-    parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
-    parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
-    parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
-    parser.add_argument("--computed-statistics", action="store_true", help="of numbers, from the frames that are read")
-    parser.add_argument("--relative-statistics", action="store_true", help="actions are normalized when relative")
-    parser.add_argument("--mixture", type=json.loads, help="name and share of the samples of each dataset")
-    parser.add_argument("--read-numbers", type=json.loads, default={}, help="features, by option of the comparison")
-    parser.add_argument("--frame-cache", type=json.loads, default={}, help="of decoded frames, as JSON")
-    parser.add_argument("--stop-after", type=int, default=0, help="validations without a lower loss")
-    parser.add_argument("--cores-option", default="", help="what gives the job more cores, for people")
-    parser.add_argument("--nodes", type=int, default=1, help="how many train together")
-    parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
-    parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")
-    parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

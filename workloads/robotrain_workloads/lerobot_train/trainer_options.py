@@ -281,14 +281,6 @@ def find_base(job: LerobotJob) -> tuple[Base, Path] | None:
     return adapter.load_adapter(job.start.model_folder).base, job.policy_folder  # an earlier attempt
 
 
-def make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
-    """Yield what tells the launcher the base of the adapter that is trained."""
-    if base_policy := find_base(job):
-        base, folder = base_policy
-        yield f"--base={folder}"
-        yield f"--base-reference={json.dumps(base._asdict())}"
-
-
 def make_tags(job: LerobotJob) -> dict[str, str]:
     """Return the tags of a registered adapter: its method, its rank and its base; none of a whole policy."""
     if not trains_adapter(job):
