@@ -37,7 +37,6 @@ BENCHMARKS = (
     Benchmark("watching", "Watching a run"),
     Benchmark("option_check", "Options of the trainer"),
     Benchmark("trainer_check", "Asking the trainer"),
-    Benchmark("wrong_jobs", "Wrong jobs"),
     Benchmark("data_check", "Data checks"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
