@@ -245,25 +245,6 @@ def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, 
     assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 
-def test_what_is_not_in_the_python_of_this_machine_is_refused_there(robotrain, tmp_path, monkeypatch):
-    """Elsewhere it is a warning: nobody knows from here what the Python there has."""
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab/helper.py").write_text("def f():\n  import late_module\n")
-    (tmp_path / "lab/train.py").write_text("import json\nimport helper, absent_module\nimport pytest\n")
-    monkeypatch.chdir(tmp_path / "lab")
-    bin_folder = str(Path(sys.executable).parent)
-    monkeypatch.setenv("PATH", bin_folder)
-    line = ("explain", "command", "--code", ".", "--platform", "local")
-    answer = robotrain(*line, *COMMAND)
-    answer.check_problems(2, "packages-missing --")
-    assert "absent_module (train.py:2)" in answer.stderr
-    assert "pytest" not in answer.stderr
-    assert robotrain(*line, "--no-install", *COMMAND).exit_code == 0
-    assert robotrain(*line, "--set-env", "PYTHONPATH=/lab", *COMMAND).exit_code == 0
-    (tmp_path / "lab/train.py").write_text("import sys\nsys.path.append('/lab')\nimport absent_module\n")
-    assert robotrain(*line, *COMMAND).exit_code == 0
-
-
 SYNTAX = [
     # the script, options, what is said of it
     ("print(1", "", "error train.py:1"),

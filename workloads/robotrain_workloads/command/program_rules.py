@@ -1,6 +1,5 @@
 """Rules of `command` about its program, on the submit side: its syntax, and the packages that it imports."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,9 @@ from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.source import LOCAL_KIND
 from robotrain.redaction import redact
-from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import program_files, program_packages, rules, script_facts
+from robotrain_workloads.command import program_files, rules, script_facts
 from robotrain_workloads.command.rules import find_script
 
 if TYPE_CHECKING:
@@ -60,38 +58,9 @@ def check_imports(job: "Job") -> Iterator[Problem]:
     if program is None or not _has_no_packages(job, program[0]):
         return
     root, script = program
-    if modules := sorted(program_files.find_missing_modules(root, script)):
+    if modules := program_files.find_missing_modules(root, script):
         ways, modules_text = _suggest_packages(modules, root), _join_names(modules)
         yield make_problem("packages-missing", *ways, absent=("image",), script=redact(script), modules=modules_text)
-
-
-def check_imports_here(job: "Job") -> Iterator[Problem]:
-    """Refuse a script that imports what this machine's Python does not have, in a job that installs no packages."""
-    program = rules.find_script(job)
-    words = job.trainer_args
-    if program is None or not _has_no_packages(job, program[0]) or "/" in words[0]:
-        return
-    root, script = program
-    python = program_packages.find_python(words[0], os.environ.get("PATH", os.defpath), Path(os.sep))
-    has_own_path = "PYTHONPATH" in load_pairs(job["environ"]) or program_files.sets_module_path(root / script)
-    if python is None or has_own_path:
-        return
-    packages = program_packages.ProgramPackages(python)
-    missing_modules = {
-        module: place
-        for module, place in program_files.find_missing_modules(root, script).items()
-        if not packages.has_module(module)
-    }
-    if missing_modules:
-        ways = _suggest_packages(sorted(missing_modules), root)
-        places_text = _join_names([f"{module} ({redact(place)})" for module, place in missing_modules.items()])
-        yield make_problem(
-            "packages-missing.here",
-            *ways,
-            script=redact(script),
-            modules=places_text,
-            python=python,
-        )
 
 
 def _has_no_packages(job: "Job", root: Path) -> bool:

@@ -51,13 +51,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
-def check_job_here(job: "Job") -> "Iterator[Problem]":
-    """Check what this machine, which will run the job, has for it."""
-    from robotrain_workloads.command import program_rules
-
-    yield from program_rules.check_imports_here(job)
-
-
 def load_locker() -> ProgramLocker:
     """Import what locks the packages of the user's program."""
     from robotrain_workloads.package_lock import program_locker
@@ -180,7 +173,6 @@ COMMAND = Workload(
     ),
     get_option_name=lambda argument: "",
     check=check_job,
-    check_here=check_job_here,
 )
 
 
