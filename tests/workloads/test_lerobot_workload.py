@@ -16,7 +16,7 @@ SUBMIT_SIDE = (
     *("from_lerobot", "from_isaaclab", "translated_line", "policies", "option_finder", "option_rules", "option_names"),
     *("lazy_locker", "checkpoint_rules", "parameter_rules", "program_rules", "simulation_rules"),
     "code_rules",
-    *("program_locker", "package_locker", "lock_inputs", "lock_target", "resolution", "locking"),
+    *("program_locker", "package_locker", "lock_inputs", "lock_target", "locking"),
 )
 ENVIRONMENT_SIDE = {
     "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},

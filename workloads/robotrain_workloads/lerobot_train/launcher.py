@@ -46,11 +46,11 @@ from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
     NodesStop,
     ProcessAgreement,
+    RankStore,
     SingleProcessStop,
     StopHandler,
 )
 from robotrain_workloads.nodes.node_group import read_group
-from robotrain_workloads.nodes.rank_store import RankStore
 
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
