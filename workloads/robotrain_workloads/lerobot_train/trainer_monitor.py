@@ -101,7 +101,10 @@ class EarlyStop:
 
 
 class LateDecision:
-    """A truth that is found when it is asked for: whether LeRobot saves a step, which it asks before the validation."""
+    """A truth that is found when it is asked for: whether LeRobot saves a step, which it decides before the validation.
+
+    The door that LeRobot lacks is a hook between its validation and its save.
+    """
 
     def __init__(self, decide: Callable[[], bool]) -> None:
         self._decide = decide
@@ -111,7 +114,10 @@ class LateDecision:
 
 
 class SaveInterval(int):
-    """The steps between checkpoints, of which `STEP % INTERVAL` is 0 where `should_save(STEP, INTERVAL)` is true."""
+    """The steps between checkpoints, of which `STEP % INTERVAL` is 0 where `should_save(STEP, INTERVAL)` is true.
+
+    The door that LeRobot lacks is a hook that asks whether a step is saved: its loop computes this remainder.
+    """
 
     should_save: Callable[[int, int], bool]
 
