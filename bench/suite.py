@@ -35,8 +35,6 @@ BENCHMARKS = (
     Benchmark("pipeline_plan", "Large pipelines"),
     Benchmark("listing", "Many runs"),
     Benchmark("watching", "Watching a run"),
-    Benchmark("option_check", "Options of the trainer"),
-    Benchmark("trainer_check", "Asking the trainer"),
     Benchmark("data_check", "Data checks"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
