@@ -78,8 +78,8 @@ class SavedCheckpoint:
     """For how many seconds it has had this signature."""
     kept: Signature | None = None
     """Its signature when it became one of the run; None before."""
-    top: tuple[int, int, int] | None = None
-    """Size, time and number of the file or folder itself, when it was looked at last."""
+    inode: int | None = None
+    """The number of the file or folder itself, when it was looked at last."""
     is_reported: bool = False
     """Whether the program says that it is complete as it is now."""
 
@@ -87,14 +87,6 @@ class SavedCheckpoint:
         """Note its signature, `seconds` after the last time."""
         self.quiet = self.quiet + seconds if signature == self.signature else 0.0
         self.signature = signature
-
-    def read_top(self) -> tuple[int, int, int] | None:
-        """Return what `top` would be now; None if it is not there."""
-        try:
-            facts = self.path.lstat()
-        except OSError:
-            return None
-        return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 class CheckpointFollower:
@@ -140,8 +132,7 @@ class CheckpointFollower:
         for path, step in self._find_checkpoints():
             if path == self._restored or program_checkpoint.is_kept(path, self._get_target(step)):
                 signature = program_checkpoint.read_signature(path)
-                saved_checkpoint = self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature)
-                saved_checkpoint.top = saved_checkpoint.read_top()
+                self._saved[path] = SavedCheckpoint(step, path, signature, kept=signature, inode=_read_inode(path))
 
     def read_new(self) -> None:
         """Take the checkpoints that are complete now."""
@@ -249,42 +240,31 @@ class CheckpointFollower:
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
         steps_by_path = dict(self._find_checkpoints())
-        steps_by_path |= {
-            path: saved_checkpoint.step
-            for path, saved_checkpoint in self._saved.items()
-            if saved_checkpoint.is_reported and path not in steps_by_path
-        }
+        for path, saved_checkpoint in self._saved.items():
+            if saved_checkpoint.is_reported:
+                steps_by_path.setdefault(path, saved_checkpoint.step)
         for path, step in steps_by_path.items() if is_last else ():  # `_is_followed` compares them with each other
             saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
             saved_checkpoint.signature = saved_checkpoint.signature or program_checkpoint.read_signature(path)
-        kept_paths = [path for path in steps_by_path if path in self._saved and self._saved[path].kept]
-        self._turn = (self._turn + 1) % max(1, len(kept_paths))
+        settled_paths = [path for path, saved in self._saved.items() if saved.kept and saved.signature == saved.kept]
+        self._turn += 1
         for path, step in sorted(steps_by_path.items(), key=lambda pair: pair[1]):
             saved_checkpoint = self._saved.setdefault(path, SavedCheckpoint(step, path))
-            top_facts = saved_checkpoint.read_top()
-            if top_facts is None:
+            inode = _read_inode(path)
+            is_new = saved_checkpoint.inode != inode
+            is_settled = path in settled_paths and path != settled_paths[self._turn % len(settled_paths)]
+            if is_settled and not is_new and not is_last:  # of those that are kept, one at a time is looked into
                 continue
-            is_same = (
-                saved_checkpoint.kept is not None
-                and top_facts == saved_checkpoint.top
-                and path != kept_paths[self._turn]
-            )
-            if is_same and saved_checkpoint.signature == saved_checkpoint.kept and not is_last:
-                continue  # of those that are kept, one at a time is looked into
-            is_new = saved_checkpoint.top is None or saved_checkpoint.top[2] != top_facts[2]
             saved_checkpoint.observe(program_checkpoint.read_signature(path), seconds)
-            if not saved_checkpoint.signature or saved_checkpoint.signature == saved_checkpoint.kept:
-                saved_checkpoint.top = top_facts
-                continue
-            is_complete = self._rule.is_complete(path, saved_checkpoint.signature, saved_checkpoint.quiet, is_new)
-            if is_trusted or is_complete or (is_last and self._is_followed(saved_checkpoint)):
-                self._keep_checkpoint(saved_checkpoint)
-            if saved_checkpoint.signature:
-                saved_checkpoint.top = top_facts
+            if saved_checkpoint.signature and saved_checkpoint.signature != saved_checkpoint.kept:
+                is_complete = self._rule.is_complete(path, saved_checkpoint.signature, saved_checkpoint.quiet, is_new)
+                if is_trusted or is_complete or (is_last and self._is_followed(saved_checkpoint)):
+                    self._keep_checkpoint(saved_checkpoint)
+                if not saved_checkpoint.signature:  # it changed meanwhile: next time is as the first
+                    continue
+            saved_checkpoint.inode = inode
         for path in [
-            path
-            for path, saved_checkpoint in self._saved.items()
-            if path not in steps_by_path or saved_checkpoint.read_top() is None
+            path for path, saved_checkpoint in self._saved.items() if path not in steps_by_path or not path.exists()
         ]:
             self._failures.pop(path, None)
             if (removed_checkpoint := self._saved.pop(path)).kept is not None:
@@ -327,10 +307,8 @@ class CheckpointFollower:
             saved_checkpoint.step, saved_checkpoint.is_reported = step, True
             if self._is_usual:
                 self._is_usual, self._text, self._pattern = False, "", None
-            saved_checkpoint.signature, saved_checkpoint.top = (
-                program_checkpoint.read_signature(path),
-                saved_checkpoint.read_top(),
-            )
+            saved_checkpoint.signature = program_checkpoint.read_signature(path)
+            saved_checkpoint.inode = _read_inode(path)
             if not saved_checkpoint.signature:
                 warning_text = f"the program reported a checkpoint of step {step}, but {path} has no files"
                 self._warn_once(warning_text, warning_text)
@@ -422,3 +400,11 @@ class CheckpointFollower:
         if about not in self._warned:
             self._warned.add(about)
             self._send(Note(level="warning", text=text))
+
+
+def _read_inode(path: Path) -> int | None:
+    """Return the number of a file or folder; None if it is not there."""
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return None
