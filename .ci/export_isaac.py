@@ -30,8 +30,10 @@ LIBRARIES = ("rl_games", "rsl_rl", "sb3", "skrl", "torchrl")
 ACTIONS = ("train", "play")
 BACKENDS = "isaaclab_rl.entrypoints.backends"
 ENTRY_POINT, ENVIRONMENT = "_cfg_entry_point", "env_cfg_entry_point"
-ROOTS = {"": assets.NUCLEUS_ASSET_ROOT_DIR, "newton": assets.NEWTON_ASSET_DIR}
-"""The folders that paths of assets are written relative to, with what their lists begin with."""
+ROOT = f"{assets.NUCLEUS_ASSET_ROOT_DIR}/"
+"""What paths of assets are written relative to; Newton has a server of its own."""
+WINDOW_ASSETS = "Isaac/Props/UIElements/"
+"""Arrows and frames, which are loaded for a window alone."""
 KINDS = {int: "int", float: "number"}
 
 
@@ -71,8 +73,8 @@ def list_children(node: object) -> Iterator[tuple[str, Any]]:
 def find_assets(node: object, seen: set[int]) -> set[str]:
     """Return the texts below a node that are on an asset server, relative to its root."""
     if isinstance(node, str):
-        roots = [name for name, root in ROOTS.items() if node.startswith(f"{root}/")]
-        return {":".join(filter(None, (name, node.removeprefix(f"{ROOTS[name]}/")))) for name in roots}
+        path = node.removeprefix(ROOT)
+        return set() if path == node or path.startswith(WINDOW_ASSETS) else {path}
     if id(node) in seen:
         return set()
     seen.add(id(node))

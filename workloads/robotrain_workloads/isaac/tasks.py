@@ -26,7 +26,7 @@ class Task(NamedTuple):
     presets: Mapping[str, Sequence[str]] = {}
     """By selector (`physics`, `renderer`, `presets`) the names that it takes."""
     assets: Sequence[str] = ()
-    """The files that its configuration names, below the asset root; `newton:PATH` is below the root of Newton's."""
+    """The files that its configuration names, below the asset root."""
     simulator: str = ""
     """What it starts with by default: `newton` or `isaacsim`; empty if unknown."""
     problem: str = ""
