@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import statistics
 import sys
 import types
 import typing
@@ -108,7 +109,7 @@ class Tree:
 
 
 def format_options(version: str) -> str:
-    """Return `options.json`: the options of every training by name, and those that each choice of a group adds."""
+    """Return `options.json`: the options of every training, those of all types of a group, and what each adds."""
     tree, options, choices = Tree(), dict[str, Any](), dict[str, Any]()
 
     def add_options(name: str, prefix: str, into: dict[str, Any]) -> None:
@@ -126,7 +127,15 @@ def format_options(version: str) -> str:
                 into[prefix + option] = field
 
     add_options(tree.add(TrainPipelineConfig), "", options)
-    return format_lines({"lerobot": version, "options": options, "choices": choices})
+    usual = dict[str, Any]()
+    for group, kinds in choices.items():
+        names = set.intersection(*map(set, kinds.values()))
+        modes = {name: statistics.mode(json.dumps(fields[name]) for fields in kinds.values()) for name in names}
+        usual[group] = {name: json.loads(mode) for name, mode in modes.items()}
+        for fields in kinds.values():
+            for name in [name for name, field in usual[group].items() if fields[name] == field]:
+                del fields[name]
+    return format_lines({"lerobot": version, "options": options, "usual": usual, "choices": choices})
 
 
 def format_lines(body: Any) -> str:

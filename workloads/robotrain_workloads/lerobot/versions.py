@@ -205,6 +205,9 @@ def get_installed_version() -> LeRobotVersion:
 @functools.cache
 def _read_options(folder: Path) -> dict[str, Any]:
     options: dict[str, Any] = json.loads((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+    for group, types in options["choices"].items():
+        usual = options["usual"][group]
+        options["choices"][group] = {kind: dict(sorted({**usual, **fields}.items())) for kind, fields in types.items()}
     return options
 
 
