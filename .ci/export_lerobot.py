@@ -271,11 +271,7 @@ def format_tasks(version: str, envs: Path) -> str:
     suites = {
         name: int(number[1]) if (number := re.search(r"_(\d+)$", name)) else 10 for name in ast.literal_eval(steps)
     }
-    libero = {suite: [f"{suite}/{number}" for number in range(count)] for suite, count in suites.items()}
-    environments = {
-        "metaworld": {"groups": metaworld["DIFFICULTY_TO_TASKS"], "tasks": metaworld["TASK_DESCRIPTIONS"]},
-        "libero": {"groups": libero, "tasks": {name: "" for names in libero.values() for name in names}},
-    }
+    environments = {"metaworld": metaworld["DIFFICULTY_TO_TASKS"], "libero": suites}
     lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in environments.items()]
     return f'{{"lerobot": "{version}",\n"environments": {{\n' + ",\n".join(lines) + "\n}}\n"
 

@@ -139,7 +139,7 @@ class LeRobotVersion(NamedTuple):
         return NetworkOptions(**_read_network_options(self.folder).get(kind, {}))
 
     def read_tasks(self) -> Mapping[str, Any]:
-        """Return the tasks and groups of tasks of each simulated environment that has several."""
+        """Return the groups of tasks of each simulated environment that has several: their names, or a count."""
         environments: Mapping[str, Any] = _read_tasks(self.folder)["environments"]
         return environments
 

@@ -109,12 +109,12 @@ def _find_unknown_tasks(env: str, env_tasks: str, catalog: simulation.TaskCatalo
         ways = (suggest_leaving_out(TASKS_FLAG),)
         yield make_problem("option-without-effect.one-task", *ways, given=shown_value, env=env)
         return
-    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
+    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or catalog.tasks[0]}", "for example")
     if not task_names:
         yield make_problem(
             "value-invalid.no-task",
             given=shown_value,
-            example_tasks=EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks)),
+            example_tasks=EXAMPLE_TASKS.get(env) or catalog.tasks[0],
         )
     task_summary = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups_text = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""

@@ -352,9 +352,8 @@ def _find_farthest_position(ranges: StartRanges) -> Position:
 class TaskCatalog(NamedTuple):
     """The tasks of an environment."""
 
-    tasks: Mapping[str, str]
-    """By name, their descriptions in words; empty for none."""
-    groups: Mapping[str, Sequence[str]] = {}
+    tasks: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
     """Names of several."""
 
     @property
@@ -363,19 +362,15 @@ class TaskCatalog(NamedTuple):
         return (*self.groups, *self.tasks)
 
 
-class UnknownTask(ValueError):
-    """A name that is neither a task nor a group."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
 def get_catalog(env: str, lerobot_version: object = None) -> TaskCatalog:
     """Return the tasks of an environment; none for an environment that is one task."""
-    simulated_tasks = {name: "" for name in SIMULATED_ENVIRONMENTS[env].tasks}
-    catalog = versions.get_version(lerobot_version).read_tasks().get(env, {})
-    return TaskCatalog({**simulated_tasks, **catalog.get("tasks", {})}, catalog.get("groups", {}))
+    listed_groups = versions.get_version(lerobot_version).read_tasks().get(env, {})
+    groups = {
+        name: [f"{name}{SUITE_SEPARATOR}{number}" for number in range(members)] if type(members) is int else members
+        for name, members in listed_groups.items()
+    }
+    tasks = (*SIMULATED_ENVIRONMENTS[env].tasks, *(task for members in groups.values() for task in members))
+    return TaskCatalog(tasks, groups)
 
 
 def split_names(names_text: str) -> list[str]:
@@ -384,7 +379,7 @@ def split_names(names_text: str) -> list[str]:
 
 
 def select_tasks(names_text: str, catalog: TaskCatalog) -> list[str]:
-    """Return the named tasks in the order given, each once. Raise UnknownTask."""
+    """Return the named tasks in the order given, each once. Raise ValueError for a name that is none."""
     return list(dict.fromkeys(_expand(split_names(names_text), catalog)))
 
 
@@ -395,7 +390,7 @@ def _expand(names: Sequence[str], catalog: TaskCatalog) -> Iterator[str]:
         elif name in catalog.tasks:
             yield name
         else:
-            raise UnknownTask(name)
+            raise ValueError(name)
 
 
 def make_task_options(task: str) -> list[str]:
