@@ -111,7 +111,7 @@ def describe_configuration(task: str) -> dict[str, Any]:
     return {
         "newton": newton if kit else "",
         "assets": sorted(find_assets(configuration, set())),
-        "simulator": "isaacsim" if kit else "newton",
+        "simulator": "isaacsim" if kit else "",
     }
 
 

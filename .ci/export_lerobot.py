@@ -39,7 +39,6 @@ SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretrained|checkpoint|base|vae|wan)\w*")
 """Options with a default like OWNER/NAME that name a repository; others name a task, or a place in a model."""
-EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
 READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
 ADAPTER_MODULES = "def _get_default_peft_targets("
 NUMBER_FORMATS = ("bfloat16", "float16", "float32")
@@ -162,7 +161,6 @@ class TypeDescription:
             for repository in repositories.values():
                 repository["code"] = "runs"
         found: dict[str, Any] = {
-            "extra": next(iter(EXTRA.findall("\n".join(self.sources.values()))), ""),
             "repositories": repositories,
             "dtypes": self._list_dtypes(),
             "optimizer": self._describe_optimizer(),

@@ -138,7 +138,7 @@ def test_the_list_of_3_0_says_what_a_task_needs() -> None:
     cartpole = listed["Isaac-Cartpole-Direct"]
     assert cartpole.list_libraries() == ["rl_games", "rsl_rl", "sb3", "skrl", "torchrl"]
     assert cartpole.default == "rsl_rl"
-    assert cartpole.simulator == "newton"
+    assert cartpole.simulator == ""
     assert any(asset.endswith("Classic/Cartpole/cartpole.usd") for asset in cartpole.assets)
     assert listed["IsaacContrib-Velocity-Flat-AnymalC"].newton == "newton_mjwarp"
     for name, task in listed.items():

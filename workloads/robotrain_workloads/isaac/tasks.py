@@ -28,7 +28,7 @@ class Task(NamedTuple):
     assets: Sequence[str] = ()
     """The files that its configuration names, below the asset root."""
     simulator: str = ""
-    """What it starts with by default: `newton` or `isaacsim`; empty if unknown."""
+    """`isaacsim` if it starts that by default; else empty."""
     cameras: bool = False
     """Whether it needs cameras that must be turned on."""
     successor: str = ""

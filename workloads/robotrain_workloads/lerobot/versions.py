@@ -47,8 +47,6 @@ class NamedRepository(NamedTuple):
 class ModelType(NamedTuple):
     """A type of policies, or of reward models."""
 
-    extra: str = ""
-    """The extra of LeRobot that it needs."""
     repositories: Mapping[str, NamedRepository] = {}
     """By their default names."""
     cameras: Sequence[int | None] = ()
